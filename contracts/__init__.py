@@ -1,0 +1,31 @@
+"""What producers, consumers and the worker share: the events on the wire, as pydantic models.
+
+Importing this package needs pydantic and nothing else. The same shapes stand as JSON Schemas in
+`contracts/schemas/`, for programs in other languages.
+"""
+
+from contracts.commands import (
+    COMMAND_ADAPTER,
+    MESSAGE_ADAPTER,
+    CommandEvent,
+    CreateGroup,
+    DeleteGroup,
+    ListGroups,
+    UpdateGroup,
+)
+from contracts.dead_letters import DeadLetter
+from contracts.results import ErrorInfo, ResultEvent, Status
+
+__all__ = [
+    "COMMAND_ADAPTER",
+    "MESSAGE_ADAPTER",
+    "CommandEvent",
+    "CreateGroup",
+    "DeadLetter",
+    "DeleteGroup",
+    "ErrorInfo",
+    "ListGroups",
+    "ResultEvent",
+    "Status",
+    "UpdateGroup",
+]

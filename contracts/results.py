@@ -1,0 +1,90 @@
+"""The results: what the worker answers to every command."""
+
+from enum import StrEnum
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
+
+from contracts.event import MAX_EVENTS_PER_MESSAGE, Envelope
+
+RESULT = "numbergroup.result.v1"
+SOURCE = "numbergroup"
+
+
+class Status(StrEnum):
+    """What became of a command."""
+
+    APPLIED = "applied"
+    """The vendor carried it out."""
+    PARTIAL = "partial"
+    """The vendor took some numbers and named those that it did not (`rejectedNumbers`)."""
+    SUPERSEDED = "superseded"
+    """Every number of it was decided by later commands, whose calls' requestIds it carries."""
+    REJECTED = "rejected"
+    """It can never work: malformed, unsupported, or refused by the vendor (`error`)."""
+    EXPIRED = "expired"
+    """Its `expirytime` passed before it was sent."""
+    FAILED = "failed"
+    """Retries ended (`error`)."""
+
+
+class _Data(BaseModel):
+    model_config = ConfigDict(frozen=True, strict=True, extra="forbid")
+
+
+class ErrorInfo(_Data):
+    """Why a command did not go through.
+
+    `kind` is one of `invalid`, `unsupported`, `refused`, `unavailable`, `crashed`, `stale`,
+    `conflict` (the same id with another body, or a groupKey that is taken), `unknown-group`, …:
+    consumers must expect new ones. `code` is the vendor's, when the vendor gave one.
+    """
+
+    kind: str
+    code: str | None
+    message: str
+
+
+class CommandRef(_Data):
+    """The command that is answered, by the attributes that its producer gave it."""
+
+    id: str
+    source: str
+    type: str | None = None
+
+
+class ListedGroup(_Data):
+    """A group as `numbergroup.list.v1` reports it."""
+
+    groupId: str  # noqa: N815 (the wire's names)
+    groupName: str  # noqa: N815
+    remark: str
+    phones: list[str]
+
+
+class ResultData(_Data):
+    command: CommandRef
+    status: Annotated[Status, Field(strict=False)]
+    account: str | None = None
+    groupId: str | None = None  # noqa: N815
+    groupKey: str | None = None  # noqa: N815
+    requestIds: list[str] = []  # noqa: N815
+    mergedCommands: Annotated[int, Field(ge=0)] = 0  # noqa: N815
+    error: ErrorInfo | None = None
+    deadLetterId: str | None = None  # noqa: N815
+    rejectedNumbers: list[str] | None = None  # noqa: N815
+    groups: list[ListedGroup] | None = None
+    total: int | None = None
+
+
+class ResultEvent(Envelope):
+    """The answer to one command. `id` is the same for the same command and outcome."""
+
+    type: Literal["numbergroup.result.v1"]
+    data: ResultData
+
+
+RESULT_ADAPTER: TypeAdapter[ResultEvent | list[ResultEvent]] = TypeAdapter(
+    ResultEvent | Annotated[list[ResultEvent], Field(max_length=MAX_EVENTS_PER_MESSAGE)]
+)
+"""A message on a reply queue: one result, or an array of those that settled together."""

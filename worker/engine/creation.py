@@ -1,0 +1,43 @@
+"""Creating a group at most once: how the group of an unanswered create is recognised.
+
+A create is never resent blindly. Its intent is recorded before it is sent, with what it takes to
+recognise the group later: a marker in the remark, or, where the account's owner wants no marker
+there, the name and the numbers.
+"""
+
+import hashlib
+from collections.abc import Iterable
+from dataclasses import replace
+
+from worker.engine.model import Call, Command, CommandKey, CreateIntent, Group
+
+
+def marker_of(key: CommandKey) -> str:
+    """The marker of the group that this command creates: the same at every try."""
+    return "ng:" + hashlib.blake2b(f"{key.source}\0{key.id}".encode(), digest_size=9).hexdigest()
+
+
+def marked(call: Call, create: Command) -> Call:
+    """The create with its marker at the end of the remark."""
+    marker = marker_of(create.key)
+    remark = f"{call.remark} [{marker}]" if call.remark else f"[{marker}]"
+    return replace(call, remark=remark, marker=marker)
+
+
+def intent_of(call: Call, settled_after: float) -> CreateIntent:
+    """The intent to record before `call` is sent."""
+    return CreateIntent(call.marker, call.group_name, digest(call.numbers), settled_after)
+
+
+def digest(numbers: Iterable[str]) -> str:
+    """The same for the same numbers in any order."""
+    return hashlib.blake2b(",".join(sorted(numbers)).encode(), digest_size=8).hexdigest()
+
+
+def made_by(intent: CreateIntent, group: Group) -> bool:
+    """Whether `group` is the one that the create of `intent` made."""
+    if intent.marker is not None:
+        return intent.marker in group.remark
+    # Source: an empty groupName makes the name the groupId (vendor page "Create Number Group").
+    name_fits = group.name == (intent.name or group.group_id)
+    return name_fits and digest(group.numbers) == intent.numbers_digest

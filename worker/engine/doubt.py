@@ -1,0 +1,30 @@
+"""Calls in doubt: sent, not answered, and perhaps applied late.
+
+The vendor accepts a signature for 60 s, so a request whose answer was lost may still take effect
+until then. The same call may be sent again at once; one that a late arrival would undo must wait.
+"""
+
+from dataclasses import dataclass
+
+from worker.engine.model import Call, CallKind
+
+
+@dataclass(slots=True, frozen=True)
+class Doubt:
+    """`call` may take effect at any moment before `until` (Unix seconds)."""
+
+    call: Call
+    until: float
+
+
+def undoes(late: Call, call: Call) -> bool:
+    """Whether `late`, arriving after `call`, would leave another group than `call` alone did."""
+    if {late.kind, call.kind} == {CallKind.ADD, CallKind.REPLACE}:
+        added, replaced = (late, call) if late.kind is CallKind.ADD else (call, late)
+        return not set(added.numbers) <= set(replaced.numbers)
+    if late.kind is call.kind:
+        return late.kind is CallKind.REPLACE and set(late.numbers) != set(call.numbers)
+    if CallKind.DELETE in (late.kind, call.kind):
+        # What one of them deletes, the other puts in.
+        return not set(late.numbers).isdisjoint(call.numbers)
+    return False

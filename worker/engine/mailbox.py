@@ -1,0 +1,95 @@
+"""The mailbox: one group's waiting commands in arrival order, and where the group stands.
+
+    idle ──► ready ──► in flight ──► ready (next call, or commands that came meanwhile) ──► …
+               ▲           │
+               └── parked ◄┘   (a failure, a call in doubt, or linger)
+
+The batch is cut at the very moment when its first call may be sent. Its commands stay at the head of
+`pending` until all of its calls are resolved; then they are settled together.
+"""
+
+import enum
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from worker.engine.doubt import Doubt, undoes
+from worker.engine.merge import Change
+from worker.engine.model import Call, Command, CreateIntent, GroupRef, HandleKind
+from worker.engine.plan import Known
+
+
+class State(enum.Enum):
+    IDLE = enum.auto()
+    READY = enum.auto()
+    IN_FLIGHT = enum.auto()
+    PARKED = enum.auto()
+
+
+@dataclass(slots=True)
+class Batch:
+    """Commands that were cut together: they settle together."""
+
+    commands: Sequence[Command]
+    change: Change
+    expired: frozenset[int]
+    calls: deque[Call] = field(default_factory=deque)
+    started: bool = False
+
+
+@dataclass(slots=True, eq=False)
+class Mailbox:
+    ref: GroupRef
+    partition: int
+    group_id: str | None = None
+    pending: deque[Command] = field(default_factory=deque)
+    batch: Batch | None = None
+    state: State = State.IDLE
+    wake_at: float = 0.0
+    known: Known = field(default_factory=Known)
+    doubts: list[Doubt] = field(default_factory=list)
+    intent: CreateIntent | None = None
+    created_by: Command | None = None
+    create_request: str | None = None
+    failures: int = 0
+    first_failed_at: float = 0.0
+    isolation: int | None = None
+    """While a refused batch is being halved: how many commands the next batch may have."""
+
+    @property
+    def order(self) -> int:
+        """When its oldest command arrived: who waits longest goes first."""
+        return self.pending[0].arrival
+
+    @property
+    def exists(self) -> bool:
+        """Whether the group is there before the first of the pending commands."""
+        if self.ref.kind is HandleKind.ID:
+            return True
+        return self.group_id is not None and self.created_by is None
+
+    def uncut(self) -> None:
+        """Give the batch's commands back, so that newer ones may merge with what is left to do."""
+        self.batch = None
+
+    def wait_for_doubt(self, call: Call, now: float) -> float | None:
+        """Until when `call` must wait, because an unanswered earlier one could still undo it."""
+        if not self.doubts:
+            return None
+        self.doubts = [doubt for doubt in self.doubts if doubt.until > now]
+        return max((doubt.until for doubt in self.doubts if undoes(doubt.call, call)), default=None)
+
+    def take_settled(self) -> None:
+        """Drop the batch's commands; what is known of the vendor ends with the last that needs it."""
+        assert self.batch is not None
+        for command in self.batch.commands:
+            self.pending.popleft()
+            if command is self.created_by:
+                self.created_by = None
+        self.batch = None
+        self.failures = 0
+        if not self.pending or not self.pending[0].attempted:
+            self.known = Known()
+            self.isolation = None
+        elif self.isolation is not None:
+            self.isolation *= 2

@@ -1,0 +1,44 @@
+"""What the engine remembers of a partition beside its mailboxes.
+
+A look-up in the ledger may be older than a settlement that the engine has decided since; for that
+window the engine's own memory of the last settlements is right and the ledger's answer is not.
+"""
+
+from collections import OrderedDict
+from dataclasses import dataclass, field
+
+from worker.engine.mailbox import Mailbox
+from worker.engine.messages import Facts
+from worker.engine.model import Command, CommandKey, GroupRef, HandleKind, Record
+
+_SETTLED_KEPT = 50_000
+_BINDINGS_KEPT = 50_000
+
+
+@dataclass(slots=True)
+class Partition:
+    """`waiting` counts answers that are owed, so a command that came twice counts twice."""
+
+    mailboxes: dict[GroupRef, Mailbox] = field(default_factory=dict)
+    commands: dict[CommandKey, Command] = field(default_factory=dict)
+    settled: OrderedDict[CommandKey, Record] = field(default_factory=OrderedDict)
+    bindings: OrderedDict[GroupRef, str | None] = field(default_factory=OrderedDict)
+    waiting: int = 0
+
+    def remember(self, key: CommandKey, record: Record) -> None:
+        self.settled[key] = record
+        if len(self.settled) > _SETTLED_KEPT:
+            self.settled.popitem(last=False)
+
+    def bind(self, ref: GroupRef, group_id: str | None) -> None:
+        self.bindings[ref] = group_id
+        if len(self.bindings) > _BINDINGS_KEPT:
+            self.bindings.popitem(last=False)
+
+    def group_id(self, ref: GroupRef, facts: Facts) -> str | None:
+        """The vendor's id of the group, as far as it is known."""
+        if ref.kind is HandleKind.ID:
+            return ref.name
+        if ref in self.bindings:
+            return self.bindings[ref]
+        return facts.bindings.get(ref)

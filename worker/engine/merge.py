@@ -1,0 +1,116 @@
+"""Merging: waiting commands of one group become one `Change`, and who decided what is kept.
+
+Rules (DESIGN.md, "Merging"):
+
+- The last word on a number wins. `add` then `delete` is `delete`, never nothing: the number may be
+  in the group already. Likewise `delete` then `add` is `add`.
+- `replace` (and the creation of a group) clears the map: it is the *base*, and decides every number
+  that nobody names afterwards.
+- `delete group` ends a batch: what comes before it is superseded. What follows starts anew.
+- A command that cannot apply where it stands (no such group, or one too many creations) is refused
+  alone, and the fold goes on as if it had not been there.
+"""
+
+import enum
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from worker.engine.model import Command, CommandKind, Fault
+
+
+class Op(enum.IntEnum):
+    ADD = 0
+    DELETE = 1
+
+
+class Decision(NamedTuple):
+    """The last word on a number, and the position of the command that said it."""
+
+    op: Op
+    by: int
+
+
+@dataclass(slots=True)
+class Change:
+    """What a batch amounts to. Positions are places in the sequence that was merged.
+
+    `base` is the position of the last replace or create; `None` means that numbers nobody named
+    stay as they are. `create` is the position of the command that makes the group, `delete` of the
+    one that deletes it; `refused` has those that cannot apply.
+    """
+
+    decided: dict[str, Decision] = field(default_factory=dict)
+    base: int | None = None
+    create: int | None = None
+    delete: int | None = None
+    refused: dict[int, Fault] = field(default_factory=dict)
+
+    def wanted(self) -> list[str]:
+        """Numbers that the change puts into the group."""
+        return [number for number, decision in self.decided.items() if decision.op is Op.ADD]
+
+    def unwanted(self) -> list[str]:
+        """Numbers that the change takes out by name."""
+        return [number for number, decision in self.decided.items() if decision.op is Op.DELETE]
+
+
+_UNKNOWN_GROUP = Fault("unknown-group", None, "no group has this groupKey: create it first")
+_KEY_TAKEN = Fault("conflict", None, "a group with this groupKey exists already")
+
+
+def batch_length(commands: Sequence[Command]) -> int:
+    """How many of the waiting commands may be merged into one batch: all, up to a deletion."""
+    for position, command in enumerate(commands):
+        if command.kind is CommandKind.DELETE_GROUP:
+            return position + 1
+    return len(commands)
+
+
+def merge(
+    commands: Sequence[Command],
+    *,
+    exists: bool,
+    created_by: Command | None = None,
+    skip: Collection[int] = (),
+) -> Change:
+    """Fold `commands` in order, as if those at the positions in `skip` were not there.
+
+    `exists` says whether the group is there before the first of them. `created_by` is the command
+    of this very sequence that has made the group already, in an earlier try whose batch is not
+    settled yet: it is no second creation.
+    """
+    change = Change()
+    decided = change.decided
+    present = exists
+    for position, command in enumerate(commands):
+        if position in skip:
+            continue
+        kind = command.kind
+        if kind is CommandKind.CREATE:
+            if command is created_by:
+                present = True
+            elif present:
+                change.refused[position] = _KEY_TAKEN
+                continue
+            else:
+                change.create = position
+                present = True
+            decided.clear()
+            decided.update(dict.fromkeys(command.numbers, Decision(Op.ADD, position)))
+            change.base = position
+            continue
+        if not present:
+            change.refused[position] = _UNKNOWN_GROUP
+            continue
+        if kind is CommandKind.DELETE_GROUP:
+            change.delete = position
+            present = False
+        elif kind is CommandKind.REPLACE:
+            decided.clear()
+            decided.update(dict.fromkeys(command.numbers, Decision(Op.ADD, position)))
+            change.base = position
+        else:
+            op = Op.DELETE if kind is CommandKind.DELETE else Op.ADD
+            decided.update(dict.fromkeys(command.numbers, Decision(op, position)))
+    return change

@@ -1,0 +1,151 @@
+"""What an outcome means for the mailbox whose call it was."""
+
+from typing import assert_never
+
+from contracts.results import Status
+from worker.engine.accounts import AccountPolicy
+from worker.engine.attribution import all_with
+from worker.engine.batches import finished, replan
+from worker.engine.creation import intent_of, made_by
+from worker.engine.decisions import Decision, Finish, Park, Queue
+from worker.engine.doubt import Doubt
+from worker.engine.mailbox import Mailbox
+from worker.engine.messages import CallFinished
+from worker.engine.model import (
+    AccountFault,
+    Applied,
+    Call,
+    CallKind,
+    CommandKind,
+    Fault,
+    Refused,
+    Throttled,
+    Unavailable,
+    Verdict,
+    Withheld,
+)
+from worker.engine.retry_policy import RetryPolicy
+
+_CHANGING = (CallKind.ADD, CallKind.DELETE, CallKind.REPLACE)
+
+
+def resolve(
+    mailbox: Mailbox, call: Call, ended: CallFinished, policy: AccountPolicy, retry: RetryPolicy
+) -> Decision:
+    """Take the outcome in and say what comes next: another turn, a pause, or the end of the batch."""
+    outcome = ended.outcome
+    if ended.doubt_until is not None:
+        _take_doubt(mailbox, call, ended.doubt_until, answered=isinstance(outcome, Applied))
+    match outcome:
+        case Applied():
+            return _applied(mailbox, call, outcome, policy, ended.now)
+        case Refused() if call.kind in (CallKind.FIND_CREATED, CallKind.READ_MEMBERS):
+            # Nobody asked for the look-up, so no command can be blamed for it.
+            fault = Fault("unavailable", outcome.code, outcome.message)
+            return _retry_later(mailbox, fault, ended, retry)
+        case Refused():
+            return _refused(mailbox, outcome)
+        case Unavailable():
+            fault = Fault("unavailable", outcome.code, outcome.message)
+            return _retry_later(mailbox, fault, ended, retry)
+        case Throttled() | AccountFault() | Withheld():
+            mailbox.uncut()
+            return Queue()
+        case _:
+            assert_never(outcome)
+
+
+def _take_doubt(mailbox: Mailbox, call: Call, until: float, *, answered: bool) -> None:
+    if call.kind is CallKind.CREATE:
+        mailbox.intent = intent_of(call, until)
+    elif call.kind in _CHANGING:
+        mailbox.doubts.append(Doubt(call, until))
+        if not answered:
+            mailbox.known.doubt(call)
+
+
+def _applied(mailbox: Mailbox, call: Call, outcome: Applied, policy: AccountPolicy, now: float) -> Decision:
+    batch = mailbox.batch
+    assert batch is not None
+    mailbox.failures = 0
+    match call.kind:
+        case CallKind.LIST:
+            (command,) = batch.commands
+            ids = (outcome.request_id,) if outcome.request_id else ()
+            verdict = Verdict(
+                command, Status.APPLIED, None, ids, 1, groups=outcome.groups or (), total=outcome.total
+            )
+            return Finish([verdict])
+        case CallKind.DELETE_GROUP:
+            return finished(mailbox, outcome.request_id)
+        case CallKind.FIND_CREATED:
+            return _looked_for_created(mailbox, outcome, policy, now)
+        case CallKind.READ_MEMBERS:
+            group = next((one for one in outcome.groups or () if one.group_id == call.group_id), None)
+            if group is None:
+                return _refused(mailbox, Refused(None, "the vendor lists no such group", outcome.request_id))
+            mailbox.known.learn_all(group.numbers, outcome.request_id)
+            replan(mailbox, policy)
+        case _:
+            mailbox.known.apply(call, outcome.request_id)
+            batch.calls.popleft()
+            if call.kind is CallKind.CREATE:
+                _created(mailbox, outcome.group_id, outcome.request_id)
+    return Queue() if batch.calls else finished(mailbox)
+
+
+def _created(mailbox: Mailbox, group_id: str | None, request_id: str | None) -> None:
+    batch = mailbox.batch
+    assert batch is not None
+    mailbox.group_id = group_id
+    assert batch.change.create is not None
+    mailbox.created_by = batch.commands[batch.change.create]
+    mailbox.create_request = request_id
+    mailbox.intent = None
+
+
+def _looked_for_created(mailbox: Mailbox, outcome: Applied, policy: AccountPolicy, now: float) -> Decision:
+    intent, batch = mailbox.intent, mailbox.batch
+    assert intent is not None
+    assert batch is not None
+    group = next((one for one in outcome.groups or () if made_by(intent, one)), None)
+    if group is not None:
+        _created(mailbox, group.group_id, outcome.request_id)
+        mailbox.known.learn_all(group.numbers, outcome.request_id)
+    elif now < intent.settled_after:
+        mailbox.uncut()
+        return Park(intent.settled_after)
+    else:
+        mailbox.intent = None
+    replan(mailbox, policy)
+    return Queue() if batch.calls else finished(mailbox)
+
+
+def _refused(mailbox: Mailbox, outcome: Refused) -> Decision:
+    batch = mailbox.batch
+    assert batch is not None
+    if len(batch.commands) > 1:
+        mailbox.isolation = len(batch.commands) // 2
+        mailbox.uncut()
+        return Queue()
+    fault = Fault("refused", outcome.code, outcome.message)
+    return _ended(mailbox, Status.REJECTED, fault, outcome.request_id)
+
+
+def _retry_later(mailbox: Mailbox, fault: Fault, ended: CallFinished, retry: RetryPolicy) -> Decision:
+    if mailbox.failures == 0:
+        mailbox.first_failed_at = ended.now
+    mailbox.failures += 1
+    if retry.is_over(mailbox.first_failed_at, ended.now):
+        return _ended(mailbox, Status.FAILED, fault, None)
+    mailbox.uncut()
+    return Park(ended.now + retry.delay_s(mailbox.failures, ended.jitter))
+
+
+def _ended(mailbox: Mailbox, status: Status, fault: Fault, request_id: str | None) -> Finish:
+    batch = mailbox.batch
+    assert batch is not None
+    verdicts = all_with(mailbox, batch.commands, status, fault, request_id)
+    creates = any(command.kind is CommandKind.CREATE for command in batch.commands)
+    # A create that failed in doubt keeps its intent: replaying the letter must look for the group first.
+    return Finish(verdicts, intents_done=[mailbox.ref] if creates and mailbox.intent is None else [])

@@ -1,0 +1,154 @@
+"""The faults that can be asked for: what each one is, and strict reading of them. Pure.
+
+The tree, by what becomes of the call:
+
+    it goes on          latency, code_as_string
+    it is refused       refuse_numbers, code, throttle, redirect
+    it may be applied,  status, garbage      (`applied`: the change is made, the answer hides it)
+    it gets no answer   lost (applied), drop (not applied), late (applied after `delay_ms`)
+"""
+
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, TypeAdapter, ValidationError
+
+Action = Literal["createGroup", "updateGroup", "listGroup", "deleteGroup"]
+_Ms = Annotated[int, Field(ge=0, le=3_600_000)]
+_HeaderValue = Annotated[str, StringConstraints(pattern=r"^[\x20-\x7e]{0,1000}$")]
+_Number = Annotated[str, StringConstraints(pattern=r"^[0-9]+$")]
+
+
+def _not_success(code: int) -> int:
+    if code == 0:
+        raise ValueError("0 is success, not a fault")
+    return code
+
+
+class _Aimed(BaseModel):
+    """Which calls a fault meets, and how often. Without a filter, every call."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, populate_by_name=True)
+
+    action: Action | None = None
+    group_id: str | None = Field(default=None, alias="groupId")
+    probability: float = Field(default=1.0, ge=0, le=1, allow_inf_nan=False)
+    times: int | None = Field(default=None, ge=1)
+
+
+class Latency(_Aimed):
+    """The call waits `ms`, plus up to `jitter_ms` more, before it is looked at."""
+
+    kind: Literal["latency"] = "latency"
+    ms: _Ms
+    jitter_ms: _Ms = 0
+
+
+class CodeAsString(_Aimed):
+    """`code` is answered as a string, as other products of the vendor do."""
+
+    kind: Literal["code_as_string"] = "code_as_string"
+
+
+class RefuseNumbers(_Aimed):
+    """A create, add or replace that names one of `numbers` is refused with 1002."""
+
+    kind: Literal["refuse_numbers"] = "refuse_numbers"
+    # Lax in the container only: a JSON array arrives as a list.
+    numbers: Annotated[frozenset[_Number], Field(strict=False, min_length=1)]
+
+
+class VendorCode(_Aimed):
+    """Any of the vendor's codes but 0, with the vendor's text for it or with `msg`."""
+
+    kind: Literal["code"] = "code"
+    code: Annotated[int, AfterValidator(_not_success)]
+    msg: str | None = None
+
+
+class Throttle(_Aimed):
+    """HTTP 429 with `retry_after` as it stands (None: without the header); `body`: HTTP 200 and `msg` says it."""
+
+    kind: Literal["throttle"] = "throttle"
+    retry_after: _HeaderValue | None = "1"
+    body: bool = False
+    code: Annotated[int, AfterValidator(_not_success)] = 9999
+    msg: str = "rate limit exceeded: too many requests, try again later"
+
+
+class Redirect(_Aimed):
+    """HTTP 302 to another host."""
+
+    kind: Literal["redirect"] = "redirect"
+    location: _HeaderValue = "http://elsewhere.invalid/api/pns/"
+
+
+class Status(_Aimed):
+    """An HTTP status with a raw `body` (None: a gateway's HTML page)."""
+
+    kind: Literal["status"] = "status"
+    status: int = Field(ge=200, le=599)
+    body: str | None = None
+    content_type: _HeaderValue = "application/json"
+    applied: bool = False
+
+
+class Garbage(_Aimed):
+    """HTTP 200 with what is no answer.
+
+    `html`: a page. `truncated`: JSON that stops half way. `cut`: fewer bytes than `Content-Length` announces, then
+    the connection ends. `drip`: JSON without end, one byte every `interval_ms`.
+    """
+
+    kind: Literal["garbage"] = "garbage"
+    form: Literal["html", "truncated", "cut", "drip"] = "html"
+    interval_ms: Annotated[int, Field(ge=1, le=3_600_000)] = 1000
+    applied: bool = False
+
+
+class Lost(_Aimed):
+    """The change is made; the connection ends with no answer."""
+
+    kind: Literal["lost"] = "lost"
+
+
+class Drop(_Aimed):
+    """The connection ends with no answer, and nothing is changed."""
+
+    kind: Literal["drop"] = "drop"
+
+
+class Late(_Aimed):
+    """The connection ends now; the call arrives `delay_ms` later, if its `ts` is still accepted then."""
+
+    kind: Literal["late"] = "late"
+    delay_ms: _Ms
+
+
+Decisive = RefuseNumbers | VendorCode | Throttle | Redirect | Status | Garbage | Lost | Drop | Late
+Fault = Latency | CodeAsString | Decisive
+
+_FAULT: TypeAdapter[Fault] = TypeAdapter(Annotated[Fault, Field(discriminator="kind")])
+
+
+def read_faults(value: Any) -> list[Fault]:
+    """Faults from one JSON object or an array of them.
+
+    Raises `ValueError` that names the place and the reason; then none of them is to be used.
+    """
+    several = isinstance(value, list)
+    faults: list[Fault] = []
+    for n, item in enumerate(value if several else [value]):
+        try:
+            faults.append(_FAULT.validate_python(item))
+        except ValidationError as error:
+            raise ValueError(_explain(error, f"faults[{n}]" if several else "fault")) from None
+    return faults
+
+
+def _explain(error: ValidationError, where: str) -> str:
+    reasons = []
+    for detail in error.errors(include_url=False, include_context=False, include_input=False):
+        # The discriminator's value leads every path, and the reader knows it already.
+        field = ".".join(str(part) for part in detail["loc"][1:])
+        reasons.append(f"{where}{'.' + field if field else ''}: {detail['msg']}")
+    return "; ".join(reasons)

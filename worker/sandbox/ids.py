@@ -1,0 +1,27 @@
+"""Group ids and request ids that look like the vendor's own (examples: `updateGroup`, `createGroup` pages)."""
+
+from random import Random
+from string import ascii_lowercase, digits
+
+_ALPHABET = digits + ascii_lowercase
+_GROUP_ID_LENGTH = 19
+
+# The vendor's published `1602248485121429504` decodes, with this epoch, to the week of its own example `ts`.
+_SNOWFLAKE_EPOCH_MS = 1_288_834_974_657
+_SMALLEST_19_DIGITS = 10**18
+
+
+def new_group_id(random: Random) -> str:
+    """19 lowercase letters and digits, as in `6a7sd3402px21429s04`; the same `random` gives the same ids."""
+    return "".join(random.choices(_ALPHABET, k=_GROUP_ID_LENGTH))
+
+
+class RequestIds:
+    """Decimal strings of 19 digits, each greater than the one before, whatever the clock does."""
+
+    def __init__(self) -> None:
+        self._last = _SMALLEST_19_DIGITS
+
+    def next(self, now_ms: int) -> str:
+        self._last = max(self._last + 1, (now_ms - _SNOWFLAKE_EPOCH_MS) << 22)
+        return str(self._last)
