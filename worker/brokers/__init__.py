@@ -1,0 +1,1 @@
+"""The broker: the log of commands, and the reply queues."""

@@ -162,11 +162,12 @@ class Applied:
 
 @dataclass(slots=True, frozen=True)
 class Refused:
-    """The vendor will not do this call, however often it is asked."""
+    """The vendor will not do this call, however often it is asked (as far as `certain` says)."""
 
     code: str | None
     message: str
     request_id: str | None = None
+    certain: bool = True
 
 
 @dataclass(slots=True, frozen=True)

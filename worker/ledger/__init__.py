@@ -1,0 +1,1 @@
+"""The ledger: the small durable state beside the broker's log."""

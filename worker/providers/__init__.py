@@ -1,0 +1,1 @@
+"""The vendors: calls become signed requests, and answers become outcomes."""

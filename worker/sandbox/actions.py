@@ -79,7 +79,7 @@ def read(action: str, body: object, numbers_per_call: int) -> Request | Refusal:
 
 
 def is_group_id(text: str) -> bool:
-    """Any visible ASCII: the vendor shows ids of two shapes, and people like names of their own when they test."""
+    """Any visible ASCII: the vendor shows ids of two shapes, and tests like names of their own."""
     return 0 < len(text) <= 128 and text.isascii() and text.isprintable() and " " not in text
 
 

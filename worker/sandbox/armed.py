@@ -1,4 +1,4 @@
-"""The faults that wait for calls: who is met by which, and how often each has fired. Pure but for the chance given."""
+"""The faults in place: which calls they meet, how often each fired. Chance comes in as an argument."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -26,7 +26,7 @@ class ArmedFault:
 
 @dataclass(frozen=True, slots=True)
 class Drawn:
-    """What happens to one call: how long it waits, at most one fault that decides its answer, how its code looks."""
+    """What happens to one call: how long it waits, which fault decides its answer, how its code looks."""
 
     latency_ms: float = 0.0
     decisive: Decisive | None = None

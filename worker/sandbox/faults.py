@@ -10,7 +10,15 @@ The tree, by what becomes of the call:
 
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, TypeAdapter, ValidationError
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    TypeAdapter,
+    ValidationError,
+)
 
 Action = Literal["createGroup", "updateGroup", "listGroup", "deleteGroup"]
 _Ms = Annotated[int, Field(ge=0, le=3_600_000)]
@@ -66,7 +74,7 @@ class VendorCode(_Aimed):
 
 
 class Throttle(_Aimed):
-    """HTTP 429 with `retry_after` as it stands (None: without the header); `body`: HTTP 200 and `msg` says it."""
+    """HTTP 429 with `retry_after` as it stands (None: no header). `body`: HTTP 200, and `msg` says it."""
 
     kind: Literal["throttle"] = "throttle"
     retry_after: _HeaderValue | None = "1"
@@ -95,8 +103,8 @@ class Status(_Aimed):
 class Garbage(_Aimed):
     """HTTP 200 with what is no answer.
 
-    `html`: a page. `truncated`: JSON that stops half way. `cut`: fewer bytes than `Content-Length` announces, then
-    the connection ends. `drip`: JSON without end, one byte every `interval_ms`.
+    `html`: a page. `truncated`: JSON that stops half way. `cut`: fewer bytes than `Content-Length` announces,
+    then the connection ends. `drip`: JSON without end, one byte every `interval_ms`.
     """
 
     kind: Literal["garbage"] = "garbage"

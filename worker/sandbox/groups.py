@@ -40,7 +40,7 @@ class Groups:
         self._random = random
 
     def create(self, access_key: str, phones: Iterable[str], *, name: str = "", remark: str = "") -> Group:
-        """Makes a group under a new id. An empty `name` becomes the id (vendor page "Create Number Group")."""
+        """Makes a group under a new id. An empty `name` becomes the id (page "Create Number Group")."""
         group_id = new_group_id(self._random)
         while any(group_id in groups for groups in self._groups.values()):
             group_id = new_group_id(self._random)
@@ -59,7 +59,9 @@ class Groups:
     def get(self, access_key: str, group_id: str) -> Group | None:
         return self._groups[access_key].get(group_id)
 
-    def update(self, access_key: str, group_id: str, operate_type: OperateType, phones: Iterable[str]) -> None:
+    def update(
+        self, access_key: str, group_id: str, operate_type: OperateType, phones: Iterable[str]
+    ) -> None:
         """Changes the members. Adding one who is in, or deleting one who is not, changes nothing.
 
         Raises `KeyError` when the customer has no such group.
@@ -79,7 +81,10 @@ class Groups:
 
     def page(self, access_key: str, limit: int, offset: int) -> list[Group]:
         """At most `limit` groups of the customer, the first `offset` passed over."""
-        return list(islice(self._groups[access_key].values(), offset, offset + limit))
+        groups = self._groups[access_key]
+        # An offset may be larger than a slice can say.
+        first = min(offset, len(groups))
+        return list(islice(groups.values(), first, first + limit))
 
     def count(self, access_key: str) -> int:
         return len(self._groups[access_key])

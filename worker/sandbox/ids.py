@@ -1,4 +1,4 @@
-"""Group ids and request ids that look like the vendor's own (examples: `updateGroup`, `createGroup` pages)."""
+"""Group ids and request ids that look like the vendor's own (examples: page "Create Number Group")."""
 
 from random import Random
 from string import ascii_lowercase, digits

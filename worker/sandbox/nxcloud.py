@@ -10,7 +10,7 @@ from typing import Any
 
 import orjson
 
-from worker.providers.signature import sign
+from worker.providers.signature import Algorithm, sign
 
 ACTIONS = frozenset({"createGroup", "updateGroup", "listGroup", "deleteGroup"})
 BIZ_TYPE = "5"
@@ -29,6 +29,7 @@ MESSAGES: Mapping[int, str] = {
     10012: "offset out of range",
 }
 
+_ALGORITHMS: Mapping[str, Algorithm] = {"md5": "md5", "sha256": "sha256"}
 _COMMON_PARAMETERS = ("accessKey", "action", "bizType", "ts", "sign")
 
 
@@ -51,7 +52,8 @@ def authenticate(
 ) -> Refusal | None:
     """Why these headers are refused, or None.
 
-    `headers` is to look names up without regard to case. In order: 1001, 1005, 1002 (bizType, action), 1004, 1003.
+    `headers` is to look names up without regard to case. In order: 1001, 1005, 1002 (bizType, action), 1004,
+    1003.
     """
     missing = [name for name in _COMMON_PARAMETERS if not headers.get(name)]
     if missing:
@@ -69,8 +71,8 @@ def authenticate(
     # The vendor's page on code 1003 names a wrong content type among its causes.
     if headers.get("Content-Type", "").partition(";")[0].strip().lower() != "application/json":
         return refusal(1003, "Content-Type must be application/json")
-    algorithm = headers.get("algorithm", "md5")
-    if algorithm != "md5" and algorithm != "sha256":
+    algorithm = _ALGORITHMS.get(headers.get("algorithm", "md5"))
+    if algorithm is None:
         return refusal(1003, "algorithm must be md5 or sha256")
     expected = sign(
         access_key=access_key,
@@ -92,7 +94,12 @@ def in_time(ts: str, now_ms: int) -> bool:
 
 
 def answer(
-    code: int, msg: str, request_id: str, extra: Mapping[str, Any] | None = None, *, code_as_string: bool = False
+    code: int,
+    msg: str,
+    request_id: str,
+    extra: Mapping[str, Any] | None = None,
+    *,
+    code_as_string: bool = False,
 ) -> bytes:
     """The answer's JSON: `code`, `msg`, `requestId`, then what the action adds (`groupId` or `data`)."""
     shown: int | str = str(code) if code_as_string else code

@@ -17,7 +17,7 @@ class State:
         self.reset()
 
     def reset(self) -> None:
-        """As new, the chance included. A call under way ends on the groups that it began with, which are gone."""
+        """As new, the chance included. A call under way ends on the groups that it began with."""
         options = self._options
         self.credentials = dict(options.credentials)
         self.groups = Groups(options.credentials, Random(options.seed))  # noqa: S311

@@ -1,0 +1,59 @@
+"""Connecting to Redis, and checking that it can be trusted with the work."""
+
+from redis.asyncio import Redis
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
+from redis.exceptions import AuthenticationError, RedisError
+
+from worker.brokers.port import BrokerUnavailable
+from worker.telemetry import get_logger
+
+_OLDEST = (7, 0)
+
+log = get_logger("redis")
+
+
+class UnfitServer(Exception):
+    """The server answers, but must not be used as it is set up; the message says what to change."""
+
+
+def connect(url: str) -> Redis:
+    """A client that gives up after seconds: who retries, and how long, is decided above it."""
+    return Redis.from_url(
+        url,
+        protocol=2,
+        socket_connect_timeout=3,
+        socket_timeout=6,
+        health_check_interval=15,
+        retry=Retry(NoBackoff(), 0),
+    )
+
+
+async def check(client: Redis) -> None:
+    """Raises `UnfitServer` for a server that would lose data, `BrokerUnavailable` for one that is away."""
+    try:
+        await client.ping()
+    except AuthenticationError as error:
+        raise UnfitServer(
+            f"the broker refuses the credentials in NUMBERGROUP_BROKER_URL ({error})"
+        ) from error
+    except (RedisError, OSError) as error:
+        raise BrokerUnavailable(f"{type(error).__name__}: {error}") from error
+    try:
+        info = await client.info("server")
+        memory = await client.config_get("maxmemory*")
+    except (RedisError, OSError):
+        # The embedded broker knows no INFO, and managed servers often forbid CONFIG.
+        return
+    version = str(info.get("redis_version", "7.0"))
+    if tuple(int(part) for part in version.split(".")[:2] if part.isdigit()) < _OLDEST:
+        log.warning("this server is older than what is tested", version=version, tested="7.0 and newer")
+    policy = str(memory.get("maxmemory-policy", "noeviction"))
+    if memory.get("maxmemory", "0") == "0" or policy == "noeviction":
+        return
+    if policy.startswith("allkeys"):
+        raise UnfitServer(
+            f"the broker may throw commands away when memory runs out (maxmemory-policy {policy}): "
+            "set it to noeviction"
+        )
+    log.error("the broker may forget leases and settled commands: set it to noeviction", policy=policy)

@@ -1,0 +1,40 @@
+"""What the runtime asks of a broker: one log for each partition, read from the start, settled in units."""
+
+from collections.abc import Sequence
+from typing import Protocol
+
+from worker.engine.model import Entry
+from worker.engine.settlement import Settlement
+
+
+class BrokerUnavailable(Exception):
+    """The broker did not answer, or refused for a reason that may pass."""
+
+
+class StaleEpoch(Exception):
+    """Another worker owns the partition since: nothing was changed."""
+
+
+class Log(Protocol):
+    """One partition's commands, as its owner of one epoch sees them: unsettled ones, in order."""
+
+    async def read(self, credit: int) -> Sequence[Entry]:
+        """The next messages, about `credit` commands at most; waits a little when there are none.
+
+        Raises `BrokerUnavailable`.
+        """
+
+    def weigh(self, entries: int, events: int) -> None:
+        """Learn how many events the last messages had, so that a read asks for what the credit covers."""
+
+    async def settle(self, unit: Settlement, serial: int) -> None:
+        """Make the unit durable: all of it or nothing, once however often it is called.
+
+        `serial` grows from unit to unit. Raises `StaleEpoch`, or `BrokerUnavailable`, after which
+        the same call may be made again.
+        """
+
+
+class Broker(Protocol):
+    def log(self, partition: int, epoch: int) -> Log:
+        """The partition's log, from its beginning."""

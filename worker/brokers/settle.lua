@@ -1,0 +1,55 @@
+-- Settling, as one unit: the fencing epoch, the answers, the records, the letters, the deletions.
+-- KEYS: epoch, unit, commands, partial, group-keys, creates, dead-letters, default reply stream
+-- ARGV: epoch, serial, record lifetime (ms), then seven sections: a count and that many items each.
+local epoch, serial, lifetime = ARGV[1], ARGV[2], ARGV[3]
+if redis.call('GET', KEYS[1]) ~= epoch then return 'stale' end
+local unit = epoch .. ':' .. serial
+if redis.call('GET', KEYS[2]) == unit then return 'done' end
+
+local at = 4
+local function section(width, visit)
+  local count = tonumber(ARGV[at])
+  at = at + 1
+  for _ = 1, count do
+    visit(at)
+    at = at + width
+  end
+end
+
+-- A script is not rolled back: whatever could fail is tried before anything is written.
+local kinds = {}
+local function is_stream(name)
+  if kinds[name] == nil then
+    local kind = redis.call('TYPE', name)['ok']
+    kinds[name] = kind == 'stream' or kind == 'none'
+  end
+  return kinds[name]
+end
+for _, key in ipairs({KEYS[7], KEYS[8]}) do
+  if not is_stream(key) then return redis.error_reply('WRONGTYPE ' .. key .. ' is not a stream') end
+end
+
+section(2, function(i)
+  local queue = ARGV[i]
+  if queue == '' or not is_stream(queue) then queue = KEYS[8] end
+  redis.call('XADD', queue, '*', 'event', ARGV[i + 1])
+end)
+section(2, function(i) redis.call('SET', ARGV[i], ARGV[i + 1], 'PX', lifetime) end)
+section(3, function(i)
+  redis.call('XADD', KEYS[7], '*', 'id', ARGV[i], 'letter', ARGV[i + 1], 'body', ARGV[i + 2])
+end)
+section(1, function(i)
+  redis.call('XDEL', KEYS[3], ARGV[i])
+  redis.call('HDEL', KEYS[4], ARGV[i])
+end)
+section(2, function(i) redis.call('HSET', KEYS[4], ARGV[i], ARGV[i + 1]) end)
+section(2, function(i)
+  if ARGV[i + 1] == '' then
+    redis.call('HDEL', KEYS[5], ARGV[i])
+  else
+    redis.call('HSET', KEYS[5], ARGV[i], ARGV[i + 1])
+  end
+end)
+section(1, function(i) redis.call('HDEL', KEYS[6], ARGV[i]) end)
+redis.call('SET', KEYS[2], unit)
+return 'ok'

@@ -1,0 +1,200 @@
+"""Calls: one `Call` becomes one or more signed requests, and ends in one `Outcome`.
+
+The only user of tenacity. Every attempt is signed anew, has a permit of its own, and is sent only while
+the lease outlives its deadline. What may be retried here is what may pass within seconds; all that
+takes longer is the engine's, which parks the group and holds no slot meanwhile.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, replace
+from typing import Protocol
+
+import aiohttp
+from tenacity import (
+    AsyncRetrying,
+    RetryCallState,
+    retry_if_result,
+    stop_after_attempt,
+    wait_random_exponential,
+)
+from tenacity.wait import wait_base
+
+from worker.engine.model import Applied, Call, CallKind, Group, Outcome, Refused, Unavailable, Withheld
+from worker.providers.port import Answer, Provider, Request
+
+_ANSWER_BYTES = 1024 * 1024
+_LISTING_BYTES = 64 * 1024 * 1024
+_CLOCK_MARGIN_S = 1.0
+_LOOKING = (CallKind.FIND_CREATED, CallKind.READ_MEMBERS)
+
+
+RecordIntent = Callable[[float], Awaitable[bool]]
+"""Makes it durable that a create is about to be sent, which the vendor can accept until the given time
+(Unix seconds). False: it could not be written."""
+
+
+class Guard(Protocol):
+    """The worker's right to send: its lease."""
+
+    async def outlives(self, seconds: float) -> bool:
+        """Wait until the lease lasts for that long; False when it is lost or the worker stops."""
+
+
+@dataclass(slots=True, frozen=True)
+class Ended:
+    """How a call ended. `doubt_until` (Unix seconds): a request of it may take effect until then."""
+
+    outcome: Outcome
+    doubt_until: float | None = None
+    attempts: int = 0
+
+
+@dataclass(slots=True, frozen=True)
+class Limits:
+    """Of one account, in seconds; `attempts` within one call."""
+
+    connect_timeout_s: float = 3.0
+    timeout_s: float = 8.0
+    attempts: int = 3
+
+
+class Caller:
+    """Makes the calls of one account. Close it when done; it has one HTTP session.
+
+    `permit` returns when one request may be sent; `wall_s` is Unix time, as the vendor would read it.
+    """
+
+    def __init__(
+        self,
+        provider: Provider,
+        session: aiohttp.ClientSession,
+        limits: Limits,
+        permit: Callable[[], Awaitable[None]],
+        wall_s: Callable[[], float],
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+        wait: wait_base | None = None,
+    ) -> None:
+        self._provider = provider
+        self._session = session
+        self._limits = limits
+        self._permit = permit
+        self._wall_s = wall_s
+        self._sleep = sleep
+        self._wait = wait or wait_random_exponential(multiplier=0.2, max=2.0)
+
+    async def run(self, call: Call, guard: Guard, record_intent: RecordIntent) -> Ended:
+        """Make `call`; its first permit was granted before.
+
+        `record_intent` is awaited before each request that creates a group. Never raises on what the
+        vendor or the network do.
+        """
+        if call.kind in _LOOKING:
+            return await self._look(guard, record_intent)
+        doubt_until: float | None = None
+        attempts = 0
+
+        async def attempt() -> Outcome:
+            nonlocal doubt_until, attempts
+            if attempts:
+                await self._permit()
+            if not await guard.outlives(self._limits.timeout_s):
+                return Withheld()
+            attempts += 1
+            until = self._wall_s() + self._provider.acceptance_window_s + _CLOCK_MARGIN_S
+            if call.kind is CallKind.CREATE and not await record_intent(until):
+                return Unavailable("the ledger did not take the intent to create", in_doubt=False)
+            outcome = await self._send(call)
+            if isinstance(outcome, Unavailable) and outcome.in_doubt:
+                doubt_until = until
+            return outcome
+
+        retrying = AsyncRetrying(
+            stop=stop_after_attempt(self._limits.attempts),
+            wait=self._wait,
+            retry=retry_if_result(lambda outcome: _may_pass(call, outcome)),
+            retry_error_callback=_last,
+            sleep=self._sleep,
+        )
+        outcome: Outcome = await retrying(attempt)
+        if isinstance(outcome, Withheld) and attempts:
+            # The worker stops between two attempts: what became of the first is what there is to say.
+            outcome = Unavailable("stopped between two attempts", in_doubt=doubt_until is not None)
+        return Ended(outcome, doubt_until, attempts)
+
+    async def _look(self, guard: Guard, record_intent: RecordIntent) -> Ended:
+        """Read all pages: a short page is the last (the vendor's `total` is not to be relied on)."""
+        groups: list[Group] = []
+        attempts = 0
+        page = Call(CallKind.LIST, limit=self._provider.page_size)
+        while True:
+            ended = await self.run(page, guard, record_intent)
+            attempts += ended.attempts
+            if not isinstance(ended.outcome, Applied):
+                return replace(ended, attempts=attempts, doubt_until=None)
+            found = ended.outcome.groups or ()
+            groups.extend(found)
+            if len(found) < self._provider.page_size:
+                return Ended(replace(ended.outcome, groups=tuple(groups)), None, attempts)
+            page = replace(page, offset=page.offset + len(found))
+            await self._permit()
+
+    async def _send(self, call: Call) -> Outcome:
+        request = self._provider.request(call, round(self._wall_s() * 1000))
+        most = _LISTING_BYTES if call.kind is CallKind.LIST else _ANSWER_BYTES
+        try:
+            answer = await self._exchange(request, most)
+        except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError) as error:
+            return Unavailable(f"not connected: {type(error).__name__}", in_doubt=False)
+        except (aiohttp.InvalidURL, aiohttp.NonHttpUrlClientError) as error:
+            return Unavailable(f"BASE_URL cannot be called: {type(error).__name__}", in_doubt=False)
+        except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as error:
+            # Sent, as far as anybody knows, and not answered in a way that can be read.
+            return Unavailable(f"no answer: {type(error).__name__}", in_doubt=True)
+        return self._provider.outcome(call, answer)
+
+    async def _exchange(self, request: Request, most: int) -> Answer:
+        async with self._session.request(
+            request.method,
+            request.url,
+            data=request.body,
+            headers=request.headers,
+            allow_redirects=False,
+            timeout=aiohttp.ClientTimeout(
+                total=self._limits.timeout_s, sock_connect=self._limits.connect_timeout_s
+            ),
+        ) as response:
+            body = bytearray()
+            async for chunk in response.content.iter_chunked(65_536):
+                body += chunk
+                if len(body) > most:
+                    raise ValueError("the answer does not end")
+            headers = {name.lower(): value for name, value in response.headers.items()}
+            return Answer(response.status, bytes(body), headers)
+
+    async def close(self) -> None:
+        await self._session.close()
+
+
+def _may_pass(call: Call, outcome: Outcome) -> bool:
+    if isinstance(outcome, Unavailable):
+        # A create that may have gone through is looked for, never sent again.
+        return not (call.kind is CallKind.CREATE and outcome.in_doubt)
+    return isinstance(outcome, Refused) and not outcome.certain
+
+
+def _last(state: RetryCallState) -> Outcome:
+    assert state.outcome is not None
+    outcome: Outcome = state.outcome.result()
+    return outcome
+
+
+def session(max_in_flight: int) -> aiohttp.ClientSession:
+    """The HTTP session of one account: no cookies, no proxies from the environment, no compression."""
+    return aiohttp.ClientSession(
+        connector=aiohttp.TCPConnector(limit=max_in_flight, keepalive_timeout=10),
+        cookie_jar=aiohttp.DummyCookieJar(),
+        auto_decompress=False,
+        skip_auto_headers=("User-Agent",),
+        headers={"Accept-Encoding": "identity", "User-Agent": "numbergroup"},
+    )

@@ -1,0 +1,40 @@
+"""How records and intents are written in the ledger: compact JSON arrays."""
+
+from typing import Any
+
+import orjson
+
+from contracts.results import Status
+from worker.engine.model import CreateIntent, Fault, Record
+
+
+def encode_record(record: Record) -> bytes:
+    fault = record.fault
+    return orjson.dumps(
+        [
+            record.fingerprint,
+            record.status.value,
+            record.group_id,
+            record.request_ids,
+            record.merged,
+            round(record.settled_at * 1000),
+            *([] if fault is None else [[fault.kind, fault.code, fault.message], record.dead_letter_id]),
+        ]
+    )
+
+
+def decode_record(data: bytes) -> Record:
+    fingerprint, status, group_id, request_ids, merged, settled_ms, *rest = orjson.loads(data)
+    fault: Any = Fault(*rest[0]) if rest else None
+    letter = rest[1] if rest else None
+    return Record(
+        fingerprint, Status(status), group_id, tuple(request_ids), merged, fault, letter, settled_ms / 1000
+    )
+
+
+def encode_intent(intent: CreateIntent) -> bytes:
+    return orjson.dumps([intent.marker, intent.name, intent.numbers_digest, intent.settled_after])
+
+
+def decode_intent(data: bytes) -> CreateIntent:
+    return CreateIntent(*orjson.loads(data))

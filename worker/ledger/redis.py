@@ -1,0 +1,139 @@
+"""The ledger on Redis."""
+
+import asyncio
+import time
+from collections.abc import Callable, Sequence
+from contextlib import asynccontextmanager
+from fractions import Fraction
+from typing import Any
+
+from pyrate_limiter import Rate
+from pyrate_limiter.abstracts.algorithm import GCRA
+from pyrate_limiter.buckets.redis_state import RedisStateStore
+from redis.asyncio import Redis
+from redis.exceptions import RedisError
+
+from worker.engine.messages import Facts
+from worker.engine.model import Command, CommandKind, CreateIntent, GroupRef, HandleKind
+from worker.ledger import keys
+from worker.ledger.codec import decode_intent, decode_record, encode_intent
+from worker.ledger.port import LedgerUnavailable
+
+_ACQUIRE = """
+if redis.call('SET', KEYS[1], ARGV[1], 'NX', 'PX', ARGV[2]) then
+  return redis.call('INCR', KEYS[2])
+end
+return 0
+"""
+
+# A lease that ran out is still ours while nobody else has taken it: the epoch tells.
+_RENEW = """
+if redis.call('GET', KEYS[2]) ~= ARGV[3] then return 0 end
+local owner = redis.call('GET', KEYS[1])
+if owner and owner ~= ARGV[1] then return 0 end
+redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2])
+return 1
+"""
+
+_RELEASE = """
+if redis.call('GET', KEYS[2]) == ARGV[2] and redis.call('GET', KEYS[1]) == ARGV[1] then
+  redis.call('DEL', KEYS[1])
+end
+return 1
+"""
+
+
+@asynccontextmanager
+async def _mapped() -> Any:
+    try:
+        yield
+    except (RedisError, OSError) as error:
+        raise LedgerUnavailable(f"{type(error).__name__}: {error}") from error
+
+
+class RedisLedger:
+    """See `worker.ledger.port.Ledger`."""
+
+    def __init__(self, client: Redis) -> None:
+        self._client = client
+        self._acquire = client.register_script(_ACQUIRE)
+        self._renew = client.register_script(_RENEW)
+        self._release = client.register_script(_RELEASE)
+
+    async def lookup(self, partition: int, commands: Sequence[Command]) -> Facts:
+        if not commands:
+            return Facts()
+        named = [ref for ref in {c.group for c in commands} if ref.kind is HandleKind.KEY]
+        created = [c.group for c in commands if c.kind is CommandKind.CREATE]
+        async with _mapped():
+            pipe = self._client.pipeline(transaction=False)
+            pipe.mget([keys.settled(partition, c.key) for c in commands])
+            if named:
+                pipe.hmget(keys.of_partition(partition, "group-keys"), [keys.field(ref) for ref in named])
+            if created:
+                pipe.hmget(keys.of_partition(partition, "creates"), [keys.field(ref) for ref in created])
+            answers = await pipe.execute()
+        records = answers.pop(0)
+        ids = answers.pop(0) if named else []
+        intents = answers.pop(0) if created else []
+        return Facts(
+            {c.key: decode_record(data) for c, data in zip(commands, records, strict=True) if data},
+            {ref: data.decode() for ref, data in zip(named, ids, strict=True) if data},
+            {ref: decode_intent(data) for ref, data in zip(created, intents, strict=True) if data},
+        )
+
+    async def record_intent(self, partition: int, ref: GroupRef, intent: CreateIntent) -> None:
+        async with _mapped():
+            name = keys.of_partition(partition, "creates")
+            await self._client.hset(name, keys.field(ref), encode_intent(intent))
+
+    async def acquire_lease(self, partition: int, owner: str, ttl_s: float) -> int | None:
+        async with _mapped():
+            epoch = await self._acquire(keys=_lease(partition), args=[owner, round(ttl_s * 1000)])
+        return int(epoch) or None
+
+    async def renew_lease(self, partition: int, owner: str, epoch: int, ttl_s: float) -> bool:
+        async with _mapped():
+            kept = await self._renew(keys=_lease(partition), args=[owner, round(ttl_s * 1000), epoch])
+        return bool(kept)
+
+    async def release_lease(self, partition: int, owner: str, epoch: int) -> None:
+        async with _mapped():
+            await self._release(keys=_lease(partition), args=[owner, epoch])
+
+    def limiter(self, account: str, calls_per_second: float) -> "RedisLimiter":
+        return RedisLimiter(self._client, account, calls_per_second)
+
+
+def _lease(partition: int) -> list[str]:
+    return [keys.of_partition(partition, "lease"), keys.of_partition(partition, "epoch")]
+
+
+class RedisLimiter:
+    """GCRA in Redis, so that the limit is one for all workers and survives a restart.
+
+    The burst and the window are chosen so that no sliding second has more than `calls_per_second`
+    calls, also when requests on their way to the vendor close up by a few hundredths of a second.
+    """
+
+    def __init__(
+        self,
+        client: Redis,
+        account: str,
+        calls_per_second: float,
+        wall_ms: Callable[[], int] = lambda: time.time_ns() // 1_000_000,
+    ) -> None:
+        share = Fraction(calls_per_second).limit_denominator(1000)
+        burst = max(1, int(calls_per_second // 20))
+        self._rate = Rate(share.numerator, round(share.denominator * 1060), burst=burst)
+        self._store = RedisStateStore(client, keys.rate(account))
+        self._wall_ms = wall_ms
+
+    async def acquire(self) -> None:
+        while True:
+            async with _mapped():
+                check: Any = self._store.check  # untyped in the library
+                decision = await check(GCRA(), [self._rate], self._wall_ms(), 1)
+            if decision.allowed:
+                return
+            await asyncio.sleep((decision.retry_after_ms or 1) / 1000)

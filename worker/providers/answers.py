@@ -1,0 +1,81 @@
+"""Reading what vendors send back. They send anything: nothing here raises but `BadAnswer`."""
+
+import re
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from typing import Any
+
+from pydantic_core import from_json
+
+from worker.engine.model import AccountFault, Call, CallKind, Outcome, Refused, Throttled, Unavailable
+from worker.providers.port import Answer
+
+_MESSAGE_LENGTH = 300
+_NUMBERS = re.compile(r"(?<![0-9A-Za-z])\+?[1-9][0-9]{6,14}(?![0-9A-Za-z])")
+
+
+class BadAnswer(Exception):
+    """The vendor says that it succeeded, but not what the call was made for."""
+
+
+def json_object(body: bytes) -> dict[str, Any] | None:
+    """The body as a JSON object; `None` for everything else."""
+    try:
+        value = from_json(body, allow_inf_nan=False)
+    except (ValueError, RecursionError):
+        return None
+    return value if isinstance(value, dict) else None
+
+
+def whole_number(value: Any) -> int | None:
+    """An int, also when it was sent as a string."""
+    if isinstance(value, str) and value.isascii() and value.isdigit() and len(value) < 19:
+        return int(value)
+    return value if isinstance(value, int) and not isinstance(value, bool) else None
+
+
+def scrubbed(text: Any, secret: str) -> str:
+    """The vendor's message, fit for logs and results: short, printable, without secret or numbers."""
+    if not isinstance(text, str):
+        return ""
+    if secret:
+        text = text.replace(secret, "***")
+    text = _NUMBERS.sub("<number>", text)
+    return "".join(one if one.isprintable() else " " for one in text)[:_MESSAGE_LENGTH]
+
+
+def retry_after_s(value: str | None, now: datetime | None = None) -> float | None:
+    """`Retry-After` in seconds, whether it came as seconds or as a date (RFC 9110, 10.2.3)."""
+    if value is None:
+        return None
+    try:
+        seconds = float(value)
+    except ValueError:
+        try:
+            until = parsedate_to_datetime(value)
+        except ValueError:
+            return None
+        if until.tzinfo is None:
+            until = until.replace(tzinfo=UTC)
+        seconds = (until - (now or datetime.now(UTC))).total_seconds()
+    return max(0.0, seconds) if seconds == seconds else None  # NaN is not equal to itself
+
+
+def http_outcome(call: Call, answer: Answer) -> Outcome:
+    """What an answer means that has no verdict of the vendor's in its body: its HTTP status decides."""
+    status = answer.status
+    message = f"HTTP {status} without a verdict in the body"
+    if status == 429:
+        return Throttled(retry_after_s(answer.headers.get("retry-after")), "http-429", message)
+    if status in (401, 403):
+        return AccountFault(f"http-{status}", message)
+    if 300 <= status < 400:
+        return AccountFault(f"http-{status}", f"{message}: a redirect is not followed; check BASE_URL")
+    if status in (404, 405, 410):
+        return AccountFault(f"http-{status}", f"{message}: check BASE_URL")
+    if status in (400, 411, 413, 414, 415, 422, 431):
+        return Refused(f"http-{status}", message)
+    # A gateway says 503 for what it did not pass on; after anything else the call may have been applied.
+    # For a create "perhaps" is dangerous, so that it is looked for first.
+    in_doubt = status != 503 or call.kind is CallKind.CREATE
+    return Unavailable(message, in_doubt=in_doubt, code=f"http-{status}")

@@ -1,0 +1,1 @@
+"""The runtime: carries the engine's effects out, with asyncio."""

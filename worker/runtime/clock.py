@@ -1,0 +1,23 @@
+"""Time, as the worker sees it."""
+
+import time
+from dataclasses import dataclass, field
+
+
+@dataclass(slots=True, frozen=True)
+class Clock:
+    """`now` is Unix seconds that never step back, whatever happens to the machine's clock.
+
+    `wall` is the machine's clock as it stands: the vendor compares signatures with its own.
+    """
+
+    _offset: float = field(default_factory=lambda: time.time() - time.monotonic())
+
+    def now(self) -> float:
+        return time.monotonic() + self._offset
+
+    def monotonic(self) -> float:
+        return time.monotonic()
+
+    def wall(self) -> float:
+        return time.time()

@@ -1,0 +1,100 @@
+"""The lease of one partition, as its owner holds it."""
+
+import asyncio
+import contextlib
+from collections.abc import Awaitable, Callable
+
+from worker.ledger.port import Ledger, LedgerUnavailable
+from worker.runtime.clock import Clock
+from worker.telemetry import get_logger
+
+_STANDBY_POLL_S = 0.25
+_RENEWALS_PER_TTL = 8
+
+log = get_logger("lease")
+
+
+class LeaseLost(Exception):
+    """The partition has another owner, or may have one: nothing may be sent or settled for it."""
+
+
+class Lease:
+    """Held from `acquire` on. How long it lasts is measured from before a renewal was sent."""
+
+    def __init__(self, ledger: Ledger, partition: int, owner: str, ttl_s: float, clock: Clock) -> None:
+        self._ledger = ledger
+        self._partition = partition
+        self._owner = owner
+        self._ttl_s = ttl_s
+        self._clock = clock
+        self._renewed = asyncio.Condition()
+        self._expires = 0.0
+        self._closed = False
+        self.epoch = 0
+
+    async def acquire(self, pause: Callable[[float], Awaitable[bool]]) -> bool:
+        """Wait until the partition is ours; False when the worker stops before it is.
+
+        `pause` sleeps and says whether to go on.
+        """
+        standing_by = False
+        while True:
+            asked = self._clock.monotonic()
+            try:
+                epoch = await self._ledger.acquire_lease(self._partition, self._owner, self._ttl_s)
+            except LedgerUnavailable as error:
+                log.error("ledger unavailable", partition=self._partition, error=str(error))
+                epoch = None
+            else:
+                if epoch is None and not standing_by:
+                    standing_by = True
+                    log.info("standing by: another worker owns the partition", partition=self._partition)
+            if epoch is not None:
+                self.epoch, self._expires = epoch, asked + self._ttl_s
+                log.info("owning the partition", partition=self._partition, epoch=epoch)
+                return True
+            if not await pause(_STANDBY_POLL_S):
+                return False
+
+    async def keep(self) -> None:
+        """Renew until cancelled; raises `LeaseLost` when there is nothing left to renew."""
+        while True:
+            await asyncio.sleep(self._ttl_s / _RENEWALS_PER_TTL)
+            asked = self._clock.monotonic()
+            try:
+                async with asyncio.timeout(self._ttl_s / 2):
+                    kept = await self._ledger.renew_lease(
+                        self._partition, self._owner, self.epoch, self._ttl_s
+                    )
+            except (LedgerUnavailable, TimeoutError) as error:
+                log.warning("lease not renewed", partition=self._partition, error=str(error))
+                continue
+            if not kept:
+                await self.give_up()
+                raise LeaseLost(f"partition {self._partition}, epoch {self.epoch}")
+            async with self._renewed:
+                self._expires = asked + self._ttl_s
+                self._renewed.notify_all()
+
+    async def outlives(self, seconds: float) -> bool:
+        """See `worker.calls.Guard`."""
+        async with self._renewed:
+            while not self._closed and self._expires - self._clock.monotonic() < seconds:
+                await self._renewed.wait()
+            return not self._closed
+
+    def stop_sending(self) -> None:
+        """Let no further request out, while what was sent is still waited for and settled."""
+        self._closed = True
+
+    async def give_up(self) -> None:
+        """Let nobody wait for it any longer."""
+        self.stop_sending()
+        async with self._renewed:
+            self._renewed.notify_all()
+
+    async def release(self) -> None:
+        """Let the next owner in at once, if the ledger can be told."""
+        await self.give_up()
+        with contextlib.suppress(LedgerUnavailable):
+            await self._ledger.release_lease(self._partition, self._owner, self.epoch)

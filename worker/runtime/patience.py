@@ -1,0 +1,34 @@
+"""Waiting for the broker and the ledger to come back: for ever, loudly, and ever more slowly."""
+
+from collections.abc import Awaitable, Callable
+from typing import TypeVar
+
+from tenacity import AsyncRetrying, RetryCallState, retry_if_exception_type, wait_random_exponential
+
+from worker.brokers.port import BrokerUnavailable
+from worker.ledger.port import LedgerUnavailable
+from worker.telemetry import get_logger
+
+T = TypeVar("T")
+
+log = get_logger("patience")
+
+
+async def patiently(what: str, action: Callable[[], Awaitable[T]]) -> T:
+    """The result of `action`, tried until the broker or the ledger answers. Other errors pass through."""
+
+    def complain(state: RetryCallState) -> None:
+        error = state.outcome.exception() if state.outcome else None
+        log.error(f"{what}: unavailable, trying again", error=str(error), attempt=state.attempt_number)
+
+    retrying = AsyncRetrying(
+        retry=retry_if_exception_type((BrokerUnavailable, LedgerUnavailable)),
+        wait=wait_random_exponential(multiplier=0.1, max=2.0),
+        before_sleep=complain,
+    )
+
+    async def once() -> T:
+        return await action()
+
+    result: T = await retrying(once)
+    return result

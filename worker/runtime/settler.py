@@ -1,0 +1,70 @@
+"""Writes settlements, one after the other, until each is durable."""
+
+import asyncio
+from collections import deque
+from collections.abc import Callable
+from functools import partial
+
+from worker.brokers.port import Log
+from worker.engine.messages import Settle
+from worker.engine.settlement import Settlement, SettlementBuilder
+from worker.runtime.clock import Clock
+from worker.runtime.patience import patiently
+
+_ANSWERS_PER_UNIT = 4_000
+
+
+class Settler:
+    """Gathers what is to be settled while the last unit is being written: group commit, without a window."""
+
+    def __init__(
+        self,
+        partition: int,
+        target: Log,
+        builder: SettlementBuilder,
+        clock: Clock,
+        written: Callable[[Settlement], None],
+    ) -> None:
+        self._partition = partition
+        self._log = target
+        self._builder = builder
+        self._clock = clock
+        self._written = written
+        self._waiting: deque[Settle] = deque()
+        self._arrived = asyncio.Event()
+        self._idle = asyncio.Event()
+        self._idle.set()
+        self._serial = 0
+        self.unwritten = 0
+
+    def add(self, effect: Settle) -> None:
+        """Take it; it is durable some time after."""
+        self._waiting.append(effect)
+        self.unwritten += len(effect.verdicts)
+        self._arrived.set()
+        self._idle.clear()
+
+    async def drained(self) -> None:
+        """Return when everything that was added is durable."""
+        await self._idle.wait()
+
+    async def run(self) -> None:
+        """Write until cancelled; raises `StaleEpoch` when the partition has another owner."""
+        while True:
+            await self._arrived.wait()
+            unit = self._builder.build(self._partition, self._next(), self._clock.now())
+            self._serial += 1
+            await patiently("writing results", partial(self._log.settle, unit, self._serial))
+            self.unwritten = sum(len(effect.verdicts) for effect in self._waiting)
+            if not self._waiting:
+                self._arrived.clear()
+                self._idle.set()
+            self._written(unit)
+
+    def _next(self) -> list[Settle]:
+        unit: list[Settle] = []
+        answers = 0
+        while self._waiting and answers < _ANSWERS_PER_UNIT:
+            unit.append(self._waiting.popleft())
+            answers += len(unit[-1].verdicts)
+        return unit

@@ -1,0 +1,178 @@
+"""The worker: one engine, its partitions, and the callers of its accounts."""
+
+import asyncio
+from collections.abc import Callable, Coroutine, Mapping
+from typing import Any, assert_never
+
+from worker.calls import Caller, Ended
+from worker.engine.creation import intent_of
+from worker.engine.engine import Engine
+from worker.engine.messages import (
+    CallFinished,
+    Drain,
+    Event,
+    PermitGranted,
+    Settle,
+    StartCall,
+    Tick,
+    WakeAt,
+    WantPermit,
+)
+from worker.engine.model import AccountFault, Applied, Unavailable
+from worker.engine.settlement import Settlement
+from worker.ledger.port import LedgerUnavailable, Limiter
+from worker.runtime.partition import PartitionRunner, Ports
+from worker.runtime.patience import patiently
+from worker.telemetry import get_logger
+
+_DRAIN_S = 24.0
+
+log = get_logger("worker")
+
+
+def nobody(_unit: Settlement) -> None:
+    """Whoever is not interested in what was settled."""
+
+
+class Worker:
+    """Run it once. `jitter` gives numbers in [0, 1); `written` is told of every durable settlement."""
+
+    def __init__(
+        self,
+        engine: Engine,
+        ports: Ports,
+        callers: Mapping[str, Caller],
+        limiters: Mapping[str, Limiter],
+        jitter: Callable[[], float],
+        partitions: int = 1,
+        written: Callable[[Settlement], None] = nobody,
+    ) -> None:
+        self._engine = engine
+        self._ports = ports
+        self._clock = ports.clock
+        self._callers = callers
+        self._limiters = limiters
+        self._jitter = jitter
+        self._stopping = asyncio.Event()
+        self._quiet = asyncio.Event()
+        self._quiet.set()
+        self._alarm: asyncio.TimerHandle | None = None
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._wanted = {name: asyncio.Semaphore(0) for name in callers}
+        self._partitions = [
+            PartitionRunner(number, ports, self._dispatch, engine.waiting, self._quiet.wait, written)
+            for number in range(partitions)
+        ]
+
+    def stop(self) -> None:
+        """Drain and end; a second call changes nothing."""
+        if not self._stopping.is_set():
+            log.info("stopping: no new calls, those in flight finish")
+        self._stopping.set()
+
+    async def run(self) -> None:
+        """Work until `stop`. Returns within 25 s of it; what could not be settled stays in the broker.
+
+        Raises what a partition raised that is nobody's fault but ours.
+        """
+        permits = [asyncio.create_task(self._grant(name)) for name in self._callers]
+        runners = [asyncio.create_task(partition.run()) for partition in self._partitions]
+        stopped = asyncio.create_task(self._stopping.wait())
+        try:
+            await asyncio.wait([*runners, stopped], return_when=asyncio.FIRST_COMPLETED)
+            self._dispatch(Drain())
+            for partition in self._partitions:
+                partition.stop()
+            _, late = await asyncio.wait(runners, timeout=_DRAIN_S)
+            if late:
+                log.warning("could not settle everything in time; the rest stays in the broker")
+            for runner in runners:
+                if runner.done():
+                    runner.result()
+        finally:
+            if self._alarm:
+                self._alarm.cancel()
+            tasks = [*permits, *runners, stopped, *self._tasks]
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+
+    def _dispatch(self, event: Event) -> None:
+        for effect in self._engine.handle(event):
+            match effect:
+                case WantPermit():
+                    self._wanted[effect.account].release()
+                case StartCall():
+                    self._quiet.clear()
+                    self._spawn(self._call(effect))
+                case Settle():
+                    self._partitions[effect.partition].settle(effect)
+                case WakeAt():
+                    self._wake_at(effect.when)
+                case _:
+                    assert_never(effect)
+        if not self._engine.calls_in_flight:
+            self._quiet.set()
+
+    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    def _wake_at(self, when: float) -> None:
+        if self._alarm:
+            self._alarm.cancel()
+        delay = max(0.0, when - self._clock.now())
+        self._alarm = asyncio.get_running_loop().call_later(delay, self._tick)
+
+    def _tick(self) -> None:
+        self._alarm = None
+        self._dispatch(Tick(self._clock.now()))
+
+    async def _grant(self, account: str) -> None:
+        while True:
+            await self._wanted[account].acquire()
+            await patiently("rate limit", self._limiters[account].acquire)
+            self._dispatch(PermitGranted(account, self._clock.now()))
+
+    async def _call(self, effect: StartCall) -> None:
+        call, account = effect.call, effect.ref.account
+
+        async def record_intent(until: float) -> bool:
+            try:
+                await self._ports.ledger.record_intent(effect.partition, effect.ref, intent_of(call, until))
+            except LedgerUnavailable as error:
+                log.error("intent to create not recorded", account=account, error=str(error))
+                return False
+            return True
+
+        began = self._clock.monotonic()
+        try:
+            lease = self._partitions[effect.partition].lease
+            ended = await self._callers[account].run(call, lease, record_intent)
+        except Exception as error:
+            # A bug of ours must not take the other groups down: the group parks, and says why.
+            log.exception("call ended in an unexpected error", account=account, kind=call.kind.value)
+            ended = Ended(Unavailable(f"internal error: {type(error).__name__}", in_doubt=True))
+        self._report(effect, ended, self._clock.monotonic() - began)
+        self._dispatch(
+            CallFinished(effect.call_id, ended.outcome, self._clock.now(), self._jitter(), ended.doubt_until)
+        )
+
+    def _report(self, effect: StartCall, ended: Ended, seconds: float) -> None:
+        outcome = ended.outcome
+        say = log.debug if isinstance(outcome, Applied) else log.warning
+        if isinstance(outcome, AccountFault):
+            say = log.error
+        say(
+            "call " + type(outcome).__name__.lower(),
+            account=effect.ref.account,
+            call=effect.call.kind.value,
+            group=effect.ref.name,
+            numbers=len(effect.call.numbers),
+            request_id=getattr(outcome, "request_id", None),
+            code=getattr(outcome, "code", None),
+            message=getattr(outcome, "message", None),
+            attempts=ended.attempts,
+            duration_ms=round(seconds * 1000, 1),
+        )
