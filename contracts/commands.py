@@ -1,24 +1,29 @@
 """The commands: what a producer may ask of a group of numbers."""
 
-from typing import Annotated, Literal, Self
+from collections.abc import Mapping
+from typing import Annotated, Any, Final, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, model_validator
 
-from contracts.event import MAX_EVENTS_PER_MESSAGE, Envelope, Identifier, Timestamp
+from contracts.event import MAX_EVENTS_PER_MESSAGE, Envelope, Identifier, ShortText, Timestamp
 
-CREATE = "numbergroup.create.v1"
-UPDATE = "numbergroup.update.v1"
-DELETE = "numbergroup.delete.v1"
-LIST = "numbergroup.list.v1"
+CREATE: Final = "numbergroup.create.v1"
+UPDATE: Final = "numbergroup.update.v1"
+DELETE: Final = "numbergroup.delete.v1"
+LIST: Final = "numbergroup.list.v1"
 
 Phone = Annotated[str, Field(pattern=r"^[1-9][0-9]{6,14}$")]
 """7 to 15 ASCII digits with the country code, no `+`, the first one not 0 (E.164 without the sign)."""
 
-PhonesText = Annotated[str, Field(pattern=r"^[1-9][0-9]{6,14}(,[1-9][0-9]{6,14})*$")]
+PhonesText = Annotated[str, Field(pattern=r"^([1-9][0-9]{6,14}(,[1-9][0-9]{6,14})*)?$")]
 """The vendor's own form: numbers joined by commas, no spaces."""
 
+Phones = Annotated[
+    Annotated[list[Phone], Field(fail_fast=True)] | PhonesText, Field(union_mode="left_to_right")
+]
+
 Operation = Literal["add", "delete", "replace"]
-_VENDOR_OPERATIONS: dict[str | int, Operation] = {
+OPERATIONS: Mapping[str | int, Operation] = {
     "add": "add",
     "delete": "delete",
     "replace": "replace",
@@ -26,25 +31,50 @@ _VENDOR_OPERATIONS: dict[str | int, Operation] = {
     1: "delete",
     2: "replace",
 }
+"""What `operateType` may be on the wire, and what it means."""
+
+# What the validators below check, said once more for the JSON Schemas.
+_SOME_PHONES = {"phones": {"minItems": 1, "minLength": 1}}
+_ONE_HANDLE: dict[str, Any] = {
+    "oneOf": [
+        {
+            "required": [given],
+            "properties": {given: {"type": "string"}, other: {"type": "null"}},
+        }
+        for given, other in (("groupId", "groupKey"), ("groupKey", "groupId"))
+    ]
+}
+_ONLY_REPLACE_MAY_BE_EMPTY: dict[str, Any] = {
+    "if": {"properties": {"operateType": {"enum": ["add", "delete", 0, 1]}}},
+    "then": {"properties": _SOME_PHONES},
+}
 
 
 class _Data(BaseModel):
-    model_config = ConfigDict(frozen=True, strict=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, strict=True, extra="forbid", use_attribute_docstrings=True)
 
 
 class _Phones(_Data):
-    phones: Annotated[list[Phone] | PhonesText, Field(union_mode="left_to_right")]
+    phones: Phones
+    """Numbers of 7 to 15 digits with the country code: an array of them, or one string, comma-separated.
+    Repeats count once."""
 
     @property
     def numbers(self) -> tuple[str, ...]:
         """The numbers in order, each once."""
-        phones = self.phones.split(",") if isinstance(self.phones, str) else self.phones
-        return tuple(dict.fromkeys(phones))
+        phones = self.phones
+        if isinstance(phones, str):
+            phones = phones.split(",") if phones else []
+        return tuple(phones if len(set(phones)) == len(phones) else dict.fromkeys(phones))
 
 
 class _Addressed(_Data):
+    model_config = ConfigDict(json_schema_extra=_ONE_HANDLE)
+
     groupId: Identifier | None = None  # noqa: N815 (the wire's name)
+    """The vendor's id of the group."""
     groupKey: Identifier | None = None  # noqa: N815
+    """The producer's own name of the group, given when it was created."""
 
     @model_validator(mode="after")
     def _check(self) -> Self:
@@ -59,9 +89,15 @@ class _Addressed(_Data):
 
 
 class CreateData(_Phones):
+    """What to create."""
+
+    model_config = ConfigDict(json_schema_extra={"properties": _SOME_PHONES})
+
     groupName: Annotated[str, Field(max_length=256)] | None = None  # noqa: N815
+    """Without a name, the vendor takes the group's id for it."""
     remark: Annotated[str, Field(max_length=1024)] | None = None
     groupKey: Identifier | None = None  # noqa: N815
+    """A name of the producer's own, by which later commands may address the group."""
 
     @model_validator(mode="after")
     def _has_numbers(self) -> Self:
@@ -71,13 +107,19 @@ class CreateData(_Phones):
 
 
 class UpdateData(_Addressed, _Phones):
+    """Which group to change, and how."""
+
+    model_config = ConfigDict(json_schema_extra=_ONE_HANDLE | _ONLY_REPLACE_MAY_BE_EMPTY)
+
     operateType: Operation | Annotated[int, Field(ge=0, le=2)]  # noqa: N815
+    """By name, or as the vendor numbers them: 0 add, 1 delete, 2 replace."""
     expiresAt: Timestamp | None = None  # noqa: N815
+    """When the numbers leave the group by themselves; only some vendors support it."""
 
     @property
     def operation(self) -> Operation:
         """The operation by name, whether it came as a name or as the vendor's number."""
-        return _VENDOR_OPERATIONS[self.operateType]
+        return OPERATIONS[self.operateType]
 
     @model_validator(mode="after")
     def _check(self) -> Self:  # replaces the parent's: one call into Python for a command, not two
@@ -89,19 +131,28 @@ class UpdateData(_Addressed, _Phones):
 
 
 class DeleteData(_Addressed):
-    pass
+    """Which group to delete."""
 
 
 class ListData(_Data):
-    limit: Annotated[int, Field(ge=0, le=1000)] = 1000
-    offset: Annotated[int, Field(ge=0, le=2**31 - 1)] = 0
+    """Which part of the list of groups to fetch."""
+
+    limit: Annotated[int, Field(ge=0, le=1000)] | None = None
+    """How many groups at most; absent: 1,000."""
+    offset: Annotated[int, Field(ge=0, le=2**31 - 1)] | None = None
+    """How many groups to pass over; absent: none."""
 
 
 class _CommandEnvelope(Envelope):
     account: Identifier | None = None
-    replyto: Identifier | None = None
+    """Which of the worker's accounts makes the calls; absent: `default`."""
+    replyto: ShortText | None = None
+    """Another reply queue, if the worker's settings allow its name."""
     expirytime: Timestamp | None = None
-    sequence: Annotated[int, Field(ge=0, le=2**53 - 1)] | None = None
+    """The command is not sent to the vendor after that; the result is then `expired`."""
+    # RFC 7493, 2.2: integers beyond this do not survive every reader of JSON.
+    sequence: Annotated[int, Field(ge=-(2**53) + 1, le=2**53 - 1)] | None = None
+    """Growing per source and group: a command with a lower one than what was settled is `superseded`."""
 
 
 class CreateGroup(_CommandEnvelope):
@@ -134,7 +185,7 @@ class ListGroups(_CommandEnvelope):
 
 AnyCommand = CreateGroup | UpdateGroup | DeleteGroup | ListGroups
 CommandEvent = Annotated[AnyCommand, Field(discriminator="type")]
-CommandBatch = Annotated[list[CommandEvent], Field(max_length=MAX_EVENTS_PER_MESSAGE)]
+CommandBatch = Annotated[list[CommandEvent], Field(min_length=1, max_length=MAX_EVENTS_PER_MESSAGE)]
 
 COMMAND_ADAPTER: TypeAdapter[AnyCommand] = TypeAdapter(CommandEvent)
 """One command: `COMMAND_ADAPTER.validate_json(body)`."""

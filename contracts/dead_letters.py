@@ -2,8 +2,9 @@
 
 from typing import Annotated
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field
 
+from contracts.event import Timestamp
 from contracts.results import CommandRef, ErrorInfo
 
 
@@ -14,15 +15,19 @@ class DeadLetter(BaseModel):
     from: the broker's own message id, and the place in the array if the message was one.
     """
 
-    model_config = ConfigDict(frozen=True, strict=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, strict=True, extra="forbid", use_attribute_docstrings=True)
 
     id: str
-    time: Annotated[AwareDatetime, Field(strict=True)]
+    time: Timestamp
     partition: Annotated[int, Field(ge=0)]
     entry: str
+    """The broker's own id of the message."""
     index: Annotated[int, Field(ge=0)] | None
+    """The event's place in the array, if the message was one."""
     error: ErrorInfo
     command: CommandRef | None = None
+    """Absent or `null` when no source and id could be read."""
     account: str | None = None
     group: str | None = None
+    """The group's handle, with its kind before it: `id:…` or `key:…`."""
     requestIds: list[str] = []  # noqa: N815 (the wire's name)

@@ -3,38 +3,82 @@
 Source: https://github.com/cloudevents/spec/blob/v1.0.2/cloudevents/formats/json-format.md
 """
 
-from typing import Annotated, Literal
+import re
+from datetime import datetime
+from typing import Annotated, Any, Literal
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
 
 MAX_EVENTS_PER_MESSAGE = 1_000
 
-PRINTABLE = r"^[^\u0000-\u001f\u007f-\u009f\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff]+$"
-"""No control characters, and no invisible or direction-changing ones: identifiers end up in terminals."""
+_UNPRINTABLE = (
+    r"\u0000-\u001f\u007f-\u00a0\u00ad\u061c\u1680\u180e\u2000-\u200f\u2028-\u202f\u205f-\u206f\u3000"
+    r"\ufeff\ufff9-\ufffb\ufffe\uffff"
+)
+
+PRINTABLE = rf"^[^{_UNPRINTABLE}]+$"
+"""No control characters, no spaces but the plain one, and nothing invisible or direction-changing:
+identifiers end up in terminals. (Unicode's "other" and "separator", as far as they can be named in
+every dialect of regular expressions.)
+"""
 
 Identifier = Annotated[str, Field(min_length=1, max_length=128, pattern=PRINTABLE)]
 """1 to 128 printable characters."""
 
-Timestamp = Annotated[AwareDatetime, Field(strict=True)]
-"""RFC 3339 with a zone, as a string; numbers are not taken for Unix times."""
+ShortText = Annotated[str, Field(min_length=1, max_length=255, pattern=PRINTABLE)]
+"""1 to 255 printable characters: what AMQP allows for the name of a queue and for a correlation id."""
 
-JsonMediaType = Annotated[str, Field(pattern=r"^application/([a-z0-9.-]+\+)?json( *;.*)?$")]
+RFC_3339 = (
+    r"^[0-9]{4}-(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01])"
+    r"[Tt]([01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9](\.[0-9]+)?([Zz]|[+-]([01][0-9]|2[0-3]):[0-5][0-9])$"
+)
+"""A date-time with a zone; no leap seconds."""
+
+_RFC_3339 = re.compile(RFC_3339)
+
+
+def _rfc_3339(value: Any) -> Any:
+    if isinstance(value, datetime) or (isinstance(value, str) and _RFC_3339.fullmatch(value)):
+        return value
+    raise ValueError("must be a date-time of RFC 3339 with a zone, such as 2026-11-21T09:30:00Z")
+
+
+Timestamp = Annotated[
+    AwareDatetime,
+    # Left to itself, pydantic also takes Unix times (in strings, too) and several forms of ISO 8601.
+    BeforeValidator(_rfc_3339),
+    Field(strict=False),
+    WithJsonSchema({"type": "string", "format": "date-time", "pattern": RFC_3339}),
+]
+"""RFC 3339 with a zone, as a string; more than six digits of a second are cut off."""
+
+JsonMediaType = Annotated[
+    str, Field(pattern=r"^[A-Za-z0-9.+-]+/([A-Za-z0-9.-]+\+)?[Jj][Ss][Oo][Nn]( *;[^\u0000-\u001f]*)?$")
+]
+"""`application/json`, or any other type whose subtype is `json` or ends in `+json`."""
 
 
 class Envelope(BaseModel):
     """Attributes that every event has.
 
     Attributes that are not named here are CloudEvents extensions of somebody else's: they are
-    allowed and ignored. A `null` attribute counts as absent, as the JSON format has it.
+    allowed and ignored. A `null` attribute counts as absent, as the JSON format has it. Of a name
+    that occurs twice in an object the last one counts.
     """
 
-    model_config = ConfigDict(frozen=True, strict=True, extra="ignore")
+    model_config = ConfigDict(frozen=True, strict=True, extra="ignore", use_attribute_docstrings=True)
 
     specversion: Literal["1.0"]
     id: Identifier
+    """Together with `source` it identifies the event for ever."""
     source: Identifier
+    """Who sends the event."""
     time: Timestamp | None = None
+    """When the event was made."""
     datacontenttype: JsonMediaType | None = None
-    subject: Annotated[str, Field(max_length=1024, pattern=PRINTABLE)] | None = None
-    traceparent: Identifier | None = None
-    correlationid: Identifier | None = None
+    subject: Annotated[str, Field(pattern=r"^[^\u0000-\u001f\u007f-\u009f]+$")] | None = None
+    """On a result, the groupId; on a command it says nothing to the worker."""
+    traceparent: ShortText | None = None
+    """W3C trace context of a command; comes back on its result."""
+    correlationid: ShortText | None = None
+    """Any text of the command's sender; comes back on its result."""

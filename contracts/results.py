@@ -29,7 +29,7 @@ class Status(StrEnum):
 
 
 class _Data(BaseModel):
-    model_config = ConfigDict(frozen=True, strict=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, strict=True, extra="forbid", use_attribute_docstrings=True)
 
 
 class ErrorInfo(_Data):
@@ -63,18 +63,26 @@ class ListedGroup(_Data):
 
 
 class ResultData(_Data):
+    """What became of the command. Members that do not apply are absent, or `null`."""
+
     command: CommandRef
     status: Annotated[Status, Field(strict=False)]
     account: str | None = None
+    """The account that made the calls; `null` when the command did not say one that could be read."""
     groupId: str | None = None  # noqa: N815
     groupKey: str | None = None  # noqa: N815
     requestIds: list[str] = []  # noqa: N815
+    """The vendor's ids of the calls that decided this command's numbers."""
     mergedCommands: Annotated[int, Field(ge=0)] = 0  # noqa: N815
+    """How many commands were merged into those calls, this one included."""
     error: ErrorInfo | None = None
     deadLetterId: str | None = None  # noqa: N815
     rejectedNumbers: list[str] | None = None  # noqa: N815
+    """With `partial`: the numbers that the vendor did not take."""
     groups: list[ListedGroup] | None = None
+    """The answer to `numbergroup.list.v1`."""
     total: int | None = None
+    """With `groups`: how many there are in all, as the vendor counts them."""
 
 
 class ResultEvent(Envelope):
@@ -84,7 +92,7 @@ class ResultEvent(Envelope):
     data: ResultData
 
 
-RESULT_ADAPTER: TypeAdapter[ResultEvent | list[ResultEvent]] = TypeAdapter(
-    ResultEvent | Annotated[list[ResultEvent], Field(max_length=MAX_EVENTS_PER_MESSAGE)]
-)
+ResultBatch = Annotated[list[ResultEvent], Field(min_length=1, max_length=MAX_EVENTS_PER_MESSAGE)]
+
+RESULT_ADAPTER: TypeAdapter[ResultEvent | list[ResultEvent]] = TypeAdapter(ResultEvent | ResultBatch)
 """A message on a reply queue: one result, or an array of those that settled together."""

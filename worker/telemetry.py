@@ -27,7 +27,7 @@ _DEEPEST = 8
 _DIGITS = re.compile("[0-9]{7}")
 _LONE = "[1-9][0-9]{6,14}(?![0-9A-Za-z])"
 # Read token by token. Kept: a UUID; a Redis stream's entry id (13 digits from 1, which is no phone: those of
-# country code 1 have 11). An escape of JSON, repr or URLs is a token, lest its letters hide the number after it.
+# country code 1 have 11). An escape of JSON, repr or URLs is a token, lest its letters hide what follows it.
 _TOKEN = re.compile(
     r"[0-9A-Fa-f]{8}(?:-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}(?![0-9A-Za-z])"
     r"|(?<!-)1[0-9]{12}-[0-9]{1,6}(?![0-9A-Za-z-])"
@@ -38,11 +38,11 @@ _NAMES = r"secret|passw(?:or)?d|token|authorization|access[_-]?key|api[_-]?key|c
 _SECRET_NAME = re.compile(rf"(?i:{_NAMES})|(?:^|[^A-Za-z])(?i:sign(?:ature)?)$|[a-z0-9]Sign(?:ature)?$")
 _SECRET_PAIR = re.compile(
     rf"((?:(?:{_NAMES})[\w-]{{0,16}}|(?<![a-z])sign(?:ature)?)\\*[\"']?\s*[:=]\s*)"
-    r"(?:\\*\"[^\"]*|\\*'[^']*|(?:(?:bearer|basic|digest)\s+)?[^\s\"',;&})\]]+)",
+    r"(?:(\\*\")[^\"]*|(\\*')[^']*|(?:(?:bearer|basic|digest)\s+)?[^\s\"',;&})\]]+)",
     re.IGNORECASE,
 )
 _USERINFO = re.compile(r"://(?:([^\s:@\"'<>]*:)[^\s\"'<>]*|[^\s\"'<>]*)@")
-_URL_MASK, _PAIR_MASK = rf"://\1{_SECRET}@", rf"\1{_SECRET}"
+_URL_MASK, _PAIR_MASK = rf"://\1{_SECRET}@", rf"\1\2\3{_SECRET}"
 _MEASURE = re.compile(
     r"(?:^|_)(?:ns|us|ms|s|seconds|hours|bytes|count|total|size|length|limit|offset|at|ts|time|timestamp|epoch"
     r"|sequence|seq|commands|calls|entries|backlog|pending|pid)$"
@@ -139,7 +139,7 @@ class _FromStdlib(logging.Handler):
         try:
             event = record.getMessage()
         except Exception:  # arguments that do not fit: stdlib would print them as they are
-            event = f"{record.msg} {_repr(record.args)}"
+            event = f"{_repr(record.msg)} {_repr(record.args)}"
         level = min(50, max(10, record.levelno // 10 * 10))
         structlog.get_logger(logger_name=record.name).log(level, event, exc_info=record.exc_info)
 
@@ -150,7 +150,7 @@ def configure(
     """Sends all logs of the process, those of libraries and warnings included, to `stream` (stderr).
 
     `log_format` None: console on a terminal, else JSON. `level`: debug, info, warning or error. Times are in
-    UTC, ISO 8601. May be called again; the last call holds.
+    UTC, ISO 8601. May be called again; the last call holds. Raises KeyError for another level.
     """
     stream = sys.stderr if stream is None else stream
     terminal = stream.isatty()

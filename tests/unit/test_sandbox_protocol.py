@@ -1,5 +1,6 @@
 """What every call of the vendor's API has in common: headers, signature, clock, codes, shapes."""
 
+import asyncio
 from email.utils import parsedate_to_datetime
 from typing import Any
 
@@ -239,3 +240,16 @@ async def test_rotated_secret() -> None:
         assert (await rig.update(0, A, secret="new")).code == 0
         with pytest.raises(KeyError):
             rig.sandbox.state.rotate("nobody", "new")
+
+
+async def test_half_a_request_is_no_call(caplog: pytest.LogCaptureFixture) -> None:
+    """A client that dies in the middle of its body has called nothing, and the sandbox does not mind."""
+    async with Rig() as rig:
+        _, writer = await asyncio.open_connection("127.0.0.1", rig.sandbox.port)
+        writer.write(b"POST /api/pns/ HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\n{")
+        await writer.drain()
+        writer.close()
+        await writer.wait_closed()
+        assert (await rig.update(0, A)).code == 0
+        assert (await rig.control("GET", "/_sandbox/calls")).json["total"] == 1
+    assert [record for record in caplog.records if record.levelname in ("WARNING", "ERROR")] == []

@@ -18,14 +18,17 @@ class UnfitServer(Exception):
 
 
 def connect(url: str) -> Redis:
-    """A client that gives up after seconds: who retries, and how long, is decided above it."""
+    """A client that gives up after seconds: who retries, and how long, is decided above it.
+
+    One retry on a new connection: a connection that was closed while it was idle is no outage.
+    """
     return Redis.from_url(
         url,
         protocol=2,
         socket_connect_timeout=3,
         socket_timeout=6,
         health_check_interval=15,
-        retry=Retry(NoBackoff(), 0),
+        retry=Retry(NoBackoff(), 1),
     )
 
 

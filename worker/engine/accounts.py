@@ -19,7 +19,6 @@ _LONGEST_RETRY_AFTER_S = 3600.0
 class AccountPolicy:
     """What an account's provider can do, and its limits.
 
-    `acceptance_window_s`: how long the vendor may still accept a request after it was signed.
     `marker`: whether a create may carry its marker in the group's remark.
     """
 
@@ -56,26 +55,35 @@ class Account:
                 return mailbox
         return None
 
-    def permits_to_ask(self, now: float) -> int:
-        """How many more permits there is a use for."""
+    def free_slots(self, now: float) -> int:
+        """How many more calls may be in flight."""
         if now < self.paused_until:
             return 0
         # After a fault of the account one call goes ahead of the others, to see whether it is mended.
         slots = 1 if self.faults else self.policy.max_in_flight
-        return max(0, min(len(self.ready), slots - self.in_flight) - self.permits_wanted)
+        return max(0, slots - self.in_flight)
+
+    def permits_to_ask(self, now: float) -> int:
+        """How many more permits there is a use for."""
+        return max(0, min(len(self.ready), self.free_slots(now)) - self.permits_wanted)
 
     def throttled(self, now: float, retry_after_s: float | None) -> None:
         """Stop asking for permits for as long as the vendor said, or longer each time if it did not."""
-        self.throttles += 1
+        # Calls that were in flight together are one occasion, however many of them were turned away.
+        if now >= self.paused_until or not self.throttles:
+            self.throttles += 1
         least, most = _THROTTLE_PAUSE_S
-        pause = min(most, least * 2.0 ** (self.throttles - 1)) if retry_after_s is None else retry_after_s
+        pause = (
+            min(most, least * 2.0 ** min(self.throttles - 1, 30)) if retry_after_s is None else retry_after_s
+        )
         self.paused_until = max(self.paused_until, now + min(max(pause, 0.0), _LONGEST_RETRY_AFTER_S))
 
     def faulted(self, now: float) -> None:
         """Stop asking for permits, and probe now and then."""
-        self.faults += 1
+        if now >= self.paused_until or not self.faults:
+            self.faults += 1
         least, most = _FAULT_PAUSE_S
-        self.paused_until = max(self.paused_until, now + min(most, least * 2.0 ** (self.faults - 1)))
+        self.paused_until = max(self.paused_until, now + min(most, least * 2.0 ** min(self.faults - 1, 30)))
 
     def answered(self) -> None:
         """The vendor spoke to us normally: no pause grows any longer."""

@@ -1,6 +1,6 @@
 """Attribution: which command owes its fate to which call, once all calls of a batch are resolved."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 
 from contracts.results import Status
 from worker.engine.mailbox import Mailbox
@@ -21,12 +21,9 @@ def carried_out(mailbox: Mailbox, deletion_request: str | None = None) -> list[V
     merged = len(commands)
     verdicts = []
     for position, command in enumerate(commands):
-        fault = change.refused.get(position)
-        if fault is not None:
-            verdicts.append(Verdict(command, Status.REJECTED, mailbox.group_id, merged=merged, fault=fault))
-            continue
-        if position in batch.expired:
-            verdicts.append(Verdict(command, Status.EXPIRED, mailbox.group_id, merged=merged, fault=_EXPIRED))
+        passed_over = _passed_over(mailbox, position)
+        if passed_over is not None:
+            verdicts.append(passed_over)
             continue
         if change.delete is not None:
             status = Status.APPLIED if position == change.delete else Status.SUPERSEDED
@@ -46,10 +43,11 @@ def _requests(
 ) -> tuple[str, ...]:
     told, base = known.told, known.base_request
     ids: list[str | None] = []
-    if position == change.base:
+    if position == change.base or not command.numbers:
+        # An empty replace is in every call: it decided all numbers, or a later base did in its stead.
         ids.append(base)
-        if not command.numbers:
-            ids.extend(said.request_id for said in told.values())
+    if position == change.base and not command.numbers:
+        ids.extend(said.request_id for said in told.values())
     for number in command.numbers:
         decision = change.decided.get(number)
         if status is Status.APPLIED and decision is not None and decision.by != position:
@@ -59,21 +57,35 @@ def _requests(
     return _distinct(ids)
 
 
-def all_with(
-    mailbox: Mailbox, commands: Sequence[Command], status: Status, fault: Fault, request_id: str | None
-) -> list[Verdict]:
+def all_with(mailbox: Mailbox, status: Status, fault: Fault, request_id: str | None) -> list[Verdict]:
     """The same verdict for every command of a batch that did not go through.
 
     What the vendor was told before it failed is not hidden: its requestIds are in the answer, and
     that of the refusal itself, if it had one, is the last.
     """
+    batch = mailbox.batch
+    assert batch is not None
     told = mailbox.known.told
     verdicts = []
-    for command in commands:
+    for position, command in enumerate(batch.commands):
         carried = [told[number].request_id for number in command.numbers if number in told]
         ids = _distinct([*carried, request_id])
-        verdicts.append(Verdict(command, status, mailbox.group_id, ids, len(commands), fault))
+        verdict = Verdict(command, status, mailbox.group_id, ids, len(batch.commands), fault)
+        verdicts.append(_passed_over(mailbox, position) or verdict)
     return verdicts
+
+
+def _passed_over(mailbox: Mailbox, position: int) -> Verdict | None:
+    """The verdict on a command that was in no call, because it expired or could not apply where it stood."""
+    batch = mailbox.batch
+    assert batch is not None
+    command, merged = batch.commands[position], len(batch.commands)
+    if position in batch.expired:
+        return Verdict(command, Status.EXPIRED, mailbox.group_id, merged=merged, fault=_EXPIRED)
+    fault = batch.change.refused.get(position)
+    if fault is not None:
+        return Verdict(command, Status.REJECTED, mailbox.group_id, merged=merged, fault=fault)
+    return None
 
 
 def _distinct(ids: Iterable[str | None]) -> tuple[str, ...]:

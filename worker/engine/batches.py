@@ -1,6 +1,7 @@
 """Cutting a batch from a mailbox, and finding its next call."""
 
 from collections import deque
+from collections.abc import Sequence
 from dataclasses import replace
 from itertools import islice
 
@@ -10,7 +11,7 @@ from worker.engine.creation import marked
 from worker.engine.decisions import Finish, Park, Send
 from worker.engine.mailbox import Batch, Mailbox
 from worker.engine.merge import Change, batch_length, merge
-from worker.engine.model import Call, CallKind, CommandKind, GroupRef, HandleKind
+from worker.engine.model import Call, CallKind, CommandKind, GroupRef, HandleKind, Verdict
 from worker.engine.plan import plan
 
 
@@ -34,10 +35,10 @@ def next_step(mailbox: Mailbox, policy: AccountPolicy, now: float) -> Send | Par
         if not batch.started:
             mailbox.uncut()
         return Park(until)
-    if not batch.started:
-        batch.started = True
-        for position, command in enumerate(batch.commands):
-            command.attempted = position not in batch.expired
+    batch.started = True
+    mailbox.begun = max(mailbox.begun, len(batch.commands))
+    mailbox.sent_at = now
+    mailbox.intent_recorded |= call.kind is CallKind.CREATE
     return Send(call)
 
 
@@ -70,13 +71,23 @@ def replan(mailbox: Mailbox, policy: AccountPolicy) -> None:
 
 def finished(mailbox: Mailbox, deletion_request: str | None = None) -> Finish:
     """The end of a batch all of whose calls went through."""
+    assert mailbox.batch is not None
+    gone = mailbox.batch.change.delete is not None
+    return closed(mailbox, carried_out(mailbox, deletion_request), gone=gone)
+
+
+def closed(mailbox: Mailbox, verdicts: Sequence[Verdict], *, gone: bool = False) -> Finish:
+    """The end of a batch, however it ended, with what the ledger must learn: whether the group is gone,
+    or was made (also by a create that failed half-way: its key leads to what there is of it)."""
     batch = mailbox.batch
     assert batch is not None
     bindings: dict[GroupRef, str | None] = {}
-    intents_done = [mailbox.ref] if any(c.kind is CommandKind.CREATE for c in batch.commands) else []
-    if mailbox.ref.kind is HandleKind.KEY and (intents_done or batch.change.delete is not None):
-        bindings[mailbox.ref] = None if batch.change.delete is not None else mailbox.group_id
-    return Finish(carried_out(mailbox, deletion_request), bindings, intents_done)
+    if mailbox.ref.kind is HandleKind.KEY and (gone or mailbox.created_by in batch.commands):
+        bindings[mailbox.ref] = None if gone else mailbox.group_id
+    # A create that failed in doubt keeps its intent: replaying the letter must look for the group first.
+    intents_done = [mailbox.ref] if mailbox.intent_recorded and mailbox.intent is None else []
+    mailbox.intent_recorded = mailbox.intent is not None
+    return Finish(verdicts, bindings, intents_done)
 
 
 def _cut(mailbox: Mailbox, now: float) -> Batch:
@@ -87,7 +98,7 @@ def _cut(mailbox: Mailbox, now: float) -> Batch:
     expired = frozenset(
         position
         for position, command in enumerate(commands)
-        # What was sent once is seen through: "expired" promises that the vendor never heard of it.
+        # What may have taken effect is seen through: "expired" promises that the vendor did nothing.
         if command.expires_at is not None and command.expires_at <= now and not command.attempted
     )
     if commands[0].kind is CommandKind.LIST:

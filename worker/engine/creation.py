@@ -9,7 +9,7 @@ import hashlib
 from collections.abc import Iterable
 from dataclasses import replace
 
-from worker.engine.model import Call, Command, CommandKey, CreateIntent, Group
+from worker.engine.model import Call, Command, CommandKey, CommandKind, CreateIntent, Group
 
 
 def marker_of(key: CommandKey) -> str:
@@ -27,6 +27,15 @@ def marked(call: Call, create: Command) -> Call:
 def intent_of(call: Call, settled_after: float) -> CreateIntent:
     """The intent to record before `call` is sent."""
     return CreateIntent(call.marker, call.group_name, digest(call.numbers), settled_after)
+
+
+def recorded_for(intent: CreateIntent, command: Command) -> bool:
+    """Whether `intent` was recorded before a call that carried `command`, as far as can be told."""
+    if command.kind is not CommandKind.CREATE:
+        return False
+    if intent.marker is not None:
+        return intent.marker == marker_of(command.key)
+    return intent.name == command.group_name
 
 
 def digest(numbers: Iterable[str]) -> str:

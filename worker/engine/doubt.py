@@ -18,7 +18,17 @@ class Doubt:
 
 
 def undoes(late: Call, call: Call) -> bool:
-    """Whether `late`, arriving after `call`, would leave another group than `call` alone did."""
+    """Whether `late`, arriving after `call`, would leave another group than if it had come before it.
+
+    Reading counts as undone by every change: what was read would no longer be so.
+    """
+    if late.group_id != call.group_id:
+        # A key's next group is another one at the vendor.
+        return False
+    if late.kind is CallKind.DELETE_GROUP:
+        return call.kind is not CallKind.DELETE_GROUP
+    if call.kind is CallKind.READ_MEMBERS:
+        return True
     if {late.kind, call.kind} == {CallKind.ADD, CallKind.REPLACE}:
         added, replaced = (late, call) if late.kind is CallKind.ADD else (call, late)
         return not set(added.numbers) <= set(replaced.numbers)

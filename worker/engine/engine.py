@@ -18,6 +18,7 @@ from typing import assert_never
 from worker.engine.accounts import Account, AccountPolicy
 from worker.engine.admission import admit
 from worker.engine.batches import next_step
+from worker.engine.creation import recorded_for
 from worker.engine.decisions import Decision, Finish, Park, Queue, Send
 from worker.engine.mailbox import Mailbox, State
 from worker.engine.memory import Partition
@@ -27,6 +28,7 @@ from worker.engine.messages import (
     Drain,
     Effect,
     Event,
+    Facts,
     LeaseLost,
     PermitGranted,
     Settle,
@@ -35,7 +37,16 @@ from worker.engine.messages import (
     WakeAt,
     WantPermit,
 )
-from worker.engine.model import AccountFault, Call, Command, Refusal, Throttled, Verdict, Withheld
+from worker.engine.model import (
+    AccountFault,
+    Call,
+    Command,
+    Refusal,
+    Throttled,
+    Unavailable,
+    Verdict,
+    Withheld,
+)
 from worker.engine.outcomes import resolve
 from worker.engine.records import record_of
 from worker.engine.retry_policy import RetryPolicy
@@ -76,7 +87,8 @@ class Engine:
 
     def handle(self, event: Event) -> list[Effect]:
         """Take one event in; the effects are to be carried out in order."""
-        alarm = self._timers[0][0] if self._timers else None
+        # A tick uses the alarm up, also when it came too early.
+        alarm = self._timers[0][0] if self._timers and not isinstance(event, Tick) else None
         match event:
             case Delivered():
                 self._deliver(event)
@@ -124,10 +136,7 @@ class Engine:
         if mailbox is None:
             mailbox = Mailbox(command.group, event.partition, partition.group_id(command.group, event.facts))
             partition.mailboxes[command.group] = mailbox
-        if mailbox.group_id is None and mailbox.intent is None and not mailbox.pending:
-            mailbox.intent = event.facts.intents.get(command.group)
-        # An intent says that some earlier worker may have sent this very command.
-        command.attempted = mailbox.intent is not None
+        self._take_intent(command, mailbox, partition, event.facts)
         self._serial += 1
         command.arrival = self._serial
         partition.commands[command.key] = command
@@ -138,10 +147,21 @@ class Engine:
             else:
                 self._accounts[command.group.account].push(mailbox)
 
+    def _take_intent(self, command: Command, mailbox: Mailbox, partition: Partition, facts: Facts) -> None:
+        """Take in that an earlier worker may have sent a create, unless the intent is this engine's own."""
+        intent = facts.intents.get(command.group)
+        if intent is None or mailbox.intent_recorded:
+            return
+        command.attempted = recorded_for(intent, command)
+        # A failed create's intent outlives it, to be found by the next create; a key that was bound or
+        # freed since has none, whatever an older look-up says.
+        if command.attempted or not (mailbox.pending or command.group in partition.bindings):
+            mailbox.intent, mailbox.intent_recorded = intent, True
+
     def _use_permit(self, event: PermitGranted) -> None:
         account = self._accounts[event.account]
         account.permits_wanted -= 1
-        if not self.draining and event.now >= account.paused_until:
+        if not self.draining and account.free_slots(event.now):
             while (mailbox := account.pop()) is not None:
                 step = next_step(mailbox, account.policy, event.now)
                 self._act(mailbox, step, event.now)
@@ -161,7 +181,7 @@ class Engine:
         elif isinstance(event.outcome, AccountFault):
             account.faulted(event.now)
             self._set_timer(account.paused_until, None)
-        elif not isinstance(event.outcome, Withheld):
+        elif not isinstance(event.outcome, Unavailable | Withheld):
             account.answered()
         partition = self._partitions.get(mailbox.partition)
         if partition is not None and partition.mailboxes.get(mailbox.ref) is mailbox:

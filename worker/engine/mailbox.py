@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 
 from worker.engine.doubt import Doubt, undoes
 from worker.engine.merge import Change
-from worker.engine.model import Call, Command, CreateIntent, GroupRef, HandleKind
+from worker.engine.model import Call, Command, CreateIntent, GroupRef, HandleKind, Refused
 from worker.engine.plan import Known
 
 
@@ -35,6 +35,13 @@ class Batch:
     expired: frozenset[int]
     calls: deque[Call] = field(default_factory=deque)
     started: bool = False
+    refusal: Refused | None = None
+    """Why the vendor would not delete the group, while it is looked whether the group is there."""
+
+    def take_effect(self) -> None:
+        """Take in that a call of it was carried out, or may have been: it is seen through from here on."""
+        for position, command in enumerate(self.commands):
+            command.attempted = position not in self.expired
 
 
 @dataclass(slots=True, eq=False)
@@ -48,7 +55,13 @@ class Mailbox:
     wake_at: float = 0.0
     known: Known = field(default_factory=Known)
     doubts: list[Doubt] = field(default_factory=list)
+    begun: int = 0
+    """How many of the pending, from the head, were in a batch whose calls began."""
+    sent_at: float = 0.0
+    """When its last call started."""
     intent: CreateIntent | None = None
+    intent_recorded: bool = False
+    """Whether the ledger has an intent of this group, answered or not, that must be closed one day."""
     created_by: Command | None = None
     create_request: str | None = None
     failures: int = 0
@@ -86,9 +99,10 @@ class Mailbox:
             self.pending.popleft()
             if command is self.created_by:
                 self.created_by = None
+        self.begun = max(0, self.begun - len(self.batch.commands))
         self.batch = None
         self.failures = 0
-        if not self.pending or not self.pending[0].attempted:
+        if not self.begun:
             self.known = Known()
             self.isolation = None
         elif self.isolation is not None:

@@ -76,8 +76,8 @@ class Command:
     `fingerprint` tells whether a second command under the same key says the same. `origins` has
     more than one member when the same command arrived again before it was settled.
     `expires_at` is in Unix seconds. The engine fills in
-    `arrival` (its place in the order of all deliveries) and `attempted` (a call that carries it was
-    started).
+    `arrival` (its place in the order of all deliveries) and `attempted` (a call that carries it may
+    have taken effect).
     """
 
     key: CommandKey

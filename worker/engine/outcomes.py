@@ -1,11 +1,12 @@
 """What an outcome means for the mailbox whose call it was."""
 
+from collections import deque
 from typing import assert_never
 
 from contracts.results import Status
 from worker.engine.accounts import AccountPolicy
 from worker.engine.attribution import all_with
-from worker.engine.batches import finished, replan
+from worker.engine.batches import closed, finished, replan
 from worker.engine.creation import intent_of, made_by
 from worker.engine.decisions import Decision, Finish, Park, Queue
 from worker.engine.doubt import Doubt
@@ -26,7 +27,9 @@ from worker.engine.model import (
 )
 from worker.engine.retry_policy import RetryPolicy
 
-_CHANGING = (CallKind.ADD, CallKind.DELETE, CallKind.REPLACE)
+_CHANGING = (CallKind.ADD, CallKind.DELETE, CallKind.REPLACE, CallKind.DELETE_GROUP)
+_EFFECTIVE = (*_CHANGING, CallKind.CREATE)
+_LOOKING = (CallKind.FIND_CREATED, CallKind.READ_MEMBERS)
 
 
 def resolve(
@@ -34,15 +37,23 @@ def resolve(
 ) -> Decision:
     """Take the outcome in and say what comes next: another turn, a pause, or the end of the batch."""
     outcome = ended.outcome
+    assert mailbox.batch is not None
     if ended.doubt_until is not None:
         _take_doubt(mailbox, call, ended.doubt_until, answered=isinstance(outcome, Applied))
+    if call.kind in _EFFECTIVE and (ended.doubt_until is not None or isinstance(outcome, Applied)):
+        mailbox.batch.take_effect()
     match outcome:
         case Applied():
-            return _applied(mailbox, call, outcome, policy, ended.now)
-        case Refused() if call.kind in (CallKind.FIND_CREATED, CallKind.READ_MEMBERS):
+            return _applied(mailbox, call, outcome, policy)
+        case Refused() if call.kind in _LOOKING:
             # Nobody asked for the look-up, so no command can be blamed for it.
             fault = Fault("unavailable", outcome.code, outcome.message)
             return _retry_later(mailbox, fault, ended, retry)
+        case Refused() if call.kind is CallKind.DELETE_GROUP and CommandKind.LIST in policy.supports:
+            # It may be gone: deleted by a request whose answer was lost, perhaps a dead worker's.
+            mailbox.batch.refusal = outcome
+            mailbox.batch.calls = deque([Call(CallKind.READ_MEMBERS, group_id=call.group_id)])
+            return Queue()
         case Refused():
             return _refused(mailbox, outcome)
         case Unavailable():
@@ -64,10 +75,9 @@ def _take_doubt(mailbox: Mailbox, call: Call, until: float, *, answered: bool) -
             mailbox.known.doubt(call)
 
 
-def _applied(mailbox: Mailbox, call: Call, outcome: Applied, policy: AccountPolicy, now: float) -> Decision:
+def _applied(mailbox: Mailbox, call: Call, outcome: Applied, policy: AccountPolicy) -> Decision:
     batch = mailbox.batch
     assert batch is not None
-    mailbox.failures = 0
     match call.kind:
         case CallKind.LIST:
             (command,) = batch.commands
@@ -79,11 +89,14 @@ def _applied(mailbox: Mailbox, call: Call, outcome: Applied, policy: AccountPoli
         case CallKind.DELETE_GROUP:
             return finished(mailbox, outcome.request_id)
         case CallKind.FIND_CREATED:
-            return _looked_for_created(mailbox, outcome, policy, now)
+            return _looked_for_created(mailbox, outcome, policy)
         case CallKind.READ_MEMBERS:
             group = next((one for one in outcome.groups or () if one.group_id == call.group_id), None)
-            if group is None:
-                return _refused(mailbox, Refused(None, "the vendor lists no such group", outcome.request_id))
+            if group is None and batch.refusal is not None:
+                return finished(mailbox, outcome.request_id)
+            unlisted = Refused(None, "the vendor lists no such group", outcome.request_id)
+            if group is None or batch.refusal is not None:
+                return _refused(mailbox, batch.refusal or unlisted)
             mailbox.known.learn_all(group.numbers, outcome.request_id)
             replan(mailbox, policy)
         case _:
@@ -104,7 +117,7 @@ def _created(mailbox: Mailbox, group_id: str | None, request_id: str | None) -> 
     mailbox.intent = None
 
 
-def _looked_for_created(mailbox: Mailbox, outcome: Applied, policy: AccountPolicy, now: float) -> Decision:
+def _looked_for_created(mailbox: Mailbox, outcome: Applied, policy: AccountPolicy) -> Decision:
     intent, batch = mailbox.intent, mailbox.batch
     assert intent is not None
     assert batch is not None
@@ -112,7 +125,9 @@ def _looked_for_created(mailbox: Mailbox, outcome: Applied, policy: AccountPolic
     if group is not None:
         _created(mailbox, group.group_id, outcome.request_id)
         mailbox.known.learn_all(group.numbers, outcome.request_id)
-    elif now < intent.settled_after:
+        batch.take_effect()
+    elif mailbox.sent_at < intent.settled_after:
+        # What was not there when the look began may have come since.
         mailbox.uncut()
         return Park(intent.settled_after)
     else:
@@ -145,7 +160,4 @@ def _retry_later(mailbox: Mailbox, fault: Fault, ended: CallFinished, retry: Ret
 def _ended(mailbox: Mailbox, status: Status, fault: Fault, request_id: str | None) -> Finish:
     batch = mailbox.batch
     assert batch is not None
-    verdicts = all_with(mailbox, batch.commands, status, fault, request_id)
-    creates = any(command.kind is CommandKind.CREATE for command in batch.commands)
-    # A create that failed in doubt keeps its intent: replaying the letter must look for the group first.
-    return Finish(verdicts, intents_done=[mailbox.ref] if creates and mailbox.intent is None else [])
+    return closed(mailbox, all_with(mailbox, status, fault, request_id))

@@ -9,6 +9,7 @@ from worker.runtime.clock import Clock
 from worker.telemetry import get_logger
 
 _STANDBY_POLL_S = 0.25
+_OUTAGE_POLL_S = 1.0
 _RENEWALS_PER_TTL = 8
 
 log = get_logger("lease")
@@ -40,11 +41,12 @@ class Lease:
         standing_by = False
         while True:
             asked = self._clock.monotonic()
+            wait_s = _STANDBY_POLL_S
             try:
                 epoch = await self._ledger.acquire_lease(self._partition, self._owner, self._ttl_s)
             except LedgerUnavailable as error:
-                log.error("ledger unavailable", partition=self._partition, error=str(error))
-                epoch = None
+                log.error("no lease: the ledger is unavailable", partition=self._partition, error=str(error))
+                epoch, wait_s = None, _OUTAGE_POLL_S
             else:
                 if epoch is None and not standing_by:
                     standing_by = True
@@ -53,7 +55,7 @@ class Lease:
                 self.epoch, self._expires = epoch, asked + self._ttl_s
                 log.info("owning the partition", partition=self._partition, epoch=epoch)
                 return True
-            if not await pause(_STANDBY_POLL_S):
+            if not await pause(wait_s):
                 return False
 
     async def keep(self) -> None:

@@ -69,7 +69,11 @@ class Api:
         await self.drain()
 
     async def handle(self, http: web.Request) -> web.StreamResponse:
-        body = await http.read()
+        try:
+            body = await http.read()
+        except ConnectionError:
+            # The client left in the middle of its request: the vendor never had a call.
+            return _hang_up(http)
         now_ms, state = self._clock(), self._state
         request_id = self._request_ids.next(now_ms)
         call = Call(

@@ -1,0 +1,57 @@
+# Everything here works on a machine with Python 3.11 (with venv), git and make.
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
+VENV := .venv
+BIN := $(VENV)/bin
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+
+.PHONY: help demo test check bench schemas format lock clean
+
+help:  ## Show this.
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
+
+demo: $(VENV)/.runs  ## See the main job done, on embedded parts.
+	@$(BIN)/numbergroup demo
+
+test: $(VENV)/.develops  ## Run all tests. Those that need redis-server say so when it is missing.
+	@$(BIN)/python -m pytest -q
+
+check: $(VENV)/.develops  ## Lint, types, layers, schemas.
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/python -m contracts.schemas --check
+
+bench: $(VENV)/.develops  ## Measure the latency of a lone command (needs redis-server).
+	@$(BIN)/python -m bench.lone_command
+
+schemas: $(VENV)/.develops  ## Write contracts/schemas anew from the models.
+	$(BIN)/python -m contracts.schemas
+
+format: $(VENV)/.develops  ## Let ruff lay the code out.
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+lock:  ## Write constraints.txt anew: the newest versions that pyproject.toml allows.
+	rm -rf .lock && $(PYTHON) -m venv .lock
+	.lock/bin/pip install -q -e '.[dev]'
+	.lock/bin/pip freeze --exclude-editable > constraints.txt
+	rm -rf .lock
+
+clean:  ## Remove what the commands above have made.
+	rm -rf $(VENV) .lock *.egg-info .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
+
+$(BIN)/python:
+	@test -n "$(PYTHON)" || { echo "Python 3.11 or newer is needed, and none is on the PATH" >&2; exit 1; }
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+	  || { echo "Python 3.11 or newer is needed: make PYTHON=/path/to/python3.11" >&2; exit 1; }
+	@echo "Setting up $(VENV) (once) …"
+	@$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.runs: pyproject.toml constraints.txt | $(BIN)/python
+	@$(BIN)/pip install -q -c constraints.txt -e .
+	@touch $@
+
+$(VENV)/.develops: pyproject.toml constraints.txt | $(BIN)/python
+	@$(BIN)/pip install -q -c constraints.txt -e '.[dev]'
+	@touch $@ $(VENV)/.runs

@@ -1,0 +1,181 @@
+"""The stage of a test: a Redis server, the vendor's sandbox, and workers, all real and on loopback."""
+
+import json
+import os
+import re
+import shutil
+import signal
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+from urllib.request import Request, urlopen
+
+import pytest
+from e2e_processes import NUMBERGROUP, Program, environment, eventually, free_port
+from redis import Redis
+from redis.exceptions import RedisError
+
+KEY, SECRET = "sandbox-key", "sandbox-secret"
+COMMANDS = "numbergroup:{0}:commands"
+DEAD_LETTERS = "numbergroup:{0}:dead-letters"
+REPLIES = "numbergroup:replies"
+
+
+class RedisServer:
+    """A `redis-server` on a port of its own. `durable`: what was acknowledged survives SIGKILL."""
+
+    def __init__(self, folder: Path, *, durable: bool, password: str | None = None) -> None:
+        self._folder = folder
+        self._durable = durable
+        self._password = password
+        self.port = free_port()
+        self.client = Redis(
+            port=self.port, password=password, socket_timeout=10, health_check_interval=0, retry=None
+        )
+        self._program: Program | None = None
+        self.start()
+
+    @property
+    def url(self) -> str:
+        user = f":{self._password}@" if self._password else ""
+        return f"redis://{user}127.0.0.1:{self.port}/0"
+
+    def start(self) -> None:
+        """Start it, again after `kill`; returns when it answers."""
+        binary = shutil.which("redis-server")
+        if binary is None:
+            require = pytest.fail if os.environ.get("NUMBERGROUP_REQUIRE_SERVERS") else pytest.skip
+            require("redis-server is not on the PATH")
+        options = {
+            "port": str(self.port),
+            "bind": "127.0.0.1",
+            "dir": str(self._folder),
+            "save": "",
+            "appendonly": "yes" if self._durable else "no",
+            "appendfsync": "always",
+            **({"requirepass": self._password} if self._password else {}),
+        }
+        arguments = [part for name, value in options.items() for part in (f"--{name}", value)]
+        self._program = Program("redis", [str(binary), *arguments], self._folder, {})
+        eventually(self._answers, "redis-server answers")
+
+    def _answers(self) -> bool:
+        try:
+            return bool(self.client.ping())
+        except (RedisError, OSError):
+            return False
+
+    def kill(self) -> None:
+        assert self._program is not None
+        self._program.kill()
+
+    def end(self) -> None:
+        self.client.close()
+        if self._program is not None:
+            self._program.end()
+
+
+class Vendor:
+    """`numbergroup sandbox`, and its control endpoints."""
+
+    def __init__(self, folder: Path) -> None:
+        variables = environment(folder, {})
+        self.program = Program("sandbox", [*NUMBERGROUP, "sandbox", "--port", "0"], folder, variables)
+        found = eventually(
+            lambda: re.search(r"sandbox on (http://127\.0\.0\.1:\d+)(\S*)", self.program.out), "it listens"
+        )
+        self.origin, self.url = found[1], found[1] + found[2]
+
+    def reset(self) -> None:
+        """As new: no groups, no calls, no faults."""
+        self._ask("POST", "reset")
+
+    def groups(self) -> dict[str, set[str]]:
+        """The members of every group, by its name where it was given one, else by its id."""
+        groups = self._ask("GET", "groups")["groups"]
+        members = {group["groupName"]: set(group["phones"]) for group in groups}
+        assert len(members) == len(groups), "two groups have one name: one command created both"
+        return members
+
+    def seed(self, groups: dict[str, Iterable[str]]) -> None:
+        self._ask("POST", "groups", [{"groupId": one, "phones": list(groups[one])} for one in groups])
+
+    def calls(self) -> list[dict[str, Any]]:
+        """Every call that arrived, oldest first."""
+        calls: list[dict[str, Any]] = self._ask("GET", "calls")["calls"]
+        return calls
+
+    def count(self) -> int:
+        """How many calls arrived."""
+        return int(self._ask("GET", "calls?limit=0")["total"])
+
+    def fault(self, kind: str, **details: Any) -> None:
+        """Put a fault in place, as the sandbox's own help names it."""
+        self._ask("POST", "faults", {"kind": kind, **details})
+
+    def fired(self, kind: str) -> int:
+        """How often faults of this kind have come to pass."""
+        return sum(fault["fired"] for fault in self._ask("GET", "faults")["faults"] if fault["kind"] == kind)
+
+    def heal(self) -> None:
+        self._ask("DELETE", "faults")
+
+    def _ask(self, method: str, path: str, body: Any = None) -> Any:
+        data = None if body is None else json.dumps(body).encode()
+        with urlopen(Request(f"{self.origin}/_sandbox/{path}", data, method=method), timeout=10) as answer:
+            return json.load(answer)
+
+
+class Worker(Program):
+    """`numbergroup run`."""
+
+    def stop(self, within_s: float = 25.0) -> int:
+        """SIGTERM; its exit code."""
+        self.signal(signal.SIGTERM)
+        return self.ended(within_s)
+
+
+class Stage:
+    """One test's own Redis and workers, before the vendor that all tests share."""
+
+    def __init__(self, folder: Path, vendor: Vendor, redis: RedisServer) -> None:
+        self.folder = folder
+        self.vendor = vendor
+        self.redis = redis
+        self.settings = {
+            "BROKER_URL": redis.url,
+            "LOG_FORMAT": "json",
+            "LOG_LEVEL": "debug",
+            "LEASE_TTL_S": "2",
+            "ACCOUNTS__DEFAULT__BASE_URL": vendor.url,
+            "ACCOUNTS__DEFAULT__ACCESS_KEY": KEY,
+            "ACCOUNTS__DEFAULT__ACCESS_SECRET": SECRET,
+            "ACCOUNTS__DEFAULT__TIMEOUT_S": "1",
+            "ACCOUNTS__DEFAULT__CALLS_PER_SECOND": "500",
+        }
+        self.workers: list[Worker] = []
+
+    def worker(self, **settings: str) -> Worker:
+        """Start a worker; the arguments are settings of its default account, or of its own (`LEASE_TTL_S`)."""
+        given = {
+            (name if name in ("LEASE_TTL_S", "LINGER_MS", "MAX_PENDING") else f"ACCOUNTS__DEFAULT__{name}"): value
+            for name, value in settings.items()
+        }
+        name = f"worker{len(self.workers) + 1}"
+        variables = environment(self.folder, self.settings | given)
+        self.workers.append(Worker(name, [*NUMBERGROUP, "run"], self.folder, variables))
+        return self.workers[-1]
+
+    def run(self, *arguments: str, stdin: bytes = b"", **settings: str) -> "Finished": ...
+
+    def backlog(self) -> int:
+        return int(self.redis.client.xlen(COMMANDS))
+
+    def output(self) -> str:
+        """All that the workers have written, to whichever stream."""
+        return "".join(worker.out + worker.err for worker in self.workers)
+
+    def end(self) -> None:
+        for worker in self.workers:
+            worker.end()
+        self.redis.end()

@@ -1,0 +1,134 @@
+"""The command line. Commands import what they need when they run: starting up stays quick."""
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from worker.cli.endings import ending
+
+app = typer.Typer(
+    name="numbergroup",
+    help="Turns many group-change commands into few vendor API calls, and answers every one of them.",
+    epilog="Settings come from NUMBERGROUP_… variables, or from the TOML file that NUMBERGROUP_CONFIG names.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+File = Annotated[
+    Path,
+    typer.Argument(
+        metavar="FILE", help="NDJSON: one event, or one bare `data` object, a line; - is standard input."
+    ),
+]
+
+
+def _version(asked: bool) -> None:
+    if asked:
+        from importlib.metadata import version
+
+        typer.echo(f"numbergroup {version('numbergroup')}")
+        raise typer.Exit
+
+
+@app.callback()
+def _root(
+    _: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version.")
+    ] = False,
+) -> None: ...
+
+
+@app.command()
+def demo(
+    commands: Annotated[int, typer.Option(min=1, max=200_000, help="How many commands to publish.")] = 4_000,
+    groups: Annotated[int, typer.Option(min=1, max=5_000, help="Over how many groups.")] = 36,
+    seed: Annotated[int, typer.Option(help="Of the commands that are made up.")] = 1,
+    faults: Annotated[
+        bool, typer.Option(help="Let the vendor be slow, throttle, fail and lose answers now and then.")
+    ] = True,
+) -> None:
+    """See it work: broker, vendor sandbox, worker and sample commands, all embedded."""
+    from worker.cli.demo import run
+
+    with ending():
+        raise typer.Exit(run(commands, groups, seed, faults))
+
+
+@app.command()
+def run() -> None:
+    """Run the worker. SIGTERM finishes or hands back what is in flight, within 25 s."""
+    from worker.cli.run import run
+
+    with ending():
+        run()
+
+
+@app.command()
+def sandbox(
+    port: Annotated[int, typer.Option(min=0, max=65535, help="0 takes a free one.")] = 8900,
+    latency_ms: Annotated[int, typer.Option(min=0, help="How long every call takes.")] = 0,
+    numbers_per_call: Annotated[int, typer.Option(min=1, help="More numbers are refused.")] = 1000,
+    calls_per_second: Annotated[
+        int | None, typer.Option(min=1, help="More calls are answered with 429. Default: no limit.")
+    ] = None,
+    strict_groups: Annotated[
+        bool, typer.Option("--strict-groups", help="Refuse updates of groups that were never created.")
+    ] = False,
+) -> None:
+    """Run the vendor's API on loopback, with faults on demand. GET / explains it."""
+    from worker.cli.sandbox import run
+
+    with ending():
+        run(port, latency_ms, numbers_per_call, calls_per_second, strict_groups)
+
+
+@app.command()
+def publish(
+    file: File,
+    batch: Annotated[int, typer.Option(min=1, max=1000, help="Events a message; 1 sends them alone.")] = 1,
+    source: Annotated[str, typer.Option(help="`source` of the events made from bare data.")] = "cli",
+    account: Annotated[str | None, typer.Option(help="`account` of the events made from bare data.")] = None,
+) -> None:
+    """Publish commands. Nothing is sent when a line of the file is not a command."""
+    from worker.cli.publish import run
+
+    with ending():
+        run(file, batch, source, account)
+
+
+@app.command()
+def replies(
+    follow: Annotated[bool, typer.Option("--follow", "-f", help="Wait for more.")] = False,
+    for_id: Annotated[
+        str | None, typer.Option("--for", metavar="ID", help="Only the answer to this command; ends with it.")
+    ] = None,
+    queue: Annotated[str, typer.Option(help="The reply stream.")] = "numbergroup:replies",
+) -> None:
+    """Print results as NDJSON, oldest first. They stay in the stream."""
+    from worker.cli.replies import run
+
+    with ending():
+        raise typer.Exit(run(follow, for_id, queue))
+
+
+@app.command()
+def plan(
+    file: File,
+    numbers: Annotated[
+        bool, typer.Option("--numbers", help="List every number with the command that decides it.")
+    ] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object, every number in it.")] = False,
+) -> None:
+    """Dry run: the calls that these commands would cost if they all waited. Nothing is sent."""
+    from worker.cli.plan import run
+
+    with ending():
+        run(file, numbers, as_json)
+
+
+def main() -> None:
+    """The console script. Exit codes: 0 done, 1 failed, 2 usage or settings."""
+    sys.exit(app())
