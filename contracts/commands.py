@@ -34,7 +34,7 @@ OPERATIONS: Mapping[str | int, Operation] = {
 """What `operateType` may be on the wire, and what it means."""
 
 # What the validators below check, said once more for the JSON Schemas.
-_SOME_PHONES = {"phones": {"minItems": 1, "minLength": 1}}
+_SOME_PHONES: dict[str, Any] = {"phones": {"minItems": 1, "minLength": 1}}
 _ONE_HANDLE: dict[str, Any] = {
     "oneOf": [
         {
@@ -91,7 +91,7 @@ class _Addressed(_Data):
 class CreateData(_Phones):
     """What to create."""
 
-    model_config = ConfigDict(json_schema_extra={"properties": _SOME_PHONES})
+    model_config = ConfigDict(json_schema_extra={"allOf": [{"properties": _SOME_PHONES}]})
 
     groupName: Annotated[str, Field(max_length=256)] | None = None  # noqa: N815
     """Without a name, the vendor takes the group's id for it."""

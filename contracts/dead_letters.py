@@ -22,7 +22,7 @@ class DeadLetter(BaseModel):
     partition: Annotated[int, Field(ge=0)]
     entry: str
     """The broker's own id of the message."""
-    index: Annotated[int, Field(ge=0)] | None
+    index: Annotated[int, Field(ge=0)] | None = None
     """The event's place in the array, if the message was one."""
     error: ErrorInfo
     command: CommandRef | None = None

@@ -41,7 +41,7 @@ class ErrorInfo(_Data):
     """
 
     kind: str
-    code: str | None
+    code: str | None = None
     message: str
 
 

@@ -68,6 +68,7 @@ async def open_worker(
                 calls.Limits(account.connect_timeout_s, account.timeout_s, account.retry_attempts),
                 limiters[name].acquire,
                 clock.wall,
+                now_s=clock.now,
             )
             policies[name] = AccountPolicy(
                 account.numbers_per_call,

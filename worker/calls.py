@@ -21,13 +21,17 @@ from tenacity import (
 from tenacity.wait import wait_base
 
 from worker.engine.model import Applied, Call, CallKind, Group, Outcome, Refused, Unavailable, Withheld
+from worker.ledger.port import LedgerUnavailable
+from worker.providers.answers import http_date
 from worker.providers.port import Answer, Provider, Request
+from worker.telemetry import get_logger
 
 _ANSWER_BYTES = 1024 * 1024
 _LISTING_BYTES = 64 * 1024 * 1024
 _CLOCK_MARGIN_S = 1.0
 _LOOKING = (CallKind.FIND_CREATED, CallKind.READ_MEMBERS)
 
+log = get_logger("calls")
 
 RecordIntent = Callable[[float], Awaitable[bool]]
 """Makes it durable that a create is about to be sent, which the vendor can accept until the given time
@@ -62,7 +66,9 @@ class Limits:
 class Caller:
     """Makes the calls of one account. Close it when done; it has one HTTP session.
 
-    `permit` returns when one request may be sent; `wall_s` is Unix time, as the vendor would read it.
+    `permit` returns when one request may be sent, or raises `LedgerUnavailable`. Requests are signed by
+    `wall_s`, the machine's clock, corrected when the vendor refuses it; doubts are counted on `now_s`,
+    which never steps back. Both are in Unix seconds; without `now_s` there is one clock for both.
     """
 
     def __init__(
@@ -74,6 +80,7 @@ class Caller:
         wall_s: Callable[[], float],
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
         wait: wait_base | None = None,
+        now_s: Callable[[], float] | None = None,
     ) -> None:
         self._provider = provider
         self._session = session
@@ -82,29 +89,48 @@ class Caller:
         self._wall_s = wall_s
         self._sleep = sleep
         self._wait = wait or wait_random_exponential(multiplier=0.2, max=2.0)
+        self._now_s = now_s or wall_s
+        self._vendor_ahead_s = 0.0
 
     async def run(self, call: Call, guard: Guard, record_intent: RecordIntent) -> Ended:
         """Make `call`; its first permit was granted before.
 
-        `record_intent` is awaited before each request that creates a group. Never raises on what the
+        `record_intent` is awaited before each request that creates a group. Never raises, whatever the
         vendor or the network do.
         """
         if call.kind in _LOOKING:
             return await self._look(guard, record_intent)
+        return await self._make(call, guard, record_intent, permitted=True)
+
+    async def _make(self, call: Call, guard: Guard, record_intent: RecordIntent, *, permitted: bool) -> Ended:
         doubt_until: float | None = None
         attempts = 0
 
         async def attempt() -> Outcome:
             nonlocal doubt_until, attempts
-            if attempts:
-                await self._permit()
-            if not await guard.outlives(self._limits.timeout_s):
-                return Withheld()
-            attempts += 1
-            until = self._wall_s() + self._provider.acceptance_window_s + _CLOCK_MARGIN_S
-            if call.kind is CallKind.CREATE and not await record_intent(until):
-                return Unavailable("the ledger did not take the intent to create", in_doubt=False)
-            outcome = await self._send(call)
+            until, sent = 0.0, False
+            try:
+                if attempts or not permitted:
+                    await self._permit()
+                if not await guard.outlives(self._limits.timeout_s):
+                    return Withheld()
+                until = self._now_s() + self._provider.acceptance_window_s + _CLOCK_MARGIN_S
+                request = self._provider.request(call, round((self._wall_s() + self._vendor_ahead_s) * 1000))
+                if call.kind is CallKind.CREATE:
+                    if not await record_intent(until):
+                        return Unavailable("the ledger did not take the intent to create", in_doubt=False)
+                    # That took its time, and the lease has grown older.
+                    if not await guard.outlives(self._limits.timeout_s):
+                        return Withheld()
+                attempts += 1
+                sent = True
+                outcome = await self._send(call, request)
+            except LedgerUnavailable as error:
+                return Unavailable(f"no permit: {error}", in_doubt=False)
+            except Exception as error:
+                # A bug of ours must not take the other groups down: this one parks, and says why.
+                log.exception("call ended in an unexpected error", kind=call.kind.value)
+                outcome = Unavailable(f"internal error: {type(error).__name__}", in_doubt=sent)
             if isinstance(outcome, Unavailable) and outcome.in_doubt:
                 doubt_until = until
             return outcome
@@ -124,23 +150,24 @@ class Caller:
 
     async def _look(self, guard: Guard, record_intent: RecordIntent) -> Ended:
         """Read all pages: a short page is the last (the vendor's `total` is not to be relied on)."""
-        groups: list[Group] = []
+        groups: dict[str, Group] = {}
         attempts = 0
         page = Call(CallKind.LIST, limit=self._provider.page_size)
         while True:
-            ended = await self.run(page, guard, record_intent)
+            ended = await self._make(page, guard, record_intent, permitted=page.offset == 0)
             attempts += ended.attempts
             if not isinstance(ended.outcome, Applied):
                 return replace(ended, attempts=attempts, doubt_until=None)
-            found = ended.outcome.groups or ()
-            groups.extend(found)
+            found, known = ended.outcome.groups or (), len(groups)
+            groups.update((group.group_id, group) for group in found)
             if len(found) < self._provider.page_size:
-                return Ended(replace(ended.outcome, groups=tuple(groups)), None, attempts)
+                return Ended(replace(ended.outcome, groups=tuple(groups.values())), None, attempts)
+            if len(groups) == known:
+                # Asked further, it would go on for ever; and what was not listed is not proved absent.
+                return Ended(Unavailable("the listing repeats itself", in_doubt=False), None, attempts)
             page = replace(page, offset=page.offset + len(found))
-            await self._permit()
 
-    async def _send(self, call: Call) -> Outcome:
-        request = self._provider.request(call, round(self._wall_s() * 1000))
+    async def _send(self, call: Call, request: Request) -> Outcome:
         most = _LISTING_BYTES if call.kind is CallKind.LIST else _ANSWER_BYTES
         try:
             answer = await self._exchange(request, most)
@@ -151,7 +178,16 @@ class Caller:
         except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as error:
             # Sent, as far as anybody knows, and not answered in a way that can be read.
             return Unavailable(f"no answer: {type(error).__name__}", in_doubt=True)
-        return self._provider.outcome(call, answer)
+        outcome = self._provider.outcome(call, answer)
+        if isinstance(outcome, Unavailable) and outcome.code in self._provider.clock_codes:
+            self._set_clock(answer)
+        return outcome
+
+    def _set_clock(self, answer: Answer) -> None:
+        """Go by the vendor's clock, as far as it is known, when the vendor does not take ours."""
+        date = http_date(answer.headers.get("date"))
+        self._vendor_ahead_s = 0.0 if date is None else date.timestamp() - self._wall_s()
+        log.warning("the vendor's clock is not ours", vendor_ahead_s=round(self._vendor_ahead_s))
 
     async def _exchange(self, request: Request, most: int) -> Answer:
         async with self._session.request(

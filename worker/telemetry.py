@@ -41,8 +41,8 @@ _SECRET_PAIR = re.compile(
     r"(?:(\\*\")[^\"]*|(\\*')[^']*|(?:(?:bearer|basic|digest)\s+)?[^\s\"',;&})\]]+)",
     re.IGNORECASE,
 )
-_USERINFO = re.compile(r"://(?:([^\s:@\"'<>]*:)[^\s\"'<>]*|[^\s\"'<>]*)@")
-_URL_MASK, _PAIR_MASK = rf"://\1{_SECRET}@", rf"\1\2\3{_SECRET}"
+_AUTHORITY = re.compile(r"://([^\s\"'<>]*)")  # and more: a malformed password may hold any of / ? #
+_PAIR_MASK = rf"\1\2\3{_SECRET}"
 _MEASURE = re.compile(
     r"(?:^|_)(?:ns|us|ms|s|seconds|hours|bytes|count|total|size|length|limit|offset|at|ts|time|timestamp|epoch"
     r"|sequence|seq|commands|calls|entries|backlog|pending|pid)$"
@@ -56,12 +56,19 @@ def scrub_text(text: str) -> str:
     digits and an id with letters stay. A lone user name in a URL is taken for a password.
     """
     if "://" in text:
-        text = _USERINFO.sub(_URL_MASK, text)
+        text = _AUTHORITY.sub(_without_password, text)
     if ":" in text or "=" in text:
         text = _SECRET_PAIR.sub(_PAIR_MASK, text)
     if _DIGITS.search(text):
         text = _TOKEN.sub(lambda token: _PHONE if token.lastgroup else token[0], text)
     return text
+
+
+def _without_password(authority: re.Match[str]) -> str:
+    userinfo, at, rest = authority[1].rpartition("@")
+    user, colon, _ = userinfo.partition(":")
+    kept = user + colon if colon and "@" not in user else ""
+    return f"://{kept}{_SECRET}@{rest}" if at else authority[0]
 
 
 def scrub(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:

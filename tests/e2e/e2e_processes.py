@@ -1,5 +1,6 @@
 """Programs as processes of their own: started, watched, signalled and ended by their own ids."""
 
+import contextlib
 import os
 import signal
 import socket
@@ -92,8 +93,6 @@ class Program:
 
     def end(self) -> None:
         """Leave nothing of it behind, however it got here."""
-        try:
+        with contextlib.suppress(ProcessLookupError):
             os.killpg(self._process.pid, signal.SIGKILL)
-        except ProcessLookupError:
-            pass
         self._process.wait()

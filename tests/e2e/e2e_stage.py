@@ -5,9 +5,9 @@ import os
 import re
 import shutil
 import signal
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 from urllib.request import Request, urlopen
 
 import pytest
@@ -19,6 +19,8 @@ KEY, SECRET = "sandbox-key", "sandbox-secret"
 COMMANDS = "numbergroup:{0}:commands"
 DEAD_LETTERS = "numbergroup:{0}:dead-letters"
 REPLIES = "numbergroup:replies"
+
+_NUMBER = re.compile(rb"(?<![0-9])[1-9][0-9]{6,14}(?![0-9])")
 
 
 class RedisServer:
@@ -78,13 +80,19 @@ class RedisServer:
 class Vendor:
     """`numbergroup sandbox`, and its control endpoints."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, port: int = 0) -> None:
         variables = environment(folder, {})
-        self.program = Program("sandbox", [*NUMBERGROUP, "sandbox", "--port", "0"], folder, variables)
+        self.program = Program("sandbox", [*NUMBERGROUP, "sandbox", "--port", str(port)], folder, variables)
         found = eventually(
             lambda: re.search(r"sandbox on (http://127\.0\.0\.1:\d+)(\S*)", self.program.out), "it listens"
         )
         self.origin, self.url = found[1], found[1] + found[2]
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.program.end()
 
     def reset(self) -> None:
         """As new: no groups, no calls, no faults."""
@@ -105,9 +113,10 @@ class Vendor:
         calls: list[dict[str, Any]] = self._ask("GET", "calls")["calls"]
         return calls
 
-    def count(self) -> int:
-        """How many calls arrived."""
-        return int(self._ask("GET", "calls?limit=0")["total"])
+    def count(self, *actions: str) -> int:
+        """How many calls arrived, of all actions or of those named."""
+        calls = self._ask("GET", "calls?limit=0")
+        return sum(calls["by_action"].get(one, 0) for one in actions) if actions else int(calls["total"])
 
     def fault(self, kind: str, **details: Any) -> None:
         """Put a fault in place, as the sandbox's own help names it."""
@@ -136,7 +145,10 @@ class Worker(Program):
 
 
 class Stage:
-    """One test's own Redis and workers, before the vendor that all tests share."""
+    """One test's own Redis and workers, before the vendor that all tests share.
+
+    `numbers`: all phone numbers that were published, in whatever message.
+    """
 
     def __init__(self, folder: Path, vendor: Vendor, redis: RedisServer) -> None:
         self.folder = folder
@@ -154,19 +166,23 @@ class Stage:
             "ACCOUNTS__DEFAULT__CALLS_PER_SECOND": "500",
         }
         self.workers: list[Worker] = []
+        self.numbers: set[str] = set()
 
-    def worker(self, **settings: str) -> Worker:
-        """Start a worker; the arguments are settings of its default account, or of its own (`LEASE_TTL_S`)."""
-        given = {
-            (name if name in ("LEASE_TTL_S", "LINGER_MS", "MAX_PENDING") else f"ACCOUNTS__DEFAULT__{name}"): value
-            for name, value in settings.items()
-        }
+    def worker(self, settings: Mapping[str, str] | None = None, **account: str) -> Worker:
+        """Start a worker with `settings`, and with those of its default account: `TIMEOUT_S="2"`."""
+        of_account = {f"ACCOUNTS__DEFAULT__{name}": value for name, value in account.items()}
         name = f"worker{len(self.workers) + 1}"
-        variables = environment(self.folder, self.settings | given)
+        variables = environment(self.folder, self.settings | dict(settings or {}) | of_account)
         self.workers.append(Worker(name, [*NUMBERGROUP, "run"], self.folder, variables))
         return self.workers[-1]
 
-    def run(self, *arguments: str, stdin: bytes = b"", **settings: str) -> "Finished": ...
+    def publish(self, bodies: Iterable[bytes]) -> None:
+        """One entry a body, in order."""
+        pipe = self.redis.client.pipeline(transaction=False)
+        for body in bodies:
+            self.numbers.update(number.decode() for number in _NUMBER.findall(body))
+            pipe.xadd(COMMANDS, {"event": body})
+        pipe.execute()
 
     def backlog(self) -> int:
         return int(self.redis.client.xlen(COMMANDS))

@@ -18,20 +18,17 @@ end
 
 -- A script is not rolled back: whatever could fail is tried before anything is written.
 local kinds = {}
-local function is_stream(name)
-  if kinds[name] == nil then
-    local kind = redis.call('TYPE', name)['ok']
-    kinds[name] = kind == 'stream' or kind == 'none'
-  end
-  return kinds[name]
+local function is(kind, name)
+  if kinds[name] == nil then kinds[name] = redis.call('TYPE', name)['ok'] end
+  return kinds[name] == kind or kinds[name] == 'none'
 end
-for _, key in ipairs({KEYS[7], KEYS[8]}) do
-  if not is_stream(key) then return redis.error_reply('WRONGTYPE ' .. key .. ' is not a stream') end
+for at, kind in ipairs({'string', 'string', 'stream', 'hash', 'hash', 'hash', 'stream', 'stream'}) do
+  if not is(kind, KEYS[at]) then return redis.error_reply('WRONGTYPE ' .. KEYS[at] .. ' is no ' .. kind) end
 end
 
 section(2, function(i)
   local queue = ARGV[i]
-  if queue == '' or not is_stream(queue) then queue = KEYS[8] end
+  if queue == '' or not is('stream', queue) then queue = KEYS[8] end
   redis.call('XADD', queue, '*', 'event', ARGV[i + 1])
 end)
 section(2, function(i) redis.call('SET', ARGV[i], ARGV[i + 1], 'PX', lifetime) end)

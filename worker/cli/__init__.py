@@ -13,6 +13,7 @@ app = typer.Typer(
     help="Turns many group-change commands into few vendor API calls, and answers every one of them.",
     epilog="Settings come from NUMBERGROUP_… variables, or from the TOML file that NUMBERGROUP_CONFIG names.",
     no_args_is_help=True,
+    rich_markup_mode=None,  # boxes are hard to read on narrow terminals, and in files
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
@@ -43,14 +44,20 @@ def _root(
 
 @app.command()
 def demo(
-    commands: Annotated[int, typer.Option(min=1, max=200_000, help="How many commands to publish.")] = 4_000,
-    groups: Annotated[int, typer.Option(min=1, max=5_000, help="Over how many groups.")] = 36,
-    seed: Annotated[int, typer.Option(help="Of the commands that are made up.")] = 1,
+    commands: Annotated[
+        int, typer.Option(metavar="N", min=1, max=200_000, help="How many commands to publish.")
+    ] = 4_000,
+    groups: Annotated[int, typer.Option(metavar="N", min=1, max=5_000, help="Over how many groups.")] = 36,
+    seed: Annotated[int, typer.Option(metavar="N", help="Of the commands that are made up.")] = 1,
     faults: Annotated[
-        bool, typer.Option(help="Let the vendor be slow, throttle, fail and lose answers now and then.")
+        bool, typer.Option(help="Let the vendor throttle, fail and refuse now and then.")
     ] = True,
 ) -> None:
-    """See it work: broker, vendor sandbox, worker and sample commands, all embedded."""
+    """See it work, all embedded.
+
+    Starts a broker, the vendor's sandbox and a worker, publishes sample commands and prints what happened.
+    Exit code 0: every command has one answer, and the groups are what they should be.
+    """
     from worker.cli.demo import run
 
     with ending():
@@ -58,27 +65,46 @@ def demo(
 
 
 @app.command()
-def run() -> None:
-    """Run the worker. SIGTERM finishes or hands back what is in flight, within 25 s."""
+def run(
+    check: Annotated[bool, typer.Option("--check", help="Only check the settings and the broker.")] = False,
+) -> None:
+    """Run the worker.
+
+    SIGTERM finishes or hands back what is in flight, within 25 s. Without NUMBERGROUP_BROKER_URL it starts
+    a broker of its own on 127.0.0.1:8901, for trying out.
+    """
+    from worker.cli.run import check as look
     from worker.cli.run import run
 
     with ending():
-        run()
+        if check:
+            typer.echo(look())
+        else:
+            run()
 
 
 @app.command()
 def sandbox(
-    port: Annotated[int, typer.Option(min=0, max=65535, help="0 takes a free one.")] = 8900,
-    latency_ms: Annotated[int, typer.Option(min=0, help="How long every call takes.")] = 0,
-    numbers_per_call: Annotated[int, typer.Option(min=1, help="More numbers are refused.")] = 1000,
+    port: Annotated[int, typer.Option(metavar="N", min=0, max=65535, help="0 takes a free one.")] = 8900,
+    latency_ms: Annotated[
+        int, typer.Option(metavar="N", min=0, max=3_600_000, help="How long every call takes.")
+    ] = 0,
+    numbers_per_call: Annotated[
+        int, typer.Option(metavar="N", min=1, help="More numbers are refused.")
+    ] = 1000,
     calls_per_second: Annotated[
-        int | None, typer.Option(min=1, help="More calls are answered with 429. Default: no limit.")
+        int | None,
+        typer.Option(metavar="N", min=1, help="More calls are answered with 429; by default none are."),
     ] = None,
     strict_groups: Annotated[
         bool, typer.Option("--strict-groups", help="Refuse updates of groups that were never created.")
     ] = False,
 ) -> None:
-    """Run the vendor's API on loopback, with faults on demand. GET / explains it."""
+    """Run the vendor's API on loopback.
+
+    It takes the credentials of the configured accounts, or prints a pair. Faults come on demand: GET /
+    explains how, and what else there is to see and to set.
+    """
     from worker.cli.sandbox import run
 
     with ending():
@@ -88,11 +114,20 @@ def sandbox(
 @app.command()
 def publish(
     file: File,
-    batch: Annotated[int, typer.Option(min=1, max=1000, help="Events a message; 1 sends them alone.")] = 1,
-    source: Annotated[str, typer.Option(help="`source` of the events made from bare data.")] = "cli",
-    account: Annotated[str | None, typer.Option(help="`account` of the events made from bare data.")] = None,
+    batch: Annotated[
+        int, typer.Option(metavar="N", min=1, max=1000, help="Events a message; 1 sends them alone.")
+    ] = 1,
+    source: Annotated[
+        str, typer.Option(metavar="NAME", help="`source` of the events made from bare data.")
+    ] = "cli",
+    account: Annotated[
+        str | None, typer.Option(metavar="NAME", help="`account` of the events made from bare data.")
+    ] = None,
 ) -> None:
-    """Publish commands. Nothing is sent when a line of the file is not a command."""
+    """Publish commands from a file.
+
+    Nothing is sent when a line of it is no command.
+    """
     from worker.cli.publish import run
 
     with ending():
@@ -105,13 +140,16 @@ def replies(
     for_id: Annotated[
         str | None, typer.Option("--for", metavar="ID", help="Only the answer to this command; ends with it.")
     ] = None,
-    queue: Annotated[str, typer.Option(help="The reply stream.")] = "numbergroup:replies",
+    queue: Annotated[str, typer.Option(metavar="NAME", help="The reply stream.")] = "numbergroup:replies",
 ) -> None:
-    """Print results as NDJSON, oldest first. They stay in the stream."""
+    """Print results, oldest first.
+
+    One JSON object a line. They stay in the stream.
+    """
     from worker.cli.replies import run
 
     with ending():
-        raise typer.Exit(run(follow, for_id, queue))
+        run(follow, for_id, queue)
 
 
 @app.command()
@@ -122,7 +160,10 @@ def plan(
     ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object, every number in it.")] = False,
 ) -> None:
-    """Dry run: the calls that these commands would cost if they all waited. Nothing is sent."""
+    """Show the calls that commands would cost.
+
+    As if all commands of the file waited already. Nothing is sent. Bare data goes by its line's number.
+    """
     from worker.cli.plan import run
 
     with ending():

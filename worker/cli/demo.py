@@ -19,6 +19,7 @@ from worker.brokers import embedded
 from worker.brokers.connect import connect
 from worker.cli.demo_report import Report, print_report
 from worker.cli.demo_script import Script, write_script
+from worker.cli.screen import counted, screen
 from worker.ledger import keys
 from worker.sandbox.faults import Fault, Latency, RefuseNumbers, Status, Throttle
 from worker.sandbox.options import Options
@@ -54,7 +55,7 @@ class Watch:
 def run(commands: int, groups: int, seed: int, faults: bool) -> int:
     """The exit code: 0 when every command has one answer and the groups are what they should be."""
     telemetry.configure(None, "error")
-    console = Console(highlight=False)
+    console = screen()
     broker = embedded.start()
     try:
         return asyncio.run(_demo(console, broker.url, write_script(commands, groups, seed), faults))
@@ -68,10 +69,12 @@ async def _demo(console: Console, url: str, script: Script, faults: bool) -> int
             sandbox.state.groups.put(_KEY, group_id, numbers)
         sandbox.state.faults.add(_misbehaviour(script) if faults else [Latency(ms=15, jitter_ms=20)])
         console.print(
-            f"Embedded broker at {url}, vendor sandbox at {sandbox.url},\n"
-            f"a worker that may make {_CALLS_PER_SECOND} calls a second.\n"
-            f"{len(script.events):,} commands over {len(script.groups)} groups in {_PUBLISHING_S:g} s"
-            + (", while the vendor throttles, fails and refuses.\n" if faults else ".\n")
+            f"broker   {url}, embedded\n"
+            f"vendor   {sandbox.url}, a sandbox"
+            + (" that throttles, fails and refuses now and then\n" if faults else "\n")
+            + f"worker   may make {_CALLS_PER_SECOND} calls a second\n"
+            f"gets     {counted(len(script.events), 'command')} over {counted(len(script.groups), 'group')} "
+            f"in {_PUBLISHING_S:g} s\n"
         )
         settings = Settings(
             accounts={

@@ -6,6 +6,9 @@ from dataclasses import dataclass
 from rich import box
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
+
+from worker.cli.screen import counted
 
 _STATUSES = ("applied", "superseded", "partial", "rejected", "expired", "failed")
 
@@ -39,12 +42,15 @@ def print_report(console: Console, report: Report) -> int:
     table.add_column()
     saved = report.commands - report.calls
     table.add_row(
-        "commands in", f"{report.commands:,}", f"over {report.groups} groups, {report.seconds:.1f} s"
+        "commands in",
+        f"{report.commands:,}",
+        f"over {counted(report.groups, 'group')}, answered in {report.seconds:.1f} s",
     )
     table.add_row(
         "calls made", f"{report.calls:,}", f"{report.applied_calls:,} of them applied by the vendor"
     )
-    table.add_row("calls saved", f"{saved:,}", f"{saved / report.commands:.0%} fewer than one a command")
+    if saved > 0:
+        table.add_row("calls saved", f"{saved:,}", f"{saved / report.commands:.0%} fewer than one a command")
     table.add_section()
     for status in _STATUSES:
         if count := report.statuses.get(status):
@@ -54,19 +60,21 @@ def print_report(console: Console, report: Report) -> int:
         table.add_row(f"latency {name}", f"{_percentile(report.latencies, share) * 1000:,.0f} ms", "")
     table.add_section()
     table.add_row(*_check("one answer each", not (report.unanswered or report.repeats), _answers(report)))
-    table.add_row(*_check("nothing left", not report.left, f"{report.left} messages in the broker"))
-    groups = f"{report.groups - report.wrong_groups} of {report.groups} groups equal one-by-one application"
+    table.add_row(
+        *_check("nothing left", not report.left, f"{counted(report.left, 'message')} in the broker")
+    )
+    groups = f"{report.groups - report.wrong_groups} of {report.groups} as if applied one by one"
     table.add_row(*_check("same final groups", not report.wrong_groups, groups))
     console.print(table)
     return 0 if report.good else 1
 
 
-def _check(name: str, good: bool, detail: str) -> tuple[str, str, str]:
-    return name, "[green]yes[/]" if good else "[bold red]NO[/]", detail
+def _check(name: str, good: bool, detail: str) -> tuple[str, Text, str]:
+    return name, Text("yes", "green") if good else Text("NO", "bold red"), detail
 
 
 def _answers(report: Report) -> str:
-    return f"{report.unanswered} commands without an answer, {report.repeats} with more than one"
+    return f"{report.unanswered} commands without, {report.repeats} with several"
 
 
 def _percentile(values: Sequence[float], share: float) -> float:

@@ -1,8 +1,7 @@
-"""Reading NDJSON: a line is an event, or the bare `data` of one."""
+"""Reading NDJSON: a line is an event, an array of events, or the bare `data` of one."""
 
 import sys
-import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -13,30 +12,43 @@ from contracts.commands import CREATE, DELETE, LIST, UPDATE
 from worker.cli.endings import Failure
 from worker.engine.intake import Intake
 from worker.engine.model import Command, Entry
+from worker.engine.outline import elements
 
 _MOST_ERRORS = 10
+_BOM = b"\xef\xbb\xbf"
+
+Envelope = Callable[[int], dict[str, str]]
+"""The attributes that bare data gets: `id`, `source` and what else is known, by the number of the line."""
 
 
-def read_commands(file: Path, source: str, account: str | None) -> list[tuple[bytes, Command]]:
+def read_commands(file: Path, envelope: Envelope, most_bytes: int) -> list[tuple[bytes, Command]]:
     """Every command of the file with its event as bytes, in order.
 
-    Raises `Failure` that names the lines which are none: then none is returned.
+    Raises `Failure` that names the lines which are none, or are larger than `most_bytes`: then none
+    is returned.
     """
-    intake = Intake()
+    intake = Intake(most_bytes)
     found: list[tuple[bytes, Command]] = []
     errors: list[str] = []
     for number, line in _lines(file):
-        body = _event(line, source, account)
-        for index, item in enumerate(intake.read(Entry(0, f"line {number}", body))):
+        body = _event(line, number, envelope)
+        entry = Entry(0, f"line {number}", body)
+        items = intake.read(entry)
+        events = elements(body)[0] if entry.is_array else [body]
+        for item in items:
             if isinstance(item, Command):
-                found.append((body if not item.origins[0].entry.is_array else _nth(body, index), item))
+                found.append((events[item.origins[0].index], item))
             else:
                 errors.append(f"line {number}: {item.message}")
     if errors:
         more = len(errors) - _MOST_ERRORS
         shown = "\n  ".join(errors[:_MOST_ERRORS]) + (f"\n  and {more} more" if more > 0 else "")
-        raise Failure(f"{file}: nothing was sent, because these are no commands:\n  {shown}")
+        raise Failure(f"{_name(file)}: nothing was sent, because these are no commands:\n  {shown}")
     return found
+
+
+def _name(file: Path) -> str:
+    return "standard input" if str(file) == "-" else str(file)
 
 
 def _lines(file: Path) -> Iterator[tuple[int, bytes]]:
@@ -44,28 +56,22 @@ def _lines(file: Path) -> Iterator[tuple[int, bytes]]:
         content = sys.stdin.buffer.read() if str(file) == "-" else file.read_bytes()
     except OSError as error:
         raise Failure(f"{file}: {error.strerror}") from None
-    for number, line in enumerate(content.split(b"\n"), start=1):
+    for number, line in enumerate(content.removeprefix(_BOM).split(b"\n"), start=1):
         if line.strip():
             yield number, line.strip()
 
 
-def _event(line: bytes, source: str, account: str | None) -> bytes:
+def _event(line: bytes, number: int, envelope: Envelope) -> bytes:
     """The line itself if it is an event (or an array of them); bare data is put into an envelope."""
     try:
         value = from_json(line)
     except ValueError:
         return line
-    if not isinstance(value, dict) or "specversion" in value or "type" in value:
+    if not isinstance(value, dict) or not value.keys().isdisjoint(("specversion", "type", "data")):
         return line
-    envelope: dict[str, Any] = {
-        "specversion": "1.0",
-        "id": str(uuid.uuid4()),
-        "source": source,
-        "type": _type_of(value),
-    }
-    if account is not None:
-        envelope["account"] = account
-    return orjson.dumps({**envelope, "data": value})
+    head = {"specversion": "1.0", "type": _type_of(value), **envelope(number)}
+    # The data goes in as it stands: intake is to see what was written, not what became of it here.
+    return orjson.dumps(head)[:-1] + b',"data":' + line + b"}"
 
 
 def _type_of(data: dict[str, Any]) -> str:
@@ -74,7 +80,3 @@ def _type_of(data: dict[str, Any]) -> str:
     if "phones" in data:
         return CREATE
     return DELETE if "groupId" in data or "groupKey" in data else LIST
-
-
-def _nth(body: bytes, index: int) -> bytes:
-    return orjson.dumps(from_json(body)[index])

@@ -1,23 +1,26 @@
 """`numbergroup plan`: what commands would cost if they all waited, from the engine's own rules."""
 
 import sys
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import orjson
 from rich.console import Console
-from rich.table import Table
 
 from worker.cli.lines import read_commands
+from worker.cli.screen import counted, screen
+from worker.engine.accounts import AccountPolicy
+from worker.engine.admission import admit
+from worker.engine.memory import Partition
 from worker.engine.merge import Change, Decision, batch_length, merge
+from worker.engine.messages import Facts
 from worker.engine.model import Call, CallKind, Command, CommandKind, GroupRef, HandleKind
 from worker.engine.plan import Known, plan
-from worker.settings import Settings, load_settings
+from worker.settings import AccountSettings, Settings, load_settings
 
 _NUMBERS_SHOWN = 5
-_DEFAULT_SIZE = 1_000
 
 
 @dataclass(slots=True, frozen=True)
@@ -28,45 +31,81 @@ class PlannedCall:
     deciders: dict[str, Command | None]
 
 
-@dataclass(slots=True, frozen=True)
+@dataclass(slots=True)
 class PlannedGroup:
+    """`commands` counts all of the group's; of those, `repeats` came again, and `rejected` cannot be
+    carried out."""
+
+    name: str
     ref: GroupRef
-    commands: int
-    calls: list[PlannedCall]
-    rejected: list[tuple[Command, str]]
+    waiting: list[Command] = field(default_factory=list)
+    commands: int = 0
+    repeats: int = 0
+    calls: list[PlannedCall] = field(default_factory=list)
+    rejected: list[tuple[Command, str]] = field(default_factory=list)
 
 
 def run(file: Path, numbers: bool, as_json: bool) -> None:
     """Print the plan. A group whose key the file uses but does not create is taken to exist."""
     settings = load_settings()
-    mailboxes: dict[GroupRef, list[Command]] = {}
-    for _, command in read_commands(file, "plan", None):
-        mailboxes.setdefault(command.group, []).append(command)
-    groups = [plan_group(ref, commands, _size(settings, ref)) for ref, commands in mailboxes.items()]
+    commands = read_commands(
+        file, lambda line: {"id": str(line), "source": "line"}, settings.max_message_bytes
+    )
+    groups = plan_groups([command for _, command in commands], settings)
     if as_json:
         sys.stdout.buffer.write(orjson.dumps(_as_json(groups)) + b"\n")
     else:
         _print(groups, None if numbers else _NUMBERS_SHOWN)
 
 
-def plan_group(ref: GroupRef, commands: Sequence[Command], size: int) -> PlannedGroup:
+def plan_groups(commands: Sequence[Command], settings: Settings) -> list[PlannedGroup]:
+    """The plan of each group, in the order of their first commands."""
+    policies = _policies(commands, settings)
+    inbox = Partition()
+    groups: dict[GroupRef, PlannedGroup] = {}
+    for command in commands:
+        group = groups.setdefault(command.group, PlannedGroup(_name(command), command.group))
+        group.commands += 1
+        verdict = admit(command, inbox, Facts(), policies)
+        if verdict is not None:
+            group.rejected.append((command, verdict.fault.message if verdict.fault else ""))
+        elif command.key in inbox.commands:
+            group.repeats += 1
+        else:
+            inbox.commands[command.key] = command
+            group.waiting.append(command)
+    for group in groups.values():
+        if group.waiting:
+            _plan_group(group, policies[group.ref.account])
+    return list(groups.values())
+
+
+def _policies(commands: Sequence[Command], settings: Settings) -> Mapping[str, AccountPolicy]:
+    """Those of the configured accounts; before any is configured, every account is taken to be there."""
+    sizes = {name: account.numbers_per_call for name, account in settings.accounts.items()}
+    if not sizes:
+        size = AccountSettings.model_fields["numbers_per_call"].default
+        sizes = {command.group.account: size for command in commands}
+    return {name: AccountPolicy(size, 1, frozenset(CommandKind)) for name, size in sizes.items()}
+
+
+def _plan_group(group: PlannedGroup, policy: AccountPolicy) -> None:
     """The calls of one group, batch by batch (a deletion of the group ends a batch)."""
-    exists = ref.kind is HandleKind.ID or commands[0].kind not in (CommandKind.CREATE, CommandKind.LIST)
-    calls: list[PlannedCall] = []
-    rejected: list[tuple[Command, str]] = []
-    rest = list(commands)
+    ref, rest = group.ref, list(group.waiting)
+    exists = ref.kind is HandleKind.ID or rest[0].kind not in (CommandKind.CREATE, CommandKind.LIST)
     while rest:
         batch, rest = rest[: batch_length(rest)], rest[batch_length(rest) :]
         if batch[0].kind is CommandKind.LIST:
-            calls.append(PlannedCall(Call(CallKind.LIST, limit=batch[0].limit, offset=batch[0].offset), {}))
+            listing = Call(CallKind.LIST, limit=batch[0].limit, offset=batch[0].offset)
+            group.calls.append(PlannedCall(listing, {}))
             continue
         change = merge(batch, exists=exists)
         group_id = ref.name if exists else None
-        for call in plan(change, batch, Known(), group_id=group_id, numbers_per_call=size):
-            calls.append(PlannedCall(call, {n: _decider(n, change, batch) for n in call.numbers}))
-        rejected += [(batch[position], fault.message) for position, fault in change.refused.items()]
+        for call in plan(change, batch, Known(), group_id=group_id, numbers_per_call=policy.numbers_per_call):
+            group.calls.append(PlannedCall(call, {n: _decider(n, change, batch) for n in call.numbers}))
+        for position, fault in change.refused.items():
+            group.rejected.append((batch[position], fault.message))
         exists = (exists or change.create is not None) and change.delete is None
-    return PlannedGroup(ref, len(commands), calls, rejected)
 
 
 def _decider(number: str, change: Change, batch: Sequence[Command]) -> Command | None:
@@ -74,42 +113,46 @@ def _decider(number: str, change: Change, batch: Sequence[Command]) -> Command |
     return batch[decision.by] if decision else None
 
 
-def _size(settings: Settings, ref: GroupRef) -> int:
-    account = settings.accounts.get(ref.account)
-    return account.numbers_per_call if account else _DEFAULT_SIZE
-
-
-def _name(ref: GroupRef) -> str:
-    return {HandleKind.ID: ref.name, HandleKind.KEY: f"key {ref.name}"}.get(ref.kind, "(no handle)")
+def _name(command: Command) -> str:
+    """The group of a command. Of those that have no handle, each is alone in its own."""
+    names = {HandleKind.ID: command.group.name, HandleKind.KEY: f"key {command.group.name}"}
+    return names.get(command.group.kind, _said(command))
 
 
 def _print(groups: Sequence[PlannedGroup], numbers_shown: int | None) -> None:
-    console = Console(highlight=False, markup=False)
-    table = Table(box=None, padding=(0, 2, 0, 0))
-    for title, justify in (("account", "left"), ("group", "left"), ("commands", "right"), ("calls", "right")):
-        table.add_column(title, justify="left" if justify == "left" else "right")
+    console = screen()
     for group in groups:
-        table.add_row(group.ref.account, _name(group.ref), str(group.commands), str(len(group.calls)))
-    console.print(table)
-    for group in groups:
-        console.print(f"\n{_name(group.ref)}")
+        account = "" if group.ref.account == "default" else f" of account {group.ref.account}"
+        console.print(
+            f"{group.name}{account}: {counted(group.commands, 'command')}, "
+            f"{counted(len(group.calls), 'call')}"
+        )
         for planned in group.calls:
-            count = len(planned.call.numbers)
-            console.print(f"  {planned.call.kind.value}" + (f" {count} numbers" if count else ""))
-            shown = list(planned.deciders.items())[:numbers_shown]
-            for number, command in shown:
-                by = f"{command.key.source} {command.key.id}" if command else "the call before it"
-                console.print(f"    {number}  decided by {by}", soft_wrap=True)
-            if count > len(shown):
-                console.print(f"    and {count - len(shown)} more (--numbers shows all)")
+            _print_call(console, planned, numbers_shown)
+        if group.repeats:
+            console.print(f"  {counted(group.repeats, 'repeat')}, answered like the first")
         for rejected, message in group.rejected:
-            console.print(f"  rejected: {rejected.key.source} {rejected.key.id}: {message}", soft_wrap=True)
+            console.print(f"  rejected: {_said(rejected)}: {message}")
     commands = sum(group.commands for group in groups)
     calls = sum(len(group.calls) for group in groups)
-    console.print(
-        f"\n{commands} commands in {len(groups)} groups would cost {calls} calls "
-        f"({commands - calls} fewer than one call each). Nothing was sent."
-    )
+    console.print(f"{counted(commands, 'command')} would cost {counted(calls, 'call')}. Nothing was sent.")
+
+
+def _print_call(console: Console, planned: PlannedCall, numbers_shown: int | None) -> None:
+    count = len(planned.call.numbers)
+    note = ", then a delete of whatever they are" if planned.call.kind is CallKind.READ_MEMBERS else ""
+    numbers = f" {counted(count, 'number')}" if count else ""
+    console.print(f"  {planned.call.kind.value}{numbers}{note}")
+    shown = list(planned.deciders.items())[:numbers_shown]
+    for number, command in shown:
+        console.print(f"    {number}  by {_said(command) if command else 'the call before it'}")
+    if count > len(shown):
+        console.print(f"    and {count - len(shown):,} more (--numbers shows all)")
+
+
+def _said(command: Command) -> str:
+    """The command by its source and id, which for bare data are the line that it stood on."""
+    return f"{command.key.source} {command.key.id}"
 
 
 def _as_json(groups: Sequence[PlannedGroup]) -> dict[str, Any]:

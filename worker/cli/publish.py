@@ -1,47 +1,42 @@
 """`numbergroup publish`."""
 
 import asyncio
+import uuid
 import zlib
 from collections.abc import Iterator, Sequence
 from itertools import islice
 from pathlib import Path
-from typing import TypeVar
 
 import typer
 from redis.exceptions import RedisError
 
-from worker.brokers import embedded
 from worker.brokers.connect import connect
+from worker.cli.broker import broker_failure, broker_url
 from worker.cli.endings import Failure
 from worker.cli.lines import read_commands
+from worker.cli.screen import counted
 from worker.engine.model import Command, HandleKind
 from worker.ledger import keys
 from worker.settings import Settings, load_settings, redact_url
 
 _AT_ONCE = 500
-T = TypeVar("T")
+
+Message = tuple[str, bytes, int]
+"""A stream, a body for it, and how many commands are in the body."""
 
 
 def run(file: Path, batch: int, source: str, account: str | None) -> None:
     """Publish every command of the file; prints how many, and where they went."""
     settings = load_settings()
-    commands = read_commands(file, source, account)
     url = broker_url(settings)
-    count = asyncio.run(_publish(url, commands, batch, settings.partitions))
-    typer.echo(f"published {len(commands)} commands in {count} messages to {redact_url(url)}")
-
-
-def broker_url(settings: Settings) -> str:
-    """The configured broker, or the embedded one of a worker that runs on this machine."""
-    if settings.broker_url is not None:
-        return settings.broker_url.get_secret_value()
-    return f"redis://127.0.0.1:{embedded.PORT}/0"
-
-
-def unreachable(url: str, error: Exception) -> Failure:
-    return Failure(
-        f"no broker at {redact_url(url)} ({error}): set NUMBERGROUP_BROKER_URL, or start `numbergroup run`"
-    )
+    head = {"source": source} | ({} if account is None else {"account": account})
+    commands = read_commands(file, lambda _: {"id": str(uuid.uuid4()), **head}, settings.max_message_bytes)
+    messages = list(_messages(commands, batch, settings.partitions, settings.max_message_bytes))
+    asyncio.run(_publish(settings, messages))
+    # Whoever sent one bare command wants to look for its answer.
+    named = f" (id {commands[0][1].key.id})" if len(commands) == 1 else ""
+    packed = f" in {counted(len(messages), 'message')}" if batch > 1 else ""
+    typer.echo(f"published {counted(len(commands), 'command')}{named}{packed} to {redact_url(url)}")
 
 
 def partition_of(command: Command, partitions: int) -> int:
@@ -51,30 +46,52 @@ def partition_of(command: Command, partitions: int) -> int:
     return zlib.crc32(command.group.name.encode()) % partitions
 
 
-async def _publish(url: str, commands: Sequence[tuple[bytes, Command]], batch: int, partitions: int) -> int:
+def _messages(
+    commands: Sequence[tuple[bytes, Command]], batch: int, partitions: int, most_bytes: int
+) -> Iterator[Message]:
     streams: dict[int, list[bytes]] = {}
     for body, command in commands:
         streams.setdefault(partition_of(command, partitions), []).append(body)
-    messages = [
-        (keys.commands(partition), bodies[0] if batch == 1 else b"[" + b",".join(bodies) + b"]")
-        for partition, events in streams.items()
-        for bodies in _chunks(events, batch)
-    ]
-    client = connect(url)
+    for partition, events in streams.items():
+        stream = keys.commands(partition)
+        if batch == 1:
+            yield from ((stream, event, 1) for event in events)
+        else:
+            yield from (
+                (stream, b"[" + b",".join(some) + b"]", len(some))
+                for some in _packed(events, batch, most_bytes)
+            )
+
+
+def _packed(events: Sequence[bytes], most: int, most_bytes: int) -> Iterator[list[bytes]]:
+    """Runs of `most` events, fewer where the array would be larger than a message may be."""
+    run: list[bytes] = []
+    size = 1
+    for event in events:
+        if run and (len(run) == most or size + len(event) + 1 > most_bytes):
+            yield run
+            run, size = [], 1
+        run.append(event)
+        size += len(event) + 1
+    if run:
+        yield run
+
+
+async def _publish(settings: Settings, messages: Sequence[Message]) -> None:
+    client = connect(broker_url(settings))
+    rest = iter(messages)
+    sent = 0
     try:
-        for some in _chunks(messages, _AT_ONCE):
+        while some := list(islice(rest, _AT_ONCE)):
             pipe = client.pipeline(transaction=False)
-            for stream, body in some:
+            for stream, body, _ in some:
                 pipe.xadd(stream, {"event": body})
             await pipe.execute()
+            sent += sum(count for _, _, count in some)
     except (RedisError, OSError) as error:
-        raise unreachable(url, error) from None
+        failure = broker_failure(settings, error)
+        if sent:
+            raise Failure(f"{failure}\n  the first {counted(sent, 'command')} were published") from None
+        raise failure from None
     finally:
         await client.aclose()
-    return len(messages)
-
-
-def _chunks(items: Sequence[T], size: int) -> Iterator[list[T]]:
-    rest = iter(items)
-    while chunk := list(islice(rest, size)):
-        yield chunk

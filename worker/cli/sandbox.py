@@ -4,11 +4,12 @@ import asyncio
 import signal
 
 import typer
+from pydantic import ValidationError
 
 from worker.cli.endings import Failure
 from worker.sandbox.options import Options
 from worker.sandbox.server import start
-from worker.settings import load_settings
+from worker.settings import SettingsError, load_settings
 
 KEY, SECRET = "sandbox-key", "sandbox-secret"
 
@@ -19,13 +20,19 @@ def run(
     """Takes the credentials of the configured accounts; without any, a pair that it prints."""
     accounts = load_settings().accounts.values()
     credentials = {one.access_key: one.access_secret.get_secret_value() for one in accounts}
-    options = Options(
-        credentials=credentials or {KEY: SECRET},
-        latency_ms=latency_ms,
-        numbers_per_call=numbers_per_call,
-        calls_per_second=calls_per_second,
-        strict_groups=strict_groups,
-    )
+    try:
+        options = Options(
+            credentials=credentials or {KEY: SECRET},
+            latency_ms=latency_ms,
+            numbers_per_call=numbers_per_call,
+            calls_per_second=calls_per_second,
+            strict_groups=strict_groups,
+        )
+    except ValidationError:
+        # Its message would say the secret.
+        raise SettingsError(
+            "the sandbox takes access keys and secrets of 1 to 128 visible ASCII characters only"
+        ) from None
     asyncio.run(_serve(options, port, configured=bool(credentials)))
 
 

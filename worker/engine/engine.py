@@ -127,7 +127,7 @@ class Engine:
                 self._enqueue(item, partition, event)
                 touched.add(item.group.account)
         if answered:
-            self._settle(partition, Settle(event.partition, answered))
+            self._settle(partition, Settle(event.partition, answered, event.now))
         for name in touched:
             self._ask(name, event.now)
 
@@ -218,7 +218,8 @@ class Engine:
             partition.bind(ref, group_id)
             if group_id is None:
                 mailbox.group_id = mailbox.created_by = None
-        self._settle(partition, Settle(mailbox.partition, end.verdicts, end.bindings, end.intents_done))
+        settle = Settle(mailbox.partition, end.verdicts, now, end.bindings, end.intents_done)
+        self._settle(partition, settle)
         mailbox.take_settled()
         if mailbox.pending:
             self._accounts[mailbox.ref.account].push(mailbox)

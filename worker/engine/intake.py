@@ -13,7 +13,7 @@ from hashlib import blake2b
 from typing import Final
 
 from pydantic import ValidationError
-from pydantic_core import ErrorDetails, from_json
+from pydantic_core import from_json
 
 from contracts.commands import (
     BATCH_ADAPTER,
@@ -25,20 +25,19 @@ from contracts.commands import (
     AnyCommand,
 )
 from contracts.event import MAX_EVENTS_PER_MESSAGE, PRINTABLE
+from worker.engine.explanation import explain
 from worker.engine.model import Command, CommandKey, CommandKind, Entry, GroupRef, HandleKind, Origin, Refusal
-from worker.engine.outline import SPACE, elements, texts
+from worker.engine.outline import BOM, SPACE, elements, texts
 
 DEFAULT_ACCOUNT = "default"
 LIST_LIMIT = 1000
 
 _KINDS = {wire: CommandKind[operation.upper()] for wire, operation in OPERATIONS.items()}
 _ID, _KEY, _OWN = HandleKind.ID, HandleKind.KEY, HandleKind.OWN
-_N, _Y = b"Ny"
+_N, _F = b"Nf"
 _PEEK = 65_536
-_ERRORS_SHOWN = 3
-_ERRORS_READ = 1_000
+_SHORTEST = len('{"id":"a","source":"b"}')
 _PRINTABLE = re.compile(PRINTABLE)
-_FIELD_NAME = re.compile("[A-Za-z_]{1,32}")
 
 # The validators themselves: `TypeAdapter.validate_json` adds a tenth to the time of a command.
 _one: Final[Callable[[bytes], AnyCommand]] = COMMAND_ADAPTER.validator.validate_json
@@ -60,19 +59,19 @@ class Intake:
         itself, for brokers that have such; an attribute of the event goes before them.
         """
         body = entry.body
-        is_array = not body.startswith(b"{") and body.lstrip(SPACE).startswith(b"[")
+        is_array = not body.startswith(b"{") and body.removeprefix(BOM).lstrip(SPACE).startswith(b"[")
         entry.is_array, entry.total = is_array, 1
         message = _Message(entry, reply_to, correlation_id)
         if len(body) > self.max_bytes:
-            return message.refused(f"the message has {len(body)} bytes, the limit is {self.max_bytes}", _PEEK)
+            return message.too_large(self.max_bytes)
         if _is_suspicious(body):
             return message.one_by_one() if is_array else [message.event(0, body)]
         try:
             if not is_array:
                 return [message.command(0, _one(body))]
             events = _many(body)
-        except ValidationError as error:
-            return message.one_by_one() if is_array else [message.refusal(0, body, _explain(error))]
+        except ValidationError:
+            return message.one_by_one() if is_array else [message.event(0, body)]
         entry.total = len(events)
         return [
             message.command(index, event) for index, event in enumerate(events) if index not in entry.settled
@@ -90,14 +89,41 @@ class _Message:
     def one_by_one(self) -> list[Command | Refusal]:
         """Each event of the array for itself."""
         events, complete = elements(self.entry.body)
+        if len(events) > MAX_EVENTS_PER_MESSAGE:
+            return self.refused(events, complete, f"more than {MAX_EVENTS_PER_MESSAGE} events in an array")
         if not complete:
-            return self.refused("not JSON: the array breaks off, or something follows it")
-        if not 1 <= len(events) <= MAX_EVENTS_PER_MESSAGE:
-            return self.refused(
-                f"an array of {len(events)} events; 1 to {MAX_EVENTS_PER_MESSAGE} are allowed"
-            )
+            return self.refused(events, complete, "not JSON: the array breaks off, or something follows it")
+        if not events:
+            return self.refused(events, complete, "an array without events")
+        if self.entry.body.startswith(BOM):
+            return self.refused(events, complete, "not JSON: it begins with a byte order mark")
         self.entry.total = len(events)
         return [self.event(index, raw) for index, raw in enumerate(events) if index not in self.entry.settled]
+
+    def too_large(self, limit: int) -> list[Command | Refusal]:
+        body, beginning = self.entry.body, self.entry.body[:_PEEK]
+        problem = f"the message has {len(body)} bytes, the limit is {limit}"
+        if self.entry.is_array:
+            return self.refused(elements(beginning)[0], False, problem)
+        return [self.refusal(0, body, problem, texts(beginning))]
+
+    def refused(self, events: list[bytes], complete: bool, problem: str) -> list[Command | Refusal]:
+        """An array refused as a whole: an answer for each event that can be answered.
+
+        What cannot be answered is one refusal, with the whole message: not one for each scalar of
+        a long array.
+        """
+        entry, refusals = self.entry, list[Refusal]()
+        for index, raw in enumerate(events):
+            if len(raw) >= _SHORTEST and _key(said := texts(raw)):
+                refusals.append(self.refusal(index, raw, problem, said))
+        if not refusals:
+            entry.is_array = False
+            return [self.refusal(0, entry.body, problem, {})]
+        if not complete or len(refusals) < len(events):
+            refusals.append(self.refusal(len(events), entry.body, problem, {}))
+        entry.total = len(refusals)
+        return [refusal for refusal in refusals if refusal.origin.index not in entry.settled]
 
     def event(self, index: int, raw: bytes) -> Command | Refusal:
         try:
@@ -105,35 +131,12 @@ class _Message:
                 from_json(raw, allow_inf_nan=False)
             return self.command(index, _one(raw))
         except ValidationError as error:
-            return self.refusal(index, raw, _explain(error))
+            return self.refusal(index, raw, explain(error), texts(raw))
         except ValueError as error:
-            return self.refusal(index, raw, f"not JSON: {error}")
+            return self.refusal(index, raw, f"not JSON: {error}", texts(raw))
 
-    def refused(self, problem: str, peek: int | None = None) -> list[Command | Refusal]:
-        """The message refused as a whole: an answer for each event that can be answered.
-
-        What cannot be answered is one refusal, with the whole message: not one for each scalar of
-        a long array. `peek`: how many bytes to look at.
-        """
-        entry = self.entry
-        whole = entry.body
-        if not entry.is_array:
-            return [self.refusal(0, whole, problem, whole[:peek])]
-        events, complete = elements(whole[:peek])
-        refusals = [self.refusal(index, raw, problem) for index, raw in enumerate(events)]
-        answered = [refusal for refusal in refusals if refusal.key is not None]
-        if not answered:
-            entry.is_array = False
-            return [self.refusal(0, whole, problem, b"")]
-        if not complete or len(answered) < len(refusals):
-            answered.append(self.refusal(len(events), whole, problem, b""))
-        entry.total = len(answered)
-        return [refusal for refusal in answered if refusal.origin.index not in entry.settled]
-
-    def refusal(self, index: int, raw: bytes, problem: str, readable: bytes | None = None) -> Refusal:
-        """What is owed to the sender depends on whether its name can be read."""
-        said = texts(raw if readable is None else readable)
-        name, sender = _printable(said, "id", 128), _printable(said, "source", 128)
+    def refusal(self, index: int, raw: bytes, problem: str, said: dict[str, str]) -> Refusal:
+        """What is owed to the sender depends on whether its name can be read: `said` is what was."""
         origin = Origin(
             self.entry,
             index,
@@ -141,8 +144,9 @@ class _Message:
             _printable(said, "correlationid") or self.correlation_id,
             _printable(said, "traceparent"),
         )
-        key = CommandKey(sender, name) if sender and name else None
-        return Refusal(origin, problem, raw, key, _printable(said, "type"), _printable(said, "account", 128))
+        return Refusal(
+            origin, problem, raw, _key(said), _printable(said, "type"), _printable(said, "account", 128)
+        )
 
     def command(self, index: int, event: AnyCommand) -> Command:
         origin = Origin(
@@ -183,8 +187,8 @@ class _Message:
 
 def _is_suspicious(body: bytes) -> bool:
     """Whether it may hold what RFC 8259 does not have and the parser takes."""
-    # To look for one byte first is ten times faster; most bodies have neither an N nor a y.
-    return (_N in body and b"NaN" in body) or (_Y in body and b"Infinity" in body)
+    # To look for one byte first is ten times faster; most bodies have neither an N nor an f.
+    return (_N in body and b"NaN" in body) or (_F in body and b"Infinity" in body)
 
 
 def _group(account: str, group_key: str | None, group_id: str | None) -> GroupRef:
@@ -208,37 +212,11 @@ def _fingerprint(asked: str, group: GroupRef, numbers: tuple[str, ...], rest: ob
     return blake2b(text.encode(), digest_size=6).hexdigest()
 
 
+def _key(said: dict[str, str]) -> CommandKey | None:
+    sender, name = _printable(said, "source", 128), _printable(said, "id", 128)
+    return CommandKey(sender, name) if sender and name else None
+
+
 def _printable(said: dict[str, str], name: str, longest: int = 255) -> str | None:
     text = said.get(name)
     return text if text and len(text) <= longest and _PRINTABLE.fullmatch(text) else None
-
-
-def _explain(error: ValidationError) -> str:
-    """What is wrong and where, without the values: they may be phone numbers."""
-    count = error.error_count()
-    if count > _ERRORS_READ:
-        return f"{count} problems, the like of unknown fields"
-    problems = [_problem(one) for one in error.errors(include_url=False, include_input=False)]
-    shown = "; ".join(problems[:_ERRORS_SHOWN])
-    return f"{shown}; and {count - _ERRORS_SHOWN} more" if count > _ERRORS_SHOWN else shown
-
-
-def _problem(error: ErrorDetails) -> str:
-    kind, context = error["type"], error.get("ctx", {})
-    if kind == "json_invalid":
-        return f"not JSON: {context['error']}"
-    if kind == "union_tag_invalid":
-        return f"type: none of {context['expected_tags']}"
-    if kind == "union_tag_not_found":
-        return "type: Field required"
-    place = ".".join(part for part in map(_part, error["loc"]) if part)
-    return f"{place or 'event'}: {error['msg'].removeprefix('Value error, ')}"
-
-
-def _part(part: int | str) -> str:
-    """A step of the way to a bad value; not the names that pydantic gives to the types on the way."""
-    if isinstance(part, int):
-        return str(part)
-    if part.startswith(("numbergroup.", "list[", "constrained-", "literal[", "function-")):
-        return ""
-    return part if _FIELD_NAME.fullmatch(part) else "(a field of another name)"

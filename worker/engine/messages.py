@@ -91,7 +91,8 @@ class WantPermit:
 class StartCall:
     """Make the call and report its end under `call_id`.
 
-    Before each request of a `CREATE`, its intent must be durable in the ledger under `ref`.
+    Before each request of a `CREATE`, its intent must be durable in the ledger under `ref`, and before
+    that every `Settle` that came earlier: one of them may close the intent of the group's last create.
     """
 
     call_id: int
@@ -102,11 +103,12 @@ class StartCall:
 
 @dataclass(slots=True, frozen=True)
 class Settle:
-    """Make answers durable, in order. `bindings` are groupKeys learnt (or, with `None`, ended);
-    `intents_done` the creates that are no longer open."""
+    """Make answers durable, in order, as decided at `at` (Unix seconds). `bindings` are groupKeys learnt
+    (or, with `None`, ended); `intents_done` the creates that are no longer open."""
 
     partition: int
     verdicts: Sequence[Verdict | Refusal]
+    at: float
     bindings: Mapping[GroupRef, str | None] = field(default_factory=dict)
     intents_done: Sequence[GroupRef] = ()
 

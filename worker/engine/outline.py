@@ -12,37 +12,43 @@ from pydantic_core import from_json
 SPACE = b" \t\r\n"
 """RFC 8259, 2: what may stand between tokens."""
 
-_BOM = b"\xef\xbb\xbf"
-# Possessive throughout, and a string ends with the text at the latest: else an unclosed quote would
-# be tried again from every later one, which takes quadratic time.
-_TOKEN = re.compile(rb'"(?:[^"\\]++|\\.?)*+(?:"|\Z)|[\[\]{},:]', re.DOTALL)
+BOM = b"\xef\xbb\xbf"
+# Possessive throughout, and a string ends with the text at the latest: nothing is tried twice, so
+# that the time is linear whatever the bytes are.
+_STRING = rb'"(?:[^"\\]++|\\.?)*+(?:"|\Z)'
+_TO_BRACKET = re.compile(rb'(?:[^"\[\]{}]++|' + _STRING + rb")*+[\[\]{}]", re.DOTALL)
+_TO_COMMA = re.compile(rb'(?:[^"\[\]{},]++|' + _STRING + rb")*+[\[\]{},]", re.DOTALL)
+_TO_TOKEN = re.compile(rb'[^"\[\]{},:]*+(' + _STRING + rb"|[\[\]{},:])", re.DOTALL)
 _QUOTE, _COMMA, _COLON = b'",:'
-_OPENING, _CLOSING = frozenset(b"[{"), frozenset(b"]}")
+_OPENING = frozenset(b"[{")
 
 
-def elements(body: bytes) -> tuple[list[bytes], bool]:
-    """The elements of an array, and whether it is one: closed, with nothing after it.
+def elements(body: bytes, most: int = 100_000) -> tuple[list[bytes], bool]:
+    """The elements of an array, and whether they are all: it is closed, and nothing comes after it.
 
     An element that breaks off is not among them. Whether the elements are JSON is not looked at.
+    After `most` of them, far more than a message may have, it stops looking.
     """
     found: list[bytes] = []
-    depth = start = 0
-    for token in _TOKEN.finditer(body):
-        mark = body[token.start()]
+    depth = start = at = 0
+    while (step := (_TO_BRACKET if depth > 1 else _TO_COMMA).match(body, at)) and len(found) < most:
+        at = step.end()
+        mark = body[at - 1]
         if mark in _OPENING:
             depth += 1
             if depth == 1:
-                start = token.end()
-        elif mark in _CLOSING:
+                start = at
+        elif mark == _COMMA:
+            if depth == 1:
+                found.append(body[start : at - 1].strip(SPACE))
+                start = at
+        else:
             depth -= 1
             if depth == 0:
-                last = body[start : token.start()].strip(SPACE)
+                last = body[start : at - 1].strip(SPACE)
                 if last or found:
                     found.append(last)
-                return found, not body[token.end() :].strip(SPACE)
-        elif mark == _COMMA and depth == 1:
-            found.append(body[start : token.start()].strip(SPACE))
-            start = token.end()
+                return found, not body[at:].strip(SPACE)
     return found, False
 
 
@@ -52,21 +58,16 @@ def texts(body: bytes) -> dict[str, str]:
     Of a name that occurs twice the last one counts.
     """
     found: dict[str, str] = {}
-    if not body.removeprefix(_BOM).lstrip(SPACE).startswith(b"{"):
+    if not body.removeprefix(BOM).lstrip(SPACE).startswith(b"{"):
         return found
-    depth = 0
+    depth = at = 0
     said: str | None = None
     name: str | None = None
-    for token in _TOKEN.finditer(body):
-        mark = body[token.start()]
+    while step := (_TO_BRACKET if depth > 1 else _TO_TOKEN).match(body, at):
+        at = step.end()
+        mark = body[step.start(1) if depth <= 1 else at - 1]
         if mark in _OPENING:
             depth += 1
-        elif mark in _CLOSING:
-            depth -= 1
-            if depth == 0:
-                break
-        elif depth != 1:
-            continue
         elif mark == _COLON:
             name = said
             if name is not None:
@@ -74,9 +75,13 @@ def texts(body: bytes) -> dict[str, str]:
         elif mark == _COMMA:
             said = name = None
         elif mark == _QUOTE:
-            said = _string(token[0])
+            said = _string(step[1])
             if name is not None and said is not None:
                 found[name] = said
+        else:
+            depth -= 1
+            if depth == 0:
+                break
     return found
 
 

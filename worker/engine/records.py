@@ -9,7 +9,7 @@ DEAD_LETTERED = frozenset({Status.REJECTED, Status.FAILED})
 
 
 def record_of(verdict: Verdict, now: float) -> Record:
-    """What a repeat of the command will be answered with."""
+    """What a repeat of the command will be answered with; its time has milliseconds, as it is written."""
     command = verdict.command
     letter = dead_letter_id(command.origins[0]) if verdict.status in DEAD_LETTERED else None
     return Record(
@@ -20,7 +20,7 @@ def record_of(verdict: Verdict, now: float) -> Record:
         verdict.merged,
         verdict.fault,
         letter,
-        now,
+        round(now, 3),
     )
 
 

@@ -8,11 +8,12 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from fnmatch import fnmatchcase
+from functools import lru_cache
 from typing import Any
 
 import orjson
-from pydantic_core import from_json
 
+from contracts.event import MAX_EVENTS_PER_MESSAGE
 from contracts.results import RESULT, SOURCE
 from worker.engine.messages import Settle
 from worker.engine.model import (
@@ -26,6 +27,7 @@ from worker.engine.model import (
     Refusal,
     Verdict,
 )
+from worker.engine.outline import elements
 from worker.engine.records import DEAD_LETTERED, dead_letter_id, record_of, result_id
 
 
@@ -68,7 +70,7 @@ class SettlementBuilder:
     reply_queues: Sequence[str] = ()
 
     def build(self, partition: int, settles: Iterable[Settle], now: float) -> Settlement:
-        """One unit from all that is to be settled; `now` is in Unix seconds.
+        """One unit from all that is to be settled; `now` (Unix seconds) is when its letters are written.
 
         Marks the events in their entries as settled: what is built must be written, or forgotten
         together with its entries.
@@ -79,7 +81,7 @@ class SettlementBuilder:
         touched: dict[str, Entry] = {}
         for settle in settles:
             for verdict in settle.verdicts:
-                answer, letter, origins = self._answer(verdict, unit, now)
+                answer, letter, origins = self._answer(verdict, unit, settle.at, now)
                 if letter is not None:
                     unit.letters.append(letter)
                 unit.answered += len(origins)
@@ -95,7 +97,10 @@ class SettlementBuilder:
                         lone.append(Reply(queue, orjson.dumps(result)))
             unit.bindings.update(settle.bindings)
             unit.intents_done.extend(settle.intents_done)
-        unit.replies.extend(Reply(queue, orjson.dumps(results)) for (_, queue), results in arrays.items())
+        for (_, queue), results in arrays.items():
+            for start in range(0, len(results), MAX_EVENTS_PER_MESSAGE):
+                some = results[start : start + MAX_EVENTS_PER_MESSAGE]
+                unit.replies.append(Reply(queue, orjson.dumps(some)))
         for tag, entry in touched.items():
             if len(entry.settled) >= entry.total:
                 unit.done.append(tag)
@@ -104,15 +109,15 @@ class SettlementBuilder:
         return unit
 
     def _answer(
-        self, verdict: Verdict | Refusal, unit: Settlement, now: float
+        self, verdict: Verdict | Refusal, unit: Settlement, at: float, now: float
     ) -> tuple[dict[str, Any] | None, Letter | None, Sequence[Origin]]:
         if isinstance(verdict, Refusal):
-            return _refused(verdict, now)
+            return _refused(verdict, at, now)
         command = verdict.command
         record = verdict.repeat_of
         letter = None
         if record is None:
-            record = record_of(verdict, now)
+            record = record_of(verdict, at)
             if verdict.status in DEAD_LETTERED:
                 letter = _letter(verdict, now)
             if not verdict.conflict:
@@ -159,7 +164,9 @@ class SettlementBuilder:
         return None, {**event, "data": data}
 
 
-def _refused(refusal: Refusal, now: float) -> tuple[dict[str, Any] | None, Letter | None, Sequence[Origin]]:
+def _refused(
+    refusal: Refusal, at: float, now: float
+) -> tuple[dict[str, Any] | None, Letter | None, Sequence[Origin]]:
     origin = refusal.origin
     fault = Fault(refusal.kind, None, refusal.message)
     letter_id = dead_letter_id(origin)
@@ -181,7 +188,7 @@ def _refused(refusal: Refusal, now: float) -> tuple[dict[str, Any] | None, Lette
         "error": _error(fault),
         "deadLetterId": letter_id,
     }
-    return _event(result_id(refusal.key, "refused"), now, None, data), letter, [origin]
+    return _event(result_id(refusal.key, "refused"), at, None, data), letter, [origin]
 
 
 def _letter(verdict: Verdict, now: float) -> Letter:
@@ -196,8 +203,14 @@ def _letter(verdict: Verdict, now: float) -> Letter:
     )
     body = origin.entry.body
     if origin.entry.is_array:
-        body = orjson.dumps(from_json(body)[origin.index])
+        body = _events(body)[origin.index]
     return Letter(letter_id, description, body)
+
+
+@lru_cache(maxsize=1)
+def _events(body: bytes) -> list[bytes]:
+    """The events of an array as they arrived; its letters are written one after the other."""
+    return elements(body)[0]
 
 
 def _description(

@@ -1,10 +1,8 @@
 """The ledger on Redis."""
 
 import asyncio
-import time
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
-from fractions import Fraction
 from typing import Any
 
 from pyrate_limiter import Rate
@@ -19,11 +17,17 @@ from worker.ledger import keys
 from worker.ledger.codec import decode_intent, decode_record, encode_intent
 from worker.ledger.port import LedgerUnavailable
 
+_STRETCH = 1.06
+"""How much more than its share of a second each call is given."""
+_UNIT = 1_000_000
+_LEAST_KEPT_MS = 60_000
+
+# Asked again by the same owner, the answer got lost: it must not stand by for itself.
 _ACQUIRE = """
-if redis.call('SET', KEYS[1], ARGV[1], 'NX', 'PX', ARGV[2]) then
-  return redis.call('INCR', KEYS[2])
-end
-return 0
+local owner = redis.call('GET', KEYS[1])
+if owner and owner ~= ARGV[1] then return 0 end
+redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2])
+return redis.call('INCR', KEYS[2])
 """
 
 # A lease that ran out is still ours while nobody else has taken it: the epoch tells.
@@ -114,6 +118,7 @@ class RedisLimiter:
 
     The burst and the window are chosen so that no sliding second has more than `calls_per_second`
     calls, also when requests on their way to the vendor close up by a few hundredths of a second.
+    Time is the server's: workers' clocks differ, and are set back. `wall_ms` takes its place in tests.
     """
 
     def __init__(
@@ -121,19 +126,34 @@ class RedisLimiter:
         client: Redis,
         account: str,
         calls_per_second: float,
-        wall_ms: Callable[[], int] = lambda: time.time_ns() // 1_000_000,
+        wall_ms: Callable[[], int] | None = None,
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
-        share = Fraction(calls_per_second).limit_denominator(1000)
+        self._client = client
+        self._interval_s = _STRETCH / calls_per_second
         burst = max(1, int(calls_per_second // 20))
-        self._rate = Rate(share.numerator, round(share.denominator * 1060), burst=burst)
-        self._store = RedisStateStore(client, keys.rate(account))
+        self._rate = Rate(max(1, round(calls_per_second * _UNIT)), round(1000 * _STRETCH * _UNIT), burst)
+        kept_ms = max(_LEAST_KEPT_MS, round(2000 * burst * self._interval_s))
+        self._store = RedisStateStore(client, keys.rate(account), kept_ms)
         self._wall_ms = wall_ms
+        self._sleep = sleep
 
     async def acquire(self) -> None:
         while True:
             async with _mapped():
                 check: Any = self._store.check  # untyped in the library
-                decision = await check(GCRA(), [self._rate], self._wall_ms(), 1)
-            if decision.allowed:
-                return
-            await asyncio.sleep((decision.retry_after_ms or 1) / 1000)
+                decision = await check(GCRA(), [self._rate], await self._now_ms(), 1)
+                wait_s = (decision.retry_after_ms or 1) / 1000
+                if decision.allowed:
+                    return
+                if wait_s > self._interval_s + 0.001:
+                    # Nobody rightly waits for so long: the clock was set back, the state lies ahead of it.
+                    await self._store.reset()  # type: ignore[misc]
+                    wait_s = max(1.0, self._interval_s)
+            await self._sleep(wait_s)
+
+    async def _now_ms(self) -> int:
+        if self._wall_ms is not None:
+            return self._wall_ms()
+        seconds, microseconds = await self._client.time()
+        return int(seconds) * 1000 + int(microseconds) // 1000

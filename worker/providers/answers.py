@@ -34,6 +34,13 @@ def whole_number(value: Any) -> int | None:
     return value if isinstance(value, int) and not isinstance(value, bool) else None
 
 
+def identifier(value: Any, longest: int) -> str | None:
+    """A code or an id, which vendors send as a string or as a number; cut off after `longest` characters."""
+    if isinstance(value, bool) or not isinstance(value, int | str):
+        return None
+    return "".join(one for one in str(value).strip() if one.isprintable())[:longest] or None
+
+
 def scrubbed(text: Any, secret: str) -> str:
     """The vendor's message, fit for logs and results: short, printable, without secret or numbers."""
     if not isinstance(text, str):
@@ -51,14 +58,20 @@ def retry_after_s(value: str | None, now: datetime | None = None) -> float | Non
     try:
         seconds = float(value)
     except ValueError:
-        try:
-            until = parsedate_to_datetime(value)
-        except ValueError:
+        until = http_date(value)
+        if until is None:
             return None
-        if until.tzinfo is None:
-            until = until.replace(tzinfo=UTC)
         seconds = (until - (now or datetime.now(UTC))).total_seconds()
     return max(0.0, seconds) if seconds == seconds else None  # NaN is not equal to itself
+
+
+def http_date(value: str | None) -> datetime | None:
+    """A date as HTTP writes it (RFC 9110, 5.6.7); `None` when it is none."""
+    try:
+        date = parsedate_to_datetime(value or "")
+    except (ValueError, OverflowError):
+        return None
+    return date if date.tzinfo is not None else date.replace(tzinfo=UTC)
 
 
 def http_outcome(call: Call, answer: Answer) -> Outcome:

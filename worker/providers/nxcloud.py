@@ -25,6 +25,7 @@ from worker.engine.model import (
 from worker.providers.answers import (
     BadAnswer,
     http_outcome,
+    identifier,
     json_object,
     retry_after_s,
     scrubbed,
@@ -42,6 +43,8 @@ _ACTIONS = {
     CallKind.DELETE_GROUP: "deleteGroup",
     CallKind.LIST: "listGroup",
 }
+_LONGEST_CODE = 32
+_LONGEST_REQUEST_ID = 128
 _OPERATE_TYPES = {CallKind.ADD: 0, CallKind.DELETE: 1, CallKind.REPLACE: 2}
 
 
@@ -67,6 +70,7 @@ class NXCloud:
     supports: frozenset[CommandKind] = frozenset(CommandKind)
     page_size: int = 1000
     acceptance_window_s: float = 60.0
+    clock_codes: frozenset[str] = frozenset({"1004"})
 
     def request(self, call: Call, wall_ms: int) -> Request:
         action, ts = _ACTIONS[call.kind], str(wall_ms)
@@ -95,11 +99,10 @@ class NXCloud:
     def outcome(self, call: Call, answer: Answer) -> Outcome:
         # Whatever the HTTP status: the vendor's own verdict, if there is one, is in the body.
         content = json_object(answer.body)
-        code = None if content is None else _code(content)
+        code = None if content is None else identifier(content.get("code"), _LONGEST_CODE)
         if content is None or code is None:
             return http_outcome(call, answer)
-        request_id = content.get("requestId")
-        request_id = str(request_id) if isinstance(request_id, str | int) else None
+        request_id = identifier(content.get("requestId"), _LONGEST_REQUEST_ID)
         if code == "0":
             try:
                 return _success(call, content, request_id)
@@ -134,14 +137,6 @@ def _body(call: Call) -> dict[str, Any]:
             return {"limit": call.limit, "offset": call.offset}
 
 
-def _code(content: dict[str, Any]) -> str | None:
-    """`code` has been seen as an int and as a string in the vendor's products."""
-    code = content.get("code")
-    if isinstance(code, bool) or not isinstance(code, int | str):
-        return None
-    return str(code).strip()[:32] or None
-
-
 def _success(call: Call, content: dict[str, Any], request_id: str | None) -> Applied:
     if call.kind is CallKind.CREATE:
         data = content.get("data")
@@ -154,7 +149,9 @@ def _success(call: Call, content: dict[str, Any], request_id: str | None) -> App
     data = content.get("data")
     if not isinstance(data, dict):
         raise BadAnswer("no data")
-    rows = data.get("groups") or []
+    rows = data.get("groups")
+    if rows is None:
+        rows = []
     if not isinstance(rows, list):
         raise BadAnswer("groups is not an array")
     return Applied(
@@ -163,15 +160,18 @@ def _success(call: Call, content: dict[str, Any], request_id: str | None) -> App
 
 
 def _group(row: Any) -> Group:
-    if not isinstance(row, dict) or not isinstance(row.get("groupId"), str):
+    group_id = row.get("groupId") if isinstance(row, dict) else None
+    if not isinstance(group_id, str) or not group_id:
         raise BadAnswer("a group without groupId")
-    phones = row.get("phones") or ""
+    phones = row.get("phones")
+    if phones is None:
+        phones = ""
     if not isinstance(phones, str):
         raise BadAnswer("phones is not a string")
     numbers = tuple(number.strip() for number in phones.split(",") if number.strip())
     name, remark = row.get("groupName"), row.get("remark")
     return Group(
-        row["groupId"],
+        group_id,
         name if isinstance(name, str) else "",
         remark if isinstance(remark, str) else "",
         numbers,

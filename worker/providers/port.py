@@ -38,6 +38,10 @@ class Provider(Protocol):
     def acceptance_window_s(self) -> float:
         """How long after it was signed the vendor may still accept a request."""
 
+    @property
+    def clock_codes(self) -> frozenset[str]:
+        """The vendor's codes that say that the time of the signature is not its own time."""
+
     def request(self, call: Call, wall_ms: int) -> Request:
         """The request for `call`, signed at `wall_ms` (Unix milliseconds)."""
 

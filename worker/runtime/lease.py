@@ -28,7 +28,7 @@ class Lease:
         self._owner = owner
         self._ttl_s = ttl_s
         self._clock = clock
-        self._renewed = asyncio.Condition()
+        self._changed = asyncio.Event()
         self._expires = 0.0
         self._closed = False
         self.epoch = 0
@@ -69,34 +69,32 @@ class Lease:
                         self._partition, self._owner, self.epoch, self._ttl_s
                     )
             except (LedgerUnavailable, TimeoutError) as error:
-                log.warning("lease not renewed", partition=self._partition, error=str(error))
+                log.warning("lease not renewed", partition=self._partition, error=repr(error))
                 continue
             if not kept:
-                await self.give_up()
+                self.stop_sending()
                 raise LeaseLost(f"partition {self._partition}, epoch {self.epoch}")
-            async with self._renewed:
-                self._expires = asked + self._ttl_s
-                self._renewed.notify_all()
+            self._expires = asked + self._ttl_s
+            self._wake()
 
     async def outlives(self, seconds: float) -> bool:
         """See `worker.calls.Guard`."""
-        async with self._renewed:
-            while not self._closed and self._expires - self._clock.monotonic() < seconds:
-                await self._renewed.wait()
-            return not self._closed
+        while not self._closed and self._expires - self._clock.monotonic() < seconds:
+            await self._changed.wait()
+        return not self._closed
 
     def stop_sending(self) -> None:
         """Let no further request out, while what was sent is still waited for and settled."""
         self._closed = True
+        self._wake()
 
-    async def give_up(self) -> None:
-        """Let nobody wait for it any longer."""
-        self.stop_sending()
-        async with self._renewed:
-            self._renewed.notify_all()
+    def _wake(self) -> None:
+        """Let all who wait look again; who comes later waits for the next change."""
+        self._changed.set()
+        self._changed = asyncio.Event()
 
     async def release(self) -> None:
         """Let the next owner in at once, if the ledger can be told."""
-        await self.give_up()
+        self.stop_sending()
         with contextlib.suppress(LedgerUnavailable):
             await self._ledger.release_lease(self._partition, self._owner, self.epoch)

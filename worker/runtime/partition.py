@@ -80,7 +80,7 @@ class PartitionRunner:
             except (LeaseLost, StaleEpoch) as error:
                 log.error("partition lost: another worker owns it", partition=self.number, reason=str(error))
             finally:
-                await self.lease.give_up()
+                self.lease.stop_sending()
                 self._dispatch(Forget(self.number))
                 self._settler = None
 

@@ -18,9 +18,10 @@ from worker.engine.messages import (
     WakeAt,
     WantPermit,
 )
-from worker.engine.model import AccountFault, Applied, Unavailable
+from worker.engine.model import AccountFault, Applied
 from worker.engine.settlement import Settlement
 from worker.ledger.port import LedgerUnavailable, Limiter
+from worker.runtime.lease import Lease
 from worker.runtime.partition import PartitionRunner, Ports
 from worker.runtime.patience import patiently
 from worker.telemetry import get_logger
@@ -58,6 +59,8 @@ class Worker:
         self._quiet.set()
         self._alarm: asyncio.TimerHandle | None = None
         self._tasks: set[asyncio.Task[None]] = set()
+        self._runners: list[asyncio.Task[None]] = []
+        self._broken: BaseException | None = None
         self._wanted = {name: asyncio.Semaphore(0) for name in callers}
         self._partitions = [
             PartitionRunner(number, ports, self._dispatch, engine.waiting, self._quiet.wait, written)
@@ -73,29 +76,33 @@ class Worker:
     async def run(self) -> None:
         """Work until `stop`. Returns within 25 s of it; what could not be settled stays in the broker.
 
-        Raises what a partition raised that is nobody's fault but ours.
+        Raises what is nobody's fault but ours, whichever part of the worker it broke: none goes on
+        without the others.
         """
-        permits = [asyncio.create_task(self._grant(name)) for name in self._callers]
-        runners = [asyncio.create_task(partition.run()) for partition in self._partitions]
-        stopped = asyncio.create_task(self._stopping.wait())
+        self._runners = [self._spawn(partition.run()) for partition in self._partitions]
+        for name in self._callers:
+            self._spawn(self._grant(name))
         try:
-            await asyncio.wait([*runners, stopped], return_when=asyncio.FIRST_COMPLETED)
-            self._dispatch(Drain())
-            for partition in self._partitions:
-                partition.stop()
-            _, late = await asyncio.wait(runners, timeout=_DRAIN_S)
-            if late:
-                log.warning("could not settle everything in time; the rest stays in the broker")
-            for runner in runners:
-                if runner.done():
-                    runner.result()
+            await self._stopping.wait()
+            if self._broken is None:
+                await self._drain()
         finally:
             if self._alarm:
                 self._alarm.cancel()
-            tasks = [*permits, *runners, stopped, *self._tasks]
+            tasks = [*self._tasks]
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
+        if self._broken is not None:
+            raise self._broken
+
+    async def _drain(self) -> None:
+        self._dispatch(Drain())
+        for partition in self._partitions:
+            partition.stop()
+        _, late = await asyncio.wait(self._runners, timeout=_DRAIN_S)
+        if late:
+            log.warning("could not settle everything in time; the rest stays in the broker")
 
     def _dispatch(self, event: Event) -> None:
         for effect in self._engine.handle(event):
@@ -104,7 +111,8 @@ class Worker:
                     self._wanted[effect.account].release()
                 case StartCall():
                     self._quiet.clear()
-                    self._spawn(self._call(effect))
+                    # The lease under which it was decided: a later one does not cover it.
+                    self._spawn(self._call(effect, self._partitions[effect.partition].lease))
                 case Settle():
                     self._partitions[effect.partition].settle(effect)
                 case WakeAt():
@@ -114,10 +122,25 @@ class Worker:
         if not self._engine.calls_in_flight:
             self._quiet.set()
 
-    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
+    def _spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         task = asyncio.create_task(work)
         self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        task.add_done_callback(self._ended)
+        return task
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            self._break(error)
+
+    def _break(self, error: BaseException) -> None:
+        """End at once, settling nothing more: whoever starts next finds it all in the broker."""
+        if self._broken is None:
+            log.critical("the worker ends on an unexpected error", exc_info=error)
+            self._broken = error
+        self._stopping.set()
+        for runner in self._runners:
+            runner.cancel()
 
     def _wake_at(self, when: float) -> None:
         if self._alarm:
@@ -127,7 +150,11 @@ class Worker:
 
     def _tick(self) -> None:
         self._alarm = None
-        self._dispatch(Tick(self._clock.now()))
+        try:
+            self._dispatch(Tick(self._clock.now()))
+        except Exception as error:
+            # No task to die of it: the event loop would log it and go on.
+            self._break(error)
 
     async def _grant(self, account: str) -> None:
         while True:
@@ -135,7 +162,7 @@ class Worker:
             await patiently("rate limit", self._limiters[account].acquire)
             self._dispatch(PermitGranted(account, self._clock.now()))
 
-    async def _call(self, effect: StartCall) -> None:
+    async def _call(self, effect: StartCall, lease: Lease) -> None:
         call, account = effect.call, effect.ref.account
 
         async def record_intent(until: float) -> bool:
@@ -147,13 +174,7 @@ class Worker:
             return True
 
         began = self._clock.monotonic()
-        try:
-            lease = self._partitions[effect.partition].lease
-            ended = await self._callers[account].run(call, lease, record_intent)
-        except Exception as error:
-            # A bug of ours must not take the other groups down: the group parks, and says why.
-            log.exception("call ended in an unexpected error", account=account, kind=call.kind.value)
-            ended = Ended(Unavailable(f"internal error: {type(error).__name__}", in_doubt=True))
+        ended = await self._callers[account].run(call, lease, record_intent)
         self._report(effect, ended, self._clock.monotonic() - began)
         self._dispatch(
             CallFinished(effect.call_id, ended.outcome, self._clock.now(), self._jitter(), ended.doubt_until)

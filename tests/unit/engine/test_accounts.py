@@ -123,7 +123,7 @@ def test_a_probe_that_reached_nobody_says_nothing() -> None:
 
 
 def test_a_fault_of_the_account_settles_nothing() -> None:
-    """Bad credentials are nobody's command's fault: nothing is rejected or given up, however long it lasts."""
+    """Bad credentials are no command's fault: nothing is rejected or given up, however long it lasts."""
     bench = busy(1)
     for _ in range(3_000):
         bench.answer(FAULT)

@@ -1,0 +1,166 @@
+"""The log and the ledger on a Redis, a look into its keys, and what the tests write with them."""
+
+from collections.abc import Iterable
+from typing import Any, Self
+
+import orjson
+
+from contracts.results import Status
+from worker.brokers.connect import connect
+from worker.brokers.port import Log
+from worker.brokers.redis_streams import RedisBroker
+from worker.engine.model import (
+    Command,
+    CommandKey,
+    CommandKind,
+    CreateIntent,
+    Entry,
+    Fault,
+    GroupRef,
+    HandleKind,
+    Origin,
+    Record,
+)
+from worker.engine.settlement import Letter, Reply, Settlement
+from worker.ledger import keys
+from worker.ledger.redis import RedisLedger
+
+DEDUP_MS = 24 * 3_600_000
+TTL_S = 10.0
+
+KEY_REF = GroupRef("default", HandleKind.KEY, "k-1")
+OTHER_REF = GroupRef("default", HandleKind.KEY, "k-2")
+ID_REF = GroupRef("default", HandleKind.ID, "g-1")
+
+PARTIAL, GROUP_KEYS, CREATES, LETTERS, LEASE, EPOCH, UNIT = (
+    keys.of_partition(0, name)
+    for name in ("partial", "group-keys", "creates", "dead-letters", "lease", "epoch", "unit")
+)
+
+
+class Rig:
+    """Owns partition 0 from the start, under epoch `epoch`."""
+
+    def __init__(self, url: str) -> None:
+        self.url = url
+
+    async def __aenter__(self) -> Self:
+        self.client = connect(self.url)
+        self.broker = RedisBroker(self.client, DEDUP_MS)
+        self.ledger = RedisLedger(self.client)
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.client.aclose()
+
+    async def own(self, owner: str = "me") -> Log:
+        """Become the owner, whoever was it, and open the log."""
+        await self.client.delete(LEASE)
+        epoch = await self.ledger.acquire_lease(0, owner, TTL_S)
+        assert epoch is not None
+        self.epoch = epoch
+        return self.broker.log(0, epoch)
+
+    async def publish(self, *bodies: bytes) -> list[str]:
+        """Add these messages; their tags."""
+        pipe = self.client.pipeline(transaction=False)
+        for body in bodies:
+            pipe.xadd(keys.commands(0), {"event": body})
+        return [tag.decode() for tag in await pipe.execute()]
+
+    async def replies(self, queue: str = keys.REPLIES) -> list[bytes]:
+        return [fields[b"event"] for _, fields in await self.client.xrange(queue)]
+
+    async def left(self) -> list[str]:
+        """The tags of the messages that are still in the stream."""
+        return [tag.decode() for tag, _ in await self.client.xrange(keys.commands(0))]
+
+    async def everything(self) -> dict[bytes, Any]:
+        """All keys with all they hold, but for how long they live: two such pictures show every change."""
+        picture: dict[bytes, Any] = {}
+        for key in sorted(await self.client.keys()):
+            kind = await self.client.type(key)
+            if kind == b"stream":
+                picture[key] = await self.client.xrange(key)
+            elif kind == b"hash":
+                picture[key] = await self.client.hgetall(key)
+            elif kind == b"list":
+                picture[key] = await self.client.lrange(key, 0, -1)
+            else:
+                picture[key] = await self.client.get(key)
+        return picture
+
+
+async def read(log: Log, count: int, credit: int = 1000) -> list[Entry]:
+    """The next `count` messages, in as many readings as it takes."""
+    entries: list[Entry] = []
+    while len(entries) < count:
+        found = await log.read(credit)
+        assert found, f"{len(entries)} messages, and not {count}"
+        entries += found
+    assert len(entries) == count
+    return entries
+
+
+def tags(entries: Iterable[Entry]) -> list[str]:
+    return [entry.tag for entry in entries]
+
+
+def record(name: str = "g-1") -> Record:
+    return Record("f1", Status.APPLIED, name, ("1602248485121429504",), 3, None, None, 1_700_000_000.5)
+
+
+FAILED = Record(
+    "f2",
+    Status.REJECTED,
+    None,
+    (),
+    1,
+    Fault("refused", "1002", "parameter error"),
+    "0-1-1-0",
+    1_700_000_000.25,
+)
+
+
+def intent(until: float = 1_700_000_061.5) -> CreateIntent:
+    return CreateIntent("ng:1", "groupA", "d1", until)
+
+
+def key(name: str) -> CommandKey:
+    return CommandKey("test", name)
+
+
+def full_unit(done: Iterable[str], partial: str) -> Settlement:
+    """A unit with something in every section."""
+    return Settlement(
+        0,
+        replies=[
+            Reply(None, b'{"r":1}'),
+            Reply("numbergroup:replies:crm", b'{"r":2}'),
+            Reply(None, b'{"r":3}'),
+        ],
+        records=[(key("a"), record()), (key("b"), FAILED)],
+        letters=[Letter("0-1-1-0", b'{"id":"0-1-1-0"}', b"raw\xff")],
+        done=list(done),
+        partial=[(partial, [0, 2])],
+        bindings={KEY_REF: "g-1", OTHER_REF: None},
+        intents_done=[KEY_REF],
+    )
+
+
+def command(name: str, ref: GroupRef = ID_REF, kind: CommandKind = CommandKind.ADD) -> Command:
+    origin = Origin(Entry(0, "1-1", b"{}"), 0)
+    return Command(key(name), "numbergroup.update.v1", kind, ref, ("85211111114",), "f1", [origin])
+
+
+def event(name: str, group: str = "g-1", operation: str = "add", phones: str = "85211111114") -> bytes:
+    """An update as producers write it."""
+    return orjson.dumps(
+        {
+            "specversion": "1.0",
+            "id": name,
+            "source": "test",
+            "type": "numbergroup.update.v1",
+            "data": {"groupId": group, "operateType": operation, "phones": phones},
+        }
+    )

@@ -1,0 +1,174 @@
+"""Servers for the tests of adapters: a real redis-server as a process of its own, and servers that lie."""
+
+import asyncio
+import os
+import shutil
+import socket
+import subprocess
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import TypeVar
+from urllib.parse import urlsplit
+
+import pytest
+from redis import Redis
+from redis.exceptions import RedisError
+
+T = TypeVar("T")
+
+_POLL_S = 0.01
+
+
+async def eventually(condition: Callable[[], Awaitable[T]], what: str, within_s: float = 20.0) -> T:
+    """The first true value of `condition`, asked again and again; fails the test at the deadline."""
+    try:
+        async with asyncio.timeout(within_s):
+            while not (value := await condition()):
+                await asyncio.sleep(_POLL_S)
+    except TimeoutError:
+        pytest.fail(f"not within {within_s:g} s: {what}")
+    return value
+
+
+def free_port() -> int:
+    """A port on loopback that nobody listened on a moment ago."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+class RedisServer:
+    """A `redis-server` on loopback with its data in `folder`. `durable`: SIGKILL costs it nothing.
+
+    Skips the test when there is none on the PATH, unless NUMBERGROUP_REQUIRE_SERVERS is set.
+    """
+
+    def __init__(self, folder: Path, *, durable: bool = False, password: str = "") -> None:
+        binary = shutil.which("redis-server")
+        if binary is None:
+            complain = pytest.fail if os.environ.get("NUMBERGROUP_REQUIRE_SERVERS") else pytest.skip
+            complain("redis-server is not on the PATH")
+        self.port = free_port()
+        self._password = password
+        options = {
+            "port": str(self.port),
+            "bind": "127.0.0.1",
+            "dir": str(folder),
+            "save": "",
+            "appendonly": "yes" if durable else "no",
+            "appendfsync": "always",
+            **({"requirepass": password} if password else {}),
+        }
+        self._command = [str(binary), *(part for name, one in options.items() for part in (f"--{name}", one))]
+        self._log = folder / "redis.log"
+        self._process: subprocess.Popen[bytes] | None = None
+        self.start()
+
+    @property
+    def url(self) -> str:
+        return f"redis://127.0.0.1:{self.port}/0"
+
+    def start(self) -> None:
+        """Start it, again after `kill`; returns when it answers."""
+        with self._log.open("ab") as out:
+            self._process = subprocess.Popen(self._command, stdout=out, stderr=out, start_new_session=True)
+        client = Redis(port=self.port, password=self._password or None, retry=None)
+        try:
+            while not self._answers(client):
+                if self._process.poll() is not None:
+                    pytest.fail("redis-server ended: " + self._log.read_text())
+                # Blocks until the process ends or a hundredth of a second has passed.
+                try:
+                    self._process.wait(_POLL_S)
+                except subprocess.TimeoutExpired:
+                    continue
+        finally:
+            client.close()
+
+    def _answers(self, client: Redis) -> bool:
+        try:
+            return bool(client.ping())
+        except (RedisError, OSError):
+            return False
+
+    def kill(self) -> None:
+        """SIGKILL: it has no time to write anything."""
+        if self._process is not None:
+            self._process.kill()
+            self._process.wait(10)
+            self._process = None
+
+
+@asynccontextmanager
+async def answering(say: Callable[[bytes], bytes | None]) -> AsyncIterator[str]:
+    """A server at the URL given that answers everything it reads with `say`; None hangs up."""
+    writers: set[asyncio.StreamWriter] = set()
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writers.add(writer)
+        try:
+            while data := await reader.read(65_536):
+                answer = say(data)
+                if answer is None:
+                    break
+                writer.write(answer)
+                await writer.drain()
+        except ConnectionError:
+            pass
+        finally:
+            writer.close()
+
+    server = await asyncio.start_server(serve, "127.0.0.1", 0)
+    try:
+        port = server.sockets[0].getsockname()[1]
+        yield f"redis://127.0.0.1:{port}/0"
+    finally:
+        server.close()
+        for writer in writers:
+            writer.close()
+        await server.wait_closed()
+
+
+@asynccontextmanager
+async def cutting(url: str, marker: bytes, times: int = 1) -> AsyncIterator[str]:
+    """A way to the server at `url`; the answers to the first `times` commands with `marker` get lost on it."""
+    host, port = urlsplit(url).hostname, urlsplit(url).port
+    left = times
+    pumps: set[asyncio.Task[None]] = set()
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal left
+        there, back = await asyncio.open_connection(host, port)
+        answers = asyncio.create_task(_pump(there, writer))
+        pumps.add(answers)
+        try:
+            while data := await reader.read(65_536):
+                if marker in data and left:
+                    left -= 1
+                    answers.cancel()
+                    await asyncio.wait([answers])
+                    back.write(data)
+                    assert await there.read(65_536)
+                    break
+                back.write(data)
+                await back.drain()
+        finally:
+            answers.cancel()
+            back.close()
+            writer.close()
+
+    server = await asyncio.start_server(serve, "127.0.0.1", 0)
+    try:
+        yield f"redis://127.0.0.1:{server.sockets[0].getsockname()[1]}/0"
+    finally:
+        server.close()
+        for pump in pumps:
+            pump.cancel()
+        await asyncio.gather(*pumps, return_exceptions=True)
+
+
+async def _pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    while data := await reader.read(65_536):
+        writer.write(data)
+        await writer.drain()

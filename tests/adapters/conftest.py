@@ -1,0 +1,64 @@
+"""Every promise is checked on both: the embedded broker, and a real redis-server."""
+
+from collections.abc import AsyncIterator, Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from adapters_rig import Rig
+from adapters_servers import RedisServer
+
+from worker.brokers import embedded
+
+OpenRedis = Callable[..., RedisServer]
+
+
+@pytest.fixture(scope="session")
+def embedded_url() -> Iterator[str]:
+    broker = embedded.start()
+    try:
+        yield broker.url
+    finally:
+        broker.stop()
+
+
+@pytest.fixture(scope="session")
+def redis_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    server = RedisServer(tmp_path_factory.mktemp("redis"))
+    try:
+        yield server.url
+    finally:
+        server.kill()
+
+
+@pytest.fixture(params=["embedded", pytest.param("redis", marks=pytest.mark.redis_server)])
+def url(request: Any) -> str:
+    """Where a broker listens: the test runs once with each."""
+    found: str = request.getfixturevalue(f"{request.param}_url")
+    return found
+
+
+@pytest.fixture
+async def rig(url: str) -> AsyncIterator[Rig]:
+    """The adapters on an empty broker."""
+    async with Rig(url) as one:
+        await one.client.flushall()
+        yield one
+
+
+@pytest.fixture
+def open_redis(tmp_path: Path) -> Iterator[OpenRedis]:
+    """Opens a redis-server of the test's own; the arguments are `RedisServer`'s."""
+    servers: list[RedisServer] = []
+
+    def open_one(**how: Any) -> RedisServer:
+        folder = tmp_path / str(len(servers))
+        folder.mkdir()
+        servers.append(RedisServer(folder, **how))
+        return servers[-1]
+
+    try:
+        yield open_one
+    finally:
+        for server in servers:
+            server.kill()

@@ -1,0 +1,49 @@
+"""The worker is killed in mid-work, as by a machine that loses its power, and started again."""
+
+import pytest
+from e2e_answers import Answers
+from e2e_checks import all_settled
+from e2e_commands import Script, lone
+from e2e_processes import eventually
+from e2e_stage import Stage
+
+pytestmark = pytest.mark.redis_server
+
+ROUNDS = 5
+
+
+def test_killed_again_and_again(stage: Stage) -> None:
+    """Still one result for every command, right groups, no group created twice, and nothing left.
+
+    One create was applied and lost its answer, another was never applied: nobody can tell them apart but
+    by looking, and the absence of the second is proof only when its signature has expired, after 60 s.
+    """
+    script, answers = Script(), Answers(stage.redis.client)
+    stage.vendor.fault("lost", action="createGroup", times=1)
+    stage.vendor.fault("drop", action="createGroup", times=1)
+    script.create("applied-unanswered")
+    script.create("never-applied")
+    script.some_updates(20, ["applied-unanswered", "never-applied"])
+    stage.publish(lone(script.events))
+    first = stage.worker(CALLS_PER_SECOND="4")
+    eventually(lambda: stage.vendor.count("createGroup") == 2, "two creates without an answer")
+    first.kill()
+
+    stage.vendor.fault("latency", ms=60, jitter_ms=60)
+    for number in range(ROUNDS):
+        one_killed_round(stage, script, number)
+    stage.worker()
+    all_settled(stage, script, answers, within_s=75.0)
+
+
+def one_killed_round(stage: Stage, script: Script, number: int) -> None:
+    before, published = stage.vendor.count(), len(script.events)
+    names = [f"id{n:02}" for n in range(20)] + [f"key{number}{n}" for n in range(4)]
+    for name in names[20:]:
+        script.create(name)
+    script.some_updates(150, names)
+    stage.publish(lone(script.events[published:]))
+    worker = stage.worker(CALLS_PER_SECOND="40")
+    eventually(lambda: stage.vendor.count() >= before + 15, "work going on")
+    worker.kill()
+    assert stage.backlog() > 0, "it was killed after its work, not in the middle"

@@ -1,0 +1,136 @@
+"""One account's caller against the sandbox over HTTP; clocks, sleep, permits and lease are the test's."""
+
+from collections.abc import Callable
+from typing import Any, Self
+
+from tenacity import wait_none
+
+from worker.calls import Caller, Ended, Limits, session
+from worker.engine.model import Call, CallKind, Outcome
+from worker.ledger.port import LedgerUnavailable
+from worker.providers.nxcloud import Codes, NXCloud
+from worker.providers.port import Answer, Request
+from worker.sandbox.faults import Fault
+from worker.sandbox.options import Options
+from worker.sandbox.server import Sandbox, start
+
+KEY, SECRET = "sandbox-key", "sandbox-secret"
+GROUP = "6a7sd3402px21429s04"
+A, B, C = "85211111114", "85235753351", "85235753311"
+
+ADD = Call(CallKind.ADD, (A,), GROUP)
+CREATE = Call(CallKind.CREATE, (A, B), group_name="groupA", remark="[ng:1]", marker="ng:1")
+FIND = Call(CallKind.FIND_CREATED)
+
+MIB = 1024 * 1024
+
+
+class Watched:
+    """A provider that remembers the requests it built; `bug` names the method that raises."""
+
+    def __init__(self, provider: NXCloud, bug: str = "") -> None:
+        self._provider = provider
+        self._bug = bug
+        self.requests: list[Request] = []
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._provider, name)
+
+    def request(self, call: Call, wall_ms: int) -> Request:
+        if self._bug == "request":
+            raise ZeroDivisionError
+        self.requests.append(self._provider.request(call, wall_ms))
+        return self.requests[-1]
+
+    def outcome(self, call: Call, answer: Answer) -> Outcome:
+        if self._bug == "outcome":
+            raise ZeroDivisionError
+        return self._provider.outcome(call, answer)
+
+
+class Rig:
+    """`slept_s` and `permits` count what the caller asked for; `may_send` is what the guard says, and may be
+    a function of how often it was asked. Every sleep moves the clocks."""
+
+    def __init__(self, *, page_size: int = 1000, **limits: Any) -> None:
+        self._page_size = page_size
+        self._limits = Limits(**{"connect_timeout_s": 5.0, "timeout_s": 5.0, **limits})
+        self.wall_s = 1_700_000_000.0
+        self.now_s = 1_700_000_000.0
+        self.vendor_ahead_s = 0.0
+        self.slept_s: list[float] = []
+        self.permits = 0
+        self.permits_left: int | None = None
+        self.may_send: bool | Callable[[int], bool] = True
+        self.asked = 0
+        self.intents: list[float] = []
+        self.sent_before_intent: list[int] = []
+        self.takes_intents = True
+
+    async def __aenter__(self) -> Self:
+        self.sandbox: Sandbox = await start(
+            Options(), port=0, clock=lambda: round((self.wall_s + self.vendor_ahead_s) * 1000)
+        )
+        self.session = session(4)
+        self.use(self.sandbox.url)
+        return self
+
+    def use(self, base_url: str, bug: str = "") -> None:
+        """Call this vendor from now on, with that bug of ours."""
+        codes = Codes(throttle_texts=("rate limit",))
+        vendor = NXCloud(base_url, KEY, lambda: SECRET, codes=codes, page_size=self._page_size)
+        self.provider = Watched(vendor, bug)
+        self.caller = Caller(
+            self.provider,
+            self.session,
+            self._limits,
+            self._permit,
+            lambda: self.wall_s,
+            self._sleep,
+            wait_none(),
+            lambda: self.now_s,
+        )
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.caller.close()
+        await self.sandbox.stop()
+
+    def fault(self, *faults: Fault) -> None:
+        self.sandbox.state.faults.add(faults)
+
+    async def run(self, call: Call) -> Ended:
+        return await self.caller.run(call, self, self.record_intent)
+
+    async def _sleep(self, seconds: float) -> None:
+        self.slept_s.append(seconds)
+        self.wall_s += 1.0
+        self.now_s += 1.0
+
+    async def _permit(self) -> None:
+        if self.permits_left is not None:
+            if self.permits_left == 0:
+                raise LedgerUnavailable("away")
+            self.permits_left -= 1
+        self.permits += 1
+
+    async def outlives(self, seconds: float) -> bool:
+        assert seconds == self._limits.timeout_s
+        self.asked += 1
+        return self.may_send if isinstance(self.may_send, bool) else self.may_send(self.asked)
+
+    async def record_intent(self, until: float) -> bool:
+        self.intents.append(until)
+        self.sent_before_intent.append(self.arrived)
+        return self.takes_intents
+
+    @property
+    def arrived(self) -> int:
+        """How many calls reached the vendor."""
+        return self.sandbox.state.calls.total
+
+    def members(self, group_id: str = GROUP) -> list[str] | None:
+        group = self.sandbox.state.groups.get(KEY, group_id)
+        return None if group is None else list(group.members)
+
+    def groups(self) -> int:
+        return self.sandbox.state.groups.count(KEY)

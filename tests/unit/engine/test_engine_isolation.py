@@ -1,0 +1,178 @@
+"""A refused batch is halved in order until one command stands alone: that one is rejected."""
+
+import pytest
+from engine_bench import UNREACHABLE, Bench
+from engine_commands import BY_ID, BY_KEY, add, create, delete, replace
+from hypothesis import given
+from hypothesis import strategies as st
+from model_vendor import ModelVendor, OneByOne
+
+from worker.engine.model import Applied, CallKind, Command, Refused
+
+GOOD = "abcdefgh"
+BAD = "pqrstuvwxyzABCDEFGH"
+
+
+@st.composite
+def good_and_bad(draw: st.DrawFn) -> list[Command]:
+    """Updates of one group, some of which name a number, each its own, that the vendor refuses."""
+    commands = []
+    for place in range(draw(st.integers(1, 16))):
+        make = draw(st.sampled_from([add, add, delete]))
+        numbers = draw(st.sets(st.sampled_from(GOOD), min_size=1, max_size=3))
+        if draw(st.integers(0, 3)) == 0:
+            numbers.add(BAD[place])
+        commands.append(make(f"c{place}", sorted(numbers)))
+    return commands
+
+
+def is_bad(command: Command) -> bool:
+    return not set(command.numbers).isdisjoint(BAD)
+
+
+@given(commands=good_and_bad(), initial=st.sets(st.sampled_from(GOOD)))
+def test_the_bad_are_rejected_and_the_good_go_through(commands: list[Command], initial: set[str]) -> None:
+    """Of any commands of one group, exactly those that the vendor refuses are rejected, each for itself,
+    and the group ends as the others leave it, one by one."""
+    bench, vendor = Bench(), ModelVendor(poison=BAD)
+    vendor.put("g-1", initial)
+    bench.deliver(*commands)
+    bench.run(vendor.carry_out)
+    model = OneByOne.starting_with(BY_ID, initial)
+    model.apply_all(command for command in commands if not is_bad(command))
+    assert vendor.members("g-1") == model.groups[BY_ID]
+    assert list(bench.statuses) == [command.key.id for command in commands]
+    for command in commands:
+        verdict = bench.verdicts[command.key.id]
+        if is_bad(command):
+            assert (verdict.status, verdict.merged) == ("rejected", 1)
+            assert verdict.fault.code == "1002"
+            assert verdict.request_ids
+        else:
+            assert verdict.status in ("applied", "superseded")
+
+
+@pytest.mark.parametrize("place", [0, 100, 255])
+def test_one_bad_among_many_costs_few_calls(place: int) -> None:
+    """Halving: calls grow with the logarithm of the batch's size, not with the size."""
+    commands = [add(f"c{n}", [f"n{n}"]) for n in range(256)]
+    commands[place] = add(f"c{place}", "p")
+    bench, vendor = Bench(), ModelVendor(poison=BAD)
+    vendor.put("g-1", "")
+    bench.deliver(*commands)
+    bench.run(vendor.carry_out)
+    assert len(vendor.calls) <= 4 * 8
+    assert list(bench.statuses.values()).count("rejected") == 1
+
+
+def test_what_was_carried_before_the_refusal_is_not_sent_again() -> None:
+    """The deletes of a batch went through, its adds were refused: halving does not repeat the deletes."""
+    bench, vendor = Bench(), ModelVendor(poison=BAD)
+    vendor.put("g-1", "klm")
+    bench.deliver(delete("c1", "k"), add("c2", "p"), delete("c3", "l"), delete("c4", "m"))
+    bench.run(vendor.carry_out)
+    assert bench.statuses == {"c1": "applied", "c2": "rejected", "c3": "applied", "c4": "applied"}
+    assert [call.kind for call in vendor.calls].count(CallKind.DELETE) == 1
+    assert bench.verdicts["c4"].request_ids == ("r1",)
+    assert vendor.members("g-1") == set()
+
+
+def test_halving_goes_on_past_a_command_that_expired() -> None:
+    """An expired command at the head of what is left does not end the halving, nor what is known."""
+    bench, vendor = Bench(), ModelVendor(poison=BAD)
+    vendor.put("g-1", "klm")
+    commands = [
+        add("c1", "a"),
+        add("c2", "b"),
+        add("c3", "c", expires_at=0.0),
+        delete("c4", "k"),
+        add("c5", "p"),
+    ]
+    bench.deliver(*commands)
+    bench.run(vendor.carry_out)
+    assert [call.kind for call in vendor.calls].count(CallKind.DELETE) == 1
+    assert list(bench.statuses.values()) == ["applied", "applied", "expired", "applied", "rejected"]
+
+
+def test_commands_that_come_meanwhile_wait_for_the_halving_to_end() -> None:
+    """Newer commands do not make the suspicious batch larger again."""
+    bench, vendor = Bench(), ModelVendor(poison=BAD)
+    vendor.put("g-1", "")
+    bench.deliver(add("c1", "a"), add("c2", "p"), add("c3", "b"), add("c4", "c"))
+    bench.answer(vendor.carry_out(bench.call()))
+    bench.deliver(*(add(f"d{n}", "d") for n in range(8)))
+    assert bench.call().numbers == ("a", "p")
+
+
+def test_a_create_is_separated_from_the_bad_that_follow_it() -> None:
+    """A create merged with a bad update: the group is made, the update is rejected."""
+    bench, vendor = Bench(), ModelVendor(poison=BAD)
+    bench.deliver(create("c1", "a"), add("c2", "p", BY_KEY), add("c3", "b", BY_KEY))
+    bench.run(vendor.carry_out)
+    assert bench.statuses == {"c1": "applied", "c2": "rejected", "c3": "applied"}
+    assert [group.numbers for group in vendor.groups.values()] == [set("ab")]
+
+
+def test_the_numbers_of_others_leave_a_group_that_was_made_with_them() -> None:
+    """Made with everybody's numbers, then halved: what a rejected command had put in is taken out again."""
+    bench, vendor = Bench(cap=2), ModelVendor(cap=2, poison=BAD)
+    bench.deliver(create("c1", "a"), add("c2", "bp", BY_KEY), add("c3", "c", BY_KEY))
+    bench.run(vendor.carry_out)
+    assert bench.statuses == {"c1": "applied", "c2": "rejected", "c3": "applied"}
+    assert [group.numbers for group in vendor.groups.values()] == [set("ac")]
+
+
+def test_a_bad_replace_leaves_the_group_as_it_was() -> None:
+    """Rejected alone, a replace has changed nothing."""
+    bench, vendor = Bench(), ModelVendor(poison=BAD)
+    vendor.put("g-1", "k")
+    bench.deliver(replace("c1", "ap"), add("c2", "b"))
+    bench.run(vendor.carry_out)
+    assert bench.statuses == {"c1": "rejected", "c2": "applied"}
+    assert vendor.members("g-1") == {"k", "b"}
+
+
+def test_an_unlisted_group_is_the_command_s_own_fault() -> None:
+    """An empty replace of a group that the vendor does not list is rejected."""
+    bench, vendor = Bench(), ModelVendor()
+    bench.deliver(replace("c1", ""))
+    bench.run(vendor.carry_out)
+    assert bench.statuses == {"c1": "rejected"}
+
+
+def test_a_failure_while_halving_keeps_the_halves() -> None:
+    """Being unreachable in between does not start the halving over."""
+    bench, vendor = Bench(), ModelVendor(poison=BAD)
+    vendor.put("g-1", "")
+    bench.deliver(add("c1", "a"), add("c2", "p"))
+    bench.answer(vendor.carry_out(bench.call()))
+    bench.call()
+    bench.answer(UNREACHABLE)
+    bench.sleep()
+    assert bench.call().numbers == ("a",)
+
+
+def test_the_refusal_of_one_is_answered_in_the_vendors_words() -> None:
+    """Code, message and requestId of the refusal are in the verdict."""
+    bench = Bench()
+    bench.deliver(add("c1", "a"))
+    bench.call()
+    bench.answer(Refused("10004", "country-code mismatch", "r9"))
+    verdict = bench.verdicts["c1"]
+    assert (verdict.fault.kind, verdict.fault.code) == ("refused", "10004")
+    assert verdict.fault.message == "country-code mismatch"
+    assert verdict.request_ids == ("r9",)
+
+
+def test_isolation_ends_with_its_batch() -> None:
+    """Once the refused batch is settled, everything that waits is merged again."""
+    bench, vendor = Bench(), ModelVendor(poison=BAD)
+    vendor.put("g-1", "")
+    bench.deliver(add("c1", "p"), add("c2", "a"))
+    bench.answer(vendor.carry_out(bench.call()))
+    bench.deliver(*(add(f"d{n}", [f"n{n}"]) for n in range(4)))
+    for _ in range(2):
+        bench.answer(vendor.carry_out(bench.call()))
+    assert bench.call().numbers == ("n1", "n2", "n3")
+    bench.answer(Applied("r"))
+    assert bench.statuses["c1"] == "rejected"

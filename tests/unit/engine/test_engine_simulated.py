@@ -1,0 +1,197 @@
+"""The real engine in a simulated world that fails in every way: at the end all promises are kept."""
+
+import json
+from collections import Counter
+from dataclasses import dataclass
+from random import Random
+from typing import Any
+
+import pytest
+from engine_wire import event
+from model_vendor import ModelVendor, OneByOne
+from simulated_runtime import Runtime
+
+from worker.engine.accounts import AccountPolicy
+from worker.engine.intake import Intake
+from worker.engine.model import Command, CommandKey, CommandKind, Entry, GroupRef, HandleKind
+from worker.engine.settlement import _time
+
+NUMBERS = [f"8521000000{n}" for n in range(7)]
+BY_ID = ["g-1", "g-2"]
+BY_KEY = ["k-1", "k-2"]
+
+
+@dataclass(frozen=True)
+class Weather:
+    """What happens beside the troubles of the network."""
+
+    lease_losses: bool = False
+    repeats: bool = False
+    expiry: bool = False
+    poison: bool = False
+    linger: bool = False
+    marker: bool = True
+    keys: float = 0.6
+
+
+WEATHERS = {
+    "plain": Weather(),
+    "keys": Weather(keys=1.0),
+    "no marker": Weather(keys=1.0, marker=False),
+    "ids": Weather(keys=0.0),
+    "repeats": Weather(repeats=True, linger=True),
+    "expiry": Weather(expiry=True),
+    "poison": Weather(poison=True),
+    "lease": Weather(lease_losses=True, repeats=True),
+    "lease and keys": Weather(lease_losses=True, keys=1.0),
+    "all": Weather(lease_losses=True, repeats=True, poison=True, linger=True),
+}
+SEEDS = 25
+
+
+class Story:
+    """Commands, sensible or not, and a runtime that they are published to."""
+
+    def __init__(self, weather: Weather, seed: int) -> None:
+        self.weather = weather
+        self.random = random = Random(seed)
+        cap = 1_000 if weather.poison else random.randint(1, 6)
+        self.poison: set[str] = set()
+        self.vendor = ModelVendor(cap, self.poison)
+        self.initial = {name: set(random.sample(NUMBERS, random.randint(0, 6))) for name in BY_ID}
+        for name, numbers in self.initial.items():
+            self.vendor.put(name, numbers)
+        policy = AccountPolicy(cap, random.randint(1, 4), frozenset(CommandKind), marker=weather.marker)
+        self.runtime = Runtime(random, self.vendor, policy, 0.5 if weather.linger else 0.0)
+        self.events: list[dict[str, Any]] = []
+        self.published: list[Command] = []
+
+    def tell(self) -> None:
+        runtime, random = self.runtime, self.random
+        acts = {
+            self.publish: 12,
+            runtime.look_up: 12,
+            runtime.deliver: 12,
+            runtime.grant: 14,
+            runtime.carry: 14,
+            runtime.answer: 14,
+            runtime.write: 8,
+            runtime.wait: 10,
+        }
+        if self.weather.lease_losses:
+            acts[runtime.lose_lease] = 2
+        for act in random.choices(list(acts), list(acts.values()), k=random.randint(40, 300)):
+            act()
+        runtime.settle_down()
+
+    def publish(self) -> bool:
+        if len(self.events) > 40:
+            return False
+        size = self.random.choice([1, 1, 1, 2, 4])
+        some = [self._event() for _ in range(size)]
+        tag = f"{len(self.events)}-0"
+        self.events += some
+        body = json.dumps(some if size > 1 else some[0]).encode()
+        self.published += [item for item in Intake().read(Entry(0, tag, body)) if isinstance(item, Command)]
+        self.runtime.publish(tag, body)
+        return True
+
+    def _event(self) -> dict[str, Any]:
+        random = self.random
+        if self.weather.repeats and self.events and random.random() < 0.2:
+            again = random.choice(self.events)
+            other = {**again, "data": {**again["data"], "phones": [NUMBERS[0]]}}
+            return other if random.random() < 0.2 and "phones" in again["data"] else again
+        name = f"c{len(self.events)}-{random.randint(0, 10**6)}"
+        numbers = random.sample(NUMBERS, random.randint(1, 4))
+        more: dict[str, Any] = {}
+        if self.weather.expiry and random.random() < 0.3:
+            more["expirytime"] = _time(self.runtime.now + random.uniform(-5, 60))
+        kind = random.choices(
+            ["add", "delete", "replace", "empty", "create", "own", "delete group", "list"],
+            [30, 30, 8, 4, 12, 2, 6, 2],
+        )[0]
+        if kind == "list":
+            return {**event(name), "type": "numbergroup.list.v1", "data": {}, **more}
+        by_key = random.random() < self.weather.keys
+        handle = {"groupKey": random.choice(BY_KEY)} if by_key else {"groupId": random.choice(BY_ID)}
+        if kind in ("own", "create"):
+            # Without a marker, two groups of one name and the same numbers cannot be told apart.
+            label = {} if self.weather.marker else {"groupName": name}
+            key = handle if kind == "create" and by_key else {}
+            made = {"phones": numbers, **label, **key}
+            return {**event(name), "type": "numbergroup.create.v1", "data": made, **more}
+        if kind == "delete group":
+            if not by_key and random.random() < 0.8:
+                kind = "add"
+            else:
+                return {**event(name), "type": "numbergroup.delete.v1", "data": handle, **more}
+        if self.weather.poison and random.random() < 0.15:
+            numbers.append(f"8529{len(self.poison):07}")
+            self.poison.add(numbers[-1])
+        data = {"operateType": kind, "phones": numbers, **handle}
+        if kind == "empty":
+            data |= {"operateType": "replace", "phones": []}
+        return {**event(name), "data": data, **more}
+
+    def check(self) -> None:
+        """One answer each, in order, and the same groups as one by one."""
+        runtime = self.runtime
+        assert runtime.engine.waiting(0) == 0
+        assert runtime.replies == Counter(one["id"] for one in self.events)
+        firsts: dict[CommandKey, Command] = {}
+        arrivals: dict[GroupRef, list[CommandKey]] = {}
+        for command in self.published:
+            if firsts.setdefault(command.key, command) is command:
+                arrivals.setdefault(command.group, []).append(command.key)
+        assert runtime.order == arrivals, "settled out of order"
+        self._check_groups(firsts)
+
+    def _check_groups(self, firsts: dict[CommandKey, Command]) -> None:
+        runtime, ledger = self.runtime, self.runtime.ledger
+        model = OneByOne({_ref(HandleKind.ID, name): set(numbers) for name, numbers in self.initial.items()})
+        ids = {_ref(HandleKind.ID, name): name for name in BY_ID}
+        for place, (key, command) in enumerate(firsts.items()):
+            record = ledger.settled[key]
+            reason = record.fault.kind if record.fault else None
+            if record.status == "expired":
+                assert command.expires_at is not None
+                continue
+            if reason == "refused" and not self.poison.isdisjoint(command.numbers):
+                continue
+            possible = model.apply(command)
+            if reason == "refused":
+                # The group is gone: for ever if it is known by its id, else because a worker died that
+                # had come as far as its deletion, and its successor has not read that far yet.
+                rest = list(firsts.values())[place:]
+                later = [one.kind for one in rest if one.group == command.group]
+                assert not possible or (runtime.losses and CommandKind.DELETE_GROUP in later)
+            elif command.group.kind is not HandleKind.ID:
+                assert possible == (record.status in ("applied", "superseded")), (key, record)
+                assert possible or reason in ("unknown-group", "conflict")
+            if command.group.kind is HandleKind.OWN and command.kind is CommandKind.CREATE:
+                assert record.group_id is not None
+                ids[command.group] = record.group_id
+        ids |= ledger.bindings
+        found = {group_id: group.numbers for group_id, group in self.vendor.groups.items()}
+        assert found == {ids[ref]: numbers for ref, numbers in model.groups.items()}
+        assert ledger.intents == {}, "a create was left open"
+
+
+def _ref(kind: HandleKind, name: str) -> GroupRef:
+    return GroupRef("default", kind, name)
+
+
+@pytest.mark.parametrize("name", WEATHERS)
+def test_all_promises_are_kept_in_any_weather(name: str) -> None:
+    """Same final groups as one by one; one answer each; settled in order within a group; nothing lost, and
+    nothing left waiting; one call in flight for a group, and never more than allowed, nor without a permit,
+    nor before a pause ended; never two groups for one create."""
+    for seed in range(SEEDS):
+        story = Story(WEATHERS[name], seed)
+        try:
+            story.tell()
+            story.check()
+        except Exception as error:
+            error.add_note(f"weather {name!r}, seed {seed}")
+            raise

@@ -1,0 +1,131 @@
+"""Reading what vendors send: dates, texts and identifiers, however odd."""
+
+import math
+import string
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from worker.providers.answers import identifier, json_object, retry_after_s, scrubbed, whole_number
+
+NOW = datetime(2026, 11, 21, 12, 0, 0, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    ("value", "seconds"),
+    [
+        (None, None),
+        ("7", 7.0),
+        (" 7 ", 7.0),
+        ("0.5", 0.5),
+        ("-3", 0.0),
+        ("9" * 400, math.inf),
+        ("1e999", math.inf),
+        ("nan", None),
+        ("soon", None),
+        ("", None),
+        ("Sat, 21 Nov 2026 12:01:30 GMT", 90.0),
+        ("Sat, 21 Nov 2026 13:01:30 +0100", 90.0),
+        ("Sat, 21 Nov 2026 12:01:30 -0000", 90.0),
+        ("Sat, 21 Nov 2026 11:00:00 GMT", 0.0),
+        ("Fri, 21 Nov 2126 12:00:00 GMT", timedelta(days=36525 - 1).total_seconds()),
+        ("Sat, 21 Nov 99999 12:00:00 GMT", None),
+        ("Sat, 21 Nov 2026 12:00:00 +9999", None),
+    ],
+)
+def test_retry_after(value: str | None, seconds: float | None) -> None:
+    """`Retry-After` is seconds or a date, never negative; what is neither says nothing."""
+    assert retry_after_s(value, NOW) == seconds
+
+
+def test_retry_after_with_an_impossible_zone() -> None:
+    """A zone of more digits than a machine's integer is no date, and no error."""
+    assert retry_after_s("Sat, 21 Nov 2026 12:00:00 +" + "9" * 30, NOW) is None
+
+
+DATES = st.builds(
+    "{}, {} {} {} {}:{}:{} {}".format,
+    st.sampled_from(["Sat", "", "x"]),
+    st.integers(-1, 40),
+    st.sampled_from(["Nov", "Feb", "x"]),
+    st.integers(-10, 10**6),
+    st.integers(-1, 30),
+    st.integers(-1, 70),
+    st.integers(-1, 70),
+    st.one_of(st.sampled_from(["GMT", "EST", ""]), st.integers(-(10**20), 10**20).map("{:+}".format)),
+)
+
+
+@given(st.one_of(st.text(), DATES, st.floats().map(str), st.integers().map(str)))
+def test_retry_after_never_raises(value: str) -> None:
+    """Whatever the header says, it is a number of seconds from 0, or nothing."""
+    seconds = retry_after_s(value, NOW)
+    assert seconds is None or seconds >= 0.0
+
+
+@given(st.binary())
+def test_a_body_is_an_object_or_nothing(body: bytes) -> None:
+    """No bytes make the reader raise."""
+    value = json_object(body)
+    assert value is None or isinstance(value, dict)
+
+
+@pytest.mark.parametrize(
+    ("value", "number"),
+    [(7, 7), ("7", 7), ("-7", None), (True, None), (7.0, None), ("٧", None), ("9" * 19, None), (None, None)],
+)
+def test_whole_numbers(value: object, number: int | None) -> None:
+    """An int, also as a string of ASCII digits; no boolean, no float, nothing of more than 18 digits."""
+    assert whole_number(value) == number
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        ("abc", "abc"),
+        (" a ", "a"),
+        (12, "12"),
+        (0, "0"),
+        (True, None),
+        (1.0, None),
+        ("", None),
+        ("\n\x07", None),
+    ],
+)
+def test_identifiers(value: object, text: str | None) -> None:
+    """A string or an int, without what cannot be printed; of anything else nothing."""
+    assert identifier(value, 5) == text
+
+
+@given(st.one_of(st.text(), st.integers(), st.none(), st.booleans(), st.floats()))
+def test_identifiers_fit_anywhere(value: object) -> None:
+    """An identifier is printable, not empty, and never longer than asked for."""
+    text = identifier(value, 5)
+    assert text is None or (text.isprintable() and 1 <= len(text) <= 5)
+
+
+@given(st.text(), st.text(string.ascii_letters, min_size=8), st.text())
+def test_a_secret_never_gets_through(before: str, secret: str, after: str) -> None:
+    """Wherever the secret stands in a message, it is not in what is kept of it."""
+    kept = scrubbed(f"{before}{secret}{after}", secret)
+    assert secret not in kept or secret in before + "***" + after
+    assert kept.isprintable() or not kept
+    assert len(kept) <= 300
+
+
+@pytest.mark.parametrize(
+    ("text", "kept"),
+    [
+        ("85211111114", "<number>"),
+        ("+85211111114,85235753351", "<number>,<number>"),
+        ('{"phones":"85211111114"}', '{"phones":"<number>"}'),
+        ("group 6a7sd3402px21429s04", "group 6a7sd3402px21429s04"),
+        ("request 1602248485121429504", "request 1602248485121429504"),
+        ("limit 1000, offset 123456", "limit 1000, offset 123456"),
+    ],
+)
+def test_numbers_are_masked_and_ids_are_not(text: str, kept: str) -> None:
+    """Phone numbers are 7 to 15 digits that stand alone: ids and requestIds stay readable."""
+    assert scrubbed(text, "") == kept

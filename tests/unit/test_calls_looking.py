@@ -1,0 +1,96 @@
+"""Looking through all groups: every page, a permit for each, and an end in any case."""
+
+import orjson
+import pytest
+from calls_rig import FIND, KEY, MIB, Rig
+
+from worker.engine.model import Applied, Call, CallKind, Unavailable, Withheld
+from worker.sandbox.faults import Drop, Status
+
+
+def seed(rig: Rig, count: int, numbers: int = 1) -> None:
+    phones = [f"8521{n:07}" for n in range(numbers)]
+    for n in range(count):
+        rig.sandbox.state.groups.put(KEY, f"g-{n}", phones)
+
+
+@pytest.mark.parametrize(("count", "pages"), [(0, 1), (999, 1), (1000, 2), (2001, 3)])
+@pytest.mark.parametrize("kind", [CallKind.FIND_CREATED, CallKind.READ_MEMBERS])
+async def test_all_pages(kind: CallKind, count: int, pages: int) -> None:
+    """Every group is found, once and in order; each page after the first takes a permit of its own."""
+    async with Rig() as rig:
+        seed(rig, count)
+        ended = await rig.run(Call(kind))
+        assert isinstance(ended.outcome, Applied)
+        assert [group.group_id for group in ended.outcome.groups or ()] == [f"g-{n}" for n in range(count)]
+        assert (ended.attempts, rig.arrived, rig.permits) == (pages, pages, pages - 1)
+        assert rig.intents == []
+
+
+async def test_a_page_may_be_larger_than_other_answers() -> None:
+    """A page of a thousand groups with many numbers is read whole."""
+    async with Rig() as rig:
+        seed(rig, 999, numbers=100)
+        ended = await rig.run(FIND)
+        assert isinstance(ended.outcome, Applied)
+        groups = ended.outcome.groups or ()
+        assert sum(len(",".join(group.numbers)) for group in groups) > MIB
+        assert {len(group.numbers) for group in groups} == {100}
+
+
+async def test_a_page_is_tried_again() -> None:
+    """A page that fails is asked for again; looking leaves nothing in doubt."""
+    async with Rig(page_size=2) as rig:
+        seed(rig, 3)
+        rig.fault(Drop(times=2))
+        ended = await rig.run(FIND)
+        assert isinstance(ended.outcome, Applied)
+        assert len(ended.outcome.groups or ()) == 3
+        assert (ended.attempts, ended.doubt_until, rig.permits) == (4, None, 3)
+
+
+async def test_a_page_that_fails_ends_the_look() -> None:
+    """What was found before is no result: absence is a proof only when all was read."""
+    async with Rig(page_size=2, attempts=1) as rig:
+        seed(rig, 3)
+
+        def fail_later(asked: int) -> bool:
+            if asked == 2:
+                rig.fault(Drop())
+            return True
+
+        rig.may_send = fail_later
+        ended = await rig.run(FIND)
+        assert isinstance(ended.outcome, Unavailable)
+        assert (ended.attempts, ended.doubt_until) == (2, None)
+
+
+async def test_a_listing_that_repeats_itself_ends() -> None:
+    """A vendor that ignores `offset` is not asked for ever, and nothing counts as absent."""
+    async with Rig(page_size=2) as rig:
+        rows = [{"groupId": name, "groupName": name, "phones": "", "remark": ""} for name in "ab"]
+        body = orjson.dumps({"code": 0, "data": {"groups": rows, "total": 2}}).decode()
+        rig.fault(Status(status=200, body=body))
+        ended = await rig.run(FIND)
+        assert ended.outcome == Unavailable("the listing repeats itself", in_doubt=False)
+        assert rig.arrived == 2
+
+
+async def test_a_look_is_withheld_between_pages() -> None:
+    """When the right to send ends, no further page is asked for."""
+    async with Rig(page_size=2) as rig:
+        seed(rig, 5)
+        rig.may_send = lambda asked: asked == 1
+        ended = await rig.run(FIND)
+        assert ended.outcome == Withheld()
+        assert (ended.attempts, rig.arrived) == (1, 1)
+
+
+async def test_no_permit_for_the_next_page() -> None:
+    """A ledger that is away between two pages ends the look, and raises nothing."""
+    async with Rig(page_size=2, attempts=2) as rig:
+        seed(rig, 5)
+        rig.permits_left = 1
+        ended = await rig.run(FIND)
+        assert ended.outcome == Unavailable("no permit: away", in_doubt=False)
+        assert rig.arrived == 2
