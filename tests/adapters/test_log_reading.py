@@ -1,7 +1,6 @@
 """Reading the log: every adapter keeps these promises of `worker.brokers.port.Log`."""
 
 import asyncio
-import contextlib
 
 import orjson
 from adapters_rig import Rig, event, read, tags
@@ -122,18 +121,3 @@ async def test_partially_settled_messages(rig: Rig) -> None:
     await log.settle(Settlement(0, partial=[(first, [0, 1])], done=[second]), 2)
     entries = await read(await rig.own("another"), 2)
     assert [(entry.tag, entry.settled) for entry in entries] == [(first, {0, 1}), (third, set())]
-
-
-async def test_a_cancelled_read_leaves_nothing_behind(rig: Rig) -> None:
-    """Cancelled in the middle of a read, the client does not mix its answer up with the next one."""
-    log = await rig.own()
-    for n in range(20):
-        reading = asyncio.create_task(log.read(10))
-        for _ in range(n):
-            await asyncio.sleep(0)
-        reading.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await reading
-        assert await rig.client.echo(f"{n}") == b"%d" % n
-    published = await rig.publish(b"1")
-    assert tags(await read(log, 1)) == published

@@ -10,12 +10,12 @@ from typing import Any
 
 import orjson
 from redis.asyncio import Redis
-from redis.exceptions import RedisError
 
 from worker.brokers.port import BrokerUnavailable, StaleEpoch
 from worker.engine.model import Entry
 from worker.engine.settlement import Settlement
 from worker.ledger import keys
+from worker.ledger.client import mapped
 from worker.ledger.codec import encode_record
 
 _BLOCK_MS = 1_000
@@ -53,7 +53,7 @@ class StreamLog:
         self._count = _FIRST_COUNT
 
     async def read(self, credit: int) -> Sequence[Entry]:
-        try:
+        async with mapped(BrokerUnavailable):
             if self._partial is None:
                 name = keys.of_partition(self._partition, "partial")
                 partial: Any = await self._client.hgetall(name)
@@ -61,8 +61,6 @@ class StreamLog:
             found: Any = await self._client.xread(
                 {self._stream: self._cursor}, count=self._affordable(credit), block=_BLOCK_MS
             )
-        except (RedisError, OSError) as error:
-            raise BrokerUnavailable(f"{type(error).__name__}: {error}") from error
         if not found:
             return []
         rows = found[0][1] if isinstance(found, list) else next(iter(found.values()))[0]
@@ -124,9 +122,7 @@ class StreamLog:
             args += (keys.field(ref), group_id or "")
         args.append(len(unit.intents_done))
         args += [keys.field(ref) for ref in unit.intents_done]
-        try:
+        async with mapped(BrokerUnavailable):
             answer = await self._script(keys=names, args=args)
-        except (RedisError, OSError) as error:
-            raise BrokerUnavailable(f"{type(error).__name__}: {error}") from error
         if answer == b"stale":
             raise StaleEpoch(f"partition {partition}: epoch {self._epoch} is over")

@@ -61,8 +61,9 @@ def write_script(commands: int, groups: int, seed: int) -> Script:
         name = names[min(int(chance.paretovariate(0.9)) - 1, 10**6) % groups]
         operation = chance.choices(["add", "delete", "replace"], [55, 40, 5])[0]
         phones = chance.sample(pool[name], chance.randint(1, 4))
-        if len(events) in (commands // 3, commands // 2):
-            operation, phones = "add", [f"85299{len(poison):06}"]
+        if len(events) in (commands * 3 // 4, commands * 7 // 8):
+            # In a quiet group, where no later command undoes it before the vendor has seen it.
+            name, operation, phones = names[-1 - len(poison) % groups], "add", [f"85299{len(poison):06}"]
             poison.update(phones)
         handle = "groupKey" if name in created else "groupId"
         data = {handle: name, "operateType": operation, "phones": phones}

@@ -2,18 +2,17 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
-from contextlib import asynccontextmanager
 from typing import Any
 
 from pyrate_limiter import Rate
 from pyrate_limiter.abstracts.algorithm import GCRA
 from pyrate_limiter.buckets.redis_state import RedisStateStore
 from redis.asyncio import Redis
-from redis.exceptions import RedisError
 
 from worker.engine.messages import Facts
 from worker.engine.model import Command, CommandKind, CreateIntent, GroupRef, HandleKind
 from worker.ledger import keys
+from worker.ledger.client import mapped
 from worker.ledger.codec import decode_intent, decode_record, encode_intent
 from worker.ledger.port import LedgerUnavailable
 
@@ -47,14 +46,6 @@ return 1
 """
 
 
-@asynccontextmanager
-async def _mapped() -> Any:
-    try:
-        yield
-    except (RedisError, OSError) as error:
-        raise LedgerUnavailable(f"{type(error).__name__}: {error}") from error
-
-
 class RedisLedger:
     """See `worker.ledger.port.Ledger`."""
 
@@ -69,7 +60,7 @@ class RedisLedger:
             return Facts()
         named = [ref for ref in {c.group for c in commands} if ref.kind is HandleKind.KEY]
         created = [c.group for c in commands if c.kind is CommandKind.CREATE]
-        async with _mapped():
+        async with mapped(LedgerUnavailable):
             pipe = self._client.pipeline(transaction=False)
             pipe.mget([keys.settled(partition, c.key) for c in commands])
             if named:
@@ -87,22 +78,22 @@ class RedisLedger:
         )
 
     async def record_intent(self, partition: int, ref: GroupRef, intent: CreateIntent) -> None:
-        async with _mapped():
+        async with mapped(LedgerUnavailable):
             name = keys.of_partition(partition, "creates")
             await self._client.hset(name, keys.field(ref), encode_intent(intent))
 
     async def acquire_lease(self, partition: int, owner: str, ttl_s: float) -> int | None:
-        async with _mapped():
+        async with mapped(LedgerUnavailable):
             epoch = await self._acquire(keys=_lease(partition), args=[owner, round(ttl_s * 1000)])
         return int(epoch) or None
 
     async def renew_lease(self, partition: int, owner: str, epoch: int, ttl_s: float) -> bool:
-        async with _mapped():
+        async with mapped(LedgerUnavailable):
             kept = await self._renew(keys=_lease(partition), args=[owner, round(ttl_s * 1000), epoch])
         return bool(kept)
 
     async def release_lease(self, partition: int, owner: str, epoch: int) -> None:
-        async with _mapped():
+        async with mapped(LedgerUnavailable):
             await self._release(keys=_lease(partition), args=[owner, epoch])
 
     def limiter(self, account: str, calls_per_second: float) -> "RedisLimiter":
@@ -140,7 +131,7 @@ class RedisLimiter:
 
     async def acquire(self) -> None:
         while True:
-            async with _mapped():
+            async with mapped(LedgerUnavailable):
                 check: Any = self._store.check  # untyped in the library
                 decision = await check(GCRA(), [self._rate], await self._now_ms(), 1)
                 wait_s = (decision.retry_after_ms or 1) / 1000
