@@ -1,6 +1,6 @@
 """The log and the ledger on a Redis, a look into its keys, and what the tests write with them."""
 
-from collections.abc import Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from typing import Any, Self
 
 import orjson
@@ -164,3 +164,16 @@ def event(name: str, group: str = "g-1", operation: str = "add", phones: str = "
             "data": {"groupId": group, "operateType": operation, "phones": phones},
         }
     )
+
+
+ACTIONS: dict[str, Callable[[Rig, Log], Awaitable[object]]] = {
+    "read": lambda rig, log: log.read(10),
+    "settle": lambda rig, log: log.settle(Settlement(0, replies=[Reply(None, b"x")]), 1),
+    "lookup": lambda rig, log: rig.ledger.lookup(0, [command("a", KEY_REF)]),
+    "record_intent": lambda rig, log: rig.ledger.record_intent(0, KEY_REF, intent()),
+    "acquire_lease": lambda rig, log: rig.ledger.acquire_lease(0, "me", TTL_S),
+    "renew_lease": lambda rig, log: rig.ledger.renew_lease(0, "me", rig.epoch, TTL_S),
+    "release_lease": lambda rig, log: rig.ledger.release_lease(0, "another", rig.epoch),
+    "acquire": lambda rig, log: rig.ledger.limiter("default", 1000).acquire(),
+}
+"""Everything that the worker asks of a log or of a ledger; `me` owns the partition."""

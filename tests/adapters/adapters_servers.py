@@ -101,8 +101,8 @@ class RedisServer:
 
 
 @asynccontextmanager
-async def answering(say: Callable[[bytes], bytes | None]) -> AsyncIterator[str]:
-    """A server at the URL given that answers everything it reads with `say`; None hangs up."""
+async def answering(say: Callable[[bytes], bytes | None], *, once: bool = False) -> AsyncIterator[str]:
+    """A server that answers everything it reads with `say`; None hangs up, as does one answer if `once`."""
     writers: set[asyncio.StreamWriter] = set()
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -114,6 +114,8 @@ async def answering(say: Callable[[bytes], bytes | None]) -> AsyncIterator[str]:
                     break
                 writer.write(answer)
                 await writer.drain()
+                if once:
+                    break
         except ConnectionError:
             pass
         finally:
@@ -132,7 +134,7 @@ async def answering(say: Callable[[bytes], bytes | None]) -> AsyncIterator[str]:
 
 @asynccontextmanager
 async def cutting(url: str, marker: bytes, times: int = 1) -> AsyncIterator[str]:
-    """A way to the server at `url`; the answers to the first `times` commands with `marker` get lost on it."""
+    """A way to the server at `url`; the answers to the first commands with `marker` get lost on it."""
     host, port = urlsplit(url).hostname, urlsplit(url).port
     left = times
     pumps: set[asyncio.Task[None]] = set()

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from adapters_rig import Rig
 from adapters_servers import RedisServer
+from adapters_stage import Stage
 
 from worker.brokers import embedded
 
@@ -62,3 +63,11 @@ def open_redis(tmp_path: Path) -> Iterator[OpenRedis]:
     finally:
         for server in servers:
             server.kill()
+
+
+@pytest.fixture
+async def stage(url: str) -> AsyncIterator[Stage]:
+    """An empty broker, a vendor, and whole workers on demand."""
+    async with Stage(url) as one:
+        await one.client.flushall()
+        yield one

@@ -5,7 +5,9 @@ from pathlib import Path
 
 import pytest
 from e2e_checks import private_parts
+from e2e_cli import Shell
 from e2e_stage import SECRET, RedisServer, Stage, Vendor
+from e2e_unanswered import UnansweredCreates
 
 Open = Callable[..., Stage]
 
@@ -14,6 +16,33 @@ Open = Callable[..., Stage]
 def shared_vendor(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Vendor]:
     with Vendor(tmp_path_factory.mktemp("sandbox")) as vendor:
         yield vendor
+
+
+@pytest.fixture(scope="session")
+def unanswered_creates(tmp_path_factory: pytest.TempPathFactory) -> Iterator[UnansweredCreates]:
+    folder = tmp_path_factory.mktemp("unanswered")
+    with Vendor(folder) as vendor:
+        begun = UnansweredCreates(folder, vendor)
+        try:
+            yield begun
+        finally:
+            begun.stage.end()
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """What takes a minute of waiting is looked at last…"""
+    items.sort(key=_waits_long)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _begin_early(request: pytest.FixtureRequest) -> None:
+    """… and begins first."""
+    if any(map(_waits_long, request.session.items)):
+        request.getfixturevalue("unanswered_creates")
+
+
+def _waits_long(item: pytest.Item) -> bool:
+    return "unanswered_creates" in getattr(item, "fixturenames", ())
 
 
 @pytest.fixture
@@ -39,3 +68,15 @@ def open_stage(tmp_path: Path, shared_vendor: Vendor) -> Iterator[Open]:
 @pytest.fixture
 def stage(open_stage: Open) -> Stage:
     return open_stage(durable=False)
+
+
+@pytest.fixture
+def shell(stage: Stage) -> Shell:
+    """The command line with the settings of the stage's workers."""
+    return Shell(stage.folder, {name: stage.settings[name] for name in stage.settings if "LOG" not in name})
+
+
+@pytest.fixture
+def bare_shell(tmp_path: Path) -> Shell:
+    """The command line with no settings at all."""
+    return Shell(tmp_path, {})

@@ -31,9 +31,8 @@ class RedisServer:
         self._durable = durable
         self._password = password
         self.port = free_port()
-        self.client = Redis(
-            port=self.port, password=password, socket_timeout=10, health_check_interval=0, retry=None
-        )
+        # Its types speak of every answer that any server might give.
+        self.client: Any = Redis(port=self.port, password=password, socket_timeout=10)
         self._program: Program | None = None
         self.start()
 
@@ -80,8 +79,8 @@ class RedisServer:
 class Vendor:
     """`numbergroup sandbox`, and its control endpoints."""
 
-    def __init__(self, folder: Path, port: int = 0) -> None:
-        variables = environment(folder, {})
+    def __init__(self, folder: Path, port: int = 0, **settings: str) -> None:
+        variables = environment(folder, settings)
         self.program = Program("sandbox", [*NUMBERGROUP, "sandbox", "--port", str(port)], folder, variables)
         found = eventually(
             lambda: re.search(r"sandbox on (http://127\.0\.0\.1:\d+)(\S*)", self.program.out), "it listens"
@@ -117,6 +116,10 @@ class Vendor:
         """How many calls arrived, of all actions or of those named."""
         calls = self._ask("GET", "calls?limit=0")
         return sum(calls["by_action"].get(one, 0) for one in actions) if actions else int(calls["total"])
+
+    def most_in_a_second(self) -> int:
+        """How many calls arrived within one second, where they came thickest."""
+        return int(self._ask("GET", "calls?limit=0")["per_second_max"])
 
     def fault(self, kind: str, **details: Any) -> None:
         """Put a fault in place, as the sandbox's own help names it."""

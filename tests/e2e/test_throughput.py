@@ -4,7 +4,8 @@ from collections import Counter
 
 import pytest
 from e2e_answers import Answers
-from e2e_commands import Script, arrays, lone
+from e2e_checks import all_settled
+from e2e_commands import Event, Script, arrays, lone
 from e2e_processes import eventually
 from e2e_stage import Stage
 
@@ -14,42 +15,54 @@ CREATED = [f"key{n:02}" for n in range(12)]
 OTHERS = [f"id{n:02}" for n in range(38)]
 
 
-def make_commands(script: Script) -> int:
-    """5,000 commands over 50 groups; returns how many of them come before the first answer."""
+def waiting_commands(script: Script) -> list[Event]:
+    """4,000 over 50 groups, some of which are created and updated by their groupKey."""
     script.some_updates(1_500, OTHERS)
     for name in CREATED:
         script.create(name)
-    script.some_updates(2_488, CREATED + OTHERS)
-    first = len(script.events)
-    script.some_updates(1_000, CREATED + OTHERS)
-    return first
+    script.some_updates(4_000 - len(script.events), CREATED + OTHERS)
+    return script.events[:]
 
 
 @pytest.mark.parametrize("size", [1, 100])
-def test_main_job(stage: Stage, size: int) -> None:
+def test_five_thousand_commands(stage: Stage, size: int) -> None:
+    """Whether each comes alone or 100 come in an array: one result each, and groups as if they had been
+    applied one by one, also where a groupKey is used before the group's id is known, and after.
+
+    Those that wait already cost each group one replace or create, or one delete and one add.
+    """
     script, answers = Script(), Answers(stage.redis.client)
-    first = make_commands(script)
+    first = waiting_commands(script)
+    stage.publish(lone(first) if size == 1 else arrays(first, size))
+    worker = stage.worker()
+    eventually(lambda: answers.count == len(first), "the first 4,000 results")
+    calls = Counter(call["groupId"] for call in stage.vendor.calls())
+    assert len(calls) == len(CREATED + OTHERS)
+    second = script.some_updates(1_000, CREATED + OTHERS)
+    stage.publish(lone(second) if size == 1 else arrays(second, size))
+    all_settled(stage, script, answers)
 
-    def bodies(events):
-        return lone(events) if size == 1 else arrays(events, size)
+    assert set(answers.statuses().values()) == {"applied", "superseded"}
+    assert (answers.alone if size == 1 else answers.in_arrays) == set(answers.of)
+    assert not (answers.in_arrays if size == 1 else answers.alone)
+    ids = {call["groupId"] for call in stage.vendor.calls() if call["action"] == "createGroup"}
+    of_created = [answers.one(name).data for name in answers.of if answers.one(name).data.groupKey]
+    assert {data.groupId for data in of_created} == ids
+    assert len(ids) == len(CREATED)
+    assert worker.stop() == 0
+    assert max(calls.values()) <= 2
 
-    stage.publish(bodies(script.events[:first]))
-    import time
 
-    t = time.time()
-    w = stage.worker()
-    eventually(lambda: answers.count >= first, "first")
-    print("first", time.time() - t)
-    calls = Counter(c["groupId"] for c in stage.vendor.calls())
-    print(
-        Counter(c["fault"] for c in stage.vendor.calls()), len(stage.vendor.calls()), Counter(calls.values())
-    )
-    t = time.time()
-    stage.publish(bodies(script.events[first:]))
-    eventually(lambda: answers.count >= 5000, "second")
-    print("second", time.time() - t, stage.vendor.count())
-    eventually(lambda: stage.backlog() == 0, "empty")
-    assert stage.vendor.groups() == script.groups
-    print(Counter(answers.statuses().values()))
-    print(w.stop())
-    print(w.err[-2000:], w.out)
+def test_the_rate_limit_holds(stage: Stage) -> None:
+    """No second has more calls than the account may make, all workers together, restarts included."""
+    script, answers = Script(), Answers(stage.redis.client)
+    names = [f"id{n:03}" for n in range(60)]
+    for name in names:
+        script.update(name, "add", script.pool(name)[:3])
+    stage.publish(lone(script.events))
+    first = stage.worker(CALLS_PER_SECOND="20")
+    eventually(lambda: stage.vendor.count() >= 15, "work going on")
+    first.kill()
+    stage.worker(CALLS_PER_SECOND="20")
+    all_settled(stage, script, answers)
+    assert stage.vendor.most_in_a_second() <= 20

@@ -14,27 +14,34 @@ pytestmark = pytest.mark.redis_server
 NAMES = [f"id{n:02}" for n in range(10)]
 CREATED = ["key0", "key1"]
 
+# Aimed at updates where the answer leaves in doubt whether the call was applied: a create in doubt is looked
+# for until its signature has expired, for which the tests of kills have the patience.
+UPDATES = {"action": "updateGroup"}
 FAULTS: dict[str, list[dict[str, Any]]] = {
-    "503 for a while": [{"kind": "status", "status": 503, "times": 25, "action": "updateGroup"}],
-    "429 with Retry-After": [{"kind": "throttle", "retry_after": "1", "times": 2}],
-    "429 with a date": [{"kind": "throttle", "retry_after": "Fri, 21 Nov 2025 00:00:00 GMT", "times": 2}],
-    "429 with nonsense": [{"kind": "throttle", "retry_after": "-soon", "times": 1}],
-    "rate limit in the text": [{"kind": "throttle", "body": True, "times": 2}],
-    "code as a string": [{"kind": "code_as_string"}],
-    "retryable code": [{"kind": "code", "code": 10009, "times": 6}],
-    "unknown code": [{"kind": "code", "code": 4711, "times": 2}],
-    "HTML with 200": [{"kind": "garbage", "form": "html", "times": 3, "action": "updateGroup"}],
-    "truncated": [{"kind": "garbage", "form": "truncated", "times": 2, "action": "updateGroup"}],
-    "cut off": [{"kind": "garbage", "form": "cut", "applied": True, "times": 2, "action": "updateGroup"}],
-    "dripping": [{"kind": "garbage", "form": "drip", "interval_ms": 50, "times": 2, "action": "updateGroup"}],
-    "500 though applied": [
-        {"kind": "status", "status": 500, "applied": True, "times": 3, "action": "updateGroup"}
+    "unavailable": [
+        {"kind": "status", "status": 503, "times": 25, **UPDATES},
+        {"kind": "code", "code": 10009, "times": 3},
     ],
-    "204": [{"kind": "status", "status": 204, "times": 2, "action": "updateGroup"}],
-    "lost": [{"kind": "lost", "times": 5, "action": "updateGroup"}],
-    "dropped": [{"kind": "drop", "times": 5, "action": "updateGroup"}],
-    "slower than the timeout": [{"kind": "latency", "ms": 1_300, "times": 3, "action": "updateGroup"}],
-    "redirected": [{"kind": "redirect", "times": 1}],
+    "throttled": [
+        {"kind": "throttle", "retry_after": "1", "times": 1},
+        {"kind": "throttle", "retry_after": "Fri, 21 Nov 2025 00:00:00 GMT", "times": 1},
+        {"kind": "throttle", "retry_after": "-soon", "times": 1},
+        {"kind": "throttle", "body": True, "times": 1},
+    ],
+    "talking nonsense": [
+        {"kind": "garbage", "form": "html", "times": 2, **UPDATES},
+        {"kind": "garbage", "form": "truncated", "times": 2, **UPDATES},
+        {"kind": "garbage", "form": "cut", "applied": True, "times": 2, **UPDATES},
+        {"kind": "garbage", "form": "drip", "interval_ms": 50, "times": 1, **UPDATES},
+        {"kind": "status", "status": 204, "times": 1, **UPDATES},
+    ],
+    "failing after it applied": [{"kind": "status", "status": 500, "applied": True, "times": 3, **UPDATES}],
+    "losing answers": [{"kind": "lost", "times": 6, **UPDATES}],
+    "losing requests": [{"kind": "drop", "times": 6, **UPDATES}],
+    "slower than the timeout": [{"kind": "latency", "ms": 1_300, "times": 3, **UPDATES}],
+    "answering codes as strings": [{"kind": "code_as_string"}],
+    "answering an unknown code": [{"kind": "code", "code": 4711, "times": 2}],
+    "redirecting": [{"kind": "redirect", "times": 1}],
 }
 
 
@@ -47,8 +54,9 @@ def test_passing_fault(stage: Stage, name: str) -> None:
         stage.vendor.fault(**fault)
     worker = stage.worker()
     all_settled(stage, script, answers)
-    for fault in FAULTS[name]:
-        assert stage.vendor.fired(fault["kind"]) >= fault.get("times", 1)
+    for kind in {fault["kind"] for fault in FAULTS[name]}:
+        wanted = sum(fault.get("times", 1) for fault in FAULTS[name] if fault["kind"] == kind)
+        assert stage.vendor.fired(kind) >= wanted, "the fault did not come to pass"
     assert set(answers.statuses().values()) <= {"applied", "superseded"}
     assert letters(stage.redis.client) == []
     assert worker.alive

@@ -86,12 +86,14 @@ async def _publish(settings: Settings, messages: Sequence[Message]) -> None:
             pipe = client.pipeline(transaction=False)
             for stream, body, _ in some:
                 pipe.xadd(stream, {"event": body})
-            await pipe.execute()
-            sent += sum(count for _, _, count in some)
+            for (_, _, count), answer in zip(some, await pipe.execute(raise_on_error=False), strict=True):
+                if isinstance(answer, Exception):
+                    raise answer
+                sent += count
     except (RedisError, OSError) as error:
         failure = broker_failure(settings, error)
         if sent:
-            raise Failure(f"{failure}\n  the first {counted(sent, 'command')} were published") from None
+            raise Failure(f"{failure}\n  {counted(sent, 'command')} had been published by then") from None
         raise failure from None
     finally:
         await client.aclose()

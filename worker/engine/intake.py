@@ -32,7 +32,7 @@ from worker.engine.outline import BOM, SPACE, elements, texts
 DEFAULT_ACCOUNT = "default"
 LIST_LIMIT = 1000
 
-_KINDS = {wire: CommandKind[operation.upper()] for wire, operation in OPERATIONS.items()}
+_UPDATES = {wire: (CommandKind[asked.upper()], asked) for wire, asked in OPERATIONS.items()}
 _ID, _KEY, _OWN = HandleKind.ID, HandleKind.KEY, HandleKind.OWN
 _N, _F = b"Nf"
 _PEEK = 65_536
@@ -161,10 +161,11 @@ class _Message:
         expires = None if event.expirytime is None else event.expirytime.timestamp()
         if event.type == UPDATE:
             change = event.data
-            kind, group = _KINDS[change.operateType], _group(account, change.groupKey, change.groupId)
+            kind, asked = _UPDATES[change.operateType]
+            group = _group(account, change.groupKey, change.groupId)
             numbers = change.numbers
             until = None if change.expiresAt is None else change.expiresAt.timestamp()
-            mark = _fingerprint(change.operation, group, numbers, until)
+            mark = _fingerprint(asked, group, numbers, until)
             return Command(key, event.type, kind, group, numbers, mark, [origin], expires, until)
         if event.type == CREATE:
             new, kind = event.data, CommandKind.CREATE

@@ -13,9 +13,9 @@ SPACE = b" \t\r\n"
 """RFC 8259, 2: what may stand between tokens."""
 
 BOM = b"\xef\xbb\xbf"
-# Possessive throughout, and a string ends with the text at the latest: nothing is tried twice, so
-# that the time is linear whatever the bytes are.
-_STRING = rb'"(?:[^"\\]++|\\.?)*+(?:"|\Z)'
+# Possessive throughout, and matched where the last match ended, never searched for: nothing is tried
+# twice, so that the time is linear whatever the bytes are.
+_STRING = rb'"(?:[^"\\]++|\\.)*+"'
 _TO_BRACKET = re.compile(rb'(?:[^"\[\]{}]++|' + _STRING + rb")*+[\[\]{}]", re.DOTALL)
 _TO_COMMA = re.compile(rb'(?:[^"\[\]{},]++|' + _STRING + rb")*+[\[\]{},]", re.DOTALL)
 _TO_TOKEN = re.compile(rb'[^"\[\]{},:]*+(' + _STRING + rb"|[\[\]{},:])", re.DOTALL)

@@ -1,33 +1,45 @@
-"""Any commands of one group, for properties."""
+"""Any commands of one group, for properties. Sets are drawn as bits of a number, which is fast."""
 
-from engine_commands import BY_KEY, add, create, delete, delete_group, replace
+from collections.abc import Callable, Sequence
+
+from engine_commands import BY_ID, BY_KEY, add, create, delete, delete_group, replace
 from hypothesis import strategies as st
 
-from worker.engine.model import Command
+from worker.engine.model import Command, GroupRef
 
 NUMBERS = "abcdef"
 
-memberships = st.sets(st.sampled_from(NUMBERS))
+_ALL = 2 ** len(NUMBERS) - 1
 
 
-@st.composite
-def keyed_commands(draw: st.DrawFn) -> list[Command]:
+def _set(bits: int) -> list[str]:
+    return [number for place, number in enumerate(NUMBERS) if bits >> place & 1]
+
+
+def _commands(makers: Sequence[Callable[..., Command]], group: GroupRef) -> st.SearchStrategy[list[Command]]:
+    def made(drawn: list[tuple[int, int]]) -> list[Command]:
+        commands = []
+        for place, (which, bits) in enumerate(drawn):
+            make = makers[which]
+            # Only a replace may be empty.
+            numbers = _set(bits if make is replace else bits or 1)
+            more = () if make is delete_group else (numbers,)
+            commands.append(make(f"c{place}", *more, group=group))
+        return commands
+
+    one = st.tuples(st.integers(0, len(makers) - 1), st.integers(0, _ALL))
+    return st.lists(one, min_size=1, max_size=10).map(made)
+
+
+memberships = st.integers(0, _ALL).map(_set).map(set)
+"""Who is in the group before the first command."""
+
+
+def keyed_commands() -> st.SearchStrategy[list[Command]]:
     """Commands of one group that is known by its key, sensible or not."""
-    commands = []
-    for place in range(draw(st.integers(1, 10))):
-        make = draw(st.sampled_from([add, delete, replace, create, delete_group]))
-        numbers = draw(st.sets(st.sampled_from(NUMBERS), min_size=make is not replace, max_size=4))
-        more = () if make is delete_group else (sorted(numbers),)
-        commands.append(make(f"c{place}", *more, group=BY_KEY))
-    return commands
+    return _commands([add, delete, replace, create, delete_group], BY_KEY)
 
 
-@st.composite
-def updates(draw: st.DrawFn) -> list[Command]:
+def updates() -> st.SearchStrategy[list[Command]]:
     """Updates of one group that is known by its id, an empty replace now and then."""
-    commands = []
-    for place in range(draw(st.integers(1, 10))):
-        make = draw(st.sampled_from([add, add, delete, delete, replace]))
-        numbers = draw(st.sets(st.sampled_from(NUMBERS), min_size=make is not replace, max_size=5))
-        commands.append(make(f"c{place}", sorted(numbers)))
-    return commands
+    return _commands([add, add, delete, delete, replace], BY_ID)

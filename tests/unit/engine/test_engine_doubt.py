@@ -71,6 +71,20 @@ def test_a_doubt_outlives_its_command() -> None:
     assert bench.call().kind is CallKind.DELETE
 
 
+def test_a_doubt_lasts_to_its_last_moment() -> None:
+    """What comes shortly before the end of a doubt still waits for it, and not a moment longer."""
+    bench = Bench()
+    bench.deliver(add("c1", "a"))
+    bench.call()
+    bench.answer(Applied("r1"), doubt=True)
+    bench.wait(WINDOW_S - 0.001)
+    bench.deliver(delete("c2", "a"))
+    bench.grant()
+    assert bench.flights == []
+    bench.wait(0.001)
+    assert bench.call().kind is CallKind.DELETE
+
+
 def test_an_empty_replace_sees_what_arrives_late() -> None:
     """Members are read when nothing can be added behind the reader's back any more."""
     bench, vendor = Bench(), vendor_with("x")
@@ -80,6 +94,8 @@ def test_an_empty_replace_sees_what_arrives_late() -> None:
     bench.deliver(replace("c2", ""))
     bench.sleep()
     bench.grant()
+    for flight in bench.flights:
+        bench.answer(vendor.carry_out(flight.call))
     vendor.carry_out(late)
     bench.run(vendor.carry_out)
     assert bench.now >= 1_000 + WINDOW_S

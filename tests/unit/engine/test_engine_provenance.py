@@ -45,8 +45,9 @@ def check(verdict: Verdict, calls: dict[str, Call], deciders: dict[str, Command]
         assert call.kind in WHOLE or set(call.numbers) & set(command.numbers) or not command.numbers
     if verdict.status == "applied" and command.kind is not CommandKind.DELETE_GROUP:
         decided = {number for number in command.numbers if deciders.get(number) is command}
+        takes_out = command.kind is CommandKind.DELETE
         for name, call in calls.items():
-            if set(call.numbers) & decided:
+            if set(call.numbers) & decided and takes_out == (call.kind is CallKind.DELETE):
                 assert name in verdict.request_ids
 
 

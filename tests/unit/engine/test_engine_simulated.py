@@ -46,7 +46,7 @@ WEATHERS = {
     "lease and keys": Weather(lease_losses=True, keys=1.0),
     "all": Weather(lease_losses=True, repeats=True, poison=True, linger=True),
 }
-SEEDS = 25
+SEEDS = 60
 
 
 class Story:

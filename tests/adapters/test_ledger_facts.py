@@ -1,0 +1,139 @@
+"""Looking commands up, and remembering intents: promises of `worker.ledger.port.Ledger`."""
+
+from typing import Any
+
+import pytest
+from adapters_rig import (
+    DEDUP_MS,
+    FAILED,
+    ID_REF,
+    KEY_REF,
+    OTHER_REF,
+    Rig,
+    command,
+    intent,
+    key,
+    record,
+)
+from hypothesis import given
+from hypothesis import strategies as st
+
+from contracts.results import Status
+from worker.engine.messages import Facts
+from worker.engine.model import CommandKey, CommandKind, CreateIntent, Fault, GroupRef, HandleKind, Record
+from worker.engine.settlement import Settlement
+from worker.ledger import keys
+from worker.ledger.codec import decode_intent, decode_record, encode_intent, encode_record
+
+
+async def fill(rig: Rig) -> None:
+    """Two records, a binding and two intents."""
+    unit = Settlement(0, records=[(key("a"), record()), (key("b"), FAILED)], bindings={KEY_REF: "g-1"})
+    await (await rig.own()).settle(unit, 1)
+    for ref in (KEY_REF, OTHER_REF):
+        await rig.ledger.record_intent(0, ref, intent())
+
+
+async def test_what_is_known(rig: Rig) -> None:
+    """Of each command: its record; of groups by key: their ids; of creates: their open intents."""
+    await fill(rig)
+    commands = [
+        command("a"),
+        command("b"),
+        command("c", KEY_REF),
+        command("d", KEY_REF, CommandKind.CREATE),
+        command("e", OTHER_REF),
+    ]
+    assert await rig.ledger.lookup(0, commands) == Facts(
+        {key("a"): record(), key("b"): FAILED}, {KEY_REF: "g-1"}, {KEY_REF: intent()}
+    )
+
+
+async def test_what_is_not_known(rig: Rig) -> None:
+    """Of what the ledger never heard of, nothing is said."""
+    commands = [command("x"), command("y", KEY_REF), command("z", OTHER_REF, CommandKind.CREATE)]
+    assert await rig.ledger.lookup(0, commands) == Facts()
+
+
+async def test_partitions_are_apart(rig: Rig) -> None:
+    """What one partition knows, another does not."""
+    await fill(rig)
+    assert await rig.ledger.lookup(1, [command("a"), command("c", KEY_REF, CommandKind.CREATE)]) == Facts()
+
+
+async def test_one_round_trip(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Everything is asked for at once: one pipeline, and no command beside it."""
+    await fill(rig)
+    pipelines = []
+    pipeline = rig.client.pipeline
+
+    def counted(**how: Any) -> Any:
+        pipelines.append(pipeline(**how))
+        return pipelines[-1]
+
+    async def forbidden(*_: Any, **__: Any) -> None:
+        pytest.fail("a round trip of its own")
+
+    monkeypatch.setattr(rig.client, "pipeline", counted)
+    monkeypatch.setattr(rig.client, "execute_command", forbidden)
+    facts = await rig.ledger.lookup(0, [command("a"), command("c", KEY_REF, CommandKind.CREATE)])
+    assert (len(facts.settled), len(facts.bindings), len(facts.intents)) == (1, 1, 1)
+    assert len(pipelines) == 1
+
+
+async def test_nothing_to_look_up(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+    """For no commands nothing is asked."""
+    monkeypatch.setattr(rig.ledger, "_client", None)
+    assert await rig.ledger.lookup(0, []) == Facts()
+
+
+async def test_a_later_intent_replaces_an_earlier_one(rig: Rig) -> None:
+    """A create that is sent again can take effect for longer: the last intent holds."""
+    create = command("a", KEY_REF, CommandKind.CREATE)
+    for until in (1.0, 1_700_000_100.25):
+        await rig.ledger.record_intent(0, KEY_REF, intent(until))
+    assert (await rig.ledger.lookup(0, [create])).intents == {KEY_REF: intent(1_700_000_100.25)}
+
+
+async def test_groups_without_a_key(rig: Rig) -> None:
+    """Groups by id are never asked for; a create without a key has an intent of its own."""
+    own = GroupRef("default", HandleKind.OWN, "test\0new")
+    await rig.ledger.record_intent(0, own, intent())
+    facts = await rig.ledger.lookup(0, [command("a", ID_REF), command("new", own, CommandKind.CREATE)])
+    assert facts == Facts(intents={own: intent()})
+
+
+async def test_records_outlast_the_commands(rig: Rig) -> None:
+    """The lifetime of a record is the one that the broker's adapter was made with."""
+    await fill(rig)
+    left_ms = await rig.client.pttl(keys.settled(0, key("a")))
+    assert DEDUP_MS - 60_000 < left_ms <= DEDUP_MS
+
+
+@given(
+    st.builds(
+        Record,
+        st.text(),
+        st.sampled_from(Status),
+        st.none() | st.text(),
+        st.lists(st.text()).map(tuple),
+        st.integers(0, 10**6),
+        st.builds(Fault, st.text(), st.none() | st.text(), st.text()),
+        st.none() | st.text(),
+        st.integers(0, 4 * 10**12).map(lambda ms: ms / 1000),
+    )
+)
+def test_records_come_back_as_they_were(written: Record) -> None:
+    """A repeat is answered with the very first answer, to the millisecond."""
+    assert decode_record(encode_record(written)) == written
+
+
+@given(st.builds(CreateIntent, st.none() | st.text(), st.none() | st.text(), st.text(), st.floats(0, 4e9)))
+def test_intents_come_back_as_they_were(written: CreateIntent) -> None:
+    """What a successor looks for is what was sent."""
+    assert decode_intent(encode_intent(written)) == written
+
+
+def test_keys_of_commands_do_not_run_into_each_other() -> None:
+    """A source that ends like another's id begins is another command."""
+    assert keys.settled(0, CommandKey("ab", "c")) != keys.settled(0, CommandKey("a", "bc"))

@@ -1,0 +1,74 @@
+"""A server whose memory is full: nothing is written by halves, and work goes on when there is room."""
+
+from typing import Any
+
+import pytest
+from adapters_rig import DEDUP_MS, KEY_REF, LEASE, TTL_S, Rig, command, full_unit, intent
+
+from worker.brokers.port import BrokerUnavailable
+from worker.engine.model import CommandKind
+from worker.engine.settlement import Settlement
+from worker.ledger.port import LedgerUnavailable
+
+pytestmark = pytest.mark.redis_server
+
+
+async def test_memory_that_is_full(open_redis: Any) -> None:
+    """No unit and no intent is taken, nor half of one; reading goes on; with room again all of it is."""
+    async with Rig(open_redis().url) as rig:
+        log = await rig.own()
+        first, second, third = await rig.publish(b"1", b"2", b"[3,4,5]")
+        await log.settle(Settlement(0), 1)
+        await rig.ledger.limiter("default", 1000).acquire()
+        unit, before = full_unit([first, second], third), await rig.everything()
+
+        await rig.client.config_set("maxmemory", 1)
+        with pytest.raises(BrokerUnavailable):
+            await log.settle(unit, 2)
+        with pytest.raises(LedgerUnavailable):
+            await rig.ledger.record_intent(0, KEY_REF, intent())
+        with pytest.raises(LedgerUnavailable):
+            await rig.ledger.renew_lease(0, "me", rig.epoch, TTL_S)
+        with pytest.raises(LedgerUnavailable):
+            await rig.ledger.limiter("default", 1000).acquire()
+        assert [entry.tag for entry in await log.read(10)] == [first, second, third]
+        assert await rig.everything() == before
+
+        await rig.client.config_set("maxmemory", 0)
+        await log.settle(unit, 2)
+        await rig.ledger.record_intent(0, KEY_REF, intent())
+        assert await rig.ledger.renew_lease(0, "me", rig.epoch, TTL_S)
+        assert await rig.left() == [third]
+        assert len(await rig.replies()) == 2
+        facts = await rig.ledger.lookup(0, [command("a", KEY_REF, CommandKind.CREATE), command("b")])
+        assert (len(facts.settled), len(facts.intents)) == (2, 1)
+
+
+async def test_a_lease_when_memory_is_full(open_redis: Any) -> None:
+    """Nobody becomes the owner by halves: the epoch has not moved."""
+    async with Rig(open_redis().url) as rig:
+        await rig.own()
+        await rig.client.delete(LEASE)
+        await rig.client.config_set("maxmemory", 1)
+        with pytest.raises(LedgerUnavailable):
+            await rig.ledger.acquire_lease(0, "another", TTL_S)
+        await rig.client.config_set("maxmemory", 0)
+        assert await rig.ledger.acquire_lease(0, "another", TTL_S) == rig.epoch + 1
+
+
+async def test_what_is_kept_ends(open_redis: Any) -> None:
+    """Of a settled command a record is all that stays, and that has an end."""
+    async with Rig(open_redis().url) as rig:
+        log = await rig.own()
+        first, second = await rig.publish(b"1", b"[2,3]")
+        unit = full_unit([first], second)
+        unit.letters.clear()
+        unit.replies.clear()
+        await log.settle(unit, 1)
+        await log.settle(Settlement(0, done=[second], bindings={KEY_REF: None}), 2)
+        endless = {key async for key in rig.client.scan_iter() if await rig.client.ttl(key) < 0}
+        assert endless == {b"numbergroup:{0}:epoch", b"numbergroup:{0}:unit", b"numbergroup:{0}:commands"}
+        assert await rig.left() == []
+        ends = [await rig.client.pttl(key) async for key in rig.client.scan_iter("*:done:*")]
+        assert len(ends) == 2
+        assert all(0 < end <= DEDUP_MS for end in ends)

@@ -1,0 +1,115 @@
+"""`numbergroup run` and `numbergroup sandbox` as they start and as they fail to."""
+
+import json
+import signal
+import socket
+
+import pytest
+from conftest import Open
+from e2e_cli import Shell
+from e2e_processes import NUMBERGROUP, environment, free_port
+from e2e_stage import Stage, Vendor, Worker
+
+EMBEDDED = ("127.0.0.1", 8901)
+BARE = b'{"groupId": "g1", "operateType": "add", "phones": "85211111114"}'
+
+
+def account(vendor: Vendor) -> dict[str, str]:
+    details = {"BASE_URL": vendor.url, "ACCESS_KEY": "sandbox-key", "ACCESS_SECRET": "sandbox-secret"}
+    return {f"ACCOUNTS__DEFAULT__{name}": value for name, value in details.items()}
+
+
+def is_taken(address: tuple[str, int]) -> bool:
+    with socket.socket() as probe:
+        return probe.connect_ex(address) == 0
+
+
+def test_embedded_broker(bare_shell: Shell, shared_vendor: Vendor) -> None:
+    """Without a broker's URL the worker starts one, which `publish` and `replies` find by themselves; a
+    second worker says that the port is taken."""
+    if is_taken(EMBEDDED):
+        pytest.skip("somebody else's embedded broker listens on 127.0.0.1:8901")
+    shared_vendor.reset()
+    settings = account(shared_vendor)
+    folder = bare_shell.folder
+    worker = Worker("worker", [*NUMBERGROUP, "run"], folder, environment(folder, settings))
+    try:
+        worker.says("owning the partition")
+        assert "embedded broker: for trying out" in worker.err
+        second = bare_shell("run", **settings)
+        assert second.code == 1
+        assert "the embedded broker cannot listen on 127.0.0.1:8901" in second.err.splitlines()[-1]
+
+        done = bare_shell("publish", "-", stdin=BARE)
+        assert done.code == 0
+        name = done.out.split("(id ")[1].split(")")[0]
+        done = bare_shell("replies", "--follow", "--for", name)
+        assert json.loads(done.out)["data"]["status"] == "applied"
+        assert shared_vendor.groups() == {"g1": {"85211111114"}}
+        assert worker.stop() == 0
+    finally:
+        worker.end()
+
+
+def test_no_broker_answers(bare_shell: Shell) -> None:
+    """One line says where it was looked for, why it failed and what to do; exit code 1, and no password."""
+    port = free_port()
+    url = f"redis://:a-password@127.0.0.1:{port}/0"
+    where = f"numbergroup: no broker answers at redis://:***@127.0.0.1:{port}/0 (Connection refused)"
+    settings = {"ACCOUNTS__DEFAULT__ACCESS_KEY": "k", "ACCOUNTS__DEFAULT__ACCESS_SECRET": "s"}
+    runs = (("publish", "-"), ("replies",), ("run", "--check"))
+    for done in bare_shell.at_once(*runs, stdin=BARE, BROKER_URL=url, **settings):
+        assert (done.code, done.out) == (1, "")
+        assert done.err == f"{where}: is it running, and is NUMBERGROUP_BROKER_URL right?\n"
+
+
+@pytest.mark.redis_server
+def test_wrong_password(open_stage: Open) -> None:
+    """Waiting would not help: the worker ends with exit code 2, and every command says what is wrong."""
+    stage = open_stage(durable=False, password="right")
+    wrong = stage.settings | {"BROKER_URL": stage.redis.url.replace("right", "wrong-password")}
+    shell = Shell(stage.folder, wrong)
+    done, published = shell.at_once(("run",), ("publish", "-"), stdin=BARE)
+    assert done.code == 2
+    assert "the broker refuses the credentials in NUMBERGROUP_BROKER_URL" in done.err.splitlines()[-1]
+    assert published.code == 1
+    assert published.err.startswith("numbergroup: the broker at redis://:***@127.0.0.1:")
+    assert "wrong-password" not in done.err + published.err
+
+
+@pytest.mark.redis_server
+def test_a_redis_that_forgets(stage: Stage, shell: Shell) -> None:
+    """A server that may throw commands away is not worked on; the message says what to set."""
+    stage.redis.client.config_set("maxmemory", "100mb")
+    stage.redis.client.config_set("maxmemory-policy", "allkeys-lru")
+    for done in shell.at_once(("run",), ("run", "--check")):
+        assert done.code == 2
+        assert done.err.splitlines()[-1].endswith("(maxmemory-policy allkeys-lru): set it to noeviction")
+
+
+@pytest.mark.redis_server
+def test_check(stage: Stage, shell: Shell) -> None:
+    """`run --check` says that all is well, and leaves no trace."""
+    done = shell("run", "--check")
+    assert (done.code, done.err) == (0, "")
+    assert done.out == f"settings are fine: accounts default; the broker at {stage.redis.url} answers\n"
+    assert stage.redis.client.keys() == []
+
+
+def test_sandbox(bare_shell: Shell, shared_vendor: Vendor) -> None:
+    """It prints what a worker needs to use it, says when its port is taken, and ends on SIGTERM with 0."""
+    port = shared_vendor.origin.rpartition(":")[2]
+    done = bare_shell("sandbox", "--port", port)
+    assert (done.code, done.out) == (1, "")
+    assert done.err.startswith(f"numbergroup: cannot listen on 127.0.0.1:{port} (")
+    assert done.err.endswith("try --port 0\n")
+
+    settings = account(shared_vendor) | {"ACCOUNTS__DEFAULT__ACCESS_KEY": "my-own-key"}
+    with Vendor(bare_shell.folder, **settings) as vendor:
+        assert "credentials: my-own-key\n" in vendor.program.out
+        assert "sandbox-secret" not in vendor.program.out
+        vendor.program.signal(signal.SIGTERM)
+        assert vendor.program.ended() == 0
+    assert (
+        f"  export NUMBERGROUP_ACCOUNTS__DEFAULT__BASE_URL={shared_vendor.url}" in shared_vendor.program.out
+    )
