@@ -6,6 +6,7 @@ takes longer is the engine's, which parks the group and holds no slot meanwhile.
 """
 
 import asyncio
+import math
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 from typing import Protocol
@@ -196,8 +197,11 @@ class Caller:
             data=request.body,
             headers=request.headers,
             allow_redirects=False,
+            # Not rounded up to whole seconds, as is usual: the lease is checked against it.
             timeout=aiohttp.ClientTimeout(
-                total=self._limits.timeout_s, sock_connect=self._limits.connect_timeout_s
+                total=self._limits.timeout_s,
+                sock_connect=self._limits.connect_timeout_s,
+                ceil_threshold=math.inf,
             ),
         ) as response:
             body = bytearray()

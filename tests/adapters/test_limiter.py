@@ -2,6 +2,7 @@
 
 import asyncio
 import math
+import time
 from collections import deque
 from random import Random
 
@@ -39,21 +40,21 @@ def most_in_a_window(times_s: list[float], window_s: float) -> int:
     return most
 
 
-def limiter(rig: Rig, rate: float, time: Simulated, account: str = "default") -> RedisLimiter:
-    return RedisLimiter(rig.client, account, rate, time.wall_ms, time.sleep)
+def limiter(rig: Rig, rate: float, clock: Simulated, account: str = "default") -> RedisLimiter:
+    return RedisLimiter(rig.client, account, rate, clock.wall_ms, clock.sleep)
 
 
 async def granted(rig: Rig, rate: float, count: int, random: Random) -> list[float]:
     """When `count` permits were granted to somebody who comes in a rush, and rests now and then."""
-    time = Simulated()
-    one = limiter(rig, rate, time)
+    clock = Simulated()
+    one = limiter(rig, rate, clock)
     moments = []
     for n in range(count):
         # A rest of any length, then a rush that is longer than what a second allows.
         if n % max(10, round(1.2 * rate)) == 0:
-            await time.sleep(random.choice([0.001, 0.02, 0.4, 3.0]) * max(1.0, 1 / rate))
+            await clock.sleep(random.choice([0.001, 0.02, 0.4, 3.0]) * max(1.0, 1 / rate))
         await one.acquire()
-        moments.append(time.now_s)
+        moments.append(clock.now_s)
     return moments
 
 
@@ -77,54 +78,54 @@ async def test_a_thousand_a_second(redis_url: str) -> None:
 @pytest.mark.parametrize("rate", [*RATES, 1000])
 async def test_hardly_less(rig: Rig, rate: float) -> None:
     """Under load nearly all of what is allowed is used, and none of it is put off for no reason."""
-    time = Simulated()
-    one = limiter(rig, rate, time)
-    began, count = time.now_s, 60 if rate < 1000 else 250
+    clock = Simulated()
+    one = limiter(rig, rate, clock)
+    began, count = clock.now_s, 60 if rate < 1000 else 250
     for _ in range(count):
         await one.acquire()
-    seconds = time.now_s - began
+    seconds = clock.now_s - began
     assert count / seconds >= 0.9 * rate
 
 
 @pytest.mark.parametrize("rate", [1, 10, 50])
 async def test_calls_that_close_up_on_their_way(rig: Rig, rate: float) -> None:
     """Calls that take up to 50 ms longer or shorter to the vendor do not break its limit there."""
-    random, time = Random(1), Simulated()
-    one = limiter(rig, rate, time)
+    random, clock = Random(1), Simulated()
+    one = limiter(rig, rate, clock)
     arrived = []
     for _ in range(80):
         await one.acquire()
-        arrived.append(time.now_s + random.uniform(0, 0.05))
+        arrived.append(clock.now_s + random.uniform(0, 0.05))
     assert most_in_a_window(sorted(arrived), 1.0) <= rate
 
 
 async def test_two_limiters_share_one_limit(rig: Rig) -> None:
     """Two workers together make no more calls than one alone."""
-    random, time = Random(2), Simulated()
-    both = [limiter(rig, 10, time), limiter(rig, 10, time)]
+    random, clock = Random(2), Simulated()
+    both = [limiter(rig, 10, clock), limiter(rig, 10, clock)]
     moments = []
     for _ in range(80):
         await random.choice(both).acquire()
-        moments.append(time.now_s)
+        moments.append(clock.now_s)
     assert most_in_a_window(moments, 1.0) <= 10
 
 
 async def test_accounts_have_limits_of_their_own(rig: Rig) -> None:
     """One account's calls take nothing from another's."""
-    time = Simulated()
-    began = time.now_s
+    clock = Simulated()
+    began = clock.now_s
     for account in ("a", "b", "c"):
-        await limiter(rig, 1, time, account).acquire()
-    assert time.now_s == began
+        await limiter(rig, 1, clock, account).acquire()
+    assert clock.now_s == began
 
 
 async def test_a_restart_does_not_begin_anew(rig: Rig) -> None:
     """A worker that starts right after another made its calls counts those too."""
-    time = Simulated()
+    clock = Simulated()
     moments = []
     for _ in range(100):
-        await limiter(rig, 10, time).acquire()
-        moments.append(time.now_s)
+        await limiter(rig, 10, clock).acquire()
+        moments.append(clock.now_s)
     assert most_in_a_window(moments, 1.0) <= 10
 
 
@@ -145,28 +146,44 @@ async def test_the_time_is_the_servers(rig: Rig) -> None:
     assert moments[-1] - began >= 18 / 50
 
 
+@pytest.mark.redis_server
+async def test_no_clock_but_the_servers(redis_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A machine whose clock is far ahead, or far behind, has its share like any other, and no pause."""
+    async with Rig(redis_url) as rig:
+        await rig.client.flushall()
+        began = asyncio.get_running_loop().time()
+        for hours in (0, 10, -10, 0):
+            with monkeypatch.context() as patch:
+                off_s = time.time() + hours * 3600.0
+                patch.setattr(time, "time", lambda off_s=off_s: off_s)
+                patch.setattr(time, "time_ns", lambda off_s=off_s: int(off_s * 1e9))
+                async with asyncio.timeout(5):
+                    await RedisLimiter(rig.client, "default", 10).acquire()
+        assert 0.25 <= asyncio.get_running_loop().time() - began < 1.0
+
+
 @pytest.mark.parametrize("back_s", [1.5, 3600.0, 1e6])
 async def test_a_clock_that_is_set_back(rig: Rig, back_s: float) -> None:
     """When the server's clock is set back, calls go on after a pause of a second or two, and not an hour."""
-    time = Simulated()
-    one = limiter(rig, 10, time)
+    clock = Simulated()
+    one = limiter(rig, 10, clock)
     for _ in range(20):
         await one.acquire()
-    time.now_s -= back_s
-    began = time.now_s
+    clock.now_s -= back_s
+    began = clock.now_s
     await one.acquire()
-    assert 1.0 <= time.now_s - began < 2.5
+    assert 1.0 <= clock.now_s - began < 2.5
 
 
 @pytest.mark.parametrize("rate", [0.0001, 0.3, 1.5, 33.3, 10_000, math.pi])
 async def test_any_rate(rig: Rig, rate: float) -> None:
     """Rates need not be whole, nor be anywhere near one a second."""
-    time = Simulated()
-    one = limiter(rig, rate, time)
-    began = time.now_s
+    clock = Simulated()
+    one = limiter(rig, rate, clock)
+    began = clock.now_s
     for _ in range(20):
         await one.acquire()
-    seconds = time.now_s - began
+    seconds = clock.now_s - began
     burst = max(1, rate // 20)
     assert seconds >= (20 - burst) / rate
     assert seconds <= 20 * 1.07 / rate + 0.05

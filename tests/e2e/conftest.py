@@ -1,5 +1,6 @@
 """The stage for every test: real processes on loopback, all of them ended when the test is over."""
 
+import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -18,41 +19,16 @@ def shared_vendor(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Vendor]:
         yield vendor
 
 
-@pytest.fixture(scope="session")
-def unanswered_creates(tmp_path_factory: pytest.TempPathFactory) -> Iterator[UnansweredCreates]:
-    folder = tmp_path_factory.mktemp("unanswered")
-    with Vendor(folder) as vendor:
-        begun = UnansweredCreates(folder, vendor)
-        try:
-            yield begun
-        finally:
-            begun.stage.end()
-
-
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """What takes a minute of waiting is looked at last…"""
-    items.sort(key=_waits_long)
-
-
-@pytest.fixture(scope="session", autouse=True)
-def _begin_early(request: pytest.FixtureRequest) -> None:
-    """… and begins first."""
-    if any(map(_waits_long, request.session.items)):
-        request.getfixturevalue("unanswered_creates")
-
-
-def _waits_long(item: pytest.Item) -> bool:
-    return "unanswered_creates" in getattr(item, "fixturenames", ())
-
-
 @pytest.fixture
 def open_stage(tmp_path: Path, shared_vendor: Vendor) -> Iterator[Open]:
     """Opens the test's stage; the arguments are those of its Redis."""
     stages: list[Stage] = []
 
-    def open_one(**redis: object) -> Stage:
+    def open_one(*, durable: bool, password: str | None = None) -> Stage:
         shared_vendor.reset()
-        stages.append(Stage(tmp_path, shared_vendor, RedisServer(tmp_path, **redis)))
+        redis = RedisServer(tmp_path, durable=durable, password=password)
+        stages.append(Stage(tmp_path, shared_vendor, redis))
+        redis.start()
         return stages[-1]
 
     try:
@@ -80,3 +56,33 @@ def shell(stage: Stage) -> Shell:
 def bare_shell(tmp_path: Path) -> Shell:
     """The command line with no settings at all."""
     return Shell(tmp_path, {})
+
+
+@pytest.fixture(scope="session")
+def unanswered_creates(tmp_path_factory: pytest.TempPathFactory) -> Iterator[UnansweredCreates]:
+    folder = tmp_path_factory.mktemp("unanswered")
+    with Vendor(folder) as vendor:
+        stage = Stage(folder, vendor, RedisServer(folder, durable=False))
+        try:
+            stage.redis.start()
+            begun = UnansweredCreates(stage)
+            begun.begin()
+            yield begun
+        finally:
+            stage.end()
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """What takes a minute of waiting is looked at last…"""
+    items.sort(key=_waits_long)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _begin_early(request: pytest.FixtureRequest) -> None:
+    """… and begins first."""
+    if any(map(_waits_long, request.session.items)) and shutil.which("redis-server"):
+        request.getfixturevalue("unanswered_creates")
+
+
+def _waits_long(item: pytest.Item) -> bool:
+    return "unanswered_creates" in getattr(item, "fixturenames", ())

@@ -34,7 +34,6 @@ class RedisServer:
         # Its types speak of every answer that any server might give.
         self.client: Any = Redis(port=self.port, password=password, socket_timeout=10)
         self._program: Program | None = None
-        self.start()
 
     @property
     def url(self) -> str:
@@ -42,7 +41,7 @@ class RedisServer:
         return f"redis://{user}127.0.0.1:{self.port}/0"
 
     def start(self) -> None:
-        """Start it, again after `kill`; returns when it answers."""
+        """Start it, for the first time or after `kill`; returns when it answers."""
         binary = shutil.which("redis-server")
         if binary is None:
             require = pytest.fail if os.environ.get("NUMBERGROUP_REQUIRE_SERVERS") else pytest.skip
@@ -77,21 +76,27 @@ class RedisServer:
 
 
 class Vendor:
-    """`numbergroup sandbox`, and its control endpoints."""
+    """`numbergroup sandbox`, and its control endpoints. `port` 0 takes a free one."""
 
     def __init__(self, folder: Path, port: int = 0, **settings: str) -> None:
-        variables = environment(folder, settings)
-        self.program = Program("sandbox", [*NUMBERGROUP, "sandbox", "--port", str(port)], folder, variables)
-        found = eventually(
-            lambda: re.search(r"sandbox on (http://127\.0\.0\.1:\d+)(\S*)", self.program.out), "it listens"
-        )
-        self.origin, self.url = found[1], found[1] + found[2]
+        arguments = [*NUMBERGROUP, "sandbox", "--port", str(port)]
+        self.program = Program("sandbox", arguments, folder, environment(folder, settings))
+        self.origin = self.url = ""
 
     def __enter__(self) -> Self:
+        try:
+            found = eventually(self._listens, "the sandbox listens")
+        except BaseException:
+            self.program.end()
+            raise
+        self.origin, self.url = found[1], found[1] + found[2]
         return self
 
     def __exit__(self, *_: object) -> None:
         self.program.end()
+
+    def _listens(self) -> re.Match[str] | None:
+        return re.search(r"sandbox on (http://127\.0\.0\.1:\d+)(\S*)", self.program.out)
 
     def reset(self) -> None:
         """As new: no groups, no calls, no faults."""

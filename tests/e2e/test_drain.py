@@ -45,14 +45,12 @@ def test_drains(stage: Stage) -> None:
     worker.says("stopping")
     worker.signal(signal.SIGTERM)
     assert worker.ended(within_s=25.0) == 0
-    print(f"drained in {time.time_ns() // 1_000_000 - signalled_ms} ms")
 
     calls = stage.vendor.calls()
     assert [one for one in calls if one["at_ms"] > signalled_ms + ON_ITS_WAY_MS] == []
     settled = answers.count
     assert 0 < settled < len(script.events)
     either_answered_or_waiting(stage, answers, script.events)
-    print(f"{settled} settled, {stage.backlog()} left, {len(calls)} calls")
 
     stage.vendor.heal()
     stage.worker()

@@ -3,7 +3,7 @@
 import pytest
 from e2e_answers import Answers
 from e2e_checks import all_settled
-from e2e_commands import Script, lone
+from e2e_commands import Script, arrays, lone
 from e2e_processes import eventually
 from e2e_stage import Stage
 from e2e_unanswered import UnansweredCreates
@@ -14,7 +14,8 @@ ROUNDS = 5
 
 
 def test_killed_again_and_again(stage: Stage) -> None:
-    """Still one result for every command, right groups, no group created twice, and nothing left."""
+    """Still one result for every command, right groups, no group created twice, and nothing left; also
+    where commands came in arrays, and only some of an array were settled."""
     script, answers = Script(), Answers(stage.redis.client)
     stage.vendor.fault("latency", ms=60, jitter_ms=60)
     for number in range(ROUNDS):
@@ -31,7 +32,8 @@ def one_killed_round(stage: Stage, script: Script, number: int) -> None:
     for name in names[20:]:
         script.create(name)
     script.some_updates(150, names)
-    stage.publish(lone(script.events[published:]))
+    new = script.events[published:]
+    stage.publish(arrays(new, 10) if number % 2 else lone(new))
     worker = stage.worker(CALLS_PER_SECOND="40")
     eventually(lambda: stage.vendor.count() >= before + 15, "work going on")
     worker.kill()

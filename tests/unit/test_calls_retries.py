@@ -1,7 +1,10 @@
 """Calls over real HTTP: what is tried again within one call, what is not, and what stays in doubt."""
 
 import asyncio
+import math
+from typing import Any
 
+import aiohttp
 import orjson
 import pytest
 from calls_rig import ADD, GROUP, MIB, A, B, Rig
@@ -117,6 +120,24 @@ async def test_a_slow_drip_ends_at_the_timeout() -> None:
             ended = await rig.run(ADD)
         assert ended.outcome == Unavailable("no answer: TimeoutError", in_doubt=True)
         assert ended.doubt_until is not None
+
+
+@pytest.mark.parametrize("timeout_s", [0.2, 7.3])
+async def test_the_timeout_is_exact(timeout_s: float, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An attempt ends when its time is over, and not at the next whole second: the lease counts on it."""
+    asked: list[aiohttp.ClientTimeout] = []
+    async with Rig(timeout_s=timeout_s, attempts=1) as rig:
+        request = rig.session.request
+
+        def watched(*args: Any, timeout: aiohttp.ClientTimeout, **more: Any) -> Any:
+            asked.append(timeout)
+            return request(*args, timeout=timeout, **more)
+
+        monkeypatch.setattr(rig.session, "request", watched)
+        assert isinstance((await rig.run(ADD)).outcome, Applied)
+    (timeout,) = asked
+    # Timeouts beyond the threshold are rounded up.
+    assert (timeout.total, timeout.ceil_threshold) == (timeout_s, math.inf)
 
 
 @pytest.mark.parametrize(("size", "fits"), [(MIB, True), (MIB + 1, False)])

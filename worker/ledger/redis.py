@@ -20,6 +20,10 @@ _STRETCH = 1.06
 """How much more than its share of a second each call is given."""
 _UNIT = 1_000_000
 _LEAST_KEPT_MS = 60_000
+_SERVER_TIME = """
+local time = redis.call('TIME')
+ARGV[1] = time[1] * 1000 + math.floor(time[2] / 1000)
+"""
 
 # Asked again by the same owner, the answer got lost: it must not stand by for itself.
 _ACQUIRE = """
@@ -120,20 +124,20 @@ class RedisLimiter:
         wall_ms: Callable[[], int] | None = None,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
-        self._client = client
         self._interval_s = _STRETCH / calls_per_second
         burst = max(1, int(calls_per_second // 20))
         self._rate = Rate(max(1, round(calls_per_second * _UNIT)), round(1000 * _STRETCH * _UNIT), burst)
         kept_ms = max(_LEAST_KEPT_MS, round(2000 * burst * self._interval_s))
         self._store = RedisStateStore(client, keys.rate(account), kept_ms)
-        self._wall_ms = wall_ms
+        self._algorithm = GCRA() if wall_ms else _ByServerTime()
+        self._wall_ms = wall_ms or (lambda: 0)
         self._sleep = sleep
 
     async def acquire(self) -> None:
         while True:
             async with mapped(LedgerUnavailable):
                 check: Any = self._store.check  # untyped in the library
-                decision = await check(GCRA(), [self._rate], await self._now_ms(), 1)
+                decision = await check(self._algorithm, [self._rate], self._wall_ms(), 1)
                 wait_s = (decision.retry_after_ms or 1) / 1000
                 if decision.allowed:
                     return
@@ -143,8 +147,9 @@ class RedisLimiter:
                     wait_s = max(1.0, self._interval_s)
             await self._sleep(wait_s)
 
-    async def _now_ms(self) -> int:
-        if self._wall_ms is not None:
-            return self._wall_ms()
-        seconds, microseconds = await self._client.time()
-        return int(seconds) * 1000 + int(microseconds) // 1000
+
+class _ByServerTime(GCRA):
+    """GCRA that overwrites the time in its first argument (ms) with the server's."""
+
+    def redis_script(self) -> str:
+        return _SERVER_TIME + (super().redis_script() or "")

@@ -1,5 +1,6 @@
 """The way to the vendor and back, in simulated time: what may go wrong on it, and what arrives late."""
 
+from collections import Counter
 from dataclasses import dataclass, field
 from random import Random
 
@@ -39,12 +40,13 @@ class Flight:
 
 @dataclass
 class Network:
-    """`late` has the requests that the vendor has yet to see, and when it will."""
+    """`late` has the requests that the vendor has yet to see, and when it will; `fired` what went wrong."""
 
     vendor: ModelVendor
     random: Random
     troubled: bool = True
     late: list[tuple[float, Call]] = field(default_factory=list)
+    fired: Counter[str] = field(default_factory=Counter)
 
     def carry(self, flight: Flight, now: float) -> None:
         """The vendor sees the request now, or later, or never; the answer is what the worker will hear."""
@@ -52,6 +54,7 @@ class Network:
         fate = "fine"
         if self.troubled:
             (fate,) = self.random.choices(list(FATES), list(FATES.values()))
+            self.fired[fate] += 1
         if "late" in fate or fate in ("lost", "unanswered"):
             self._doubt(flight, fate, now)
         if fate in ("fine", "unanswered") or fate == "late, then applied":
@@ -83,6 +86,7 @@ class Network:
             if when <= now:
                 self.late.remove((when, call))
                 self.vendor.carry_out(call)
+                self.fired["arrived late"] += 1
 
     def abandon(self, flights: list[Flight], now: float) -> None:
         """The worker loses its right to send. What it sent is seen now or never, but for creates.

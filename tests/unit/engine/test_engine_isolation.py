@@ -131,6 +131,17 @@ def test_a_bad_replace_leaves_the_group_as_it_was() -> None:
     assert vendor.members("g-1") == {"k", "b"}
 
 
+def test_a_rejected_command_names_the_call_that_carried_some_of_its_numbers() -> None:
+    """When a call that it shared with others went through before the refusal, its sender is told of it."""
+    bench, vendor = Bench(cap=2), ModelVendor(cap=2, poison=BAD)
+    vendor.put("g-1", "")
+    bench.deliver(add("c1", "a"), add("c2", "bp"))
+    bench.run(vendor.carry_out)
+    assert bench.statuses == {"c1": "applied", "c2": "rejected"}
+    assert bench.verdicts["c2"].request_ids == ("r1", "r3")
+    assert vendor.calls[0].numbers == ("a", "b")
+
+
 def test_an_unlisted_group_is_the_command_s_own_fault() -> None:
     """An empty replace of a group that the vendor does not list is rejected."""
     bench, vendor = Bench(), ModelVendor()

@@ -3,18 +3,19 @@
 import json
 from collections import Counter
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from random import Random
 from typing import Any
 
 import pytest
 from engine_wire import event
 from model_vendor import ModelVendor, OneByOne
+from simulated_network import FATES
 from simulated_runtime import Runtime
 
 from worker.engine.accounts import AccountPolicy
 from worker.engine.intake import Intake
 from worker.engine.model import Command, CommandKey, CommandKind, Entry, GroupRef, HandleKind
-from worker.engine.settlement import _time
 
 NUMBERS = [f"8521000000{n}" for n in range(7)]
 BY_ID = ["g-1", "g-2"]
@@ -106,7 +107,8 @@ class Story:
         numbers = random.sample(NUMBERS, random.randint(1, 4))
         more: dict[str, Any] = {}
         if self.weather.expiry and random.random() < 0.3:
-            more["expirytime"] = _time(self.runtime.now + random.uniform(-5, 60))
+            when = datetime.fromtimestamp(self.runtime.now + random.uniform(-5, 60), UTC)
+            more["expirytime"] = when.isoformat()
         kind = random.choices(
             ["add", "delete", "replace", "empty", "create", "own", "delete group", "list"],
             [30, 30, 8, 4, 12, 2, 6, 2],
@@ -133,6 +135,14 @@ class Story:
         if kind == "empty":
             data |= {"operateType": "replace", "phones": []}
         return {**event(name), "data": data, **more}
+
+    def fired(self) -> Counter[str]:
+        """What went wrong on the way, and what became of the commands."""
+        records = self.runtime.ledger.settled.values()
+        outcomes = Counter(record.status.value for record in records)
+        reasons = Counter(record.fault.kind for record in records if record.fault)
+        losses = Counter({"lease lost": self.runtime.losses})
+        return self.runtime.network.fired + outcomes + reasons + losses
 
     def check(self) -> None:
         """One answer each, in order, and the same groups as one by one."""
@@ -187,11 +197,27 @@ def test_all_promises_are_kept_in_any_weather(name: str) -> None:
     """Same final groups as one by one; one answer each; settled in order within a group; nothing lost, and
     nothing left waiting; one call in flight for a group, and never more than allowed, nor without a permit,
     nor before a pause ended; never two groups for one create."""
+    weather = WEATHERS[name]
+    fired: Counter[str] = Counter()
     for seed in range(SEEDS):
-        story = Story(WEATHERS[name], seed)
+        story = Story(weather, seed)
         try:
             story.tell()
             story.check()
         except Exception as error:
             error.add_note(f"weather {name!r}, seed {seed}")
             raise
+        fired += story.fired()
+    assert fired.keys() >= {*FATES, "arrived late", "applied", "superseded", *expected(weather)}
+
+
+def expected(weather: Weather) -> set[str]:
+    """What must have happened in such weather, else it was none."""
+    happens = {
+        "lease lost": weather.lease_losses,
+        "expired": weather.expiry,
+        "refused": weather.poison,
+        "conflict": weather.keys > 0,
+        "unknown-group": weather.keys > 0,
+    }
+    return {what for what, does in happens.items() if does}
