@@ -150,6 +150,7 @@ async def test_stopping_while_standing_by(stage: Stage) -> None:
             await second.ended()
 
 
+@pytest.mark.redis_server
 async def test_stopping_when_the_broker_is_away(open_redis: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """What cannot be settled in time stays in the broker; the worker ends all the same."""
     monkeypatch.setattr(runtime, "_DRAIN_S", 0.3)

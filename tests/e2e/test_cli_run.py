@@ -7,6 +7,7 @@ import socket
 import pytest
 from conftest import Open
 from e2e_cli import Shell
+from e2e_commands import Script, lone
 from e2e_processes import NUMBERGROUP, environment, free_port
 from e2e_stage import Stage, Vendor, Worker
 
@@ -94,6 +95,20 @@ def test_check(stage: Stage, shell: Shell) -> None:
     assert (done.code, done.err) == (0, "")
     assert done.out == f"settings are fine: accounts default; the broker at {stage.redis.url} answers\n"
     assert stage.redis.client.keys() == []
+
+
+@pytest.mark.redis_server
+def test_an_unexpected_error(stage: Stage) -> None:
+    """It ends the worker with exit code 1 and one line; what happened is in the log, line by line, and not
+    in a traceback that nobody has searched for phone numbers."""
+    stage.redis.client.hset("numbergroup:{0}:creates", "default\0key\0k", "not what a worker writes")
+    stage.publish(lone([Script().create("k")]))
+    worker = stage.worker()
+    assert worker.ended() == 1
+    *logged, last = worker.err.splitlines()
+    assert last.startswith("numbergroup: the worker ended on an unexpected error, ")
+    assert "critical" in {json.loads(line)["level"] for line in logged}
+    assert stage.backlog() == 1
 
 
 def test_sandbox(bare_shell: Shell, shared_vendor: Vendor) -> None:

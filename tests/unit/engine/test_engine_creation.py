@@ -5,7 +5,7 @@ from engine_bench import LOST, UNREACHABLE, WINDOW_S, Bench
 from engine_commands import BY_KEY, add, command, create, delete_group, replace
 from model_vendor import ModelVendor
 
-from worker.engine.creation import intent_of, marker_of
+from worker.engine.creation import marker_of
 from worker.engine.messages import Facts
 from worker.engine.model import (
     Applied,
@@ -17,7 +17,6 @@ from worker.engine.model import (
     Refused,
     Throttled,
 )
-from worker.engine.retry_policy import RetryPolicy
 
 markers = pytest.mark.parametrize("marker", [True, False], ids=["marker", "no marker"])
 
@@ -54,7 +53,7 @@ def test_a_create_whose_answer_was_lost_is_found(marker: bool) -> None:
     bench.answer(LOST)
     bench.deliver(add("c3", "d", BY_KEY))
     bench.run(vendor.carry_out)
-    assert [call.kind for call in vendor.calls].count(CallKind.CREATE) == 1
+    assert [call.kind for call in vendor.calls] == [CallKind.CREATE, CallKind.FIND_CREATED, CallKind.ADD]
     assert [group.numbers for group in vendor.groups.values()] == [set("abcd")]
     assert set(bench.statuses.values()) == {"applied"}
     assert all(verdict.request_ids for verdict in bench.verdicts.values())
@@ -117,61 +116,6 @@ def test_a_create_that_surely_failed_is_sent_again_without_a_look(outcome: Throt
     assert bench.call().kind is CallKind.CREATE
 
 
-@markers
-def test_the_create_of_a_dead_worker_is_looked_for(marker: bool) -> None:
-    """With an intent in the ledger, a redelivered create finds the group that was made."""
-    bench, vendor = Bench(marker=marker), ModelVendor()
-    bench.deliver(create("c1", "ab"))
-    call = bench.call()
-    vendor.carry_out(call)
-    successor = Bench(marker=marker)
-    facts = Facts(intents={BY_KEY: intent_of(call, 1_061.0)})
-    successor.deliver(create("c1", "ab"), add("c2", "c", BY_KEY), facts=facts)
-    successor.run(vendor.carry_out)
-    assert [group.numbers for group in vendor.groups.values()] == [set("abc")]
-
-
-@markers
-@pytest.mark.parametrize("bound", [False, True], ids=["unbound", "bound"])
-def test_an_intent_is_heeded_wherever_its_create_stands(marker: bool, bound: bool) -> None:
-    """The redelivered create may come behind others of its group, in a delivery of its own, and while the
-    key still leads to the group that was deleted before it: it is looked for all the same."""
-    vendor = ModelVendor()
-    first = Bench(marker=marker)
-    first.deliver(create("c3", "ab"))
-    call = first.call()
-    vendor.carry_out(call)
-
-    bench = Bench(marker=marker)
-    bindings = {BY_KEY: "g-gone"} if bound else {}
-    bench.deliver(add("c1", "x", BY_KEY), delete_group("c2", BY_KEY), facts=Facts(bindings=bindings))
-    facts = Facts(bindings=bindings, intents={BY_KEY: intent_of(call, 1_061.0)})
-    bench.deliver(create("c3", "ab"), facts=facts)
-    bench.run(vendor.carry_out)
-    assert [group.numbers for group in vendor.groups.values()] == [set("ab")]
-    assert bench.statuses["c3"] == "applied"
-
-
-def test_an_old_look_up_does_not_make_an_answered_create_doubtful() -> None:
-    """The ledger was asked while the create was in flight: its own intent is no news to the engine."""
-    bench = Bench()
-    bench.deliver(create("c1", "a"))
-    facts = Facts(intents={BY_KEY: intent_of(bench.call(), 1_061.0)})
-    bench.deliver(create("c2", "b"), facts=facts)
-    bench.answer(Throttled(1.0, "429", "slow down"))
-    bench.sleep()
-    assert bench.call().kind is CallKind.CREATE
-
-
-def test_an_unsent_create_leaves_the_intent_of_the_next_one_alone() -> None:
-    """Created and deleted without a call, nothing was recorded, and nothing in the ledger is closed."""
-    bench = Bench()
-    bench.deliver(create("c1", "a"), delete_group("c2", BY_KEY))
-    bench.grant()
-    assert bench.statuses == {"c1": "superseded", "c2": "applied"}
-    assert bench.intents_done == []
-
-
 def test_created_and_deleted_while_waiting_costs_no_call() -> None:
     """Never a call for what a later command undoes: not even the group."""
     bench, vendor = Bench(), ModelVendor()
@@ -217,27 +161,6 @@ def test_a_group_of_a_create_that_failed_half_way_is_not_lost() -> None:
     bench.deliver(replace("c2", "c", BY_KEY), facts=Facts(bindings={BY_KEY: "made-by-r1"}))
     bench.run(vendor.carry_out)
     assert vendor.members("made-by-r1") == {"c"}
-
-
-def test_a_create_that_failed_in_doubt_keeps_its_intent() -> None:
-    """Given up while nobody knows: replaying the letter must look for the group first."""
-    bench = Bench(retry=RetryPolicy(give_up_after_s=0.0))
-    bench.deliver(create("c1", "a"))
-    bench.call()
-    bench.answer(LOST)
-    assert bench.statuses == {"c1": "failed"}
-    assert bench.intents_done == []
-
-
-def test_a_refused_create_closes_its_intent() -> None:
-    """Refused for good, nothing was made and nothing is open."""
-    bench = Bench()
-    bench.deliver(create("c1", "a"))
-    bench.call()
-    bench.answer(Refused("1002", "parameter error"))
-    assert bench.statuses == {"c1": "rejected"}
-    assert bench.intents_done == [BY_KEY]
-    assert bench.bindings == {}
 
 
 def test_creates_without_a_key_are_groups_of_their_own() -> None:

@@ -56,6 +56,20 @@ def test_what_does_not_conflict_goes_on() -> None:
     assert bench.call().numbers == ("b",)
 
 
+def test_what_comes_while_a_call_waits_for_a_doubt_is_in_it() -> None:
+    """Waiting, the batch is not cut yet: newer commands are merged into what will be sent."""
+    bench = Bench()
+    bench.deliver(add("c1", "a"))
+    bench.call()
+    bench.answer(LOST)
+    bench.deliver(delete("c2", "a"))
+    bench.sleep()
+    bench.grant()
+    bench.deliver(delete("c3", "b"))
+    bench.sleep()
+    assert bench.call().numbers == ("a", "b")
+
+
 def test_a_doubt_outlives_its_command() -> None:
     """Settled or not, an unanswered request may arrive: those that come later wait for it as well."""
     bench = Bench()

@@ -33,22 +33,23 @@ def answered(
 
 
 def check(verdict: Verdict, calls: dict[str, Call], deciders: dict[str, Command]) -> None:
-    """Each requestId is of a call that spoke for the whole group or named a number of the command; no
-    call that carried a number which the command decided is missing."""
+    """Each requestId is of a call that spoke for the whole group, or named a number that the command
+    decided (or, superseded, would have); no call that carried what the command decided is missing."""
     command = verdict.command
     if verdict.status == "rejected":
         assert verdict.request_ids == ()
         return
     assert verdict.request_ids, f"{command.key.id} owes its fate to nobody"
+    deciding = verdict.status == "applied"
+    decided = {number for number in command.numbers if deciders.get(number) is command}
+    spoken_of = decided if deciding else set(command.numbers)
     for name in verdict.request_ids:
         call = calls[name]
-        assert call.kind in WHOLE or set(call.numbers) & set(command.numbers) or not command.numbers
-    if verdict.status == "applied" and command.kind is not CommandKind.DELETE_GROUP:
-        decided = {number for number in command.numbers if deciders.get(number) is command}
-        takes_out = command.kind is CommandKind.DELETE
-        for name, call in calls.items():
-            if set(call.numbers) & decided and takes_out == (call.kind is CallKind.DELETE):
-                assert name in verdict.request_ids
+        assert call.kind in WHOLE or set(call.numbers) & spoken_of or not command.numbers
+    takes_out = command.kind is CommandKind.DELETE
+    for name, call in calls.items():
+        if deciding and set(call.numbers) & decided and takes_out == (call.kind is CallKind.DELETE):
+            assert name in verdict.request_ids
 
 
 def last_words(commands: list[Command]) -> dict[str, Command]:
