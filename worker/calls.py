@@ -29,6 +29,7 @@ from worker.telemetry import get_logger
 
 _ANSWER_BYTES = 1024 * 1024
 _LISTING_BYTES = 64 * 1024 * 1024
+_MOST_GROUPS, _MOST_NUMBERS = 100_000, 5_000_000
 _CLOCK_MARGIN_S = 1.0
 _LOOKING = (CallKind.FIND_CREATED, CallKind.READ_MEMBERS)
 
@@ -152,7 +153,7 @@ class Caller:
     async def _look(self, guard: Guard, record_intent: RecordIntent) -> Ended:
         """Read all pages: a short page is the last (the vendor's `total` is not to be relied on)."""
         groups: dict[str, Group] = {}
-        attempts = 0
+        attempts = held = 0
         page = Call(CallKind.LIST, limit=self._provider.page_size)
         while True:
             ended = await self._make(page, guard, record_intent, permitted=page.offset == 0)
@@ -163,6 +164,9 @@ class Caller:
             groups.update((group.group_id, group) for group in found)
             if len(found) < self._provider.page_size:
                 return Ended(replace(ended.outcome, groups=tuple(groups.values())), None, attempts)
+            if len(groups) >= _MOST_GROUPS or sum(len(one.numbers) for one in found) > _MOST_NUMBERS - held:
+                return Ended(Unavailable("the listing does not end", in_doubt=False), None, attempts)
+            held += sum(len(one.numbers) for one in found)
             if len(groups) == known:
                 # Asked further, it would go on for ever; and what was not listed is not proved absent.
                 return Ended(Unavailable("the listing repeats itself", in_doubt=False), None, attempts)

@@ -43,6 +43,11 @@ Key = tuple[str, ...]  # ("linger_ms",) or ("accounts", "default", "timeout_s")
 Url = TypeVar("Url", str, "SecretUrl")
 
 
+# A lease is renewed eight times in its life: what may be sent for longer than this would have to wait for
+# the next renewal, and calls would leave in bunches.
+_LEASE_SHARE = 0.8
+
+
 class SettingsError(ValueError):
     """The settings cannot be used. `str()` is one line: which key, what is wrong, what to do. No secrets."""
 
@@ -167,7 +172,7 @@ class Settings(BaseSettings, frozen=True, extra="forbid", hide_input_in_errors=T
         *("numbergroup:replies", "numbergroup:replies:*"),  # streams
         *("numbergroup.replies", "numbergroup.replies.*"),  # lists and AMQP queues
     )
-    dedup_hours: Positive = 24.0
+    dedup_hours: float = Field(24.0, ge=0.01, le=87_600)
     give_up_after_s: Positive = 86_400.0
     log_format: Annotated[Literal["console", "json"], Choice] | None = None  # None: by the terminal
     log_level: Annotated[Literal["debug", "info", "warning", "error"], Choice] = "info"
@@ -184,10 +189,11 @@ class Settings(BaseSettings, frozen=True, extra="forbid", hide_input_in_errors=T
     @model_validator(mode="after")
     def _attempts_end_within_a_lease(self) -> Self:
         for name, account in self.accounts.items():
-            if account.timeout_s >= self.lease_ttl_s:
+            if account.timeout_s > _LEASE_SHARE * self.lease_ttl_s:
+                share, ttl = f"{_LEASE_SHARE:.0%}", f"{_variable('lease_ttl_s')}, {self.lease_ttl_s:g}"
                 raise ValueError(
-                    f"{_variable('accounts', name, 'timeout_s')} is {account.timeout_s:g}, not below "
-                    f"{_variable('lease_ttl_s')}, {self.lease_ttl_s:g}: lower the first or raise the second"
+                    f"{_variable('accounts', name, 'timeout_s')} is {account.timeout_s:g}, over {share} "
+                    f"of {ttl}: lower the first or raise the second"
                 )
         return self
 

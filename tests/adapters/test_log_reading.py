@@ -54,22 +54,28 @@ async def test_reads_grow(rig: Rig) -> None:
     assert steps == [16, 32, 64, 128, 256, 512, 1000, 92]
 
 
+async def test_falling_behind(rig: Rig) -> None:
+    """A read that was full says so: there may be more. One that was not has caught up."""
+    await rig.publish(*[b"x"] * 20)
+    log = await rig.own()
+    assert not log.behind
+    seen = []
+    for _ in range(2):
+        await log.read(1000)
+        seen.append(log.behind)
+    assert seen == [True, False]
+    await rig.publish(b"x")
+    await log.read(1)
+    assert log.behind
+    assert await log.read(1) == []
+    assert not log.behind
+
+
 async def test_no_more_than_the_credit(rig: Rig) -> None:
     """A read has no more messages than commands are wanted, and at least one."""
     await rig.publish(*[b"x"] * 40)
     log = await rig.own()
     assert [len(await log.read(credit)) for credit in (5, 1, 0, 7)] == [5, 1, 1, 7]
-
-
-async def test_credit_counts_commands(rig: Rig) -> None:
-    """When messages are arrays, fewer of them are read for the same credit."""
-    await rig.publish(*[b"x"] * 40)
-    log = await rig.own()
-    await log.read(2)
-    log.weigh(2, 20)
-    assert [len(await log.read(credit)) for credit in (50, 9)] == [5, 1]
-    log.weigh(6, 6)
-    assert len(await log.read(12)) == 12
 
 
 async def test_large_messages_are_read_few_at_a_time(rig: Rig) -> None:

@@ -25,6 +25,22 @@ async def test_a_backlog_is_taken_in_by_and_by(stage: Stage) -> None:
     assert max(units) <= 20
 
 
+async def test_what_waits_is_merged_whole(stage: Stage) -> None:
+    """Commands that wait when a worker starts cost each group one call, however fast calls may be made."""
+    await stage.publish(*(event(f"c-{n}", f"g-{n % 8}", phones=f"8521{n:07}") for n in range(600)))
+    async with stage.worker():
+        await stage.answered(600)
+    assert stage.arrived == 8
+
+
+async def test_what_there_is_no_room_for_is_not_waited_for(stage: Stage) -> None:
+    """A backlog that does not fit into memory is worked off in parts."""
+    await stage.publish(*(event(f"c-{n}", f"g-{n % 8}", phones=f"8521{n:07}") for n in range(100)))
+    async with stage.worker(ports={"max_pending": 40}):
+        await stage.answered(100)
+    assert 16 <= stage.arrived <= 40
+
+
 async def test_arrays_are_answered_as_arrays(stage: Stage) -> None:
     """Events that came in one message and settle together are answered in one."""
     body = b"[" + b",".join(event(f"c-{n}", "g-1") for n in range(3)) + b"]"

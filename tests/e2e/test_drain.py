@@ -38,7 +38,7 @@ def test_drains(stage: Stage) -> None:
     script.some_updates(600, [*NAMES, "key"])
     stage.publish(lone(script.events))
     stage.vendor.fault("latency", ms=900)
-    worker = stage.worker(CALLS_PER_SECOND="10", TIMEOUT_S="1.9")
+    worker = stage.worker({"LEASE_TTL_S": "3"}, CALLS_PER_SECOND="10", TIMEOUT_S="1.9")
     eventually(lambda: answers.count > 0, "some settled, some in flight")
     signalled_ms = time.time_ns() // 1_000_000
     worker.signal(signal.SIGTERM)

@@ -129,3 +129,32 @@ def test_a_secret_never_gets_through(before: str, secret: str, after: str) -> No
 def test_numbers_are_masked_and_ids_are_not(text: str, kept: str) -> None:
     """Phone numbers are 7 to 15 digits that stand alone: ids and requestIds stay readable."""
     assert scrubbed(text, "") == kept
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "0085212345678",
+        "tel85212345678",
+        "85212345678x",
+        "+852 1111 1114",
+        "852-1111-1114",
+        "(852)11111114",
+        "８５２１１１１１１１４",
+        "8521111111485235753351",
+    ],
+)
+def test_numbers_are_masked_however_they_are_written(text: str) -> None:
+    """Grouped, prefixed, glued to a word or in other digits: no phone number stays in a message."""
+    assert sum(one.isdigit() for one in scrubbed(f"invalid: {text} .", "")) < 7
+
+
+def test_the_secret_is_masked_in_any_case() -> None:
+    """A vendor that echoes the secret in capitals does not give it away."""
+    assert "S3CR3T" not in scrubbed("bad secret S3CR3T", "s3cr3t")
+
+
+def test_a_number_that_json_does_not_carry_is_none() -> None:
+    """A total beyond 2^53 is no total: what is written from it could not be read again."""
+    assert whole_number(10**30) is None
+    assert whole_number(-(10**30)) is None

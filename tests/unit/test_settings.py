@@ -192,7 +192,7 @@ SET_TO = {
     ("MAX_PENDING", "0"): ": '0' must be greater than or equal to 1",
     ("MAX_PENDING", "1000001"): ": '1000001' must be less than or equal to 1000000",
     ("MAX_MESSAGE_BYTES", "0"): ": '0' must be greater than or equal to 1",
-    ("DEDUP_HOURS", "0"): ": '0' must be greater than 0",
+    ("DEDUP_HOURS", "0"): ": '0' must be greater than or equal to 0.01",
     ("DEDUP_HOURS", "nan"): ": 'nan' must be a finite number",
     ("GIVE_UP_AFTER_S", "0"): ": '0' must be greater than 0",
     ("GIVE_UP_AFTER_S", "1d"): ": '1d' must be a valid number, unable to parse string as a number",
@@ -340,13 +340,13 @@ def test_a_missing_credential_names_its_variable(missing: str) -> None:
     assert line_of({k: v for k, v in ACCOUNT.items() if k != name}) == f"{name} is missing: set it"
 
 
-@pytest.mark.parametrize(("timeout_s", "lease_ttl_s"), [("10", "10"), ("3", "2.5")])
+@pytest.mark.parametrize(("timeout_s", "lease_ttl_s"), [("8.1", "10"), ("2.5", "3")])
 def test_an_attempt_ends_within_a_lease(timeout_s: str, lease_ttl_s: str) -> None:
     """A request that could outlive the lease is refused, in one line that names both settings."""
     own = {"NUMBERGROUP_ACCOUNTS__DEFAULT__TIMEOUT_S": timeout_s, "NUMBERGROUP_LEASE_TTL_S": lease_ttl_s}
     assert line_of(ACCOUNT | own) == (
-        f"NUMBERGROUP_ACCOUNTS__DEFAULT__TIMEOUT_S is {timeout_s}, not below "
-        f"NUMBERGROUP_LEASE_TTL_S, {lease_ttl_s}: lower the first or raise the second"
+        f"NUMBERGROUP_ACCOUNTS__DEFAULT__TIMEOUT_S is {timeout_s}, over 80% "
+        f"of NUMBERGROUP_LEASE_TTL_S, {lease_ttl_s}: lower the first or raise the second"
     )
     with pytest.raises(ValidationError):
         Settings(lease_ttl_s=2, accounts={"default": load_settings(ACCOUNT).accounts["default"]})

@@ -19,13 +19,14 @@ class Log(Protocol):
     """One partition's commands, as its owner of one epoch sees them: unsettled ones, in order."""
 
     async def read(self, credit: int) -> Sequence[Entry]:
-        """The next messages, about `credit` commands at most; waits a little when there are none.
+        """The next messages, `credit` at most; waits a little when there are none.
 
         Raises `BrokerUnavailable`.
         """
 
-    def weigh(self, entries: int, events: int) -> None:
-        """Learn how many events the last messages had, so that a read asks for what the credit covers."""
+    @property
+    def behind(self) -> bool:
+        """Whether the last read was full, so that there may be more at once."""
 
     async def settle(self, unit: Settlement, serial: int) -> None:
         """Make the unit durable: all of it or nothing, once however often it is called.

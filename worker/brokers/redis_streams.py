@@ -49,8 +49,8 @@ class StreamLog:
         self._cursor: bytes | str = "0-0"
         self._partial: dict[bytes, bytes] | None = None
         self._entry_bytes = 1.0
-        self._entry_events = 1.0
         self._count = _FIRST_COUNT
+        self.behind = False
 
     async def read(self, credit: int) -> Sequence[Entry]:
         async with mapped(BrokerUnavailable):
@@ -58,26 +58,25 @@ class StreamLog:
                 name = keys.of_partition(self._partition, "partial")
                 partial: Any = await self._client.hgetall(name)
                 self._partial = partial
-            found: Any = await self._client.xread(
-                {self._stream: self._cursor}, count=self._affordable(credit), block=_BLOCK_MS
-            )
+            count = self._affordable(credit)
+            # Smaller from here on, until a read has come back: one that is too large for the way here
+            # must not be asked for again and again.
+            usual, self._count = self._count, max(1, count // 2)
+            found: Any = await self._client.xread({self._stream: self._cursor}, count=count, block=_BLOCK_MS)
+        self.behind = False
         if not found:
+            self._count = usual
             return []
         rows = found[0][1] if isinstance(found, list) else next(iter(found.values()))[0]
         entries = [self._entry(tag, fields) for tag, fields in rows]
         self._cursor = rows[-1][0]
-        self._count = min(_MOST_ENTRIES, self._count * 2)
+        self.behind = len(rows) >= count
+        self._count = min(_MOST_ENTRIES, usual * 2)
         self._entry_bytes = max(1.0, sum(len(entry.body) for entry in entries) / len(entries))
         return entries
 
-    def weigh(self, entries: int, events: int) -> None:
-        """Learn how many events a message has, so that a read asks for what the credit covers."""
-        self._entry_events = max(1.0, events / max(1, entries))
-
     def _affordable(self, credit: int) -> int:
-        by_credit = credit / self._entry_events
-        by_bytes = _READ_BYTES / self._entry_bytes
-        return max(1, int(min(self._count, by_credit, by_bytes)))
+        return max(1, int(min(self._count, credit, _READ_BYTES / self._entry_bytes)))
 
     def _entry(self, tag: bytes, fields: dict[bytes, bytes]) -> Entry:
         body = fields.get(b"event")
@@ -103,6 +102,8 @@ class StreamLog:
             keys.REPLIES,
         ]
         args: list[bytes | str | int] = [self._epoch, serial, self._record_ms]
+        args.append(len(unit.done))
+        args += unit.done
         args.append(len(unit.replies))
         for reply in unit.replies:
             args += (reply.queue or "", reply.body)
@@ -112,8 +113,6 @@ class StreamLog:
         args.append(len(unit.letters))
         for letter in unit.letters:
             args += (letter.id, letter.description, letter.body)
-        args.append(len(unit.done))
-        args += unit.done
         args.append(len(unit.partial))
         for tag, indexes in unit.partial:
             args += (tag, orjson.dumps(indexes))

@@ -1,6 +1,7 @@
 -- Settling, as one unit: the fencing epoch, the answers, the records, the letters, the deletions.
 -- KEYS: epoch, unit, commands, partial, group-keys, creates, dead-letters, default reply stream
--- ARGV: epoch, serial, record lifetime (ms), then seven sections: a count and that many items each.
+-- ARGV: epoch, serial, record lifetime (ms), then seven sections: a count and that many items each:
+-- done, replies, records, letters, partial, bindings, ended intents.
 local epoch, serial, lifetime = ARGV[1], ARGV[2], ARGV[3]
 if redis.call('GET', KEYS[1]) ~= epoch then return 'stale' end
 local unit = epoch .. ':' .. serial
@@ -26,6 +27,12 @@ for at, kind in ipairs({'string', 'string', 'stream', 'hash', 'hash', 'hash', 's
   if not is(kind, KEYS[at]) then return redis.error_reply('WRONGTYPE ' .. KEYS[at] .. ' is no ' .. kind) end
 end
 
+-- Deletions come first: a full server refuses a script whose first change needs memory, and settling is
+-- what makes room.
+section(1, function(i)
+  redis.call('XDEL', KEYS[3], ARGV[i])
+  redis.call('HDEL', KEYS[4], ARGV[i])
+end)
 section(2, function(i)
   local queue = ARGV[i]
   if queue == '' or not is('stream', queue) then queue = KEYS[8] end
@@ -34,10 +41,6 @@ end)
 section(2, function(i) redis.call('SET', ARGV[i], ARGV[i + 1], 'PX', lifetime) end)
 section(3, function(i)
   redis.call('XADD', KEYS[7], '*', 'id', ARGV[i], 'letter', ARGV[i + 1], 'body', ARGV[i + 2])
-end)
-section(1, function(i)
-  redis.call('XDEL', KEYS[3], ARGV[i])
-  redis.call('HDEL', KEYS[4], ARGV[i])
 end)
 section(2, function(i) redis.call('HSET', KEYS[4], ARGV[i], ARGV[i + 1]) end)
 section(2, function(i)

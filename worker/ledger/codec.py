@@ -6,6 +6,9 @@ import orjson
 
 from contracts.results import Status
 from worker.engine.model import CreateIntent, Fault, Record
+from worker.telemetry import get_logger
+
+log = get_logger("ledger")
 
 
 def encode_record(record: Record) -> bytes:
@@ -23,7 +26,16 @@ def encode_record(record: Record) -> bytes:
     )
 
 
-def decode_record(data: bytes) -> Record:
+def decode_record(data: bytes) -> Record | None:
+    """The record; `None` for what this version cannot read, which then counts as never settled."""
+    try:
+        return _record(data)
+    except (ValueError, TypeError, IndexError):
+        log.error("a record of a settled command cannot be read", bytes=len(data))
+        return None
+
+
+def _record(data: bytes) -> Record:
     fingerprint, status, group_id, request_ids, merged, settled_ms, *rest = orjson.loads(data)
     fault: Any = Fault(*rest[0]) if rest else None
     letter = rest[1] if rest else None

@@ -29,6 +29,9 @@ ARGV[1] = time[1] * 1000 + math.floor(time[2] / 1000)
 _ACQUIRE = """
 local owner = redis.call('GET', KEYS[1])
 if owner and owner ~= ARGV[1] then return 0 end
+-- Deleting comes first: a full server refuses a script whose first change needs memory. And no unit of
+-- an earlier life of the epoch's key may pass for one of this epoch.
+redis.call('DEL', KEYS[1], KEYS[3])
 redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2])
 return redis.call('INCR', KEYS[2])
 """
@@ -38,6 +41,7 @@ _RENEW = """
 if redis.call('GET', KEYS[2]) ~= ARGV[3] then return 0 end
 local owner = redis.call('GET', KEYS[1])
 if owner and owner ~= ARGV[1] then return 0 end
+redis.call('DEL', KEYS[1])
 redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2])
 return 1
 """
@@ -76,7 +80,11 @@ class RedisLedger:
         ids = answers.pop(0) if named else []
         intents = answers.pop(0) if created else []
         return Facts(
-            {c.key: decode_record(data) for c, data in zip(commands, records, strict=True) if data},
+            {
+                c.key: record
+                for c, data in zip(commands, records, strict=True)
+                if data and (record := decode_record(data))
+            },
             {ref: data.decode() for ref, data in zip(named, ids, strict=True) if data},
             {ref: decode_intent(data) for ref, data in zip(created, intents, strict=True) if data},
         )
@@ -105,7 +113,7 @@ class RedisLedger:
 
 
 def _lease(partition: int) -> list[str]:
-    return [keys.of_partition(partition, "lease"), keys.of_partition(partition, "epoch")]
+    return [keys.of_partition(partition, name) for name in ("lease", "epoch", "unit")]
 
 
 class RedisLimiter:

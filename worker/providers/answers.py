@@ -11,7 +11,10 @@ from worker.engine.model import AccountFault, Call, CallKind, Outcome, Refused, 
 from worker.providers.port import Answer
 
 _MESSAGE_LENGTH = 300
-_NUMBERS = re.compile(r"(?<![0-9A-Za-z])\+?[1-9][0-9]{6,14}(?![0-9A-Za-z])")
+_LARGEST = 2**53
+# Seven digits or more, however they are grouped and whatever stands beside them; but not a requestId.
+_NUMBERS = re.compile(r"\+?\d(?:[ ().-]?\d){6,}")
+_REQUEST_ID = re.compile(r"[0-9]{16,20}")
 
 
 class BadAnswer(Exception):
@@ -28,10 +31,12 @@ def json_object(body: bytes) -> dict[str, Any] | None:
 
 
 def whole_number(value: Any) -> int | None:
-    """An int, also when it was sent as a string."""
+    """An int, also when it was sent as a string; `None` for one that JSON does not carry safely."""
     if isinstance(value, str) and value.isascii() and value.isdigit() and len(value) < 19:
-        return int(value)
-    return value if isinstance(value, int) and not isinstance(value, bool) else None
+        value = int(value)
+    if not isinstance(value, int) or isinstance(value, bool) or abs(value) > _LARGEST:
+        return None
+    return value
 
 
 def identifier(value: Any, longest: int) -> str | None:
@@ -46,8 +51,8 @@ def scrubbed(text: Any, secret: str) -> str:
     if not isinstance(text, str):
         return ""
     if secret:
-        text = text.replace(secret, "***")
-    text = _NUMBERS.sub("<number>", text)
+        text = re.sub(re.escape(secret), "***", text, flags=re.IGNORECASE)
+    text = _NUMBERS.sub(lambda found: found[0] if _REQUEST_ID.fullmatch(found[0]) else "<number>", text)
     return "".join(one if one.isprintable() else " " for one in text)[:_MESSAGE_LENGTH]
 
 

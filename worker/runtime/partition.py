@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -10,7 +11,7 @@ from worker.brokers.port import Broker, Log, StaleEpoch
 from worker.engine.intake import Intake
 from worker.engine.messages import Delivered, Event, Settle
 from worker.engine.messages import LeaseLost as Forget
-from worker.engine.model import Command
+from worker.engine.model import Command, Entry, Refusal
 from worker.engine.settlement import Settlement, SettlementBuilder
 from worker.ledger.port import Ledger
 from worker.runtime.clock import Clock
@@ -18,6 +19,9 @@ from worker.runtime.lease import Lease, LeaseLost
 from worker.runtime.patience import patiently
 from worker.runtime.settler import Settler
 from worker.telemetry import get_logger
+
+_DECODING_S = 0.02
+_DECODING_BYTES = 4 * 1024 * 1024
 
 log = get_logger("partition")
 
@@ -57,6 +61,8 @@ class PartitionRunner:
         self._on_written = written
         self._stopping = asyncio.Event()
         self._room = asyncio.Event()
+        self._caught_up = asyncio.Event()
+        self._caught_up.set()
         self._settler: Settler | None = None
         self.lease = self._new_lease()
 
@@ -68,6 +74,16 @@ class PartitionRunner:
     def settle(self, effect: Settle) -> None:
         assert self._settler is not None
         self._settler.add(effect)
+
+    async def flushed(self) -> None:
+        """Return when every settlement so far is durable."""
+        if self._settler is not None:
+            await self._settler.flushed()
+
+    async def caught_up(self) -> None:
+        """Return when all that waits in the broker is in memory, as far as there is room: what is cut
+        before has less to merge."""
+        await self._caught_up.wait()
 
     async def run(self) -> None:
         """Own the partition whenever it can be had, until stopped."""
@@ -104,6 +120,7 @@ class PartitionRunner:
             log.info("partition handed back", partition=self.number)
         finally:
             await _cancel([*upkeep, reading, stopped])
+            self._caught_up.set()
 
     async def _drained(self, settler: Settler) -> None:
         await self._calls_ended()
@@ -111,22 +128,44 @@ class PartitionRunner:
 
     async def _read(self, source: Log, settler: Settler) -> None:
         ports = self._ports
+        held: deque[Entry] = deque()
         while True:
             credit = ports.max_pending - self._waiting(self.number) - settler.unwritten
             if credit <= 0:
+                self._caught_up.set()
                 self._room.clear()
                 await self._room.wait()
                 continue
-            entries = await patiently("reading commands", partial(source.read, credit))
-            if not entries:
+            if not held:
+                held.extend(await patiently("reading commands", partial(source.read, credit)))
+            if not held:
+                self._caught_up.set()
                 continue
-            items = [item for entry in entries for item in ports.intake.read(entry)]
-            source.weigh(len(entries), len(items))
+            items = self._take_in(held, credit)
             commands = [item for item in items if isinstance(item, Command)]
             facts = await patiently(
                 "looking commands up", partial(ports.ledger.lookup, self.number, commands)
             )
             self._dispatch(Delivered(self.number, items, facts, ports.clock.now()))
+            if held or source.behind:
+                self._caught_up.clear()
+            else:
+                self._caught_up.set()
+
+    def _take_in(self, held: deque[Entry], credit: int) -> list[Command | Refusal]:
+        """Read the next messages: no more than there is credit for, and than the event loop can spare.
+
+        Decoding holds everything else up, the lease's renewal too: whatever the messages are, it pauses
+        soon, and what is in hand at once is bounded.
+        """
+        clock = self._ports.clock
+        items: list[Command | Refusal] = []
+        size, until = 0, clock.monotonic() + _DECODING_S
+        while held and len(items) < credit and size < _DECODING_BYTES and clock.monotonic() < until:
+            entry = held.popleft()
+            size += len(entry.body)
+            items += self._ports.intake.read(entry)
+        return items
 
     def _written(self, unit: Settlement) -> None:
         self._room.set()

@@ -26,7 +26,8 @@ from worker.runtime.partition import PartitionRunner, Ports
 from worker.runtime.patience import patiently
 from worker.telemetry import get_logger
 
-_DRAIN_S = 24.0
+_DRAIN_S = 21.0
+_FLUSH_S = 5.0
 
 log = get_logger("worker")
 
@@ -159,6 +160,8 @@ class Worker:
     async def _grant(self, account: str) -> None:
         while True:
             await self._wanted[account].acquire()
+            for partition in self._partitions:
+                await partition.caught_up()
             await patiently("rate limit", self._limiters[account].acquire)
             self._dispatch(PermitGranted(account, self._clock.now()))
 
@@ -167,8 +170,11 @@ class Worker:
 
         async def record_intent(until: float) -> bool:
             try:
+                # A settlement that ends an earlier intent of the group must not be written after this one.
+                async with asyncio.timeout(_FLUSH_S):
+                    await self._partitions[effect.partition].flushed()
                 await self._ports.ledger.record_intent(effect.partition, effect.ref, intent_of(call, until))
-            except LedgerUnavailable as error:
+            except (LedgerUnavailable, TimeoutError) as error:
                 log.error("intent to create not recorded", account=account, error=str(error))
                 return False
             return True
