@@ -8,7 +8,7 @@ from typing import Any
 import orjson
 from pydantic_core import from_json
 
-from contracts.commands import CREATE, DELETE, LIST, UPDATE
+from contracts.commands import CREATE, LIST, UPDATE
 from worker.cli.endings import Failure
 from worker.engine.intake import Intake
 from worker.engine.model import Command, Entry
@@ -75,8 +75,9 @@ def _event(line: bytes, number: int, envelope: Envelope) -> bytes:
 
 
 def _type_of(data: dict[str, Any]) -> str:
-    if "operateType" in data:
+    """By what is in it. Never a deletion: a line that has lost a field or two must not delete a group."""
+    if "operateType" in data or "groupId" in data:
         return UPDATE
     if "phones" in data:
         return CREATE
-    return DELETE if "groupId" in data or "groupKey" in data else LIST
+    return UPDATE if "groupKey" in data else LIST
