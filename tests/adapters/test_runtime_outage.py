@@ -46,16 +46,14 @@ async def test_the_broker_dies_again_and_again(open_redis: Any) -> None:
 
 
 async def test_memory_runs_out_for_a_while(open_redis: Any) -> None:
-    """A broker that is full holds the results up; with room again each is written once."""
+    """A broker that is full does not hold up what makes room in it: results are written, each once."""
     server = open_redis()
     async with Stage(server.url) as stage:
         stage.gate.opened.clear()
-        async with stage.worker() as running:
+        async with stage.worker():
             await stage.publish(*commands(range(20), 4))
             await stage.calls_waiting(4)
             await stage.client.config_set("maxmemory", 1)
             stage.gate.opened.set()
-            await running.asked_again("renew_lease")
-            assert await stage.results() == []
-            await stage.client.config_set("maxmemory", 0)
             await stage.answered(20)
+            await stage.client.config_set("maxmemory", 0)

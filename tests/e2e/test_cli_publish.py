@@ -26,20 +26,31 @@ def test_events_and_bare_data(stage: Stage, shell: Shell) -> None:
     data = [
         BARE,
         '{"phones": ["85211111114"], "groupKey": "k"}',
-        '{"groupKey": "k"}',
+        '{"groupKey": "k", "operateType": "add", "phones": "85211111114"}',
         '{"limit": 10, "offset": 0}',
     ]
     file = shell.write("commands.ndjson", "\ufeff" + EVENT, "", *data, "  ")
     done = shell("publish", file, "--source", "ops", "--account", "default")
     assert (done.code, done.err) == (0, "")
-    assert done.out == f"published 5 commands to {stage.redis.url}\n"
+    assert done.out == f"published 4 commands to {stage.redis.url}\n"
     first, *others = bodies(stage)
     assert first == EVENT.encode()
     events = [COMMAND_ADAPTER.validate_json(body) for body in others]
-    assert [event.type.split(".")[1] for event in events] == ["update", "create", "delete", "list"]
+    assert [event.type.split(".")[1] for event in events] == ["update", "create", "update", "list"]
     assert {event.source for event in events} == {"ops"}
     assert {event.account for event in events} == {"default"}
-    assert len({event.id for event in events}) == 4
+    assert len({event.id for event in events}) == 3
+
+
+@pytest.mark.parametrize(
+    "line", ['{"groupId": "g1"}', '{"groupKey": "k"}', '{"groupId": "g1", "phones": ["85211111114"]}']
+)
+def test_bare_data_never_deletes_a_group(stage: Stage, shell: Shell, line: str) -> None:
+    """A line that has lost a field or two is refused: to delete a group takes an event that says so."""
+    done = shell("publish", shell.write("commands.ndjson", line))
+    assert done.code == 1
+    assert "operateType: Field required" in done.err
+    assert bodies(stage) == []
 
 
 def test_arrays(stage: Stage, shell: Shell) -> None:
@@ -83,6 +94,8 @@ def test_nothing_is_sent_when_a_line_is_bad(stage: Stage, shell: Shell) -> None:
         f"[{EVENT}, 7]",
         '{"groupID": "g1", "operateType": "add", "phones": "85211111114"}',
         '{"id": "c-1", "source": "crm", "data": {"groupId": "g1"}}',
+        '{"groupId": "g1"}',  # a line that lost a field or two, and by no means a deletion
+        '{"groupKey": "k"}',
         b'{"groupId": "\xff"}',
         EVENT.replace('["85211111114"]', "[" + ", ".join(['"85211111114"'] * 200_000) + "]"),
     ]
@@ -91,7 +104,10 @@ def test_nothing_is_sent_when_a_line_is_bad(stage: Stage, shell: Shell) -> None:
     assert (done.code, done.out) == (1, "")
     head, *lines = done.err.splitlines()
     assert head == "numbergroup: commands.ndjson: nothing was sent, because these are no commands:"
-    assert [line.split(":")[0].strip() for line in lines] == [f"line {n}" for n in range(2, len(bad) + 2)]
+    assert [line.split(":")[0].strip() for line in lines] == [
+        *(f"line {n}" for n in range(2, 12)),
+        "and 1 more",
+    ]
     assert "85211111114" not in done.err
     assert bodies(stage) == []
 
