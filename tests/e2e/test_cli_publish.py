@@ -32,14 +32,14 @@ def test_events_and_bare_data(stage: Stage, shell: Shell) -> None:
     file = shell.write("commands.ndjson", "\ufeff" + EVENT, "", *data, "  ")
     done = shell("publish", file, "--source", "ops", "--account", "default")
     assert (done.code, done.err) == (0, "")
-    assert done.out == f"published 4 commands to {stage.redis.url}\n"
+    assert done.out == f"published 5 commands to {stage.redis.url}\n"
     first, *others = bodies(stage)
     assert first == EVENT.encode()
     events = [COMMAND_ADAPTER.validate_json(body) for body in others]
     assert [event.type.split(".")[1] for event in events] == ["update", "create", "update", "list"]
     assert {event.source for event in events} == {"ops"}
     assert {event.account for event in events} == {"default"}
-    assert len({event.id for event in events}) == 3
+    assert len({event.id for event in events}) == 4
 
 
 @pytest.mark.parametrize(
