@@ -137,3 +137,15 @@ def test_intents_come_back_as_they_were(written: CreateIntent) -> None:
 def test_keys_of_commands_do_not_run_into_each_other() -> None:
     """A source that ends like another's id begins is another command."""
     assert keys.settled(0, CommandKey("ab", "c")) != keys.settled(0, CommandKey("a", "bc"))
+
+
+async def test_an_intent_that_came_to_nothing(rig: Rig) -> None:
+    """Only this very intent is dropped: a later one of the same group stays."""
+    await rig.own()
+    creation = command("d", KEY_REF, CommandKind.CREATE)
+    later = CreateIntent("ng:later", None, "digest", 99.0)
+    await rig.ledger.record_intent(0, KEY_REF, later)
+    await rig.ledger.drop_intent(0, KEY_REF, intent())
+    assert (await rig.ledger.lookup(0, [creation])).intents == {KEY_REF: later}
+    await rig.ledger.drop_intent(0, KEY_REF, later)
+    assert (await rig.ledger.lookup(0, [creation])).intents == {}

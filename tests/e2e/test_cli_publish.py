@@ -94,8 +94,6 @@ def test_nothing_is_sent_when_a_line_is_bad(stage: Stage, shell: Shell) -> None:
         f"[{EVENT}, 7]",
         '{"groupID": "g1", "operateType": "add", "phones": "85211111114"}',
         '{"id": "c-1", "source": "crm", "data": {"groupId": "g1"}}',
-        '{"groupId": "g1"}',  # a line that lost a field or two, and by no means a deletion
-        '{"groupKey": "k"}',
         b'{"groupId": "\xff"}',
         EVENT.replace('["85211111114"]', "[" + ", ".join(['"85211111114"'] * 200_000) + "]"),
     ]
@@ -104,10 +102,7 @@ def test_nothing_is_sent_when_a_line_is_bad(stage: Stage, shell: Shell) -> None:
     assert (done.code, done.out) == (1, "")
     head, *lines = done.err.splitlines()
     assert head == "numbergroup: commands.ndjson: nothing was sent, because these are no commands:"
-    assert [line.split(":")[0].strip() for line in lines] == [
-        *(f"line {n}" for n in range(2, 12)),
-        "and 1 more",
-    ]
+    assert [line.split(":")[0].strip() for line in lines] == [f"line {n}" for n in range(2, len(bad) + 2)]
     assert "85211111114" not in done.err
     assert bodies(stage) == []
 

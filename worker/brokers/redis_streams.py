@@ -62,7 +62,9 @@ class StreamLog:
             # Smaller from here on, until a read has come back: one that is too large for the way here
             # must not be asked for again and again.
             usual, self._count = self._count, max(1, count // 2)
-            found: Any = await self._client.xread({self._stream: self._cursor}, count=count, block=_BLOCK_MS)
+            found: Any = await self._client.xread(
+                {self._stream: self._cursor}, count=count, block=None if self.behind else _BLOCK_MS
+            )
         self.behind = False
         if not found:
             self._count = usual

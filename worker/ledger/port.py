@@ -25,6 +25,9 @@ class Ledger(Protocol):
     async def record_intent(self, partition: int, ref: GroupRef, intent: CreateIntent) -> None:
         """Make it durable that a create is about to be sent. An earlier intent of `ref` is replaced."""
 
+    async def drop_intent(self, partition: int, ref: GroupRef, intent: CreateIntent) -> None:
+        """The create of this very intent was answered, and made nothing. A later intent of `ref` stays."""
+
     async def acquire_lease(self, partition: int, owner: str, ttl_s: float) -> int | None:
         """Become the partition's owner: the new epoch, or `None` while somebody else is."""
 

@@ -46,6 +46,11 @@ redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2])
 return 1
 """
 
+_DROP = """
+if redis.call('HGET', KEYS[1], ARGV[1]) == ARGV[2] then redis.call('HDEL', KEYS[1], ARGV[1]) end
+return 1
+"""
+
 _RELEASE = """
 if redis.call('GET', KEYS[2]) == ARGV[2] and redis.call('GET', KEYS[1]) == ARGV[1] then
   redis.call('DEL', KEYS[1])
@@ -62,6 +67,7 @@ class RedisLedger:
         self._acquire = client.register_script(_ACQUIRE)
         self._renew = client.register_script(_RENEW)
         self._release = client.register_script(_RELEASE)
+        self._drop = client.register_script(_DROP)
 
     async def lookup(self, partition: int, commands: Sequence[Command]) -> Facts:
         if not commands:
@@ -93,6 +99,11 @@ class RedisLedger:
         async with mapped(LedgerUnavailable):
             name = keys.of_partition(partition, "creates")
             await self._client.hset(name, keys.field(ref), encode_intent(intent))
+
+    async def drop_intent(self, partition: int, ref: GroupRef, intent: CreateIntent) -> None:
+        async with mapped(LedgerUnavailable):
+            name = keys.of_partition(partition, "creates")
+            await self._drop(keys=[name], args=[keys.field(ref), encode_intent(intent)])
 
     async def acquire_lease(self, partition: int, owner: str, ttl_s: float) -> int | None:
         async with mapped(LedgerUnavailable):

@@ -1,6 +1,7 @@
 """The worker: one engine, its partitions, and the callers of its accounts."""
 
 import asyncio
+import contextlib
 from collections.abc import Callable, Coroutine, Mapping
 from typing import Any, assert_never
 
@@ -18,7 +19,7 @@ from worker.engine.messages import (
     WakeAt,
     WantPermit,
 )
-from worker.engine.model import AccountFault, Applied
+from worker.engine.model import AccountFault, Applied, CreateIntent
 from worker.engine.settlement import Settlement
 from worker.ledger.port import LedgerUnavailable, Limiter
 from worker.runtime.lease import Lease
@@ -168,12 +169,17 @@ class Worker:
     async def _call(self, effect: StartCall, lease: Lease) -> None:
         call, account = effect.call, effect.ref.account
 
+        recorded: CreateIntent | None = None
+
         async def record_intent(until: float) -> bool:
+            nonlocal recorded
+            intent = intent_of(call, until)
             try:
                 # A settlement that ends an earlier intent of the group must not be written after this one.
                 async with asyncio.timeout(_FLUSH_S):
                     await self._partitions[effect.partition].flushed()
-                await self._ports.ledger.record_intent(effect.partition, effect.ref, intent_of(call, until))
+                await self._ports.ledger.record_intent(effect.partition, effect.ref, intent)
+                recorded = intent
             except (LedgerUnavailable, TimeoutError) as error:
                 log.error("intent to create not recorded", account=account, error=str(error))
                 return False
@@ -182,6 +188,10 @@ class Worker:
         began = self._clock.monotonic()
         ended = await self._callers[account].run(call, lease, record_intent)
         self._report(effect, ended, self._clock.monotonic() - began)
+        if recorded and ended.doubt_until is None and not isinstance(ended.outcome, Applied):
+            # Answered, and nothing was made: whoever comes next need not look for it, nor wait.
+            with contextlib.suppress(LedgerUnavailable):
+                await self._ports.ledger.drop_intent(effect.partition, effect.ref, recorded)
         self._dispatch(
             CallFinished(effect.call_id, ended.outcome, self._clock.now(), self._jitter(), ended.doubt_until)
         )
