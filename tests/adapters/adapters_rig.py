@@ -171,6 +171,7 @@ ACTIONS: dict[str, Callable[[Rig, Log], Awaitable[object]]] = {
     "settle": lambda rig, log: log.settle(Settlement(0, replies=[Reply(None, b"x")]), 1),
     "lookup": lambda rig, log: rig.ledger.lookup(0, [command("a", KEY_REF)]),
     "record_intent": lambda rig, log: rig.ledger.record_intent(0, KEY_REF, intent()),
+    "drop_intent": lambda rig, log: rig.ledger.drop_intent(0, KEY_REF, intent()),
     "acquire_lease": lambda rig, log: rig.ledger.acquire_lease(0, "me", TTL_S),
     "renew_lease": lambda rig, log: rig.ledger.renew_lease(0, "me", rig.epoch, TTL_S),
     "release_lease": lambda rig, log: rig.ledger.release_lease(0, "another", rig.epoch),

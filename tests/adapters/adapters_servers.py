@@ -41,13 +41,13 @@ def free_port() -> int:
 class RedisServer:
     """A `redis-server` on loopback with its data in `folder`. `durable`: SIGKILL costs it nothing.
 
-    Skips the test when there is none on the PATH, unless NUMBERGROUP_REQUIRE_SERVERS is set.
+    Skips the test when there is none on the PATH, unless REQUIRE_SERVERS is set.
     """
 
     def __init__(self, folder: Path, *, durable: bool = False, password: str = "") -> None:
         binary = shutil.which("redis-server")
         if binary is None:
-            complain = pytest.fail if os.environ.get("NUMBERGROUP_REQUIRE_SERVERS") else pytest.skip
+            complain = pytest.fail if os.environ.get("REQUIRE_SERVERS") else pytest.skip
             complain("redis-server is not on the PATH")
         self.port = free_port()
         self._password = password

@@ -17,9 +17,11 @@ class Coarse(Clock):
         return Clock.now(self) // 0.2 * 0.2
 
 
-async def test_a_clock_that_is_coarse(stage: Stage) -> None:
+async def test_a_clock_that_is_coarse(embedded_url: str) -> None:
     """A timer that goes off early, by the clock of the worker itself, is set again."""
-    stage.fault(Status(status=503, times=7), Throttle(retry_after="0.05", times=2))
-    async with stage.worker(ports={"clock": Coarse()}):
-        await stage.publish(event("c-1"))
-        assert await stage.answered(1) == [("c-1", "applied")]
+    async with Stage(embedded_url) as stage:
+        await stage.client.flushall()
+        stage.fault(Status(status=503, times=7), Throttle(retry_after="0.05", times=2))
+        async with stage.worker(ports={"clock": Coarse()}):
+            await stage.publish(event("c-1"))
+            assert await stage.answered(1) == [("c-1", "applied")]

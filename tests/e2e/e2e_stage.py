@@ -44,7 +44,7 @@ class RedisServer:
         """Start it, for the first time or after `kill`; returns when it answers."""
         binary = shutil.which("redis-server")
         if binary is None:
-            require = pytest.fail if os.environ.get("NUMBERGROUP_REQUIRE_SERVERS") else pytest.skip
+            require = pytest.fail if os.environ.get("REQUIRE_SERVERS") else pytest.skip
             require("redis-server is not on the PATH")
         options = {
             "port": str(self.port),
