@@ -14,6 +14,12 @@ from worker.runtime import worker as runtime
 from worker.sandbox.faults import Status
 
 
+@pytest.fixture
+def url(embedded_url: str) -> str:
+    """One broker is enough: how a worker ends is its own affair."""
+    return embedded_url
+
+
 class Bug(Exception):
     """What nobody expects."""
 

@@ -62,6 +62,12 @@ async def go_on(_seconds: float) -> bool:
 
 
 @pytest.fixture
+def url(embedded_url: str) -> str:
+    """One broker is enough: what a ledger does with leases has tests of its own."""
+    return embedded_url
+
+
+@pytest.fixture
 async def held(rig: Rig) -> Held:
     one = Held(rig)
     assert await one.lease.acquire(go_on)
