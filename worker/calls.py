@@ -164,9 +164,9 @@ class Caller:
             groups.update((group.group_id, group) for group in found)
             if len(found) < self._provider.page_size:
                 return Ended(replace(ended.outcome, groups=tuple(groups.values())), None, attempts)
-            if len(groups) >= _MOST_GROUPS or sum(len(one.numbers) for one in found) > _MOST_NUMBERS - held:
-                return Ended(Unavailable("the listing does not end", in_doubt=False), None, attempts)
             held += sum(len(one.numbers) for one in found)
+            if len(groups) >= _MOST_GROUPS or held > _MOST_NUMBERS:
+                return Ended(Unavailable("the listing does not end", in_doubt=False), None, attempts)
             if len(groups) == known:
                 # Asked further, it would go on for ever; and what was not listed is not proved absent.
                 return Ended(Unavailable("the listing repeats itself", in_doubt=False), None, attempts)

@@ -149,3 +149,11 @@ async def test_an_intent_that_came_to_nothing(rig: Rig) -> None:
     assert (await rig.ledger.lookup(0, [creation])).intents == {KEY_REF: later}
     await rig.ledger.drop_intent(0, KEY_REF, later)
     assert (await rig.ledger.lookup(0, [creation])).intents == {}
+
+
+async def test_a_record_that_cannot_be_read(rig: Rig) -> None:
+    """Another version's record, or junk, is no answer: the command counts as never settled."""
+    await fill(rig)
+    await rig.client.set(keys.settled(0, key("a")), b"junk")
+    facts = await rig.ledger.lookup(0, [command("a"), command("b")])
+    assert facts.settled == {key("b"): FAILED}

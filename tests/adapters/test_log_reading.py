@@ -3,8 +3,10 @@
 import asyncio
 
 import orjson
+import pytest
 from adapters_rig import Rig, event, read, tags
 
+from worker.brokers.port import BrokerUnavailable
 from worker.engine.intake import Intake
 from worker.engine.model import Refusal
 from worker.engine.settlement import Settlement
@@ -77,6 +79,18 @@ async def test_no_more_than_the_credit(rig: Rig) -> None:
     await rig.publish(*[b"x"] * 40)
     log = await rig.own()
     assert [len(await log.read(credit)) for credit in (5, 1, 0, 7)] == [5, 1, 1, 7]
+
+
+async def test_a_read_that_failed_is_asked_for_by_halves(rig: Rig) -> None:
+    """What was too much for the way to the server is not asked for again and again."""
+    log = await rig.own()
+    stream = "numbergroup:{0}:commands"
+    await rig.client.set(stream, "no stream")
+    with pytest.raises(BrokerUnavailable):
+        await log.read(1000)
+    await rig.client.delete(stream)
+    await rig.publish(*[b"x"] * 40)
+    assert [len(await log.read(1000)) for _ in range(3)] == [8, 16, 16]
 
 
 async def test_large_messages_are_read_few_at_a_time(rig: Rig) -> None:

@@ -25,6 +25,23 @@ async def test_a_backlog_is_taken_in_by_and_by(stage: Stage) -> None:
     assert max(units) <= 20
 
 
+async def test_the_credit_counts_events_of_arrays(stage: Stage) -> None:
+    """Ten commands in a message count as ten: what there is no room for is not taken in, and not lost."""
+    stage.gate.opened.clear()
+    units: list[int] = []
+    bodies = [
+        b"[" + b",".join(event(f"c-{m}-{n}", phones=f"8521{m:04}{n:03}") for n in range(10)) + b"]"
+        for m in range(10)
+    ]
+    async with stage.worker(ports={"max_pending": 20}, written=lambda unit: units.append(unit.answered)):
+        await stage.publish(*bodies)
+        await stage.calls_waiting(1)
+        stage.gate.opened.set()
+        await stage.answered(100)
+    assert sum(units) == 100
+    assert max(units) <= 20
+
+
 async def test_what_waits_is_merged_whole(stage: Stage) -> None:
     """Commands that wait when a worker starts cost each group one call, however fast calls may be made."""
     await stage.publish(*(event(f"c-{n}", f"g-{n % 8}", phones=f"8521{n:07}") for n in range(600)))

@@ -6,6 +6,7 @@ import orjson
 import pytest
 from calls_rig import FIND, KEY, MIB, Rig
 
+from worker import calls
 from worker.engine.model import Applied, Call, CallKind, Unavailable, Withheld
 from worker.sandbox.faults import Drop, Status
 
@@ -96,4 +97,15 @@ async def test_no_permit_for_the_next_page() -> None:
         rig.permits_left = 1
         ended = await rig.run(FIND)
         assert ended.outcome == Unavailable("no permit: away", in_doubt=False)
+        assert rig.arrived == 2
+
+
+@pytest.mark.parametrize(("limit", "most"), [("_MOST_GROUPS", 4), ("_MOST_NUMBERS", 7)])
+async def test_a_listing_without_end_ends(monkeypatch: pytest.MonkeyPatch, limit: str, most: int) -> None:
+    """New groups on every page do not fill the memory: the look ends, and proves nothing."""
+    monkeypatch.setattr(calls, limit, most)
+    async with Rig(page_size=2) as rig:
+        seed(rig, 9, numbers=2)
+        ended = await rig.run(FIND)
+        assert ended.outcome == Unavailable("the listing does not end", in_doubt=False)
         assert rig.arrived == 2
