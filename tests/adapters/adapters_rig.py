@@ -32,10 +32,10 @@ KEY_REF = GroupRef("default", HandleKind.KEY, "k-1")
 OTHER_REF = GroupRef("default", HandleKind.KEY, "k-2")
 ID_REF = GroupRef("default", HandleKind.ID, "g-1")
 
-PARTIAL, GROUP_KEYS, CREATES, LETTERS, LEASE, EPOCH, UNIT = (
-    keys.of_partition(0, name)
-    for name in ("partial", "group-keys", "creates", "dead-letters", "lease", "epoch", "unit")
+PARTIAL, LETTERS, LEASE, EPOCH, UNIT = (
+    keys.of_partition(0, name) for name in ("partial", "dead-letters", "lease", "epoch", "unit")
 )
+GROUP_KEYS, CREATES = keys.GROUP_KEYS, keys.CREATES
 
 
 class Rig:
@@ -169,9 +169,9 @@ def event(name: str, group: str = "g-1", operation: str = "add", phones: str = "
 ACTIONS: dict[str, Callable[[Rig, Log], Awaitable[object]]] = {
     "read": lambda rig, log: log.read(10),
     "settle": lambda rig, log: log.settle(Settlement(0, replies=[Reply(None, b"x")]), 1),
-    "lookup": lambda rig, log: rig.ledger.lookup(0, [command("a", KEY_REF)]),
-    "record_intent": lambda rig, log: rig.ledger.record_intent(0, KEY_REF, intent()),
-    "drop_intent": lambda rig, log: rig.ledger.drop_intent(0, KEY_REF, intent()),
+    "lookup": lambda rig, log: rig.ledger.lookup([command("a", KEY_REF)]),
+    "record_intent": lambda rig, log: rig.ledger.record_intent(KEY_REF, intent()),
+    "drop_intent": lambda rig, log: rig.ledger.drop_intent(KEY_REF, intent()),
     "acquire_lease": lambda rig, log: rig.ledger.acquire_lease(0, "me", TTL_S),
     "renew_lease": lambda rig, log: rig.ledger.renew_lease(0, "me", rig.epoch, TTL_S),
     "release_lease": lambda rig, log: rig.ledger.release_lease(0, "another", rig.epoch),

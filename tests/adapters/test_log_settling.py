@@ -35,7 +35,7 @@ async def unit(rig: Rig) -> Settlement:
     first, second, third = await rig.publish(b"1", b"2", b"[3,4,5]")
     await rig.client.hset(PARTIAL, second, "[0]")
     await rig.client.hset(GROUP_KEYS, keys.field(OTHER_REF), "g-2")
-    await rig.ledger.record_intent(0, KEY_REF, intent())
+    await rig.ledger.record_intent(KEY_REF, intent())
     return full_unit([first, second], third)
 
 
@@ -51,7 +51,7 @@ async def test_everything_in_one_unit(rig: Rig, unit: Settlement) -> None:
     assert await rig.left() == [tag]
     assert await rig.client.hgetall(PARTIAL) == {tag.encode(): b"[0,2]"}
     create = command("new", KEY_REF, CommandKind.CREATE)
-    facts = await rig.ledger.lookup(0, [command("a"), command("b"), create, command("c", OTHER_REF)])
+    facts = await rig.ledger.lookup([command("a"), command("b"), create, command("c", OTHER_REF)])
     assert facts.settled == {key("a"): record(), key("b"): FAILED}
     assert facts.bindings == {KEY_REF: "g-1"}
     assert facts.intents == {}
@@ -61,7 +61,7 @@ async def test_records_end(rig: Rig, unit: Settlement) -> None:
     """A record lives as long as repeats are recognised, and no longer."""
     await (await rig.own()).settle(unit, 1)
     for name in ("a", "b"):
-        left_ms = await rig.client.pttl(keys.settled(0, key(name)))
+        left_ms = await rig.client.pttl(keys.settled(key(name)))
         assert DEDUP_MS - 60_000 < left_ms <= DEDUP_MS
 
 
@@ -153,5 +153,5 @@ async def test_a_large_unit(rig: Rig) -> None:
     await log.settle(Settlement(0, replies=answers, records=records, done=published), 1)
     assert await rig.replies() == [answer.body for answer in answers]
     assert await rig.left() == []
-    facts = await rig.ledger.lookup(0, [command(f"{n}") for n in range(1000)])
+    facts = await rig.ledger.lookup([command(f"{n}") for n in range(1000)])
     assert len(facts.settled) == 1000

@@ -35,7 +35,12 @@ class Log(Protocol):
         the same call may be made again.
         """
 
+    async def close(self) -> None:
+        """Read no more, and give back what is not settled: the partition's next owner reads it."""
+
 
 class Broker(Protocol):
+    """Every partition's log."""
+
     def log(self, partition: int, epoch: int) -> Log:
         """The partition's log, from its beginning."""

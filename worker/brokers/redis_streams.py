@@ -77,6 +77,9 @@ class StreamLog:
         self._entry_bytes = max(1.0, sum(len(entry.body) for entry in entries) / len(entries))
         return entries
 
+    async def close(self) -> None:
+        """Nothing was taken, so nothing has to be given back."""
+
     def _affordable(self, credit: int) -> int:
         return max(1, int(min(self._count, credit, _READ_BYTES / self._entry_bytes)))
 
@@ -99,7 +102,9 @@ class StreamLog:
         names = [
             *(keys.of_partition(partition, name) for name in ("epoch", "unit")),
             self._stream,
-            *(keys.of_partition(partition, name) for name in ("partial", "group-keys", "creates")),
+            keys.of_partition(partition, "partial"),
+            keys.GROUP_KEYS,
+            keys.CREATES,
             keys.of_partition(partition, keys.DEAD_LETTERS),
             keys.REPLIES,
         ]
@@ -111,7 +116,7 @@ class StreamLog:
             args += (reply.queue or "", reply.body)
         args.append(len(unit.records))
         for key, record in unit.records:
-            args += (keys.settled(partition, key), encode_record(record))
+            args += (keys.settled(key), encode_record(record))
         args.append(len(unit.letters))
         for letter in unit.letters:
             args += (letter.id, letter.description, letter.body)

@@ -2,7 +2,6 @@
 
 import asyncio
 import uuid
-import zlib
 from collections.abc import Iterator, Sequence
 from itertools import islice
 from pathlib import Path
@@ -10,6 +9,7 @@ from pathlib import Path
 import typer
 from redis.exceptions import RedisError
 
+from contracts.names import partition_of
 from worker.brokers.connect import connect
 from worker.cli.broker import broker_failure, broker_url
 from worker.cli.endings import Failure
@@ -39,11 +39,9 @@ def run(file: Path, batch: int, source: str, account: str | None) -> None:
     typer.echo(f"published {counted(len(commands), 'command')}{named}{packed} to {redact_url(url)}")
 
 
-def partition_of(command: Command, partitions: int) -> int:
-    """CRC-32 of the handle, as in zlib; what has no handle may go anywhere, and goes to 0."""
-    if command.group.kind is HandleKind.OWN:
-        return 0
-    return zlib.crc32(command.group.name.encode()) % partitions
+def _partition(command: Command, partitions: int) -> int:
+    """What has no handle may go anywhere, and goes to 0."""
+    return 0 if command.group.kind is HandleKind.OWN else partition_of(command.group.name, partitions)
 
 
 def _messages(
@@ -51,7 +49,7 @@ def _messages(
 ) -> Iterator[Message]:
     streams: dict[int, list[bytes]] = {}
     for body, command in commands:
-        streams.setdefault(partition_of(command, partitions), []).append(body)
+        streams.setdefault(_partition(command, partitions), []).append(body)
     for partition, events in streams.items():
         stream = keys.commands(partition)
         if batch == 1:

@@ -24,7 +24,9 @@ def admit(
     if waiting is not None:
         if waiting.fingerprint != command.fingerprint:
             return Verdict(command, Status.REJECTED, fault=_OTHER_BODY, conflict=True)
-        waiting.origins.extend(command.origins)
+        live = [origin for origin in waiting.origins if not origin.entry.void]
+        partition.waiting -= len(waiting.origins) - len(live)
+        waiting.origins[:] = live + command.origins
         return None
     record = partition.settled.get(command.key) or facts.settled.get(command.key)
     if record is not None:

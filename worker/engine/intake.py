@@ -36,6 +36,7 @@ _UPDATES = {wire: (CommandKind[asked.upper()], asked) for wire, asked in OPERATI
 _ID, _KEY, _OWN = HandleKind.ID, HandleKind.KEY, HandleKind.OWN
 _N, _F = b"Nf"
 _PEEK = 65_536
+_LONGEST_TEXT = 255
 _SHORTEST = len('{"id":"a","source":"b"}')
 _PRINTABLE = re.compile(PRINTABLE)
 
@@ -50,20 +51,22 @@ class Intake:
 
     max_bytes: int = 1_048_576
 
-    def read(
-        self, entry: Entry, reply_to: str | None = None, correlation_id: str | None = None
-    ) -> list[Command | Refusal]:
+    def read(self, entry: Entry) -> list[Command | Refusal]:
         """The commands of one message in order, without those that `entry.settled` names.
 
-        Fills in `entry.is_array` and `entry.total`. The arguments are properties of the message
-        itself, for brokers that have such; an attribute of the event goes before them.
+        Fills in `entry.is_array` and `entry.total`. An attribute of an event goes before the property
+        of its message.
         """
         body = entry.body
         is_array = not body.startswith(b"{") and body.removeprefix(BOM).lstrip(SPACE).startswith(b"[")
         entry.is_array, entry.total = is_array, 1
-        message = _Message(entry, reply_to, correlation_id)
+        entry.reply_to, entry.correlation_id = _sound(entry.reply_to), _sound(entry.correlation_id)
+        message = _Message(entry)
+        if entry.problem is not None:
+            return message.whole(entry.problem, body[: self.max_bytes])
         if len(body) > self.max_bytes:
-            return message.too_large(self.max_bytes)
+            problem = f"the message has {len(body)} bytes, the limit is {self.max_bytes}"
+            return message.whole(problem, body[:_PEEK])
         if _is_suspicious(body):
             return message.one_by_one() if is_array else [message.event(0, body)]
         try:
@@ -80,11 +83,9 @@ class Intake:
 
 @dataclass(slots=True)
 class _Message:
-    """A message in hand, and what its properties say of the answers."""
+    """A message in hand."""
 
     entry: Entry
-    reply_to: str | None
-    correlation_id: str | None
 
     def one_by_one(self) -> list[Command | Refusal]:
         """Each event of the array for itself."""
@@ -100,12 +101,11 @@ class _Message:
         self.entry.total = len(events)
         return [self.event(index, raw) for index, raw in enumerate(events) if index not in self.entry.settled]
 
-    def too_large(self, limit: int) -> list[Command | Refusal]:
-        body, beginning = self.entry.body, self.entry.body[:_PEEK]
-        problem = f"the message has {len(body)} bytes, the limit is {limit}"
+    def whole(self, problem: str, beginning: bytes) -> list[Command | Refusal]:
+        """All of it refused; only its beginning is looked at for whom to answer."""
         if self.entry.is_array:
             return self.refused(elements(beginning)[0], False, problem)
-        return [self.refusal(0, body, problem, texts(beginning))]
+        return [self.refusal(0, self.entry.body, problem, texts(beginning))]
 
     def refused(self, events: list[bytes], complete: bool, problem: str) -> list[Command | Refusal]:
         """An array refused as a whole: an answer for each event that can be answered.
@@ -140,8 +140,8 @@ class _Message:
         origin = Origin(
             self.entry,
             index,
-            _printable(said, "replyto") or self.reply_to,
-            _printable(said, "correlationid") or self.correlation_id,
+            _printable(said, "replyto") or self.entry.reply_to,
+            _printable(said, "correlationid") or self.entry.correlation_id,
             _printable(said, "traceparent"),
         )
         return Refusal(
@@ -152,8 +152,8 @@ class _Message:
         origin = Origin(
             self.entry,
             index,
-            event.replyto or self.reply_to,
-            event.correlationid or self.correlation_id,
+            event.replyto or self.entry.reply_to,
+            event.correlationid or self.entry.correlation_id,
             event.traceparent,
         )
         key = CommandKey(event.source, event.id)
@@ -218,6 +218,9 @@ def _key(said: dict[str, str]) -> CommandKey | None:
     return CommandKey(sender, name) if sender and name else None
 
 
-def _printable(said: dict[str, str], name: str, longest: int = 255) -> str | None:
-    text = said.get(name)
+def _printable(said: dict[str, str], name: str, longest: int = _LONGEST_TEXT) -> str | None:
+    return _sound(said.get(name), longest)
+
+
+def _sound(text: str | None, longest: int = _LONGEST_TEXT) -> str | None:
     return text if text and len(text) <= longest and _PRINTABLE.fullmatch(text) else None

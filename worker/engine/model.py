@@ -48,6 +48,9 @@ class Entry:
 
     `tag` is the broker's own id of the message, `total` the number of events in it, `settled` the
     indexes of those that are settled already (from the broker's side record, after a crash).
+    `reply_to` and `correlation_id` are properties of the message, for brokers that have such;
+    `listed`: it came over a kombu list, and its answers go to one. `problem`: why it is refused
+    whatever its body says. `void`: the broker will deliver it again, and then it is answered.
     """
 
     partition: int
@@ -56,6 +59,11 @@ class Entry:
     is_array: bool = False
     total: int = 1
     settled: set[int] = field(default_factory=set)
+    reply_to: str | None = None
+    correlation_id: str | None = None
+    listed: bool = False
+    problem: str | None = None
+    void: bool = False
 
 
 @dataclass(slots=True, frozen=True)

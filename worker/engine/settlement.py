@@ -33,10 +33,15 @@ from worker.engine.records import DEAD_LETTERED, dead_letter_id, record_of, resu
 
 @dataclass(slots=True, frozen=True)
 class Reply:
-    """One message for a reply queue; `queue` is `None` for the default one."""
+    """One message for a reply queue; `queue` is `None` for the default one.
+
+    `listed`: the command came over a kombu list. `correlation_id`: the reply's own property.
+    """
 
     queue: str | None
     body: bytes
+    correlation_id: str | None = None
+    listed: bool = False
 
 
 @dataclass(slots=True, frozen=True)
@@ -77,30 +82,35 @@ class SettlementBuilder:
         """
         unit = Settlement(partition)
         lone: list[Reply] = unit.replies
-        arrays: dict[tuple[str, str | None], list[dict[str, Any]]] = {}
+        arrays: dict[tuple[str, str | None], tuple[Entry, list[dict[str, Any]]]] = {}
         touched: dict[str, Entry] = {}
         for settle in settles:
             for verdict in settle.verdicts:
                 answer, letter, origins = self._answer(verdict, unit, settle.at, now)
+                if isinstance(verdict, Refusal) and verdict.origin.entry.void:
+                    continue
                 if letter is not None:
                     unit.letters.append(letter)
-                unit.answered += len(origins)
                 for origin in origins:
-                    origin.entry.settled.add(origin.index)
-                    touched[origin.entry.tag] = origin.entry
+                    entry = origin.entry
+                    if entry.void:
+                        continue
+                    unit.answered += 1
+                    entry.settled.add(origin.index)
+                    touched[entry.tag] = entry
                     if answer is None:
                         continue
                     queue, result = self._address(origin, answer)
-                    if origin.entry.is_array:
-                        arrays.setdefault((origin.entry.tag, queue), []).append(result)
+                    if entry.is_array:
+                        arrays.setdefault((entry.tag, queue), (entry, []))[1].append(result)
                     else:
-                        lone.append(Reply(queue, orjson.dumps(result)))
+                        lone.append(Reply(queue, orjson.dumps(result), origin.correlation_id, entry.listed))
             unit.bindings.update(settle.bindings)
             unit.intents_done.extend(settle.intents_done)
-        for (_, queue), results in arrays.items():
+        for (_, queue), (entry, results) in arrays.items():
             for start in range(0, len(results), MAX_EVENTS_PER_MESSAGE):
                 some = results[start : start + MAX_EVENTS_PER_MESSAGE]
-                unit.replies.append(Reply(queue, orjson.dumps(some)))
+                unit.replies.append(Reply(queue, orjson.dumps(some), entry.correlation_id, entry.listed))
         for tag, entry in touched.items():
             if len(entry.settled) >= entry.total:
                 unit.done.append(tag)

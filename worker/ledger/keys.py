@@ -1,33 +1,36 @@
 """Names of the keys in Redis. Keys of one partition share a hash tag.
 
+What is known of commands and groups belongs to no partition: it outlives a change of their number.
+
 Source for the commands and replies: the product's public wire; the others are our own.
 """
 
 import hashlib
 
+from contracts import names
 from worker.engine.model import CommandKey, GroupRef
 
-REPLIES = "numbergroup:replies"
+REPLIES = names.REPLY_STREAM
 DEAD_LETTERS = "dead-letters"
+GROUP_KEYS = "numbergroup:group-keys"
+CREATES = "numbergroup:creates"
 
-
-def commands(partition: int) -> str:
-    return f"numbergroup:{{{partition}}}:commands"
+commands = names.command_stream
 
 
 def of_partition(partition: int, name: str) -> str:
-    """`lease`, `epoch`, `unit`, `partial`, `group-keys`, `creates`, `dead-letters`."""
+    """`lease`, `epoch`, `unit`, `partial`, `dead-letters`."""
     return f"numbergroup:{{{partition}}}:{name}"
 
 
-def settled(partition: int, key: CommandKey) -> str:
+def settled(key: CommandKey) -> str:
     """The record of one settled command. 96 bits: no two of 10^9 commands share it by chance."""
     digest = hashlib.blake2b(f"{key.source}\0{key.id}".encode(), digest_size=12).hexdigest()
-    return f"numbergroup:{{{partition}}}:done:{digest}"
+    return f"numbergroup:done:{digest}"
 
 
 def field(ref: GroupRef) -> str:
-    """The group's field in `group-keys` and `creates`."""
+    """The group's field in `GROUP_KEYS` and `CREATES`."""
     return f"{ref.account}\0{ref.kind}\0{ref.name}"
 
 

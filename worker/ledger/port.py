@@ -19,13 +19,13 @@ class Limiter(Protocol):
 
 
 class Ledger(Protocol):
-    async def lookup(self, partition: int, commands: Sequence[Command]) -> Facts:
+    async def lookup(self, commands: Sequence[Command]) -> Facts:
         """What is known of these commands, in one round trip."""
 
-    async def record_intent(self, partition: int, ref: GroupRef, intent: CreateIntent) -> None:
+    async def record_intent(self, ref: GroupRef, intent: CreateIntent) -> None:
         """Make it durable that a create is about to be sent. An earlier intent of `ref` is replaced."""
 
-    async def drop_intent(self, partition: int, ref: GroupRef, intent: CreateIntent) -> None:
+    async def drop_intent(self, ref: GroupRef, intent: CreateIntent) -> None:
         """The create of this very intent was answered, and made nothing. A later intent of `ref` stays."""
 
     async def acquire_lease(self, partition: int, owner: str, ttl_s: float) -> int | None:

@@ -69,18 +69,18 @@ class RedisLedger:
         self._release = client.register_script(_RELEASE)
         self._drop = client.register_script(_DROP)
 
-    async def lookup(self, partition: int, commands: Sequence[Command]) -> Facts:
+    async def lookup(self, commands: Sequence[Command]) -> Facts:
         if not commands:
             return Facts()
         named = [ref for ref in {c.group for c in commands} if ref.kind is HandleKind.KEY]
         created = [c.group for c in commands if c.kind is CommandKind.CREATE]
         async with mapped(LedgerUnavailable):
             pipe = self._client.pipeline(transaction=False)
-            pipe.mget([keys.settled(partition, c.key) for c in commands])
+            pipe.mget([keys.settled(c.key) for c in commands])
             if named:
-                pipe.hmget(keys.of_partition(partition, "group-keys"), [keys.field(ref) for ref in named])
+                pipe.hmget(keys.GROUP_KEYS, [keys.field(ref) for ref in named])
             if created:
-                pipe.hmget(keys.of_partition(partition, "creates"), [keys.field(ref) for ref in created])
+                pipe.hmget(keys.CREATES, [keys.field(ref) for ref in created])
             answers = await pipe.execute()
         records = answers.pop(0)
         ids = answers.pop(0) if named else []
@@ -95,15 +95,13 @@ class RedisLedger:
             {ref: decode_intent(data) for ref, data in zip(created, intents, strict=True) if data},
         )
 
-    async def record_intent(self, partition: int, ref: GroupRef, intent: CreateIntent) -> None:
+    async def record_intent(self, ref: GroupRef, intent: CreateIntent) -> None:
         async with mapped(LedgerUnavailable):
-            name = keys.of_partition(partition, "creates")
-            await self._client.hset(name, keys.field(ref), encode_intent(intent))
+            await self._client.hset(keys.CREATES, keys.field(ref), encode_intent(intent))
 
-    async def drop_intent(self, partition: int, ref: GroupRef, intent: CreateIntent) -> None:
+    async def drop_intent(self, ref: GroupRef, intent: CreateIntent) -> None:
         async with mapped(LedgerUnavailable):
-            name = keys.of_partition(partition, "creates")
-            await self._drop(keys=[name], args=[keys.field(ref), encode_intent(intent)])
+            await self._drop(keys=[keys.CREATES], args=[keys.field(ref), encode_intent(intent)])
 
     async def acquire_lease(self, partition: int, owner: str, ttl_s: float) -> int | None:
         async with mapped(LedgerUnavailable):

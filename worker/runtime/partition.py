@@ -116,10 +116,12 @@ class PartitionRunner:
             finally:
                 await _cancel([drained])
             await _cancel(upkeep)
+            await source.close()
             await self.lease.release()
             log.info("partition handed back", partition=self.number)
         finally:
             await _cancel([*upkeep, reading, stopped])
+            await source.close()
             self._caught_up.set()
 
     async def _drained(self, settler: Settler) -> None:
@@ -143,9 +145,7 @@ class PartitionRunner:
                 continue
             items = self._take_in(held, credit)
             commands = [item for item in items if isinstance(item, Command)]
-            facts = await patiently(
-                "looking commands up", partial(ports.ledger.lookup, self.number, commands)
-            )
+            facts = await patiently("looking commands up", partial(ports.ledger.lookup, commands))
             self._dispatch(Delivered(self.number, items, facts, ports.clock.now()))
             if held or source.behind:
                 self._caught_up.clear()

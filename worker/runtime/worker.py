@@ -178,7 +178,7 @@ class Worker:
                 # A settlement that ends an earlier intent of the group must not be written after this one.
                 async with asyncio.timeout(_FLUSH_S):
                     await self._partitions[effect.partition].flushed()
-                await self._ports.ledger.record_intent(effect.partition, effect.ref, intent)
+                await self._ports.ledger.record_intent(effect.ref, intent)
                 recorded = intent
             except (LedgerUnavailable, TimeoutError) as error:
                 log.error("intent to create not recorded", account=account, error=str(error))
@@ -191,7 +191,7 @@ class Worker:
         if recorded and ended.doubt_until is None and not isinstance(ended.outcome, Applied):
             # Answered, and nothing was made: whoever comes next need not look for it, nor wait.
             with contextlib.suppress(LedgerUnavailable):
-                await self._ports.ledger.drop_intent(effect.partition, effect.ref, recorded)
+                await self._ports.ledger.drop_intent(effect.ref, recorded)
         self._dispatch(
             CallFinished(effect.call_id, ended.outcome, self._clock.now(), self._jitter(), ended.doubt_until)
         )

@@ -77,7 +77,9 @@ class TestAnswers:
     """Where the answer goes: the event's own attribute before the message's property."""
 
     def origin(self, value: Any) -> Origin:
-        (item,) = Intake().read(entry(value), reply_to="their.queue", correlation_id="77")
+        message = entry(value)
+        message.reply_to, message.correlation_id = "their.queue", "77"
+        (item,) = Intake().read(message)
         return item.origin if isinstance(item, Refusal) else item.origins[0]
 
     @pytest.mark.parametrize("bad", [{}, {"data": None}], ids=["command", "refusal"])
@@ -105,7 +107,8 @@ class TestAnswers:
 
     def test_properties_hold_for_each_event_of_an_array(self) -> None:
         message = entry([event("a"), event("b", replyto="mine"), event("c", data=None) | {"data": 0}])
-        items = Intake().read(message, reply_to="their.queue")
+        message.reply_to = "their.queue"
+        items = Intake().read(message)
         origins = [item.origin if isinstance(item, Refusal) else item.origins[0] for item in items]
         assert [origin.reply_to for origin in origins] == ["their.queue", "mine", "their.queue"]
         assert all(origin.entry is message for origin in origins)

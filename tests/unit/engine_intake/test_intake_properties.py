@@ -41,7 +41,8 @@ def events(draw: st.DrawFn) -> dict[str, Any]:
 def read(raw: bytes, limit: int = 1_048_576) -> tuple[Entry, list[Command | Refusal]]:
     """Everything that holds for every message, checked."""
     message = entry(raw)
-    items = Intake(limit).read(message, "queue", "77")
+    message.reply_to, message.correlation_id = "queue", "77"
+    items = Intake(limit).read(message)
     indexes = [item.origin.index if isinstance(item, Refusal) else item.origins[0].index for item in items]
     assert indexes == sorted(set(indexes))
     assert len(items) == message.total >= 1
@@ -60,7 +61,8 @@ def read(raw: bytes, limit: int = 1_048_576) -> tuple[Entry, list[Command | Refu
             assert item.message
             assert item.body in raw
     again = Entry(0, "1-0", raw, settled=set(indexes[::2]))
-    left = Intake(limit).read(again, "queue", "77")
+    again.reply_to, again.correlation_id = "queue", "77"
+    left = Intake(limit).read(again)
     if message.is_array:
         assert [item.key for item in left] == [item.key for item in items[1::2]]
     assert (again.is_array, again.total) == (message.is_array, message.total)
