@@ -1,15 +1,22 @@
 """The only place that builds adapters: settings in, a worker out."""
 
+import asyncio
 import os
 import random
 import secrets
 import socket
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from importlib.metadata import version
 
+from redis.asyncio import Redis
+
 from worker import calls
+from worker.brokers import amqp, embedded
+from worker.brokers.amqp import AmqpBroker
+from worker.brokers.amqp_topology import Topology
 from worker.brokers.connect import check, connect
+from worker.brokers.port import Broker
 from worker.brokers.redis_streams import RedisBroker
 from worker.engine.accounts import AccountPolicy
 from worker.engine.engine import Engine
@@ -26,6 +33,8 @@ from worker.runtime.worker import Worker, nobody
 from worker.settings import AccountSettings, Settings, SettingsError, redact_url, require_accounts
 from worker.telemetry import get_logger
 
+_LEAST_HEARTBEAT_S = 4
+
 log = get_logger("worker")
 
 
@@ -33,30 +42,20 @@ log = get_logger("worker")
 async def open_worker(
     settings: Settings, broker_url: str, written: Callable[[Settlement], None] = nobody
 ) -> AsyncIterator[Worker]:
-    """A worker on the Redis at `broker_url`, ready to `run`.
+    """A worker on the broker at `broker_url`, ready to `run`.
 
     Waits, loudly, for a broker that is away. Raises `SettingsError` when no account is configured,
     `UnfitServer` when the broker must not be used as it is set up.
     """
     accounts = require_accounts(settings)
-    if not broker_url.startswith(("redis://", "rediss://")):
-        raise SettingsError("NUMBERGROUP_BROKER_URL: this version works on redis:// and rediss:// only")
-    ledger_url = settings.ledger_url and settings.ledger_url.get_secret_value()
-    if ledger_url and ledger_url != broker_url:
-        raise SettingsError(
-            "NUMBERGROUP_LEDGER_URL differs from NUMBERGROUP_BROKER_URL: on Redis, results and deletions are "
-            "written in one transaction, so both must be the same server; leave NUMBERGROUP_LEDGER_URL unset"
-        )
-    client = connect(broker_url)
     callers: dict[str, calls.Caller] = {}
     clock = Clock()
-    try:
-        await patiently("connecting to the broker", lambda: check(client))
+    async with AsyncExitStack() as opened:
+        client, broker = await _open_broker(settings, broker_url, opened)
         ledger = RedisLedger(client)
         limiters = {
             name: ledger.limiter(name, account.calls_per_second) for name, account in accounts.items()
         }
-        callers = {}
         policies = {}
         for name, account in accounts.items():
             if account.insecure:
@@ -70,6 +69,7 @@ async def open_worker(
                 clock.wall,
                 now_s=clock.now,
             )
+            opened.push_async_callback(callers[name].close)
             policies[name] = AccountPolicy(
                 account.numbers_per_call,
                 account.max_in_flight,
@@ -80,7 +80,7 @@ async def open_worker(
             policies, RetryPolicy(give_up_after_s=settings.give_up_after_s), settings.linger_ms / 1000
         )
         ports = Ports(
-            RedisBroker(client, round(settings.dedup_hours * 3_600_000)),
+            broker,
             ledger,
             Intake(settings.max_message_bytes),
             SettlementBuilder(settings.reply_queues),
@@ -97,10 +97,44 @@ async def open_worker(
             owner=ports.owner,
         )
         yield Worker(engine, ports, callers, limiters, random.random, settings.partitions, written)
-    finally:
-        for caller in callers.values():
-            await caller.close()
-        await client.aclose()
+
+
+async def _open_broker(settings: Settings, broker_url: str, opened: AsyncExitStack) -> tuple[Redis, Broker]:
+    """The ledger's server and the broker; what must be closed is `opened`."""
+    record_ms = round(settings.dedup_hours * 3_600_000)
+    ledger_url = settings.ledger_url.get_secret_value() if settings.ledger_url else None
+    if not broker_url.startswith("amqp"):
+        if ledger_url and ledger_url != broker_url:
+            raise SettingsError(
+                "NUMBERGROUP_LEDGER_URL differs from NUMBERGROUP_BROKER_URL: on Redis, results and deletions "
+                "are written in one transaction, so both must be the same server; leave "
+                "NUMBERGROUP_LEDGER_URL unset"
+            )
+        client = await _connect(broker_url, opened)
+        return client, RedisBroker(client, record_ms)
+    if ledger_url is None:
+        ledger = embedded.start()
+        opened.callback(ledger.stop)
+        ledger_url = ledger.url
+        log.warning(
+            "no NUMBERGROUP_LEDGER_URL: dead letters, what was settled before (for repeats), open creates, "
+            "groupKeys and the rate limit are kept in this process only and end with it; run one worker only"
+        )
+    client = await _connect(ledger_url, opened)
+    await patiently("connecting to the broker", lambda: asyncio.to_thread(amqp.check, broker_url))
+    heartbeat_s = max(_LEAST_HEARTBEAT_S, round(settings.lease_ttl_s / 2))
+    topology = Topology(settings.partitions)
+    broker = AmqpBroker(broker_url, client, record_ms, settings.max_pending, heartbeat_s, topology)
+    broker.start()
+    opened.push_async_callback(broker.close)
+    return client, broker
+
+
+async def _connect(url: str, opened: AsyncExitStack) -> Redis:
+    client = connect(url)
+    opened.push_async_callback(client.aclose)
+    await patiently("connecting to Redis", lambda: check(client))
+    return client
 
 
 def _provider(account: AccountSettings) -> Provider:

@@ -23,6 +23,8 @@ from structlog.typing import EventDict, FilteringBoundLogger, Processor, Wrapped
 _PHONE = "[phone]"
 _SECRET = "[secret]"  # noqa: S105
 _DEEPEST = 8
+_TALKATIVE = ("amqp", "fakeredis")
+"""Libraries whose debug lines hold every frame or command, and so whatever is in them."""
 
 _DIGITS = re.compile("[0-9]{7}")
 _LONE = "[1-9][0-9]{6,14}(?![0-9A-Za-z])"
@@ -189,6 +191,8 @@ def configure(
     root = logging.getLogger()
     root.handlers = [_FromStdlib()]
     root.setLevel(threshold)
+    for name in _TALKATIVE:
+        logging.getLogger(name).setLevel(max(threshold, logging.WARNING))
 
 
 def get_logger(name: str) -> FilteringBoundLogger:

@@ -163,6 +163,8 @@ class PartitionRunner:
         size, until = 0, clock.monotonic() + _DECODING_S
         while held and len(items) < credit and size < _DECODING_BYTES and clock.monotonic() < until:
             entry = held.popleft()
+            if entry.void:
+                continue
             size += len(entry.body)
             items += self._ports.intake.read(entry)
         return items

@@ -1,0 +1,246 @@
+"""RabbitMQ as a log, on kombu and py-amqp.
+
+A queue for each partition, consumed by the holder of the lease. Settling has an order of effects: the
+ledger under the fencing epoch, then the results, confirmed, then the acknowledgement. A crash between
+them repeats results (under the same event ids), and loses nothing. What a lost connection leaves
+unsettled is delivered again: the engine knows it by its source and id, and only its answers wait for
+the message to come back.
+"""
+
+import asyncio
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import orjson
+from redis.asyncio import Redis
+
+from contracts.names import REPLIES
+from worker.brokers.amqp_consuming import Consumers, Tap
+from worker.brokers.amqp_delivery import Delivery
+from worker.brokers.amqp_link import FAILURES, REFUSALS, open_connection
+from worker.brokers.amqp_publishing import Outgoing, Publisher
+from worker.brokers.amqp_topology import Topology
+from worker.brokers.amqp_window import Window
+from worker.brokers.connect import UnfitServer
+from worker.brokers.port import BrokerUnavailable, Log
+from worker.brokers.redis_streams import RedisBroker
+from worker.engine.model import Entry
+from worker.engine.settlement import Reply, Settlement
+from worker.ledger import keys
+from worker.ledger.client import mapped
+from worker.telemetry import get_logger
+
+_WAIT_S = 1.0
+_QUIET_S = 0.3
+_HELD_BYTES = 256 * 1024 * 1024
+_MOST_PREFETCH = 65_535
+
+log = get_logger("rabbitmq")
+
+
+def check(url: str) -> None:
+    """Raises `UnfitServer` where no waiting helps, `BrokerUnavailable` for a broker that is away. Blocks."""
+    try:
+        open_connection(url, "numbergroup check").close()
+    except REFUSALS as error:
+        raise UnfitServer(
+            f"the broker refuses the credentials or the vhost in NUMBERGROUP_BROKER_URL ({error})"
+        ) from error
+    except FAILURES as error:
+        raise BrokerUnavailable(f"{type(error).__name__}: {error}") from error
+
+
+class AmqpBroker:
+    """Start it once, close it once. `prefetch`: how many messages of a partition may be unsettled."""
+
+    def __init__(
+        self, url: str, ledger: Redis, record_ms: int, prefetch: int, heartbeat_s: int, topology: Topology
+    ) -> None:
+        self._topology = topology
+        self._consumers = Consumers(url, heartbeat_s, topology)
+        self._publisher = Publisher(url, heartbeat_s, topology)
+        self._client = ledger
+        self._ledger = RedisBroker(ledger, record_ms)
+        self._prefetch = min(prefetch, _MOST_PREFETCH)
+
+    def start(self) -> None:
+        self._consumers.start()
+        self._publisher.start()
+
+    async def close(self) -> None:
+        """End both connections; returns when they have ended."""
+        await asyncio.gather(asyncio.to_thread(self._consumers.stop), asyncio.to_thread(self._publisher.stop))
+
+    def log(self, partition: int, epoch: int) -> "AmqpLog":
+        records = self._ledger.log(partition, epoch)
+        return AmqpLog(partition, records, self._client, self._consumers, self._publisher, self._prefetch)
+
+
+@dataclass(slots=True)
+class _Progress:
+    """How far a unit has come: settling it again goes on from there."""
+
+    serial: int
+    replies: Sequence[Reply]
+    recorded: bool = False
+    partial_recorded: bool = False
+
+
+class AmqpLog:
+    """See `worker.brokers.port.Log`."""
+
+    def __init__(
+        self,
+        partition: int,
+        records: Log,
+        client: Redis,
+        consumers: Consumers,
+        publisher: Publisher,
+        prefetch: int,
+    ) -> None:
+        self._partition = partition
+        self._records = records
+        self._client = client
+        self._consumers = consumers
+        self._publisher = publisher
+        self._loop = asyncio.get_running_loop()
+        self._tap = Tap(partition, prefetch, self)
+        self._opened = False
+        self._window = Window(partition)
+        self._expected = 0
+        self._fresh: deque[Entry] = deque()
+        self._arrival = asyncio.Event()
+        self._more = self._quiet = False
+        self._partial: dict[str, set[int]] = {}
+        self._progress = _Progress(0, ())
+        self._over: list[str] = []
+        self.unsettled = 0
+
+    async def read(self, credit: int) -> Sequence[Entry]:
+        if not self._opened:
+            await self._recall()
+            self._opened = True
+            self._consumers.open(self._tap)
+        if not self._fresh:
+            self._arrival.clear()
+            try:
+                async with asyncio.timeout(_QUIET_S if self.behind else _WAIT_S):
+                    await self._arrival.wait()
+            except TimeoutError:
+                self._quiet = True
+        return [self._fresh.popleft() for _ in range(min(credit, len(self._fresh)))]
+
+    @property
+    def behind(self) -> bool:
+        if self._fresh:
+            return True
+        return not self._quiet and (self._more or self._window.received < self._expected)
+
+    async def settle(self, unit: Settlement, serial: int) -> None:
+        if self._progress.serial != serial:
+            self._progress = _Progress(serial, unit.replies)
+        progress = self._progress
+        if not progress.recorded:
+            # Of what is acknowledged by now nobody will ask which of its commands were settled.
+            written = replace(unit, replies=[], partial=[], done=self._over)
+            await self._records.settle(written, 2 * serial)
+            progress.recorded, self._over = True, []
+        await self._publish(progress)
+        if unit.partial and not progress.partial_recorded:
+            # Not before: a result that is not confirmed yet must be given again.
+            await self._records.settle(Settlement(self._partition, partial=unit.partial), 2 * serial + 1)
+            self._partial.update((tag, set(indexes)) for tag, indexes in unit.partial)
+            progress.partial_recorded = True
+        self._acknowledge(unit.done)
+
+    async def close(self) -> None:
+        if not self._opened:
+            return
+        self._opened = False
+        closed = self._loop.create_future()
+
+        def finish() -> None:
+            if not closed.done():
+                closed.set_result(None)
+
+        self._consumers.close(self._tap, lambda: self._tell(finish))
+        await closed
+        self._forget()
+
+    def opened(self, generation: int, waiting: int) -> None:
+        self._tell(self._open, generation, waiting)
+
+    def arrived(self, generation: int, deliveries: Sequence[Delivery], more: bool) -> None:
+        self._tell(self._arrive, generation, deliveries, more)
+
+    def lost(self, generation: int) -> None:
+        self._tell(self._lose, generation)
+
+    def _tell(self, what: Any, *said: Any) -> None:
+        """From the consuming thread into the event loop, in order."""
+        try:
+            self._loop.call_soon_threadsafe(what, *said)
+        except RuntimeError:
+            # The loop is closed: nobody is interested any more.
+            return
+
+    async def _recall(self) -> None:
+        async with mapped(BrokerUnavailable):
+            found: Any = await self._client.hgetall(keys.of_partition(self._partition, "partial"))
+        self._partial = {tag.decode(): set(orjson.loads(indexes)) for tag, indexes in found.items()}
+
+    def _open(self, generation: int, waiting: int) -> None:
+        self._forget()
+        self._window = Window(self._partition, generation)
+        self._expected = min(waiting, self._tap.prefetch)
+        self._quiet = False
+
+    def _lose(self, generation: int) -> None:
+        if self._window.generation == generation:
+            self._forget()
+
+    def _forget(self) -> None:
+        self._window.void()
+        self._window = Window(self._partition)
+        self._fresh.clear()
+        self._more = False
+        self.unsettled = self._expected = 0
+
+    def _arrive(self, generation: int, deliveries: Sequence[Delivery], more: bool) -> None:
+        window = self._window
+        if window.generation != generation:
+            return
+        for delivery in deliveries:
+            entry = window.add(delivery)
+            if delivery.redelivered:
+                entry.settled = set(self._partial.get(entry.tag, ()))
+            self._fresh.append(entry)
+        self.unsettled = len(window)
+        self._more, self._quiet = more, False
+        self._arrival.set()
+        if window.bytes > _HELD_BYTES and len(window) > 1:
+            fewer = max(1, len(window) * _HELD_BYTES // (2 * window.bytes))
+            log.warning("messages are large: taking fewer at once", prefetch=fewer, partition=self._partition)
+            self._forget()
+            self._consumers.reopen(self._tap, generation, fewer)
+
+    async def _publish(self, progress: _Progress) -> None:
+        replies = progress.replies
+        failed = await self._publisher.publish(
+            [Outgoing(one.queue or REPLIES, one.body, one.correlation_id) for one in replies]
+        )
+        # What was confirmed is not said again.
+        progress.replies = [replies[position] for position in sorted(failed)]
+        if failed:
+            reason = failed[min(failed)]
+            raise BrokerUnavailable(f"{len(failed)} of {len(replies)} results not taken: {reason}")
+
+    def _acknowledge(self, tags: Sequence[str]) -> None:
+        self._over += [tag for tag in tags if self._partial.pop(tag, None) is not None]
+        # A message that was lost with its channel, and came again, goes too: its answers are confirmed.
+        acknowledged = self._window.settle(tags, self._tap.prefetch // 4)
+        if acknowledged:
+            self.unsettled = len(self._window)
+            self._consumers.acknowledge(self._tap, self._window.generation, acknowledged)

@@ -1,0 +1,203 @@
+"""Consuming: one channel for each partition that is owned, all on one connection."""
+
+import itertools
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any, Protocol
+
+from amqp.exceptions import ChannelError
+
+from contracts.names import command_queue
+from worker.brokers.amqp_delivery import Delivery
+from worker.brokers.amqp_link import FAILURES, Link
+from worker.brokers.amqp_topology import DEAD, Topology
+from worker.telemetry import get_logger
+
+_SUSPICIOUS_S = 10.0
+
+log = get_logger("rabbitmq")
+
+
+class Sink(Protocol):
+    """Where deliveries go. Called in the consuming thread; `generation` names the channel they came on."""
+
+    @property
+    def unsettled(self) -> int:
+        """How many deliveries of the current channel are not acknowledged."""
+
+    def opened(self, generation: int, waiting: int) -> None: ...
+
+    def arrived(self, generation: int, deliveries: Sequence[Delivery], more: bool) -> None: ...
+
+    def lost(self, generation: int) -> None: ...
+
+
+@dataclass(slots=True, eq=False)
+class Tap:
+    """One partition's queue, as it is consumed."""
+
+    partition: int
+    prefetch: int
+    sink: Sink
+    channel: Any = None
+    generation: int = 0
+    fresh: list[Delivery] = field(default_factory=list)
+    more: bool = False
+    last_at: float = 0.0
+    suspected: bool = False
+
+    @property
+    def is_open(self) -> bool:
+        return self.channel is not None and bool(self.channel.is_open)
+
+
+class Consumers(Link):
+    """The consuming connection."""
+
+    def __init__(self, url: str, heartbeat_s: int, topology: Topology) -> None:
+        super().__init__(url, "numbergroup consuming", heartbeat_s)
+        self._topology = topology
+        self._taps: dict[int, Tap] = {}
+        self._generations = itertools.count(1)
+
+    def open(self, tap: Tap) -> None:
+        """Consume the tap's queue until `close`, again after every loss. Any thread may ask."""
+
+        def job() -> None:
+            self._taps[tap.partition] = tap
+            if self.connection is not None:
+                self._open(tap)
+
+        self.submit(job)
+
+    def close(self, tap: Tap, closed: Callable[[], None]) -> None:
+        """Give what is unsettled back, and consume no more; then call `closed`."""
+
+        def job() -> None:
+            if self._taps.get(tap.partition) is tap:
+                del self._taps[tap.partition]
+            try:
+                if tap.is_open:
+                    tap.channel.close()
+            except FAILURES as error:
+                # It is closed all the same, with its connection.
+                log.warning("channel not closed", partition=tap.partition, error=str(error))
+                if self.connection is not None:
+                    self.connection.collect()
+            finally:
+                tap.channel = None
+                closed()
+
+        self.submit(job)
+
+    def reopen(self, tap: Tap, generation: int, prefetch: int) -> None:
+        """Have everything unsettled delivered again, under another prefetch."""
+
+        def job() -> None:
+            if tap.generation == generation and tap.is_open:
+                tap.prefetch = prefetch
+                tap.channel.close()
+                self._lose(tap)
+                self._open(tap)
+
+        self.submit(job)
+
+    def acknowledge(self, tap: Tap, generation: int, tags: Sequence[tuple[int, bool]]) -> None:
+        """Tags of the channel of that generation, each with whether all before it are meant, too."""
+
+        def job() -> None:
+            # A tag of an old channel may be another message's on the new one.
+            if tap.generation == generation and tap.is_open:
+                for tag, multiple in tags:
+                    tap.channel.basic_ack(tag, multiple)
+
+        self.submit(job)
+
+    def on_open(self) -> None:
+        self._topology.establish(self.connection, self._url)
+        for tap in self._taps.values():
+            self._open(tap)
+
+    def on_drained(self) -> None:
+        for tap in self._taps.values():
+            if tap.fresh or (tap.more and not self.more):
+                fresh, tap.fresh = tap.fresh, []
+                tap.more = self.more
+                tap.last_at = time.monotonic()
+                tap.suspected = False
+                tap.sink.arrived(tap.generation, fresh, self.more)
+
+    def on_channel_error(self, error: ChannelError) -> None:
+        """One partition's channel: closed after `consumer_timeout`, or because its queue is gone."""
+        closed = [tap for tap in self._taps.values() if tap.channel is not None and not tap.is_open]
+        if not closed:
+            raise error
+        log.error("channel lost, opening another", error=str(error), partitions=[t.partition for t in closed])
+        for tap in closed:
+            self._lose(tap)
+            self._open(tap)
+
+    def on_lost(self) -> None:
+        for tap in self._taps.values():
+            self._lose(tap)
+
+    def on_beat(self) -> None:
+        for tap in [*self._taps.values()]:
+            idle_s = time.monotonic() - tap.last_at
+            if idle_s < _SUSPICIOUS_S or not tap.is_open or tap.sink.unsettled >= tap.prefetch:
+                continue
+            tap.last_at = time.monotonic()
+            waiting = self._waiting(tap)
+            if not waiting:
+                tap.suspected = False
+            elif not tap.suspected:
+                tap.suspected = True
+            else:
+                raise ConnectionError(
+                    f"{waiting} messages wait in {self._queue(tap)} and none is delivered: "
+                    "does another program consume it?"
+                )
+
+    def _queue(self, tap: Tap) -> str:
+        return command_queue(tap.partition, self._topology.partitions)
+
+    def _waiting(self, tap: Tap) -> int:
+        return int(tap.channel.queue_declare(self._queue(tap), passive=True).message_count)
+
+    def _open(self, tap: Tap) -> None:
+        tap.generation = next(self._generations)
+        tap.fresh = []
+        tap.suspected = False
+        tap.last_at = time.monotonic()
+        tap.channel = self.connection.channel()
+        tap.channel.basic_qos(0, tap.prefetch, False)
+        tap.sink.opened(tap.generation, self._waiting(tap))
+        self._consume(tap, self._queue(tap))
+        if tap.partition == 0:
+            self._consume(tap, DEAD)
+        self.on_drained()
+
+    def _consume(self, tap: Tap, queue: str) -> None:
+        tap.channel.basic_consume(queue, callback=partial(self._take, tap, tap.generation, queue))
+
+    def _take(self, tap: Tap, generation: int, queue: str, message: Any) -> None:
+        if tap.generation != generation:
+            return
+        body = message.body
+        tap.fresh.append(
+            Delivery(
+                message.delivery_tag,
+                queue,
+                # py-amqp leaves an empty body as an empty str.
+                body if isinstance(body, bytes) else bytes(body, "utf-8"),
+                message.properties,
+                message.delivery_info["redelivered"],
+            )
+        )
+
+    def _lose(self, tap: Tap) -> None:
+        if tap.channel is not None:
+            tap.channel = None
+            tap.sink.lost(tap.generation)

@@ -1,0 +1,68 @@
+"""Deliveries of AMQP: what a message's properties say, and the entry that it becomes."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from hashlib import blake2b
+from typing import Any
+
+from worker.brokers.amqp_topology import DEAD
+from worker.engine.model import Entry
+
+_CONTENT_TYPES = ("application/json", "application/cloudevents+json", "application/cloudevents-batch+json")
+_ENCODINGS = ("utf-8", "utf8", "us-ascii", "ascii", "binary", "8bit", "identity")
+
+
+@dataclass(slots=True, frozen=True)
+class Delivery:
+    """One message as it came. `tag` is the broker's, and counts within its channel."""
+
+    tag: int
+    queue: str
+    body: bytes
+    properties: Mapping[str, Any]
+    redelivered: bool
+
+
+def digest_of(body: bytes) -> int:
+    """Names a message by what it says: the broker's own tags die with their channel."""
+    return int.from_bytes(blake2b(body, digest_size=8).digest())
+
+
+def entry_of(delivery: Delivery, partition: int, tag: str) -> Entry:
+    """What intake is to read."""
+    properties = delivery.properties
+    headers = properties.get("application_headers")
+    headers = headers if isinstance(headers, dict) else {}
+    return Entry(
+        partition,
+        tag,
+        delivery.body,
+        reply_to=_text(properties.get("reply_to")),
+        correlation_id=_text(properties.get("correlation_id")),
+        problem=_given_up(headers) if delivery.queue == DEAD else objection(properties, headers),
+    )
+
+
+def objection(properties: Mapping[str, Any], headers: Mapping[str, Any]) -> str | None:
+    """Why a message with these properties is not read, if so. A missing content type counts as JSON."""
+    if "compression" in headers:
+        # Inflating comes before any check of the size: a megabyte may become gigabytes.
+        return "compressed messages are not taken: publish them without compression"
+    kind = _text(properties.get("content_type"))
+    if kind is not None and kind.partition(";")[0].strip().lower() not in _CONTENT_TYPES:
+        return f"the content type must be application/json, and is {kind!a:.60}"
+    encoding = _text(properties.get("content_encoding"))
+    if encoding is not None and encoding.strip().lower() not in _ENCODINGS:
+        return f"the content encoding must be utf-8, and is {encoding!a:.60}"
+    return None
+
+
+def _given_up(headers: Mapping[str, Any]) -> str:
+    deaths = headers.get("x-death")
+    last = deaths[0] if isinstance(deaths, list) and deaths and isinstance(deaths[0], dict) else {}
+    reason, queue = last.get("reason", "unknown reason"), last.get("queue", "unknown")
+    return f"the broker gave it up: {reason!s:.60}, queue {queue!s:.60}"
+
+
+def _text(value: object) -> str | None:
+    return value if isinstance(value, str) and value else None

@@ -1,0 +1,242 @@
+"""One AMQP connection, in a thread of its own that never waits for anything else.
+
+kombu's objects are not thread-safe, and stay in that thread: what others want done they `submit`. The
+thread pumps heartbeats, comes back after a loss with growing pauses, and gives each connection's channels
+up as a whole: tags of one connection mean nothing on the next.
+"""
+
+import os
+import select
+import socket
+import ssl
+import threading
+import time
+from collections import deque
+from collections.abc import Callable
+from typing import Any
+from urllib.parse import urlsplit
+
+from amqp.exceptions import AccessRefused, AMQPError, ChannelError, NotAllowed
+from kombu import Connection
+from tenacity import RetryCallState, RetryError, Retrying, retry_if_exception_type, wait_random_exponential
+
+from worker.telemetry import get_logger
+
+FAILURES = (AMQPError, OSError, ValueError, AttributeError, KeyError)
+"""What a lost connection may look like: py-amqp raises more than its own errors then."""
+REFUSALS = (AccessRefused, NotAllowed)
+"""What no waiting helps against."""
+
+_ANSWER_S = 10.0
+_BEAT_S = 1.0
+_CONNECT_S = 3.0
+_AT_ONCE = 500
+_REST_S = 0.5
+_USER_TIMEOUT = getattr(socket, "TCP_USER_TIMEOUT", None)  # Linux has it
+
+log = get_logger("rabbitmq")
+
+
+def open_connection(url: str, name: str, heartbeat_s: int = 0) -> Any:
+    """py-amqp's connection to the broker at `url`, open.
+
+    Every answer is waited for seconds only. A server's certificate is verified. Raises one of `FAILURES`.
+    """
+    parts = urlsplit(url)
+    secure: dict[str, Any] | bool = False
+    if parts.scheme == "amqps":
+        secure = {"context": {"check_hostname": True}, "server_hostname": parts.hostname}
+    client = Connection(
+        url,
+        ssl=secure,
+        heartbeat=heartbeat_s,
+        connect_timeout=_CONNECT_S,
+        transport_options={
+            "client_properties": {"connection_name": f"{name} {os.getpid()}"},
+            # py-amqp's own is one second, which a hiccup of the network may outlast.
+            "socket_settings": {_USER_TIMEOUT: round(_ANSWER_S * 1000)} if _USER_TIMEOUT else {},
+        },
+    )
+    connection = client.transport.establish_connection()
+    connection.transport.sock.settimeout(_ANSWER_S)
+    return connection
+
+
+class Link:
+    """`start` it once, `stop` it once; everything that begins with `on_` is called in its thread."""
+
+    def __init__(self, url: str, name: str, heartbeat_s: int) -> None:
+        self._url = url
+        self._name = name
+        self._heartbeat_s = heartbeat_s
+        self._jobs: deque[Callable[[], None]] = deque()
+        self._wakes, self._waker = socket.socketpair()
+        self._wakes.setblocking(False)
+        self._waker.setblocking(False)
+        self._stopping = False
+        self._thread = threading.Thread(target=self._run, name=name, daemon=True)
+        self.connection: Any = None
+        """py-amqp's; `None` while there is none."""
+        self.more = False
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def stop(self) -> None:
+        """End the thread, after the jobs that it was given; returns when it has ended."""
+        self._stopping = True
+        self._wake()
+        self._thread.join(_ANSWER_S)
+
+    def submit(self, job: Callable[[], None]) -> None:
+        """Have `job` done in the thread, in turn, whether there is a connection or not. Any thread may."""
+        self._jobs.append(job)
+        self._wake()
+
+    def on_open(self) -> None:
+        """The connection is there."""
+
+    def on_beat(self) -> None:
+        """A second has passed with it."""
+
+    def on_drained(self) -> None:
+        """What had come in was handled; `more` says whether there is more already."""
+
+    def on_channel_error(self, error: ChannelError) -> None:
+        """The broker has closed a channel."""
+        raise error
+
+    def on_lost(self) -> None:
+        """The connection is gone, and all of its channels."""
+
+    def _wake(self) -> None:
+        try:
+            self._waker.send(b"\0")
+        except OSError:
+            # So many wakes are unread that one more makes no difference, or the thread has ended.
+            return
+
+    def _run(self) -> None:
+        while not self._stopping:
+            try:
+                self._connect()
+                self._serve()
+            except RetryError:
+                break
+            except Exception as error:
+                log.error(
+                    "connection lost",
+                    link=self._name,
+                    error=_said(error),
+                    exc_info=not isinstance(error, FAILURES),
+                )
+                self._close(sound=False)
+            else:
+                self._close(sound=True)
+            if not self._stopping:
+                self._rest(_REST_S)
+        self._do_jobs()
+        self._wakes.close()
+        self._waker.close()
+
+    def _connect(self) -> None:
+        def complain(state: RetryCallState) -> None:
+            error = state.outcome.exception() if state.outcome else None
+            log.error(
+                "no connection to the broker, trying again",
+                link=self._name,
+                error=_said(error),
+                attempt=state.attempt_number,
+            )
+
+        retrying = Retrying(
+            retry=retry_if_exception_type(Exception),
+            wait=wait_random_exponential(multiplier=0.1, max=2.0),
+            stop=lambda _: self._stopping,
+            before_sleep=complain,
+            sleep=self._rest,
+        )
+        self.connection = retrying(open_connection, self._url, self._name, self._heartbeat_s)
+
+    def _rest(self, seconds: float) -> None:
+        until = time.monotonic() + seconds
+        while not self._stopping and (left := until - time.monotonic()) > 0:
+            self._await(left)
+            self._do_jobs()
+
+    def _serve(self) -> None:
+        self.on_open()
+        beat = time.monotonic() + _BEAT_S
+        while True:
+            self._guarded(self._do_jobs)
+            if self._stopping:
+                return
+            if self._await(max(0.0, beat - time.monotonic())):
+                self._guarded(self._drain)
+            if time.monotonic() >= beat:
+                self.connection.heartbeat_tick(rate=4)
+                self._guarded(self.on_beat)
+                beat = time.monotonic() + _BEAT_S
+
+    def _guarded(self, step: Callable[[], None]) -> None:
+        try:
+            step()
+        except ChannelError as error:
+            self.on_channel_error(error)
+
+    def _do_jobs(self) -> None:
+        while self._jobs:
+            self._jobs.popleft()()
+
+    def _await(self, seconds: float) -> bool:
+        """Wait for something to read or to do; whether there is something to read."""
+        watched: list[Any] = [self._wakes]
+        if self.connection is not None:
+            wire = self.connection.transport.sock
+            # What TLS has decrypted already does not show in the socket.
+            if isinstance(wire, ssl.SSLSocket) and wire.pending():
+                return True
+            watched.append(wire)
+        ready, _, _ = select.select(watched, [], [], seconds)
+        if self._wakes in ready:
+            self._wakes.recv(65_536)
+        return any(one is not self._wakes for one in ready)
+
+    def _drain(self) -> None:
+        self.more = True
+        try:
+            for _ in range(_AT_ONCE):
+                try:
+                    self.connection.drain_events(timeout=_BEAT_S)
+                except TimeoutError:
+                    # A part of a frame came: the rest is waited for with everything else.
+                    self.more = False
+                    break
+                self.more = self._readable()
+                if not self.more:
+                    break
+        finally:
+            self.on_drained()
+
+    def _readable(self) -> bool:
+        wire = self.connection.transport.sock
+        if isinstance(wire, ssl.SSLSocket) and wire.pending():
+            return True
+        return bool(select.select([wire], [], [], 0)[0])
+
+    def _close(self, *, sound: bool) -> None:
+        connection, self.connection = self.connection, None
+        self.on_lost()
+        if connection is None:
+            return
+        try:
+            if sound:
+                connection.close()
+            else:
+                connection.collect()
+        except FAILURES as trouble:
+            log.debug("closing", link=self._name, error=_said(trouble))
+
+
+def _said(error: BaseException | None) -> str:
+    return f"{type(error).__name__}: {error}"
