@@ -128,7 +128,7 @@ class Link:
                     "connection lost",
                     link=self._name,
                     error=_said(error),
-                    exc_info=not isinstance(error, FAILURES),
+                    exc_info=not isinstance(error, AMQPError | OSError),
                 )
                 self._close(sound=False)
             else:
