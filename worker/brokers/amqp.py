@@ -9,7 +9,7 @@ the message to come back.
 
 import asyncio
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -21,7 +21,7 @@ from worker.brokers.amqp_consuming import Consumers, Tap
 from worker.brokers.amqp_delivery import Delivery
 from worker.brokers.amqp_link import FAILURES, REFUSALS, open_connection
 from worker.brokers.amqp_publishing import Outgoing, Publisher
-from worker.brokers.amqp_topology import Topology
+from worker.brokers.amqp_topology import Topology, waiting
 from worker.brokers.amqp_window import Window
 from worker.brokers.connect import UnfitServer
 from worker.brokers.port import BrokerUnavailable, Log
@@ -58,7 +58,7 @@ class AmqpBroker:
     def __init__(
         self, url: str, ledger: Redis, record_ms: int, prefetch: int, heartbeat_s: int, topology: Topology
     ) -> None:
-        self._topology = topology
+        self._url = url
         self._consumers = Consumers(url, heartbeat_s, topology)
         self._publisher = Publisher(url, heartbeat_s, topology)
         self._client = ledger
@@ -76,6 +76,12 @@ class AmqpBroker:
     def log(self, partition: int, epoch: int) -> "AmqpLog":
         records = self._ledger.log(partition, epoch)
         return AmqpLog(partition, records, self._client, self._consumers, self._publisher, self._prefetch)
+
+    async def backlog(self, partitions: int) -> Mapping[int, int]:
+        try:
+            return await asyncio.to_thread(waiting, self._url, partitions)
+        except FAILURES as error:
+            raise BrokerUnavailable(f"{type(error).__name__}: {error}") from error
 
 
 @dataclass(slots=True)

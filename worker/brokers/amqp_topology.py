@@ -4,7 +4,7 @@ import enum
 from dataclasses import dataclass
 from typing import Any
 
-from amqp.exceptions import AccessRefused, AMQPError, PreconditionFailed
+from amqp.exceptions import AccessRefused, AMQPError, NotFound, PreconditionFailed
 
 from contracts.names import EXCHANGE, REPLIES, command_queue
 from worker.brokers.amqp_link import open_connection
@@ -105,6 +105,22 @@ class Topology:
             log.warning("the exchange is used as it is", exchange=EXCHANGE, reason=str(refused))
         if self.partitions > 1:
             log.info("several partitions", partitions=self.partitions, routed_by=self.routing.value)
+
+
+def waiting(url: str, partitions: int) -> dict[int, int]:
+    """How many messages are ready in the queues of so many partitions. Raises what py-amqp does."""
+    connection = open_connection(url, "numbergroup setup")
+    found: dict[int, int] = {}
+    try:
+        for partition in range(partitions):
+            queue = command_queue(partition, partitions)
+            found[partition] = connection.channel().queue_declare(queue, passive=True).message_count
+    except NotFound:
+        # They are declared together: where one is missing, so are those after it.
+        return found
+    finally:
+        connection.collect()
+    return found
 
 
 def _bind(url: str, kind: str, keys: dict[str, str]) -> AMQPError | None:
