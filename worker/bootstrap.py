@@ -79,10 +79,11 @@ async def open_worker(
         engine = Engine(
             policies, RetryPolicy(give_up_after_s=settings.give_up_after_s), settings.linger_ms / 1000
         )
+        intake = Intake(settings.max_message_bytes)
         ports = Ports(
-            RedisBroker(client, round(settings.dedup_hours * 3_600_000)),
+            RedisBroker(client, round(settings.dedup_hours * 3_600_000), settings.partitions, intake),
             ledger,
-            Intake(settings.max_message_bytes),
+            intake,
             SettlementBuilder(settings.reply_queues),
             clock,
             owner=f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(4)}",

@@ -168,6 +168,7 @@ def event(name: str, group: str = "g-1", operation: str = "add", phones: str = "
 
 ACTIONS: dict[str, Callable[[Rig, Log], Awaitable[object]]] = {
     "read": lambda rig, log: log.read(10),
+    "feed": lambda rig, log: log.feed(),
     "settle": lambda rig, log: log.settle(Settlement(0, replies=[Reply(None, b"x")]), 1),
     "lookup": lambda rig, log: rig.ledger.lookup([command("a", KEY_REF)]),
     "record_intent": lambda rig, log: rig.ledger.record_intent(KEY_REF, intent()),
