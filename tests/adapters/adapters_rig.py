@@ -61,6 +61,10 @@ class Rig:
         self.epoch = epoch
         return self.broker.log(0, epoch)
 
+    def broker_for(self, partitions: int) -> RedisBroker:
+        """The broker as workers with so many partitions have it."""
+        return RedisBroker(self.client, DEDUP_MS, partitions)
+
     async def publish(self, *bodies: bytes) -> list[str]:
         """Add these messages; their tags."""
         pipe = self.client.pipeline(transaction=False)

@@ -18,6 +18,7 @@ _TYPES = frozenset({"application/json", "application/cloudevents+json", "applica
 _CHARSETS = frozenset({"utf-8", "us-ascii"})
 _ENCODINGS = _CHARSETS | {None, "", "binary"}
 _PLAIN = frozenset({None, "", "utf-8"})
+_OF_TYPE: Final[dict[str | None, str | None]] = {"bytes": None, "base64": "base64"}
 _LONGEST_NAME = 255
 
 # None of them quotes the message: whatever is in there, a phone number too, would go into the result.
@@ -94,6 +95,9 @@ def contents(body: bytes, correlation_id: str | None) -> bytes:
 
 def _body(envelope: dict[str, Any], properties: dict[str, Any]) -> tuple[bytes | None, str | None]:
     body, encoding = envelope.get("body"), _word(properties, "body_encoding")
+    if encoding in _PLAIN and isinstance(body, dict):
+        # What kombu's JSON makes of bytes that it was told not to encode.
+        encoding, body = _OF_TYPE.get(_word(body, "__type__"), "?"), body.get("__value__")
     if not isinstance(body, str) or not body:
         return None, _NO_BODY
     if _table(envelope, "headers").get("compression"):
