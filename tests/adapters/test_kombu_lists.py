@@ -173,9 +173,9 @@ async def test_a_key_that_is_something_else(rig: Rig, name: str) -> None:
 
 
 async def test_each_partition_has_its_own(rig: Rig) -> None:
-    """Events go where their group belongs, creates without a key, lists and what is bad to the first; arrays
-    are split in order, with the bytes of their events."""
-    create = b'{"specversion":"1.0","id":"n","source":"s","type":"numbergroup.create.v1","data":{"phones":[]}}'
+    """Events go where their group belongs, creates without a key and what is bad to the first; arrays are
+    split in order, with the bytes of their events."""
+    create = event("new").replace(b"update", b"create").replace(b'"groupId":"g-1","operateType":"add",', b"")
     # crc32(b"a") % 3 and so on, as any other program has it.
     places = {"a": 0, "g": 1, "c": 0, "b": 2, "d": 0, "f": 2}
     lone = [event(f"c-{name}", name) for name in places]

@@ -22,7 +22,11 @@ JSON = st.recursive(
     lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
     max_leaves=5,
 )
-TYPES = ("application/json", "Application/CloudEvents+JSON; charset=UTF-8", "application/cloudevents-batch+json")
+TYPES = (
+    "application/json",
+    "Application/CloudEvents+JSON; charset=UTF-8",
+    "application/cloudevents-batch+json",
+)
 
 
 def envelope(body: Any = EVENT, /, **parts: Any) -> dict[str, Any]:
@@ -47,9 +51,7 @@ def test_what_kombu_writes(text: str, kind: str, encoding: str | None, priority:
     """kombu's own code writes the message: the body comes out byte by byte, the properties with it."""
     with Connection("memory://", transport_options={"body_encoding": encoding}) as connection:
         how: Any = {"priority": priority, "content_type": kind, "content_encoding": "utf-8"}
-        connection.Producer().publish(
-            text, "q", reply_to="r", correlation_id="7", **how
-        )
+        connection.Producer().publish(text, "q", reply_to="r", correlation_id="7", **how)
         message = connection.default_channel._get("q")
     raw = kombu_json.dumps(message).encode()  # as its Redis transport does
     assert unpack(raw, LIMIT) == Unpacked(text.encode(), "r", "7", None)
