@@ -183,6 +183,7 @@ async def test_each_partition_has_its_own(rig: Rig) -> None:
     whole = b"[" + b" ,".join(several[:1] * 2) + b"]"
     array = b" [ " + b" ,\n".join([*several, b'{"bad" : 1}']) + b"]"
     await push(rig, *(envelope(body.decode()) for body in [create, *lone, array, whole]), b"bad")
+    await push(rig, envelope(lone[1].decode(), content_type="text/plain"))
     await rig.own()
     await feed_all(rig, rig.broker_for(3).log(0, rig.epoch))
     for partition in range(3):
@@ -190,7 +191,7 @@ async def test_each_partition_has_its_own(rig: Rig) -> None:
         first = partition == 0
         share = [several[n] for n in mine] + [b'{"bad" : 1}'] * first
         wanted = [create] * first + [lone[n] for n in mine] + [b"[" + b",".join(share) + b"]"]
-        assert await moved(rig, partition) == wanted + [whole, b"bad"] * first
+        assert await moved(rig, partition) == wanted + [whole, b"bad", lone[1]] * first
 
 
 @pytest.mark.parametrize(
@@ -219,7 +220,7 @@ async def test_what_is_refused_does_not_stay(rig: Rig, raw: bytes, kept: bytes) 
 
 @pytest.mark.parametrize(
     "note",
-    [b"", b"\xff", b"1", b"[]", b'{"problem":7,"reply_to":[],"correlation_id":null}', b'{"settled":[0]}'],
+    [b"", b"\xff", b"1", b"[]", b'{"problem":7,"reply_to":[],"correlation_id":null}', b'{"settled":[0]}', b"[" * 5_000],
 )
 async def test_a_field_of_the_same_name(rig: Rig, note: bytes) -> None:
     """A producer of the stream may use that name for something of its own: its command is as good."""

@@ -33,6 +33,7 @@ _MOST_MESSAGES = 500
 _MOST_BYTES = 256 * 1024
 _NOTED = ("reply_to", "correlation_id", "problem")
 _LONGEST_TEXT = 255
+_LONGEST_NOTE = 4_096
 
 
 def note(message: Unpacked) -> bytes:
@@ -44,7 +45,7 @@ def note(message: Unpacked) -> bytes:
 def noted(value: bytes) -> dict[str, Any] | None:
     """What a note says: properties of an `Entry`; `None` if it is no note."""
     try:
-        said = orjson.loads(value)
+        said = orjson.loads(value) if len(value) <= _LONGEST_NOTE else None
     except ValueError:
         return None
     if not isinstance(said, dict):

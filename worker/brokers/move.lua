@@ -5,7 +5,6 @@
 if redis.call('GET', KEYS[1]) ~= ARGV[1] then return 'stale' end
 local list, count = KEYS[2], tonumber(ARGV[2])
 local tail = redis.call('LRANGE', list, -count, -1)
-if #tail ~= count then return 'changed' end
 for at = 1, count do
   if tail[count + 1 - at] ~= ARGV[2 + at] then return 'changed' end
 end
@@ -18,8 +17,9 @@ for at = 3, #KEYS do
   end
 end
 
--- A full server refuses a script whose first change needs memory. This one frees more than it needs, and what
--- waits on the lists must be moved for there to be room again: so it begins with a change that changes nothing.
+-- A full server refuses a script whose first change needs memory. This one frees more than it needs, and
+-- what waits on the lists must be moved for there to be room again: so it begins with a change that changes
+-- nothing.
 redis.call('LTRIM', list, 0, -1)
 local added = {}
 for at = 3 + count, #ARGV, 3 do
