@@ -51,7 +51,8 @@ async def open_worker(
     callers: dict[str, calls.Caller] = {}
     clock = Clock()
     async with AsyncExitStack() as opened:
-        client, broker = await _open_broker(settings, broker_url, opened)
+        intake = Intake(settings.max_message_bytes)
+        client, broker = await _open_broker(settings, broker_url, intake, opened)
         ledger = RedisLedger(client)
         limiters = {
             name: ledger.limiter(name, account.calls_per_second) for name, account in accounts.items()
@@ -82,7 +83,7 @@ async def open_worker(
         ports = Ports(
             broker,
             ledger,
-            Intake(settings.max_message_bytes),
+            intake,
             SettlementBuilder(settings.reply_queues),
             clock,
             owner=f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(4)}",
@@ -99,7 +100,9 @@ async def open_worker(
         yield Worker(engine, ports, callers, limiters, random.random, settings.partitions, written)
 
 
-async def _open_broker(settings: Settings, broker_url: str, opened: AsyncExitStack) -> tuple[Redis, Broker]:
+async def _open_broker(
+    settings: Settings, broker_url: str, intake: Intake, opened: AsyncExitStack
+) -> tuple[Redis, Broker]:
     """The ledger's server and the broker; what must be closed is `opened`."""
     record_ms = round(settings.dedup_hours * 3_600_000)
     ledger_url = settings.ledger_url.get_secret_value() if settings.ledger_url else None
@@ -111,7 +114,7 @@ async def _open_broker(settings: Settings, broker_url: str, opened: AsyncExitSta
                 "NUMBERGROUP_LEDGER_URL unset"
             )
         client = await _connect(broker_url, opened)
-        return client, RedisBroker(client, record_ms)
+        return client, RedisBroker(client, record_ms, settings.partitions, intake)
     if ledger_url is None:
         ledger = embedded.start()
         opened.callback(ledger.stop)

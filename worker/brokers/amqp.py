@@ -161,6 +161,10 @@ class AmqpLog:
             progress.partial_recorded = True
         self._acknowledge(unit.done)
 
+    async def feed(self) -> None:
+        """There is one way in only."""
+        await asyncio.Event().wait()
+
     async def close(self) -> None:
         if not self._opened:
             return

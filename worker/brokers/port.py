@@ -28,6 +28,13 @@ class Log(Protocol):
     def behind(self) -> bool:
         """Whether the last read was full, so that there may be more at once."""
 
+    async def feed(self) -> None:
+        """Bring in some of what producers publish elsewhere; waits a little when there is none.
+
+        Where there can be none it waits until it is cancelled. Raises `StaleEpoch`, or
+        `BrokerUnavailable`, after which nothing is lost, doubled or out of order.
+        """
+
     async def settle(self, unit: Settlement, serial: int) -> None:
         """Make the unit durable: all of it or nothing, once however often it is called.
 

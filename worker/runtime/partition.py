@@ -104,7 +104,11 @@ class PartitionRunner:
         ports = self._ports
         source = ports.broker.log(self.number, self.lease.epoch)
         settler = self._settler = Settler(self.number, source, ports.builder, ports.clock, self._written)
-        upkeep = [asyncio.create_task(self.lease.keep()), asyncio.create_task(settler.run())]
+        upkeep = [
+            asyncio.create_task(self.lease.keep()),
+            asyncio.create_task(settler.run()),
+            asyncio.create_task(_feed(source)),
+        ]
         reading = asyncio.create_task(self._read(source, settler))
         stopped = asyncio.create_task(self._stopping.wait())
         try:
@@ -181,6 +185,11 @@ class PartitionRunner:
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(self._stopping.wait(), seconds)
         return not self._stopping.is_set()
+
+
+async def _feed(source: Log) -> None:
+    while True:
+        await patiently("taking in what was published elsewhere", source.feed)
 
 
 async def _first(tasks: Sequence[asyncio.Task[object]]) -> None:
