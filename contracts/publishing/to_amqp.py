@@ -7,11 +7,11 @@ from typing import Any
 
 from contracts.publishing.amqp_connection import connect, disconnect
 from contracts.publishing.amqp_routing import ExchangeType, route
-from contracts.publishing.errors import PublishError
+from contracts.publishing.errors import PublishError, needed
 from contracts.publishing.packing import Message
 
 _MOST_UNCONFIRMED = 1_000
-_PROPERTIES = {"content_type": "application/json", "delivery_mode": 2}
+_PERSISTENT = {"delivery_mode": 2}
 
 
 class AmqpSender:
@@ -28,6 +28,8 @@ class AmqpSender:
         self._unconfirmed: dict[int, int] = {}
         self._problem: str | None = None
         self._blocked = False
+        self._errors: tuple[type[Exception], ...] = (needed("amqp", "kombu").AMQPError, OSError)
+        self._connection: Any = None
         with self._talking():
             self._route = route(url, partitions, exchange, timeout_s)
             self._connection = connect(
@@ -52,7 +54,9 @@ class AmqpSender:
         self._unconfirmed[self._tag] = message.commands
         with self._talking():
             self._channel.basic_publish(
-                self._channel.prepare_message(message.body, properties=_PROPERTIES),
+                self._channel.prepare_message(
+                    message.body, content_type="application/json", properties=_PERSISTENT
+                ),
                 self._route.exchange,
                 message.lane,
                 mandatory=True,
@@ -83,13 +87,18 @@ class AmqpSender:
             yield
         except PublishError:
             raise
-        # Not by types: over a connection that is lost, py-amqp raises AttributeError and others, too.
         except Exception as error:
+            # Over a connection that is lost, py-amqp also raises AttributeError and others.
+            if self._is_up() and not isinstance(error, self._errors):
+                raise
             if self._problem is None:
                 raise self._failure(error) from error
         if self._problem is not None:
             # Here and not in the callbacks, above which stands what other people wrote.
             raise PublishError(self._problem, self.confirmed)
+
+    def _is_up(self) -> bool:
+        return self._connection is None or bool(self._connection.connected)
 
     def _failure(self, error: Exception) -> PublishError:
         if self._blocked:
@@ -97,7 +106,7 @@ class AmqpSender:
         elif isinstance(error, TimeoutError) or "timed out" in str(error):
             self._problem = f"RabbitMQ has answered nothing for {self._timeout_s:g} s"
         else:
-            self._problem = f"the connection to RabbitMQ failed: {error}"
+            self._problem = f"the connection to RabbitMQ failed: {str(error).rstrip('.')}"
         return PublishError(self._problem, self.confirmed)
 
     def _on_ack(self, tag: int, multiple: bool) -> None:
