@@ -22,8 +22,9 @@ class PublishError(Exception):
 
     def __str__(self) -> str:
         return (
-            f"{self.reason}. {self.confirmed:,} commands are confirmed. Publish all of them again when that "
-            "is mended: those that arrived are recognised by source and id, and applied no second time"
+            f"{self.reason.rstrip('.')}. {self.confirmed:,} commands are confirmed. "
+            "When that is mended, publish all of them again: those that arrived are recognised by source and "
+            "id, and applied no second time"
         )
 
 

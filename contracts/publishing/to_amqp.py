@@ -106,7 +106,7 @@ class AmqpSender:
         elif isinstance(error, TimeoutError) or "timed out" in str(error):
             self._problem = f"RabbitMQ has answered nothing for {self._timeout_s:g} s"
         else:
-            self._problem = f"the connection to RabbitMQ failed: {str(error).rstrip('.')}"
+            self._problem = f"the connection to RabbitMQ failed: {error}"
         return PublishError(self._problem, self.confirmed)
 
     def _on_ack(self, tag: int, multiple: bool) -> None:

@@ -50,7 +50,7 @@ class RedisSender:
         try:
             answers = pipe.execute(raise_on_error=False)
         except self._errors as error:
-            raise PublishError(f"the connection to Redis failed: {str(error).rstrip('.')}", self.confirmed) from error
+            raise PublishError(f"the connection to Redis failed: {error}", self.confirmed) from error
         refused: Exception | None = None
         for message, answer in zip(sent, answers, strict=True):
             if isinstance(answer, Exception):
@@ -58,7 +58,7 @@ class RedisSender:
             else:
                 self.confirmed += message.commands
         if refused is not None:
-            raise PublishError(f"Redis refuses: {str(refused).rstrip('.')}", self.confirmed) from refused
+            raise PublishError(f"Redis refuses: {refused}", self.confirmed) from refused
 
     def close(self) -> None:
         self._client.close()

@@ -93,7 +93,7 @@ def test_a_reader_that_goes_away(stage: Stage) -> None:
 
 
 def test_other_queues(stage: Stage, shell: Shell) -> None:
-    """`--queue` reads another reply stream; what is no stream is said to be none."""
+    """`--queue` reads another reply stream; what is no queue is said to be none."""
     answer(stage, *some(1, 1), queue="numbergroup:replies:billing")
     stage.redis.client.set("text", "x")
     other, usual, none = shell.at_once(
@@ -101,4 +101,4 @@ def test_other_queues(stage: Stage, shell: Shell) -> None:
     )
     assert names(other.out) == ["c-1"]
     assert (usual.code, usual.out) == (0, "")
-    assert (none.code, none.err) == (1, "numbergroup: text is not a stream: see --queue\n")
+    assert (none.code, none.err) == (1, "numbergroup: text is neither a stream nor a list: see --queue\n")
