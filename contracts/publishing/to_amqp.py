@@ -92,7 +92,9 @@ class AmqpSender:
             if self._is_up() and not isinstance(error, self._errors):
                 raise
             if self._problem is None:
-                raise self._failure(error) from error
+                self._problem = self._said(error)
+                # What a blocked broker does to us is no news; that it is blocked is all there is to know.
+                raise PublishError(self._problem, self.confirmed) from (None if self._blocked else error)
         if self._problem is not None:
             # Here and not in the callbacks, above which stands what other people wrote.
             raise PublishError(self._problem, self.confirmed)
@@ -100,14 +102,12 @@ class AmqpSender:
     def _is_up(self) -> bool:
         return self._connection is None or bool(self._connection.connected)
 
-    def _failure(self, error: Exception) -> PublishError:
+    def _said(self, error: Exception) -> str:
         if self._blocked:
-            self._problem = "RabbitMQ takes no messages, it is short of memory or disk (connection.blocked)"
-        elif isinstance(error, TimeoutError) or "timed out" in str(error):
-            self._problem = f"RabbitMQ has answered nothing for {self._timeout_s:g} s"
-        else:
-            self._problem = f"the connection to RabbitMQ failed: {error}"
-        return PublishError(self._problem, self.confirmed)
+            return "RabbitMQ takes no messages, it is short of memory or disk (connection.blocked)"
+        if isinstance(error, TimeoutError) or "timed out" in str(error):
+            return f"RabbitMQ has answered nothing for {self._timeout_s:g} s"
+        return f"the connection to RabbitMQ failed: {error}"
 
     def _on_ack(self, tag: int, multiple: bool) -> None:
         self.confirmed += sum(self._settled(tag, multiple))

@@ -1,6 +1,7 @@
 """Publishing to RabbitMQ from Python: confirmed, routed, and honest about what went wrong."""
 
 import json
+import socket
 from collections.abc import Iterator
 from typing import Any
 
@@ -149,9 +150,18 @@ def test_a_broker_that_is_blocked(rabbitmq: RabbitServer) -> None:
         with pytest.raises(PublishError, match="short of memory or disk") as caught:
             publish(events(100_000), rabbitmq.url, timeout_s=1)
         assert caught.value.confirmed == 0
+        assert caught.value.__cause__ is None
     finally:
         rabbitmq.ctl("set_vm_memory_high_watermark", "0.4")
     assert publish(events(10), rabbitmq.url) == 10
+
+
+def test_a_broker_that_says_nothing() -> None:
+    """The time that was allowed is all that is waited."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        url = f"amqp://127.0.0.1:{server.getsockname()[1]}//"
+        with pytest.raises(PublishError, match=r"answered nothing for 0\.2 s"):
+            publish([event(1)], url, timeout_s=0.2)
 
 
 def test_a_command_that_is_none(rabbitmq: RabbitServer) -> None:
