@@ -187,3 +187,35 @@ async def nothing_left(place: OnRabbit, queue: str) -> None:
         return bool(count == 0)
 
     await eventually(empty, f"{queue} is empty")
+
+
+async def test_a_channel_that_is_closed(on_rabbit: OnRabbit, rabbit: RabbitServer) -> None:
+    """Over a refused publication, say: results go out on a new one, and are confirmed there."""
+    await on_rabbit.publish(b"1")
+    log = await on_rabbit.own()
+    (entry,) = await read(log, 1)
+    unit = Settlement(0, replies=[Reply(None, b"1"), Reply(None, b"2")], done=[entry.tag])
+
+    async def may_write(what: str) -> None:
+        await asyncio.to_thread(rabbit.control, "set_permissions", "guest", ".*", what, ".*")
+
+    await may_write("^$")
+    try:
+        for _ in range(2):
+            async with asyncio.timeout(10):
+                with pytest.raises(BrokerUnavailable, match="results not taken"):
+                    await log.settle(unit, 1)
+    finally:
+        await may_write(".*")
+
+    async def settled() -> bool:
+        try:
+            await log.settle(unit, 1)
+        except BrokerUnavailable:
+            return False
+        return True
+
+    await eventually(settled, "the results are out")
+    assert set(await on_rabbit.replies()) == {b"1", b"2"}
+    await log.close()
+    await left(on_rabbit, 0)

@@ -8,7 +8,7 @@ from hashlib import blake2b
 from typing import Any
 
 import amqp
-from amqp.exceptions import AMQPError, ChannelError
+from amqp.exceptions import AMQPError
 
 from worker.brokers.amqp_link import FAILURES, Link
 from worker.brokers.amqp_topology import Topology
@@ -98,13 +98,6 @@ class Publisher(Link):
             except AMQPError as error:
                 log.error("reply queue not declared", queue=queue, error=str(error))
 
-    def on_channel_error(self, error: ChannelError) -> None:
-        if self._channel is not None and self._channel.is_open:
-            return
-        log.error("channel lost, opening another", error=str(error))
-        self._fail_all(f"the broker closed the channel: {error}")
-        self._open_channel()
-
     def on_lost(self) -> None:
         self._channel = None
         self._blocked = False
@@ -126,9 +119,8 @@ class Publisher(Link):
                 continue
             try:
                 self._send(job, position, message)
-            except ChannelError as error:
-                self.on_channel_error(error)
             except FAILURES as error:
+                # After an error of the channel, too: py-amqp opens it again, but without confirmations.
                 self._channel, trouble = None, error
         if trouble is not None:
             raise trouble
