@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from e2e_checks import private_parts
 from e2e_cli import Shell
-from e2e_rabbitmq import RabbitServer
+from e2e_queues import QueueServer
 from e2e_stage import SECRET, RedisServer, Stage, Vendor
 from e2e_unanswered import UnansweredCreates
 
@@ -86,18 +86,17 @@ def certificate(tmp_path_factory: pytest.TempPathFactory) -> str:
 
 
 @pytest.fixture(scope="session")
-def rabbitmq_node(tmp_path_factory: pytest.TempPathFactory, certificate: str) -> Iterator[RabbitServer]:
+def rabbitmq_node(tmp_path_factory: pytest.TempPathFactory, certificate: str) -> Iterator[QueueServer]:
     key = Path(certificate).with_name("key.pem")
-    server = RabbitServer(tmp_path_factory.mktemp("rabbitmq"), (Path(certificate), key))
+    server = QueueServer(tmp_path_factory.mktemp("rabbitmq"), (Path(certificate), key))
     try:
-        server.start()
         yield server
     finally:
-        server.end()
+        server.kill()
 
 
 @pytest.fixture
-def rabbitmq(rabbitmq_node: RabbitServer) -> RabbitServer:
+def rabbitmq(rabbitmq_node: QueueServer) -> QueueServer:
     """All tests share the server, and each finds it empty."""
     rabbitmq_node.empty()
     return rabbitmq_node

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from e2e_cli import Shell
 from e2e_processes import NUMBERGROUP, Program, environment, eventually, free_port
-from e2e_rabbitmq import RabbitServer
+from e2e_queues import QueueServer
 from e2e_replies import names, result, some
 
 from contracts.names import COMMANDS, REPLIES
@@ -18,21 +18,21 @@ ACCOUNT = {"ACCOUNTS__DEFAULT__ACCESS_KEY": "k", "ACCOUNTS__DEFAULT__ACCESS_SECR
 
 
 @pytest.fixture
-def shell(rabbitmq: RabbitServer, tmp_path: Path) -> Shell:
+def shell(rabbitmq: QueueServer, tmp_path: Path) -> Shell:
     return Shell(tmp_path, {"BROKER_URL": rabbitmq.url, **ACCOUNT})
 
 
-def answer(rabbitmq: RabbitServer, *bodies: object, queue: str = REPLIES) -> None:
+def answer(rabbitmq: QueueServer, *bodies: object, queue: str = REPLIES) -> None:
     """Write to a reply queue, as a worker would."""
     rabbitmq.put(*(json.dumps(body).encode() for body in bodies), queue=queue)
 
 
-def left(rabbitmq: RabbitServer) -> list[str]:
+def left(rabbitmq: QueueServer) -> list[str]:
     """The commands whose answers are in the reply queue, in order; they are gone then."""
     return names("".join(message.body.decode() + "\n" for message in rabbitmq.take(REPLIES)))
 
 
-def test_publish(rabbitmq: RabbitServer, shell: Shell) -> None:
+def test_publish(rabbitmq: QueueServer, shell: Shell) -> None:
     """As on Redis: whole or not at all, in arrays where that was asked for, and the password unsaid."""
     rabbitmq.declare()
     where = rabbitmq.redacted_url
@@ -48,7 +48,7 @@ def test_publish(rabbitmq: RabbitServer, shell: Shell) -> None:
     assert rabbitmq.take(COMMANDS) == []
 
 
-def test_publish_fails(rabbitmq: RabbitServer, shell: Shell) -> None:
+def test_publish_fails(rabbitmq: QueueServer, shell: Shell) -> None:
     """Without a queue it says who declares it, and which option is meant when there is a mistake in it."""
     done, mistaken = shell.at_once(("publish", "-"), ("publish", "-", "--exchange", "fanout"), stdin=BARE)
     assert (done.code, done.out) == (1, "")
@@ -69,7 +69,7 @@ def test_no_broker_answers(bare_shell: Shell) -> None:
         assert done.err == (f"numbergroup: {where}: is it running, and is NUMBERGROUP_BROKER_URL right?\n")
 
 
-def test_a_broker_that_refuses(rabbitmq: RabbitServer, shell: Shell) -> None:
+def test_a_broker_that_refuses(rabbitmq: QueueServer, shell: Shell) -> None:
     """Wrong credentials and virtual hosts that are none are what the broker says they are."""
     wrong = rabbitmq.url.replace(":guest@", ":a-password@")
     runs = (("run", "--check"), ("publish", "-"), ("replies",))
@@ -86,7 +86,7 @@ def test_a_broker_that_refuses(rabbitmq: RabbitServer, shell: Shell) -> None:
     assert "vhost /nowhere not found" in nowhere.err
 
 
-def test_check(rabbitmq: RabbitServer, shell: Shell) -> None:
+def test_check(rabbitmq: QueueServer, shell: Shell) -> None:
     """`run --check` says that the broker answers, and declares nothing."""
     done = shell("run", "--check")
     assert (done.code, done.err) == (0, "")
@@ -94,7 +94,7 @@ def test_check(rabbitmq: RabbitServer, shell: Shell) -> None:
     assert shell("replies").code == 1
 
 
-def test_encrypted(rabbitmq: RabbitServer, shell: Shell, certificate: str) -> None:
+def test_encrypted(rabbitmq: QueueServer, shell: Shell, certificate: str) -> None:
     """A certificate that nobody vouches for is named as what is wrong."""
     rabbitmq.declare()
     url = f"amqps://guest:guest@localhost:{rabbitmq.tls_port}//"
@@ -103,7 +103,7 @@ def test_encrypted(rabbitmq: RabbitServer, shell: Shell, certificate: str) -> No
         assert "(its certificate: self" in done.err
 
 
-def test_all_results(rabbitmq: RabbitServer, shell: Shell) -> None:
+def test_all_results(rabbitmq: QueueServer, shell: Shell) -> None:
     """Oldest first, those of arrays too; they stay where they are, in order."""
     rabbitmq.declare()
     assert shell("replies").out == ""
@@ -116,7 +116,7 @@ def test_all_results(rabbitmq: RabbitServer, shell: Shell) -> None:
     assert len(rabbitmq.take(REPLIES)) == 2_005
 
 
-def test_the_answer_to_one_command(rabbitmq: RabbitServer, shell: Shell) -> None:
+def test_the_answer_to_one_command(rabbitmq: QueueServer, shell: Shell) -> None:
     """`--for` prints that one alone; exit code 1 while it is not there."""
     rabbitmq.declare()
     answer(rabbitmq, *some(1, 3))
@@ -127,7 +127,7 @@ def test_the_answer_to_one_command(rabbitmq: RabbitServer, shell: Shell) -> None
     assert left(rabbitmq) == ["c-1", "c-2", "c-3"]
 
 
-def test_take(rabbitmq: RabbitServer, shell: Shell) -> None:
+def test_take(rabbitmq: QueueServer, shell: Shell) -> None:
     """`--take` takes what was printed and nothing else: not the rest of an array, nor the unreadable."""
     rabbitmq.declare()
     answer(rabbitmq, *some(1, 3), list(some(4, 2)))
@@ -139,7 +139,7 @@ def test_take(rabbitmq: RabbitServer, shell: Shell) -> None:
     assert [message.body for message in rabbitmq.take(REPLIES)] == [b"not JSON"]
 
 
-def test_follow(rabbitmq: RabbitServer, shell: Shell) -> None:
+def test_follow(rabbitmq: QueueServer, shell: Shell) -> None:
     """`--follow` prints what comes as it comes, and leaves it there; with `--for` it ends with the answer."""
     rabbitmq.declare()
     answer(rabbitmq, *some(1, 1))
@@ -161,7 +161,7 @@ def test_follow(rabbitmq: RabbitServer, shell: Shell) -> None:
     assert left(rabbitmq) == ["c-1", "c-2", "c-3", "c-4"]
 
 
-def test_queues_that_cannot_be_read(rabbitmq: RabbitServer, shell: Shell) -> None:
+def test_queues_that_cannot_be_read(rabbitmq: QueueServer, shell: Shell) -> None:
     """A queue that is not there, one that somebody else keeps to himself, and one that goes away."""
     rabbitmq.declare()
     missing = shell("replies", "--queue", "nowhere")

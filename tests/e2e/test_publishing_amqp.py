@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from e2e_rabbitmq import RabbitServer
+from e2e_queues import QueueServer
 
 from contracts import InvalidCommand, PublishError, publish
 from contracts.names import COMMANDS, command_queue, partition_of
@@ -28,11 +28,11 @@ def events(count: int, groups: int = 1) -> list[dict[str, Any]]:
     return [event(number, f"g{number % groups}") for number in range(count)]
 
 
-def received(rabbitmq: RabbitServer, queue: str = COMMANDS) -> list[Any]:
+def received(rabbitmq: QueueServer, queue: str = COMMANDS) -> list[Any]:
     return [json.loads(message.body) for message in rabbitmq.take(queue)]
 
 
-def test_without_the_plugin(rabbitmq: RabbitServer) -> None:
+def test_without_the_plugin(rabbitmq: QueueServer) -> None:
     """Of several partitions, each command goes to that of its handle, and arrays are of one partition."""
     rabbitmq.hashes(False)
     rabbitmq.declare(3)
@@ -45,7 +45,7 @@ def test_without_the_plugin(rabbitmq: RabbitServer) -> None:
         assert there == [one for one in sent if partition_of(one["data"]["groupId"], 3) == partition]
 
 
-def test_one_partition(rabbitmq: RabbitServer) -> None:
+def test_one_partition(rabbitmq: QueueServer) -> None:
     """All commands arrive in order and persistent, as JSON, byte by byte."""
     rabbitmq.declare()
     assert publish((event(number) for number in range(2_500)), rabbitmq.url) == 2_500
@@ -57,7 +57,7 @@ def test_one_partition(rabbitmq: RabbitServer) -> None:
     assert last.properties["content_type"] == "application/json"
 
 
-def test_a_direct_exchange_with_the_plugin(rabbitmq: RabbitServer) -> None:
+def test_a_direct_exchange_with_the_plugin(rabbitmq: QueueServer) -> None:
     """The exchange decides, not what the broker could do."""
     rabbitmq.hashes(True)
     rabbitmq.declare(2)
@@ -67,7 +67,7 @@ def test_a_direct_exchange_with_the_plugin(rabbitmq: RabbitServer) -> None:
             assert partition_of(one["data"]["groupId"], 2) == partition
 
 
-def test_a_hashing_exchange(rabbitmq: RabbitServer) -> None:
+def test_a_hashing_exchange(rabbitmq: QueueServer) -> None:
     """All commands of a group are in one queue, in order, and an array is of one group."""
     rabbitmq.hashes(True)
     rabbitmq.declare(3, "x-consistent-hash")
@@ -88,21 +88,21 @@ def test_a_hashing_exchange(rabbitmq: RabbitServer) -> None:
     assert len(groups) == 20
 
 
-def test_a_user_who_may_not_ask(rabbitmq: RabbitServer) -> None:
+def test_a_user_who_may_not_ask(rabbitmq: QueueServer) -> None:
     """One who may only write has to say what the exchange is; then it works."""
     rabbitmq.declare(2)
-    rabbitmq.ctl("add_user", "writer", "pass")
+    rabbitmq.control("add_user", "writer", "pass")
     try:
-        rabbitmq.ctl("set_permissions", "writer", "^$", ".*", "^$")
+        rabbitmq.control("set_permissions", "writer", "^$", ".*", "^$")
         url = rabbitmq.url.replace("guest:guest", "writer:pass")
         with pytest.raises(PublishError, match=r"x-consistent-hash or direct"):
             publish([event(1)], url, partitions=2)
         assert publish([event(1)], url, partitions=2, exchange="direct") == 1
     finally:
-        rabbitmq.ctl("delete_user", "writer")
+        rabbitmq.control("delete_user", "writer")
 
 
-def test_nothing_is_declared(rabbitmq: RabbitServer) -> None:
+def test_nothing_is_declared(rabbitmq: QueueServer) -> None:
     """Without a worker there is nowhere to publish to; that is said, and leaves no trace."""
     with pytest.raises(PublishError, match=r"no queue numbergroup\.commands: start a worker"):
         publish([event(1)], rabbitmq.url)
@@ -113,7 +113,7 @@ def test_nothing_is_declared(rabbitmq: RabbitServer) -> None:
         publish(events(20, groups=20), rabbitmq.url, partitions=4)
 
 
-def test_a_broker_that_refuses(rabbitmq: RabbitServer) -> None:
+def test_a_broker_that_refuses(rabbitmq: QueueServer) -> None:
     """A queue that is full: what it took is confirmed, the rest is not."""
     limits = {"x-max-length": 5, "x-overflow": "reject-publish"}
     rabbitmq.declare(**{"x-queue-type": "classic"}, **limits)
@@ -123,14 +123,14 @@ def test_a_broker_that_refuses(rabbitmq: RabbitServer) -> None:
     assert len(received(rabbitmq)) == 5
 
 
-def test_a_connection_that_breaks(rabbitmq: RabbitServer) -> None:
+def test_a_connection_that_breaks(rabbitmq: QueueServer) -> None:
     """What is confirmed has arrived; publishing all of it again loses nothing."""
     rabbitmq.declare()
 
     def cut() -> Iterator[dict[str, Any]]:
         for number in range(5_000):
             if number == 3_500:
-                rabbitmq.ctl("close_all_connections", "a test")
+                rabbitmq.control("close_all_connections", "a test")
             yield event(number)
 
     with pytest.raises(PublishError, match=r"the connection to RabbitMQ failed: .*a test") as caught:
@@ -141,18 +141,18 @@ def test_a_connection_that_breaks(rabbitmq: RabbitServer) -> None:
     assert len(there | {one["id"] for one in received(rabbitmq)}) == 5_000
 
 
-def test_a_broker_that_is_blocked(rabbitmq: RabbitServer) -> None:
+def test_a_broker_that_is_blocked(rabbitmq: QueueServer) -> None:
     """Short of memory it takes nothing: that is said after the time that was allowed, however much there is
     to publish, and when it is over publishing works."""
     rabbitmq.declare()
-    rabbitmq.ctl("set_vm_memory_high_watermark", "0")
+    rabbitmq.control("set_vm_memory_high_watermark", "0")
     try:
         with pytest.raises(PublishError, match="short of memory or disk") as caught:
             publish(events(100_000), rabbitmq.url, timeout_s=1)
         assert caught.value.confirmed == 0
         assert caught.value.__cause__ is None
     finally:
-        rabbitmq.ctl("set_vm_memory_high_watermark", "0.4")
+        rabbitmq.control("set_vm_memory_high_watermark", "0.4")
     assert publish(events(10), rabbitmq.url) == 10
 
 
@@ -164,7 +164,7 @@ def test_a_broker_that_says_nothing() -> None:
             publish([event(1)], url, timeout_s=0.2)
 
 
-def test_a_command_that_is_none(rabbitmq: RabbitServer) -> None:
+def test_a_command_that_is_none(rabbitmq: QueueServer) -> None:
     """Chunks before it are published, confirmed and counted; nothing of its own chunk is."""
     rabbitmq.declare()
     with pytest.raises(InvalidCommand) as caught:
@@ -173,7 +173,7 @@ def test_a_command_that_is_none(rabbitmq: RabbitServer) -> None:
     assert len(received(rabbitmq)) == 1_000
 
 
-def test_encrypted(rabbitmq: RabbitServer, monkeypatch: pytest.MonkeyPatch, certificate: str) -> None:
+def test_encrypted(rabbitmq: QueueServer, monkeypatch: pytest.MonkeyPatch, certificate: str) -> None:
     """Over amqps:// the certificate is verified, and whose it is."""
     rabbitmq.declare()
     url = f"amqps://guest:guest@localhost:{rabbitmq.tls_port}//"
