@@ -74,7 +74,9 @@ class Tick:
 
 @dataclass(slots=True, frozen=True)
 class Drain:
-    """Start no more calls; those in flight finish."""
+    """Start no more calls; those in flight finish. Of one partition only, which `LeaseLost` ends, or of all."""
+
+    partition: int | None = None
 
 
 Event = Delivered | PermitGranted | CallFinished | LeaseLost | Tick | Drain
