@@ -74,7 +74,7 @@ class Tick:
 
 @dataclass(slots=True, frozen=True)
 class Drain:
-    """Start no more calls; those in flight finish. Of one partition only, which `LeaseLost` ends, or of all."""
+    """Start no more calls; those in flight finish. Of all partitions, or of one, until its `LeaseLost`."""
 
     partition: int | None = None
 

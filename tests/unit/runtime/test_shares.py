@@ -73,7 +73,7 @@ class World:
         idle = 0
         while idle < 2:
             order = self.chance.sample(range(len(self.owned)), len(self.owned))
-            idle = 0 if any([self.turn(rank) for rank in order]) else idle + 1
+            idle = 0 if sum(self.turn(rank) for rank in order) else idle + 1
 
 
 @given(st.integers(1, 64), st.lists(st.integers(0, 9), min_size=1, max_size=20), st.randoms())
