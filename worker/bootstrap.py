@@ -16,12 +16,15 @@ from worker.engine.engine import Engine
 from worker.engine.intake import Intake
 from worker.engine.retry_policy import RetryPolicy
 from worker.engine.settlement import Settlement, SettlementBuilder
+from worker.ledger.port import OtherPartitions
 from worker.ledger.redis import RedisLedger
 from worker.providers.nxcloud import Codes, NXCloud
 from worker.providers.port import Provider
 from worker.runtime.clock import Clock
 from worker.runtime.partition import Ports
+from worker.runtime.partitioning import agree_on_partitions
 from worker.runtime.patience import patiently
+from worker.runtime.routing import by_handle
 from worker.runtime.worker import Worker, nobody
 from worker.settings import AccountSettings, Settings, SettingsError, redact_url, require_accounts
 from worker.telemetry import get_logger
@@ -35,8 +38,9 @@ async def open_worker(
 ) -> AsyncIterator[Worker]:
     """A worker on the Redis at `broker_url`, ready to `run`.
 
-    Waits, loudly, for a broker that is away. Raises `SettingsError` when no account is configured,
-    `UnfitServer` when the broker must not be used as it is set up.
+    Waits, loudly, for a broker that is away. Raises `SettingsError` when no account is configured, or the
+    commands are in another number of partitions, `UnfitServer` when the broker must not be used as it is
+    set up.
     """
     accounts = require_accounts(settings)
     if not broker_url.startswith(("redis://", "rediss://")):
@@ -47,7 +51,7 @@ async def open_worker(
             "NUMBERGROUP_LEDGER_URL differs from NUMBERGROUP_BROKER_URL: on Redis, results and deletions are "
             "written in one transaction, so both must be the same server; leave NUMBERGROUP_LEDGER_URL unset"
         )
-    client = connect(broker_url)
+    client = connect(broker_url, settings.partitions)
     callers: dict[str, calls.Caller] = {}
     clock = Clock()
     try:
@@ -79,8 +83,10 @@ async def open_worker(
         engine = Engine(
             policies, RetryPolicy(give_up_after_s=settings.give_up_after_s), settings.linger_ms / 1000
         )
+        broker = RedisBroker(client, round(settings.dedup_hours * 3_600_000))
+        await agree_on_partitions(ledger, broker, settings.partitions)
         ports = Ports(
-            RedisBroker(client, round(settings.dedup_hours * 3_600_000)),
+            broker,
             ledger,
             Intake(settings.max_message_bytes),
             SettlementBuilder(settings.reply_queues),
@@ -88,6 +94,8 @@ async def open_worker(
             owner=f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(4)}",
             lease_ttl_s=settings.lease_ttl_s,
             max_pending=settings.max_pending,
+            partitions=settings.partitions,
+            partition_of=by_handle(settings.partitions),
         )
         log.info(
             "starting",
@@ -95,8 +103,11 @@ async def open_worker(
             broker=redact_url(broker_url),
             accounts=sorted(accounts),
             owner=ports.owner,
+            partitions=settings.partitions,
         )
-        yield Worker(engine, ports, callers, limiters, random.random, settings.partitions, written)
+        yield Worker(engine, ports, callers, limiters, random.random, written)
+    except OtherPartitions as error:
+        raise SettingsError(f"NUMBERGROUP_PARTITIONS is not what it was: {error}") from None
     finally:
         for caller in callers.values():
             await caller.close()

@@ -33,9 +33,9 @@ async def test_a_partition_that_was_lost(stage: Stage) -> None:
         epoch = await replace_owner(stage)
         before = await stage.everything()
         stage.gate.opened.set()
-        await running.asked_again("acquire_lease", 2)
+        await running.asked_again("owners", 2)
         await stage.publish(C2)
-        await running.asked_again("acquire_lease", 2)
+        await running.asked_again("owners", 2)
         assert stage.arrived == 1
         after = await stage.everything()
         assert {key for key in after if after[key] != before.get(key)} == {b"numbergroup:{0}:commands"}

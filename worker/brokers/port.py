@@ -1,6 +1,6 @@
 """What the runtime asks of a broker: one log for each partition, read from the start, settled in units."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Protocol
 
 from worker.engine.model import Entry
@@ -44,3 +44,9 @@ class Broker(Protocol):
 
     def log(self, partition: int, epoch: int) -> Log:
         """The partition's log, from its beginning."""
+
+    async def backlog(self, partitions: int) -> Mapping[int, int]:
+        """How many messages wait in each partition, when there are so many partitions.
+
+        Those in a worker's hands count, until they are settled. Raises `BrokerUnavailable`.
+        """

@@ -4,7 +4,7 @@ The holder of the lease reads the stream from its beginning with plain `XREAD`, 
 deleted: the stream is the backlog. Reading harms nothing, so an owner that was replaced can only read.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from importlib.resources import files
 from typing import Any
 
@@ -34,6 +34,13 @@ class RedisBroker:
 
     def log(self, partition: int, epoch: int) -> "StreamLog":
         return StreamLog(self._client, self._settle, partition, epoch, self._record_ms)
+
+    async def backlog(self, partitions: int) -> Mapping[int, int]:
+        async with mapped(BrokerUnavailable):
+            pipe = self._client.pipeline(transaction=False)
+            for partition in range(partitions):
+                pipe.xlen(keys.commands(partition))
+            return dict(enumerate(await pipe.execute()))
 
 
 class StreamLog:

@@ -136,8 +136,8 @@ class RedisLedger:
 
     async def owners(self, partitions: int) -> Sequence[str | None]:
         async with mapped(LedgerUnavailable):
-            owners = await self._client.mget([keys.of_partition(n, "lease") for n in range(partitions)])
-        return [owner and owner.decode() for owner in owners]
+            owners: Any = await self._client.mget([keys.of_partition(n, "lease") for n in range(partitions)])
+        return [owner.decode() if owner else None for owner in owners]
 
     async def partitions(self) -> int | None:
         async with mapped(LedgerUnavailable):
