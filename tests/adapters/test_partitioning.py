@@ -78,7 +78,7 @@ async def test_workers_are_enrolled(rig: Rig) -> None:
     """While others work with the old number, be they idle, a new one is refused."""
     await agree(rig, 2)
     await rig.ledger.enrol("another", 2, TTL_S)
-    assert "workers are at work with 2 partitions: stop them all" in await refused(rig, 4)
+    assert "workers are at work with NUMBERGROUP_PARTITIONS=2: stop them all" in await refused(rig, 4)
     await agree(rig, 2)
     await rig.ledger.leave("another")
     await agree(rig, 4)
@@ -97,7 +97,7 @@ async def test_a_worker_that_left_still_drains(rig: Rig) -> None:
 async def test_from_the_time_before_the_number_was_kept(rig: Rig) -> None:
     """A worker of an earlier version has the only partition: it need not stop for the same number."""
     await rig.ledger.acquire_lease(0, "earlier", TTL_S)
-    assert "with 1 partitions" in await refused(rig, 2)
+    assert "with NUMBERGROUP_PARTITIONS=1: stop" in await refused(rig, 2)
     await agree(rig, 1)
 
 

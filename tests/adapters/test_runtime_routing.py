@@ -73,7 +73,8 @@ async def test_published_to_the_wrong_partition(stage: Stage) -> None:
 
 async def test_in_an_array(stage: Stage) -> None:
     """Those of an array that belong there are carried out, each of the others is kept by itself."""
-    events = [event("c-1", HERE), event("c-2", THERE), event("c-3", HERE), event("c-4", THERE)]
+    events = [event("c-1", HERE), event("c-2", THERE), event("c-3", HERE, phones="85211111115")]
+    events.append(event("c-4", THERE))
     async with stage.worker(ports=PORTS):
         await publish(stage, 0, b"[" + b",".join(events) + b"]")
         assert sorted(await statuses(stage, 4)) == [

@@ -33,8 +33,8 @@ async def agree_on_partitions(ledger: Ledger, broker: Broker, wanted: int) -> No
             return
         if in_the_way:
             raise SettingsError(
-                f"{_SETTING} is {wanted}, but workers are at work with {in_force or 1} partitions: stop "
-                "them all, then start with the new number"
+                f"{_SETTING} is {wanted}, but workers are at work with {_SETTING}={in_force or 1}: stop them "
+                "all, then start with the new number"
             )
         in_force = await patiently("asking for the number of partitions", ledger.partitions)
 
