@@ -46,6 +46,7 @@ class Ports:
 class PartitionRunner:
     """Owns the partition from `acquire` to the end of `own`, again and again.
 
+    `decoding` is held by whoever decodes: one partition at a time, and everything else between two.
     `dispatch` hands an event to the engine; `waiting` says how many answers the engine owes, and
     `doubt_until` for how long an unanswered call may still take effect.
     """
@@ -58,6 +59,7 @@ class PartitionRunner:
         waiting: Callable[[int], int],
         doubt_until: Callable[[int], float],
         written: Callable[[Settlement], None],
+        decoding: asyncio.Lock,
     ) -> None:
         self.number = number
         self._ports = ports
@@ -65,6 +67,7 @@ class PartitionRunner:
         self._waiting = waiting
         self._doubt_until = doubt_until
         self._on_written = written
+        self._decoding = decoding
         self._leaving = asyncio.Event()
         self._hurry = asyncio.Event()
         self._calls = 0
@@ -201,7 +204,8 @@ class PartitionRunner:
             if not held:
                 self._caught_up.set()
                 continue
-            items = self._take_in(held, credit)
+            async with self._decoding:
+                items = self._take_in(held, credit)
             commands = [item for item in items if isinstance(item, Command)]
             facts = await patiently("looking commands up", partial(ports.ledger.lookup, commands))
             items = [self._routed(item, facts) for item in items]

@@ -62,8 +62,11 @@ class Worker:
         self._owning: set[asyncio.Task[None]] = set()
         self._broken: BaseException | None = None
         self._wanted = {name: asyncio.Semaphore(0) for name in callers}
+        decoding = asyncio.Lock()
         self._partitions = [
-            PartitionRunner(number, ports, self._dispatch, engine.waiting, engine.doubt_until, written)
+            PartitionRunner(
+                number, ports, self._dispatch, engine.waiting, engine.doubt_until, written, decoding
+            )
             for number in range(ports.partitions)
         ]
         self._sharing = Sharing(ports, self._partitions, self._own)
