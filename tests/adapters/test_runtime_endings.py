@@ -10,6 +10,7 @@ from structlog.testing import capture_logs
 
 from worker.engine.engine import Engine
 from worker.engine.messages import CallFinished, Delivered, Drain, Effect, Event, PermitGranted, Tick
+from worker.ledger import keys
 from worker.runtime import worker as runtime
 from worker.sandbox.faults import Status
 
@@ -79,7 +80,7 @@ async def test_a_part_that_breaks_ends_the_worker(stage: Stage, part: str) -> No
             await stage.publish(event("c-1"))
             assert isinstance(await running.broke(), Bug)
     assert [line["log_level"] for line in logs if line.get("exc_info")] == ["critical"]
-    await stage.client.delete(LEASE)
+    await stage.client.delete(LEASE, keys.WORKERS)
     async with stage.worker("next"):
         assert await stage.answered(1) == [("c-1", "applied")]
 
@@ -174,6 +175,6 @@ async def test_stopping_when_the_broker_is_away(open_redis: Any, monkeypatch: py
                 await running.ended()
         assert any(line["event"].startswith("could not settle everything") for line in logs)
         server.start()
-        await stage.client.delete(LEASE)
+        await stage.client.delete(LEASE, keys.WORKERS)
         async with stage.worker("next"):
             assert await stage.answered(1) == [("c-1", "applied")]

@@ -62,6 +62,11 @@ def test_defaults() -> None:
     )
 
 
+def test_several_partitions() -> None:
+    """Up to 1024 of them."""
+    assert load_settings({"NUMBERGROUP_PARTITIONS": "1024"}).partitions == 1024
+
+
 def test_account_defaults() -> None:
     """An account needs a key and a secret; the rest is what the vendor's documentation lets one assume."""
     account = load_settings(ACCOUNT).accounts["default"]
