@@ -102,7 +102,7 @@ class OnRabbit(_Ledgered):
         # Published into an existing queue, as producers do.
         Topology().establish(self.connection.connection, self.url)
         broker = AmqpBroker(self.url, self.client, DEDUP_MS, PREFETCH, heartbeat_s=4, topology=Topology())
-        broker.start()
+        await broker.open()
         self.amqp = broker
         return broker
 

@@ -180,6 +180,11 @@ ACTIONS: dict[str, Callable[[Rig, Log], Awaitable[object]]] = {
     "acquire_lease": lambda rig, log: rig.ledger.acquire_lease(0, "me", TTL_S),
     "renew_lease": lambda rig, log: rig.ledger.renew_lease(0, "me", rig.epoch, TTL_S),
     "release_lease": lambda rig, log: rig.ledger.release_lease(0, "another", rig.epoch),
+    "enrol": lambda rig, log: rig.ledger.enrol("me", 1, TTL_S),
+    "leave": lambda rig, log: rig.ledger.leave("another"),
+    "owners": lambda rig, log: rig.ledger.owners(2),
+    "partitions": lambda rig, log: rig.ledger.partitions(),
+    "repartition": lambda rig, log: rig.ledger.repartition(2, 1),
     "acquire": lambda rig, log: rig.ledger.limiter("default", 1000).acquire(),
 }
 """Everything that the worker asks of a log or of a ledger; `me` owns the partition."""

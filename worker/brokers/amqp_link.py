@@ -86,7 +86,8 @@ class Link:
         """End the thread, after the jobs that it was given; returns when it has ended."""
         self._stopping = True
         self._wake()
-        self._thread.join(_ANSWER_S)
+        if self._thread.ident is not None:
+            self._thread.join(_ANSWER_S)
 
     def submit(self, job: Callable[[], None]) -> None:
         """Have `job` done in the thread, in turn, whether there is a connection or not. Any thread may."""

@@ -1,6 +1,7 @@
 """The queues and exchanges: declared where that is allowed, used as they are where it is not."""
 
 import enum
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -56,6 +57,15 @@ class Topology:
         """
         self._queues(connection)
         self._exchange(url)
+        self._look_for_strays(connection)
+
+    def _look_for_strays(self, connection: Any) -> None:
+        """Commands in the queue of a worker with another number of partitions."""
+        other = command_queue(0, 1 if self.partitions > 1 else 2)
+        with suppress(NotFound):
+            count = connection.channel().queue_declare(other, passive=True).message_count
+            if count:
+                log.error("commands wait where nobody takes them", queue=other, count=count)
 
     def _queues(self, connection: Any) -> None:
         for queue in self.queues():
@@ -107,19 +117,14 @@ class Topology:
             log.info("several partitions", partitions=self.partitions, routed_by=self.routing.value)
 
 
-def waiting(url: str, partitions: int) -> dict[int, int]:
+def waiting(connection: Any, partitions: int) -> dict[int, int]:
     """How many messages are ready in the queues of so many partitions. Raises what py-amqp does."""
-    connection = open_connection(url, "numbergroup setup")
     found: dict[int, int] = {}
-    try:
+    with suppress(NotFound):
+        # They are declared together: where one is missing, so are those after it.
         for partition in range(partitions):
             queue = command_queue(partition, partitions)
             found[partition] = connection.channel().queue_declare(queue, passive=True).message_count
-    except NotFound:
-        # They are declared together: where one is missing, so are those after it.
-        return found
-    finally:
-        connection.collect()
     return found
 
 

@@ -5,7 +5,7 @@ deleted: the stream is the backlog. Reading harms nothing, so an owner that was 
 """
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from importlib.resources import files
 from typing import Any
 
@@ -43,8 +43,25 @@ class RedisBroker:
         self._mover = Mover(client, partitions, intake or Intake())
         self._settle = client.register_script(files(__package__).joinpath("settle.lua").read_text())
 
+    @property
+    def by_handle(self) -> bool:
+        return True
+
+    async def open(self) -> None:
+        """There is nothing to declare."""
+
+    async def close(self) -> None:
+        """The client is its owner's."""
+
     def log(self, partition: int, epoch: int) -> "StreamLog":
         return StreamLog(self._client, self._settle, self._mover, partition, epoch, self._record_ms)
+
+    async def backlog(self, partitions: int) -> Mapping[int, int]:
+        async with mapped(BrokerUnavailable):
+            pipe = self._client.pipeline(transaction=False)
+            for partition in range(partitions):
+                pipe.xlen(keys.commands(partition))
+            return dict(enumerate(await pipe.execute()))
 
 
 class StreamLog:
