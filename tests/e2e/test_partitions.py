@@ -123,14 +123,16 @@ def test_a_frozen_worker_thaws_behind_its_successors(stage: Stage) -> None:
     of it was done by then. It joins again as a newcomer."""
     many, script, answers = Partitioned(stage), Script(), Answers(stage.redis.client)
     names = [f"id{n:02}" for n in range(80)]
-    stage.vendor.fault("latency", ms=200)
-    frozen, other = many.worker(), many.worker()
+    stage.vendor.fault("latency", ms=700)
+    frozen, other = (many.worker(MAX_IN_FLIGHT="2") for _ in range(2))
     many.shared([4, 4])
     many.publish(script.some_updates(1_000, names))
-    eventually(lambda: answers.count > 0, "work going on")
+    # All slots are taken: it is not frozen in the very act of sending, which no lease could take back.
+    eventually(lambda: stage.vendor.count() == 4, "two calls of each in flight")
     frozen.signal(signal.SIGSTOP)
-    assert many.backlog() > 0
+    assert answers.count == 0
     many.shared([8])
+    stage.vendor.heal()
     all_settled(many, script, answers)
     calls = stage.vendor.count()
     frozen.signal(signal.SIGCONT)
