@@ -17,7 +17,7 @@ from worker.ledger.client import mapped
 from worker.ledger.codec import decode_intent, decode_record, encode_intent
 from worker.ledger.port import LedgerUnavailable, OtherPartitions, Standing
 
-_STRETCH = 1.06
+_STRETCH = 1.08
 """How much more than its share of a second each call is given."""
 _UNIT = 1_000_000
 _LEAST_KEPT_MS = 60_000
@@ -179,7 +179,7 @@ class RedisLimiter:
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
         self._interval_s = _STRETCH / calls_per_second
-        burst = max(1, int(calls_per_second // 20))
+        burst = max(1, int(calls_per_second // 50))
         self._rate = Rate(max(1, round(calls_per_second * _UNIT)), round(1000 * _STRETCH * _UNIT), burst)
         kept_ms = max(_LEAST_KEPT_MS, round(2000 * burst * self._interval_s))
         self._store = RedisStateStore(client, keys.rate(account), kept_ms)
