@@ -16,6 +16,9 @@ from worker.brokers.amqp_topology import DEAD, Topology
 from worker.telemetry import get_logger
 
 _SUSPICIOUS_S = 10.0
+_ACKS_AT_ONCE = 16
+"""RabbitMQ holds more than 32 back that a quorum queue has not taken yet, and forgets them when their
+channel closes: every so many are followed by a question, whose answer takes as long."""
 
 log = get_logger("rabbitmq")
 
@@ -80,6 +83,7 @@ class Consumers(Link):
                 del self._taps[tap.partition]
             try:
                 if tap.is_open:
+                    self._waiting(tap)
                     tap.channel.close()
             except FAILURES as error:
                 # It is closed all the same, with its connection.
@@ -110,8 +114,10 @@ class Consumers(Link):
         def job() -> None:
             # A tag of an old channel may be another message's on the new one.
             if tap.generation == generation and tap.is_open:
-                for tag, multiple in tags:
+                for number, (tag, multiple) in enumerate(tags, 1):
                     tap.channel.basic_ack(tag, multiple)
+                    if not number % _ACKS_AT_ONCE:
+                        self._waiting(tap)
 
         self.submit(job)
 
