@@ -178,6 +178,8 @@ class Consumers(Link):
         tap.suspected = False
         tap.last_at = time.monotonic()
         tap.channel = self.connection.channel()
+        # The body as it came: whatever the message calls its encoding.
+        tap.channel.auto_decode = False
         tap.channel.basic_qos(0, tap.prefetch, False)
         tap.sink.opened(tap.generation, self._waiting(tap))
         self._consume(tap, self._queue(tap))
