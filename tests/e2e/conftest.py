@@ -29,6 +29,12 @@ def shared_rabbit(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Rabbit]:
 
 
 @pytest.fixture
+def rabbit(shared_rabbit: Rabbit) -> Rabbit:
+    """What a stage on RabbitMQ uses: modules of tests that kill it have their own."""
+    return shared_rabbit
+
+
+@pytest.fixture
 def broker(request: pytest.FixtureRequest) -> str:
     """`redis`, unless `e2e_brokers.on_both_brokers` says otherwise."""
     return str(getattr(request, "param", "redis"))
@@ -51,7 +57,7 @@ def open_stage(
     def stage_on(redis: RedisServer) -> Stage:
         if broker == "redis":
             return Stage(tmp_path, shared_vendor, redis)
-        stage = RabbitStage(tmp_path, shared_vendor, redis, request.getfixturevalue("shared_rabbit"))
+        stage = RabbitStage(tmp_path, shared_vendor, redis, request.getfixturevalue("rabbit"))
         stage.declare()
         return stage
 

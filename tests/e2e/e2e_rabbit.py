@@ -44,6 +44,10 @@ class Rabbit(RabbitServer):
         assert self._ask(_VHOST.format(vhost=vhost)) == "ok"
         return vhost
 
+    def configure(self, key: str, value: int) -> None:
+        """Change a setting of the running server."""
+        assert self._ask(f"application:set_env(rabbit, {key}, {value}).\n") == "ok"
+
     def url_of(self, vhost: str, user: str = "guest") -> str:
         return f"amqp://{user}:{user}@127.0.0.1:{self.port}/{vhost}"
 
@@ -130,6 +134,7 @@ class RabbitStage(Stage):
     def __init__(self, folder: Path, vendor: Vendor, redis: RedisServer, rabbit: Rabbit) -> None:
         super().__init__(folder, vendor, redis)
         self.rabbit = rabbit
+        rabbit.crashed = False
         self.vhost = rabbit.new_vhost()
         self.settings |= {"BROKER_URL": rabbit.url_of(self.vhost), "LEDGER_URL": redis.url}
         self.disturbed = False

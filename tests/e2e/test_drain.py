@@ -20,7 +20,9 @@ ON_ITS_WAY_MS = 300
 
 
 def either_answered_or_waiting(stage: Stage, answers: Answers, events: Sequence[Event]) -> None:
-    left = set(stage.waiting())
+    waiting = stage.waiting()
+    left = set(waiting)
+    assert waiting == [body for body in lone(events) if body in left], "out of order"
     for event in events:
         (body,) = lone([event])
         assert len(answers.of.get(event["id"], ())) + (body in left) == 1, event["id"]
@@ -28,7 +30,7 @@ def either_answered_or_waiting(stage: Stage, answers: Answers, events: Sequence[
 
 def test_drains(stage: Stage) -> None:
     """Exit code 0, no call after the signal, and each command either has its result or is still in the
-    broker, where the next worker finds it. A second SIGTERM changes nothing."""
+    broker, in order, where the next worker finds it. A second SIGTERM changes nothing."""
     script, answers = Script(), stage.answers()
     script.create("key")
     script.some_updates(600, [*NAMES, "key"])

@@ -20,6 +20,7 @@ from amqp.exceptions import AccessRefused, AMQPError, ChannelError, NotAllowed
 from kombu import Connection
 from tenacity import RetryCallState, RetryError, Retrying, retry_if_exception_type, wait_random_exponential
 
+from worker.brokers.amqp_frames import tolerant_handler
 from worker.telemetry import get_logger
 
 FAILURES = (AMQPError, OSError, ValueError, AttributeError, KeyError)
@@ -52,6 +53,7 @@ def open_connection(url: str, name: str, heartbeat_s: int = 0) -> Any:
         heartbeat=heartbeat_s,
         connect_timeout=_CONNECT_S,
         transport_options={
+            "frame_handler": tolerant_handler,
             "client_properties": {"connection_name": f"{name} {os.getpid()}"},
             # py-amqp's own is one second, which a hiccup of the network may outlast.
             "socket_settings": {_USER_TIMEOUT: round(_ANSWER_S * 1000)} if _USER_TIMEOUT else {},
