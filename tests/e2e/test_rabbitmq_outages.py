@@ -73,14 +73,6 @@ def test_frozen_for_longer_than_the_heartbeats(stage: RabbitStage) -> None:
 def test_short_of_memory(stage: RabbitStage) -> None:
     """While RabbitMQ takes no results, nothing is acknowledged, and the worker says why."""
     script, answers = Script(), stage.answers()
-    stage.rabbit.control("set_vm_memory_high_watermark", "absolute", "1")
-    try:
-        worker = stage.worker()
-        worker.says("owning the partition")
-        with stage.connect() as connection:
-            assert connection
-    finally:
-        stage.rabbit.control("set_vm_memory_high_watermark", ENOUGH_MEMORY)
     worker = at_work(stage, script)
     stage.rabbit.control("set_vm_memory_high_watermark", "absolute", "1")
     try:

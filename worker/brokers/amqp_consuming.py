@@ -137,19 +137,23 @@ class Consumers(Link):
 
     def on_channel_error(self, error: ChannelError) -> None:
         """One partition's channel: closed after `consumer_timeout`, or because its queue is gone."""
-        closed = [tap for tap in self._taps.values() if tap.channel is not None and not tap.is_open]
-        if not closed:
+        if not self._reopen_closed(str(error)):
             raise error
-        log.error("channel lost, opening another", error=str(error), partitions=[t.partition for t in closed])
+
+    def _reopen_closed(self, error: str) -> bool:
+        closed = [tap for tap in self._taps.values() if tap.channel is not None and not tap.is_open]
         for tap in closed:
+            log.error("channel lost, opening another", error=error, partition=tap.partition)
             self._lose(tap)
             self._open(tap)
+        return bool(closed)
 
     def on_lost(self) -> None:
         for tap in self._taps.values():
             self._lose(tap)
 
     def on_beat(self) -> None:
+        self._reopen_closed("closed while something else was asked")
         for tap in [*self._taps.values()]:
             idle_s = time.monotonic() - tap.last_at
             if idle_s < _SUSPICIOUS_S or not tap.is_open or tap.sink.unsettled >= tap.prefetch:

@@ -16,6 +16,7 @@ from collections.abc import Callable
 from typing import Any
 from urllib.parse import urlsplit
 
+import amqp
 from amqp.exceptions import AccessRefused, AMQPError, ChannelError, NotAllowed
 from kombu import Connection
 from tenacity import RetryCallState, RetryError, Retrying, retry_if_exception_type, wait_random_exponential
@@ -60,8 +61,17 @@ def open_connection(url: str, name: str, heartbeat_s: int = 0) -> Any:
         },
     )
     connection = client.transport.establish_connection()
+    connection.Channel = Channel
     connection.transport.sock.settimeout(_ANSWER_S)
     return connection
+
+
+class Channel(amqp.Channel):  # type: ignore[misc]  # untyped
+    """A channel that the broker has closed stays closed. py-amqp's own would open itself again, without
+    its consumers and confirmations, and look as if nothing had happened."""
+
+    def _do_revive(self) -> None:
+        self.collect()
 
 
 class Link:

@@ -84,6 +84,8 @@ class Publisher(Link):
         self._open_channel()
 
     def on_beat(self) -> None:
+        if not self._channel.is_open:
+            raise ConnectionError("the channel was closed while something else was asked")
         if self._sent and not self._blocked:
             oldest = next(iter(self._sent.values()))
             if time.monotonic() - oldest.at > _PATIENCE_S:

@@ -70,9 +70,8 @@ class Topology:
     def declare(self, connection: Any, queue: str, arguments: dict[str, Any]) -> None:
         """Raises `NotFound` when it is missing and must not be declared."""
         if not self.no_declare:
-            channel = connection.channel()
             try:
-                channel.queue_declare(queue, durable=True, auto_delete=False, arguments=arguments)
+                _declared(connection, queue, durable=True, auto_delete=False, arguments=arguments)
             except PreconditionFailed as error:
                 log.warning(
                     "this queue has other arguments than ours, and is used as it is",
@@ -84,9 +83,8 @@ class Topology:
             except AccessRefused:
                 log.warning("not allowed to declare this queue: it must be there", queue=queue)
             else:
-                channel.close()
                 return
-        connection.channel().queue_declare(queue, passive=True)
+        _declared(connection, queue, passive=True)
 
     def _exchange(self, url: str) -> None:
         queues = self.queues()
@@ -105,6 +103,13 @@ class Topology:
             log.warning("the exchange is used as it is", exchange=EXCHANGE, reason=str(refused))
         if self.partitions > 1:
             log.info("several partitions", partitions=self.partitions, routed_by=self.routing.value)
+
+
+def _declared(connection: Any, queue: str, **how: Any) -> None:
+    """On a channel of its own, which ends with it: the broker closes it over what it does not want."""
+    channel = connection.channel()
+    channel.queue_declare(queue, **how)
+    channel.close()
 
 
 def _bind(url: str, kind: str, keys: dict[str, str]) -> AMQPError | None:
