@@ -44,6 +44,11 @@ class Rabbit(RabbitServer):
         assert self._ask(_VHOST.format(vhost=vhost)) == "ok"
         return vhost
 
+    def heartbeats(self, vhost: str) -> list[int]:
+        """In seconds, one of each connection; 0 is none."""
+        rows = [line.split() for line in self.control("list_connections", "vhost", "timeout").splitlines()]
+        return [int(seconds) for of, seconds in rows if of == vhost]
+
     def configure(self, key: str, value: int) -> None:
         """Change a setting of the running server."""
         assert self._ask(f"application:set_env(rabbit, {key}, {value}).\n") == "ok"

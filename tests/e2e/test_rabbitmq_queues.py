@@ -1,6 +1,8 @@
 """Queues that are missing, forbidden, full, deleted, or not as the worker would have them."""
 
+import amqp
 import pytest
+from e2e_answers import letters
 from e2e_brokers import on_rabbitmq
 from e2e_checks import all_settled
 from e2e_commands import Script, lone
@@ -118,6 +120,22 @@ def test_queues_deleted_under_the_consumer(stage: RabbitStage) -> None:
     published(stage, script)
     all_settled(stage, script, answers)
     assert worker.alive
+
+
+def test_what_rabbitmq_itself_gives_up(stage: RabbitStage) -> None:
+    """It is kept among the dead letters, and answered, like everything else that is not applied."""
+    script, answers = Script(), stage.answers()
+    bodies = lone(script.some_updates(3, NAMES))
+    stage.publish_messages([amqp.Message(body, expiration="1") for body in bodies])
+    eventually(lambda: not stage.backlog(), "the end of their time")
+    stage.worker()
+    eventually(lambda: answers.count == len(bodies), "three results")
+    assert set(answers.statuses().values()) == {"rejected"}
+    kept = letters(stage.redis.client)
+    assert [body for _, body in kept] == bodies
+    reason = f"the broker gave it up: expired, queue {COMMANDS}"
+    assert {letter.error.message for letter, _ in kept} == {reason}
+    assert stage.vendor.count() == 0
 
 
 def there(stage: RabbitStage, queue: str) -> bool:

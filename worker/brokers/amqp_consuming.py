@@ -16,9 +16,6 @@ from worker.brokers.amqp_topology import DEAD, Topology
 from worker.telemetry import get_logger
 
 _SUSPICIOUS_S = 10.0
-_ACKS_AT_ONCE = 16
-"""RabbitMQ holds more than 32 back that a quorum queue has not taken yet, and forgets them when their
-channel closes: every so many are followed by a question, whose answer takes as long."""
 
 log = get_logger("rabbitmq")
 
@@ -83,8 +80,7 @@ class Consumers(Link):
                 del self._taps[tap.partition]
             try:
                 if tap.is_open:
-                    self._waiting(tap)
-                    tap.channel.close()
+                    self._give_back(tap)
             except FAILURES as error:
                 # It is closed all the same, with its connection.
                 log.warning("channel not closed", partition=tap.partition, error=str(error))
@@ -102,7 +98,7 @@ class Consumers(Link):
         def job() -> None:
             if tap.generation == generation and tap.is_open:
                 tap.prefetch = prefetch
-                tap.channel.close()
+                self._give_back(tap)
                 self._lose(tap)
                 self._open(tap)
 
@@ -114,10 +110,8 @@ class Consumers(Link):
         def job() -> None:
             # A tag of an old channel may be another message's on the new one.
             if tap.generation == generation and tap.is_open:
-                for number, (tag, multiple) in enumerate(tags, 1):
+                for tag, multiple in tags:
                     tap.channel.basic_ack(tag, multiple)
-                    if not number % _ACKS_AT_ONCE:
-                        self._waiting(tap)
 
         self.submit(job)
 
@@ -191,6 +185,18 @@ class Consumers(Link):
             self._consume(tap, DEAD)
         self.on_drained()
 
+    def _give_back(self, tap: Tap) -> None:
+        """Close the channel, and with it lose no acknowledgement.
+
+        RabbitMQ's channel sets those aside that a quorum queue is not ready for, and forgets them when it
+        is closed. A second subscription, which waits in line behind the first, is answered when the queue
+        has taken what was sent before; then what was set aside is sent, before the next question.
+        """
+        tap.channel.basic_consume(self._queue(tap), callback=_ignore)
+        for _ in range(2):
+            self._waiting(tap)
+        tap.channel.close()
+
     def _consume(self, tap: Tap, queue: str) -> None:
         tap.channel.basic_consume(queue, callback=partial(self._take, tap, tap.generation, queue))
 
@@ -213,3 +219,7 @@ class Consumers(Link):
         if tap.channel is not None:
             tap.channel = None
             tap.sink.lost(tap.generation)
+
+
+def _ignore(_message: Any) -> None:
+    """It comes again."""
