@@ -9,6 +9,7 @@ import pytest
 from e2e_checks import private_parts
 from e2e_cli import Shell
 from e2e_queues import QueueServer
+from e2e_rabbit import Rabbit, RabbitStage
 from e2e_stage import SECRET, RedisServer, Stage, Vendor
 from e2e_unanswered import UnansweredCreates
 
@@ -21,17 +22,46 @@ def shared_vendor(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Vendor]:
         yield vendor
 
 
+@pytest.fixture(scope="session")
+def shared_rabbit(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Rabbit]:
+    """For all who leave it alive."""
+    rabbit = Rabbit(tmp_path_factory.mktemp("rabbit"))
+    yield rabbit
+    rabbit.kill()
+
+
 @pytest.fixture
-def open_stage(tmp_path: Path, shared_vendor: Vendor) -> Iterator[Open]:
+def rabbit(shared_rabbit: Rabbit) -> Rabbit:
+    """What a stage on RabbitMQ uses: modules of tests that kill it have their own."""
+    return shared_rabbit
+
+
+@pytest.fixture
+def broker(request: pytest.FixtureRequest) -> str:
+    """`redis`, unless `e2e_brokers.on_both_brokers` says otherwise."""
+    return str(getattr(request, "param", "redis"))
+
+
+@pytest.fixture
+def open_stage(
+    request: pytest.FixtureRequest, broker: str, tmp_path: Path, shared_vendor: Vendor
+) -> Iterator[Open]:
     """Opens the test's stage; the arguments are those of its Redis."""
     stages: list[Stage] = []
 
     def open_one(*, durable: bool, password: str | None = None) -> Stage:
         shared_vendor.reset()
         redis = RedisServer(tmp_path, durable=durable, password=password)
-        stages.append(Stage(tmp_path, shared_vendor, redis))
+        stages.append(stage_on(redis))
         redis.start()
         return stages[-1]
+
+    def stage_on(redis: RedisServer) -> Stage:
+        if broker == "redis":
+            return Stage(tmp_path, shared_vendor, redis)
+        stage = RabbitStage(tmp_path, shared_vendor, redis, request.getfixturevalue("rabbit"))
+        stage.declare()
+        return stage
 
     try:
         yield open_one

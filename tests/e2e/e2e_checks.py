@@ -12,9 +12,9 @@ from contracts.results import Status
 
 
 def all_settled(stage: Stage, script: Script, answers: Answers, within_s: float = 40.0) -> None:
-    """Wait until the stream is empty; then every command has one result, and every group is right."""
+    """Wait until the broker is empty; then every command has one result, and every group is right."""
     eventually(lambda: answers.count >= len(script.events), "a result for every command", within_s)
-    eventually(lambda: not stage.backlog(), "an empty stream", 10.0)
+    eventually(lambda: not stage.backlog(), "an empty queue", 10.0)
     answered_once(script, answers)
     assert stage.vendor.groups() == script.groups
     _request_ids_are_the_vendors(stage, answers)

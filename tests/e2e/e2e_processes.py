@@ -49,6 +49,7 @@ class Program:
         self, name: str, arguments: Sequence[str], folder: Path, variables: Mapping[str, str]
     ) -> None:
         self.name = name
+        self.crashed = False
         self._files = folder / f"{name}.out", folder / f"{name}.err"
         with self._files[0].open("wb") as out, self._files[1].open("wb") as err:
             self._process = subprocess.Popen(
@@ -80,6 +81,7 @@ class Program:
         eventually(lambda: text in self.out or text in self.err, f"{self.name} says {text!r}", within_s)
 
     def signal(self, number: signal.Signals) -> None:
+        self.crashed = self.crashed or number in (signal.SIGKILL, signal.SIGSTOP)
         self._process.send_signal(number)
 
     def ended(self, within_s: float = 30.0) -> int:
@@ -88,7 +90,7 @@ class Program:
 
     def kill(self) -> None:
         """SIGKILL, as a machine that loses its power."""
-        self._process.kill()
+        self.signal(signal.SIGKILL)
         self._process.wait()
 
     def end(self) -> None:

@@ -5,20 +5,19 @@ import os
 import re
 import shutil
 import signal
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Self
 from urllib.request import Request, urlopen
 
 import pytest
+from e2e_answers import REPLIES, Answers
 from e2e_processes import NUMBERGROUP, Program, environment, eventually, free_port
 from redis import Redis
 from redis.exceptions import RedisError
 
 KEY, SECRET = "sandbox-key", "sandbox-secret"
 COMMANDS = "numbergroup:{0}:commands"
-DEAD_LETTERS = "numbergroup:{0}:dead-letters"
-REPLIES = "numbergroup:replies"
 
 _NUMBER = re.compile(rb"(?<![0-9])[1-9][0-9]{6,14}(?![0-9])")
 
@@ -33,6 +32,7 @@ class RedisServer:
         self.port = free_port()
         # Its types speak of every answer that any server might give.
         self.client: Any = Redis(port=self.port, password=password, socket_timeout=10)
+        self.crashed = False
         self._program: Program | None = None
 
     @property
@@ -67,6 +67,7 @@ class RedisServer:
 
     def kill(self) -> None:
         assert self._program is not None
+        self.crashed = True
         self._program.kill()
 
     def end(self) -> None:
@@ -185,15 +186,30 @@ class Stage:
         return self.workers[-1]
 
     def publish(self, bodies: Iterable[bytes]) -> None:
-        """One entry a body, in order."""
+        """One message a body, in order."""
         pipe = self.redis.client.pipeline(transaction=False)
-        for body in bodies:
-            self.numbers.update(number.decode() for number in _NUMBER.findall(body))
+        for body in self.noted(bodies):
             pipe.xadd(COMMANDS, {"event": body})
         pipe.execute()
 
+    def noted(self, bodies: Iterable[bytes]) -> Iterator[bytes]:
+        """The bodies, whose numbers must not be found in any log."""
+        for body in bodies:
+            self.numbers.update(number.decode() for number in _NUMBER.findall(body))
+            yield body
+
     def backlog(self) -> int:
+        """How many messages are not settled."""
         return int(self.redis.client.xlen(COMMANDS))
+
+    def waiting(self) -> list[bytes]:
+        """The messages that are not settled, when there is no worker."""
+        return [fields[b"event"] for _, fields in self.redis.client.xrange(COMMANDS)]
+
+    def answers(self, queue: str = "", *, every_repeat: bool = False) -> Answers:
+        """What is in the default reply queue, or in one of the test's own. `every_repeat`: all that comes
+        counts, also after a crash."""
+        return Answers(self.redis.client, f"{REPLIES}:{queue}" if queue else REPLIES)
 
     def output(self) -> str:
         """All that the workers have written, to whichever stream."""

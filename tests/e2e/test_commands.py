@@ -4,13 +4,14 @@ import json
 from typing import Any
 
 import pytest
-from e2e_answers import Answers, letters
+from e2e_answers import letters
+from e2e_brokers import on_both_brokers
 from e2e_processes import eventually
-from e2e_stage import REPLIES, Stage
+from e2e_stage import Stage
 
 from contracts.results import ResultData
 
-pytestmark = pytest.mark.redis_server
+pytestmark = [pytest.mark.redis_server, on_both_brokers]
 
 ONE, TWO, THREE = "85212345671", "85212345672", "85212345673"
 
@@ -20,7 +21,7 @@ class Asking:
 
     def __init__(self, stage: Stage) -> None:
         self._stage = stage
-        self._answers = Answers(stage.redis.client)
+        self._answers = stage.answers()
         self._serial = 0
 
     def __call__(self, kind: str, data: dict[str, Any], **attributes: str) -> ResultData:
@@ -68,19 +69,19 @@ def test_every_type_of_command(stage: Stage) -> None:
 
 
 def test_what_comes_back(stage: Stage) -> None:
-    """`correlationid` and `traceparent` return on the result; `replyto` says to which stream it goes, if the
+    """`correlationid` and `traceparent` return on the result; `replyto` says to which queue it goes, if the
     settings allow that; `account` and `subject` say who called, and for which group."""
     attributes = {"correlationid": "my-7", "traceparent": "00-" + "a" * 32 + "-" + "b" * 16 + "-01"}
     event = {"specversion": "1.0", "source": "e2e", "type": "numbergroup.update.v1"} | attributes
-    queues = {"c-1": None, "c-2": "numbergroup:replies:billing", "c-3": "celery"}
+    billing = stage.answers("billing")
+    queues = {"c-1": None, "c-2": billing.queue, "c-3": "celery"}
     for (name, queue), phone in zip(queues.items(), (ONE, TWO, THREE), strict=True):
         data = {"groupId": "g", "operateType": "add", "phones": [phone]}
         stage.publish([json.dumps(event | {"id": name, "replyto": queue, "data": data}).encode()])
     stage.worker()
-    eventually(lambda: not stage.backlog(), "an empty stream")
+    eventually(lambda: not stage.backlog(), "an empty queue")
 
-    default = Answers(stage.redis.client, REPLIES)
-    billing = Answers(stage.redis.client, "numbergroup:replies:billing")
+    default = stage.answers()
     assert set(default.statuses()) == {"c-1", "c-3"}
     assert set(billing.statuses()) == {"c-2"}
     assert not stage.redis.client.exists("celery")

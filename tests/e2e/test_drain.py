@@ -1,4 +1,4 @@
-"""SIGTERM: no new calls, those in flight finish, the rest stays in the stream for the next worker."""
+"""SIGTERM: no new calls, those in flight finish, the rest stays in the broker for the next worker."""
 
 import signal
 import time
@@ -6,25 +6,23 @@ from collections.abc import Sequence
 
 import pytest
 from e2e_answers import Answers
+from e2e_brokers import on_both_brokers
 from e2e_checks import all_settled
 from e2e_commands import Event, Script, lone
 from e2e_processes import eventually
-from e2e_stage import COMMANDS, Stage
+from e2e_stage import Stage
 
-pytestmark = pytest.mark.redis_server
+pytestmark = [pytest.mark.redis_server, on_both_brokers]
 
 NAMES = [f"id{n:02}" for n in range(60)]
 # A call that was on its way to the vendor when the signal came may arrive a moment after it.
 ON_ITS_WAY_MS = 300
 
 
-def waiting(stage: Stage) -> list[bytes]:
-    """The commands that are still in the stream."""
-    return [fields[b"event"] for _, fields in stage.redis.client.xrange(COMMANDS)]
-
-
 def either_answered_or_waiting(stage: Stage, answers: Answers, events: Sequence[Event]) -> None:
-    left = set(waiting(stage))
+    waiting = stage.waiting()
+    left = set(waiting)
+    assert waiting == [body for body in lone(events) if body in left], "out of order"
     for event in events:
         (body,) = lone([event])
         assert len(answers.of.get(event["id"], ())) + (body in left) == 1, event["id"]
@@ -32,8 +30,8 @@ def either_answered_or_waiting(stage: Stage, answers: Answers, events: Sequence[
 
 def test_drains(stage: Stage) -> None:
     """Exit code 0, no call after the signal, and each command either has its result or is still in the
-    stream, where the next worker finds it. A second SIGTERM changes nothing."""
-    script, answers = Script(), Answers(stage.redis.client)
+    broker, in order, where the next worker finds it. A second SIGTERM changes nothing."""
+    script, answers = Script(), stage.answers()
     script.create("key")
     script.some_updates(600, [*NAMES, "key"])
     stage.publish(lone(script.events))
@@ -59,7 +57,7 @@ def test_drains(stage: Stage) -> None:
 
 def test_drains_when_the_vendor_hangs(stage: Stage) -> None:
     """A call that nobody answers is waited for no longer than its timeout, and its commands go back."""
-    script, answers = Script(), Answers(stage.redis.client)
+    script, answers = Script(), stage.answers()
     script.some_updates(200, NAMES)
     stage.publish(lone(script.events))
     stage.vendor.fault("latency", ms=3_600_000)
@@ -93,7 +91,7 @@ def test_stops_while_redis_is_away(stage: Stage) -> None:
     lost = stage.worker()
     lost.says("owning the partition")
     stage.redis.kill()
-    lost.says("unavailable")
+    lost.says("lease not renewed")
     never_connected = stage.worker()
     never_connected.says("unavailable")
     assert never_connected.stop(within_s=3.0) == 0

@@ -1,14 +1,13 @@
 """The worker is killed in mid-work, as by a machine that loses its power, and started again."""
 
 import pytest
-from e2e_answers import Answers
+from e2e_brokers import on_both_brokers
 from e2e_checks import all_settled
 from e2e_commands import Script, arrays, lone
 from e2e_processes import eventually
 from e2e_stage import Stage
-from e2e_unanswered import UnansweredCreates
 
-pytestmark = pytest.mark.redis_server
+pytestmark = [pytest.mark.redis_server, on_both_brokers]
 
 ROUNDS = 5
 
@@ -16,7 +15,7 @@ ROUNDS = 5
 def test_killed_again_and_again(stage: Stage) -> None:
     """Still one result for every command, right groups, no group created twice, and nothing left; also
     where commands came in arrays, and only some of an array were settled."""
-    script, answers = Script(), Answers(stage.redis.client)
+    script, answers = Script(), stage.answers()
     stage.vendor.fault("latency", ms=60, jitter_ms=60)
     for number in range(ROUNDS):
         one_killed_round(stage, script, number)
@@ -38,9 +37,3 @@ def one_killed_round(stage: Stage, script: Script, number: int) -> None:
     eventually(lambda: stage.vendor.count() >= before + 15, "work going on")
     worker.kill()
     assert stage.backlog() > 0, "it was killed after its work, not in the middle"
-
-
-def test_unanswered_creates(unanswered_creates: UnansweredCreates) -> None:
-    """Killed while nobody knows what became of two creates: the one that was applied is found and adopted,
-    the other is made when its first request cannot take effect any more, 60 s after it was signed."""
-    unanswered_creates.check()

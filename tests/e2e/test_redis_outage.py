@@ -1,13 +1,13 @@
-"""The broker dies and comes back; the worker sees it through by itself."""
+"""Redis, as the broker or as the ledger only, dies and comes back; the worker sees it through by itself."""
 
 import pytest
 from conftest import Open
-from e2e_answers import Answers
+from e2e_brokers import on_both_brokers
 from e2e_checks import all_settled
 from e2e_commands import Script, lone
 from e2e_processes import eventually
 
-pytestmark = pytest.mark.redis_server
+pytestmark = [pytest.mark.redis_server, on_both_brokers]
 
 NAMES = [f"id{n:02}" for n in range(20)]
 
@@ -17,7 +17,7 @@ def test_redis_killed_in_mid_work(open_stage: Open, renewals_missed: int) -> Non
     """One result for every command after SIGKILL of a Redis that keeps what it acknowledged, whether it is
     back at once or after the lease has run out."""
     stage = open_stage(durable=True)
-    script, answers = Script(), Answers(stage.redis.client)
+    script, answers = Script(), stage.answers()
     for name in ("key0", "key1"):
         script.create(name)
     script.some_updates(500, [*NAMES, "key0", "key1"])

@@ -4,13 +4,14 @@ import json
 
 import pytest
 from e2e_answers import Answers, letters
+from e2e_brokers import on_both_brokers
 from e2e_commands import Event, Script, lone
 from e2e_processes import eventually
 from e2e_stage import Stage
 
 from contracts.results import ResultEvent
 
-pytestmark = pytest.mark.redis_server
+pytestmark = [pytest.mark.redis_server, on_both_brokers]
 
 PHONES = ["85212345671", "85212345672"]
 
@@ -25,7 +26,7 @@ def answered(stage: Stage, answers: Answers, event: Event, count: int) -> list[R
 def test_repeats_are_answered_with_the_first_result(stage: Stage) -> None:
     """Twice before it was settled, again afterwards, again in an array, again after the worker's restart:
     applied once, and answered each time under the same id, with the same requestIds."""
-    script, answers = Script(), Answers(stage.redis.client)
+    script, answers = Script(), stage.answers()
     event = script.update("group", "add", PHONES)
     stage.publish(lone([event, event]))
     worker = stage.worker()
@@ -49,7 +50,7 @@ def test_repeats_are_answered_with_the_first_result(stage: Stage) -> None:
 
 def test_a_repeated_create_makes_one_group(stage: Stage) -> None:
     """A create that comes again, in the same batch and after a restart, is answered with its first group."""
-    script, answers = Script(), Answers(stage.redis.client)
+    script, answers = Script(), stage.answers(every_repeat=True)
     event = script.create("key", PHONES)
     stage.publish(lone([event, event]))
     worker = stage.worker()
@@ -65,7 +66,7 @@ def test_a_repeated_create_makes_one_group(stage: Stage) -> None:
 
 def test_a_repeat_does_not_undo_what_came_after_it(stage: Stage) -> None:
     """An old command that comes again behind newer ones of its group changes nothing."""
-    script, answers = Script(), Answers(stage.redis.client)
+    script, answers = Script(), stage.answers()
     added = script.update("group", "add", PHONES)
     deleted = script.update("group", "delete", PHONES[:1])
     stage.publish(lone([added]))
@@ -79,7 +80,7 @@ def test_a_repeat_does_not_undo_what_came_after_it(stage: Stage) -> None:
 def test_another_command_under_the_same_id(stage: Stage) -> None:
     """It is rejected as a conflict, whether the first one still waits, is settled, or was settled by an
     earlier worker; its answer has an id of its own, and the first command's answer stays what it was."""
-    script, answers = Script(), Answers(stage.redis.client)
+    script, answers = Script(), stage.answers()
     event = script.update("group", "add", PHONES)
     other = event | {"data": event["data"] | {"operateType": "delete"}}
     stage.publish(lone([event, other]))
@@ -104,7 +105,7 @@ def test_another_command_under_the_same_id(stage: Stage) -> None:
 
 def test_the_same_id_of_another_source(stage: Stage) -> None:
     """It is another command: ids are the source's own."""
-    script, answers = Script(), Answers(stage.redis.client)
+    script, answers = Script(), stage.answers()
     event = script.update("group", "add", PHONES[:1])
     other = script.update("group", "add", PHONES[1:]) | {"id": event["id"], "source": "another"}
     stage.publish(lone([event, other]))

@@ -3,13 +3,13 @@
 import signal
 
 import pytest
-from e2e_answers import Answers
+from e2e_brokers import on_both_brokers
 from e2e_checks import all_settled
 from e2e_commands import Script, lone
 from e2e_processes import eventually
 from e2e_stage import Stage, Worker
 
-pytestmark = pytest.mark.redis_server
+pytestmark = [pytest.mark.redis_server, on_both_brokers]
 
 NAMES = [f"id{n:02}" for n in range(30)]
 
@@ -24,7 +24,7 @@ def two_workers(stage: Stage) -> tuple[Worker, Worker]:
 
 def test_takes_over_from_a_killed_worker(stage: Stage) -> None:
     """Within seconds of a SIGKILL in mid-work: the lease of 3 s runs out, nothing is lost or repeated."""
-    script, answers = Script(), Answers(stage.redis.client)
+    script, answers = Script(), stage.answers()
     owner, standby = two_workers(stage)
     stage.publish(lone(script.some_updates(600, NAMES)))
     eventually(lambda: stage.vendor.count() >= 10, "work going on")
@@ -36,7 +36,7 @@ def test_takes_over_from_a_killed_worker(stage: Stage) -> None:
 
 def test_takes_over_from_a_stopped_worker(stage: Stage) -> None:
     """At once on SIGTERM, in mid-work: the lease is handed back, nobody waits for it to run out."""
-    script, answers = Script(), Answers(stage.redis.client)
+    script, answers = Script(), stage.answers()
     owner, standby = two_workers(stage)
     stage.publish(lone(script.some_updates(600, NAMES)))
     eventually(lambda: stage.vendor.count() >= 10, "work going on")
@@ -49,7 +49,7 @@ def test_takes_over_from_a_stopped_worker(stage: Stage) -> None:
 def test_a_frozen_worker_thaws_behind_its_successor(stage: Stage) -> None:
     """An owner that was frozen in mid-work, past its lease, does no harm when it goes on: it sends nothing
     more, settles nothing twice, and stands by."""
-    script, answers = Script(), Answers(stage.redis.client)
+    script, answers = Script(), stage.answers()
     stage.vendor.fault("latency", ms=200)
     owner, standby = two_workers(stage)
     stage.publish(lone(script.some_updates(600, NAMES)))
@@ -69,7 +69,7 @@ def test_a_frozen_worker_thaws_behind_its_successor(stage: Stage) -> None:
 
 def test_a_worker_that_stands_by_stops_at_once(stage: Stage) -> None:
     """SIGTERM to the one that only waits ends it, and the owner works on."""
-    script, answers = Script(), Answers(stage.redis.client)
+    script, answers = Script(), stage.answers()
     owner, standby = two_workers(stage)
     assert standby.stop(within_s=3.0) == 0
     stage.publish(lone(script.some_updates(50, NAMES)))

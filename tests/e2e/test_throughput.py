@@ -3,13 +3,13 @@
 from collections import Counter
 
 import pytest
-from e2e_answers import Answers
+from e2e_brokers import on_both_brokers
 from e2e_checks import all_settled
 from e2e_commands import Event, Script, arrays, lone
 from e2e_processes import eventually
 from e2e_stage import Stage
 
-pytestmark = pytest.mark.redis_server
+pytestmark = [pytest.mark.redis_server, on_both_brokers]
 
 CREATED = [f"key{n:02}" for n in range(12)]
 OTHERS = [f"id{n:02}" for n in range(38)]
@@ -31,7 +31,7 @@ def test_five_thousand_commands(stage: Stage, size: int) -> None:
 
     Those that wait already cost each group one replace or create, or one delete and one add.
     """
-    script, answers = Script(), Answers(stage.redis.client)
+    script, answers = Script(), stage.answers()
     first = waiting_commands(script)
     stage.publish(lone(first) if size == 1 else arrays(first, size))
     worker = stage.worker()
@@ -55,7 +55,7 @@ def test_five_thousand_commands(stage: Stage, size: int) -> None:
 
 def test_the_rate_limit_holds(stage: Stage) -> None:
     """No second has more calls than the account may make, all workers together, restarts included."""
-    script, answers = Script(), Answers(stage.redis.client)
+    script, answers = Script(), stage.answers()
     names = [f"id{n:03}" for n in range(60)]
     for name in names:
         script.update(name, "add", script.pool(name)[:3])

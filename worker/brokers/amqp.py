@@ -182,7 +182,7 @@ class AmqpLog:
             await self._records.settle(Settlement(self._partition, partial=unit.partial), 2 * serial + 1)
             self._partial.update((tag, set(indexes)) for tag, indexes in unit.partial)
             progress.partial_recorded = True
-        self._acknowledge(unit.done)
+        self._acknowledge(unit.done, self._tap.prefetch // 4)
 
     async def feed(self) -> None:
         """There is one way in only."""
@@ -192,6 +192,8 @@ class AmqpLog:
         if not self._opened:
             return
         self._opened = False
+        # What waits behind a stuck message, settled, need not be answered again by the next owner.
+        self._acknowledge((), room=0)
         closed = self._loop.create_future()
 
         def finish() -> None:
@@ -270,10 +272,10 @@ class AmqpLog:
             reason = failed[min(failed)]
             raise BrokerUnavailable(f"{len(failed)} of {len(replies)} results not taken: {reason}")
 
-    def _acknowledge(self, tags: Sequence[str]) -> None:
+    def _acknowledge(self, tags: Sequence[str], room: int) -> None:
         self._over += [tag for tag in tags if self._partial.pop(tag, None) is not None]
         # A message that was lost with its channel, and came again, goes too: its answers are confirmed.
-        acknowledged = self._window.settle(tags, self._tap.prefetch // 4)
+        acknowledged = self._window.settle(tags, room)
         if acknowledged:
             self.unsettled = len(self._window)
             self._consumers.acknowledge(self._tap, self._window.generation, acknowledged)

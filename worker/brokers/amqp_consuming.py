@@ -80,7 +80,7 @@ class Consumers(Link):
                 del self._taps[tap.partition]
             try:
                 if tap.is_open:
-                    tap.channel.close()
+                    self._give_back(tap)
             except FAILURES as error:
                 # It is closed all the same, with its connection.
                 log.warning("channel not closed", partition=tap.partition, error=str(error))
@@ -98,7 +98,7 @@ class Consumers(Link):
         def job() -> None:
             if tap.generation == generation and tap.is_open:
                 tap.prefetch = prefetch
-                tap.channel.close()
+                self._give_back(tap)
                 self._lose(tap)
                 self._open(tap)
 
@@ -131,19 +131,23 @@ class Consumers(Link):
 
     def on_channel_error(self, error: ChannelError) -> None:
         """One partition's channel: closed after `consumer_timeout`, or because its queue is gone."""
-        closed = [tap for tap in self._taps.values() if tap.channel is not None and not tap.is_open]
-        if not closed:
+        if not self._reopen_closed(str(error)):
             raise error
-        log.error("channel lost, opening another", error=str(error), partitions=[t.partition for t in closed])
+
+    def _reopen_closed(self, error: str) -> bool:
+        closed = [tap for tap in self._taps.values() if tap.channel is not None and not tap.is_open]
         for tap in closed:
+            log.error("channel lost, opening another", error=error, partition=tap.partition)
             self._lose(tap)
             self._open(tap)
+        return bool(closed)
 
     def on_lost(self) -> None:
         for tap in self._taps.values():
             self._lose(tap)
 
     def on_beat(self) -> None:
+        self._reopen_closed("closed while something else was asked")
         for tap in [*self._taps.values()]:
             idle_s = time.monotonic() - tap.last_at
             if idle_s < _SUSPICIOUS_S or not tap.is_open or tap.sink.unsettled >= tap.prefetch:
@@ -172,12 +176,26 @@ class Consumers(Link):
         tap.suspected = False
         tap.last_at = time.monotonic()
         tap.channel = self.connection.channel()
+        # The body as it came: whatever the message calls its encoding.
+        tap.channel.auto_decode = False
         tap.channel.basic_qos(0, tap.prefetch, False)
         tap.sink.opened(tap.generation, self._waiting(tap))
         self._consume(tap, self._queue(tap))
         if tap.partition == 0:
             self._consume(tap, DEAD)
         self.on_drained()
+
+    def _give_back(self, tap: Tap) -> None:
+        """Close the channel, and with it lose no acknowledgement.
+
+        RabbitMQ's channel sets those aside that a quorum queue is not ready for, and forgets them when it
+        is closed. A second subscription, which waits in line behind the first, is answered when the queue
+        has taken what was sent before; then what was set aside is sent, before the next question.
+        """
+        tap.channel.basic_consume(self._queue(tap), callback=_ignore)
+        for _ in range(2):
+            self._waiting(tap)
+        tap.channel.close()
 
     def _consume(self, tap: Tap, queue: str) -> None:
         tap.channel.basic_consume(queue, callback=partial(self._take, tap, tap.generation, queue))
@@ -201,3 +219,7 @@ class Consumers(Link):
         if tap.channel is not None:
             tap.channel = None
             tap.sink.lost(tap.generation)
+
+
+def _ignore(_message: Any) -> None:
+    """It comes again."""

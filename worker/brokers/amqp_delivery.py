@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from hashlib import blake2b
 from typing import Any
 
+from worker.brokers.amqp_frames import UNREADABLE
 from worker.brokers.amqp_topology import DEAD
 from worker.engine.model import Entry
 
@@ -50,6 +51,8 @@ def entry_of(delivery: Delivery, partition: int, tag: str) -> Entry:
 
 def objection(properties: Mapping[str, Any], headers: Mapping[str, Any]) -> str | None:
     """Why a message with these properties is not read, if so. A missing content type counts as JSON."""
+    if UNREADABLE in headers:
+        return f"the message's properties cannot be read ({headers[UNREADABLE]!s:.60})"
     if "compression" in headers:
         # Inflating comes before any check of the size: a megabyte may become gigabytes.
         return "compressed messages are not taken: publish them without compression"

@@ -16,10 +16,12 @@ from collections.abc import Callable
 from typing import Any
 from urllib.parse import urlsplit
 
+import amqp
 from amqp.exceptions import AccessRefused, AMQPError, ChannelError, NotAllowed
 from kombu import Connection
 from tenacity import RetryCallState, RetryError, Retrying, retry_if_exception_type, wait_random_exponential
 
+from worker.brokers.amqp_frames import tolerant_handler
 from worker.telemetry import get_logger
 
 FAILURES = (AMQPError, OSError, ValueError, AttributeError, KeyError)
@@ -52,14 +54,24 @@ def open_connection(url: str, name: str, heartbeat_s: int = 0) -> Any:
         heartbeat=heartbeat_s,
         connect_timeout=_CONNECT_S,
         transport_options={
+            "frame_handler": tolerant_handler,
             "client_properties": {"connection_name": f"{name} {os.getpid()}"},
             # py-amqp's own is one second, which a hiccup of the network may outlast.
             "socket_settings": {_USER_TIMEOUT: round(_ANSWER_S * 1000)} if _USER_TIMEOUT else {},
         },
     )
     connection = client.transport.establish_connection()
+    connection.Channel = Channel
     connection.transport.sock.settimeout(_ANSWER_S)
     return connection
+
+
+class Channel(amqp.Channel):  # type: ignore[misc]  # untyped
+    """A channel that the broker has closed stays closed. py-amqp's own would open itself again, without
+    its consumers and confirmations, and look as if nothing had happened."""
+
+    def _do_revive(self) -> None:
+        self.collect()
 
 
 class Link:

@@ -84,6 +84,8 @@ class Publisher(Link):
         self._open_channel()
 
     def on_beat(self) -> None:
+        if not self._channel.is_open:
+            raise ConnectionError("the channel was closed while something else was asked")
         if self._sent and not self._blocked:
             oldest = next(iter(self._sent.values()))
             if time.monotonic() - oldest.at > _PATIENCE_S:
@@ -120,7 +122,7 @@ class Publisher(Link):
             try:
                 self._send(job, position, message)
             except FAILURES as error:
-                # After an error of the channel, too: py-amqp opens it again, but without confirmations.
+                # After an error of the channel, too, which is then as good as a lost connection.
                 self._channel, trouble = None, error
         if trouble is not None:
             raise trouble
@@ -163,9 +165,7 @@ class Publisher(Link):
             sent = self._sent.pop(tag, None)
             return [] if sent is None else [sent]
         found = []
-        for serial in [*self._sent]:
-            if serial > tag:
-                break
+        while self._sent and (serial := next(iter(self._sent))) <= tag:
             found.append(self._sent.pop(serial))
         return found
 

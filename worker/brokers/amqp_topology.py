@@ -80,9 +80,8 @@ class Topology:
     def declare(self, connection: Any, queue: str, arguments: dict[str, Any]) -> None:
         """Raises `NotFound` when it is missing and must not be declared."""
         if not self.no_declare:
-            channel = connection.channel()
             try:
-                channel.queue_declare(queue, durable=True, auto_delete=False, arguments=arguments)
+                _declared(connection, queue, durable=True, auto_delete=False, arguments=arguments)
             except PreconditionFailed as error:
                 log.warning(
                     "this queue has other arguments than ours, and is used as it is",
@@ -94,9 +93,8 @@ class Topology:
             except AccessRefused:
                 log.warning("not allowed to declare this queue: it must be there", queue=queue)
             else:
-                channel.close()
                 return
-        connection.channel().queue_declare(queue, passive=True)
+        _declared(connection, queue, passive=True)
 
     def _exchange(self, url: str) -> None:
         queues = self.queues()
@@ -126,6 +124,13 @@ def waiting(connection: Any, partitions: int) -> dict[int, int]:
             queue = command_queue(partition, partitions)
             found[partition] = connection.channel().queue_declare(queue, passive=True).message_count
     return found
+
+
+def _declared(connection: Any, queue: str, **how: Any) -> None:
+    """On a channel of its own, which ends with it: the broker closes it over what it does not want."""
+    channel = connection.channel()
+    channel.queue_declare(queue, **how)
+    channel.close()
 
 
 def _bind(url: str, kind: str, keys: dict[str, str]) -> AMQPError | None:

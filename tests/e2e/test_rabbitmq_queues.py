@@ -1,0 +1,142 @@
+"""Queues that are missing, forbidden, full, deleted, or not as the worker would have them."""
+
+import amqp
+import pytest
+from e2e_answers import letters
+from e2e_brokers import on_rabbitmq
+from e2e_checks import all_settled
+from e2e_commands import Script, lone
+from e2e_processes import eventually
+from e2e_rabbit import COMMANDS, REPLIES, RabbitStage
+from e2e_stage import Worker
+
+pytestmark = [pytest.mark.redis_server, on_rabbitmq]
+
+NAMES = [f"id{n:02}" for n in range(20)]
+NO_REPLIES = "no such reply queue"
+LIMITED = "limited"
+
+
+def published(stage: RabbitStage, script: Script, count: int = 100) -> None:
+    stage.publish(lone(script.some_updates(count, NAMES)))
+
+
+def at_work(stage: RabbitStage, script: Script) -> Worker:
+    published(stage, script, 300)
+    worker = stage.worker(CALLS_PER_SECOND="40")
+    eventually(lambda: stage.vendor.count() >= 5, "work going on")
+    return worker
+
+
+def deleted(stage: RabbitStage, queue: str) -> None:
+    with stage.connect() as connection:
+        connection.channel().queue_delete(queue)
+
+
+def declared(stage: RabbitStage, queue: str, **arguments: object) -> None:
+    """As an administrator may have it."""
+    with stage.connect() as connection:
+        connection.channel().queue_declare(queue, durable=True, auto_delete=False, arguments=arguments)
+
+
+@pytest.fixture
+def limited(stage: RabbitStage) -> RabbitStage:
+    """The stage with workers that may read and write everything, and declare nothing."""
+    control = stage.rabbit.control
+    if LIMITED not in control("list_users"):
+        control("add_user", LIMITED, LIMITED)
+    control("set_permissions", "-p", stage.vhost, LIMITED, "^$", ".*", ".*")
+    stage.settings["BROKER_URL"] = stage.rabbit.url_of(stage.vhost, LIMITED)
+    return stage
+
+
+def test_reply_queue_deleted_in_mid_work(stage: RabbitStage) -> None:
+    """The worker says so, declares it anew, and loses no result."""
+    script, answers = Script(), stage.answers()
+    worker = at_work(stage, script)
+    assert answers.count >= 0
+    deleted(stage, REPLIES)
+    worker.says(NO_REPLIES)
+    published(stage, script)
+    all_settled(stage, script, answers)
+
+
+def test_a_user_that_may_declare_nothing(limited: RabbitStage) -> None:
+    """It works with what is there. When the reply queue is not, it says so again and again, and goes on
+    when somebody has declared it: also in mid-work."""
+    script, answers = Script(), limited.answers()
+    deleted(limited, REPLIES)
+    published(limited, script)
+    worker = limited.worker(CALLS_PER_SECOND="40")
+    eventually(lambda: worker.err.count("connection lost") >= 3, "its complaints")
+    assert limited.backlog() == len(script.events)
+    declared(limited, REPLIES)
+    all_settled(limited, script, answers)
+
+    deleted(limited, REPLIES)
+    published(limited, script)
+    eventually(lambda: worker.err.count(NO_REPLIES) >= 3, "its complaints")
+    assert limited.backlog() > 0
+    declared(limited, REPLIES)
+    all_settled(limited, script, answers)
+    assert worker.alive
+
+
+def test_a_reply_queue_that_is_full(stage: RabbitStage) -> None:
+    """What it refuses stays unacknowledged until it takes it."""
+    script = Script()
+    deleted(stage, REPLIES)
+    declared(stage, REPLIES, **{"x-max-length": 10, "x-overflow": "reject-publish"})
+    published(stage, script)
+    worker = stage.worker()
+    eventually(lambda: worker.err.count(f"the queue {REPLIES} refuses it") >= 3, "its complaints")
+    assert stage.backlog() > 0
+    assert stage.rabbit.messages(stage.vhost, REPLIES) >= 10
+    all_settled(stage, script, stage.answers())
+
+
+def test_a_classic_queue_that_was_there_before(stage: RabbitStage) -> None:
+    """It is used as it is, with a warning; what a killed worker had in hand comes again, in order."""
+    script, answers = Script(), stage.answers()
+    deleted(stage, COMMANDS)
+    declared(stage, COMMANDS)
+    worker = at_work(stage, script)
+    worker.says("this queue has other arguments than ours, and is used as it is")
+    worker.kill()
+    stage.worker()
+    published(stage, script)
+    all_settled(stage, script, answers)
+
+
+def test_queues_deleted_under_the_consumer(stage: RabbitStage) -> None:
+    """The commands in it are gone with it; the worker declares it anew and takes those that come."""
+    script, answers = Script(), stage.answers()
+    worker = stage.worker()
+    published(stage, script)
+    all_settled(stage, script, answers)
+    deleted(stage, COMMANDS)
+    worker.says("connection lost")
+    eventually(lambda: there(stage, COMMANDS), "the queue anew")
+    published(stage, script)
+    all_settled(stage, script, answers)
+    assert worker.alive
+
+
+def test_what_rabbitmq_itself_gives_up(stage: RabbitStage) -> None:
+    """It is kept among the dead letters, and answered, like everything else that is not applied."""
+    script, answers = Script(), stage.answers()
+    bodies = lone(script.some_updates(3, NAMES))
+    stage.publish_messages([amqp.Message(body, expiration="1") for body in bodies])
+    eventually(lambda: not stage.backlog(), "the end of their time")
+    stage.worker()
+    eventually(lambda: answers.count == len(bodies), "three results")
+    assert set(answers.statuses().values()) == {"rejected"}
+    kept = letters(stage.redis.client)
+    assert [body for _, body in kept] == bodies
+    reason = f"the broker gave it up: expired, queue {COMMANDS}"
+    assert {letter.error.message for letter, _ in kept} == {reason}
+    assert stage.vendor.count() == 0
+
+
+def there(stage: RabbitStage, queue: str) -> bool:
+    return queue in stage.rabbit.control("list_queues", "-p", stage.vhost, "name").split()
