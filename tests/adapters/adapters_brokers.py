@@ -114,7 +114,8 @@ class OnRabbit(_Ledgered):
         """Connect the test itself: at first, and after all connections were closed."""
         if self.connection is not None:
             self.connection.release()
-        self.connection = Connection(self.url)
+        # What is not confirmed may be lost, and is now and then, in a queue that is a moment old.
+        self.connection = Connection(self.url, transport_options={"confirm_publish": True})
         self.connection.connect()
 
     async def publish(self, *bodies: bytes) -> None:

@@ -104,13 +104,14 @@ async def test_a_missing_reply_queue_is_made(on_rabbit: OnRabbit) -> None:
 
 async def test_a_queue_that_refuses(on_rabbit: OnRabbit) -> None:
     """Nothing is acknowledged, and nothing lost."""
+    await on_rabbit.publish(b"1")
+    log = await on_rabbit.own()
+    (entry,) = await read(log, 1)
+    # Now nobody is about to declare it any more.
     channel = on_rabbit.connection.channel()
     channel.queue_delete(REPLIES)
     full = {"x-max-length": 1, "x-overflow": "reject-publish"}
     channel.queue_declare(REPLIES, durable=True, auto_delete=False, arguments=full)
-    await on_rabbit.publish(b"1")
-    log = await on_rabbit.own()
-    (entry,) = await read(log, 1)
     unit = Settlement(0, replies=[Reply(None, b"%d" % n) for n in range(3)], done=[entry.tag])
     for _ in range(2):
         with pytest.raises(BrokerUnavailable, match="refuses it"):

@@ -21,9 +21,9 @@ WRONG: dict[str, tuple[dict[str, str], str]] = {
         {**ACCOUNT, "BROKER_URL": f"localhost:6379/{SECRET}"},
         "NUMBERGROUP_BROKER_URL must begin with ",
     ),
-    "a broker of a later version": (
-        {**ACCOUNT, "BROKER_URL": f"amqp://user:{SECRET}@localhost"},
-        "NUMBERGROUP_BROKER_URL: this version works on redis:// and rediss:// only",
+    "a broker that nobody knows": (
+        {**ACCOUNT, "BROKER_URL": f"kafka://user:{SECRET}@localhost"},
+        "NUMBERGROUP_BROKER_URL must begin with ",
     ),
     "a file that is not there": ({"CONFIG": "missing.toml"}, "NUMBERGROUP_CONFIG names missing.toml, "),
 }

@@ -68,7 +68,7 @@ def test_a_user_that_may_declare_nothing(limited: RabbitStage) -> None:
     deleted(limited, REPLIES)
     published(limited, script)
     worker = limited.worker(CALLS_PER_SECOND="40")
-    eventually(lambda: worker.err.count("connection lost") >= 3, "its complaints")
+    eventually(lambda: worker.err.count("opening the broker: unavailable") >= 3, "its complaints")
     assert limited.backlog() == len(script.events)
     declared(limited, REPLIES)
     all_settled(limited, script, answers)

@@ -94,7 +94,6 @@ class Publisher(Link):
     def on_drained(self) -> None:
         missing, self._missing = self._missing, set()
         for queue in missing:
-            log.error("no such reply queue: nothing is acknowledged until it is there", queue=queue)
             try:
                 self._topology.declare_replies(self.connection, queue)
             except AMQPError as error:
@@ -157,7 +156,9 @@ class Publisher(Link):
         for sent in self._sent.values():
             if sent.key == key and sent.returned is None:
                 sent.returned = f"no queue {queue}"
-                self._missing.add(queue)
+                if queue not in self._missing:
+                    self._missing.add(queue)
+                    log.error("no such reply queue: nothing is acknowledged until it is there", queue=queue)
                 return
 
     def _confirmed(self, tag: int, multiple: bool) -> list[_Sent]:
