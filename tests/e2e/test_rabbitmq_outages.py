@@ -96,8 +96,8 @@ def test_short_of_memory(stage: RabbitStage) -> None:
 def test_out_of_patience(stage: RabbitStage) -> None:
     """Where RabbitMQ takes the queue from a consumer that acknowledges nothing for long, the worker has it
     back at once; and all is answered when the vendor is."""
-    stage.rabbit.configure("consumer_timeout", 3_000)
-    stage.rabbit.configure("channel_tick_interval", 1_000)
+    stage.rabbit.configure("consumer_timeout", 1_000)
+    stage.rabbit.configure("channel_tick_interval", 500)
     script = Script()
     try:
         script.some_updates(50, NAMES)
