@@ -1,7 +1,8 @@
 """What producers, consumers and the worker share: the events on the wire, as pydantic models.
 
 Importing this package needs pydantic and nothing else. The same shapes stand as JSON Schemas in
-`contracts/schemas/`, for programs in other languages.
+`contracts/schemas/`, for programs in other languages. `publish` sends commands from Python; the
+library of the broker that it talks to is imported when it is called.
 """
 
 from contracts.commands import (
@@ -14,6 +15,7 @@ from contracts.commands import (
     UpdateGroup,
 )
 from contracts.dead_letters import DeadLetter
+from contracts.publishing import InvalidCommand, PublishError, publish
 from contracts.results import ErrorInfo, ResultEvent, Status
 
 __all__ = [
@@ -24,8 +26,11 @@ __all__ = [
     "DeadLetter",
     "DeleteGroup",
     "ErrorInfo",
+    "InvalidCommand",
     "ListGroups",
+    "PublishError",
     "ResultEvent",
     "Status",
     "UpdateGroup",
+    "publish",
 ]

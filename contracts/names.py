@@ -24,3 +24,11 @@ def command_queue(partition: int, partitions: int) -> str:
 def partition_of(handle: str, partitions: int) -> int:
     """Where the commands of a group belong, by its `groupKey` or `groupId`: CRC-32 as in zlib."""
     return zlib.crc32(handle.encode()) % partitions
+
+
+def hash_key(handle: str) -> str:
+    """The routing key of a group on a consistent-hash exchange: its handle, up to what AMQP allows.
+
+    AMQP 0-9-1, 4.2.5.3: a short string has 255 bytes at most.
+    """
+    return handle.encode()[:255].decode(errors="ignore")

@@ -102,9 +102,9 @@ class RabbitServer:
     def thaw(self) -> None:
         self._signal(signal.SIGCONT)
 
-    def control(self, *arguments: str) -> str:
-        """What `rabbitmqctl` prints."""
-        command = [str(Path(self._binary).with_name("rabbitmqctl")), "-n", self.node, "-q", *arguments]
+    def control(self, *arguments: str, tool: str = "rabbitmqctl") -> str:
+        """What the tool prints."""
+        command = [str(Path(self._binary).with_name(tool)), "-n", self.node, "-q", *arguments]
         done = subprocess.run(
             command, env=self.environment, capture_output=True, text=True, check=False, timeout=60
         )

@@ -23,12 +23,15 @@ from worker.engine.engine import Engine
 from worker.engine.intake import Intake
 from worker.engine.retry_policy import RetryPolicy
 from worker.engine.settlement import Settlement, SettlementBuilder
+from worker.ledger.port import Limiter, OtherPartitions
 from worker.ledger.redis import RedisLedger
 from worker.providers.nxcloud import Codes, NXCloud
 from worker.providers.port import Provider
 from worker.runtime.clock import Clock
 from worker.runtime.partition import Ports
+from worker.runtime.partitioning import agree_on_partitions
 from worker.runtime.patience import patiently
+from worker.runtime.routing import by_handle
 from worker.runtime.worker import Worker, nobody
 from worker.settings import AccountSettings, Settings, SettingsError, redact_url, require_accounts
 from worker.telemetry import get_logger
@@ -44,50 +47,40 @@ async def open_worker(
 ) -> AsyncIterator[Worker]:
     """A worker on the broker at `broker_url`, ready to `run`.
 
-    Waits, loudly, for a broker that is away. Raises `SettingsError` when no account is configured,
-    `UnfitServer` when the broker must not be used as it is set up.
+    Waits, loudly, for a broker that is away. Raises `SettingsError` when no account is configured, or the
+    commands are in another number of partitions, `UnfitServer` when the broker must not be used as it is
+    set up.
     """
     accounts = require_accounts(settings)
-    callers: dict[str, calls.Caller] = {}
+    intake = Intake(settings.max_message_bytes)
     clock = Clock()
     async with AsyncExitStack() as opened:
-        client, broker = await _open_broker(settings, broker_url, opened)
+        client, broker = await _reach_broker(settings, broker_url, intake, opened)
         ledger = RedisLedger(client)
+        await agree_on_partitions(ledger, broker, settings.partitions)
+        opened.push_async_callback(broker.close)
+        await patiently("opening the broker", broker.open)
         limiters = {
             name: ledger.limiter(name, account.calls_per_second) for name, account in accounts.items()
         }
-        policies = {}
+        callers, policies = {}, {}
         for name, account in accounts.items():
-            if account.insecure:
-                log.warning("phone numbers travel unencrypted: BASE_URL is plain http", account=name)
-            provider = _provider(account)
-            callers[name] = calls.Caller(
-                provider,
-                calls.session(account.max_in_flight),
-                calls.Limits(account.connect_timeout_s, account.timeout_s, account.retry_attempts),
-                limiters[name].acquire,
-                clock.wall,
-                now_s=clock.now,
-            )
+            callers[name], policies[name] = _account(name, account, limiters[name], clock)
             opened.push_async_callback(callers[name].close)
-            policies[name] = AccountPolicy(
-                account.numbers_per_call,
-                account.max_in_flight,
-                provider.supports,
-                marker=account.create_marker == "remark",
-            )
         engine = Engine(
             policies, RetryPolicy(give_up_after_s=settings.give_up_after_s), settings.linger_ms / 1000
         )
         ports = Ports(
             broker,
             ledger,
-            Intake(settings.max_message_bytes),
+            intake,
             SettlementBuilder(settings.reply_queues),
             clock,
             owner=f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(4)}",
             lease_ttl_s=settings.lease_ttl_s,
             max_pending=settings.max_pending,
+            partitions=settings.partitions,
+            partition_of=by_handle(settings.partitions) if broker.by_handle else None,
         )
         log.info(
             "starting",
@@ -95,12 +88,18 @@ async def open_worker(
             broker=redact_url(broker_url),
             accounts=sorted(accounts),
             owner=ports.owner,
+            partitions=settings.partitions,
         )
-        yield Worker(engine, ports, callers, limiters, random.random, settings.partitions, written)
+        try:
+            yield Worker(engine, ports, callers, limiters, random.random, written)
+        except OtherPartitions as error:
+            raise SettingsError(f"NUMBERGROUP_PARTITIONS is not what it was: {error}") from None
 
 
-async def _open_broker(settings: Settings, broker_url: str, opened: AsyncExitStack) -> tuple[Redis, Broker]:
-    """The ledger's server and the broker; what must be closed is `opened`."""
+async def _reach_broker(
+    settings: Settings, broker_url: str, intake: Intake, opened: AsyncExitStack
+) -> tuple[Redis, Broker]:
+    """The ledger's server and the broker, both of which have answered; `opened` closes what was opened."""
     record_ms = round(settings.dedup_hours * 3_600_000)
     ledger_url = settings.ledger_url.get_secret_value() if settings.ledger_url else None
     if not broker_url.startswith("amqp"):
@@ -110,8 +109,8 @@ async def _open_broker(settings: Settings, broker_url: str, opened: AsyncExitSta
                 "are written in one transaction, so both must be the same server; leave "
                 "NUMBERGROUP_LEDGER_URL unset"
             )
-        client = await _connect(broker_url, opened)
-        return client, RedisBroker(client, record_ms)
+        client = await _connect(broker_url, settings.partitions, opened)
+        return client, RedisBroker(client, record_ms, settings.partitions, intake)
     if ledger_url is None:
         ledger = embedded.start()
         opened.callback(ledger.stop)
@@ -120,21 +119,43 @@ async def _open_broker(settings: Settings, broker_url: str, opened: AsyncExitSta
             "no NUMBERGROUP_LEDGER_URL: dead letters, what was settled before (for repeats), open creates, "
             "groupKeys and the rate limit are kept in this process only and end with it; run one worker only"
         )
-    client = await _connect(ledger_url, opened)
+    client = await _connect(ledger_url, settings.partitions, opened)
     await patiently("connecting to the broker", lambda: asyncio.to_thread(amqp.check, broker_url))
     heartbeat_s = max(_LEAST_HEARTBEAT_S, round(settings.lease_ttl_s / 2))
     topology = Topology(settings.partitions)
     broker = AmqpBroker(broker_url, client, record_ms, settings.max_pending, heartbeat_s, topology)
-    broker.start()
-    opened.push_async_callback(broker.close)
     return client, broker
 
 
-async def _connect(url: str, opened: AsyncExitStack) -> Redis:
-    client = connect(url)
+async def _connect(url: str, partitions: int, opened: AsyncExitStack) -> Redis:
+    client = connect(url, partitions)
     opened.push_async_callback(client.aclose)
     await patiently("connecting to Redis", lambda: check(client))
     return client
+
+
+def _account(
+    name: str, account: AccountSettings, limiter: Limiter, clock: Clock
+) -> tuple[calls.Caller, AccountPolicy]:
+    """Who makes the account's calls, and under which limits."""
+    if account.insecure:
+        log.warning("phone numbers travel unencrypted: BASE_URL is plain http", account=name)
+    provider = _provider(account)
+    caller = calls.Caller(
+        provider,
+        calls.session(account.max_in_flight),
+        calls.Limits(account.connect_timeout_s, account.timeout_s, account.retry_attempts),
+        limiter.acquire,
+        clock.wall,
+        now_s=clock.now,
+    )
+    policy = AccountPolicy(
+        account.numbers_per_call,
+        account.max_in_flight,
+        provider.supports,
+        marker=account.create_marker == "remark",
+    )
+    return caller, policy
 
 
 def _provider(account: AccountSettings) -> Provider:

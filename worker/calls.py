@@ -7,8 +7,10 @@ takes longer is the engine's, which parks the group and holds no slot meanwhile.
 
 import asyncio
 import math
+import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
+from types import SimpleNamespace
 from typing import Protocol
 
 import aiohttp
@@ -65,6 +67,10 @@ class Limits:
     attempts: int = 3
 
 
+class _TooLate(Exception):
+    """The time in which the lease lasts for certain has passed: nothing was sent."""
+
+
 class Caller:
     """Makes the calls of one account. Close it when done; it has one HTTP session.
 
@@ -83,6 +89,7 @@ class Caller:
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
         wait: wait_base | None = None,
         now_s: Callable[[], float] | None = None,
+        monotonic_s: Callable[[], float] = time.monotonic,
     ) -> None:
         self._provider = provider
         self._session = session
@@ -92,6 +99,7 @@ class Caller:
         self._sleep = sleep
         self._wait = wait or wait_random_exponential(multiplier=0.2, max=2.0)
         self._now_s = now_s or wall_s
+        self._monotonic_s = monotonic_s
         self._vendor_ahead_s = 0.0
 
     async def run(self, call: Call, guard: Guard, record_intent: RecordIntent) -> Ended:
@@ -116,6 +124,7 @@ class Caller:
                     await self._permit()
                 if not await guard.outlives(self._limits.timeout_s):
                     return Withheld()
+                sent_by = self._monotonic_s() + self._limits.timeout_s
                 until = self._now_s() + self._provider.acceptance_window_s + _CLOCK_MARGIN_S
                 request = self._provider.request(call, round((self._wall_s() + self._vendor_ahead_s) * 1000))
                 if call.kind is CallKind.CREATE:
@@ -124,9 +133,10 @@ class Caller:
                     # That took its time, and the lease has grown older.
                     if not await guard.outlives(self._limits.timeout_s):
                         return Withheld()
+                    sent_by = self._monotonic_s() + self._limits.timeout_s
                 attempts += 1
                 sent = True
-                outcome = await self._send(call, request)
+                outcome = await self._send(call, request, sent_by)
             except LedgerUnavailable as error:
                 return Unavailable(f"no permit: {error}", in_doubt=False)
             except Exception as error:
@@ -172,12 +182,14 @@ class Caller:
                 return Ended(Unavailable("the listing repeats itself", in_doubt=False), None, attempts)
             page = replace(page, offset=page.offset + len(found))
 
-    async def _send(self, call: Call, request: Request) -> Outcome:
+    async def _send(self, call: Call, request: Request, sent_by: float) -> Outcome:
         most = _LISTING_BYTES if call.kind is CallKind.LIST else _ANSWER_BYTES
         try:
-            answer = await self._exchange(request, most)
+            answer = await self._exchange(request, most, sent_by)
         except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError) as error:
             return Unavailable(f"not connected: {type(error).__name__}", in_doubt=False)
+        except _TooLate:
+            return Unavailable("not sent in time", in_doubt=False)
         except (aiohttp.InvalidURL, aiohttp.NonHttpUrlClientError) as error:
             return Unavailable(f"BASE_URL cannot be called: {type(error).__name__}", in_doubt=False)
         except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as error:
@@ -194,13 +206,18 @@ class Caller:
         self._vendor_ahead_s = 0.0 if date is None else date.timestamp() - self._wall_s()
         log.warning("the vendor's clock is not ours", vendor_ahead_s=round(self._vendor_ahead_s))
 
-    async def _exchange(self, request: Request, most: int) -> Answer:
+    async def _exchange(self, request: Request, most: int, sent_by: float) -> Answer:
+        def in_time() -> None:
+            if self._monotonic_s() >= sent_by:
+                raise _TooLate
+
         async with self._session.request(
             request.method,
             request.url,
             data=request.body,
             headers=request.headers,
             allow_redirects=False,
+            trace_request_ctx=in_time,
             # Not rounded up to whole seconds, as is usual: the lease is checked against it.
             timeout=aiohttp.ClientTimeout(
                 total=self._limits.timeout_s,
@@ -235,10 +252,19 @@ def _last(state: RetryCallState) -> Outcome:
 
 def session(max_in_flight: int) -> aiohttp.ClientSession:
     """The HTTP session of one account: no cookies, no proxies from the environment, no compression."""
+    tracing = aiohttp.TraceConfig()
+    tracing.on_connection_create_end.append(_look_at_the_time)
+    tracing.on_connection_reuseconn.append(_look_at_the_time)
     return aiohttp.ClientSession(
+        trace_configs=[tracing],
         connector=aiohttp.TCPConnector(limit=max_in_flight, keepalive_timeout=10),
         cookie_jar=aiohttp.DummyCookieJar(),
         auto_decompress=False,
         skip_auto_headers=("User-Agent",),
         headers={"Accept-Encoding": "identity", "User-Agent": "numbergroup"},
     )
+
+
+async def _look_at_the_time(_session: object, context: SimpleNamespace, _params: object) -> None:
+    """The last moment before a request is written: a process that was frozen since must not send it."""
+    context.trace_request_ctx()

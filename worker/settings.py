@@ -39,6 +39,8 @@ _UNQUOTED = {"broker_url", "ledger_url", "base_url", "access_key", "access_secre
 _USERINFO = re.compile(r"^([A-Za-z][\w+.-]*://)?(?:([^:@]*:).*|.*)@", re.DOTALL)
 _URL_SECRET = re.compile(r"(?i)([?&][^=&#]*(?:pass|secret|token)[^=&#]*=)[^&#]*")
 
+MOST_PARTITIONS = 1024
+
 Key = tuple[str, ...]  # ("linger_ms",) or ("accounts", "default", "timeout_s")
 Url = TypeVar("Url", str, "SecretUrl")
 
@@ -99,7 +101,7 @@ def _sane(value: Any) -> Any:
 
 
 def _supported(value: Any) -> Any:
-    if value == "ozonetel" or (isinstance(value, int) and value > 1):
+    if value == "ozonetel":
         raise ValueError(f"is {value!r}, which is not supported by this version yet: leave it unset")
     return value
 
@@ -163,7 +165,7 @@ class Settings(BaseSettings, frozen=True, extra="forbid", hide_input_in_errors=T
     config: Path | None = None
     broker_url: BrokerUrl | None = None  # None: the embedded broker, for trying out
     ledger_url: LedgerUrl | None = None  # None: see effective_ledger_url
-    partitions: Annotated[int, Field(ge=1, le=1024), AfterValidator(_supported)] = 1
+    partitions: int = Field(1, ge=1, le=MOST_PARTITIONS)  # the same for all workers and producers
     lease_ttl_s: float = Field(10.0, ge=2)
     linger_ms: int = Field(0, ge=0)
     max_pending: int = Field(20_000, ge=1, le=1_000_000)  # commands in memory, per partition

@@ -61,6 +61,10 @@ class Rig:
         self.epoch = epoch
         return self.broker.log(0, epoch)
 
+    def broker_for(self, partitions: int) -> RedisBroker:
+        """The broker as workers with so many partitions have it."""
+        return RedisBroker(self.client, DEDUP_MS, partitions)
+
     async def publish(self, *bodies: bytes) -> list[str]:
         """Add these messages; their tags."""
         pipe = self.client.pipeline(transaction=False)
@@ -168,6 +172,7 @@ def event(name: str, group: str = "g-1", operation: str = "add", phones: str = "
 
 ACTIONS: dict[str, Callable[[Rig, Log], Awaitable[object]]] = {
     "read": lambda rig, log: log.read(10),
+    "feed": lambda rig, log: log.feed(),
     "settle": lambda rig, log: log.settle(Settlement(0, replies=[Reply(None, b"x")]), 1),
     "lookup": lambda rig, log: rig.ledger.lookup([command("a", KEY_REF)]),
     "record_intent": lambda rig, log: rig.ledger.record_intent(KEY_REF, intent()),
@@ -175,6 +180,11 @@ ACTIONS: dict[str, Callable[[Rig, Log], Awaitable[object]]] = {
     "acquire_lease": lambda rig, log: rig.ledger.acquire_lease(0, "me", TTL_S),
     "renew_lease": lambda rig, log: rig.ledger.renew_lease(0, "me", rig.epoch, TTL_S),
     "release_lease": lambda rig, log: rig.ledger.release_lease(0, "another", rig.epoch),
+    "enrol": lambda rig, log: rig.ledger.enrol("me", 1, TTL_S),
+    "leave": lambda rig, log: rig.ledger.leave("another"),
+    "owners": lambda rig, log: rig.ledger.owners(2),
+    "partitions": lambda rig, log: rig.ledger.partitions(),
+    "repartition": lambda rig, log: rig.ledger.repartition(2, 1),
     "acquire": lambda rig, log: rig.ledger.limiter("default", 1000).acquire(),
 }
 """Everything that the worker asks of a log or of a ledger; `me` owns the partition."""

@@ -90,7 +90,7 @@ class Stage(Rig):
         max_in_flight: int = 16,
     ) -> AsyncIterator["Running"]:
         """A worker that runs until the end of the block. `ledger`: what its ledger does instead."""
-        client = connect(self.url)
+        client = connect(self.url, (ports or {}).get("partitions", 1))
         whole = RedisLedger(client)
         watched = Watched(whole, ledger or {})
         clock = Clock()

@@ -5,9 +5,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from adapters_brokers import OnRabbit, OnRedis, Place
 from adapters_rig import Rig
 from adapters_servers import RedisServer
 from adapters_stage import Stage
+from rabbit_server import RabbitServer
 
 from worker.brokers import embedded
 
@@ -37,6 +39,39 @@ def url(request: Any) -> str:
     """Where a broker listens: the test runs once with each."""
     found: str = request.getfixturevalue(f"{request.param}_url")
     return found
+
+
+@pytest.fixture(scope="session")
+def rabbit(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RabbitServer]:
+    server = RabbitServer(tmp_path_factory.mktemp("rabbit"))
+    try:
+        yield server
+    finally:
+        server.kill()
+
+
+@pytest.fixture(
+    params=[
+        "embedded",
+        pytest.param("redis", marks=pytest.mark.redis_server),
+        pytest.param("rabbitmq", marks=pytest.mark.rabbitmq_server),
+    ]
+)
+async def place(request: Any) -> AsyncIterator[Place]:
+    """A broker of each kind."""
+    made: OnRabbit | OnRedis
+    if request.param == "rabbitmq":
+        made = OnRabbit(request.getfixturevalue("embedded_url"), request.getfixturevalue("rabbit").url)
+    else:
+        made = OnRedis(request.getfixturevalue(f"{request.param}_url"))
+    async with made as one:
+        yield one
+
+
+@pytest.fixture
+async def on_rabbit(embedded_url: str, rabbit: RabbitServer) -> AsyncIterator[OnRabbit]:
+    async with OnRabbit(embedded_url, rabbit.url) as one:
+        yield one
 
 
 @pytest.fixture

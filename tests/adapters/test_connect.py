@@ -1,5 +1,6 @@
 """Checking a server before it is trusted with the work."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -11,6 +12,8 @@ from structlog.testing import capture_logs
 
 from worker.brokers.connect import UnfitServer, check, connect
 from worker.brokers.port import BrokerUnavailable
+from worker.brokers.redis_streams import RedisBroker
+from worker.ledger.redis import RedisLedger
 
 
 @asynccontextmanager
@@ -92,3 +95,17 @@ async def test_an_old_server() -> None:
         async with answering(say) as url, connected(url) as client:
             await check(client)
     assert [(line["log_level"], line["version"]) for line in logs] == [("warning", "6.2.14")]
+
+
+async def test_connections_for_every_partition(url: str) -> None:
+    """However many partitions wait for commands at once, there are connections left for all else."""
+    client = connect(url, 120)
+    broker, ledger = RedisBroker(client, 1), RedisLedger(client)
+    try:
+        await client.flushall()
+        waiting = [asyncio.create_task(broker.log(number, 1).read(10)) for number in range(120)]
+        for number in range(120):
+            assert await ledger.acquire_lease(number, "me", 10.0)
+        assert await asyncio.gather(*waiting) == [[]] * 120
+    finally:
+        await client.aclose()

@@ -77,3 +77,12 @@ async def test_what_is_kept_ends(open_redis: Any) -> None:
         ends = [await rig.client.pttl(key) async for key in rig.client.scan_iter("*:done:*")]
         assert len(ends) == 2
         assert all(0 < end <= DEDUP_MS for end in ends)
+
+
+async def test_the_register_when_memory_is_full(open_redis: Any) -> None:
+    """Workers stay enrolled, and a newcomer is: who is due what does not depend on memory."""
+    async with Rig(open_redis().url) as rig:
+        await rig.ledger.enrol("a", 2, TTL_S)
+        await rig.client.config_set("maxmemory", 1)
+        assert (await rig.ledger.enrol("a", 2, TTL_S)).workers == 1
+        assert (await rig.ledger.enrol("b", 2, TTL_S)).workers == 2

@@ -17,7 +17,7 @@ from worker.brokers.port import BrokerUnavailable
 from worker.engine.settlement import Reply, Settlement
 from worker.ledger.port import LedgerUnavailable
 
-OF_THE_LOG = ("read", "settle")
+OF_THE_LOG = ("read", "feed", "settle")
 NOT_OURS = {
     # Of other clients: for clusters, and for clients that fork while they hold a lock.
     "ChildDeadlockedError",

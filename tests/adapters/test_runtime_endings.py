@@ -10,6 +10,7 @@ from structlog.testing import capture_logs
 
 from worker.engine.engine import Engine
 from worker.engine.messages import CallFinished, Delivered, Drain, Effect, Event, PermitGranted, Tick
+from worker.ledger import keys
 from worker.runtime import worker as runtime
 from worker.sandbox.faults import Status
 
@@ -64,6 +65,7 @@ BROKEN_PARTS: dict[str, dict[str, Any]] = {
     "whoever is told": {"written": bug},
     "look-up": {"ledger": {"lookup": awaited_bug}},
     "lease": {"ledger": {"acquire_lease": awaited_bug}},
+    "register": {"ledger": {"enrol": awaited_bug}},
     "delivery": {"engine": breaks_on(Delivered)},
     "permit": {"engine": breaks_on(PermitGranted)},
     "end of a call": {"engine": breaks_on(CallFinished)},
@@ -78,7 +80,7 @@ async def test_a_part_that_breaks_ends_the_worker(stage: Stage, part: str) -> No
             await stage.publish(event("c-1"))
             assert isinstance(await running.broke(), Bug)
     assert [line["log_level"] for line in logs if line.get("exc_info")] == ["critical"]
-    await stage.client.delete(LEASE)
+    await stage.client.delete(LEASE, keys.WORKERS)
     async with stage.worker("next"):
         assert await stage.answered(1) == [("c-1", "applied")]
 
@@ -151,7 +153,7 @@ async def test_stopping_while_standing_by(stage: Stage) -> None:
     async with stage.worker("first") as first:
         await first.owns()
         async with stage.worker("second") as second:
-            await second.asked("acquire_lease", 2)
+            await second.asked("enrol", 2)
             second.worker.stop()
             await second.ended()
 
@@ -173,6 +175,6 @@ async def test_stopping_when_the_broker_is_away(open_redis: Any, monkeypatch: py
                 await running.ended()
         assert any(line["event"].startswith("could not settle everything") for line in logs)
         server.start()
-        await stage.client.delete(LEASE)
+        await stage.client.delete(LEASE, keys.WORKERS)
         async with stage.worker("next"):
             assert await stage.answered(1) == [("c-1", "applied")]

@@ -56,11 +56,6 @@ class Held:
             await asyncio.gather(keeping, return_exceptions=True)
 
 
-async def go_on(_seconds: float) -> bool:
-    await asyncio.sleep(0)
-    return True
-
-
 @pytest.fixture
 def url(embedded_url: str) -> str:
     """One broker is enough: what a ledger does with leases has tests of its own."""
@@ -70,7 +65,7 @@ def url(embedded_url: str) -> str:
 @pytest.fixture
 async def held(rig: Rig) -> Held:
     one = Held(rig)
-    assert await one.lease.acquire(go_on)
+    assert await one.lease.acquire()
     return one
 
 
@@ -185,27 +180,14 @@ async def test_a_renewal_that_hangs(held: Held) -> None:
         assert await asyncio.wait_for(waiting, 5)
 
 
-async def test_standing_by(rig: Rig) -> None:
-    """A second owner waits as long as it takes, and has the partition when the first lets go."""
+async def test_taken_by_another(rig: Rig) -> None:
+    """While another has the partition it cannot be had; when that one lets go, it can."""
     await rig.own("another")
     lease = Held(rig).lease
-    acquiring = asyncio.create_task(lease.acquire(go_on))
-    await let_run()
-    assert blocked(acquiring)
+    assert not await lease.acquire()
     await rig.ledger.release_lease(0, "another", 1)
-    assert await asyncio.wait_for(acquiring, 5)
+    assert await lease.acquire()
     assert lease.epoch == 2
-
-
-async def test_standing_by_ends(rig: Rig) -> None:
-    """Told to stop, it stands by no longer."""
-    await rig.own("another")
-    turns = iter([True, True, False])
-
-    async def pause(_seconds: float) -> bool:
-        return next(turns)
-
-    assert not await Held(rig).lease.acquire(pause)
 
 
 async def test_release(held: Held) -> None:

@@ -1,12 +1,14 @@
 """The stage for every test: real processes on loopback, all of them ended when the test is over."""
 
 import shutil
+import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 from e2e_checks import private_parts
 from e2e_cli import Shell
+from e2e_queues import QueueServer
 from e2e_rabbit import Rabbit, RabbitStage
 from e2e_stage import SECRET, RedisServer, Stage, Vendor
 from e2e_unanswered import UnansweredCreates
@@ -100,6 +102,34 @@ def unanswered_creates(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Una
             yield begun
         finally:
             stage.end()
+
+
+@pytest.fixture(scope="session")
+def certificate(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """A file with the certificate of `localhost`, signed by itself; its key lies beside it."""
+    file = tmp_path_factory.mktemp("tls") / "certificate.pem"
+    what = ["req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"]
+    whose = ["-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost", "-days", "2"]
+    where = ["-out", str(file), "-keyout", str(file.with_name("key.pem"))]
+    subprocess.run(["openssl", *what, *whose, *where], check=True, capture_output=True, timeout=30)
+    return str(file)
+
+
+@pytest.fixture(scope="session")
+def rabbitmq_node(tmp_path_factory: pytest.TempPathFactory, certificate: str) -> Iterator[QueueServer]:
+    key = Path(certificate).with_name("key.pem")
+    server = QueueServer(tmp_path_factory.mktemp("rabbitmq"), (Path(certificate), key))
+    try:
+        yield server
+    finally:
+        server.kill()
+
+
+@pytest.fixture
+def rabbitmq(rabbitmq_node: QueueServer) -> QueueServer:
+    """All tests share the server, and each finds it empty."""
+    rabbitmq_node.empty()
+    return rabbitmq_node
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

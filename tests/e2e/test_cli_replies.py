@@ -1,38 +1,14 @@
 """`numbergroup replies`: results as NDJSON."""
 
-import json
 import subprocess
-from collections.abc import Iterable
-from typing import Any
 
 import pytest
 from e2e_cli import Shell
 from e2e_processes import NUMBERGROUP, Program, environment, eventually
+from e2e_replies import answer, names, some
 from e2e_stage import REPLIES, Stage
 
-from contracts.results import RESULT, SOURCE, ResultEvent
-
 pytestmark = pytest.mark.redis_server
-
-
-def result(name: str) -> dict[str, Any]:
-    data = {"command": {"id": name, "source": "e2e", "type": "numbergroup.update.v1"}, "status": "applied"}
-    return {"specversion": "1.0", "id": f"r-{name}", "source": SOURCE, "type": RESULT, "data": data}
-
-
-def answer(stage: Stage, *bodies: object, queue: str = REPLIES) -> None:
-    """Write to a reply stream, as a worker would."""
-    for body in bodies:
-        stage.redis.client.xadd(queue, {"event": json.dumps(body)})
-
-
-def names(out: str) -> list[str]:
-    """The commands that were answered, in order."""
-    return [ResultEvent.model_validate_json(line).data.command.id for line in out.splitlines()]
-
-
-def some(first: int, count: int) -> Iterable[dict[str, Any]]:
-    return (result(f"c-{number}") for number in range(first, first + count))
 
 
 def test_all_results(stage: Stage, shell: Shell) -> None:
@@ -93,7 +69,7 @@ def test_a_reader_that_goes_away(stage: Stage) -> None:
 
 
 def test_other_queues(stage: Stage, shell: Shell) -> None:
-    """`--queue` reads another reply stream; what is no stream is said to be none."""
+    """`--queue` reads another reply stream; what is no queue is said to be none."""
     answer(stage, *some(1, 1), queue="numbergroup:replies:billing")
     stage.redis.client.set("text", "x")
     other, usual, none = shell.at_once(
@@ -101,4 +77,4 @@ def test_other_queues(stage: Stage, shell: Shell) -> None:
     )
     assert names(other.out) == ["c-1"]
     assert (usual.code, usual.out) == (0, "")
-    assert (none.code, none.err) == (1, "numbergroup: text is not a stream: see --queue\n")
+    assert (none.code, none.err) == (1, "numbergroup: text is neither a stream nor a list: see --queue\n")

@@ -101,7 +101,7 @@ def test_check(stage: Stage, shell: Shell) -> None:
 def test_an_unexpected_error(stage: Stage) -> None:
     """It ends the worker with exit code 1 and one line; what happened is in the log, line by line, and not
     in a traceback that nobody has searched for phone numbers."""
-    stage.redis.client.hset("numbergroup:{0}:creates", "default\0key\0k", "not what a worker writes")
+    stage.redis.client.hset("numbergroup:creates", "default\0key\0k", "not what a worker writes")
     stage.publish(lone([Script().create("k")]))
     worker = stage.worker()
     assert worker.ended() == 1

@@ -1,6 +1,6 @@
 """One account's caller against the sandbox over HTTP; clocks, sleep, permits and lease are the test's."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any, Self
 
 from tenacity import wait_none
@@ -66,6 +66,7 @@ class Rig:
         self.intents: list[float] = []
         self.sent_before_intent: list[int] = []
         self.takes_intents = True
+        self.frozen_s: Iterator[float] = iter(())
 
     async def __aenter__(self) -> Self:
         self.sandbox: Sandbox = await start(
@@ -89,6 +90,7 @@ class Rig:
             self._sleep,
             wait_none(),
             lambda: self.now_s,
+            self._monotonic,
         )
 
     async def __aexit__(self, *_: object) -> None:
@@ -105,6 +107,10 @@ class Rig:
         self.slept_s.append(seconds)
         self.wall_s += 1.0
         self.now_s += 1.0
+
+    def _monotonic(self) -> float:
+        """For how long the process was frozen, each time that it looks."""
+        return next(self.frozen_s, 0.0)
 
     async def _permit(self) -> None:
         if self.permits_left is not None:

@@ -141,3 +141,20 @@ async def test_a_guard_with_a_bug(logs: list[Any]) -> None:
         assert ended.outcome == Unavailable("internal error: ZeroDivisionError", in_doubt=False)
         assert rig.arrived == 0
     assert said_why(logs)
+
+
+@pytest.mark.parametrize("call", [ADD, CREATE])
+@pytest.mark.parametrize("connected", [False, True])
+async def test_frozen_just_before_sending(call: Call, connected: bool) -> None:
+    """Nothing is sent when the time that the lease was good for has passed, be the connection new or old."""
+    async with Rig(attempts=1) as rig:
+        if connected:
+            await rig.run(ADD)
+        before = rig.arrived
+        looks = 2 if call is CREATE else 1
+        rig.frozen_s = iter([0.0] * looks + [5.0])
+        ended = await rig.run(call)
+        assert ended.outcome == Unavailable("not sent in time", in_doubt=False)
+        assert ended.doubt_until is None
+        assert rig.arrived == before
+        assert isinstance((await rig.run(ADD)).outcome, Applied)

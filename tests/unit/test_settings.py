@@ -62,6 +62,11 @@ def test_defaults() -> None:
     )
 
 
+def test_several_partitions() -> None:
+    """Up to 1024 of them."""
+    assert load_settings({"NUMBERGROUP_PARTITIONS": "1024"}).partitions == 1024
+
+
 def test_account_defaults() -> None:
     """An account needs a key and a secret; the rest is what the vendor's documentation lets one assume."""
     account = load_settings(ACCOUNT).accounts["default"]
@@ -182,7 +187,6 @@ SET_TO = {
     ("PARTITIONS", "x"): ": 'x' must be a valid integer, unable to parse string as an integer",
     ("PARTITIONS", "0"): ": '0' must be greater than or equal to 1",
     ("PARTITIONS", "1025"): ": '1025' must be less than or equal to 1024",
-    ("PARTITIONS", "2"): " is 2, which is not supported by this version yet: leave it unset",
     ("LINGER_MS", "-1"): ": '-1' must be greater than or equal to 0",
     ("LINGER_MS", "1.5"): ": '1.5' must be a valid integer, unable to parse string as an integer",
     ("LINGER_MS", ""): " is empty: give it a value or unset it",

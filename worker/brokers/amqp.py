@@ -9,7 +9,8 @@ the message to come back.
 
 import asyncio
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -21,7 +22,7 @@ from worker.brokers.amqp_consuming import Consumers, Tap
 from worker.brokers.amqp_delivery import Delivery
 from worker.brokers.amqp_link import FAILURES, REFUSALS, open_connection
 from worker.brokers.amqp_publishing import Outgoing, Publisher
-from worker.brokers.amqp_topology import Topology
+from worker.brokers.amqp_topology import Routing, Topology, waiting
 from worker.brokers.amqp_window import Window
 from worker.brokers.connect import UnfitServer
 from worker.brokers.port import BrokerUnavailable, Log
@@ -42,22 +43,35 @@ log = get_logger("rabbitmq")
 
 def check(url: str) -> None:
     """Raises `UnfitServer` where no waiting helps, `BrokerUnavailable` for a broker that is away. Blocks."""
+    with _connected(url):
+        return
+
+
+@contextmanager
+def _connected(url: str) -> Iterator[Any]:
     try:
-        open_connection(url, "numbergroup check").close()
+        connection = open_connection(url, "numbergroup setup")
     except REFUSALS as error:
         raise UnfitServer(
             f"the broker refuses the credentials or the vhost in NUMBERGROUP_BROKER_URL ({error})"
         ) from error
     except FAILURES as error:
         raise BrokerUnavailable(f"{type(error).__name__}: {error}") from error
+    try:
+        yield connection
+    except FAILURES as error:
+        raise BrokerUnavailable(f"{type(error).__name__}: {error}") from error
+    finally:
+        connection.collect()
 
 
 class AmqpBroker:
-    """Start it once, close it once. `prefetch`: how many messages of a partition may be unsettled."""
+    """`prefetch`: how many messages of a partition may be unsettled."""
 
     def __init__(
         self, url: str, ledger: Redis, record_ms: int, prefetch: int, heartbeat_s: int, topology: Topology
     ) -> None:
+        self._url = url
         self._topology = topology
         self._consumers = Consumers(url, heartbeat_s, topology)
         self._publisher = Publisher(url, heartbeat_s, topology)
@@ -65,17 +79,32 @@ class AmqpBroker:
         self._ledger = RedisBroker(ledger, record_ms)
         self._prefetch = min(prefetch, _MOST_PREFETCH)
 
-    def start(self) -> None:
+    @property
+    def by_handle(self) -> bool:
+        return self._topology.routing is Routing.PRODUCER
+
+    async def open(self) -> None:
+        await asyncio.to_thread(self._establish)
         self._consumers.start()
         self._publisher.start()
 
+    def _establish(self) -> None:
+        with _connected(self._url) as connection:
+            self._topology.establish(connection, self._url)
+
     async def close(self) -> None:
-        """End both connections; returns when they have ended."""
         await asyncio.gather(asyncio.to_thread(self._consumers.stop), asyncio.to_thread(self._publisher.stop))
 
     def log(self, partition: int, epoch: int) -> "AmqpLog":
         records = self._ledger.log(partition, epoch)
         return AmqpLog(partition, records, self._client, self._consumers, self._publisher, self._prefetch)
+
+    async def backlog(self, partitions: int) -> Mapping[int, int]:
+        return await asyncio.to_thread(self._waiting, partitions)
+
+    def _waiting(self, partitions: int) -> dict[int, int]:
+        with _connected(self._url) as connection:
+            return waiting(connection, partitions)
 
 
 @dataclass(slots=True)
@@ -154,6 +183,10 @@ class AmqpLog:
             self._partial.update((tag, set(indexes)) for tag, indexes in unit.partial)
             progress.partial_recorded = True
         self._acknowledge(unit.done, self._tap.prefetch // 4)
+
+    async def feed(self) -> None:
+        """There is one way in only."""
+        await asyncio.Event().wait()
 
     async def close(self) -> None:
         if not self._opened:

@@ -10,6 +10,8 @@ from worker.brokers.amqp_topology import DEAD
 from worker.engine.model import Entry
 
 _CONTENT_TYPES = ("application/json", "application/cloudevents+json", "application/cloudevents-batch+json")
+_KINDS = {"delivery_limit": "crashed", "expired": "expired"}
+"""RabbitMQ's reasons of dead-lettering: https://www.rabbitmq.com/docs/dlx"""
 _ENCODINGS = ("utf-8", "utf8", "us-ascii", "ascii", "binary", "8bit", "identity")
 
 
@@ -34,14 +36,17 @@ def entry_of(delivery: Delivery, partition: int, tag: str) -> Entry:
     properties = delivery.properties
     headers = properties.get("application_headers")
     headers = headers if isinstance(headers, dict) else {}
-    return Entry(
+    entry = Entry(
         partition,
         tag,
         delivery.body,
         reply_to=_text(properties.get("reply_to")),
         correlation_id=_text(properties.get("correlation_id")),
-        problem=_given_up(headers) if delivery.queue == DEAD else objection(properties, headers),
+        problem=objection(properties, headers),
     )
+    if delivery.queue == DEAD:
+        entry.problem, entry.problem_kind = _given_up(headers)
+    return entry
 
 
 def objection(properties: Mapping[str, Any], headers: Mapping[str, Any]) -> str | None:
@@ -60,11 +65,12 @@ def objection(properties: Mapping[str, Any], headers: Mapping[str, Any]) -> str 
     return None
 
 
-def _given_up(headers: Mapping[str, Any]) -> str:
+def _given_up(headers: Mapping[str, Any]) -> tuple[str, str]:
     deaths = headers.get("x-death")
     last = deaths[0] if isinstance(deaths, list) and deaths and isinstance(deaths[0], dict) else {}
     reason, queue = last.get("reason", "unknown reason"), last.get("queue", "unknown")
-    return f"the broker gave it up: {reason!s:.60}, queue {queue!s:.60}"
+    said = f"the broker gave it up: {reason!s:.60}, queue {queue!s:.60}"
+    return said, _KINDS.get(reason, "refused") if isinstance(reason, str) else "refused"
 
 
 def _text(value: object) -> str | None:

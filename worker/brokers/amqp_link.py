@@ -100,7 +100,8 @@ class Link:
         does not answer has been waited for long enough: the thread keeps no process alive."""
         self._stopping = True
         self._wake()
-        self._thread.join(_STOP_S)
+        if self._thread.ident is not None:
+            self._thread.join(_STOP_S)
 
     def submit(self, job: Callable[[], None]) -> None:
         """Have `job` done in the thread, in turn, whether there is a connection or not. Any thread may."""
@@ -142,7 +143,7 @@ class Link:
                     "connection lost",
                     link=self._name,
                     error=_said(error),
-                    exc_info=not isinstance(error, FAILURES),
+                    exc_info=not isinstance(error, AMQPError | OSError),
                 )
                 self._close(sound=False)
             else:

@@ -8,7 +8,7 @@ from hashlib import blake2b
 from typing import Any
 
 import amqp
-from amqp.exceptions import AMQPError, ChannelError
+from amqp.exceptions import AMQPError
 
 from worker.brokers.amqp_link import FAILURES, Link
 from worker.brokers.amqp_topology import Topology
@@ -100,13 +100,6 @@ class Publisher(Link):
             except AMQPError as error:
                 log.error("reply queue not declared", queue=queue, error=str(error))
 
-    def on_channel_error(self, error: ChannelError) -> None:
-        if self._channel is not None and self._channel.is_open:
-            return
-        log.error("channel lost, opening another", error=str(error))
-        self._fail_all(f"the broker closed the channel: {error}")
-        self._open_channel()
-
     def on_lost(self) -> None:
         self._channel = None
         self._blocked = False
@@ -128,9 +121,8 @@ class Publisher(Link):
                 continue
             try:
                 self._send(job, position, message)
-            except ChannelError as error:
-                self.on_channel_error(error)
             except FAILURES as error:
+                # After an error of the channel, too, which is then as good as a lost connection.
                 self._channel, trouble = None, error
         if trouble is not None:
             raise trouble
@@ -173,9 +165,7 @@ class Publisher(Link):
             sent = self._sent.pop(tag, None)
             return [] if sent is None else [sent]
         found = []
-        for serial in [*self._sent]:
-            if serial > tag:
-                break
+        while self._sent and (serial := next(iter(self._sent))) <= tag:
             found.append(self._sent.pop(serial))
         return found
 

@@ -1,10 +1,11 @@
 """The queues and exchanges: declared where that is allowed, used as they are where it is not."""
 
 import enum
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
-from amqp.exceptions import AccessRefused, AMQPError, PreconditionFailed
+from amqp.exceptions import AccessRefused, AMQPError, NotFound, PreconditionFailed
 
 from contracts.names import EXCHANGE, REPLIES, command_queue
 from worker.brokers.amqp_link import open_connection
@@ -56,6 +57,15 @@ class Topology:
         """
         self._queues(connection)
         self._exchange(url)
+        self._look_for_strays(connection)
+
+    def _look_for_strays(self, connection: Any) -> None:
+        """Commands in the queue of a worker with another number of partitions."""
+        other = command_queue(0, 1 if self.partitions > 1 else 2)
+        with suppress(NotFound):
+            count = connection.channel().queue_declare(other, passive=True).message_count
+            if count:
+                log.error("commands wait where nobody takes them", queue=other, count=count)
 
     def _queues(self, connection: Any) -> None:
         for queue in self.queues():
@@ -103,6 +113,17 @@ class Topology:
             log.warning("the exchange is used as it is", exchange=EXCHANGE, reason=str(refused))
         if self.partitions > 1:
             log.info("several partitions", partitions=self.partitions, routed_by=self.routing.value)
+
+
+def waiting(connection: Any, partitions: int) -> dict[int, int]:
+    """How many messages are ready in the queues of so many partitions. Raises what py-amqp does."""
+    found: dict[int, int] = {}
+    with suppress(NotFound):
+        # They are declared together: where one is missing, so are those after it.
+        for partition in range(partitions):
+            queue = command_queue(partition, partitions)
+            found[partition] = connection.channel().queue_declare(queue, passive=True).message_count
+    return found
 
 
 def _declared(connection: Any, queue: str, **how: Any) -> None:

@@ -9,6 +9,7 @@ from worker.brokers.port import BrokerUnavailable
 from worker.telemetry import get_logger
 
 _OLDEST = (7, 0)
+_CONNECTIONS = 100
 
 log = get_logger("redis")
 
@@ -17,10 +18,11 @@ class UnfitServer(Exception):
     """The server answers, but must not be used as it is set up; the message says what to change."""
 
 
-def connect(url: str) -> Redis:
+def connect(url: str, partitions: int = 1) -> Redis:
     """A client that gives up after seconds: who retries, and how long, is decided above it.
 
-    One retry on a new connection: a connection that was closed while it was idle is no outage.
+    One retry on a new connection: a connection that was closed while it was idle is no outage. Each
+    partition reads, settles and renews its lease at the same time.
     """
     return Redis.from_url(
         url,
@@ -29,6 +31,7 @@ def connect(url: str) -> Redis:
         socket_timeout=6,
         health_check_interval=15,
         retry=Retry(NoBackoff(), 1),
+        max_connections=_CONNECTIONS + 3 * partitions,
     )
 
 

@@ -1,6 +1,6 @@
 """What the runtime asks of a broker: one log for each partition, read from the start, settled in units."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Protocol
 
 from worker.engine.model import Entry
@@ -28,6 +28,13 @@ class Log(Protocol):
     def behind(self) -> bool:
         """Whether the last read was full, so that there may be more at once."""
 
+    async def feed(self) -> None:
+        """Bring in some of what producers publish elsewhere; waits a little when there is none.
+
+        Where there can be none it waits until it is cancelled. Raises `StaleEpoch`, or
+        `BrokerUnavailable`, after which nothing is lost, doubled or out of order.
+        """
+
     async def settle(self, unit: Settlement, serial: int) -> None:
         """Make the unit durable: all of it or nothing, once however often it is called.
 
@@ -40,7 +47,23 @@ class Log(Protocol):
 
 
 class Broker(Protocol):
-    """Every partition's log."""
+    """Every partition's log. `open` it first, `close` it last."""
+
+    @property
+    def by_handle(self) -> bool:
+        """Whether a command must be in the partition of its group's handle, as the wire has it."""
+
+    async def open(self) -> None:
+        """Declare what has to be declared, and begin. Raises `BrokerUnavailable`, and is tried again then."""
+
+    async def close(self) -> None:
+        """Return when nothing of it is left."""
 
     def log(self, partition: int, epoch: int) -> Log:
         """The partition's log, from its beginning."""
+
+    async def backlog(self, partitions: int) -> Mapping[int, int]:
+        """How many messages wait in each partition, when there are so many partitions.
+
+        Those in a worker's hands count, until they are settled. Raises `BrokerUnavailable`.
+        """

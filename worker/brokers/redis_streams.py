@@ -4,14 +4,19 @@ The holder of the lease reads the stream from its beginning with plain `XREAD`, 
 deleted: the stream is the backlog. Reading harms nothing, so an owner that was replaced can only read.
 """
 
-from collections.abc import Sequence
+import asyncio
+from collections.abc import Mapping, Sequence
 from importlib.resources import files
 from typing import Any
 
 import orjson
 from redis.asyncio import Redis
 
+from contracts import names
+from worker.brokers import envelope
+from worker.brokers.kombu_lists import NOTE, Mover, noted
 from worker.brokers.port import BrokerUnavailable, StaleEpoch
+from worker.engine.intake import Intake
 from worker.engine.model import Entry
 from worker.engine.settlement import Settlement
 from worker.ledger import keys
@@ -25,23 +30,49 @@ _READ_BYTES = 4 * 1024 * 1024
 
 
 class RedisBroker:
-    """Every partition's log on one Redis. `record_ms`: how long a settled command is remembered."""
+    """Every partition's log on one Redis. `record_ms`: how long a settled command is remembered.
 
-    def __init__(self, client: Redis, record_ms: int) -> None:
+    `intake` tells to which of the `partitions` a command belongs that came without one.
+    """
+
+    def __init__(
+        self, client: Redis, record_ms: int, partitions: int = 1, intake: Intake | None = None
+    ) -> None:
         self._client = client
         self._record_ms = record_ms
+        self._mover = Mover(client, partitions, intake or Intake())
         self._settle = client.register_script(files(__package__).joinpath("settle.lua").read_text())
 
+    @property
+    def by_handle(self) -> bool:
+        return True
+
+    async def open(self) -> None:
+        """There is nothing to declare."""
+
+    async def close(self) -> None:
+        """The client is its owner's."""
+
     def log(self, partition: int, epoch: int) -> "StreamLog":
-        return StreamLog(self._client, self._settle, partition, epoch, self._record_ms)
+        return StreamLog(self._client, self._settle, self._mover, partition, epoch, self._record_ms)
+
+    async def backlog(self, partitions: int) -> Mapping[int, int]:
+        async with mapped(BrokerUnavailable):
+            pipe = self._client.pipeline(transaction=False)
+            for partition in range(partitions):
+                pipe.xlen(keys.commands(partition))
+            return dict(enumerate(await pipe.execute()))
 
 
 class StreamLog:
     """See `worker.brokers.port.Log`."""
 
-    def __init__(self, client: Redis, settle: Any, partition: int, epoch: int, record_ms: int) -> None:
+    def __init__(
+        self, client: Redis, settle: Any, mover: Mover, partition: int, epoch: int, record_ms: int
+    ) -> None:
         self._client = client
         self._script = settle
+        self._mover = mover
         self._partition = partition
         self._epoch = epoch
         self._record_ms = record_ms
@@ -77,6 +108,12 @@ class StreamLog:
         self._entry_bytes = max(1.0, sum(len(entry.body) for entry in entries) / len(entries))
         return entries
 
+    async def feed(self) -> None:
+        """The first partition's owner serves the lists; the others have nothing to do."""
+        if self._partition:
+            await asyncio.Event().wait()
+        await self._mover.step(self._epoch)
+
     async def close(self) -> None:
         """Nothing was taken, so nothing has to be given back."""
 
@@ -85,6 +122,7 @@ class StreamLog:
 
     def _entry(self, tag: bytes, fields: dict[bytes, bytes]) -> Entry:
         body = fields.get(b"event")
+        properties = None if body is None else noted(fields.get(NOTE, b""))
         if body is None:
             # Not a command as the contract has it: kept whole, for intake to refuse.
             pairs = {
@@ -94,12 +132,16 @@ class StreamLog:
             body = orjson.dumps(pairs)
         settled = self._partial.pop(tag, None) if self._partial else None
         return Entry(
-            self._partition, tag.decode(), body, settled=set(orjson.loads(settled)) if settled else set()
+            self._partition,
+            tag.decode(),
+            body,
+            settled=set(orjson.loads(settled)) if settled else set(),
+            **(properties or {}),
         )
 
     async def settle(self, unit: Settlement, serial: int) -> None:
         partition = self._partition
-        names = [
+        used = [
             *(keys.of_partition(partition, name) for name in ("epoch", "unit")),
             self._stream,
             keys.of_partition(partition, "partial"),
@@ -107,13 +149,21 @@ class StreamLog:
             keys.CREATES,
             keys.of_partition(partition, keys.DEAD_LETTERS),
             keys.REPLIES,
+            names.REPLIES,
         ]
         args: list[bytes | str | int] = [self._epoch, serial, self._record_ms]
+        args.append(envelope.address(names.REPLIES))
         args.append(len(unit.done))
         args += unit.done
-        args.append(len(unit.replies))
-        for reply in unit.replies:
+        streamed = [reply for reply in unit.replies if not reply.listed]
+        args.append(len(streamed))
+        for reply in streamed:
             args += (reply.queue or "", reply.body)
+        listed = [reply for reply in unit.replies if reply.listed]
+        args.append(len(listed))
+        for reply in listed:
+            queue = reply.queue or names.REPLIES
+            args += (queue, envelope.address(queue), envelope.contents(reply.body, reply.correlation_id))
         args.append(len(unit.records))
         for key, record in unit.records:
             args += (keys.settled(key), encode_record(record))
@@ -129,6 +179,6 @@ class StreamLog:
         args.append(len(unit.intents_done))
         args += [keys.field(ref) for ref in unit.intents_done]
         async with mapped(BrokerUnavailable):
-            answer = await self._script(keys=names, args=args)
+            answer = await self._script(keys=used, args=args)
         if answer == b"stale":
             raise StaleEpoch(f"partition {partition}: epoch {self._epoch} is over")

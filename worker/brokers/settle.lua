@@ -1,13 +1,14 @@
 -- Settling, as one unit: the fencing epoch, the answers, the records, the letters, the deletions.
--- KEYS: epoch, unit, commands, partial, group-keys, creates, dead-letters, default reply stream
--- ARGV: epoch, serial, record lifetime (ms), then seven sections: a count and that many items each:
--- done, replies, records, letters, partial, bindings, ended intents.
+-- KEYS: epoch, unit, commands, partial, group-keys, creates, dead-letters, default reply stream, default reply list
+-- ARGV: epoch, serial, record lifetime (ms), address of the default list, then eight sections: a count and
+-- that many items each: done, replies to streams, replies to lists, records, letters, partial, bindings,
+-- ended intents.
 local epoch, serial, lifetime = ARGV[1], ARGV[2], ARGV[3]
 if redis.call('GET', KEYS[1]) ~= epoch then return 'stale' end
 local unit = epoch .. ':' .. serial
 if redis.call('GET', KEYS[2]) == unit then return 'done' end
 
-local at = 4
+local at = 5
 local function section(width, visit)
   local count = tonumber(ARGV[at])
   at = at + 1
@@ -23,8 +24,10 @@ local function is(kind, name)
   if kinds[name] == nil then kinds[name] = redis.call('TYPE', name)['ok'] end
   return kinds[name] == kind or kinds[name] == 'none'
 end
-for at, kind in ipairs({'string', 'string', 'stream', 'hash', 'hash', 'hash', 'stream', 'stream'}) do
+for at, kind in ipairs({'string', 'string', 'stream', 'hash', 'hash', 'hash', 'stream', 'stream', 'list'}) do
   if not is(kind, KEYS[at]) then return redis.error_reply('WRONGTYPE ' .. KEYS[at] .. ' is no ' .. kind) end
+  -- What is ours stays what it is, also where a reply is wanted there before it exists.
+  kinds[KEYS[at]] = kind
 end
 
 -- Deletions come first: a full server refuses a script whose first change needs memory, and settling is
@@ -37,6 +40,13 @@ section(2, function(i)
   local queue = ARGV[i]
   if queue == '' or not is('stream', queue) then queue = KEYS[8] end
   redis.call('XADD', queue, '*', 'event', ARGV[i + 1])
+  kinds[queue] = 'stream'
+end)
+section(3, function(i)
+  local queue, address = ARGV[i], ARGV[i + 1]
+  if not is('list', queue) then queue, address = KEYS[9], ARGV[4] end
+  redis.call('LPUSH', queue, address .. ARGV[i + 2])
+  kinds[queue] = 'list'
 end)
 section(2, function(i) redis.call('SET', ARGV[i], ARGV[i + 1], 'PX', lifetime) end)
 section(3, function(i)

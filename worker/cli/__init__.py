@@ -123,6 +123,14 @@ def publish(
     account: Annotated[
         str | None, typer.Option(metavar="NAME", help="`account` of the events made from bare data.")
     ] = None,
+    exchange: Annotated[
+        str | None,
+        typer.Option(
+            metavar="TYPE",
+            help="What RabbitMQ's exchange for several partitions is, should the broker not let us ask: "
+            "x-consistent-hash or direct.",
+        ),
+    ] = None,
 ) -> None:
     """Publish commands from a file.
 
@@ -131,7 +139,7 @@ def publish(
     from worker.cli.publish import run
 
     with ending():
-        run(file, batch, source, account)
+        run(file, batch, source, account, exchange)
 
 
 @app.command()
@@ -140,16 +148,31 @@ def replies(
     for_id: Annotated[
         str | None, typer.Option("--for", metavar="ID", help="Only the answer to this command; ends with it.")
     ] = None,
-    queue: Annotated[str, typer.Option(metavar="NAME", help="The reply stream.")] = "numbergroup:replies",
+    queue: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME",
+            help="By default the stream numbergroup:replies on Redis, where it may also be a list for kombu; "
+            "numbergroup.replies on RabbitMQ.",
+        ),
+    ] = None,
+    take: Annotated[
+        bool,
+        typer.Option(
+            "--take",
+            help="Remove from the queue what was printed: a message goes when all results in it were.",
+        ),
+    ] = False,
 ) -> None:
     """Print results, oldest first.
 
-    One JSON object a line. They stay in the stream.
+    One JSON object a line. They stay in the queue, unless --take is given. On RabbitMQ, other consumers
+    get what is being looked at only when this command has ended.
     """
     from worker.cli.replies import run
 
     with ending():
-        run(follow, for_id, queue)
+        run(follow, for_id, queue, take)
 
 
 @app.command()

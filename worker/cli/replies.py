@@ -2,71 +2,67 @@
 
 import asyncio
 import sys
-from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import orjson
-from redis.asyncio import Redis
-from redis.exceptions import RedisError
 
-from worker.brokers.connect import connect
-from worker.cli.broker import broker_failure, broker_url
+from contracts import names
+from worker.cli.broker import broker_url, speaks_amqp
 from worker.cli.endings import Failure
-from worker.settings import Settings, load_settings
-
-_PAGE = 1_000
-_BLOCK_MS = 1_000
+from worker.settings import load_settings
 
 
-def run(follow: bool, for_id: str | None, queue: str) -> None:
+@dataclass(slots=True)
+class Printer:
+    """Prints results, all of them or the answer to `for_id`; `done` once that has been printed."""
+
+    for_id: str | None
+    done: bool = False
+
+    def show(self, body: bytes | str) -> bool:
+        """Print the results of one message; whether that was all that is in it.
+
+        Nothing of a message that somebody else wrote.
+        """
+        results = _results(body)
+        shown = 0
+        for result in results:
+            if self.done or not (self.for_id is None or _answers(result, self.for_id)):
+                continue
+            sys.stdout.buffer.write(orjson.dumps(result) + b"\n")
+            shown += 1
+            self.done = self.for_id is not None
+        return 0 < shown == len(results)
+
+    def flush(self) -> None:
+        sys.stdout.buffer.flush()
+
+
+def run(follow: bool, for_id: str | None, queue: str | None, take: bool) -> None:
     """Raises `Failure` when the answer to `for_id` is not there (yet)."""
     settings = load_settings()
-    asyncio.run(_print(settings, broker_url(settings), follow, for_id, queue))
+    printer = Printer(for_id)
+    if speaks_amqp(broker_url(settings)):
+        from worker.cli import replies_amqp
 
+        replies_amqp.read(settings, queue or names.REPLIES, printer, follow=follow, take=take)
+    else:
+        from worker.cli import replies_redis
 
-async def _print(settings: Settings, url: str, follow: bool, for_id: str | None, queue: str) -> None:
-    client = connect(url)
-    try:
-        async for page in _pages(settings, client, queue, follow):
-            for result in page:
-                if for_id is None or _answers(result, for_id):
-                    sys.stdout.buffer.write(orjson.dumps(result) + b"\n")
-                    if for_id is not None:
-                        sys.stdout.buffer.flush()
-                        return
-            sys.stdout.buffer.flush()
-    finally:
-        await client.aclose()
-    if for_id is not None:
+        reading = replies_redis.read(settings, queue or names.REPLY_STREAM, printer, follow=follow, take=take)
+        asyncio.run(reading)
+    if for_id is not None and not printer.done:
         raise Failure(f"no answer to {for_id} yet: --follow waits for it")
 
 
-async def _pages(
-    settings: Settings, client: Redis, queue: str, follow: bool
-) -> AsyncIterator[Sequence[object]]:
-    cursor: Any = "0-0"
-    while True:
-        try:
-            found: Any = await client.xread({queue: cursor}, count=_PAGE, block=_BLOCK_MS if follow else None)
-        except (RedisError, OSError) as error:
-            if "WRONGTYPE" in str(error):
-                raise Failure(f"{queue} is not a stream: see --queue") from None
-            raise broker_failure(settings, error) from None
-        rows = found[0][1] if found else []
-        if rows:
-            cursor = rows[-1][0]
-            yield [result for _, fields in rows for result in _results(fields)]
-        elif not follow:
-            return
-
-
-def _results(fields: Mapping[bytes, bytes]) -> Iterator[object]:
-    """The results of one entry; nothing of an entry that somebody else wrote."""
+def _results(body: bytes | str) -> Sequence[object]:
     try:
-        body = orjson.loads(fields.get(b"event", b"[]"))
+        found = orjson.loads(body)
     except orjson.JSONDecodeError:
-        return
-    yield from body if isinstance(body, list) else [body]
+        return []
+    return found if isinstance(found, list) else [found]
 
 
 def _answers(result: Any, for_id: str) -> bool:

@@ -11,10 +11,11 @@ from worker.brokers import embedded
 from worker.brokers.connect import UnfitServer, connect
 from worker.brokers.connect import check as check_server
 from worker.brokers.port import BrokerUnavailable
-from worker.cli.broker import broker_failure, broker_url
+from worker.cli.broker import broker_failure, broker_url, refusal, speaks_amqp
 from worker.cli.endings import Failure
 from worker.settings import Settings, SettingsError, load_settings, redact_url, require_accounts
 
+_PATIENCE_S = 6.0
 _SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
 log = telemetry.get_logger("worker")
@@ -100,13 +101,34 @@ def check() -> str:
         return (
             f"settings are fine: accounts {accounts}; no broker is set, so that an embedded one will be used"
         )
+    if speaks_amqp(url):
+        _check_amqp(settings, url)
+        return _fine(accounts, url)
     try:
         asyncio.run(_check(url))
     except UnfitServer as error:
         raise SettingsError(str(error)) from None
     except BrokerUnavailable as error:
         raise broker_failure(settings, error) from None
+    return _fine(accounts, url)
+
+
+def _fine(accounts: str, url: str) -> str:
     return f"settings are fine: accounts {accounts}; the broker at {redact_url(url)} answers"
+
+
+def _check_amqp(settings: Settings, url: str) -> None:
+    """Whether it answers, and takes the credentials and the virtual host."""
+    from contracts.publishing.amqp_connection import connect, disconnect
+
+    try:
+        disconnect(connect(url, _PATIENCE_S))
+    except Exception as error:
+        if (said := refusal(error)) is not None:
+            raise SettingsError(
+                f"the broker refuses the credentials or the virtual host in NUMBERGROUP_BROKER_URL ({said})"
+            ) from None
+        raise broker_failure(settings, error) from None
 
 
 async def _check(url: str) -> None:

@@ -55,6 +55,11 @@ class Account:
                 return mailbox
         return None
 
+    def forget(self, partition: int) -> None:
+        """Drop what waits of this partition, so that no permit is asked for it."""
+        self.ready = [place for place in self.ready if place[2].partition != partition]
+        heapq.heapify(self.ready)
+
     def free_slots(self, now: float) -> int:
         """How many more calls may be in flight."""
         if now < self.paused_until:

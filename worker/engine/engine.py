@@ -81,9 +81,11 @@ class Engine:
         """How many answers the partition's commands in memory are owed: what counts against the credit."""
         return self._partitions[partition].waiting if partition in self._partitions else 0
 
-    @property
-    def calls_in_flight(self) -> int:
-        return len(self._in_flight)
+    def doubt_until(self, partition: int) -> float:
+        """Until when an unanswered call of the partition may still take effect (Unix seconds)."""
+        memory = self._partitions.get(partition)
+        boxes = memory.mailboxes.values() if memory else ()
+        return max((doubt.until for mailbox in boxes for doubt in mailbox.doubts), default=0.0)
 
     def handle(self, event: Event) -> list[Effect]:
         """Take one event in; the effects are to be carried out in order."""
@@ -101,7 +103,7 @@ class Engine:
             case LeaseLost():
                 self._forget(event.partition)
             case Drain():
-                self.draining = True
+                self._drain(event.partition)
             case _:
                 assert_never(event)
         if self._timers and self._timers[0][0] != alarm:
@@ -145,7 +147,7 @@ class Engine:
             if self.linger_s:
                 self._act(mailbox, Park(event.now + self.linger_s))
             else:
-                self._accounts[command.group.account].push(mailbox)
+                self._push(mailbox)
 
     def _take_intent(self, command: Command, mailbox: Mailbox, partition: Partition, facts: Facts) -> None:
         """Take in that an earlier worker may have sent a create, unless the intent is this engine's own."""
@@ -199,7 +201,7 @@ class Engine:
                 self._in_flight[self._serial] = _InFlight(account, mailbox, call)
                 self._effects.append(StartCall(self._serial, mailbox.partition, mailbox.ref, call))
             case Queue():
-                account.push(mailbox)
+                self._push(mailbox)
             case Park(until):
                 mailbox.state = State.PARKED
                 mailbox.wake_at = until
@@ -222,7 +224,7 @@ class Engine:
         self._settle(partition, settle)
         mailbox.take_settled()
         if mailbox.pending:
-            self._accounts[mailbox.ref.account].push(mailbox)
+            self._push(mailbox)
             return
         mailbox.state = State.IDLE
         quiet_at = max((doubt.until for doubt in mailbox.doubts), default=0.0)
@@ -245,11 +247,31 @@ class Engine:
             if mailbox is None or mailbox.wake_at > now:
                 continue
             if mailbox.state is State.PARKED:
-                self._accounts[mailbox.ref.account].push(mailbox)
-            elif mailbox.state is State.IDLE:
+                self._push(mailbox)
+            elif mailbox.state is State.IDLE and not mailbox.pending:
                 self._drop(mailbox)
         for name in self._accounts:
             self._ask(name, now)
+
+    def _push(self, mailbox: Mailbox) -> None:
+        """Let the mailbox wait for its turn, if its partition has turns."""
+        partition = self._partitions.get(mailbox.partition)
+        if partition is not None and not partition.draining:
+            self._accounts[mailbox.ref.account].push(mailbox)
+        else:
+            mailbox.state = State.IDLE
+
+    def _drain(self, partition: int | None) -> None:
+        if partition is None:
+            self.draining = True
+            return
+        memory = self._partitions.setdefault(partition, Partition())
+        memory.draining = True
+        for mailbox in memory.mailboxes.values():
+            if mailbox.state is State.READY:
+                mailbox.state = State.IDLE
+        for account in self._accounts.values():
+            account.forget(partition)
 
     def _drop(self, mailbox: Mailbox) -> None:
         partition = self._partitions.get(mailbox.partition)
@@ -261,6 +283,8 @@ class Engine:
         for mailbox in forgotten.mailboxes.values() if forgotten else ():
             mailbox.state = State.IDLE
             mailbox.pending.clear()
+        for account in self._accounts.values():
+            account.forget(partition)
 
     def _ask(self, name: str, now: float) -> None:
         if self.draining:

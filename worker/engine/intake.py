@@ -145,7 +145,13 @@ class _Message:
             _printable(said, "traceparent"),
         )
         return Refusal(
-            origin, problem, raw, _key(said), _printable(said, "type"), _printable(said, "account", 128)
+            origin,
+            problem,
+            raw,
+            _key(said),
+            _printable(said, "type"),
+            _printable(said, "account", 128),
+            self.entry.problem_kind,
         )
 
     def command(self, index: int, event: AnyCommand) -> Command:

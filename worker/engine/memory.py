@@ -17,13 +17,17 @@ _BINDINGS_KEPT = 50_000
 
 @dataclass(slots=True)
 class Partition:
-    """`waiting` counts answers that are owed, so a command that came twice counts twice."""
+    """`waiting` counts answers that are owed, so a command that came twice counts twice.
+
+    `draining`: no more calls of it are started.
+    """
 
     mailboxes: dict[GroupRef, Mailbox] = field(default_factory=dict)
     commands: dict[CommandKey, Command] = field(default_factory=dict)
     settled: OrderedDict[CommandKey, Record] = field(default_factory=OrderedDict)
     bindings: OrderedDict[GroupRef, str | None] = field(default_factory=OrderedDict)
     waiting: int = 0
+    draining: bool = False
 
     def remember(self, key: CommandKey, record: Record) -> None:
         self.settled[key] = record

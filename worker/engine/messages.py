@@ -74,7 +74,9 @@ class Tick:
 
 @dataclass(slots=True, frozen=True)
 class Drain:
-    """Start no more calls; those in flight finish."""
+    """Start no more calls; those in flight finish. Of all partitions, or of one, until its `LeaseLost`."""
+
+    partition: int | None = None
 
 
 Event = Delivered | PermitGranted | CallFinished | LeaseLost | Tick | Drain

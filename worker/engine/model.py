@@ -50,7 +50,8 @@ class Entry:
     indexes of those that are settled already (from the broker's side record, after a crash).
     `reply_to` and `correlation_id` are properties of the message, for brokers that have such;
     `listed`: it came over a kombu list, and its answers go to one. `problem`: why it is refused
-    whatever its body says. `void`: the broker will deliver it again, and then it is answered.
+    whatever its body says, and `problem_kind` the kind of that error. `void`: the broker will deliver
+    it again, and then it is answered.
     """
 
     partition: int
@@ -63,6 +64,7 @@ class Entry:
     correlation_id: str | None = None
     listed: bool = False
     problem: str | None = None
+    problem_kind: str = "invalid"
     void: bool = False
 
 

@@ -1,6 +1,7 @@
 """What the runtime asks of a ledger. Every method may raise `LedgerUnavailable`; none half-does its work."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Protocol
 
 from worker.engine.messages import Facts
@@ -9,6 +10,22 @@ from worker.engine.model import Command, CreateIntent, GroupRef
 
 class LedgerUnavailable(Exception):
     """The ledger did not answer, or refused for a reason that may pass (memory, disk, failover)."""
+
+
+class OtherPartitions(Exception):
+    """The commands are in another number of partitions than this worker was told."""
+
+    def __init__(self, mine: int, in_force: int) -> None:
+        super().__init__(f"the commands are in {in_force} partitions by now, and not in {mine}")
+
+
+@dataclass(slots=True, frozen=True)
+class Standing:
+    """A worker's place among the live `workers`: `rank` 0 is the most senior, `since` its seniority."""
+
+    rank: int
+    workers: int
+    since: int
 
 
 class Limiter(Protocol):
@@ -36,6 +53,28 @@ class Ledger(Protocol):
 
     async def release_lease(self, partition: int, owner: str, epoch: int) -> None:
         """Stop being the owner, so that whoever stands by takes over at once."""
+
+    async def enrol(self, owner: str, partitions: int, ttl_s: float, since: int = 0) -> Standing:
+        """Count as alive for another `ttl_s`: a newcomer, unless it is known or was `since` then.
+
+        Raises `OtherPartitions`, and changes nothing, when there are not so many.
+        """
+
+    async def leave(self, owner: str) -> None:
+        """Count as alive no longer."""
+
+    async def owners(self, partitions: int) -> Sequence[str | None]:
+        """Who has the lease of each partition."""
+
+    async def partitions(self) -> int | None:
+        """How many there are; `None` before the first worker."""
+
+    async def repartition(self, old: int | None, new: int) -> int | None:
+        """Let there be `new` partitions where there were `old`: 0.
+
+        Or what is in the way, and nothing is changed: so many live workers and owned partitions; `None`
+        when there are not `old` any more.
+        """
 
     def limiter(self, account: str, calls_per_second: float) -> Limiter:
         """The account's shared rate limit."""

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
+from importlib.resources import files
 from typing import Any
 
 from pyrate_limiter import Rate
@@ -14,9 +15,9 @@ from worker.engine.model import Command, CommandKind, CreateIntent, GroupRef, Ha
 from worker.ledger import keys
 from worker.ledger.client import mapped
 from worker.ledger.codec import decode_intent, decode_record, encode_intent
-from worker.ledger.port import LedgerUnavailable
+from worker.ledger.port import LedgerUnavailable, OtherPartitions, Standing
 
-_STRETCH = 1.06
+_STRETCH = 1.08
 """How much more than its share of a second each call is given."""
 _UNIT = 1_000_000
 _LEAST_KEPT_MS = 60_000
@@ -68,6 +69,9 @@ class RedisLedger:
         self._renew = client.register_script(_RENEW)
         self._release = client.register_script(_RELEASE)
         self._drop = client.register_script(_DROP)
+        scripts = files(__package__)
+        self._enrol = client.register_script(scripts.joinpath("enrol.lua").read_text())
+        self._repartition = client.register_script(scripts.joinpath("repartition.lua").read_text())
 
     async def lookup(self, commands: Sequence[Command]) -> Facts:
         if not commands:
@@ -117,6 +121,39 @@ class RedisLedger:
         async with mapped(LedgerUnavailable):
             await self._release(keys=_lease(partition), args=[owner, epoch])
 
+    async def enrol(self, owner: str, partitions: int, ttl_s: float, since: int = 0) -> Standing:
+        async with mapped(LedgerUnavailable):
+            workers, rank, enrolled = await self._enrol(
+                keys=[keys.WORKERS, keys.PARTITIONS], args=[owner, round(ttl_s * 1000), partitions, since]
+            )
+        if not workers:
+            raise OtherPartitions(partitions, int(enrolled))
+        return Standing(int(rank), int(workers), int(enrolled))
+
+    async def leave(self, owner: str) -> None:
+        async with mapped(LedgerUnavailable):
+            await self._client.hdel(keys.WORKERS, owner)
+
+    async def owners(self, partitions: int) -> Sequence[str | None]:
+        async with mapped(LedgerUnavailable):
+            owners: Any = await self._client.mget([keys.of_partition(n, "lease") for n in range(partitions)])
+        return [owner.decode() if owner else None for owner in owners]
+
+    async def partitions(self) -> int | None:
+        async with mapped(LedgerUnavailable):
+            stored = await self._client.get(keys.PARTITIONS)
+        return int(stored) if stored else None
+
+    async def repartition(self, old: int | None, new: int) -> int | None:
+        # Before their number was kept there was one: nobody has to stop for it to be written down.
+        changed = range(max(old or 1, new)) if new != (old or 1) else ()
+        names = [keys.of_partition(n, name) for n in changed for name in ("lease", "epoch")]
+        async with mapped(LedgerUnavailable):
+            found = await self._repartition(
+                keys=[keys.WORKERS, keys.PARTITIONS, *names], args=[old or "", new]
+            )
+        return None if found < 0 else int(found)
+
     def limiter(self, account: str, calls_per_second: float) -> "RedisLimiter":
         return RedisLimiter(self._client, account, calls_per_second)
 
@@ -142,7 +179,7 @@ class RedisLimiter:
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
         self._interval_s = _STRETCH / calls_per_second
-        burst = max(1, int(calls_per_second // 20))
+        burst = max(1, int(calls_per_second // 50))
         self._rate = Rate(max(1, round(calls_per_second * _UNIT)), round(1000 * _STRETCH * _UNIT), burst)
         kept_ms = max(_LEAST_KEPT_MS, round(2000 * burst * self._interval_s))
         self._store = RedisStateStore(client, keys.rate(account), kept_ms)

@@ -2,14 +2,11 @@
 
 import asyncio
 import contextlib
-from collections.abc import Awaitable, Callable
 
 from worker.ledger.port import Ledger, LedgerUnavailable
 from worker.runtime.clock import Clock
 from worker.telemetry import get_logger
 
-_STANDBY_POLL_S = 0.25
-_OUTAGE_POLL_S = 1.0
 _RENEWALS_PER_TTL = 8
 
 log = get_logger("lease")
@@ -33,30 +30,15 @@ class Lease:
         self._closed = False
         self.epoch = 0
 
-    async def acquire(self, pause: Callable[[float], Awaitable[bool]]) -> bool:
-        """Wait until the partition is ours; False when the worker stops before it is.
-
-        `pause` sleeps and says whether to go on.
-        """
-        standing_by = False
-        while True:
-            asked = self._clock.monotonic()
-            wait_s = _STANDBY_POLL_S
-            try:
-                epoch = await self._ledger.acquire_lease(self._partition, self._owner, self._ttl_s)
-            except LedgerUnavailable as error:
-                log.error("no lease: the ledger is unavailable", partition=self._partition, error=str(error))
-                epoch, wait_s = None, _OUTAGE_POLL_S
-            else:
-                if epoch is None and not standing_by:
-                    standing_by = True
-                    log.info("standing by: another worker owns the partition", partition=self._partition)
-            if epoch is not None:
-                self.epoch, self._expires = epoch, asked + self._ttl_s
-                log.info("owning the partition", partition=self._partition, epoch=epoch)
-                return True
-            if not await pause(wait_s):
-                return False
+    async def acquire(self) -> bool:
+        """Become the owner; False while somebody else is. Raises `LedgerUnavailable`."""
+        asked = self._clock.monotonic()
+        epoch = await self._ledger.acquire_lease(self._partition, self._owner, self._ttl_s)
+        if epoch is None:
+            return False
+        self.epoch, self._expires = epoch, asked + self._ttl_s
+        log.info("owning the partition", partition=self._partition, owner=self._owner, epoch=epoch)
+        return True
 
     async def keep(self) -> None:
         """Renew until cancelled; raises `LeaseLost` when there is nothing left to renew."""

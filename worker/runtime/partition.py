@@ -1,15 +1,15 @@
-"""One partition: wait for its lease, read its log, settle; again when the lease is lost."""
+"""One partition, for as long as it is owned: read its log, settle, hand it over."""
 
 import asyncio
-import contextlib
 from collections import deque
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 
 from worker.brokers.port import Broker, Log, StaleEpoch
 from worker.engine.intake import Intake
-from worker.engine.messages import Delivered, Event, Settle
+from worker.engine.messages import Delivered, Drain, Event, Facts, Settle
 from worker.engine.messages import LeaseLost as Forget
 from worker.engine.model import Command, Entry, Refusal
 from worker.engine.settlement import Settlement, SettlementBuilder
@@ -17,6 +17,7 @@ from worker.ledger.port import Ledger
 from worker.runtime.clock import Clock
 from worker.runtime.lease import Lease, LeaseLost
 from worker.runtime.patience import patiently
+from worker.runtime.routing import PartitionOf, misrouted
 from worker.runtime.settler import Settler
 from worker.telemetry import get_logger
 
@@ -28,7 +29,7 @@ log = get_logger("partition")
 
 @dataclass(slots=True, frozen=True)
 class Ports:
-    """What a partition works with."""
+    """What a partition works with. `partition_of`: without it, whoever routes commands is trusted."""
 
     broker: Broker
     ledger: Ledger
@@ -38,11 +39,17 @@ class Ports:
     owner: str
     lease_ttl_s: float
     max_pending: int
+    partitions: int = 1
+    partition_of: PartitionOf | None = None
 
 
 class PartitionRunner:
-    """`dispatch` hands an event to the engine; `waiting` says how many answers the engine owes;
-    `calls_ended` returns when no call is in flight any more."""
+    """Owns the partition from `acquire` to the end of `own`, again and again.
+
+    `decoding` is held by whoever decodes: one partition at a time, and everything else between two.
+    `dispatch` hands an event to the engine; `waiting` says how many answers the engine owes, and
+    `doubt_until` for how long an unanswered call may still take effect.
+    """
 
     def __init__(
         self,
@@ -50,26 +57,69 @@ class PartitionRunner:
         ports: Ports,
         dispatch: Callable[[Event], None],
         waiting: Callable[[int], int],
-        calls_ended: Callable[[], Awaitable[object]],
+        doubt_until: Callable[[int], float],
         written: Callable[[Settlement], None],
+        decoding: asyncio.Lock,
     ) -> None:
         self.number = number
         self._ports = ports
         self._dispatch = dispatch
         self._waiting = waiting
-        self._calls_ended = calls_ended
+        self._doubt_until = doubt_until
         self._on_written = written
-        self._stopping = asyncio.Event()
+        self._decoding = decoding
+        self._leaving = asyncio.Event()
+        self._hurry = asyncio.Event()
+        self._calls = 0
+        self._quiet = asyncio.Event()
+        self._quiet.set()
         self._room = asyncio.Event()
         self._caught_up = asyncio.Event()
         self._caught_up.set()
         self._settler: Settler | None = None
         self.lease = self._new_lease()
+        self.idle = True
+
+    @property
+    def owned(self) -> bool:
+        """Whether it is ours, and not about to be another's."""
+        return not self.idle and not self._leaving.is_set()
+
+    @property
+    def in_hand(self) -> tuple[bool, int]:
+        """How hard it would be to hand it over: whether a call is in doubt, and how many answers are owed."""
+        doubtful = self._doubt_until(self.number) > self._ports.clock.now()
+        return doubtful, self._waiting(self.number)
+
+    async def acquire(self) -> bool:
+        """Become the owner, who then has to `own` it; False while somebody else is."""
+        lease = self._new_lease()
+        if not await lease.acquire():
+            return False
+        self.lease, self.idle = lease, False
+        self._leaving.clear()
+        self._hurry.clear()
+        return True
+
+    def hand_over(self) -> None:
+        """Start no more calls; see through those in flight, settle, then let the next owner in."""
+        self._dispatch(Drain(self.number))
+        self._leaving.set()
 
     def stop(self) -> None:
-        """Read no more; settle what can be settled, then give the lease back."""
-        self._stopping.set()
+        """Hand it over with the worker's last breath: nothing more is sent, nothing waited for in vain."""
         self.lease.stop_sending()
+        self._leaving.set()
+        self._hurry.set()
+
+    def call_began(self) -> None:
+        self._calls += 1
+        self._quiet.clear()
+
+    def call_ended(self) -> None:
+        self._calls -= 1
+        if not self._calls:
+            self._quiet.set()
 
     def settle(self, effect: Settle) -> None:
         assert self._settler is not None
@@ -85,31 +135,39 @@ class PartitionRunner:
         before has less to merge."""
         await self._caught_up.wait()
 
-    async def run(self) -> None:
-        """Own the partition whenever it can be had, until stopped."""
-        while not self._stopping.is_set():
-            self.lease = self._new_lease()
-            if not await self.lease.acquire(self._pause):
-                return
-            try:
-                await self._own()
-            except (LeaseLost, StaleEpoch) as error:
-                log.error("partition lost: another worker owns it", partition=self.number, reason=str(error))
-            finally:
-                self.lease.stop_sending()
-                self._dispatch(Forget(self.number))
-                self._settler = None
+    async def own(self) -> None:
+        """Work until the partition was handed over, or lost."""
+        try:
+            await self._own()
+        except (LeaseLost, StaleEpoch) as error:
+            log.error(
+                "partition lost: another worker owns it",
+                partition=self.number,
+                owner=self._ports.owner,
+                reason=str(error),
+            )
+        finally:
+            self.lease.stop_sending()
+            self._dispatch(Forget(self.number))
+            self._settler = None
+            self.idle = True
 
     async def _own(self) -> None:
         ports = self._ports
         source = ports.broker.log(self.number, self.lease.epoch)
         settler = self._settler = Settler(self.number, source, ports.builder, ports.clock, self._written)
-        upkeep = [asyncio.create_task(self.lease.keep()), asyncio.create_task(settler.run())]
+        upkeep = [
+            asyncio.create_task(self.lease.keep()),
+            asyncio.create_task(settler.run()),
+            asyncio.create_task(_feed(source)),
+        ]
         reading = asyncio.create_task(self._read(source, settler))
-        stopped = asyncio.create_task(self._stopping.wait())
+        leaving = asyncio.create_task(self._leaving.wait())
         try:
-            await _first([*upkeep, reading, stopped])
+            await _first([*upkeep, reading, leaving])
             await _cancel([reading])
+            # Permits are for the other partitions from here on: they must not wait for this one.
+            self._caught_up.set()
             drained = asyncio.create_task(self._drained(settler))
             try:
                 await _first([*upkeep, drained])
@@ -118,15 +176,22 @@ class PartitionRunner:
             await _cancel(upkeep)
             await source.close()
             await self.lease.release()
-            log.info("partition handed back", partition=self.number)
+            log.info("partition handed over", partition=self.number, owner=ports.owner)
         finally:
-            await _cancel([*upkeep, reading, stopped])
+            await _cancel([*upkeep, reading, leaving])
             await source.close()
             self._caught_up.set()
 
     async def _drained(self, settler: Settler) -> None:
-        await self._calls_ended()
+        await self._quiet.wait()
         await settler.drained()
+        # The next owner knows nothing of a call that nobody answered: it must not be there before its end.
+        doubtful_s = self._doubt_until(self.number) - self._ports.clock.now()
+        if doubtful_s > 0 and not self._hurry.is_set():
+            log.info("a call is in doubt: handing over when it is not", partition=self.number, s=doubtful_s)
+            with suppress(TimeoutError):
+                async with asyncio.timeout(doubtful_s):
+                    await self._hurry.wait()
 
     async def _read(self, source: Log, settler: Settler) -> None:
         ports = self._ports
@@ -143,9 +208,11 @@ class PartitionRunner:
             if not held:
                 self._caught_up.set()
                 continue
-            items = self._take_in(held, credit)
+            async with self._decoding:
+                items = self._take_in(held, credit)
             commands = [item for item in items if isinstance(item, Command)]
             facts = await patiently("looking commands up", partial(ports.ledger.lookup, commands))
+            items = [self._routed(item, facts) for item in items]
             self._dispatch(Delivered(self.number, items, facts, ports.clock.now()))
             if held or source.behind:
                 self._caught_up.clear()
@@ -169,6 +236,14 @@ class PartitionRunner:
             items += self._ports.intake.read(entry)
         return items
 
+    def _routed(self, item: Command | Refusal, facts: Facts) -> Command | Refusal:
+        """The item, or its refusal if it belongs elsewhere. A repeat gets the first answer anywhere."""
+        ports = self._ports
+        if ports.partition_of is None or isinstance(item, Refusal) or item.key in facts.settled:
+            return item
+        belongs = ports.partition_of(item)
+        return item if belongs == self.number else misrouted(item, belongs, ports.partitions)
+
     def _written(self, unit: Settlement) -> None:
         self._room.set()
         self._on_written(unit)
@@ -177,10 +252,10 @@ class PartitionRunner:
         ports = self._ports
         return Lease(ports.ledger, self.number, ports.owner, ports.lease_ttl_s, ports.clock)
 
-    async def _pause(self, seconds: float) -> bool:
-        with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(self._stopping.wait(), seconds)
-        return not self._stopping.is_set()
+
+async def _feed(source: Log) -> None:
+    while True:
+        await patiently("taking in what was published elsewhere", source.feed)
 
 
 async def _first(tasks: Sequence[asyncio.Task[object]]) -> None:

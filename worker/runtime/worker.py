@@ -25,6 +25,7 @@ from worker.ledger.port import LedgerUnavailable, Limiter
 from worker.runtime.lease import Lease
 from worker.runtime.partition import PartitionRunner, Ports
 from worker.runtime.patience import patiently
+from worker.runtime.sharing import Sharing
 from worker.telemetry import get_logger
 
 _DRAIN_S = 21.0
@@ -47,7 +48,6 @@ class Worker:
         callers: Mapping[str, Caller],
         limiters: Mapping[str, Limiter],
         jitter: Callable[[], float],
-        partitions: int = 1,
         written: Callable[[Settlement], None] = nobody,
     ) -> None:
         self._engine = engine
@@ -57,17 +57,19 @@ class Worker:
         self._limiters = limiters
         self._jitter = jitter
         self._stopping = asyncio.Event()
-        self._quiet = asyncio.Event()
-        self._quiet.set()
         self._alarm: asyncio.TimerHandle | None = None
         self._tasks: set[asyncio.Task[None]] = set()
-        self._runners: list[asyncio.Task[None]] = []
+        self._owning: set[asyncio.Task[None]] = set()
         self._broken: BaseException | None = None
         self._wanted = {name: asyncio.Semaphore(0) for name in callers}
+        decoding = asyncio.Lock()
         self._partitions = [
-            PartitionRunner(number, ports, self._dispatch, engine.waiting, self._quiet.wait, written)
-            for number in range(partitions)
+            PartitionRunner(
+                number, ports, self._dispatch, engine.waiting, engine.doubt_until, written, decoding
+            )
+            for number in range(ports.partitions)
         ]
+        self._sharing = Sharing(ports, self._partitions, self._own)
 
     def stop(self) -> None:
         """Drain and end; a second call changes nothing."""
@@ -81,7 +83,8 @@ class Worker:
         Raises what is nobody's fault but ours, whichever part of the worker it broke: none goes on
         without the others.
         """
-        self._runners = [self._spawn(partition.run()) for partition in self._partitions]
+        sharing = self._spawn(self._sharing.run())
+        self._owning.add(sharing)
         for name in self._callers:
             self._spawn(self._grant(name))
         try:
@@ -101,10 +104,19 @@ class Worker:
     async def _drain(self) -> None:
         self._dispatch(Drain())
         for partition in self._partitions:
+            partition.lease.stop_sending()
+        await self._sharing.leave()
+        for partition in self._partitions:
             partition.stop()
-        _, late = await asyncio.wait(self._runners, timeout=_DRAIN_S)
+        late = self._owning and (await asyncio.wait(self._owning, timeout=_DRAIN_S))[1]
         if late:
             log.warning("could not settle everything in time; the rest stays in the broker")
+
+    def _own(self, partition: PartitionRunner) -> asyncio.Task[None]:
+        task = self._spawn(partition.own())
+        self._owning.add(task)
+        task.add_done_callback(self._owning.discard)
+        return task
 
     def _dispatch(self, event: Event) -> None:
         for effect in self._engine.handle(event):
@@ -112,17 +124,16 @@ class Worker:
                 case WantPermit():
                     self._wanted[effect.account].release()
                 case StartCall():
-                    self._quiet.clear()
+                    partition = self._partitions[effect.partition]
+                    partition.call_began()
                     # The lease under which it was decided: a later one does not cover it.
-                    self._spawn(self._call(effect, self._partitions[effect.partition].lease))
+                    self._spawn(self._call(effect, partition.lease))
                 case Settle():
                     self._partitions[effect.partition].settle(effect)
                 case WakeAt():
                     self._wake_at(effect.when)
                 case _:
                     assert_never(effect)
-        if not self._engine.calls_in_flight:
-            self._quiet.set()
 
     def _spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         task = asyncio.create_task(work)
@@ -141,8 +152,8 @@ class Worker:
             log.critical("the worker ends on an unexpected error", exc_info=error)
             self._broken = error
         self._stopping.set()
-        for runner in self._runners:
-            runner.cancel()
+        for task in self._owning:
+            task.cancel()
 
     def _wake_at(self, when: float) -> None:
         if self._alarm:
@@ -195,6 +206,7 @@ class Worker:
         self._dispatch(
             CallFinished(effect.call_id, ended.outcome, self._clock.now(), self._jitter(), ended.doubt_until)
         )
+        self._partitions[effect.partition].call_ended()
 
     def _report(self, effect: StartCall, ended: Ended, seconds: float) -> None:
         outcome = ended.outcome

@@ -20,6 +20,7 @@ from worker.engine.intake import Intake
 from worker.engine.messages import (
     CallFinished,
     Delivered,
+    Drain,
     Event,
     Facts,
     LeaseLost,
@@ -79,6 +80,8 @@ class Runtime:
     order: dict[GroupRef, list[CommandKey]] = field(default_factory=dict)
     commands: dict[CommandKey, Command] = field(default_factory=dict)
     losses: int = 0
+    handovers: int = 0
+    draining: bool = False
 
     def __post_init__(self) -> None:
         self.engine = Engine({"default": self.policy}, linger_s=self.linger_s)
@@ -110,6 +113,7 @@ class Runtime:
                     self.alarm = effect.when
 
     def _start(self, started: StartCall) -> None:
+        assert not self.draining, "a call of a partition that is being handed over"
         assert self.granted, "a call without a permit"
         self.granted = 0
         assert self.now >= self.paused_until, "a call before the account's pause ended"
@@ -219,6 +223,21 @@ class Runtime:
         self.network.abandon(self.flights, self.now)
         self.ghosts += self.flights
         self.flights, self.unwritten, self.looked_up = [], [], None
+        self.unread = list(self.log)
+        return True
+
+    def hand_over(self) -> bool:
+        """See through what is in flight, wait for what is in doubt, and go on as the next owner."""
+        self.handovers += 1
+        self.feed(Drain(0))
+        self.draining = True
+        while self.flights:
+            self.random.choice((self.carry, self.answer, self.grant, self.write, self.wait))()
+        self.pass_time(max(0.0, self.engine.doubt_until(0) - self.now))
+        while self.write():
+            pass
+        self.feed(LeaseLost(0))
+        self.draining, self.looked_up = False, None
         self.unread = list(self.log)
         return True
 

@@ -27,6 +27,7 @@ class Weather:
     """What happens beside the troubles of the network."""
 
     lease_losses: bool = False
+    handovers: bool = False
     repeats: bool = False
     expiry: bool = False
     poison: bool = False
@@ -45,7 +46,9 @@ WEATHERS = {
     "poison": Weather(poison=True),
     "lease": Weather(lease_losses=True, repeats=True),
     "lease and keys": Weather(lease_losses=True, keys=1.0),
-    "all": Weather(lease_losses=True, repeats=True, poison=True, linger=True),
+    "hand-overs": Weather(handovers=True, repeats=True),
+    "hand-overs and keys": Weather(handovers=True, keys=1.0),
+    "all": Weather(lease_losses=True, handovers=True, repeats=True, poison=True, linger=True),
 }
 SEEDS = 60
 
@@ -81,6 +84,8 @@ class Story:
         }
         if self.weather.lease_losses:
             acts[runtime.lose_lease] = 2
+        if self.weather.handovers:
+            acts[runtime.hand_over] = 2
         for act in random.choices(list(acts), list(acts.values()), k=random.randint(40, 300)):
             act()
         runtime.settle_down()
@@ -141,7 +146,7 @@ class Story:
         records = self.runtime.ledger.settled.values()
         outcomes = Counter(record.status.value for record in records)
         reasons = Counter(record.fault.kind for record in records if record.fault)
-        losses = Counter({"lease lost": self.runtime.losses})
+        losses = Counter({"lease lost": self.runtime.losses, "handed over": self.runtime.handovers})
         return self.runtime.network.fired + outcomes + reasons + losses
 
     def check(self) -> None:
@@ -215,6 +220,7 @@ def expected(weather: Weather) -> set[str]:
     """What must have happened in such weather, else it was none."""
     happens = {
         "lease lost": weather.lease_losses,
+        "handed over": weather.handovers,
         "expired": weather.expiry,
         "refused": weather.poison,
         "conflict": weather.keys > 0,

@@ -1,0 +1,42 @@
+"""A connection to RabbitMQ that gives up after seconds; who retries, and how long, is decided above it."""
+
+import socket
+from contextlib import suppress
+from typing import Any
+from urllib.parse import urlsplit
+
+from contracts.publishing.errors import needed
+
+# Linux has it, and those systems that have not do not need it set.
+_USER_TIMEOUT = getattr(socket, "TCP_USER_TIMEOUT", None)
+
+
+def connect(url: str, timeout_s: float, **options: Any) -> Any:
+    """An open `amqp.Connection`, with `options` of its own; every read and write ends after `timeout_s`.
+
+    Raises `OSError` when nobody answers, `amqp.AMQPError` when the broker refuses. The certificate behind
+    `amqps://` is verified, name included, against the system's authorities (or `SSL_CERT_FILE`).
+    """
+    kombu = needed("kombu", "kombu")
+    # Left to itself, py-amqp ends a connection whose peer has not read for a second: a broker under load
+    # does that and means no harm.
+    patience = {_USER_TIMEOUT: round(timeout_s * 1000)} if _USER_TIMEOUT else {}
+    client = kombu.Connection(
+        url,
+        # Without a name, py-amqp does not look whose certificate it is.
+        ssl={"server_hostname": urlsplit(url).hostname} if url.startswith("amqps://") else False,
+        connect_timeout=min(5.0, timeout_s),
+        transport_options={"socket_settings": patience, **options},
+    )
+    connection = client.transport.establish_connection()
+    connection.sock.settimeout(timeout_s)
+    return connection
+
+
+def disconnect(connection: Any) -> None:
+    """Say goodbye, if that is still possible: nothing depends on it."""
+    with suppress(Exception):
+        connection.sock.settimeout(5.0)
+        connection.close()
+    with suppress(Exception):
+        connection.collect()

@@ -1,0 +1,221 @@
+"""What only RabbitMQ does: connections that are lost, results that nobody takes, queues made by others."""
+
+import asyncio
+from typing import Any
+
+import pytest
+from adapters_brokers import NAMED, OnRabbit, bodies, left, read
+from adapters_rig import event
+from adapters_servers import eventually
+from kombu import Producer
+from rabbit_server import RabbitServer
+from structlog.testing import capture_logs
+
+from contracts.names import COMMANDS, REPLIES
+from worker.brokers import amqp
+from worker.brokers.amqp_topology import DEAD
+from worker.brokers.port import BrokerUnavailable
+from worker.engine.intake import Intake
+from worker.engine.model import Entry, Refusal
+from worker.engine.settlement import Reply, Settlement
+
+pytestmark = pytest.mark.rabbitmq_server
+
+MANY = [b"%d" % number for number in range(300)]
+
+
+async def drop_connections(server: RabbitServer) -> None:
+    await asyncio.to_thread(server.control, "close_all_connections", "for a test")
+
+
+async def voided(entries: list[Entry]) -> None:
+    """Return when the loss of their channel is known."""
+
+    async def known() -> bool:
+        return all(entry.void for entry in entries)
+
+    await eventually(known, "the entries are void")
+
+
+async def test_a_lost_connection(on_rabbit: OnRabbit, rabbit: RabbitServer) -> None:
+    """What was not acknowledged comes again, in order, as other entries; what was, does not."""
+    await on_rabbit.publish(*MANY)
+    log = await on_rabbit.own()
+    first = await read(log, 200)
+    await log.settle(Settlement(0, done=[entry.tag for entry in first[:50]]), 1)
+    await left(on_rabbit, 0)
+    await drop_connections(rabbit)
+    await voided(first[50:])
+    again = await read(log, 250)
+    assert bodies(again) == MANY[50:]
+    assert not any(entry.void for entry in again)
+    await log.settle(Settlement(0, done=[entry.tag for entry in again]), 2)
+    await log.close()
+    on_rabbit.reconnect()
+    await left(on_rabbit, 0)
+
+
+async def test_an_old_entry_acknowledges_no_new_message(on_rabbit: OnRabbit, rabbit: RabbitServer) -> None:
+    """The broker's tags begin anew on another channel: an old one must not be taken for a new one."""
+    await on_rabbit.publish(b"old 1", b"old 2", b"old 3")
+    log = await on_rabbit.own()
+    old = await read(log, 3)
+    await drop_connections(rabbit)
+    await voided(old)
+    on_rabbit.reconnect()
+    again = await read(log, 3)
+    assert [entry.tag for entry in again] == [entry.tag for entry in old]
+    await on_rabbit.publish(b"new 4")
+    await read(log, 1)
+    # Their answers were confirmed: these very messages may go, and no other.
+    await log.settle(Settlement(0, done=[old[0].tag]), 1)
+    await log.close()
+    await left(on_rabbit, 3)
+    log = await on_rabbit.own("another")
+    assert bodies(await read(log, 3)) == [b"old 2", b"old 3", b"new 4"]
+    await log.close()
+
+
+async def test_a_missing_reply_queue_is_made(on_rabbit: OnRabbit) -> None:
+    """Loudly; the message stays until its answer is there, and what was confirmed is not said again."""
+    on_rabbit.connection.channel().queue_delete(NAMED)
+    await on_rabbit.publish(b"1")
+    log = await on_rabbit.own()
+    (entry,) = await read(log, 1)
+    unit = Settlement(0, replies=[Reply(None, b"1"), Reply(NAMED, b"2"), Reply(None, b"3")], done=[entry.tag])
+    with capture_logs() as logs, pytest.raises(BrokerUnavailable, match="1 of 3 results not taken"):
+        await log.settle(unit, 1)
+    assert {"log_level": "error", "queue": NAMED} in [
+        {"log_level": line["log_level"], "queue": line.get("queue")} for line in logs
+    ]
+
+    async def settled() -> bool:
+        try:
+            await log.settle(unit, 1)
+        except BrokerUnavailable:
+            return False
+        return True
+
+    await eventually(settled, "the queue is there")
+    assert (await on_rabbit.replies(), await on_rabbit.replies(NAMED)) == ([b"1", b"3"], [b"2"])
+    await log.close()
+    await left(on_rabbit, 0)
+
+
+async def test_a_queue_that_refuses(on_rabbit: OnRabbit) -> None:
+    """Nothing is acknowledged, and nothing lost."""
+    channel = on_rabbit.connection.channel()
+    channel.queue_delete(REPLIES)
+    full = {"x-max-length": 1, "x-overflow": "reject-publish"}
+    channel.queue_declare(REPLIES, durable=True, auto_delete=False, arguments=full)
+    await on_rabbit.publish(b"1")
+    log = await on_rabbit.own()
+    (entry,) = await read(log, 1)
+    unit = Settlement(0, replies=[Reply(None, b"%d" % n) for n in range(3)], done=[entry.tag])
+    for _ in range(2):
+        with pytest.raises(BrokerUnavailable, match="refuses it"):
+            await log.settle(unit, 1)
+    channel.queue_purge(REPLIES)
+    channel.queue_delete(REPLIES)
+    channel.queue_declare(REPLIES, durable=True, auto_delete=False)
+    await log.settle(unit, 1)
+    await log.close()
+    await left(on_rabbit, 0)
+
+
+async def test_a_stuck_message_does_not_fill_the_room(on_rabbit: OnRabbit) -> None:
+    """What is settled beyond it is acknowledged, and the rest of the queue is delivered."""
+    messages = [b"%d" % number for number in range(3_000)]
+    await on_rabbit.publish(*messages)
+    log = await on_rabbit.own()
+    (stuck,) = await read(log, 1)
+    for serial in range(1, 30):
+        entries = await read(log, 100)
+        await log.settle(Settlement(0, done=[entry.tag for entry in entries]), serial)
+    assert entries[-1].body == messages[2_900]
+    await log.close()
+    log = await on_rabbit.own("another")
+    assert (await read(log, 1))[0].body == stuck.body
+    await log.close()
+
+
+async def test_large_messages(on_rabbit: OnRabbit, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Memory is bounded: fewer are taken at once, and none is missed."""
+    monkeypatch.setattr(amqp, "_HELD_BYTES", 100_000)
+    messages = [b"%05d" % number * 1_000 for number in range(100)]
+    await on_rabbit.publish(*messages)
+    log = await on_rabbit.own()
+    seen: list[bytes] = []
+    serial = 0
+    async with asyncio.timeout(30):
+        while len(seen) < 100:
+            entries = [entry for entry in await log.read(1000) if not entry.void]
+            serial += 1
+            await log.settle(Settlement(0, done=[entry.tag for entry in entries]), serial)
+            seen += bodies(entries)
+    assert list(dict.fromkeys(seen)) == messages
+    await log.close()
+
+
+async def test_what_the_broker_gives_up(on_rabbit: OnRabbit) -> None:
+    """It is read with its reason, and ends as a dead letter that answers whoever can be read."""
+    body = event("c-1")
+    await on_rabbit.publish(body)
+    channel = on_rabbit.connection.channel()
+    Producer(channel).publish(
+        body,
+        routing_key=DEAD,
+        content_type="application/json",
+        content_encoding="utf-8",
+        headers={"x-death": [{"reason": "delivery_limit", "queue": COMMANDS, "count": 1}]},
+    )
+    log = await on_rabbit.own()
+    entries = await read(log, 2)
+    given_up = next(entry for entry in entries if entry.problem)
+    (refusal,) = Intake().read(given_up)
+    assert isinstance(refusal, Refusal)
+    assert "delivery_limit" in refusal.message
+    assert refusal.key == ("test", "c-1")
+    await log.settle(Settlement(0, done=[entry.tag for entry in entries]), 1)
+    await log.close()
+    await nothing_left(on_rabbit, DEAD)
+
+
+async def nothing_left(place: OnRabbit, queue: str) -> None:
+    async def empty() -> bool:
+        count: Any = place.connection.channel().queue_declare(queue, passive=True).message_count
+        return bool(count == 0)
+
+    await eventually(empty, f"{queue} is empty")
+
+
+async def test_a_channel_that_is_closed(on_rabbit: OnRabbit, rabbit: RabbitServer) -> None:
+    """Over a refused publication, say: results go out on a new one, and are confirmed there."""
+    await on_rabbit.publish(b"1")
+    log = await on_rabbit.own()
+    (entry,) = await read(log, 1)
+    unit = Settlement(0, replies=[Reply(None, b"1"), Reply(None, b"2")], done=[entry.tag])
+
+    async def may_write(what: str) -> None:
+        await asyncio.to_thread(rabbit.control, "set_permissions", "guest", ".*", what, ".*")
+
+    await may_write("^$")
+    try:
+        for _ in range(2):
+            async with asyncio.timeout(10):
+                with pytest.raises(BrokerUnavailable, match="results not taken"):
+                    await log.settle(unit, 1)
+    finally:
+        await may_write(".*")
+
+    async def settled() -> bool:
+        try:
+            await log.settle(unit, 1)
+        except BrokerUnavailable:
+            return False
+        return True
+
+    await eventually(settled, "the results are out")
+    assert set(await on_rabbit.replies()) == {b"1", b"2"}
+    await log.close()
+    await left(on_rabbit, 0)

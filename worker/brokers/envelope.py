@@ -1,0 +1,138 @@
+"""The envelope in which kombu keeps a message on a Redis list.
+
+Source: kombu 5.7, `transport/virtual/base.py`. What is no such envelope, or says that its body is no
+JSON in UTF-8, comes out with the reason why it is refused: nothing that other programs send raises.
+"""
+
+from base64 import b64decode, b64encode
+from dataclasses import dataclass
+from typing import Any, Final
+from uuid import uuid4
+
+import orjson
+
+ROOM: Final = 65_536
+"""What an envelope may have beside its body."""
+
+_TYPES = frozenset({"application/json", "application/cloudevents+json", "application/cloudevents-batch+json"})
+_CHARSETS = frozenset({"utf-8", "us-ascii"})
+_ENCODINGS = _CHARSETS | {None, "", "binary"}
+_PLAIN = frozenset({None, "", "utf-8"})
+_OF_TYPE: Final[dict[str | None, str | None]] = {"bytes": None, "base64": "base64"}
+_LONGEST_NAME = 255
+
+# None of them quotes the message: whatever is in there, a phone number too, would go into the result.
+_NO_ENVELOPE = "not the envelope that kombu puts on a list"
+_NO_BODY = "the envelope has no body that is a text"
+_BODY_ENCODING = "the envelope's body_encoding must be base64 or absent"
+_NO_BASE64 = "the envelope's body is not base64, as it says it is"
+_COMPRESSED = "the body is compressed: publish it without compression"
+_NO_DELIVERY_INFO = "the envelope has no delivery_info with exchange and routing_key"
+_TYPE = "the content type must be application/json, application/cloudevents+json or …-batch+json, in UTF-8"
+_ENCODING = "the content encoding must be utf-8, us-ascii or binary"
+
+
+@dataclass(slots=True, frozen=True)
+class Unpacked:
+    """`body`: as its producer wrote it, or all of what was on the list where no body can be had."""
+
+    body: bytes
+    reply_to: str | None = None
+    correlation_id: str | None = None
+    problem: str | None = None
+
+
+def unpack(raw: bytes, most_body: int) -> Unpacked:
+    """What is in an envelope, or why it is refused. `most_body`: the size of the largest body to read.
+
+    Where a body is text, JSON's escapes make at most three bytes of one.
+    """
+    longest = 3 * most_body + ROOM
+    if len(raw) > longest:
+        return Unpacked(raw, problem=f"the envelope has {len(raw)} bytes, the limit is {longest}")
+    try:
+        envelope = orjson.loads(raw)
+    except ValueError:
+        return Unpacked(raw, problem=_NO_ENVELOPE)
+    if not isinstance(envelope, dict):
+        return Unpacked(raw, problem=_NO_ENVELOPE)
+    properties = _table(envelope, "properties")
+    body, problem = _body(envelope, properties)
+    if body is not None:
+        problem = _problem(envelope, properties)
+    return Unpacked(
+        raw if body is None else body,
+        _name(properties, "reply_to"),
+        _name(properties, "correlation_id"),
+        problem,
+    )
+
+
+def address(queue: str) -> bytes:
+    """The first part of an envelope for that queue; `contents` are the second."""
+    return b'{"properties":{"delivery_info":' + orjson.dumps({"exchange": "", "routing_key": queue})
+
+
+def contents(body: bytes, correlation_id: str | None) -> bytes:
+    """The second part of an envelope with that JSON in it, under a delivery tag of its own."""
+    properties: dict[str, Any] = {
+        "delivery_tag": str(uuid4()),
+        "delivery_mode": 2,
+        "priority": 0,
+        "body_encoding": "base64",
+    }
+    if correlation_id is not None:
+        properties["correlation_id"] = correlation_id
+    envelope = {
+        "body": b64encode(body).decode(),
+        "content-type": "application/json",
+        "content-encoding": "utf-8",
+        "headers": {},
+    }
+    # Both objects are open towards the first part: the address is the first of the properties.
+    return b"," + orjson.dumps(properties)[1:] + b"," + orjson.dumps(envelope)[1:]
+
+
+def _body(envelope: dict[str, Any], properties: dict[str, Any]) -> tuple[bytes | None, str | None]:
+    body, encoding = envelope.get("body"), _word(properties, "body_encoding")
+    if encoding in _PLAIN and isinstance(body, dict):
+        # What kombu's JSON makes of bytes that it was told not to encode.
+        encoding, body = _OF_TYPE.get(_word(body, "__type__"), "?"), body.get("__value__")
+    if not isinstance(body, str) or not body:
+        return None, _NO_BODY
+    if _table(envelope, "headers").get("compression"):
+        return None, _COMPRESSED
+    if encoding == "base64":
+        try:
+            return b64decode(body, validate=True), None
+        except ValueError:
+            return None, _NO_BASE64
+    return (body.encode(), None) if encoding in _PLAIN else (None, _BODY_ENCODING)
+
+
+def _problem(envelope: dict[str, Any], properties: dict[str, Any]) -> str | None:
+    delivery = _table(properties, "delivery_info")
+    if not all(isinstance(delivery.get(name), str) for name in ("exchange", "routing_key")):
+        return _NO_DELIVERY_INFO
+    kind, *parameters = (_word(envelope, "content-type") or "").split(";")
+    said = (part.partition("=") for part in parameters)
+    charsets = {value.strip(' "') for name, _, value in said if name.strip() == "charset"}
+    if kind.strip() not in _TYPES or not charsets <= _CHARSETS:
+        return _TYPE
+    return None if _word(envelope, "content-encoding") in _ENCODINGS else _ENCODING
+
+
+def _table(within: dict[str, Any], name: str) -> dict[str, Any]:
+    found = within.get(name)
+    return found if isinstance(found, dict) else {}
+
+
+def _name(within: dict[str, Any], name: str) -> str | None:
+    found = within.get(name)
+    return found if isinstance(found, str) and 0 < len(found) <= _LONGEST_NAME else None
+
+
+def _word(within: dict[str, Any], name: str) -> str | None:
+    """A word whose case is of no matter; `None` if there is none, and `?` for what is no text."""
+    found = within.get(name)
+    return found.lower() if isinstance(found, str) else found if found is None else "?"

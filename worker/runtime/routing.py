@@ -1,0 +1,44 @@
+"""Commands that were published to the wrong partition.
+
+Carried out there, they would come between those of their group in any order, and beside another owner's.
+They are refused and not remembered: published to the right partition, the same command is carried out.
+"""
+
+from collections.abc import Callable
+from functools import lru_cache
+
+from contracts.names import partition_of
+from worker.engine.model import Command, HandleKind, Refusal
+from worker.engine.outline import elements
+
+PartitionOf = Callable[[Command], int]
+"""Where a command belongs."""
+
+
+def by_handle(partitions: int) -> PartitionOf:
+    """By its group's handle, as the wire has it; a command without one belongs wherever it is."""
+
+    def belongs(command: Command) -> int:
+        if command.group.kind is HandleKind.OWN:
+            return command.origins[0].entry.partition
+        return partition_of(command.group.name, partitions)
+
+    return belongs
+
+
+def misrouted(command: Command, belongs: int, partitions: int) -> Refusal:
+    """The refusal of a command that belongs in another partition."""
+    origin = command.origins[0]
+    entry = origin.entry
+    body = _events(entry.body)[origin.index] if entry.is_array else entry.body
+    message = (
+        f"published to partition {entry.partition}, but its group belongs in partition {belongs} of "
+        f"{partitions}: give the producer the number that NUMBERGROUP_PARTITIONS is, and publish it there"
+    )
+    return Refusal(origin, message, body, command.key, command.type, command.group.account, kind="misrouted")
+
+
+@lru_cache(maxsize=1)
+def _events(body: bytes) -> list[bytes]:
+    """The events of an array as they arrived; its refusals are made one after the other."""
+    return elements(body)[0]
