@@ -42,13 +42,16 @@ def more_work(stage: RabbitStage, script: Script) -> None:
 
 def test_killed_in_mid_work(stage: RabbitStage) -> None:
     """SIGKILL, and a new start seconds later: nothing is lost, and a result comes twice at most under its
-    own id. A worker that is started while it is away waits for it."""
+    own id. A worker that is started while it is away waits for it, and ends when it is told to."""
     script, answers = Script(), stage.answers()
     worker = at_work(stage, script)
     stage.rabbit.kill()
     worker.says("no connection to the broker, trying again")
     late = stage.worker()
-    late.says("connecting to the broker: unavailable")
+    impatient = stage.worker()
+    for one in (late, impatient):
+        one.says("connecting to the broker: unavailable")
+    assert impatient.stop(within_s=5.0) == 0
     stage.rabbit.start()
     more_work(stage, script)
     all_settled(stage, script, answers)
@@ -93,15 +96,15 @@ def test_short_of_memory(stage: RabbitStage) -> None:
 def test_out_of_patience(stage: RabbitStage) -> None:
     """Where RabbitMQ takes the queue from a consumer that acknowledges nothing for long, the worker has it
     back at once; and all is answered when the vendor is."""
-    stage.rabbit.configure("consumer_timeout", 3_000)
-    stage.rabbit.configure("channel_tick_interval", 1_000)
+    stage.rabbit.configure("consumer_timeout", 1_000)
+    stage.rabbit.configure("channel_tick_interval", 500)
     script = Script()
     try:
         script.some_updates(50, NAMES)
         stage.vendor.fault("status", status=503)
         stage.publish(lone(script.events))
         worker = stage.worker()
-        eventually(lambda: worker.err.count("channel lost, opening another") >= 2, "twice the channel lost")
+        worker.says("channel lost, opening another")
     finally:
         stage.rabbit.configure("consumer_timeout", 1_800_000)
         stage.rabbit.configure("channel_tick_interval", 60_000)

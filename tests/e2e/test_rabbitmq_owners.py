@@ -23,11 +23,11 @@ def test_thaws_before_rabbitmq_has_missed_it(stage: RabbitStage) -> None:
     delivers to: it gives all back, in order, sends nothing more, and its successor goes on."""
     script, answers = Script(), stage.answers()
     stage.vendor.fault("latency", ms=100)
-    owner = stage.worker(CALLS_PER_SECOND="20")
+    owner = stage.worker(CALLS_PER_SECOND="30")
     owner.says("owning the partition")
-    successor = stage.worker(CALLS_PER_SECOND="20")
+    successor = stage.worker(CALLS_PER_SECOND="30")
     successor.says("standing by")
-    stage.publish(lone(script.some_updates(600, NAMES)))
+    stage.publish(lone(script.some_updates(400, NAMES)))
     eventually(lambda: answers.count > 0, "work going on")
     owner.signal(signal.SIGSTOP)
     successor.says("owning the partition", within_s=3.5)
@@ -72,7 +72,7 @@ def test_heartbeats_under_load(stage: RabbitStage) -> None:
         Program(f"busy{n}", BUSY, stage.folder, environment(stage.folder, {}))
         for n in range(2 * (os.cpu_count() or 1))
     ]
-    until = time.monotonic() + 2.5 * HEARTBEAT_S
+    until = time.monotonic() + 2.1 * HEARTBEAT_S
     try:
         while time.monotonic() < until:
             stage.publish(arrays(script.some_updates(4_000, NAMES), 1_000))

@@ -32,6 +32,7 @@ REFUSALS = (AccessRefused, NotAllowed)
 _ANSWER_S = 10.0
 _BEAT_S = 1.0
 _CONNECT_S = 3.0
+_STOP_S = 3.0
 _AT_ONCE = 500
 _REST_S = 0.5
 _USER_TIMEOUT = getattr(socket, "TCP_USER_TIMEOUT", None)  # Linux has it
@@ -95,11 +96,12 @@ class Link:
         self._thread.start()
 
     def stop(self) -> None:
-        """End the thread, after the jobs that it was given; returns when it has ended."""
+        """End the thread, after the jobs that it was given; returns when it has ended, or when a broker that
+        does not answer has been waited for long enough: the thread keeps no process alive."""
         self._stopping = True
         self._wake()
         if self._thread.ident is not None:
-            self._thread.join(_ANSWER_S)
+            self._thread.join(_STOP_S)
 
     def submit(self, job: Callable[[], None]) -> None:
         """Have `job` done in the thread, in turn, whether there is a connection or not. Any thread may."""
