@@ -6,15 +6,17 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 
 import pytest
-from e2e_answers import Answers
+from e2e_brokers import on_both_brokers
 from e2e_checks import all_settled
-from e2e_commands import Event, Script, lone
+from e2e_commands import Event, Script
 from e2e_processes import eventually
+from e2e_rabbit import RabbitStage
 from e2e_stage import Stage, Worker
 
-from contracts.names import command_stream, partition_of
+from contracts import publish
+from contracts.names import command_queue, command_stream
 
-pytestmark = pytest.mark.redis_server
+pytestmark = [pytest.mark.redis_server, on_both_brokers]
 
 PARTITIONS = 8
 LIMIT = 100
@@ -33,14 +35,14 @@ class Partitioned:
 
     def publish(self, events: Sequence[Event]) -> None:
         """Each to its group's partition, in order."""
-        pipe = self.redis.client.pipeline(transaction=False)
-        for event, body in zip(events, lone(events), strict=True):
+        for event in events:
             self._stage.numbers.update(event["data"]["phones"])
-            partition = partition_of(event["data"]["groupId"], PARTITIONS)
-            pipe.xadd(command_stream(partition), {"event": body})
-        pipe.execute()
+        assert publish(events, self._stage.settings["BROKER_URL"], partitions=PARTITIONS) == len(events)
 
     def backlog(self) -> int:
+        if isinstance(self._stage, RabbitStage):
+            queues = [command_queue(number, PARTITIONS) for number in range(PARTITIONS)]
+            return sum(self._stage.rabbit.messages(self._stage.vhost, queue) for queue in queues)
         return sum(self.redis.client.xlen(command_stream(number)) for number in range(PARTITIONS))
 
     def shares(self) -> list[int]:
@@ -57,11 +59,12 @@ class Partitioned:
 def test_workers_come_and_go(stage: Stage) -> None:
     """20,000 commands for 300 groups, while workers are killed, stopped and started: one result each, the
     groups as if all had been applied one by one, never more calls than allowed, and nothing left."""
-    many, script, answers = Partitioned(stage), Script(), Answers(stage.redis.client)
+    many, script, answers = Partitioned(stage), Script(), stage.answers()
     names = [f"id{n:03}" for n in range(300)]
     script.some_updates(20_000, names)
     stage.vendor.fault("latency", ms=10, jitter_ms=30)
     workers = [many.worker() for _ in range(3)]
+    many.shared([3, 3, 2])
     for first in range(0, 20_000, 2_500):
         many.publish(script.events[first : first + 2_500])
         before, calls = answers.count, stage.vendor.count()
@@ -84,7 +87,7 @@ def test_workers_come_and_go(stage: Stage) -> None:
 def test_each_gets_its_share(stage: Stage) -> None:
     """Who joins is given its share, who stops gives it back at once; another number of partitions is
     refused for as long as anybody works, and accepted when nobody does and nothing waits."""
-    many, script, answers = Partitioned(stage), Script(), Answers(stage.redis.client)
+    many, script, answers = Partitioned(stage), Script(), stage.answers()
     names = [f"id{n:02}" for n in range(50)]
     first = many.worker()
     many.shared([8])
@@ -121,7 +124,7 @@ def test_each_gets_its_share(stage: Stage) -> None:
 def test_a_frozen_worker_thaws_behind_its_successors(stage: Stage) -> None:
     """Frozen past its leases, with work in hand, it sends nothing and settles nothing when it goes on: all
     of it was done by then. It joins again as a newcomer."""
-    many, script, answers = Partitioned(stage), Script(), Answers(stage.redis.client)
+    many, script, answers = Partitioned(stage), Script(), stage.answers()
     names = [f"id{n:02}" for n in range(80)]
     stage.vendor.fault("latency", ms=700)
     frozen, other = (many.worker(MAX_IN_FLIGHT="2") for _ in range(2))
