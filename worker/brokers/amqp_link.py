@@ -100,7 +100,9 @@ class Link:
         does not answer has been waited for long enough: the thread keeps no process alive."""
         self._stopping = True
         self._wake()
-        if self._thread.ident is not None:
+        if self._thread.ident is None:
+            self._put_away()
+        else:
             self._thread.join(_STOP_S)
 
     def submit(self, job: Callable[[], None]) -> None:
@@ -151,6 +153,9 @@ class Link:
             if not self._stopping:
                 self._rest(_REST_S)
         self._do_jobs()
+        self._put_away()
+
+    def _put_away(self) -> None:
         self._wakes.close()
         self._waker.close()
 

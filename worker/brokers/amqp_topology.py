@@ -1,8 +1,10 @@
 """The queues and exchanges: declared where that is allowed, used as they are where it is not."""
 
 import enum
+from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
+from itertools import count
 from typing import Any
 
 from amqp.exceptions import AccessRefused, AMQPError, NotFound, PreconditionFailed
@@ -41,10 +43,9 @@ class Routing(enum.Enum):
 
 @dataclass(slots=True)
 class Topology:
-    """`no_declare`: nothing is declared, everything must be there."""
+    """What a worker with so many partitions needs of the broker."""
 
     partitions: int = 1
-    no_declare: bool = False
     routing: Routing = Routing.PRODUCER
 
     def queues(self) -> list[str]:
@@ -57,15 +58,21 @@ class Topology:
         """
         self._queues(connection)
         self._exchange(url)
-        self._look_for_strays(connection)
+        self._retire(connection)
 
-    def _look_for_strays(self, connection: Any) -> None:
-        """Commands in the queue of a worker with another number of partitions."""
-        other = command_queue(0, 1 if self.partitions > 1 else 2)
-        with suppress(NotFound):
-            count = connection.channel().queue_declare(other, passive=True).message_count
-            if count:
-                log.error("commands wait where nobody takes them", queue=other, count=count)
+    def _retire(self, connection: Any) -> None:
+        """Let the queues of another number of partitions have no more commands: nobody takes them there."""
+        several = self.partitions > 1
+        alone = [command_queue(0, 1)] if several else []
+        for queues in alone, _numbered(self.partitions if several else 0):
+            # They were declared together: where one is missing, so are those after it.
+            with suppress(NotFound):
+                for queue in queues:
+                    left = _declared(connection, queue, passive=True)
+                    if left:
+                        log.error("commands wait where nobody takes them", queue=queue, count=left)
+                    with suppress(AccessRefused):
+                        _unbind(connection, queue)
 
     def _queues(self, connection: Any) -> None:
         for queue in self.queues():
@@ -79,57 +86,65 @@ class Topology:
 
     def declare(self, connection: Any, queue: str, arguments: dict[str, Any]) -> None:
         """Raises `NotFound` when it is missing and must not be declared."""
-        if not self.no_declare:
-            try:
-                _declared(connection, queue, durable=True, auto_delete=False, arguments=arguments)
-            except PreconditionFailed as error:
-                log.warning(
-                    "this queue has other arguments than ours, and is used as it is",
-                    queue=queue,
-                    difference=error.reply_text,
-                    ours=arguments,
-                )
-                return
-            except AccessRefused:
-                log.warning("not allowed to declare this queue: it must be there", queue=queue)
-            else:
-                return
-        _declared(connection, queue, passive=True)
+        try:
+            _declared(connection, queue, durable=True, auto_delete=False, arguments=arguments)
+        except PreconditionFailed as error:
+            log.warning(
+                "this queue has other arguments than ours, and is used as it is",
+                queue=queue,
+                difference=error.reply_text,
+                ours=arguments,
+            )
+        except AccessRefused:
+            log.warning("not allowed to declare this queue: it must be there", queue=queue)
+            _declared(connection, queue, passive=True)
 
     def _exchange(self, url: str) -> None:
-        queues = self.queues()
-        if self.no_declare or self.partitions == 1:
-            refused = None if self.no_declare else _bind(url, "direct", {queue: queue for queue in queues})
-            self.routing = Routing.UNKNOWN if self.no_declare else Routing.PRODUCER
+        named = {queue: queue for queue in self.queues()}
+        if self.partitions == 1:
+            refused = _bind(url, "direct", named)
         else:
             self.routing = Routing.EXCHANGE
-            refused = _bind(url, _BY_HANDLE, dict.fromkeys(queues, "1"))
+            refused = _bind(url, _BY_HANDLE, dict.fromkeys(named, "1"))
             if isinstance(refused, AccessRefused):
                 self.routing = Routing.UNKNOWN
             elif refused is not None:
                 self.routing = Routing.PRODUCER
-                refused = _bind(url, "direct", {queue: queue for queue in queues})
+                refused = _bind(url, "direct", named)
+            log.info("several partitions", partitions=self.partitions, routed_by=self.routing.value)
         if refused is not None:
             log.warning("the exchange is used as it is", exchange=EXCHANGE, reason=str(refused))
-        if self.partitions > 1:
-            log.info("several partitions", partitions=self.partitions, routed_by=self.routing.value)
 
 
 def waiting(connection: Any, partitions: int) -> dict[int, int]:
     """How many messages are ready in the queues of so many partitions. Raises what py-amqp does."""
     found: dict[int, int] = {}
     with suppress(NotFound):
-        # They are declared together: where one is missing, so are those after it.
         for partition in range(partitions):
-            queue = command_queue(partition, partitions)
-            found[partition] = connection.channel().queue_declare(queue, passive=True).message_count
+            found[partition] = _declared(connection, command_queue(partition, partitions), passive=True)
     return found
 
 
-def _declared(connection: Any, queue: str, **how: Any) -> None:
-    """On a channel of its own, which ends with it: the broker closes it over what it does not want."""
+def _numbered(first: int) -> Iterator[str]:
+    return (command_queue(number, 2) for number in count(first))
+
+
+def _declared(connection: Any, queue: str, **how: Any) -> int:
+    """How many messages are ready in the queue.
+
+    On a channel of its own, which ends with it: the broker closes it over what it does not want.
+    """
     channel = connection.channel()
-    channel.queue_declare(queue, **how)
+    ready: int = channel.queue_declare(queue, **how).message_count
+    channel.close()
+    return ready
+
+
+def _unbind(connection: Any, queue: str) -> None:
+    channel = connection.channel()
+    # By hash, the key is the queue's weight.
+    for key in (queue, "1"):
+        channel.queue_unbind(queue, EXCHANGE, routing_key=key)
     channel.close()
 
 

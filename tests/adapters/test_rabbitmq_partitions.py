@@ -1,0 +1,128 @@
+"""Several partitions on RabbitMQ: who routes, and what becomes of the queues when their number changes."""
+
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import orjson
+import pytest
+from adapters_rig import DEDUP_MS, event
+from kombu import Connection, Producer
+from rabbit_server import RabbitServer
+from redis.asyncio import Redis
+from structlog.testing import capture_logs
+
+from contracts import publish
+from contracts.names import EXCHANGE, command_queue, partition_of
+from worker.brokers.amqp import AmqpBroker
+from worker.brokers.amqp_topology import Routing, Topology
+from worker.brokers.connect import connect
+
+pytestmark = pytest.mark.rabbitmq_server
+
+GROUPS = [f"group-{number}" for number in range(40)]
+
+
+@pytest.fixture(scope="module")
+def hashing(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RabbitServer]:
+    """A server with the plugin for consistent-hash exchanges."""
+    server = RabbitServer(tmp_path_factory.mktemp("hashing"), hashing=True)
+    try:
+        yield server
+    finally:
+        server.kill()
+
+
+@pytest.fixture(params=["direct", "hash"])
+def server(request: Any) -> RabbitServer:
+    """Without the plugin, and with it."""
+    found: RabbitServer = request.getfixturevalue({"direct": "rabbit", "hash": "hashing"}[request.param])
+    with Connection(found.url) as connection:
+        for number in range(8):
+            connection.channel().queue_delete(command_queue(number, 2))
+        connection.channel().queue_delete(command_queue(0, 1))
+        connection.channel().exchange_delete(EXCHANGE)
+    return found
+
+
+@asynccontextmanager
+async def worker(server: RabbitServer, ledger: Redis, partitions: int) -> AsyncIterator[AmqpBroker]:
+    """What a worker opens; it owns every partition."""
+    broker = AmqpBroker(server.url, ledger, DEDUP_MS, 1_000, heartbeat_s=4, topology=Topology(partitions))
+    await broker.open()
+    try:
+        yield broker
+    finally:
+        await broker.close()
+
+
+@pytest.fixture
+async def ledger(embedded_url: str) -> AsyncIterator[Redis]:
+    client = connect(embedded_url)
+    await client.flushall()
+    yield client
+    await client.aclose()
+
+
+def commands(rounds: int) -> list[bytes]:
+    return [event(f"{group}/{n}", group) for n in range(rounds) for group in GROUPS]
+
+
+async def found(broker: AmqpBroker, partitions: int, count: int) -> list[list[str]]:
+    """The names of the commands in each partition, in order, when there are `count` in all."""
+    logs = [broker.log(number, 1) for number in range(partitions)]
+    names: list[list[str]] = [[] for _ in logs]
+    while sum(map(len, names)) < count:
+        for log, there in zip(logs, names, strict=True):
+            there += [orjson.loads(entry.body)["id"] for entry in await log.read(1_000)]
+    for log in logs:
+        await log.close()
+    return names
+
+
+async def test_who_routes(server: RabbitServer, ledger: Redis, request: Any) -> None:
+    """Each group's commands are in one partition, in order; by the wire's formula, unless the exchange
+    routes, and the log says which."""
+    with capture_logs() as logs:
+        async with worker(server, ledger, 4) as broker:
+            said = [line["routed_by"] for line in logs if line["event"] == "several partitions"]
+            assert broker.by_handle is (server is not request.getfixturevalue("hashing"))
+            assert said[0] == (Routing.PRODUCER if broker.by_handle else Routing.EXCHANGE).value
+            assert publish(commands(5), server.url, partitions=4) == 200
+            names = await found(broker, 4, 200)
+    homes = {name.split("/")[0]: number for number, there in enumerate(names) for name in there}
+    assert set(homes) == set(GROUPS)
+    for group in GROUPS:
+        assert [name for name in names[homes[group]] if name.startswith(f"{group}/")] == [
+            f"{group}/{n}" for n in range(5)
+        ]
+    if broker.by_handle:
+        assert homes == {group: partition_of(group, 4) for group in GROUPS}
+    assert len(set(homes.values())) > 1
+
+
+async def test_fewer_partitions(server: RabbitServer, ledger: Redis) -> None:
+    """The queues that nobody reads any more get nothing more; what is in them is complained about."""
+    async with worker(server, ledger, 4) as broker:
+        assert dict(await broker.backlog(4)) == {0: 0, 1: 0, 2: 0, 3: 0}
+    with Connection(server.url) as connection:
+        Producer(connection.channel()).publish({}, routing_key=command_queue(3, 4))
+        with capture_logs() as logs:
+            async with worker(server, ledger, 2) as broker:
+                assert publish(commands(2), server.url, partitions=2) == 80
+                assert sum(map(len, await found(broker, 2, 80))) == 80
+        left = [
+            connection.channel().queue_declare(command_queue(number, 4), passive=True).message_count
+            for number in (2, 3)
+        ]
+        assert left == [0, 1]
+    assert {line["queue"] for line in logs if line["log_level"] == "error"} == {command_queue(3, 4)}
+
+
+async def test_one_after_several(rabbit: RabbitServer, ledger: Redis) -> None:
+    """An exchange of another kind is used as it is, and the queue by its name works as ever."""
+    async with worker(rabbit, ledger, 4):
+        pass
+    async with worker(rabbit, ledger, 1) as broker:
+        assert publish(commands(1), rabbit.url) == 40
+        assert sum(map(len, await found(broker, 1, 40))) == 40
