@@ -12,9 +12,10 @@ from importlib.metadata import version
 from redis.asyncio import Redis
 
 from worker import calls
-from worker.brokers import amqp, embedded
-from worker.brokers.amqp import AmqpBroker
-from worker.brokers.amqp_topology import Topology
+from worker.brokers import embedded
+from worker.brokers.amqp.broker import AmqpBroker
+from worker.brokers.amqp.broker import check as check_rabbitmq
+from worker.brokers.amqp.topology import Topology
 from worker.brokers.connect import check, connect
 from worker.brokers.port import Broker
 from worker.brokers.redis_streams import RedisBroker
@@ -120,7 +121,7 @@ async def _reach_broker(
             "groupKeys and the rate limit are kept in this process only and end with it; run one worker only"
         )
     client = await _connect(ledger_url, settings.partitions, opened)
-    await patiently("connecting to the broker", lambda: asyncio.to_thread(amqp.check, broker_url))
+    await patiently("connecting to the broker", lambda: asyncio.to_thread(check_rabbitmq, broker_url))
     heartbeat_s = max(_LEAST_HEARTBEAT_S, round(settings.lease_ttl_s / 2))
     topology = Topology(settings.partitions)
     broker = AmqpBroker(broker_url, client, record_ms, settings.max_pending, heartbeat_s, topology)

@@ -11,8 +11,8 @@ from kombu import Connection, Producer
 from redis.asyncio import Redis
 
 from contracts.names import COMMANDS, REPLIES, REPLY_STREAM, command_stream
-from worker.brokers.amqp import AmqpBroker
-from worker.brokers.amqp_topology import DEAD, Topology
+from worker.brokers.amqp.broker import AmqpBroker
+from worker.brokers.amqp.topology import DEAD, Topology
 from worker.brokers.connect import connect
 from worker.brokers.port import Broker, Log
 from worker.brokers.redis_streams import RedisBroker

@@ -12,8 +12,8 @@ from rabbit_server import RabbitServer
 from structlog.testing import capture_logs
 
 from contracts.names import COMMANDS, REPLIES
-from worker.brokers import amqp
-from worker.brokers.amqp_topology import DEAD
+from worker.brokers.amqp import broker as amqp
+from worker.brokers.amqp.topology import DEAD
 from worker.brokers.port import BrokerUnavailable
 from worker.engine.intake import Intake
 from worker.engine.model import Entry, Refusal

@@ -14,8 +14,8 @@ from structlog.testing import capture_logs
 
 from contracts import publish
 from contracts.names import EXCHANGE, command_queue, partition_of
-from worker.brokers.amqp import AmqpBroker
-from worker.brokers.amqp_topology import Routing, Topology
+from worker.brokers.amqp.broker import AmqpBroker
+from worker.brokers.amqp.topology import Routing, Topology
 from worker.brokers.connect import connect
 
 pytestmark = pytest.mark.rabbitmq_server

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from worker.brokers.amqp_delivery import Delivery, entry_of
-from worker.brokers.amqp_topology import DEAD
+from worker.brokers.amqp.delivery import Delivery, entry_of
+from worker.brokers.amqp.topology import DEAD
 from worker.engine.model import Entry
 
 

@@ -5,8 +5,8 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from worker.brokers.amqp_delivery import Delivery
-from worker.brokers.amqp_window import Window
+from worker.brokers.amqp.delivery import Delivery
+from worker.brokers.amqp.window import Window
 
 BODIES = st.lists(st.sampled_from([b"a", b"bb", b"", b'{"id":"c-1"}']), min_size=1, max_size=30)
 

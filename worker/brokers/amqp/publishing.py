@@ -10,8 +10,8 @@ from typing import Any
 import amqp
 from amqp.exceptions import AMQPError
 
-from worker.brokers.amqp_link import FAILURES, Link
-from worker.brokers.amqp_topology import Topology
+from worker.brokers.amqp.link import FAILURES, Link
+from worker.brokers.amqp.topology import Topology
 from worker.telemetry import get_logger
 
 _PATIENCE_S = 30.0

@@ -10,9 +10,9 @@ from typing import Any, Protocol
 from amqp.exceptions import ChannelError
 
 from contracts.names import command_queue
-from worker.brokers.amqp_delivery import Delivery
-from worker.brokers.amqp_link import FAILURES, Link
-from worker.brokers.amqp_topology import DEAD, Topology
+from worker.brokers.amqp.delivery import Delivery
+from worker.brokers.amqp.link import FAILURES, Link
+from worker.brokers.amqp.topology import DEAD, Topology
 from worker.telemetry import get_logger
 
 _SUSPICIOUS_S = 10.0

@@ -18,12 +18,12 @@ import orjson
 from redis.asyncio import Redis
 
 from contracts.names import REPLIES
-from worker.brokers.amqp_consuming import Consumers, Tap
-from worker.brokers.amqp_delivery import Delivery
-from worker.brokers.amqp_link import FAILURES, REFUSALS, open_connection
-from worker.brokers.amqp_publishing import Outgoing, Publisher
-from worker.brokers.amqp_topology import Routing, Topology, waiting
-from worker.brokers.amqp_window import Window
+from worker.brokers.amqp.consuming import Consumers, Tap
+from worker.brokers.amqp.delivery import Delivery
+from worker.brokers.amqp.link import FAILURES, REFUSALS, open_connection
+from worker.brokers.amqp.publishing import Outgoing, Publisher
+from worker.brokers.amqp.topology import Routing, Topology, waiting
+from worker.brokers.amqp.window import Window
 from worker.brokers.connect import UnfitServer
 from worker.brokers.port import BrokerUnavailable, Log
 from worker.brokers.redis_streams import RedisBroker

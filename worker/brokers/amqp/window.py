@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 
-from worker.brokers.amqp_delivery import Delivery, digest_of, entry_of
+from worker.brokers.amqp.delivery import Delivery, digest_of, entry_of
 from worker.engine.model import Entry
 
 Acknowledgement = tuple[int, bool]

@@ -10,7 +10,7 @@ from typing import Any
 from amqp.exceptions import AccessRefused, AMQPError, NotFound, PreconditionFailed
 
 from contracts.names import EXCHANGE, REPLIES, command_queue
-from worker.brokers.amqp_link import open_connection
+from worker.brokers.amqp.link import open_connection
 from worker.telemetry import get_logger
 
 DEAD = "numbergroup.dead"

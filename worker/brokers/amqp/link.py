@@ -21,7 +21,7 @@ from amqp.exceptions import AccessRefused, AMQPError, ChannelError, NotAllowed
 from kombu import Connection
 from tenacity import RetryCallState, RetryError, Retrying, retry_if_exception_type, wait_random_exponential
 
-from worker.brokers.amqp_frames import tolerant_handler
+from worker.brokers.amqp.frames import tolerant_handler
 from worker.telemetry import get_logger
 
 FAILURES = (AMQPError, OSError, ValueError, AttributeError, KeyError)

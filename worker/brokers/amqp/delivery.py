@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from hashlib import blake2b
 from typing import Any
 
-from worker.brokers.amqp_frames import UNREADABLE
-from worker.brokers.amqp_topology import DEAD
+from worker.brokers.amqp.frames import UNREADABLE
+from worker.brokers.amqp.topology import DEAD
 from worker.engine.model import Entry
 
 _CONTENT_TYPES = ("application/json", "application/cloudevents+json", "application/cloudevents-batch+json")
