@@ -12,7 +12,7 @@ help:  ## Show this.
 demo: $(VENV)/.runs  ## See the main job done, on embedded parts.
 	@$(BIN)/numbergroup demo
 
-test: $(VENV)/.develops  ## Run all tests. Those that need redis-server say so when it is missing.
+test: $(VENV)/.develops  ## Run all tests. Those that need redis-server or rabbitmq-server say so when it is missing.
 	@$(BIN)/python -m pytest -q
 
 check: $(VENV)/.develops  ## Lint, types, layers, schemas.

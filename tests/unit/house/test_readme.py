@@ -37,9 +37,7 @@ def test_every_setting_is_described_and_every_described_setting_exists() -> None
     of_accounts = {f"_accounts__<name>__{key}" for key in AccountSettings.model_fields}
     short = {f"__{key}" for key in AccountSettings.model_fields}
     assert described <= known | of_accounts | short
-    # Those that have one legal value today are described when they have two.
-    missing = known - described - {"_partitions", "_ledger_url"}
-    assert missing == {"_config"} - described
+    assert known - described == {"_config"} - described
     named = {one.removeprefix("_accounts__<name>").removeprefix("__") for one in described}
     assert {key for key in AccountSettings.model_fields if key not in named} == {"provider"}
 
