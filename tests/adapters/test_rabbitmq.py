@@ -13,6 +13,7 @@ from structlog.testing import capture_logs
 
 from contracts.names import COMMANDS, REPLIES
 from worker.brokers.amqp import broker as amqp
+from worker.brokers.amqp import consuming
 from worker.brokers.amqp.topology import DEAD
 from worker.brokers.port import BrokerUnavailable
 from worker.engine.intake import Intake
@@ -220,3 +221,23 @@ async def test_a_channel_that_is_closed(on_rabbit: OnRabbit, rabbit: RabbitServe
     assert set(await on_rabbit.replies()) == {b"1", b"2"}
     await log.close()
     await left(on_rabbit, 0)
+
+
+async def test_a_backlog_that_is_not_delivered(on_rabbit: OnRabbit, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The connection is built anew, loudly, until what waits is delivered."""
+    monkeypatch.setattr(consuming, "_SUSPICIOUS_S", 0.5)
+    other = on_rabbit.connection.channel()
+    other.basic_qos(0, 1, False)
+    other.basic_consume(COMMANDS, callback=lambda _: None)
+    await on_rabbit.publish(b"1", b"2", b"3")
+    with capture_logs() as logs:
+        log = await on_rabbit.own()
+        reading = asyncio.create_task(read(log, 3))
+
+        async def complained() -> bool:
+            return sum("does another program consume it?" in line.get("error", "") for line in logs) >= 2
+
+        await eventually(complained, "the connection is built anew")
+    other.close()
+    assert bodies(await reading) == [b"1", b"2", b"3"]
+    await log.close()
