@@ -8,6 +8,8 @@ COMMANDS = "numbergroup.commands"
 """The AMQP queue for commands, and the Redis list that kombu producers publish to."""
 REPLIES = "numbergroup.replies"
 """The AMQP queue for results, and the Redis list that kombu consumers read."""
+PARTITIONS_KEY = "numbergroup:partitions"
+"""Redis: the number of partitions that the workers have, as text; missing before the first has started."""
 REPLY_STREAM = "numbergroup:replies"
 
 

@@ -35,9 +35,10 @@ class _Data(BaseModel):
 class ErrorInfo(_Data):
     """Why a command did not go through.
 
-    `kind` is one of `invalid`, `unsupported`, `refused`, `unavailable`, `crashed`, `stale`,
-    `conflict` (the same id with another body, or a groupKey that is taken), `unknown-group`, …:
-    consumers must expect new ones. `code` is the vendor's, when the vendor gave one.
+    `kind` is one of `invalid`, `unsupported`, `misrouted` (published to another partition than its
+    group's), `refused`, `unavailable`, `expired`, `crashed`, `stale`, `conflict` (the same id with
+    another body, or a groupKey that is taken), `unknown-group`, …: consumers must expect new ones.
+    `code` is the vendor's, when the vendor gave one.
     """
 
     kind: str

@@ -30,13 +30,17 @@ from worker.providers.nxcloud import Codes, NXCloud
 from worker.providers.port import Provider
 from worker.runtime.clock import Clock
 from worker.runtime.partition import Ports
-from worker.runtime.partitioning import agree_on_partitions
-from worker.runtime.patience import patiently
+from worker.runtime.partitioning import agree_on_partitions, refuse_a_backlog
+from worker.runtime.patience import Persistence, once, patiently
 from worker.runtime.routing import by_handle
 from worker.runtime.worker import Worker, nobody
 from worker.settings import AccountSettings, Settings, SettingsError, redact_url, require_accounts
 from worker.telemetry import get_logger
 
+NO_LEDGER = (
+    "no NUMBERGROUP_LEDGER_URL: dead letters, what was settled before (for repeats), open creates, groupKeys "
+    "and the rate limit are kept in this process only and end with it; run one worker only"
+)
 _LEAST_HEARTBEAT_S = 4
 
 log = get_logger("worker")
@@ -56,7 +60,7 @@ async def open_worker(
     intake = Intake(settings.max_message_bytes)
     clock = Clock()
     async with AsyncExitStack() as opened:
-        client, broker = await _reach_broker(settings, broker_url, intake, opened)
+        client, broker = await _reach_broker(settings, broker_url, intake, opened, patiently)
         ledger = RedisLedger(client)
         await agree_on_partitions(ledger, broker, settings.partitions)
         opened.push_async_callback(broker.close)
@@ -77,7 +81,7 @@ async def open_worker(
             intake,
             SettlementBuilder(settings.reply_queues),
             clock,
-            owner=f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(4)}",
+            owner=f"{socket.gethostname()}-{os.getpid()}-w{secrets.token_hex(4)}",
             lease_ttl_s=settings.lease_ttl_s,
             max_pending=settings.max_pending,
             partitions=settings.partitions,
@@ -97,8 +101,16 @@ async def open_worker(
             raise SettingsError(f"NUMBERGROUP_PARTITIONS is not what it was: {error}") from None
 
 
+async def examine(settings: Settings, broker_url: str) -> None:
+    """Raises what would keep a worker from starting: see `open_worker`; and `BrokerUnavailable` at once."""
+    async with AsyncExitStack() as opened:
+        client, broker = await _reach_broker(settings, broker_url, Intake(), opened, once)
+        opened.push_async_callback(broker.close)
+        await refuse_a_backlog(RedisLedger(client), broker, settings.partitions)
+
+
 async def _reach_broker(
-    settings: Settings, broker_url: str, intake: Intake, opened: AsyncExitStack
+    settings: Settings, broker_url: str, intake: Intake, opened: AsyncExitStack, persist: Persistence
 ) -> tuple[Redis, Broker]:
     """The ledger's server and the broker, both of which have answered; `opened` closes what was opened."""
     record_ms = round(settings.dedup_hours * 3_600_000)
@@ -110,28 +122,28 @@ async def _reach_broker(
                 "are written in one transaction, so both must be the same server; leave "
                 "NUMBERGROUP_LEDGER_URL unset"
             )
-        client = await _connect(broker_url, settings.partitions, opened)
+        client = await _connect(broker_url, "NUMBERGROUP_BROKER_URL", settings.partitions, opened, persist)
         return client, RedisBroker(client, record_ms, settings.partitions, intake)
     if ledger_url is None:
         ledger = embedded.start()
         opened.callback(ledger.stop)
         ledger_url = ledger.url
-        log.warning(
-            "no NUMBERGROUP_LEDGER_URL: dead letters, what was settled before (for repeats), open creates, "
-            "groupKeys and the rate limit are kept in this process only and end with it; run one worker only"
-        )
-    client = await _connect(ledger_url, settings.partitions, opened)
-    await patiently("connecting to the broker", lambda: asyncio.to_thread(check_rabbitmq, broker_url))
+        if persist is patiently:
+            log.warning(NO_LEDGER)
+    client = await _connect(ledger_url, "NUMBERGROUP_LEDGER_URL", settings.partitions, opened, persist)
+    await persist("connecting to RabbitMQ", lambda: asyncio.to_thread(check_rabbitmq, broker_url))
     heartbeat_s = max(_LEAST_HEARTBEAT_S, round(settings.lease_ttl_s / 2))
     topology = Topology(settings.partitions)
     broker = AmqpBroker(broker_url, client, record_ms, settings.max_pending, heartbeat_s, topology)
     return client, broker
 
 
-async def _connect(url: str, partitions: int, opened: AsyncExitStack) -> Redis:
+async def _connect(
+    url: str, setting: str, partitions: int, opened: AsyncExitStack, persist: Persistence
+) -> Redis:
     client = connect(url, partitions)
     opened.push_async_callback(client.aclose)
-    await patiently("connecting to Redis", lambda: check(client))
+    await persist("connecting to Redis", lambda: check(client, setting))
     return client
 
 

@@ -33,6 +33,7 @@ _ANSWER_BYTES = 1024 * 1024
 _LISTING_BYTES = 64 * 1024 * 1024
 _MOST_GROUPS, _MOST_NUMBERS = 100_000, 5_000_000
 _CLOCK_MARGIN_S = 1.0
+_PERMIT_LASTS_S = 0.05
 _LOOKING = (CallKind.FIND_CREATED, CallKind.READ_MEMBERS)
 
 log = get_logger("calls")
@@ -122,18 +123,22 @@ class Caller:
             try:
                 if attempts or not permitted:
                     await self._permit()
+                permitted_at = self._monotonic_s()
                 if not await guard.outlives(self._limits.timeout_s):
                     return Withheld()
-                sent_by = self._monotonic_s() + self._limits.timeout_s
                 until = self._now_s() + self._provider.acceptance_window_s + _CLOCK_MARGIN_S
                 request = self._provider.request(call, round((self._wall_s() + self._vendor_ahead_s) * 1000))
-                if call.kind is CallKind.CREATE:
-                    if not await record_intent(until):
-                        return Unavailable("the ledger did not take the intent to create", in_doubt=False)
-                    # That took its time, and the lease has grown older.
-                    if not await guard.outlives(self._limits.timeout_s):
-                        return Withheld()
-                    sent_by = self._monotonic_s() + self._limits.timeout_s
+                waited = call.kind is CallKind.CREATE
+                if waited and not await record_intent(until):
+                    return Unavailable("the ledger did not take the intent to create", in_doubt=False)
+                if self._monotonic_s() - permitted_at > _PERMIT_LASTS_S:
+                    # Others have waited, too: with permits of that time they would all leave at once.
+                    waited = True
+                    await self._permit()
+                # The lease has grown older meanwhile.
+                if waited and not await guard.outlives(self._limits.timeout_s):
+                    return Withheld()
+                sent_by = self._monotonic_s() + self._limits.timeout_s
                 attempts += 1
                 sent = True
                 outcome = await self._send(call, request, sent_by)

@@ -36,7 +36,8 @@ def connect(url: str, timeout_s: float, **options: Any) -> Any:
 def disconnect(connection: Any) -> None:
     """Say goodbye, if that is still possible: nothing depends on it."""
     with suppress(Exception):
-        connection.sock.settimeout(5.0)
-        connection.close()
+        if connection.connected:
+            connection.sock.settimeout(5.0)
+            connection.close()
     with suppress(Exception):
         connection.collect()

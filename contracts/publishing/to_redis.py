@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from contracts.names import command_stream, partition_of
+from contracts.names import PARTITIONS_KEY, command_stream, partition_of
 from contracts.publishing.errors import PublishError, needed
 from contracts.publishing.packing import Message
 
@@ -30,9 +30,24 @@ class RedisSender:
         )
         self._waiting: list[Message] = []
         self._size = 0
+        self._agreed = False
 
     def lane_of(self, handle: str) -> str:
         return command_stream(partition_of(handle, self._partitions))
+
+    def _agree(self) -> None:
+        """Refuse to publish where no worker looks, or where it may not be."""
+        try:
+            found = self._client.get(PARTITIONS_KEY)
+        except self._errors as error:
+            raise PublishError(f"the connection to Redis failed: {error}", self.confirmed) from error
+        in_force = int(found) if found else self._partitions
+        if in_force != self._partitions:
+            raise PublishError(
+                f"the workers have {in_force} partitions, and not {self._partitions}: "
+                f"say partitions={in_force} (NUMBERGROUP_PARTITIONS)",
+                self.confirmed,
+            )
 
     def send(self, message: Message) -> None:
         self._waiting.append(message)
@@ -44,6 +59,9 @@ class RedisSender:
         sent, self._waiting, self._size = self._waiting, [], 0
         if not sent:
             return
+        if not self._agreed:
+            self._agree()
+            self._agreed = True
         pipe = self._client.pipeline(transaction=False)
         for message in sent:
             pipe.xadd(message.lane, {"event": message.body})

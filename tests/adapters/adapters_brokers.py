@@ -100,7 +100,7 @@ class OnRabbit(_Ledgered):
         channel.exchange_delete("numbergroup")
         channel.queue_declare(NAMED, durable=True, auto_delete=False)
         # Published into an existing queue, as producers do.
-        Topology().establish(self.connection.connection, self.url)
+        Topology().establish(self.connection.connection)
         broker = AmqpBroker(self.url, self.client, DEDUP_MS, PREFETCH, heartbeat_s=4, topology=Topology())
         await broker.open()
         self.amqp = broker

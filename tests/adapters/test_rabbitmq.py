@@ -241,3 +241,20 @@ async def test_a_backlog_that_is_not_delivered(on_rabbit: OnRabbit, monkeypatch:
     other.close()
     assert bodies(await reading) == [b"1", b"2", b"3"]
     await log.close()
+
+
+async def test_properties_that_amqp_cannot_say(on_rabbit: OnRabbit) -> None:
+    """A correlation id or a queue of 255 characters may have more bytes: the answer goes out without the
+    one, and to the default queue instead of the other."""
+    await on_rabbit.publish(b"1")
+    log = await on_rabbit.own()
+    (entry,) = await read(log, 1)
+    replies = [
+        Reply(None, b"1", correlation_id="\u00e9" * 255),
+        Reply("numbergroup.replies." + "\u00e9" * 200, b"2"),
+        Reply(None, b"3", correlation_id="c" * 255),
+    ]
+    await log.settle(Settlement(0, replies=replies, done=[entry.tag]), 1)
+    assert await on_rabbit.replies() == [b"1", b"2", b"3"]
+    await log.close()
+    await left(on_rabbit, 0)

@@ -15,7 +15,7 @@ from structlog.testing import capture_logs
 from contracts import publish
 from contracts.names import EXCHANGE, command_queue, partition_of
 from worker.brokers.amqp.broker import AmqpBroker
-from worker.brokers.amqp.topology import Routing, Topology
+from worker.brokers.amqp.topology import Topology
 from worker.brokers.connect import connect
 
 pytestmark = pytest.mark.rabbitmq_server
@@ -33,16 +33,19 @@ def hashing(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RabbitServer]:
         server.kill()
 
 
-@pytest.fixture(params=["direct", "hash"])
-def server(request: Any) -> RabbitServer:
-    """Without the plugin, and with it."""
-    found: RabbitServer = request.getfixturevalue({"direct": "rabbit", "hash": "hashing"}[request.param])
-    with Connection(found.url) as connection:
+def emptied(server: RabbitServer) -> RabbitServer:
+    with Connection(server.url) as connection:
         for number in range(8):
             connection.channel().queue_delete(command_queue(number, 2))
         connection.channel().queue_delete(command_queue(0, 1))
         connection.channel().exchange_delete(EXCHANGE)
-    return found
+    return server
+
+
+@pytest.fixture(params=["rabbit", "hashing"])
+def server(request: Any) -> RabbitServer:
+    """Without the plugin, and with it."""
+    return emptied(request.getfixturevalue(request.param))
 
 
 @asynccontextmanager
@@ -80,25 +83,35 @@ async def found(broker: AmqpBroker, partitions: int, count: int) -> list[list[st
     return names
 
 
-async def test_who_routes(server: RabbitServer, ledger: Redis, request: Any) -> None:
-    """Each group's commands are in one partition, in order; by the wire's formula, unless the exchange
-    routes, and the log says which."""
-    with capture_logs() as logs:
-        async with worker(server, ledger, 4) as broker:
-            said = [line["routed_by"] for line in logs if line["event"] == "several partitions"]
-            assert broker.by_handle is (server is not request.getfixturevalue("hashing"))
-            assert said[0] == (Routing.PRODUCER if broker.by_handle else Routing.EXCHANGE).value
-            assert publish(commands(5), server.url, partitions=4) == 200
-            names = await found(broker, 4, 200)
+async def test_who_routes(server: RabbitServer, ledger: Redis) -> None:
+    """Whoever publishes, by the wire's formula, whether or not the broker could: a group's commands are in
+    one partition, in order."""
+    async with worker(server, ledger, 4) as broker:
+        assert broker.by_handle
+        assert publish(commands(5), server.url, partitions=4) == 200
+        names = await found(broker, 4, 200)
     homes = {name.split("/")[0]: number for number, there in enumerate(names) for name in there}
-    assert set(homes) == set(GROUPS)
+    assert homes == {group: partition_of(group, 4) for group in GROUPS}
     for group in GROUPS:
-        assert [name for name in names[homes[group]] if name.startswith(f"{group}/")] == [
-            f"{group}/{n}" for n in range(5)
-        ]
-    if broker.by_handle:
-        assert homes == {group: partition_of(group, 4) for group in GROUPS}
-    assert len(set(homes.values())) > 1
+        in_order = [f"{group}/{n}" for n in range(5)]
+        assert [name for name in names[homes[group]] if name.startswith(f"{group}/")] == in_order
+
+
+@pytest.mark.parametrize("partitions", [1, 4])
+async def test_an_exchange_by_hash(hashing: RabbitServer, ledger: Redis, partitions: int) -> None:
+    """Declared by somebody else it is used as it is, with a warning: no message is lost in it, and where
+    commands belong is its business."""
+    emptied(hashing)
+    with Connection(hashing.url) as connection, capture_logs() as logs:
+        connection.channel().exchange_declare(EXCHANGE, "x-consistent-hash", durable=True, auto_delete=False)
+        async with worker(hashing, ledger, partitions) as broker:
+            assert not broker.by_handle
+            producer = Producer(connection.channel())
+            for name in GROUPS:
+                producer.publish({"id": name}, exchange=EXCHANGE, routing_key=name, declare=[])
+            names = await found(broker, partitions, len(GROUPS))
+    assert sorted(name for there in names for name in there) == sorted(GROUPS)
+    assert any("may lose their order" in line["event"] for line in logs if line["log_level"] == "error")
 
 
 async def test_fewer_partitions(server: RabbitServer, ledger: Redis) -> None:
@@ -119,10 +132,12 @@ async def test_fewer_partitions(server: RabbitServer, ledger: Redis) -> None:
     assert {line["queue"] for line in logs if line["log_level"] == "error"} == {command_queue(3, 4)}
 
 
-async def test_one_after_several(rabbit: RabbitServer, ledger: Redis) -> None:
-    """An exchange of another kind is used as it is, and the queue by its name works as ever."""
-    async with worker(rabbit, ledger, 4):
-        pass
+async def test_what_a_consumer_has_in_hand_is_a_backlog(rabbit: RabbitServer, ledger: Redis) -> None:
+    """The broker does not tell how many those are: there may be some for as long as it is there."""
+    emptied(rabbit)
     async with worker(rabbit, ledger, 1) as broker:
-        assert publish(commands(1), rabbit.url) == 40
-        assert sum(map(len, await found(broker, 1, 40))) == 40
+        publish(commands(1)[:1], rabbit.url)
+        log = broker.log(0, 1)
+        assert len(await log.read(10)) == 1
+        assert dict(await broker.backlog(1)) == {0: 1}
+        await log.close()

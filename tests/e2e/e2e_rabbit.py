@@ -156,7 +156,7 @@ class RabbitStage(Stage):
     def declare(self) -> None:
         """The queues, as a worker does: commands may come before it is there."""
         with self.connect() as connection:
-            Topology().establish(connection, self.settings["BROKER_URL"])
+            Topology().establish(connection)
 
     def publish(self, bodies: Iterable[bytes]) -> None:
         self.publish_messages([amqp.Message(body, delivery_mode=2) for body in self.noted(bodies)])

@@ -72,7 +72,7 @@ def test_wrong_password(open_stage: Open) -> None:
     shell = Shell(stage.folder, wrong)
     done, published = shell.at_once(("run",), ("publish", "-"), stdin=BARE)
     assert done.code == 2
-    assert "the broker refuses the credentials in NUMBERGROUP_BROKER_URL" in done.err.splitlines()[-1]
+    assert "Redis refuses the credentials in NUMBERGROUP_BROKER_URL" in done.err.splitlines()[-1]
     assert published.code == 1
     assert published.err.startswith("numbergroup: the broker at redis://:***@127.0.0.1:")
     assert "wrong-password" not in done.err + published.err

@@ -96,3 +96,15 @@ async def test_what_was_recorded_covers_what_is_sent() -> None:
         assert isinstance(ended.outcome, Applied)
         assert rig.intents == [began + 61.0]
         assert int(rig.provider.requests[0].headers["ts"]) <= (began + 1.0) * 1000
+
+
+async def test_a_permit_of_another_moment() -> None:
+    """A create that had to wait for its intent asks for a permit once more: all that waited would leave at
+    once with those that they had."""
+    async with Rig() as rig:
+        rig.frozen_s = iter([0.0, 0.2])
+        ended = await rig.run(CREATE)
+        assert isinstance(ended.outcome, Applied)
+        assert (rig.permits, rig.arrived) == (1, 1)
+        await rig.run(CREATE)
+        assert (rig.permits, rig.arrived) == (1, 2)

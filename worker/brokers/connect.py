@@ -35,16 +35,17 @@ def connect(url: str, partitions: int = 1) -> Redis:
     )
 
 
-async def check(client: Redis) -> None:
-    """Raises `UnfitServer` for a server that would lose data, `BrokerUnavailable` for one that is away."""
+async def check(client: Redis, setting: str = "NUMBERGROUP_BROKER_URL") -> None:
+    """Raises `UnfitServer` for a server that would lose data, `BrokerUnavailable` for one that is away.
+
+    `setting`: what an operator would have to change.
+    """
     try:
         await client.ping()
     except AuthenticationError as error:
-        raise UnfitServer(
-            f"the broker refuses the credentials in NUMBERGROUP_BROKER_URL ({error})"
-        ) from error
+        raise UnfitServer(f"Redis refuses the credentials in {setting} ({error})") from error
     except (RedisError, OSError) as error:
-        raise BrokerUnavailable(f"{type(error).__name__}: {error}") from error
+        raise BrokerUnavailable(f"{setting}: {type(error).__name__}: {error}") from error
     try:
         info = await client.info("server")
         memory = await client.config_get("maxmemory*")

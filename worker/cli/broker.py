@@ -41,10 +41,10 @@ def broker_failure(settings: Settings, error: BaseException) -> Failure:
     hint = "is it running, and is NUMBERGROUP_BROKER_URL right?"
     if settings.broker_url is None:
         hint = "start `numbergroup run`, or set NUMBERGROUP_BROKER_URL"
-    return Failure(f"no broker answers at {where} ({_reason(error)}): {hint}")
+    return Failure(f"no broker answers at {where} ({reason(error)}): {hint}")
 
 
-def _reason(error: BaseException) -> str:
+def reason(error: BaseException) -> str:
     """The system's own words for it, if it came from there: the library's repeat themselves."""
     cause: BaseException | None = error
     while cause is not None:

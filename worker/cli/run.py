@@ -6,13 +6,13 @@ from collections.abc import Callable
 from types import FrameType
 
 from worker import telemetry
-from worker.bootstrap import open_worker
+from worker.bootstrap import NO_LEDGER, examine, open_worker
 from worker.brokers import embedded
-from worker.brokers.connect import UnfitServer, connect
-from worker.brokers.connect import check as check_server
+from worker.brokers.connect import UnfitServer
 from worker.brokers.port import BrokerUnavailable
-from worker.cli.broker import broker_failure, broker_url, refusal, speaks_amqp
+from worker.cli.broker import broker_failure, broker_url, reason, speaks_amqp
 from worker.cli.endings import Failure
+from worker.ledger.port import LedgerUnavailable
 from worker.settings import Settings, SettingsError, load_settings, redact_url, require_accounts
 
 _PATIENCE_S = 6.0
@@ -61,7 +61,7 @@ async def _work(settings: Settings, url: str) -> None:
     except UnfitServer as error:
         raise SettingsError(str(error)) from None
     except asyncio.CancelledError:
-        log.info("stopped before the broker was there")
+        log.info("stopped before broker and ledger were there")
         return
     except SettingsError:
         raise
@@ -101,39 +101,22 @@ def check() -> str:
         return (
             f"settings are fine: accounts {accounts}; no broker is set, so that an embedded one will be used"
         )
-    if speaks_amqp(url):
-        _check_amqp(settings, url)
-        return _fine(accounts, url)
     try:
-        asyncio.run(_check(url))
+        asyncio.run(examine(settings, url))
     except UnfitServer as error:
         raise SettingsError(str(error)) from None
-    except BrokerUnavailable as error:
-        raise broker_failure(settings, error) from None
-    return _fine(accounts, url)
-
-
-def _fine(accounts: str, url: str) -> str:
-    return f"settings are fine: accounts {accounts}; the broker at {redact_url(url)} answers"
-
-
-def _check_amqp(settings: Settings, url: str) -> None:
-    """Whether it answers, and takes the credentials and the virtual host."""
-    from contracts.publishing.amqp_connection import connect, disconnect
-
-    try:
-        disconnect(connect(url, _PATIENCE_S))
-    except Exception as error:
-        if (said := refusal(error)) is not None:
-            raise SettingsError(
-                f"the broker refuses the credentials or the virtual host in NUMBERGROUP_BROKER_URL ({said})"
+    except (BrokerUnavailable, LedgerUnavailable) as error:
+        ledger = settings.ledger_url and redact_url(settings.ledger_url.get_secret_value())
+        of_ledger = isinstance(error, LedgerUnavailable) or str(error).startswith("NUMBERGROUP_LEDGER_URL")
+        if ledger and of_ledger:
+            raise Failure(
+                f"no ledger answers at {ledger} ({reason(error)}): is it running, and is "
+                "NUMBERGROUP_LEDGER_URL right?"
             ) from None
         raise broker_failure(settings, error) from None
-
-
-async def _check(url: str) -> None:
-    client = connect(url)
-    try:
-        await check_server(client)
-    finally:
-        await client.aclose()
+    said = f"settings are fine: accounts {accounts}; the broker at {redact_url(url)} answers"
+    if not speaks_amqp(url):
+        return said
+    if settings.ledger_url is None:
+        return f"{said}; {NO_LEDGER}"
+    return f"{said}, and so does the ledger at {redact_url(settings.ledger_url.get_secret_value())}"

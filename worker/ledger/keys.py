@@ -14,7 +14,7 @@ REPLIES = names.REPLY_STREAM
 DEAD_LETTERS = "dead-letters"
 GROUP_KEYS = "numbergroup:group-keys"
 CREATES = "numbergroup:creates"
-PARTITIONS = "numbergroup:partitions"
+PARTITIONS = names.PARTITIONS_KEY
 """How many there are, for all workers."""
 WORKERS = "numbergroup:workers"
 """The live ones: since when, and until when, in the server's milliseconds."""

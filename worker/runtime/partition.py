@@ -141,7 +141,7 @@ class PartitionRunner:
             await self._own()
         except (LeaseLost, StaleEpoch) as error:
             log.error(
-                "partition lost: another worker owns it",
+                "partition lost: another worker may own it",
                 partition=self.number,
                 owner=self._ports.owner,
                 reason=str(error),

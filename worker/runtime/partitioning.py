@@ -39,6 +39,13 @@ async def agree_on_partitions(ledger: Ledger, broker: Broker, wanted: int) -> No
         in_force = await patiently("asking for the number of partitions", ledger.partitions)
 
 
+async def refuse_a_backlog(ledger: Ledger, broker: Broker, wanted: int) -> None:
+    """Raises `SettingsError` when what waits forbids the number that is wanted; changes nothing."""
+    in_force = await ledger.partitions()
+    if in_force != wanted and (waiting := await _waiting(broker, in_force, wanted)):
+        raise SettingsError(_backlog(waiting, in_force, wanted))
+
+
 async def _waiting(broker: Broker, in_force: int | None, wanted: int) -> Mapping[int, int]:
     """What must be worked off before; what waits where it will be found need not be."""
     if in_force is None:

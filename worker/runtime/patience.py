@@ -1,7 +1,7 @@
 """Waiting for the broker and the ledger to come back: for ever, loudly, and ever more slowly."""
 
 from collections.abc import Awaitable, Callable
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from tenacity import AsyncRetrying, RetryCallState, retry_if_exception_type, wait_random_exponential
 
@@ -10,16 +10,26 @@ from worker.ledger.port import LedgerUnavailable
 from worker.telemetry import get_logger
 
 T = TypeVar("T")
+Persistence = Callable[[str, Callable[[], Awaitable[Any]]], Awaitable[Any]]
+"""How long something is tried for: `patiently`, or `once`."""
 
 log = get_logger("patience")
 
 
+async def once(_what: str, action: Callable[[], Awaitable[T]]) -> T:
+    """The result of `action`, or what it raises."""
+    return await action()
+
+
 async def patiently(what: str, action: Callable[[], Awaitable[T]]) -> T:
     """The result of `action`, tried until the broker or the ledger answers. Other errors pass through."""
+    failures = 0
 
     def complain(state: RetryCallState) -> None:
+        nonlocal failures
+        failures = state.attempt_number
         error = state.outcome.exception() if state.outcome else None
-        log.error(f"{what}: unavailable, trying again", error=str(error), attempt=state.attempt_number)
+        log.error(f"{what}: unavailable, trying again", error=str(error), attempt=failures)
 
     retrying = AsyncRetrying(
         retry=retry_if_exception_type((BrokerUnavailable, LedgerUnavailable)),
@@ -27,8 +37,10 @@ async def patiently(what: str, action: Callable[[], Awaitable[T]]) -> T:
         before_sleep=complain,
     )
 
-    async def once() -> T:
+    async def attempt() -> T:
         return await action()
 
-    result: T = await retrying(once)
+    result: T = await retrying(attempt)
+    if failures:
+        log.info(f"{what}: available again", attempts=failures + 1)
     return result

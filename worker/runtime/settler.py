@@ -11,9 +11,12 @@ from worker.engine.model import Refusal
 from worker.engine.settlement import Settlement, SettlementBuilder
 from worker.runtime.clock import Clock
 from worker.runtime.patience import patiently
+from worker.telemetry import get_logger
 
 _ANSWERS_PER_UNIT = 4_000
 _BYTES_PER_ANSWER = 1_000
+
+log = get_logger("settler")
 
 
 class Settler:
@@ -67,6 +70,14 @@ class Settler:
             unit = self._builder.build(self._partition, effects, self._clock.now())
             self._serial += 1
             await patiently("writing results", partial(self._log.settle, unit, self._serial))
+            if unit.letters:
+                # Where nobody reads results, this is all that operators hear of it.
+                log.warning(
+                    "dead letters written",
+                    partition=self._partition,
+                    letters=len(unit.letters),
+                    first_id=unit.letters[0].id,
+                )
             self._durable += len(effects)
             self._advanced.set()
             self._advanced = asyncio.Event()

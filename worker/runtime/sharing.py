@@ -113,7 +113,7 @@ class Sharing:
         self._look_again.set()
 
     def _tell(self, standing: Standing, share: int) -> None:
-        standing_by = all(partition.idle for partition in self._partitions)
+        standing_by = not share and all(partition.idle for partition in self._partitions)
         if standing_by and not self._standing_by:
             log.info(
                 "standing by: other workers own the partitions",

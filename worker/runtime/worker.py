@@ -19,7 +19,7 @@ from worker.engine.messages import (
     WakeAt,
     WantPermit,
 )
-from worker.engine.model import AccountFault, Applied, CreateIntent
+from worker.engine.model import AccountFault, Applied, CreateIntent, HandleKind
 from worker.engine.settlement import Settlement
 from worker.ledger.port import LedgerUnavailable, Limiter
 from worker.runtime.lease import Lease
@@ -210,14 +210,16 @@ class Worker:
 
     def _report(self, effect: StartCall, ended: Ended, seconds: float) -> None:
         outcome = ended.outcome
-        say = log.debug if isinstance(outcome, Applied) else log.warning
+        say, text = log.warning, "call " + type(outcome).__name__.lower()
+        if isinstance(outcome, Applied):
+            say = log.debug
         if isinstance(outcome, AccountFault):
-            say = log.error
+            say, text = log.error, "the account is paused, for the vendor refuses it: probing now and then"
         say(
-            "call " + type(outcome).__name__.lower(),
+            text,
             account=effect.ref.account,
             call=effect.call.kind.value,
-            group=effect.ref.name,
+            group=None if effect.ref.kind is HandleKind.OWN else effect.ref.name,
             numbers=len(effect.call.numbers),
             request_id=getattr(outcome, "request_id", None),
             code=getattr(outcome, "code", None),

@@ -22,7 +22,7 @@ from worker.brokers.amqp.consuming import Consumers, Tap
 from worker.brokers.amqp.delivery import Delivery
 from worker.brokers.amqp.link import FAILURES, REFUSALS, open_connection
 from worker.brokers.amqp.publishing import Outgoing, Publisher
-from worker.brokers.amqp.topology import Routing, Topology, waiting
+from worker.brokers.amqp.topology import Topology, waiting
 from worker.brokers.amqp.window import Window
 from worker.brokers.connect import UnfitServer
 from worker.brokers.port import BrokerUnavailable, Log
@@ -37,6 +37,7 @@ _WAIT_S = 1.0
 _QUIET_S = 0.3
 _HELD_BYTES = 256 * 1024 * 1024
 _MOST_PREFETCH = 65_535
+_SHORT_BYTES = 255
 
 log = get_logger("rabbitmq")
 
@@ -81,7 +82,7 @@ class AmqpBroker:
 
     @property
     def by_handle(self) -> bool:
-        return self._topology.routing is Routing.PRODUCER
+        return self._topology.by_handle
 
     async def open(self) -> None:
         await asyncio.to_thread(self._establish)
@@ -90,7 +91,7 @@ class AmqpBroker:
 
     def _establish(self) -> None:
         with _connected(self._url) as connection:
-            self._topology.establish(connection, self._url)
+            self._topology.establish(connection)
 
     async def close(self) -> None:
         await asyncio.gather(asyncio.to_thread(self._consumers.stop), asyncio.to_thread(self._publisher.stop))
@@ -264,7 +265,7 @@ class AmqpLog:
     async def _publish(self, progress: _Progress) -> None:
         replies = progress.replies
         failed = await self._publisher.publish(
-            [Outgoing(one.queue or REPLIES, one.body, one.correlation_id) for one in replies]
+            [Outgoing(_short(one.queue) or REPLIES, one.body, _short(one.correlation_id)) for one in replies]
         )
         # What was confirmed is not said again.
         progress.replies = [replies[position] for position in sorted(failed)]
@@ -279,3 +280,8 @@ class AmqpLog:
         if acknowledged:
             self.unsettled = len(self._window)
             self._consumers.acknowledge(self._tap, self._window.generation, acknowledged)
+
+
+def _short(text: str | None) -> str | None:
+    """The text if AMQP can say it: 255 bytes at most. A result's own attributes have what it cannot."""
+    return text if text is not None and len(text.encode(errors="replace")) <= _SHORT_BYTES else None

@@ -116,7 +116,7 @@ class Consumers(Link):
         self.submit(job)
 
     def on_open(self) -> None:
-        self._topology.establish(self.connection, self._url)
+        self._topology.establish(self.connection)
         for tap in self._taps.values():
             self._open(tap)
 

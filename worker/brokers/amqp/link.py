@@ -91,6 +91,7 @@ class Link:
         self.connection: Any = None
         """py-amqp's; `None` while there is none."""
         self.more = False
+        self._was_lost = False
 
     def start(self) -> None:
         self._thread.start()
@@ -147,6 +148,7 @@ class Link:
                     error=_said(error),
                     exc_info=not isinstance(error, AMQPError | OSError),
                 )
+                self._was_lost = True
                 self._close(sound=False)
             else:
                 self._close(sound=True)
@@ -177,6 +179,8 @@ class Link:
             sleep=self._rest,
         )
         self.connection = retrying(open_connection, self._url, self._name, self._heartbeat_s)
+        if self._was_lost:
+            log.info("connected again", link=self._name)
 
     def _rest(self, seconds: float) -> None:
         until = time.monotonic() + seconds

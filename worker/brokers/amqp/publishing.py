@@ -10,7 +10,7 @@ from typing import Any
 import amqp
 from amqp.exceptions import AMQPError
 
-from worker.brokers.amqp.link import FAILURES, Link
+from worker.brokers.amqp.link import Link
 from worker.brokers.amqp.topology import Topology
 from worker.telemetry import get_logger
 
@@ -120,8 +120,8 @@ class Publisher(Link):
                 continue
             try:
                 self._send(job, position, message)
-            except FAILURES as error:
-                # After an error of the channel, too, which is then as good as a lost connection.
+            except Exception as error:
+                # Whatever it is, all who wait are told. A closed channel is as good as a lost connection.
                 self._channel, trouble = None, error
         if trouble is not None:
             raise trouble

@@ -1,16 +1,14 @@
 """The queues and exchanges: declared where that is allowed, used as they are where it is not."""
 
-import enum
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from itertools import count
 from typing import Any
 
-from amqp.exceptions import AccessRefused, AMQPError, NotFound, PreconditionFailed
+from amqp.exceptions import AccessRefused, NotFound, PreconditionFailed
 
 from contracts.names import EXCHANGE, REPLIES, command_queue
-from worker.brokers.amqp.link import open_connection
 from worker.telemetry import get_logger
 
 DEAD = "numbergroup.dead"
@@ -28,17 +26,9 @@ _COMMAND_ARGUMENTS = {
     "x-overflow": "reject-publish",
 }
 _DEAD_ARGUMENTS = {"x-queue-type": "quorum", "x-single-active-consumer": True}
-_BY_HANDLE = "x-consistent-hash"
+_BY_HASH = "x-consistent-hash"
 
 log = get_logger("rabbitmq")
-
-
-class Routing(enum.Enum):
-    """Who decides on the partition of a command."""
-
-    PRODUCER = "the producer: routing key numbergroup.commands.<p>, p = crc32(handle) mod N"
-    EXCHANGE = "the consistent-hash exchange numbergroup: routing key = the group's handle"
-    UNKNOWN = "whoever declared the exchange numbergroup: this worker is not allowed to, and cannot tell"
 
 
 @dataclass(slots=True)
@@ -46,18 +36,19 @@ class Topology:
     """What a worker with so many partitions needs of the broker."""
 
     partitions: int = 1
-    routing: Routing = Routing.PRODUCER
+    by_handle: bool = True
+    """Whether commands are in the partition of their handle: not known of somebody else's exchange."""
 
     def queues(self) -> list[str]:
         return [command_queue(partition, self.partitions) for partition in range(self.partitions)]
 
-    def establish(self, connection: Any, url: str) -> None:
-        """See to it that everything is there, and find out who routes. Raises what py-amqp does.
+    def establish(self, connection: Any) -> None:
+        """See to it that everything is there. Raises what py-amqp does.
 
         A queue that is there under other arguments is used as it is, and so is what must not be declared.
         """
         self._queues(connection)
-        self._exchange(url)
+        self._exchange(connection)
         self._retire(connection)
 
     def _retire(self, connection: Any) -> None:
@@ -70,7 +61,12 @@ class Topology:
                 for queue in queues:
                     left = _declared(connection, queue, passive=True)
                     if left:
-                        log.error("commands wait where nobody takes them", queue=queue, count=left)
+                        log.error(
+                            "commands wait where nobody takes them: publish them to the exchange, or start "
+                            "with the NUMBERGROUP_PARTITIONS of their producers",
+                            queue=queue,
+                            count=left,
+                        )
                     with suppress(AccessRefused):
                         _unbind(connection, queue)
 
@@ -99,29 +95,56 @@ class Topology:
             log.warning("not allowed to declare this queue: it must be there", queue=queue)
             _declared(connection, queue, passive=True)
 
-    def _exchange(self, url: str) -> None:
-        named = {queue: queue for queue in self.queues()}
-        if self.partitions == 1:
-            refused = _bind(url, "direct", named)
-        else:
-            self.routing = Routing.EXCHANGE
-            refused = _bind(url, _BY_HANDLE, dict.fromkeys(named, "1"))
-            if isinstance(refused, AccessRefused):
-                self.routing = Routing.UNKNOWN
-            elif refused is not None:
-                self.routing = Routing.PRODUCER
-                refused = _bind(url, "direct", named)
-            log.info("several partitions", partitions=self.partitions, routed_by=self.routing.value)
-        if refused is not None:
-            log.warning("the exchange is used as it is", exchange=EXCHANGE, reason=str(refused))
+    def _exchange(self, connection: Any) -> None:
+        """A direct one: whoever publishes names the partition, by the wire's formula.
+
+        Measured on RabbitMQ 3.10: a consistent-hash exchange gives most keys another queue after the broker's
+        first restart. A group would be in two partitions then, and its commands in no order.
+        """
+        weight = None
+        self.by_handle = True
+        channel = connection.channel()
+        try:
+            channel.exchange_declare(EXCHANGE, "direct", durable=True, auto_delete=False)
+        except (PreconditionFailed, AccessRefused) as error:
+            self.by_handle = isinstance(error, AccessRefused)
+            weight = "1" if _BY_HASH in str(error.reply_text) else None
+            log.error(
+                "the exchange is not ours and is used as it is; by hash, groups may lose their order when "
+                "RabbitMQ restarts"
+                if weight
+                else "the exchange is not ours and is used as it is",
+                exchange=EXCHANGE,
+                reason=error.reply_text,
+            )
+            channel = connection.channel()
+        try:
+            for queue in self.queues():
+                channel.queue_bind(queue, EXCHANGE, routing_key=weight or queue)
+            channel.close()
+        except (AccessRefused, NotFound) as error:
+            log.warning("not allowed to bind the exchange: it must be bound", reason=error.reply_text)
+        if self.partitions > 1:
+            log.info(
+                "several partitions: producers publish to the exchange with the routing key of the queue",
+                exchange=EXCHANGE,
+                keys=f"{self.queues()[0]} to {self.queues()[-1]}",
+                formula=f"crc32(groupKey or groupId) mod {self.partitions}",
+            )
 
 
 def waiting(connection: Any, partitions: int) -> dict[int, int]:
-    """How many messages are ready in the queues of so many partitions. Raises what py-amqp does."""
+    """How many messages wait in the queues of so many partitions. Raises what py-amqp does.
+
+    What a consumer has in hand the broker does not tell: each consumer counts as a message.
+    """
     found: dict[int, int] = {}
     with suppress(NotFound):
         for partition in range(partitions):
-            found[partition] = _declared(connection, command_queue(partition, partitions), passive=True)
+            channel = connection.channel()
+            found_there = channel.queue_declare(command_queue(partition, partitions), passive=True)
+            found[partition] = found_there.message_count + found_there.consumer_count
+            channel.close()
     return found
 
 
@@ -146,21 +169,3 @@ def _unbind(connection: Any, queue: str) -> None:
     for key in (queue, "1"):
         channel.queue_unbind(queue, EXCHANGE, routing_key=key)
     channel.close()
-
-
-def _bind(url: str, kind: str, keys: dict[str, str]) -> AMQPError | None:
-    """Declare the exchange and bind queues to it; the broker's reason if it does not want that.
-
-    On a connection of its own: the broker closes it over a kind of exchange that it does not know.
-    """
-    connection = open_connection(url, "numbergroup setup")
-    try:
-        channel = connection.channel()
-        channel.exchange_declare(EXCHANGE, kind, durable=True, auto_delete=False)
-        for queue, key in keys.items():
-            channel.queue_bind(queue, EXCHANGE, routing_key=key)
-    except AMQPError as error:
-        return error
-    finally:
-        connection.collect()
-    return None
