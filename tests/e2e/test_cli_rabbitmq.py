@@ -87,11 +87,16 @@ def test_a_broker_that_refuses(rabbitmq: QueueServer, shell: Shell) -> None:
 
 
 def test_check(rabbitmq: QueueServer, shell: Shell) -> None:
-    """`run --check` says that the broker answers, and declares nothing."""
+    """`run --check` says that the broker answers, and what holds of the ledger; it declares nothing."""
+    fine = f"settings are fine: accounts default; the broker at {rabbitmq.redacted_url} answers"
     done = shell("run", "--check")
     assert (done.code, done.err) == (0, "")
-    assert done.out == f"settings are fine: accounts default; the broker at {rabbitmq.redacted_url} answers\n"
+    assert done.out.startswith(f"{fine}; no NUMBERGROUP_LEDGER_URL: dead letters, ")
     assert shell("replies").code == 1
+    away = shell("run", "--check", LEDGER_URL="redis://127.0.0.1:1/0")
+    assert (away.code, away.out) == (1, "")
+    assert "no ledger answers at redis://127.0.0.1:1/0" in away.err
+    assert "NUMBERGROUP_LEDGER_URL" in away.err
 
 
 def test_encrypted(rabbitmq: QueueServer, shell: Shell, certificate: str) -> None:

@@ -48,7 +48,6 @@ from worker.engine.model import (
     Withheld,
 )
 from worker.engine.outcomes import resolve
-from worker.engine.records import record_of
 from worker.engine.retry_policy import RetryPolicy
 
 
@@ -124,7 +123,7 @@ class Engine:
             if verdict is not None:
                 answered.append(verdict)
                 if verdict.repeat_of is None and not verdict.conflict:
-                    partition.remember(item.key, record_of(verdict, event.now))
+                    partition.remember(verdict, event.now)
             elif item.key not in partition.commands:
                 self._enqueue(item, partition, event)
                 touched.add(item.group.account)
@@ -215,7 +214,7 @@ class Engine:
         partition = self._partitions[mailbox.partition]
         for verdict in end.verdicts:
             del partition.commands[verdict.command.key]
-            partition.remember(verdict.command.key, record_of(verdict, now))
+            partition.remember(verdict, now)
         for ref, group_id in end.bindings.items():
             partition.bind(ref, group_id)
             if group_id is None:

@@ -9,7 +9,8 @@ from dataclasses import dataclass, field
 
 from worker.engine.mailbox import Mailbox
 from worker.engine.messages import Facts
-from worker.engine.model import Command, CommandKey, GroupRef, HandleKind, Record
+from worker.engine.model import Command, CommandKey, GroupRef, HandleKind, Record, Verdict
+from worker.engine.records import is_remembered, record_of
 
 _SETTLED_KEPT = 50_000
 _BINDINGS_KEPT = 50_000
@@ -29,8 +30,11 @@ class Partition:
     waiting: int = 0
     draining: bool = False
 
-    def remember(self, key: CommandKey, record: Record) -> None:
-        self.settled[key] = record
+    def remember(self, verdict: Verdict, now: float) -> None:
+        """Keep what a repeat is answered with."""
+        if not is_remembered(verdict):
+            return
+        self.settled[verdict.command.key] = record_of(verdict, now)
         if len(self.settled) > _SETTLED_KEPT:
             self.settled.popitem(last=False)
 

@@ -8,6 +8,11 @@ from worker.engine.model import CommandKey, Origin, Record, Verdict
 DEAD_LETTERED = frozenset({Status.REJECTED, Status.FAILED})
 
 
+def is_remembered(verdict: Verdict) -> bool:
+    """Whether a repeat is answered with it. A list changes nothing, and is made again."""
+    return verdict.groups is None and not verdict.conflict
+
+
 def record_of(verdict: Verdict, now: float) -> Record:
     """What a repeat of the command will be answered with; its time has milliseconds, as it is written."""
     command = verdict.command

@@ -28,7 +28,7 @@ from worker.engine.model import (
     Verdict,
 )
 from worker.engine.outline import elements
-from worker.engine.records import DEAD_LETTERED, dead_letter_id, record_of, result_id
+from worker.engine.records import DEAD_LETTERED, dead_letter_id, is_remembered, record_of, result_id
 
 
 @dataclass(slots=True, frozen=True)
@@ -130,7 +130,7 @@ class SettlementBuilder:
             record = record_of(verdict, at)
             if verdict.status in DEAD_LETTERED:
                 letter = _letter(verdict, now)
-            if not verdict.conflict:
+            if is_remembered(verdict):
                 unit.records.append((command.key, record))
         ref = command.group
         data: dict[str, Any] = {

@@ -255,11 +255,12 @@ def test_every_origin_of_a_joined_command_is_answered() -> None:
 
 
 def test_a_listing_is_answered_with_the_groups() -> None:
-    """`groups` and `total` as the vendor gave them."""
+    """`groups` and `total` as the vendor gave them; a repeat is not answered from memory, without them."""
     asked = {**event("c1"), "type": "numbergroup.list.v1", "data": {}}
     (command,) = commands(entry("1-0", asked))
     group = Group("g-1", "sales", "ours", ("8521111111",))
     unit = settled(Verdict(command, Status.APPLIED, None, ("r1",), 1, groups=(group,), total=7))
+    assert unit.records == []
     (result,) = results(unit)
     (listed,) = result.data.groups
     assert (listed.groupId, listed.groupName, listed.remark) == ("g-1", "sales", "ours")
