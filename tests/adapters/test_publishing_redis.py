@@ -9,7 +9,7 @@ import pytest
 from redis import Redis
 
 from contracts import InvalidCommand, PublishError, publish
-from contracts.names import command_stream, partition_of
+from contracts.names import PARTITIONS_KEY, command_stream, partition_of
 
 
 @pytest.fixture
@@ -52,6 +52,17 @@ def test_partitions_and_arrays(url: str, client: Any) -> None:
         assert all(len(array) == 8 for array in arrays[:-1])
         there = [one for array in arrays for one in array]
         assert there == [one for one in events if partition_of(one["data"]["groupId"], 3) == partition]
+
+
+def test_another_number_of_partitions(url: str, client: Any) -> None:
+    """What the workers would not look for there, or refuse, is not sent; the error has the right number."""
+    client.set(PARTITIONS_KEY, 4)
+    for partitions in (1, 8):
+        with pytest.raises(PublishError, match="say partitions=4") as caught:
+            publish([event(1)], url, partitions=partitions)
+        assert caught.value.confirmed == 0
+    assert client.keys() == [PARTITIONS_KEY.encode()]
+    assert publish([event(1)], url, partitions=4) == 1
 
 
 def test_nothing(url: str, client: Any) -> None:
