@@ -62,8 +62,8 @@ async def open_worker(
     async with AsyncExitStack() as opened:
         client, broker = await _reach_broker(settings, broker_url, intake, opened, patiently)
         ledger = RedisLedger(client)
-        await agree_on_partitions(ledger, broker, settings.partitions)
         opened.push_async_callback(broker.close)
+        await agree_on_partitions(ledger, broker, settings.partitions)
         await patiently("opening the broker", broker.open)
         limiters = {
             name: ledger.limiter(name, account.calls_per_second) for name, account in accounts.items()

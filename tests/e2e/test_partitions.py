@@ -107,7 +107,11 @@ def test_each_gets_its_share(stage: Stage) -> None:
 
     mistaken = stage.worker(SETTINGS | {"PARTITIONS": "4"})
     assert mistaken.ended() == 2
-    assert "numbergroup: NUMBERGROUP_PARTITIONS is 4, but workers are at work with" in mistaken.err
+    # RabbitMQ does not tell what its consumers have in hand: there may be something.
+    assert any(
+        f"numbergroup: NUMBERGROUP_PARTITIONS is 4, but {reason}" in mistaken.err
+        for reason in ("workers are at work with", "the commands are in 8 partitions")
+    )
     assert [second.stop(), third.stop()] == [0, 0]
     many.publish(script.some_updates(1, names))
     mistaken = stage.worker(SETTINGS | {"PARTITIONS": "4"})

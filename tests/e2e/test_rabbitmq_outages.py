@@ -50,7 +50,7 @@ def test_killed_in_mid_work(stage: RabbitStage) -> None:
     late = stage.worker()
     impatient = stage.worker()
     for one in (late, impatient):
-        one.says("connecting to the broker: unavailable")
+        one.says("connecting to RabbitMQ: unavailable")
     assert impatient.stop(within_s=5.0) == 0
     stage.rabbit.start()
     more_work(stage, script)
