@@ -15,7 +15,7 @@ from contracts.names import COMMANDS, REPLIES
 from worker.brokers.amqp import broker as amqp
 from worker.brokers.amqp import consuming
 from worker.brokers.amqp.topology import DEAD
-from worker.brokers.port import BrokerUnavailable
+from worker.brokers.port import BrokerUnavailable, Log
 from worker.engine.intake import Intake
 from worker.engine.model import Entry, Refusal
 from worker.engine.settlement import Reply, Settlement
@@ -36,6 +36,19 @@ async def voided(entries: list[Entry]) -> None:
         return all(entry.void for entry in entries)
 
     await eventually(known, "the entries are void")
+
+
+async def settled(log: Log, unit: Settlement, what: str) -> None:
+    """Return when the unit is, after as many tries as that takes."""
+
+    async def written() -> bool:
+        try:
+            await log.settle(unit, 1)
+        except BrokerUnavailable:
+            return False
+        return True
+
+    await eventually(written, what)
 
 
 async def test_a_lost_connection(on_rabbit: OnRabbit, rabbit: RabbitServer) -> None:
@@ -89,15 +102,7 @@ async def test_a_missing_reply_queue_is_made(on_rabbit: OnRabbit) -> None:
     assert {"log_level": "error", "queue": NAMED} in [
         {"log_level": line["log_level"], "queue": line.get("queue")} for line in logs
     ]
-
-    async def settled() -> bool:
-        try:
-            await log.settle(unit, 1)
-        except BrokerUnavailable:
-            return False
-        return True
-
-    await eventually(settled, "the queue is there")
+    await settled(log, unit, "the queue is there")
     assert (await on_rabbit.replies(), await on_rabbit.replies(NAMED)) == ([b"1", b"3"], [b"2"])
     await log.close()
     await left(on_rabbit, 0)
@@ -209,15 +214,7 @@ async def test_a_channel_that_is_closed(on_rabbit: OnRabbit, rabbit: RabbitServe
                     await log.settle(unit, 1)
     finally:
         await may_write(".*")
-
-    async def settled() -> bool:
-        try:
-            await log.settle(unit, 1)
-        except BrokerUnavailable:
-            return False
-        return True
-
-    await eventually(settled, "the results are out")
+    await settled(log, unit, "the results are out")
     assert set(await on_rabbit.replies()) == {b"1", b"2"}
     await log.close()
     await left(on_rabbit, 0)

@@ -3,60 +3,24 @@
 import contextlib
 import json
 import zlib
-from collections import defaultdict
-from collections.abc import Iterator
-from contextlib import contextmanager
-from typing import Any
 
 import pytest
 from e2e_answers import letters
 from e2e_brokers import on_rabbitmq
 from e2e_commands import Event, Script
+from e2e_kombu import Inbox, publishing
 from e2e_processes import eventually
 from e2e_rabbit import COMMANDS, REPLIES, RabbitStage
-from kombu import Connection, Consumer, Exchange, Message, Producer, Queue
+from kombu import Connection, Consumer, Exchange, Queue
 from kombu.serialization import dumps as serialize
 from kombu.simple import SimpleQueue
 
-from contracts.results import RESULT_ADAPTER, ResultEvent
+from contracts.results import RESULT_ADAPTER
 
 pytestmark = [pytest.mark.redis_server, on_rabbitmq]
 
 MINE = "numbergroup.replies.mine"
 PHONES = ["85212345671", "85212345672", "85212345673"]
-
-
-class Inbox:
-    """A consumer of replies, and what it has received: by the command's id."""
-
-    def __init__(self) -> None:
-        self.of: defaultdict[str, list[ResultEvent]] = defaultdict(list)
-        self.correlation: dict[str, str | None] = {}
-        self.in_arrays: set[str] = set()
-
-    def on_message(self, body: Any, message: Message) -> None:
-        found = RESULT_ADAPTER.validate_python(body)
-        for result in found if isinstance(found, list) else [found]:
-            name = result.data.command.id
-            self.of[name].append(result)
-            self.correlation[name] = message.properties.get("correlation_id")
-            if isinstance(found, list):
-                self.in_arrays.add(name)
-        message.ack()
-
-    @property
-    def count(self) -> int:
-        return sum(map(len, self.of.values()))
-
-    def status(self, name: str) -> str:
-        (result,) = self.of[name]
-        return result.data.status.value
-
-
-@contextmanager
-def publishing(stage: RabbitStage) -> Iterator[Producer]:
-    with Connection(stage.settings["BROKER_URL"]) as connection:
-        yield Producer(connection)
 
 
 def received(connection: Connection, inbox: Inbox, count: int) -> None:

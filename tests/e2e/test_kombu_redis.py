@@ -2,58 +2,21 @@
 
 import contextlib
 import json
-from collections import Counter, defaultdict
-from collections.abc import Iterator
-from contextlib import contextmanager
-from typing import Any
+from collections import Counter
 
 import pytest
 from e2e_answers import letters
 from e2e_commands import Event, Script
+from e2e_kombu import Inbox, publishing
 from e2e_processes import eventually
 from e2e_stage import Stage
-from kombu import Connection, Consumer, Message, Producer, Queue
-
-from contracts.results import RESULT_ADAPTER, ResultEvent
+from kombu import Connection, Consumer, Queue
 
 pytestmark = pytest.mark.redis_server
 
 COMMANDS = "numbergroup.commands"
 REPLIES = "numbergroup.replies"
 PHONES = ["85212345671", "85212345672", "85212345673"]
-
-
-class Inbox:
-    """A consumer of replies, and what it has received: by the command's id."""
-
-    def __init__(self) -> None:
-        self.of: defaultdict[str, list[ResultEvent]] = defaultdict(list)
-        self.correlation: dict[str, str | None] = {}
-        self.in_arrays: set[str] = set()
-
-    def on_message(self, body: Any, message: Message) -> None:
-        found = RESULT_ADAPTER.validate_python(body)
-        for result in found if isinstance(found, list) else [found]:
-            name = result.data.command.id
-            self.of[name].append(result)
-            self.correlation[name] = message.properties.get("correlation_id")
-            if isinstance(found, list):
-                self.in_arrays.add(name)
-        message.ack()
-
-    @property
-    def count(self) -> int:
-        return sum(map(len, self.of.values()))
-
-    def status(self, name: str) -> str:
-        (result,) = self.of[name]
-        return result.data.status.value
-
-
-@contextmanager
-def publishing(stage: Stage) -> Iterator[Producer]:
-    with Connection(stage.redis.url) as connection:
-        yield Producer(connection)
 
 
 def drained(stage: Stage, count: int, queue: str = REPLIES, within_s: float = 30.0) -> Inbox:

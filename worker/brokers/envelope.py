@@ -14,7 +14,9 @@ import orjson
 ROOM: Final = 65_536
 """What an envelope may have beside its body."""
 
-_TYPES = frozenset({"application/json", "application/cloudevents+json", "application/cloudevents-batch+json"})
+JSON_TYPES: Final = frozenset(
+    {"application/json", "application/cloudevents+json", "application/cloudevents-batch+json"}
+)
 _CHARSETS = frozenset({"utf-8", "us-ascii"})
 _ENCODINGS = _CHARSETS | {None, "", "binary"}
 _PLAIN = frozenset({None, "", "utf-8"})
@@ -117,7 +119,7 @@ def _problem(envelope: dict[str, Any], properties: dict[str, Any]) -> str | None
     kind, *parameters = (_word(envelope, "content-type") or "").split(";")
     said = (part.partition("=") for part in parameters)
     charsets = {value.strip(' "') for name, _, value in said if name.strip() == "charset"}
-    if kind.strip() not in _TYPES or not charsets <= _CHARSETS:
+    if kind.strip() not in JSON_TYPES or not charsets <= _CHARSETS:
         return _TYPE
     return None if _word(envelope, "content-encoding") in _ENCODINGS else _ENCODING
 

@@ -7,9 +7,9 @@ from typing import Any
 
 from worker.brokers.amqp.frames import UNREADABLE
 from worker.brokers.amqp.topology import DEAD
+from worker.brokers.envelope import JSON_TYPES
 from worker.engine.model import Entry
 
-_CONTENT_TYPES = ("application/json", "application/cloudevents+json", "application/cloudevents-batch+json")
 _KINDS = {"delivery_limit": "crashed", "expired": "expired"}
 """RabbitMQ's reasons of dead-lettering: https://www.rabbitmq.com/docs/dlx"""
 _ENCODINGS = ("utf-8", "utf8", "us-ascii", "ascii", "binary", "8bit", "identity")
@@ -57,7 +57,7 @@ def objection(properties: Mapping[str, Any], headers: Mapping[str, Any]) -> str 
         # Inflating comes before any check of the size: a megabyte may become gigabytes.
         return "compressed messages are not taken: publish them without compression"
     kind = _text(properties.get("content_type"))
-    if kind is not None and kind.partition(";")[0].strip().lower() not in _CONTENT_TYPES:
+    if kind is not None and kind.partition(";")[0].strip().lower() not in JSON_TYPES:
         return f"the content type must be application/json, and is {kind!a:.60}"
     encoding = _text(properties.get("content_encoding"))
     if encoding is not None and encoding.strip().lower() not in _ENCODINGS:

@@ -1,0 +1,44 @@
+"""Stock kombu, as producers and consumers of results use it on either broker."""
+
+from collections import defaultdict
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from e2e_stage import Stage
+from kombu import Connection, Message, Producer
+
+from contracts.results import RESULT_ADAPTER, ResultEvent
+
+
+class Inbox:
+    """A consumer of replies, and what it has received: by the command's id."""
+
+    def __init__(self) -> None:
+        self.of: defaultdict[str, list[ResultEvent]] = defaultdict(list)
+        self.correlation: dict[str, str | None] = {}
+        self.in_arrays: set[str] = set()
+
+    def on_message(self, body: Any, message: Message) -> None:
+        found = RESULT_ADAPTER.validate_python(body)
+        for result in found if isinstance(found, list) else [found]:
+            name = result.data.command.id
+            self.of[name].append(result)
+            self.correlation[name] = message.properties.get("correlation_id")
+            if isinstance(found, list):
+                self.in_arrays.add(name)
+        message.ack()
+
+    @property
+    def count(self) -> int:
+        return sum(map(len, self.of.values()))
+
+    def status(self, name: str) -> str:
+        (result,) = self.of[name]
+        return result.data.status.value
+
+
+@contextmanager
+def publishing(stage: Stage) -> Iterator[Producer]:
+    with Connection(stage.settings["BROKER_URL"]) as connection:
+        yield Producer(connection)
