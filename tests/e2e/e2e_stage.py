@@ -103,9 +103,9 @@ class Vendor:
         """As new: no groups, no calls, no faults."""
         self._ask("POST", "reset")
 
-    def groups(self) -> dict[str, set[str]]:
+    def groups(self, access_key: str = KEY) -> dict[str, set[str]]:
         """The members of every group, by its name where it was given one, else by its id."""
-        groups = self._ask("GET", "groups")["groups"]
+        groups = self._ask("GET", f"groups?accessKey={access_key}")["groups"]
         members = {group["groupName"]: set(group["phones"]) for group in groups}
         assert len(members) == len(groups), "two groups have one name: one command created both"
         return members
@@ -113,9 +113,9 @@ class Vendor:
     def seed(self, groups: dict[str, Iterable[str]]) -> None:
         self._ask("POST", "groups", [{"groupId": one, "phones": list(groups[one])} for one in groups])
 
-    def calls(self) -> list[dict[str, Any]]:
-        """Every call that arrived, oldest first."""
-        calls: list[dict[str, Any]] = self._ask("GET", "calls")["calls"]
+    def calls(self, since_ms: int = 0) -> list[dict[str, Any]]:
+        """Every call that arrived since then (Unix ms), oldest first."""
+        calls: list[dict[str, Any]] = self._ask("GET", f"calls?since={since_ms}")["calls"]
         return calls
 
     def count(self, *actions: str) -> int:

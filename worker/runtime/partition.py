@@ -7,6 +7,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 
+from worker import points
 from worker.brokers.port import Broker, Log, StaleEpoch
 from worker.engine.intake import Intake
 from worker.engine.messages import Delivered, Drain, Event, Facts, Settle
@@ -96,6 +97,7 @@ class PartitionRunner:
         lease = self._new_lease()
         if not await lease.acquire():
             return False
+        points.reach("partition acquired")
         self.lease, self.idle = lease, False
         self._leaving.clear()
         self._hurry.clear()
@@ -175,7 +177,9 @@ class PartitionRunner:
                 await _cancel([drained])
             await _cancel(upkeep)
             await source.close()
+            points.reach("releasing the lease")
             await self.lease.release()
+            points.reach("lease released")
             log.info("partition handed over", partition=self.number, owner=ports.owner)
         finally:
             await _cancel([*upkeep, reading, leaving])
@@ -208,11 +212,13 @@ class PartitionRunner:
             if not held:
                 self._caught_up.set()
                 continue
+            points.reach("messages in hand")
             async with self._decoding:
                 items = self._take_in(held, credit)
             commands = [item for item in items if isinstance(item, Command)]
             facts = await patiently("looking commands up", partial(ports.ledger.lookup, commands))
             items = [self._routed(item, facts) for item in items]
+            points.reach("commands taken in")
             self._dispatch(Delivered(self.number, items, facts, ports.clock.now()))
             if held or source.behind:
                 self._caught_up.clear()

@@ -5,6 +5,7 @@ import contextlib
 from collections.abc import Callable, Coroutine, Mapping
 from typing import Any, assert_never
 
+from worker import points
 from worker.calls import Caller, Ended
 from worker.engine.creation import intent_of
 from worker.engine.engine import Engine
@@ -102,12 +103,14 @@ class Worker:
             raise self._broken
 
     async def _drain(self) -> None:
+        points.reach("stopping")
         self._dispatch(Drain())
         for partition in self._partitions:
             partition.lease.stop_sending()
         await self._sharing.leave()
         for partition in self._partitions:
             partition.stop()
+        points.reach("register left")
         late = self._owning and (await asyncio.wait(self._owning, timeout=_DRAIN_S))[1]
         if late:
             log.warning("could not settle everything in time; the rest stays in the broker")
@@ -190,6 +193,7 @@ class Worker:
                 async with asyncio.timeout(_FLUSH_S):
                     await self._partitions[effect.partition].flushed()
                 await self._ports.ledger.record_intent(effect.ref, intent)
+                points.reach("intent recorded")
                 recorded = intent
             except (LedgerUnavailable, TimeoutError) as error:
                 log.error("intent to create not recorded", account=account, error=str(error))
@@ -198,6 +202,7 @@ class Worker:
 
         began = self._clock.monotonic()
         ended = await self._callers[account].run(call, lease, record_intent)
+        points.reach("call ended")
         self._report(effect, ended, self._clock.monotonic() - began)
         if recorded and ended.doubt_until is None and not isinstance(ended.outcome, Applied):
             # Answered, and nothing was made: whoever comes next need not look for it, nor wait.

@@ -18,6 +18,7 @@ import orjson
 from redis.asyncio import Redis
 
 from contracts.names import REPLIES
+from worker import points
 from worker.brokers.amqp.consuming import Consumers, Tap
 from worker.brokers.amqp.delivery import Delivery
 from worker.brokers.amqp.link import FAILURES, REFUSALS, open_connection
@@ -177,12 +178,15 @@ class AmqpLog:
             written = replace(unit, replies=[], partial=[], done=self._over)
             await self._records.settle(written, 2 * serial)
             progress.recorded, self._over = True, []
+            points.reach("settled in the ledger")
         await self._publish(progress)
+        points.reach("results confirmed")
         if unit.partial and not progress.partial_recorded:
             # Not before: a result that is not confirmed yet must be given again.
             await self._records.settle(Settlement(self._partition, partial=unit.partial), 2 * serial + 1)
             self._partial.update((tag, set(indexes)) for tag, indexes in unit.partial)
             progress.partial_recorded = True
+            points.reach("part of a message marked")
         self._acknowledge(unit.done, self._tap.prefetch // 4)
 
     async def feed(self) -> None:
