@@ -16,7 +16,7 @@ from e2e_commands import lone
 from e2e_rabbit import RabbitStage
 from e2e_stage import SECRET, Stage
 from faults_scenario import PARTITIONS, POINTS, SHARING, STOPPING, Scenario, Step
-from faults_servers import Launcher, LaunchedWorker, launch
+from faults_servers import LaunchedWorker, Launcher, launch
 from kombu import Connection
 
 from contracts import names, publish
@@ -213,7 +213,8 @@ class Run:
         assert not redis.exists("numbergroup:{1}:dead-letters")
         streams = [redis.xlen(names.command_stream(number)) for number in partitions]
         marks = [redis.hlen(f"numbergroup:{{{number}}}:partial") for number in partitions]
-        assert (streams, marks, redis.hlen("numbergroup:creates")) == ([0, 0], [0, 0], 0)
+        calls = [redis.hlen(f"numbergroup:{{{number}}}:calls") for number in partitions]
+        assert (streams, marks, calls, redis.hlen("numbergroup:creates")) == ([0, 0], [0, 0], [0, 0], 0)
         assert not redis.keys(f"{names.COMMANDS}*")
         assert self._owners() == []
         if isinstance(self.stage, RabbitStage):

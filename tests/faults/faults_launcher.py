@@ -1,4 +1,4 @@
-"""Starts workers that may die or freeze at a named point: forked from one process that has imported everything.
+"""Starts workers that may die or freeze at a named point, forked from one process that has imported all.
 
 A program of its own: `python faults_launcher.py SOCKET`. Each connection to the socket brings one order, a
 line of JSON with the fields of `Order`, and gets lines back: the pid, then `stopped` each time the worker is

@@ -22,6 +22,7 @@ _RUNTIME: _Where = {
     "messages in hand": (CREATES, BUSY),
     "commands taken in": (CREATES, BUSY),
     "intent recorded": (CREATES, CREATES),
+    "call recorded": (UPDATES, BUSY),
     "about to send": (CREATES, BUSY),
     HALF_WRITTEN: (CREATES, BUSY),
     "answer begun": (CREATES, STOPPING),
@@ -65,7 +66,7 @@ REFUSED_NUMBER = "85299999999"
 
 @dataclass(frozen=True)
 class Step:
-    """`arrays`: commands that travel in arrays; `lone`: one by one, after them. `listed`: as kombu messages."""
+    """`arrays`: commands that travel in arrays; `lone`: one by one, after them; `listed`: from kombu."""
 
     name: str
     arrays: Sequence[Event] = ()

@@ -1,11 +1,13 @@
-"""How records and intents are written in the ledger: compact JSON arrays."""
+"""How records, intents and calls in doubt are written in the ledger: compact JSON arrays."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import orjson
 
 from contracts.results import Status
-from worker.engine.model import CreateIntent, Fault, Record
+from worker.engine.doubt import Doubt
+from worker.engine.model import Call, CallKind, CreateIntent, Fault, Record
 from worker.telemetry import get_logger
 
 log = get_logger("ledger")
@@ -50,3 +52,29 @@ def encode_intent(intent: CreateIntent) -> bytes:
 
 def decode_intent(data: bytes) -> CreateIntent:
     return CreateIntent(*orjson.loads(data))
+
+
+def encode_calls(doubts: Sequence[Doubt], now: float) -> bytes:
+    """Calls, each with the milliseconds that are left to it."""
+    return orjson.dumps(
+        [
+            [call.kind.value, call.group_id, round(1000 * (until - now)), call.numbers]
+            for call, until in ((doubt.call, doubt.until) for doubt in doubts)
+        ]
+    )
+
+
+def decode_calls(data: bytes, now_ms: int) -> list[tuple[Call, float]]:
+    """Those that may take effect still, and for how many seconds. `data` begins with the epoch, the call's
+    number and when it was written (the server's milliseconds, as `now_ms`), each followed by a space."""
+    try:
+        _epoch, _call, written_ms, calls = data.split(b" ", 3)
+        elapsed_ms = now_ms - int(written_ms)
+        left = [
+            (Call(CallKind(kind), tuple(numbers), group_id), (left_ms - elapsed_ms) / 1000)
+            for kind, group_id, left_ms, numbers in orjson.loads(calls)
+        ]
+    except (ValueError, TypeError):
+        log.error("calls in doubt cannot be read", bytes=len(data))
+        return []
+    return [(call, left_s) for call, left_s in left if left_s > 0]
