@@ -1,5 +1,7 @@
-"""What all cases of a sweep share: one vendor, one Redis, one launcher. Each case has a customer and a database
-of its own in them."""
+"""What all cases of a sweep share: one vendor, one Redis, one launcher.
+
+Each case has a customer and a database of its own in them.
+"""
 
 import json
 import os

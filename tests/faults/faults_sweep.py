@@ -7,6 +7,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack
 from itertools import count
 from pathlib import Path
+from threading import Lock
 from typing import Self
 
 from e2e_rabbit import Rabbit, RabbitStage
@@ -25,6 +26,7 @@ class Sweep:
         self._folder = folder
         self._cases = cases
         self._numbers = count()
+        self._one_asks = Lock()
         self._outcomes: dict[Case, Future[dict[str, Counter[str]]]] = {}
 
     def __enter__(self) -> Self:
@@ -76,7 +78,8 @@ class Sweep:
         if self._rabbit is None or case.broker == "redis":
             stage = Stage(folder, customer, database)
         else:
-            stage = RabbitStage(folder, customer, database, self._rabbit)
+            with self._one_asks:
+                stage = RabbitStage(folder, customer, database, self._rabbit)
         stage.settings |= {
             "ACCOUNTS__DEFAULT__ACCESS_KEY": customer.key,
             "ACCOUNTS__DEFAULT__TIMEOUT_S": "1.5",
