@@ -1,6 +1,6 @@
-"""What all cases of a sweep share: one vendor, one Redis, one launcher.
+"""What all cases of a sweep share: one vendor, one Redis, one RabbitMQ, one launcher.
 
-Each case has a customer and a database of its own in them.
+Each case has a customer, a database and a vhost of its own in them.
 """
 
 import json
@@ -12,10 +12,12 @@ import sys
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from threading import Lock
 from typing import Any
 
 import pytest
 from e2e_processes import Program, environment, eventually, free_port
+from e2e_rabbit import Rabbit
 from e2e_stage import SECRET, Stage, Vendor, Worker
 from faults_launcher import FIRED, Order
 from redis import Redis
@@ -201,6 +203,32 @@ class Database:
 
     def end(self) -> None:
         self.client.close()
+
+
+class SharedRabbit(Rabbit):
+    """One RabbitMQ, which answers one thread after the other.
+
+    `erl_call` fails to connect now and then, while others on the machine use it: then it is called again.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._one = Lock()
+        super().__init__(folder)
+
+    def _ask(self, expression: str) -> str:
+        answers: list[str] = []
+
+        def answered() -> bool:
+            try:
+                answers.append(super(SharedRabbit, self)._ask(expression))
+            except AssertionError as error:
+                if "failed to connect" not in str(error):
+                    raise
+            return bool(answers)
+
+        with self._one:
+            eventually(answered, "RabbitMQ's node answers")
+        return answers[0]
 
 
 def launch(

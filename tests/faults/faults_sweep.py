@@ -7,14 +7,13 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack
 from itertools import count
 from pathlib import Path
-from threading import Lock
 from typing import Self
 
-from e2e_rabbit import Rabbit, RabbitStage
+from e2e_rabbit import RabbitStage
 from e2e_stage import Stage, Vendor
 from faults_case import Case, Run
 from faults_scenario import LATENCY_MS, PARTITIONS, REFUSED_NUMBER
-from faults_servers import Customer, Database, Databases, Launcher, vendor
+from faults_servers import Customer, Database, Databases, Launcher, SharedRabbit, vendor
 
 SIDE_BY_SIDE = 14
 
@@ -26,7 +25,6 @@ class Sweep:
         self._folder = folder
         self._cases = cases
         self._numbers = count()
-        self._one_asks = Lock()
         self._outcomes: dict[Case, Future[dict[str, Counter[str]]]] = {}
 
     def __enter__(self) -> Self:
@@ -39,9 +37,9 @@ class Sweep:
             opened.callback(self._databases.end)
             self._launcher = Launcher(self._folder)
             opened.callback(self._launcher.end)
-            self._rabbit: Rabbit | None = None
+            self._rabbit: SharedRabbit | None = None
             if any(case.broker == "amqp" for case in self._cases):
-                self._rabbit = Rabbit(self._folder)
+                self._rabbit = SharedRabbit(self._folder)
                 opened.callback(self._rabbit.kill)
             pool = ThreadPoolExecutor(SIDE_BY_SIDE)
             opened.callback(pool.shutdown, cancel_futures=True)
@@ -78,8 +76,7 @@ class Sweep:
         if self._rabbit is None or case.broker == "redis":
             stage = Stage(folder, customer, database)
         else:
-            with self._one_asks:
-                stage = RabbitStage(folder, customer, database, self._rabbit)
+            stage = RabbitStage(folder, customer, database, self._rabbit)
         stage.settings |= {
             "ACCOUNTS__DEFAULT__ACCESS_KEY": customer.key,
             "ACCOUNTS__DEFAULT__TIMEOUT_S": "1.5",
