@@ -78,10 +78,15 @@ class RedisServer:
 
 
 class Vendor:
-    """`numbergroup sandbox`, and its control endpoints. `port` 0 takes a free one."""
+    """`numbergroup sandbox`, and its control endpoints. `port` 0 takes a free one.
 
-    def __init__(self, folder: Path, port: int = 0, **settings: str) -> None:
-        arguments = [*NUMBERGROUP, "sandbox", "--port", str(port), "--signature-lasts-s", SIGNATURE_LASTS_S]
+    `lasts_s`: for how long it accepts a signature.
+    """
+
+    def __init__(
+        self, folder: Path, port: int = 0, lasts_s: str = SIGNATURE_LASTS_S, **settings: str
+    ) -> None:
+        arguments = [*NUMBERGROUP, "sandbox", "--port", str(port), "--signature-lasts-s", lasts_s]
         self.program = Program("sandbox", arguments, folder, environment(folder, settings))
         self.origin = self.url = ""
 
