@@ -12,6 +12,7 @@ import sys
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from threading import Lock
 from typing import Any
 
@@ -31,9 +32,9 @@ class Launcher:
     """The program that workers are forked from."""
 
     def __init__(self, folder: Path) -> None:
-        # The path of a socket must be short.
-        self._path = f"/tmp/numbergroup-{os.getpid()}.socket"
-        Path(self._path).unlink(missing_ok=True)
+        # The path of a socket must be short: the folder's may be too long.
+        self._short = TemporaryDirectory(prefix="numbergroup-")
+        self._path = str(Path(self._short.name, "socket"))
         self._process = subprocess.Popen(
             [sys.executable, _LAUNCHER, self._path],
             stdin=subprocess.PIPE,
@@ -50,8 +51,13 @@ class Launcher:
         return Launched(asked)
 
     def end(self) -> None:
-        self._process.communicate()
-        Path(self._path).unlink(missing_ok=True)
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        self._process.stdin.close()
+        self._process.wait(10)
+        # Not read to its end: workers that are still there have it open, too.
+        self._process.stdout.close()
+        self._short.cleanup()
 
 
 class Launched:
