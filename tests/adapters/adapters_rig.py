@@ -145,7 +145,7 @@ def intent(until: float = 1_700_000_061.5) -> CreateIntent:
 
 
 def doubt(*numbers: str, until: float = 1_061.0, kind: CallKind = CallKind.ADD) -> Doubt:
-    return Doubt(Call(kind, numbers or ("85211111114",), "g-1"), until)
+    return Doubt(Call(kind, numbers or ("85211111114",), "g-1"), until, 990.0)
 
 
 def key(name: str) -> CommandKey:

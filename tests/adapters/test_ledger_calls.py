@@ -19,9 +19,10 @@ CALLS = keys.of_partition(0, "calls")
 async def known(rig: Rig) -> dict[GroupRef, list[Call]]:
     """The calls that a new owner learns of; each lasts for as long as it was recorded for, no longer."""
     found = await rig.ledger.calls_in_doubt(0)
-    lasts = [left_s for calls in found.values() for _, left_s in calls]
-    assert all(0 < left_s <= 61.0 for left_s in lasts)
-    return {ref: [call for call, _ in calls] for ref, calls in found.items()}
+    doubts = [doubt for some in found.values() for doubt in some]
+    assert all(0 < doubt.until <= 61.0 for doubt in doubts)
+    assert all(-20.0 < doubt.sent <= 0 for doubt in doubts)
+    return {ref: [doubt.call for doubt in some] for ref, some in found.items()}
 
 
 async def test_a_successor_learns_of_them(rig: Rig) -> None:
@@ -75,7 +76,7 @@ async def test_an_earlier_owners_calls_end(rig: Rig) -> None:
 
 
 @pytest.mark.parametrize(
-    "junk", [b"", b"junk", b"1 2 3 {", b"1 2 3 [[1]]", b"1 2 x []", b'1 2 3 [["add",1,2,3]]']
+    "junk", [b"", b"junk", b"1 2 3 {", b"1 2 3 [[1]]", b"1 2 x []", b'1 2 3 [["add",1,2,3,4]]', b"1 2 3 {}"]
 )
 async def test_what_cannot_be_read_is_passed_over(rig: Rig, junk: bytes) -> None:
     """Another version's calls, or junk, are reported; the others are known."""
@@ -96,12 +97,13 @@ changes = st.builds(
 )
 
 
-@given(st.lists(st.tuples(changes, st.integers(1, 61_000)), min_size=1))
-def test_calls_come_back_as_they_were(some: list[tuple[Call, int]]) -> None:
+@given(st.lists(st.tuples(changes, st.integers(101, 61_000), st.integers(0, 61_000)), min_size=1))
+def test_calls_come_back_as_they_were(some: list[tuple[Call, int, int]]) -> None:
     """To the millisecond, on the server's clock."""
-    doubts = [Doubt(call, 1_000.0 + left_ms / 1000) for call, left_ms in some]
+    doubts = [Doubt(call, 1_000.0 + left / 1000, 1_000.0 - ago / 1000) for call, left, ago in some]
     data = b"1 2 5000 " + encode_calls(doubts, 1_000.0)
-    assert decode_calls(data, 5_000) == [(call, left_ms / 1000) for call, left_ms in some]
+    read = [Doubt(call, (left - 100) / 1000, (-ago - 100) / 1000) for call, left, ago in some]
+    assert decode_calls(data, 5_100) == read
 
 
 def sequenced(name: str, sequence: int | None, ref: GroupRef = ID_REF) -> Command:

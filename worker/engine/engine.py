@@ -11,7 +11,7 @@
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import assert_never
 
 from worker.engine.accounts import Account, AccountPolicy
@@ -110,7 +110,8 @@ class Engine:
         """Take in what the partition's last owner may have sent and nobody answered."""
         partition = self._partitions.setdefault(event.partition, Partition())
         for ref, doubts in event.doubts.items():
-            mailbox = partition.mailboxes[ref] = Mailbox(ref, event.partition, doubts=list(doubts))
+            inherited = [replace(doubt, inherited=True) for doubt in doubts]
+            mailbox = partition.mailboxes[ref] = Mailbox(ref, event.partition, doubts=inherited)
             mailbox.recorded = INHERITED
             self._rest(mailbox, event.now)
 
@@ -143,7 +144,7 @@ class Engine:
         if not mailbox.pending:
             mailbox.group_id = partition.group_id(command.group, event.facts)
         partition.take_sequence(command, event.facts)
-        mailbox.take_intent(command, event.facts, bound=command.group in partition.bindings)
+        mailbox.take_attempts(command, event.facts, bound=command.group in partition.bindings)
         self._serial += 1
         command.arrival = self._serial
         partition.commands[command.key] = command

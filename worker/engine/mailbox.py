@@ -99,17 +99,18 @@ class Mailbox:
         self.doubts = [doubt for doubt in self.doubts if doubt.until > now]
         return max((doubt.until for doubt in self.doubts if undoes(doubt.call, call)), default=None)
 
-    def take_intent(self, command: Command, facts: Facts, *, bound: bool) -> None:
-        """Take in that an earlier worker may have sent a create, unless the intent is this engine's own.
+    def take_attempts(self, command: Command, facts: Facts, *, bound: bool) -> None:
+        """Take in what an earlier worker may have sent of this command.
 
-        `bound`: the key was bound or freed since, so that an older look-up says nothing.
+        `bound`: the key was bound or freed since, so that an older look-up for a create says nothing.
         """
+        command.attempted = any(doubt.may_carry(command) for doubt in self.doubts)
         intent = facts.intents.get(self.ref)
         if intent is None or self.intent_recorded:
             return
-        command.attempted = recorded_for(intent, command)
+        command.attempted |= recorded_for(intent, command)
         # A failed create's intent outlives it, to be found by the next create.
-        if command.attempted or not (self.pending or bound):
+        if recorded_for(intent, command) or not (self.pending or bound):
             self.intent, self.intent_recorded = intent, True
 
     def forget_calls(self, now: float) -> list[tuple[GroupRef, int]]:

@@ -70,7 +70,7 @@ def _take_doubt(mailbox: Mailbox, call: Call, until: float, *, answered: bool) -
     if call.kind is CallKind.CREATE:
         mailbox.intent = intent_of(call, until)
     elif call.kind in CHANGING:
-        mailbox.doubts.append(Doubt(call, until))
+        mailbox.doubts.append(Doubt(call, until, mailbox.sent_at))
         if not answered:
             mailbox.known.doubt(call)
 

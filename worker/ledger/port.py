@@ -6,7 +6,7 @@ from typing import Protocol
 
 from worker.engine.doubt import Doubt
 from worker.engine.messages import Facts
-from worker.engine.model import Call, Command, CreateIntent, GroupRef
+from worker.engine.model import Command, CreateIntent, GroupRef
 
 
 class LedgerUnavailable(Exception):
@@ -56,8 +56,8 @@ class Ledger(Protocol):
         nothing is changed: the partition has another owner since.
         """
 
-    async def calls_in_doubt(self, partition: int) -> Mapping[GroupRef, Sequence[tuple[Call, float]]]:
-        """The calls that may take effect still, and for how many seconds: for the partition's new owner."""
+    async def calls_in_doubt(self, partition: int) -> Mapping[GroupRef, Sequence[Doubt]]:
+        """The calls that may take effect still, for the partition's new owner; times are seconds from now."""
 
     async def drop_intent(self, ref: GroupRef, intent: CreateIntent) -> None:
         """The create of this very intent was answered, and made nothing. A later intent of `ref` stays."""

@@ -12,7 +12,7 @@ from redis.asyncio import Redis
 
 from worker.engine.doubt import Doubt
 from worker.engine.messages import Facts
-from worker.engine.model import Call, Command, CommandKind, CreateIntent, GroupRef, HandleKind
+from worker.engine.model import Command, CommandKind, CreateIntent, GroupRef, HandleKind
 from worker.engine.records import sequence_key
 from worker.ledger import keys
 from worker.ledger.client import mapped
@@ -133,7 +133,7 @@ class RedisLedger:
             )
         return bool(taken)
 
-    async def calls_in_doubt(self, partition: int) -> Mapping[GroupRef, Sequence[tuple[Call, float]]]:
+    async def calls_in_doubt(self, partition: int) -> Mapping[GroupRef, Sequence[Doubt]]:
         async with mapped(LedgerUnavailable):
             pipe = self._client.pipeline(transaction=True)
             pipe.time()

@@ -3,11 +3,10 @@
 import asyncio
 from collections import deque
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 from worker.brokers.port import Broker, Log, StaleEpoch
-from worker.engine.doubt import Doubt
 from worker.engine.intake import Intake
 from worker.engine.messages import Delivered, Drain, Event, Facts, Owned, Settle
 from worker.engine.messages import LeaseLost as Forget
@@ -184,7 +183,10 @@ class PartitionRunner:
         load = partial(ports.ledger.calls_in_doubt, self.number)
         calls = await patiently("looking up calls in doubt", load)
         now = ports.clock.now()
-        doubts = {ref: [Doubt(call, now + left_s) for call, left_s in some] for ref, some in calls.items()}
+        doubts = {
+            ref: [replace(one, sent=now + one.sent, until=now + one.until) for one in some]
+            for ref, some in calls.items()
+        }
         self._dispatch(Owned(self.number, doubts, now))
         held: deque[Entry] = deque()
         while True:

@@ -39,6 +39,7 @@ class CallRecord:
         self._clock = clock
         self._flushed = flushed
         self._intent: CreateIntent | None = None
+        self._began = clock.now()
 
     async def write(self, until: float) -> bool:
         """Record that a request may take effect until then (Unix seconds); False: it must not be sent."""
@@ -66,9 +67,10 @@ class CallRecord:
 
     async def _write_call(self, until: float) -> bool:
         effect = self._effect
-        doubts = [*effect.doubts, Doubt(effect.call, until)]
+        now = self._clock.now()
+        doubts = [*effect.doubts, Doubt(effect.call, until, sent=self._began)]
         return await self._ledger.record_call(
-            effect.partition, self._lease.epoch, effect.ref, effect.call_id, doubts, self._clock.now()
+            effect.partition, self._lease.epoch, effect.ref, effect.call_id, doubts, now
         )
 
     async def close(self, ended: Ended) -> None:

@@ -129,7 +129,7 @@ class Runtime:
                 pass
             self.ledger.intents[started.ref] = intent_of(started.call, self.now + 61.0)
         elif started.call.kind in CHANGING:
-            known = [*started.doubts, Doubt(started.call, self.now + 61.0)]
+            known = [*started.doubts, Doubt(started.call, self.now + 61.0, self.now)]
             self.ledger.calls[started.ref] = (started.call_id, known)
 
     # What may happen next. Each says whether it did.

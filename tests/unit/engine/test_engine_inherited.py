@@ -11,7 +11,7 @@ ADDED = Call(CallKind.ADD, ("a",), "g-1")
 
 
 def in_doubt(call: Call = ADDED, until: float = 1_000 + WINDOW_S) -> Doubt:
-    return Doubt(call, until)
+    return Doubt(call, until, sent=990.0)
 
 
 def test_what_conflicts_waits() -> None:
@@ -57,7 +57,7 @@ def test_a_call_tells_what_else_is_in_doubt() -> None:
     bench.own(in_doubt())
     bench.deliver(add("c1", "b"))
     bench.call()
-    assert bench.flights[0].doubts == (in_doubt(),)
+    assert [doubt.call for doubt in bench.flights[0].doubts] == [ADDED]
     bench.answer(LOST)
     bench.sleep()
     bench.call()
@@ -131,3 +131,39 @@ def test_a_replace_that_was_in_flight_with_others_behind_it() -> None:
     assert bench.flights == []
     bench.sleep()
     assert bench.call() == Call(CallKind.REPLACE, ("a", "b"), "g-1")
+
+
+def test_what_was_in_flight_does_not_expire() -> None:
+    """`expired` promises that the vendor did nothing: what a dead worker may have sent is seen through."""
+    bench = Bench()
+    bench.own(in_doubt())
+    sent, unsent, too_old = add("c1", "a", expires_at=995.0), add("c2", "b", expires_at=995.0), add("c3", "a")
+    too_old.expires_at = 985.0
+    bench.deliver(sent, unsent, too_old)
+    assert bench.call() == ADDED
+    bench.answer(Applied("r1"))
+    assert bench.statuses == {"c1": "applied", "c2": "expired", "c3": "expired"}
+
+
+def test_what_a_late_replace_may_hold_does_not_expire() -> None:
+    """A replace says nothing of the numbers that it takes out: any command may have been in it."""
+    bench = Bench()
+    bench.own(in_doubt(Call(CallKind.REPLACE, ("a",), "g-1")))
+    bench.deliver(replace("c1", "ab", expires_at=995.0), delete("c2", "b", expires_at=995.0))
+    bench.call()
+    bench.answer(Applied("r1"))
+    assert bench.statuses == {"c1": "applied", "c2": "applied"}
+
+
+def test_a_doubt_of_our_own_keeps_nobody_from_expiring() -> None:
+    """What came after the call was sent was not in it."""
+    bench = Bench()
+    bench.own()
+    bench.deliver(add("c1", "a"))
+    bench.call()
+    bench.answer(LOST)
+    bench.deliver(add("c2", "a", expires_at=1_000.5))
+    bench.wait(2.0)
+    bench.call()
+    bench.answer(Applied("r1"))
+    assert bench.statuses == {"c1": "applied", "c2": "expired"}
