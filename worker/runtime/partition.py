@@ -180,14 +180,13 @@ class PartitionRunner:
 
     async def _read(self, source: Log, settler: Settler) -> None:
         ports = self._ports
-        load = partial(ports.ledger.calls_in_doubt, self.number)
-        calls = await patiently("looking up calls in doubt", load)
+        load = partial(ports.ledger.inheritance, self.number)
+        left = await patiently("looking up the last owner's calls", load)
         now = ports.clock.now()
         doubts = {
-            ref: [replace(one, sent=now + one.sent, until=now + one.until) for one in some]
-            for ref, some in calls.items()
+            ref: [replace(one, until=now + one.until) for one in some] for ref, some in left.doubts.items()
         }
-        self._dispatch(Owned(self.number, doubts, now))
+        self._dispatch(Owned(self.number, doubts, now, left.attempted))
         held: deque[Entry] = deque()
         while True:
             credit = ports.max_pending - self._waiting(self.number) - settler.unwritten
