@@ -125,6 +125,10 @@ def _looked_for_created(mailbox: Mailbox, outcome: Applied, policy: AccountPolic
     if group is not None:
         _created(mailbox, group.group_id, outcome.request_id)
         mailbox.known.learn_all(group.numbers, outcome.request_id)
+        for doubt in mailbox.doubts:
+            # What a dead worker has sent to the group may arrive after it was looked at.
+            if doubt.call.group_id == group.group_id:
+                mailbox.known.doubt(doubt.call)
         batch.take_effect()
     elif mailbox.sent_at < intent.settled_after:
         # What was not there when the look began may have come since.

@@ -58,23 +58,24 @@ def encode_calls(doubts: Sequence[Doubt], now: float) -> bytes:
     """Calls, each with the milliseconds that are left to it."""
     return orjson.dumps(
         [
-            [call.kind.value, call.group_id, round(1000 * (until - now)), call.numbers]
-            for call, until in ((doubt.call, doubt.until) for doubt in doubts)
+            [one.call.kind.value, one.call.group_id, round(1000 * (one.until - now)), one.call.numbers]
+            for one in doubts
         ]
     )
 
 
-def decode_calls(data: bytes, now_ms: int) -> list[tuple[Call, float]]:
-    """Those that may take effect still, and for how many seconds. `data` begins with the epoch, the call's
-    number and when it was written (the server's milliseconds, as `now_ms`), each followed by a space."""
+def decode_calls(data: bytes, now_ms: int) -> list[Doubt]:
+    """Those that may take effect still, `until` in seconds from now. `data` begins with the epoch, the
+    call's number and when it was written (the server's milliseconds, as `now_ms`), each followed by a
+    space."""
     try:
         _epoch, _call, written_ms, calls = data.split(b" ", 3)
-        elapsed_ms = now_ms - int(written_ms)
-        left = [
-            (Call(CallKind(kind), tuple(numbers), group_id), (left_ms - elapsed_ms) / 1000)
+        passed_ms = now_ms - int(written_ms)
+        doubts = [
+            Doubt(Call(CallKind(kind), tuple(numbers), group_id), (left_ms - passed_ms) / 1000)
             for kind, group_id, left_ms, numbers in orjson.loads(calls)
         ]
     except (ValueError, TypeError):
         log.error("calls in doubt cannot be read", bytes=len(data))
         return []
-    return [(call, left_s) for call, left_s in left if left_s > 0]
+    return [doubt for doubt in doubts if doubt.until > 0]

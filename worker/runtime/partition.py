@@ -3,12 +3,11 @@
 import asyncio
 from collections import deque
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 from worker import points
 from worker.brokers.port import Broker, Log, StaleEpoch
-from worker.engine.doubt import Doubt
 from worker.engine.intake import Intake
 from worker.engine.messages import Delivered, Drain, Event, Facts, Owned, Settle
 from worker.engine.messages import LeaseLost as Forget
@@ -185,11 +184,13 @@ class PartitionRunner:
 
     async def _read(self, source: Log, settler: Settler) -> None:
         ports = self._ports
-        load = partial(ports.ledger.calls_in_doubt, self.number)
-        calls = await patiently("looking up calls in doubt", load)
+        load = partial(ports.ledger.inheritance, self.number)
+        left = await patiently("looking up the last owner's calls", load)
         now = ports.clock.now()
-        doubts = {ref: [Doubt(call, now + left_s) for call, left_s in some] for ref, some in calls.items()}
-        self._dispatch(Owned(self.number, doubts, now))
+        doubts = {
+            ref: [replace(one, until=now + one.until) for one in some] for ref, some in left.doubts.items()
+        }
+        self._dispatch(Owned(self.number, doubts, now, left.attempted))
         held: deque[Entry] = deque()
         while True:
             credit = ports.max_pending - self._waiting(self.number) - settler.unwritten

@@ -10,7 +10,7 @@ from worker.engine.creation import intent_of
 from worker.engine.doubt import Doubt
 from worker.engine.messages import StartCall
 from worker.engine.model import CHANGING, Applied, CallKind, CreateIntent
-from worker.ledger.port import Ledger, LedgerUnavailable
+from worker.ledger.port import Ledger, LedgerUnavailable, Sender
 from worker.runtime.clock import Clock
 from worker.runtime.lease import Lease
 from worker.telemetry import get_logger
@@ -60,18 +60,19 @@ class CallRecord:
         return ours
 
     async def _write_intent(self, until: float) -> bool:
-        effect, self._intent = self._effect, intent_of(self._effect.call, until)
+        self._intent = intent_of(self._effect.call, until)
         # A settlement that ends an earlier intent of the group must not be written after this one.
         async with asyncio.timeout(_FLUSH_S):
             await self._flushed()
-        return await self._ledger.record_intent(effect.partition, self._lease.epoch, effect.ref, self._intent)
+        return await self._ledger.record_intent(self._sender(), self._intent)
 
     async def _write_call(self, until: float) -> bool:
+        doubts = [*self._effect.doubts, Doubt(self._effect.call, until)]
+        return await self._ledger.record_call(self._sender(), doubts, self._clock.now())
+
+    def _sender(self) -> Sender:
         effect = self._effect
-        doubts = [*effect.doubts, Doubt(effect.call, until)]
-        return await self._ledger.record_call(
-            effect.partition, self._lease.epoch, effect.ref, effect.call_id, doubts, self._clock.now()
-        )
+        return Sender(effect.partition, self._lease.epoch, effect.ref, effect.call_id, effect.perishable)
 
     async def close(self, ended: Ended) -> None:
         """Withdraw the intent of a create that was answered, and made nothing: whoever comes next need not
