@@ -4,7 +4,7 @@ import asyncio
 from collections import deque
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from functools import partial
 
 from worker.brokers.port import Broker, Log, StaleEpoch
@@ -12,9 +12,11 @@ from worker.engine.intake import Intake
 from worker.engine.messages import Delivered, Drain, Event, Facts, Settle
 from worker.engine.messages import LeaseLost as Forget
 from worker.engine.model import Command, Entry, Refusal
+from worker.engine.probation import Caution
 from worker.engine.settlement import Settlement, SettlementBuilder
 from worker.ledger.port import Ledger
 from worker.runtime.clock import Clock
+from worker.runtime.gatekeeper import Company, Gatekeeper
 from worker.runtime.lease import Lease, LeaseLost
 from worker.runtime.patience import patiently
 from worker.runtime.routing import PartitionOf, misrouted
@@ -39,6 +41,7 @@ class Ports:
     owner: str
     lease_ttl_s: float
     max_pending: int
+    caution: Caution = field(default_factory=Caution)
     partitions: int = 1
     partition_of: PartitionOf | None = None
 
@@ -60,6 +63,7 @@ class PartitionRunner:
         doubt_until: Callable[[int], float],
         written: Callable[[Settlement], None],
         decoding: asyncio.Lock,
+        company: Company,
     ) -> None:
         self.number = number
         self._ports = ports
@@ -68,6 +72,7 @@ class PartitionRunner:
         self._doubt_until = doubt_until
         self._on_written = written
         self._decoding = decoding
+        self._company = company
         self._leaving = asyncio.Event()
         self._hurry = asyncio.Event()
         self._calls = 0
@@ -155,13 +160,23 @@ class PartitionRunner:
     async def _own(self) -> None:
         ports = self._ports
         source = ports.broker.log(self.number, self.lease.epoch)
-        settler = self._settler = Settler(self.number, source, ports.builder, ports.clock, self._written)
+        gate = Gatekeeper(
+            self.number,
+            self.lease.epoch,
+            ports.ledger,
+            ports.clock,
+            replace(ports.caution, max_pending=ports.max_pending),
+            self._company,
+            lambda: self._waiting(self.number) + settler.unwritten,
+        )
+        written = partial(self._written, gate)
+        settler = self._settler = Settler(self.number, source, ports.builder, ports.clock, written)
         upkeep = [
             asyncio.create_task(self.lease.keep()),
             asyncio.create_task(settler.run()),
             asyncio.create_task(_feed(source)),
         ]
-        reading = asyncio.create_task(self._read(source, settler))
+        reading = asyncio.create_task(self._read(source, settler, gate))
         leaving = asyncio.create_task(self._leaving.wait())
         try:
             await _first([*upkeep, reading, leaving])
@@ -179,6 +194,7 @@ class PartitionRunner:
             log.info("partition handed over", partition=self.number, owner=ports.owner)
         finally:
             await _cancel([*upkeep, reading, leaving])
+            gate.close()
             await source.close()
             self._caught_up.set()
 
@@ -193,9 +209,11 @@ class PartitionRunner:
                 async with asyncio.timeout(doubtful_s):
                     await self._hurry.wait()
 
-    async def _read(self, source: Log, settler: Settler) -> None:
+    async def _read(self, source: Log, settler: Settler, gate: Gatekeeper) -> None:
         ports = self._ports
         held: deque[Entry] = deque()
+        let_in: deque[Entry] = deque()
+        await gate.open()
         while True:
             credit = ports.max_pending - self._waiting(self.number) - settler.unwritten
             if credit <= 0:
@@ -203,18 +221,26 @@ class PartitionRunner:
                 self._room.clear()
                 await self._room.wait()
                 continue
-            if not held:
+            if not held and not let_in:
                 held.extend(await patiently("reading commands", partial(source.read, credit)))
-            if not held:
+                if not held:
+                    self._caught_up.set()
+                    await gate.rest()
+                    continue
+            if not let_in:
+                let_in.extend(await gate.let_in(held))
+            if not let_in:
                 self._caught_up.set()
+                await gate.wait()
                 continue
             async with self._decoding:
-                items = self._take_in(held, credit)
+                items = self._take_in(let_in, credit)
             commands = [item for item in items if isinstance(item, Command)]
             facts = await patiently("looking commands up", partial(ports.ledger.lookup, commands))
             items = [self._routed(item, facts) for item in items]
             self._dispatch(Delivered(self.number, items, facts, ports.clock.now()))
-            if held or source.behind:
+            gate.looking = bool(let_in)
+            if let_in or held or source.behind:
                 self._caught_up.clear()
             else:
                 self._caught_up.set()
@@ -244,8 +270,9 @@ class PartitionRunner:
         belongs = ports.partition_of(item)
         return item if belongs == self.number else misrouted(item, belongs, ports.partitions)
 
-    def _written(self, unit: Settlement) -> None:
+    def _written(self, gate: Gatekeeper, unit: Settlement) -> None:
         self._room.set()
+        gate.settled(unit.done)
         self._on_written(unit)
 
     def _new_lease(self) -> Lease:

@@ -22,6 +22,7 @@ from worker.engine.messages import (
 from worker.engine.model import AccountFault, Applied, CreateIntent, HandleKind
 from worker.engine.settlement import Settlement
 from worker.ledger.port import LedgerUnavailable, Limiter
+from worker.runtime.gatekeeper import Company
 from worker.runtime.lease import Lease
 from worker.runtime.partition import PartitionRunner, Ports
 from worker.runtime.patience import patiently
@@ -62,10 +63,10 @@ class Worker:
         self._owning: set[asyncio.Task[None]] = set()
         self._broken: BaseException | None = None
         self._wanted = {name: asyncio.Semaphore(0) for name in callers}
-        decoding = asyncio.Lock()
+        decoding, company = asyncio.Lock(), Company()
         self._partitions = [
             PartitionRunner(
-                number, ports, self._dispatch, engine.waiting, engine.doubt_until, written, decoding
+                number, ports, self._dispatch, engine.waiting, engine.doubt_until, written, decoding, company
             )
             for number in range(ports.partitions)
         ]
