@@ -126,6 +126,11 @@ class Probation:
         """Whether what is in hand must be written down, before it is looked at."""
         return self.history.crashes >= _UNRECORDED
 
+    @property
+    def watching(self) -> bool:
+        """Whether a message is waited for, until it is settled or has been lived with."""
+        return bool(self._fresh)
+
     def in_hand(self, elsewhere: bool = False) -> InHand:
         fresh = _once(digest for digest, _ in self._fresh.values())
         return InHand(fresh, _once(self._lived_with.values()), elsewhere)
@@ -140,6 +145,7 @@ class Probation:
     def room(self, digests: Sequence[str], now: float) -> int:
         """How many of the next messages may be let in. Suspects and others are never in hand together."""
         self._look(now)
+        self._moved_at = now
         if not digests:
             return 0
         most, accused = self.limit(digests[0]), digests[0] in self._suspects
@@ -154,7 +160,6 @@ class Probation:
     def let_in(self, tags: Sequence[str], digests: Sequence[str], now: float) -> None:
         """These are in hand from now on."""
         self._fresh.update((tag, (digest, now)) for tag, digest in zip(tags, digests, strict=True))
-        self._moved_at = now
         self._head.update(tags[: max(0, self.caution.max_pending - self._let_in)])
         self._let_in += len(tags)
 
@@ -182,9 +187,13 @@ class Probation:
         self._look(now)
         if self.history.suspects and not self._left:
             return True
-        idle = not self._fresh and not self._lived_with and now - self._moved_at >= self.caution.patience_s
         through = self._let_in >= self.caution.max_pending and not self._head
-        return idle or through or now - self.began >= _LIFE_S
+        return through or now - self.began >= _LIFE_S
+
+    def idle(self, now: float) -> bool:
+        """Whether there was nothing to let in for a while, and nothing is in hand: it is over then, too."""
+        busy = self._fresh or self._lived_with
+        return not busy and now - self._moved_at >= self.caution.patience_s
 
     def _look(self, now: float) -> None:
         for tag, (digest, since) in [*self._fresh.items()]:

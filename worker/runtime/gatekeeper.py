@@ -36,45 +36,46 @@ class Company:
     down to what it has in hand, and not to what another one had."""
 
     def __init__(self) -> None:
-        self._gates: set[Gatekeeper] = set()
-        self._alone: Gatekeeper | None = None
+        self._gates: dict[int, Gatekeeper] = {}
+        self._alone: int | None = None
         self._since = 0.0
 
-    def join(self, gate: "Gatekeeper") -> None:
-        self._gates.add(gate)
+    def join(self, partition: int, gate: "Gatekeeper") -> None:
+        self._gates[partition] = gate
 
-    def leave(self, gate: "Gatekeeper") -> None:
-        self._gates.discard(gate)
-        self.release(gate)
+    def leave(self, partition: int) -> None:
+        """It is not ours any more. One that breaks does not leave: the others must wait until the end."""
+        self._gates.pop(partition, None)
+        self.release(partition)
 
-    def shuts_out(self, gate: "Gatekeeper") -> bool:
+    def shuts_out(self, partition: int) -> bool:
         """Whether another partition is alone, or about to be."""
-        return self._alone is not None and self._alone is not gate
+        return self._alone not in (None, partition)
 
-    def quiet(self, gate: "Gatekeeper", now: float, patience_s: float) -> bool | None:
+    def quiet(self, partition: int, now: float, patience_s: float) -> bool | None:
         """Whether nothing is in hand elsewhere, after what was there had some time to be settled; None: wait.
 
         Until `release` the others let nothing in.
         """
         if self._alone is None:
-            self._alone, self._since = gate, now
-        if not any(other.busy for other in self._gates if other is not gate):
+            self._alone, self._since = partition, now
+        if not any(gate.busy for other, gate in self._gates.items() if other != partition):
             return True
         return False if now - self._since >= patience_s else None
 
-    def release(self, gate: "Gatekeeper") -> None:
-        if self._alone is gate:
+    def release(self, partition: int) -> None:
+        if self._alone == partition:
             self._alone = None
             self.stir()
 
     def stir(self) -> None:
         """Something was settled somewhere: let all who wait look again."""
-        for gate in self._gates:
+        for gate in self._gates.values():
             gate.stirred.set()
 
 
 class Gatekeeper:
-    """One owner's, from `open` to `close`. `waiting` says how many answers the partition owes; `looking` is
+    """One owner's, from `open` on. `waiting` says how many answers the partition owes; `looking` is
     set by whoever looks at what was let in, until all of it is counted there."""
 
     def __init__(
@@ -119,16 +120,15 @@ class Gatekeeper:
             self._tell_limit(history)
         if history.condemned is not None:
             self._condemned[history.condemned] = history
-        self._company.join(self)
-
-    def close(self) -> None:
-        self._company.leave(self)
+        self._company.join(self._partition, self)
 
     async def let_in(self, held: deque[Entry]) -> Sequence[Entry]:
         """Take from `held` what may be looked at now; nothing: `wait`, and ask again. Raises `LeaseLost`."""
-        if self._company.shuts_out(self):
-            return ()
         probation = self._probation
+        if self._company.shuts_out(self._partition):
+            if probation is not None:
+                probation.room((), self._clock.now())
+            return ()
         if probation is not None and probation.over(self._clock.now()):
             await self._let_go()
             probation = None
@@ -141,9 +141,13 @@ class Gatekeeper:
 
     async def rest(self) -> None:
         """Nothing waits in the broker, as it seems. Raises `LeaseLost`."""
-        self._company.release(self)
-        if self._probation is not None and self._probation.over(self._clock.now()):
+        probation = self._probation
+        if probation is None:
+            return
+        if probation.over(now := self._clock.now()) or probation.idle(now):
             await self._let_go()
+        elif not probation.watching:
+            self._company.release(self._partition)
 
     async def wait(self) -> None:
         """Return when there is reason to look again."""
@@ -178,8 +182,8 @@ class Gatekeeper:
             return ()
         self._elsewhere = False
         if most > 1 or not probation.recorded:
-            self._company.release(self)
-        elif (quiet := self._company.quiet(self, now, self._caution.patience_s)) is None:
+            self._company.release(self._partition)
+        elif (quiet := self._company.quiet(self._partition, now, self._caution.patience_s)) is None:
             return ()
         else:
             self._elsewhere = not quiet
@@ -213,7 +217,7 @@ class Gatekeeper:
         probation, self._probation = self._probation, None
         assert probation is not None
         await self._note_history(History())
-        self._company.release(self)
+        self._company.release(self._partition)
         log.warning(
             "nothing is suspected any more: messages are let in as usual",
             partition=self._partition,

@@ -156,6 +156,7 @@ class PartitionRunner:
             self._dispatch(Forget(self.number))
             self._settler = None
             self.idle = True
+        self._company.leave(self.number)
 
     async def _own(self) -> None:
         ports = self._ports
@@ -194,7 +195,6 @@ class PartitionRunner:
             log.info("partition handed over", partition=self.number, owner=ports.owner)
         finally:
             await _cancel([*upkeep, reading, leaving])
-            gate.close()
             await source.close()
             self._caught_up.set()
 

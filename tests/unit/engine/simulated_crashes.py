@@ -76,7 +76,9 @@ class World:
         condemned = self.history.condemned
         held, memory = list(self._entries), list[tuple[int, int]]()
         while self._entries:
-            if probation is not None and probation.over(self.now):
+            if probation is not None and (
+                probation.over(self.now) or (not held and probation.idle(self.now))
+            ):
                 probation, self.history, self.noted = None, History(), InHand()
             if self.clean_end():
                 self.noted = InHand()

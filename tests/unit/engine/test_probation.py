@@ -174,12 +174,24 @@ def test_over_after_what_may_have_been_in_hand() -> None:
         assert not probation.over(29.0)
         probation.settled(tags[7:], 1.0)
         assert probation.over(1.0)
-        assert not on_probation(crashes=crashes).over(29.9)
-        assert on_probation(crashes=crashes).over(30.0)
+        assert not on_probation(crashes=crashes).idle(29.9)
+        assert on_probation(crashes=crashes).idle(30.0)
         busy = on_probation(crashes=crashes)
         busy.let_in(["1"], ["1"], 590.0)
         assert not busy.over(599.9)
         assert busy.over(600.0)
+
+
+def test_who_must_wait_is_not_idle() -> None:
+    """While others are let in first, what waits is as suspect as before."""
+    probation = on_probation("a", "b")
+    probation.let_in(["1"], ["b"], 0.0)
+    assert not probation.idle(100.0)
+    probation.settled(["1"], 100.0)
+    assert probation.room([], 129.0) == 0
+    assert not probation.idle(130.0)
+    assert not probation.over(130.0)
+    assert probation.idle(159.0)
 
 
 def test_what_the_broker_takes_back_and_delivers_again() -> None:
