@@ -48,6 +48,9 @@ class Company:
         self._gates.pop(partition, None)
         self.release(partition)
 
+    def is_alone(self, partition: int) -> bool:
+        return self._alone == partition
+
     def shuts_out(self, partition: int) -> bool:
         """Whether another partition is alone, or about to be."""
         return self._alone not in (None, partition)
@@ -146,7 +149,10 @@ class Gatekeeper:
             return
         if probation.over(now := self._clock.now()) or probation.idle(now):
             await self._let_go()
-        elif not probation.watching:
+        elif not probation.watching and self._company.is_alone(self._partition):
+            # What is in hand still, and is lived with, has company from here on.
+            self._elsewhere = True
+            await self._note_in_hand(probation)
             self._company.release(self._partition)
 
     async def wait(self) -> None:
