@@ -122,10 +122,11 @@ async def test_an_array_with_it(stage: Stage) -> None:
 async def test_a_clean_end_in_the_middle(stage: Stage) -> None:
     """Who is stopped well has neither crashed nor cleared anybody."""
     await stage.publish(event("a-1"), deadly("c-1"))
-    await die(stage, 3)
+    five = Caution(max_crashes=5)
+    await die(stage, 3, caution=five)
     noted = (await stage.ledger.crash_notes(0)).in_hand
     stage.gate.opened.clear()
-    async with stage.worker("clean", ports=ports(caution=Caution(4))):
+    async with stage.worker("clean", ports=ports(caution=five)):
         await stage.calls_waiting(1)
         before = await stage.ledger.crash_notes(0)
         assert before.history.crashes == 3
@@ -134,8 +135,8 @@ async def test_a_clean_end_in_the_middle(stage: Stage) -> None:
         assert before.in_hand.fresh == noted.fresh[:1]
     after = await stage.ledger.crash_notes(0)
     assert (after.history, after.in_hand.fresh) == (before.history, ())
-    await die(stage, 1, first=3)
-    async with stage.worker("last", ports=ports()):
+    await die(stage, 2, first=3, caution=five)
+    async with stage.worker("last", ports=ports(caution=five)):
         assert await stage.answered(2) == [("a-1", "applied"), ("c-1", "failed")]
 
 

@@ -5,15 +5,16 @@ reasons: a deploy, a machine without memory. From the second on it is written do
 hand before they are looked at, and after each further crash fewer are let in at a time, until the culprit is
 alone.
 
-    crashes      1        2                         3           …   K - 1          K
-    suspects     (any)    (any)                     in hand at every crash since   condemned
-    at a time    all      max_pending ^ (1 - 1/(K-2))     ever fewer    1          1
+    crashes      1        2                             …            K - 2    K - 1          K
+    suspects     (any)    (any)                         in hand at every crash since         condemned
+    at a time    all      max_pending ^ (1 - 1/(K-3))   ever fewer   1        1              1
 
 Whoever survives is no suspect any more: one that was settled, or lived with for a while (its group may be
 parked, and groups are independent). When there are no suspects left, all is forgotten.
 
 The promise: condemned is only what was in hand at each of the last K - 2 crashes that were counted, and
-alone at the last of them. What had been lived with may be in hand beside it, but then only the 2K-th crash
+alone at the last of them (from K = 4 on, at the last two: else several kills from outside, in a row, would
+condemn whatever they meet). What had been lived with may be in hand beside it, but then only the 2K-th crash
 condemns.
 """
 
@@ -92,8 +93,9 @@ class Caution:
         """How many suspects may be in hand after so many crashes; None for no limit."""
         if crashes < _UNRECORDED:
             return None
-        stage = min(crashes, self.max_crashes - 1)
-        share: float = self.max_pending ** (1 - (stage - 1) / (self.max_crashes - 2))
+        # At the last two of K crashes it must have been alone: an accident hardly hits the same one twice.
+        stages = max(1, self.max_crashes - 3)
+        share: float = self.max_pending ** (1 - min(crashes - 1, stages) / stages)
         return max(1, round(share))
 
 

@@ -98,7 +98,7 @@ def test_fewer_and_fewer(caution: Caution) -> None:
 
 def test_the_usual_limits() -> None:
     """What the operators are told."""
-    assert [Caution().limit(crashes) for crashes in range(6)] == [None, None, 737, 27, 1, 1]
+    assert [Caution().limit(crashes) for crashes in range(6)] == [None, None, 141, 1, 1, 1]
 
 
 def test_no_more_is_in_hand_than_the_crashes_allow() -> None:
