@@ -12,7 +12,9 @@ class DeadLetter(BaseModel):
     """The description of a letter; the bytes as they arrived are stored beside it, unchanged.
 
     `command` is missing when no id could be read. `entry` and `index` say where the bytes came
-    from: the broker's own message id, and the place in the array if the message was one.
+    from: the broker's own message id, and the place in the array if the message was one. `error.kind`
+    `crashed`: workers died of the message. Of an array there is a letter for each event that was answered,
+    and one with the whole message; where even looking for an id killed, `command` is missing.
     """
 
     model_config = ConfigDict(frozen=True, strict=True, extra="forbid", use_attribute_docstrings=True)

@@ -25,7 +25,7 @@ class Status(StrEnum):
     EXPIRED = "expired"
     """Its `expirytime` passed before it was sent."""
     FAILED = "failed"
-    """Retries ended (`error`)."""
+    """Retries ended, or workers died of it (`error`)."""
 
 
 class _Data(BaseModel):
@@ -38,6 +38,9 @@ class ErrorInfo(_Data):
     `kind` is one of `invalid`, `unsupported`, `misrouted` (published to another partition than its
     group's), `refused`, `unavailable`, `expired`, `crashed`, `stale`, `conflict` (the same id with
     another body, or a groupKey that is taken), `unknown-group`, …: consumers must expect new ones.
+    `crashed`: worker after worker died with the command's message in hand, the last one with nothing else. It
+    is not tried any more; what it asks for may be done in part. Publish it under a new id when the worker, or
+    the message, is mended.
     `code` is the vendor's, when the vendor gave one.
     """
 

@@ -22,6 +22,7 @@ from worker.brokers.redis_streams import RedisBroker
 from worker.engine.accounts import AccountPolicy
 from worker.engine.engine import Engine
 from worker.engine.intake import Intake
+from worker.engine.probation import Caution
 from worker.engine.retry_policy import RetryPolicy
 from worker.engine.settlement import Settlement, SettlementBuilder
 from worker.ledger.port import Limiter, OtherPartitions
@@ -42,6 +43,7 @@ NO_LEDGER = (
     "and the rate limit are kept in this process only and end with it; run one worker only"
 )
 _LEAST_HEARTBEAT_S = 4
+_PATIENCE_S = 30.0
 
 log = get_logger("worker")
 
@@ -84,6 +86,7 @@ async def open_worker(
             owner=f"{socket.gethostname()}-{os.getpid()}-w{secrets.token_hex(4)}",
             lease_ttl_s=settings.lease_ttl_s,
             max_pending=settings.max_pending,
+            caution=Caution(settings.max_crashes, patience_s=_patience(settings)),
             partitions=settings.partitions,
             partition_of=by_handle(settings.partitions) if broker.by_handle else None,
         )
@@ -99,6 +102,13 @@ async def open_worker(
             yield Worker(engine, ports, callers, limiters, random.random, written)
         except OtherPartitions as error:
             raise SettingsError(f"NUMBERGROUP_PARTITIONS is not what it was: {error}") from None
+
+
+def _patience(settings: Settings) -> float:
+    """How long a message that may kill is watched; longer than RabbitMQ may take to miss a dead owner, and
+    than its call may have to wait for one in doubt."""
+    lasts_s = max(account.signature_lasts_s for account in settings.accounts.values())
+    return max(_PATIENCE_S, 2 * settings.lease_ttl_s, lasts_s + _PATIENCE_S / 6)
 
 
 async def examine(settings: Settings, broker_url: str) -> None:

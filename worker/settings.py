@@ -44,7 +44,6 @@ MOST_PARTITIONS = 1024
 Key = tuple[str, ...]  # ("linger_ms",) or ("accounts", "default", "timeout_s")
 Url = TypeVar("Url", str, "SecretUrl")
 
-
 # A lease is renewed eight times in its life: what may be sent for longer than this would have to wait for
 # the next renewal, and calls would leave in bunches.
 _LEASE_SHARE = 0.8
@@ -170,6 +169,7 @@ class Settings(BaseSettings, frozen=True, extra="forbid", hide_input_in_errors=T
     lease_ttl_s: float = Field(10.0, ge=2)
     linger_ms: int = Field(0, ge=0)
     max_pending: int = Field(20_000, ge=1, le=1_000_000)  # commands in memory, per partition
+    max_crashes: int = Field(5, ge=3, le=100)  # of workers, after which the message they died of is given up
     max_message_bytes: int = Field(1_048_576, ge=1)
     reply_queues: Texts = (  # fnmatch patterns of the queues that a command's `replyto` may name
         *("numbergroup:replies", "numbergroup:replies:*"),  # streams

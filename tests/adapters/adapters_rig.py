@@ -25,6 +25,7 @@ from worker.engine.model import (
     Record,
     SequenceKey,
 )
+from worker.engine.probation import History, InHand
 from worker.engine.settlement import Letter, Reply, Settlement
 from worker.ledger import keys
 from worker.ledger.port import Sender
@@ -37,8 +38,8 @@ KEY_REF = GroupRef("default", HandleKind.KEY, "k-1")
 OTHER_REF = GroupRef("default", HandleKind.KEY, "k-2")
 ID_REF = GroupRef("default", HandleKind.ID, "g-1")
 
-PARTIAL, LETTERS, LEASE, EPOCH, UNIT = (
-    keys.of_partition(0, name) for name in ("partial", "dead-letters", "lease", "epoch", "unit")
+PARTIAL, LETTERS, LEASE, EPOCH, UNIT, CRASHES = (
+    keys.of_partition(0, name) for name in ("partial", "dead-letters", "lease", "epoch", "unit", "crashes")
 )
 GROUP_KEYS, CREATES = keys.GROUP_KEYS, keys.CREATES
 
@@ -208,6 +209,9 @@ ACTIONS: dict[str, Callable[[Rig, Log], Awaitable[object]]] = {
     "acquire_lease": lambda rig, log: rig.ledger.acquire_lease(0, "me", TTL_S),
     "renew_lease": lambda rig, log: rig.ledger.renew_lease(0, "me", rig.epoch, TTL_S),
     "release_lease": lambda rig, log: rig.ledger.release_lease(0, "another", rig.epoch),
+    "crash_notes": lambda rig, log: rig.ledger.crash_notes(0),
+    "note_history": lambda rig, log: rig.ledger.note_history(0, rig.epoch, History(1)),
+    "note_in_hand": lambda rig, log: rig.ledger.note_in_hand(0, rig.epoch, InHand(("a",))),
     "enrol": lambda rig, log: rig.ledger.enrol("me", 1, TTL_S),
     "leave": lambda rig, log: rig.ledger.leave("another"),
     "owners": lambda rig, log: rig.ledger.owners(2),

@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 from adapters_rig import (
+    CRASHES,
     DEDUP_MS,
     EPOCH,
     FAILED,
@@ -62,7 +63,7 @@ async def test_what_is_known_belongs_to_no_partition(rig: Rig) -> None:
     """It holds whatever the number of partitions is, so that the number can be changed."""
     await fill(rig)
     keys_used = {name for name in await rig.client.keys() if b":{" in name}
-    assert keys_used == {LEASE.encode(), EPOCH.encode(), UNIT.encode()}
+    assert keys_used == {LEASE.encode(), EPOCH.encode(), UNIT.encode(), CRASHES.encode()}
 
 
 async def test_one_round_trip(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -52,6 +52,7 @@ def test_defaults() -> None:
     assert settings == Settings()
     assert (settings.broker_url, settings.ledger_url, settings.config, settings.log_format) == (None,) * 4
     assert (settings.partitions, settings.linger_ms, settings.max_pending) == (1, 0, 20_000)
+    assert settings.max_crashes == 5
     assert (settings.dedup_hours, settings.give_up_after_s, settings.lease_ttl_s) == (24, 86_400, 10)
     assert (settings.max_message_bytes, settings.log_level, settings.accounts) == (1_048_576, "info", {})
     assert settings.reply_queues == (

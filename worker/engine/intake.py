@@ -25,10 +25,13 @@ from contracts.commands import (
     AnyCommand,
 )
 from contracts.event import MAX_EVENTS_PER_MESSAGE, PRINTABLE
+from contracts.results import Status
 from worker.engine.explanation import explain
 from worker.engine.model import Command, CommandKey, CommandKind, Entry, GroupRef, HandleKind, Origin, Refusal
 from worker.engine.outline import BOM, SPACE, elements, texts
 
+CRASHED = "crashed"
+"""The kind of error of what was never refused: workers died of it."""
 DEFAULT_ACCOUNT = "default"
 LIST_LIMIT = 1000
 
@@ -63,7 +66,7 @@ class Intake:
         entry.reply_to, entry.correlation_id = _sound(entry.reply_to), _sound(entry.correlation_id)
         message = _Message(entry)
         if entry.problem is not None:
-            return message.whole(entry.problem, body[: self.max_bytes])
+            return message.whole(entry.problem, b"" if entry.unread else body[: self.max_bytes])
         if len(body) > self.max_bytes:
             problem = f"the message has {len(body)} bytes, the limit is {self.max_bytes}"
             return message.whole(problem, body[:_PEEK])
@@ -152,6 +155,7 @@ class _Message:
             _printable(said, "type"),
             _printable(said, "account", 128),
             self.entry.problem_kind,
+            Status.FAILED if self.entry.problem_kind == CRASHED else Status.REJECTED,
         )
 
     def command(self, index: int, event: AnyCommand) -> Command:

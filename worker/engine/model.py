@@ -57,8 +57,8 @@ class Entry:
     indexes of those that are settled already (from the broker's side record, after a crash).
     `reply_to` and `correlation_id` are properties of the message, for brokers that have such;
     `listed`: it came over a kombu list, and its answers go to one. `problem`: why it is refused
-    whatever its body says, and `problem_kind` the kind of that error. `void`: the broker will deliver
-    it again, and then it is answered.
+    whatever its body says, and `problem_kind` the kind of that error; `unread`: not even its beginning is
+    looked at, for whom to answer. `void`: the broker will deliver it again, and then it is answered.
     """
 
     partition: int
@@ -72,6 +72,7 @@ class Entry:
     listed: bool = False
     problem: str | None = None
     problem_kind: str = "invalid"
+    unread: bool = False
     void: bool = False
 
 
@@ -120,7 +121,7 @@ class Command:
 class Refusal:
     """What intake could not take for a command.
 
-    `key` is there when `(source, id)` could be read; then a `rejected` result is owed.
+    `key` is there when `(source, id)` could be read; then a result is owed, with that `status`.
     """
 
     origin: Origin
@@ -130,6 +131,7 @@ class Refusal:
     type: str | None = None
     account: str | None = None
     kind: str = "invalid"
+    status: Status = Status.REJECTED
 
 
 class CallKind(enum.StrEnum):

@@ -208,7 +208,7 @@ def _refused(
         return None, letter, [origin]
     data = {
         "command": command,
-        "status": "rejected",
+        "status": refusal.status.value,
         "account": refusal.account,
         "groupId": None,
         "requestIds": (),

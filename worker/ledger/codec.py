@@ -1,4 +1,5 @@
-"""How records, intents and calls in doubt are written in the ledger: compact JSON arrays."""
+"""How records, intents and calls in doubt are written in the ledger: compact JSON arrays. Crashes are for
+people, too."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -8,6 +9,7 @@ import orjson
 from contracts.results import Status
 from worker.engine.doubt import Doubt
 from worker.engine.model import Call, CallKind, CreateIntent, Fault, Record
+from worker.engine.probation import History, InHand
 from worker.telemetry import get_logger
 
 log = get_logger("ledger")
@@ -79,3 +81,32 @@ def decode_calls(data: bytes, now_ms: int) -> list[Doubt]:
         log.error("calls in doubt cannot be read", bytes=len(data))
         return []
     return [doubt for doubt in doubts if doubt.until > 0]
+
+
+def encode_history(history: History) -> bytes:
+    return orjson.dumps(history)
+
+
+def decode_history(data: bytes | None) -> History:
+    """The history; an empty one for none, and for what this version cannot read."""
+    try:
+        said = orjson.loads(data) if data else {}
+        suspects = tuple(map(str, said.get("suspects", ())))
+        return History(int(said.get("crashes", 0)), suspects, said.get("condemned"), bool(said.get("unread")))
+    except (ValueError, TypeError, AttributeError):
+        log.error("what is noted of crashes cannot be read: it is forgotten")
+        return History()
+
+
+def encode_in_hand(in_hand: InHand) -> bytes:
+    return orjson.dumps([in_hand.fresh, in_hand.lived_with, in_hand.elsewhere])
+
+
+def decode_in_hand(data: bytes | None) -> InHand:
+    """What was in hand; nothing for none, and for what this version cannot read."""
+    try:
+        fresh, lived_with, elsewhere = orjson.loads(data) if data else ((), (), False)
+        return InHand(tuple(map(str, fresh)), tuple(map(str, lived_with)), bool(elsewhere))
+    except (ValueError, TypeError):
+        log.error("what is noted of messages in hand cannot be read: it is forgotten")
+        return InHand()

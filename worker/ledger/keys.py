@@ -23,7 +23,7 @@ commands = names.command_stream
 
 
 def of_partition(partition: int, name: str) -> str:
-    """`lease`, `epoch`, `unit`, `partial`, `calls`, `attempted`, `dead-letters`."""
+    """`lease`, `epoch`, `unit`, `partial`, `calls`, `attempted`, `crashes`, `dead-letters`."""
     return f"numbergroup:{{{partition}}}:{name}"
 
 

@@ -7,6 +7,7 @@ from typing import Protocol
 from worker.engine.doubt import Doubt
 from worker.engine.messages import Facts
 from worker.engine.model import Command, CommandKey, CreateIntent, GroupRef
+from worker.engine.probation import History, InHand
 
 
 class LedgerUnavailable(Exception):
@@ -49,6 +50,16 @@ class Inheritance:
     attempted: Collection[CommandKey]
 
 
+@dataclass(slots=True, frozen=True)
+class CrashNotes:
+    """What is noted of a partition's crashes. `unclean`: an owner did not end well, which `history` does not
+    count yet; it had `in_hand`."""
+
+    history: History
+    unclean: bool
+    in_hand: InHand
+
+
 class Limiter(Protocol):
     """The rate limit of one account, one for all workers."""
 
@@ -87,7 +98,17 @@ class Ledger(Protocol):
         """Stay the owner for another `ttl_s`. False: somebody else was it since."""
 
     async def release_lease(self, partition: int, owner: str, epoch: int) -> None:
-        """Stop being the owner, so that whoever stands by takes over at once."""
+        """Stop being the owner, so that whoever stands by takes over at once: this one ended well."""
+
+    async def crash_notes(self, partition: int) -> CrashNotes:
+        """What is noted of the partition's crashes. An owner that goes without a release has crashed, as soon
+        as another one has come."""
+
+    async def note_history(self, partition: int, epoch: int, history: History) -> bool:
+        """It counts everything up to now, and nothing is in hand. False: somebody else is the owner since."""
+
+    async def note_in_hand(self, partition: int, epoch: int, in_hand: InHand) -> bool:
+        """These are in hand, and no others. False: somebody else is the owner since."""
 
     async def enrol(self, owner: str, partitions: int, ttl_s: float, since: int = 0) -> Standing:
         """Count as alive for another `ttl_s`: a newcomer, unless it is known or was `since` then.

@@ -13,11 +13,29 @@ from redis.asyncio import Redis
 from worker.engine.doubt import Doubt
 from worker.engine.messages import Facts
 from worker.engine.model import Command, CommandKind, CreateIntent, GroupRef, HandleKind
+from worker.engine.probation import History, InHand
 from worker.engine.records import sequence_key
 from worker.ledger import keys
 from worker.ledger.client import mapped
-from worker.ledger.codec import decode_calls, decode_intent, decode_record, encode_calls, encode_intent
-from worker.ledger.port import Inheritance, LedgerUnavailable, OtherPartitions, Sender, Standing
+from worker.ledger.codec import (
+    decode_calls,
+    decode_history,
+    decode_in_hand,
+    decode_intent,
+    decode_record,
+    encode_calls,
+    encode_history,
+    encode_in_hand,
+    encode_intent,
+)
+from worker.ledger.port import (
+    CrashNotes,
+    Inheritance,
+    LedgerUnavailable,
+    OtherPartitions,
+    Sender,
+    Standing,
+)
 
 _STRETCH = 1.08
 """How much more than its share of a second each call is given."""
@@ -36,6 +54,10 @@ if owner and owner ~= ARGV[1] then return 0 end
 -- an earlier life of the epoch's key may pass for one of this epoch.
 redis.call('DEL', KEYS[1], KEYS[3])
 redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2])
+-- Who ends well says so: an owner that is still named here did not.
+local last = redis.call('HGET', KEYS[4], 'owner')
+if last and last ~= ARGV[1] then redis.call('HSET', KEYS[4], 'unclean', 1) end
+redis.call('HSET', KEYS[4], 'owner', ARGV[1])
 return redis.call('INCR', KEYS[2])
 """
 
@@ -55,9 +77,20 @@ return 1
 """
 
 _RELEASE = """
-if redis.call('GET', KEYS[2]) == ARGV[2] and redis.call('GET', KEYS[1]) == ARGV[1] then
-  redis.call('DEL', KEYS[1])
-end
+if redis.call('GET', KEYS[2]) ~= ARGV[2] then return 0 end
+if redis.call('GET', KEYS[1]) == ARGV[1] then redis.call('DEL', KEYS[1]) end
+if redis.call('HGET', KEYS[4], 'owner') ~= ARGV[1] then return 0 end
+redis.call('HDEL', KEYS[4], 'owner')
+-- Of a crash that is not counted yet, it will be asked what was in hand then.
+if redis.call('HEXISTS', KEYS[4], 'unclean') == 0 then redis.call('HDEL', KEYS[4], 'in_hand') end
+return 1
+"""
+
+_NOTE = """
+if redis.call('GET', KEYS[1]) ~= ARGV[1] then return 0 end
+redis.call('HDEL', KEYS[2], 'in_hand')
+if ARGV[2] == 'history' then redis.call('HDEL', KEYS[2], 'unclean') end
+redis.call('HSET', KEYS[2], ARGV[2], ARGV[3])
 return 1
 """
 
@@ -71,6 +104,7 @@ class RedisLedger:
         self._renew = client.register_script(_RENEW)
         self._release = client.register_script(_RELEASE)
         self._drop = client.register_script(_DROP)
+        self._note = client.register_script(_NOTE)
         scripts = files(__package__)
         self._call = client.register_script(scripts.joinpath("call.lua").read_text())
         self._enrol = client.register_script(scripts.joinpath("enrol.lua").read_text())
@@ -157,6 +191,25 @@ class RedisLedger:
         async with mapped(LedgerUnavailable):
             await self._release(keys=_lease(partition), args=[owner, epoch])
 
+    async def crash_notes(self, partition: int) -> CrashNotes:
+        async with mapped(LedgerUnavailable):
+            found: Any = await self._client.hmget(
+                keys.of_partition(partition, "crashes"), ["history", "unclean", "in_hand"]
+            )
+        history, unclean, in_hand = found
+        return CrashNotes(decode_history(history), bool(unclean), decode_in_hand(in_hand))
+
+    async def note_history(self, partition: int, epoch: int, history: History) -> bool:
+        return await self._noted(partition, epoch, "history", encode_history(history))
+
+    async def note_in_hand(self, partition: int, epoch: int, in_hand: InHand) -> bool:
+        return await self._noted(partition, epoch, "in_hand", encode_in_hand(in_hand))
+
+    async def _noted(self, partition: int, epoch: int, name: str, value: bytes) -> bool:
+        used = [keys.of_partition(partition, one) for one in ("epoch", "crashes")]
+        async with mapped(LedgerUnavailable):
+            return bool(await self._note(keys=used, args=[epoch, name, value]))
+
     async def enrol(self, owner: str, partitions: int, ttl_s: float, since: int = 0) -> Standing:
         async with mapped(LedgerUnavailable):
             workers, rank, enrolled = await self._enrol(
@@ -195,7 +248,7 @@ class RedisLedger:
 
 
 def _lease(partition: int) -> list[str]:
-    return [keys.of_partition(partition, name) for name in ("lease", "epoch", "unit")]
+    return [keys.of_partition(partition, name) for name in ("lease", "epoch", "unit", "crashes")]
 
 
 class RedisLimiter:

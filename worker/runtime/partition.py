@@ -3,7 +3,7 @@
 import asyncio
 from collections import deque
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 
 from worker import points
@@ -12,9 +12,11 @@ from worker.engine.intake import Intake
 from worker.engine.messages import Delivered, Drain, Event, Facts, Owned, Settle
 from worker.engine.messages import LeaseLost as Forget
 from worker.engine.model import Command, Entry, Refusal
+from worker.engine.probation import Caution
 from worker.engine.settlement import Settlement, SettlementBuilder
 from worker.ledger.port import Ledger
 from worker.runtime.clock import Clock
+from worker.runtime.gatekeeper import Company, Gatekeeper
 from worker.runtime.lease import Lease, LeaseLost
 from worker.runtime.patience import patiently
 from worker.runtime.routing import PartitionOf, misrouted
@@ -39,6 +41,7 @@ class Ports:
     owner: str
     lease_ttl_s: float
     max_pending: int
+    caution: Caution = field(default_factory=Caution)
     partitions: int = 1
     partition_of: PartitionOf | None = None
 
@@ -58,6 +61,7 @@ class PartitionRunner:
         waiting: Callable[[int], int],
         written: Callable[[Settlement], None],
         decoding: asyncio.Lock,
+        company: Company,
     ) -> None:
         self.number = number
         self._ports = ports
@@ -65,6 +69,7 @@ class PartitionRunner:
         self._waiting = waiting
         self._on_written = written
         self._decoding = decoding
+        self._company = company
         self._leaving = asyncio.Event()
         self._calls = 0
         self._quiet = asyncio.Event()
@@ -145,17 +150,28 @@ class PartitionRunner:
             self._dispatch(Forget(self.number))
             self._settler = None
             self.idle = True
+        self._company.leave(self.number)
 
     async def _own(self) -> None:
         ports = self._ports
         source = ports.broker.log(self.number, self.lease.epoch)
-        settler = self._settler = Settler(self.number, source, ports.builder, ports.clock, self._written)
+        gate = Gatekeeper(
+            self.number,
+            self.lease.epoch,
+            ports.ledger,
+            ports.clock,
+            replace(ports.caution, max_pending=ports.max_pending),
+            self._company,
+            lambda: self._waiting(self.number) + settler.unwritten,
+        )
+        written = partial(self._written, gate)
+        settler = self._settler = Settler(self.number, source, ports.builder, ports.clock, written)
         upkeep = [
             asyncio.create_task(self.lease.keep()),
             asyncio.create_task(settler.run()),
             asyncio.create_task(_feed(source)),
         ]
-        reading = asyncio.create_task(self._read(source, settler))
+        reading = asyncio.create_task(self._read(source, settler, gate))
         leaving = asyncio.create_task(self._leaving.wait())
         try:
             await _first([*upkeep, reading, leaving])
@@ -182,16 +198,12 @@ class PartitionRunner:
         await self._quiet.wait()
         await settler.drained()
 
-    async def _read(self, source: Log, settler: Settler) -> None:
+    async def _read(self, source: Log, settler: Settler, gate: Gatekeeper) -> None:
         ports = self._ports
-        load = partial(ports.ledger.inheritance, self.number)
-        left = await patiently("looking up the last owner's calls", load)
-        now = ports.clock.now()
-        doubts = {
-            ref: [replace(one, until=now + one.until) for one in some] for ref, some in left.doubts.items()
-        }
-        self._dispatch(Owned(self.number, doubts, now, left.attempted))
+        self._dispatch(await self._inherit())
         held: deque[Entry] = deque()
+        let_in: deque[Entry] = deque()
+        await gate.open()
         while True:
             credit = ports.max_pending - self._waiting(self.number) - settler.unwritten
             if credit <= 0:
@@ -199,23 +211,40 @@ class PartitionRunner:
                 self._room.clear()
                 await self._room.wait()
                 continue
-            if not held:
+            if not held and not let_in:
                 held.extend(await patiently("reading commands", partial(source.read, credit)))
-            if not held:
+                if not held:
+                    self._caught_up.set()
+                    await gate.rest()
+                    continue
+            if not let_in:
+                let_in.extend(await gate.let_in(held))
+            if not let_in:
                 self._caught_up.set()
+                await gate.wait()
                 continue
             points.reach("messages in hand")
             async with self._decoding:
-                items = self._take_in(held, credit)
+                items = self._take_in(let_in, credit)
             commands = [item for item in items if isinstance(item, Command)]
             facts = await patiently("looking commands up", partial(ports.ledger.lookup, commands))
             items = [self._routed(item, facts) for item in items]
             points.reach("commands taken in")
             self._dispatch(Delivered(self.number, items, facts, ports.clock.now()))
-            if held or source.behind:
+            gate.looking = bool(let_in)
+            if let_in or held or source.behind:
                 self._caught_up.clear()
             else:
                 self._caught_up.set()
+
+    async def _inherit(self) -> Owned:
+        """What the last owner's calls mean for us."""
+        load = partial(self._ports.ledger.inheritance, self.number)
+        left = await patiently("looking up the last owner's calls", load)
+        now = self._ports.clock.now()
+        calls = left.doubts.items()
+        doubts = {ref: [replace(one, until=now + one.until) for one in some] for ref, some in calls}
+        return Owned(self.number, doubts, now, left.attempted)
 
     def _take_in(self, held: deque[Entry], credit: int) -> list[Command | Refusal]:
         """Read the next messages: no more than there is credit for, and than the event loop can spare.
@@ -242,8 +271,9 @@ class PartitionRunner:
         belongs = ports.partition_of(item)
         return item if belongs == self.number else misrouted(item, belongs, ports.partitions)
 
-    def _written(self, unit: Settlement) -> None:
+    def _written(self, gate: Gatekeeper, unit: Settlement) -> None:
         self._room.set()
+        gate.settled(unit.done)
         self._on_written(unit)
 
     def _new_lease(self) -> Lease:

@@ -21,6 +21,7 @@ from worker.engine.messages import (
 from worker.engine.model import AccountFault, Applied, HandleKind
 from worker.engine.settlement import Settlement
 from worker.ledger.port import Limiter
+from worker.runtime.gatekeeper import Company
 from worker.runtime.lease import Lease
 from worker.runtime.partition import PartitionRunner, Ports
 from worker.runtime.patience import patiently
@@ -61,9 +62,9 @@ class Worker:
         self._owning: set[asyncio.Task[None]] = set()
         self._broken: BaseException | None = None
         self._wanted = {name: asyncio.Semaphore(0) for name in callers}
-        decoding = asyncio.Lock()
+        decoding, company = asyncio.Lock(), Company()
         self._partitions = [
-            PartitionRunner(number, ports, self._dispatch, engine.waiting, written, decoding)
+            PartitionRunner(number, ports, self._dispatch, engine.waiting, written, decoding, company)
             for number in range(ports.partitions)
         ]
         self._sharing = Sharing(ports, self._partitions, self._own)

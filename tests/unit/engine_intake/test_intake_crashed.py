@@ -1,0 +1,68 @@
+"""Messages that workers died of: refused without being decoded, and answered where that can be done."""
+
+from typing import Any
+
+import orjson
+import pytest
+from intake_cases import event
+
+from contracts.results import Status
+from worker.engine import intake
+from worker.engine.intake import CRASHED, Intake
+from worker.engine.model import Entry, Refusal
+
+
+@pytest.fixture(autouse=True)
+def _no_decoding(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The contract's parser is what may have killed."""
+
+    def kill(_body: bytes) -> Any:
+        raise AssertionError("decoded")
+
+    monkeypatch.setattr(intake, "_one", kill)
+    monkeypatch.setattr(intake, "_many", kill)
+
+
+def refused(body: bytes, *, unread: bool = False) -> list[Refusal]:
+    entry = Entry(0, "1-1", body, problem="workers died", problem_kind=CRASHED, unread=unread)
+    items = Intake().read(entry)
+    assert entry.total == len(items)
+    found = [item for item in items if isinstance(item, Refusal)]
+    assert len(found) == len(items)
+    assert {(one.kind, one.status, one.message) for one in found} == {
+        (CRASHED, Status.FAILED, "workers died")
+    }
+    return found
+
+
+def test_a_lone_one_is_answered() -> None:
+    """It failed, and was not refused: whoever sent it did nothing wrong, as far as is known."""
+    body = orjson.dumps(event())
+    (one,) = refused(body)
+    assert (one.key, one.body) == (("crm", "c-1"), body)
+
+
+def test_every_event_of_an_array_is_answered() -> None:
+    """And the message is kept as a whole, once."""
+    events = [orjson.dumps(event("c-1")), orjson.dumps(event("c-2"))]
+    body = b"[" + b",".join(events) + b"]"
+    found = refused(body)
+    assert [one.key and one.key.id for one in found] == ["c-1", "c-2", None]
+    assert [one.body for one in found] == [*events, body]
+
+
+@pytest.mark.parametrize(
+    "body", [b'{"id": "c-1", "source": "crm"}', b'[{"id": "c-1", "source": "crm"}]', b""]
+)
+def test_one_that_must_not_be_looked_at(body: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nobody is answered; the bytes are kept."""
+    for name in ("texts", "elements"):
+        original = getattr(intake, name)
+
+        def nothing_only(seen: bytes, original: Any = original) -> Any:
+            assert seen == b"", "looked at"
+            return original(seen)
+
+        monkeypatch.setattr(intake, name, nothing_only)
+    (one,) = refused(body, unread=True)
+    assert (one.key, one.body) == (None, body)
