@@ -43,6 +43,12 @@ class Partition:
         if len(self.bindings) > _BINDINGS_KEPT:
             self.bindings.popitem(last=False)
 
+    def knows(self, ref: GroupRef) -> bool:
+        """Whether this worker itself created, bound or freed the group, whatever the ledger says."""
+        mailbox = self.mailboxes.get(ref)
+        in_hand = mailbox is not None and (mailbox.group_id is not None or mailbox.intent_recorded)
+        return in_hand or ref in self.bindings
+
     def group_id(self, ref: GroupRef, facts: Facts) -> str | None:
         """The vendor's id of the group, as far as it is known."""
         if ref.kind is HandleKind.ID:

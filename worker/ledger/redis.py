@@ -1,9 +1,9 @@
 """The ledger on Redis."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from importlib.resources import files
-from typing import Any
+from typing import Any, TypeVar
 
 from pyrate_limiter import Rate
 from pyrate_limiter.abstracts.algorithm import GCRA
@@ -14,8 +14,12 @@ from worker.engine.messages import Facts
 from worker.engine.model import Command, CommandKind, CreateIntent, GroupRef, HandleKind
 from worker.ledger import keys
 from worker.ledger.client import mapped
-from worker.ledger.codec import decode_intent, decode_record, encode_intent
+from worker.ledger.codec import decode_group_id, decode_intent, decode_record, encode_intent
 from worker.ledger.port import LedgerUnavailable, OtherPartitions, Standing
+from worker.telemetry import get_logger
+
+T = TypeVar("T")
+log = get_logger("ledger")
 
 _STRETCH = 1.08
 """How much more than its share of a second each call is given."""
@@ -89,14 +93,16 @@ class RedisLedger:
         records = answers.pop(0)
         ids = answers.pop(0) if named else []
         intents = answers.pop(0) if created else []
+        unreadable: set[GroupRef] = set()
         return Facts(
             {
                 c.key: record
                 for c, data in zip(commands, records, strict=True)
                 if data and (record := decode_record(data))
             },
-            {ref: data.decode() for ref, data in zip(named, ids, strict=True) if data},
-            {ref: decode_intent(data) for ref, data in zip(created, intents, strict=True) if data},
+            _told(keys.GROUP_KEYS, zip(named, ids, strict=True), decode_group_id, unreadable),
+            _told(keys.CREATES, zip(created, intents, strict=True), decode_intent, unreadable),
+            unreadable,
         )
 
     async def record_intent(self, ref: GroupRef, intent: CreateIntent) -> None:
@@ -127,7 +133,7 @@ class RedisLedger:
                 keys=[keys.WORKERS, keys.PARTITIONS], args=[owner, round(ttl_s * 1000), partitions, since]
             )
         if not workers:
-            raise OtherPartitions(partitions, int(enrolled))
+            raise OtherPartitions(partitions, _number(enrolled))
         return Standing(int(rank), int(workers), int(enrolled))
 
     async def leave(self, owner: str) -> None:
@@ -137,12 +143,12 @@ class RedisLedger:
     async def owners(self, partitions: int) -> Sequence[str | None]:
         async with mapped(LedgerUnavailable):
             owners: Any = await self._client.mget([keys.of_partition(n, "lease") for n in range(partitions)])
-        return [owner.decode() if owner else None for owner in owners]
+        return [owner.decode(errors="replace") if owner else None for owner in owners]
 
     async def partitions(self) -> int | None:
         async with mapped(LedgerUnavailable):
             stored = await self._client.get(keys.PARTITIONS)
-        return int(stored) if stored else None
+        return _number(stored) if stored else None
 
     async def repartition(self, old: int | None, new: int) -> int | None:
         # Before their number was kept there was one: nobody has to stop for it to be written down.
@@ -156,6 +162,39 @@ class RedisLedger:
 
     def limiter(self, account: str, calls_per_second: float) -> "RedisLimiter":
         return RedisLimiter(self._client, account, calls_per_second)
+
+
+def _told(
+    key: str,
+    found: Iterable[tuple[GroupRef, bytes | None]],
+    decode: Callable[[bytes], T | None],
+    unreadable: set[GroupRef],
+) -> dict[GroupRef, T]:
+    """What is known by group; of what cannot be read the groups go into `unreadable`, and into the log."""
+    known: dict[GroupRef, T] = {}
+    for ref, data in found:
+        if data is None:
+            continue
+        value = decode(data)
+        if value is None:
+            unreadable.add(ref)
+            log.error(
+                "an entry of the ledger cannot be read: the group's commands fail until that is mended",
+                key=key,
+                account=ref.account,
+                group=None if ref.kind is HandleKind.OWN else ref.name,
+                bytes=len(data),
+            )
+        else:
+            known[ref] = value
+    return known
+
+
+def _number(data: bytes | str) -> int:
+    """How many partitions there are. What is no number may pass: somebody has to put it right."""
+    if data.isdigit():
+        return int(data)
+    raise LedgerUnavailable(f"the key {keys.PARTITIONS} holds no number: set it to the number of partitions")
 
 
 def _lease(partition: int) -> list[str]:

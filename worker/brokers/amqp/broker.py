@@ -14,7 +14,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any
 
-import orjson
 from redis.asyncio import Redis
 
 from contracts.names import REPLIES
@@ -31,6 +30,7 @@ from worker.engine.model import Entry
 from worker.engine.settlement import Reply, Settlement
 from worker.ledger import keys
 from worker.ledger.client import mapped
+from worker.ledger.codec import decode_marks
 from worker.telemetry import get_logger
 
 _WAIT_S = 1.0
@@ -225,7 +225,7 @@ class AmqpLog:
     async def _recall(self) -> None:
         async with mapped(BrokerUnavailable):
             found: Any = await self._client.hgetall(keys.of_partition(self._partition, "partial"))
-        self._partial = {tag.decode(): set(orjson.loads(indexes)) for tag, indexes in found.items()}
+        self._partial = decode_marks(found)
 
     def _open(self, generation: int, waiting: int) -> None:
         self._forget()
