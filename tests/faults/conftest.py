@@ -1,6 +1,6 @@
 """The stage of the end-to-end tests, and ways to its servers on which things go wrong."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack
 from urllib.parse import urlsplit, urlunsplit
 
@@ -8,10 +8,9 @@ import pytest
 from e2e.conftest import broker, open_stage, rabbit, shared_rabbit, shared_vendor, stage
 from e2e_stage import Stage
 from fault_proxy import FaultProxy
+from faults_work import Between
 
 __all__ = ["broker", "open_stage", "rabbit", "shared_rabbit", "shared_vendor", "stage"]
-
-Between = Callable[[Stage, str], FaultProxy]
 
 
 @pytest.fixture

@@ -149,6 +149,15 @@ class FaultProxy:
 
         self._do(change)
 
+    def lead_to(self, target: int) -> None:
+        """Another server on loopback, for those who connect from now on; all connections end."""
+
+        async def change() -> None:
+            self._target = target
+
+        self._do(change)
+        self.hang_up()
+
     def hang_up(self, end: End = End.RST) -> None:
         """End all connections now."""
 

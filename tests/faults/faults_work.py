@@ -1,10 +1,16 @@
 """Work for the tests of faults: groups that are there, and changes that go on while something is wrong."""
 
+from collections.abc import Callable
+
 from e2e_answers import Answers
 from e2e_checks import all_settled
 from e2e_commands import Script, lone
 from e2e_processes import eventually
 from e2e_stage import Stage, Worker
+from fault_proxy import FaultProxy
+
+Between = Callable[[Stage, str], FaultProxy]
+"""Puts a proxy between the stage's workers and the server of a setting, such as `BROKER_URL`."""
 
 NAMES = [f"id{n:02}" for n in range(12)]
 CREATED = ["key0", "key1"]

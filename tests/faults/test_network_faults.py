@@ -3,13 +3,12 @@
 import signal
 
 import pytest
-from conftest import Between
 from e2e_brokers import on_both_brokers
 from e2e_processes import eventually
 from e2e_rabbit import RabbitStage
 from e2e_stage import Stage
 from fault_proxy import BOTH, End, FaultProxy, Way
-from faults_work import Work
+from faults_work import Between, Work
 
 pytestmark = pytest.mark.redis_server
 

@@ -26,7 +26,7 @@ def test_redis_is_full(stage: Stage) -> None:
     stage.redis.client.config_set("maxmemory", 1)
     worker.says("rate limit: unavailable")
     calls = stage.vendor.count()
-    eventually(lambda: worker.err.count("OOM") >= 3, "further refusals")
+    eventually(lambda: worker.err.count("OutOfMemoryError") >= 3, "further refusals")
     # One that had its permit may have been on its way.
     assert stage.vendor.count() <= calls + 1
     assert stage.backlog()
@@ -59,7 +59,7 @@ def test_rabbitmq_is_short_of_disk(stage: RabbitStage) -> None:
     """While the alarm lasts RabbitMQ takes no results: nothing is acknowledged, the worker says why, and
     goes on by itself."""
     work = Work(stage)
-    worker = work.begin(CALLS_PER_SECOND="40")
+    worker = work.begin(CALLS_PER_SECOND="6")
     stage.rabbit.control("set_disk_free_limit", UNHEARD_OF)
     try:
         worker.says("short of memory or disk")
