@@ -25,6 +25,7 @@ from worker.engine.model import (
     HandleKind,
     Record,
     Refusal,
+    SequenceKey,
 )
 from worker.engine.settlement import Reply, Settlement
 from worker.ledger import keys
@@ -249,6 +250,15 @@ async def test_records_that_look_like_records(stage: Stage) -> None:
         await stage.publish(event(name, group=name))
     async with stage.worker():
         assert dict(await stage.answered(3)) == {"c-0": "applied", "c-1": "applied", "c-2": "applied"}
+
+
+async def test_a_sequence_that_is_no_number(rig: Rig, logs: list[Any]) -> None:
+    """No command is taken for a late one because of it."""
+    sequenced = command("a", KEY_REF)
+    sequenced.sequence = 7
+    await rig.client.set(keys.sequence(SequenceKey("test", KEY_REF)), b"\xffmany")
+    assert (await rig.ledger.lookup([sequenced])).sequences == {}
+    assert len(errors(logs)) == 1
 
 
 @pytest.mark.parametrize("junk", [b"\xff", b"many", b"", b"1e3", b"-1", b"1.5"])

@@ -1,16 +1,19 @@
-"""How records, intents and marks are written in the ledger: compact JSON arrays.
+"""How records, intents, marks and calls in doubt are written in the ledger: compact JSON arrays.
 
 Reading raises nothing, whatever is there: what this version cannot read is told in the log.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Annotated, Any, TypeVar
 
 import orjson
 from pydantic import Field, TypeAdapter, ValidationError
 
 from contracts.results import Status
-from worker.engine.model import CreateIntent, Fault, Record
+from worker.engine.doubt import Doubt
+from worker.engine.model import Call, CallKind, CreateIntent, Fault, GroupRef, HandleKind, Record
+from worker.ledger import keys
+from worker.ledger.port import LedgerUnavailable
 from worker.telemetry import get_logger
 
 T = TypeVar("T")
@@ -87,6 +90,74 @@ def decode_marks(found: Mapping[bytes, bytes]) -> dict[str, set[int]]:
         else:
             marks[tag.decode(errors="replace")] = indexes
     return marks
+
+
+def encode_calls(doubts: Sequence[Doubt], now: float) -> bytes:
+    """Calls, each with its milliseconds from `now`: when it was sent, and when it can take effect no more."""
+    said = []
+    for doubt in doubts:
+        call, sent, until = doubt.call, doubt.sent - now, doubt.until - now
+        said.append([call.kind.value, call.group_id, round(1000 * sent), round(1000 * until), call.numbers])
+    return orjson.dumps(said)
+
+
+def decode_calls(data: bytes, now_ms: int) -> list[Doubt]:
+    """Those that may take effect still, with their times in seconds from now. `data` begins with the epoch,
+    the call's number and when it was written (the server's milliseconds, as `now_ms`), each followed by a
+    space."""
+    try:
+        _epoch, _call, written_ms, calls = data.split(b" ", 3)
+        passed_ms = now_ms - int(written_ms)
+        doubts = []
+        for kind, group_id, sent, until, numbers in orjson.loads(calls):
+            call = Call(CallKind(kind), tuple(numbers), group_id)
+            doubts.append(Doubt(call, (until - passed_ms) / 1000, (sent - passed_ms) / 1000))
+    except (ValueError, TypeError):
+        log.error("calls in doubt cannot be read", bytes=len(data))
+        return []
+    return [doubt for doubt in doubts if doubt.until > 0]
+
+
+def decode_sequence(data: bytes) -> int | None:
+    """`None` for what is no number: no command is held for late because of it."""
+    try:
+        return int(data)
+    except ValueError:
+        log.error("the last sequence of a group cannot be read", bytes=len(data))
+        return None
+
+
+def decode_entries(
+    key: str,
+    found: Iterable[tuple[GroupRef, bytes | None]],
+    decode: Callable[[bytes], T | None],
+    unreadable: set[GroupRef],
+) -> dict[GroupRef, T]:
+    """What is known by group; of what cannot be read the groups go into `unreadable`, and into the log."""
+    known: dict[GroupRef, T] = {}
+    for ref, data in found:
+        if data is None:
+            continue
+        value = decode(data)
+        if value is None:
+            unreadable.add(ref)
+            log.error(
+                "an entry of the ledger cannot be read: the group's commands fail until that is mended",
+                key=key,
+                account=ref.account,
+                group=None if ref.kind is HandleKind.OWN else ref.name,
+                bytes=len(data),
+            )
+        else:
+            known[ref] = value
+    return known
+
+
+def decode_partitions(data: bytes | str) -> int:
+    """How many partitions there are. What is no number may pass: somebody has to put it right."""
+    if data.isdigit():
+        return int(data)
+    raise LedgerUnavailable(f"the key {keys.PARTITIONS} holds no number: set it to the number of partitions")
 
 
 def _read(what: TypeAdapter[T], data: bytes) -> T | None:

@@ -1,25 +1,33 @@
 """The ledger on Redis."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from importlib.resources import files
-from typing import Any, TypeVar
+from typing import Any
 
 from pyrate_limiter import Rate
 from pyrate_limiter.abstracts.algorithm import GCRA
 from pyrate_limiter.buckets.redis_state import RedisStateStore
 from redis.asyncio import Redis
 
+from worker.engine.doubt import Doubt
 from worker.engine.messages import Facts
 from worker.engine.model import Command, CommandKind, CreateIntent, GroupRef, HandleKind
+from worker.engine.records import sequence_key
 from worker.ledger import keys
 from worker.ledger.client import mapped
-from worker.ledger.codec import decode_group_id, decode_intent, decode_record, encode_intent
+from worker.ledger.codec import (
+    decode_calls,
+    decode_entries,
+    decode_group_id,
+    decode_intent,
+    decode_partitions,
+    decode_record,
+    decode_sequence,
+    encode_calls,
+    encode_intent,
+)
 from worker.ledger.port import LedgerUnavailable, OtherPartitions, Standing
-from worker.telemetry import get_logger
-
-T = TypeVar("T")
-log = get_logger("ledger")
 
 _STRETCH = 1.08
 """How much more than its share of a second each call is given."""
@@ -51,6 +59,12 @@ redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2])
 return 1
 """
 
+_INTEND = """
+if redis.call('GET', KEYS[1]) ~= ARGV[1] then return 0 end
+redis.call('HSET', KEYS[2], ARGV[2], ARGV[3])
+return 1
+"""
+
 _DROP = """
 if redis.call('HGET', KEYS[1], ARGV[1]) == ARGV[2] then redis.call('HDEL', KEYS[1], ARGV[1]) end
 return 1
@@ -72,16 +86,19 @@ class RedisLedger:
         self._acquire = client.register_script(_ACQUIRE)
         self._renew = client.register_script(_RENEW)
         self._release = client.register_script(_RELEASE)
+        self._intend = client.register_script(_INTEND)
         self._drop = client.register_script(_DROP)
         scripts = files(__package__)
+        self._call = client.register_script(scripts.joinpath("call.lua").read_text())
         self._enrol = client.register_script(scripts.joinpath("enrol.lua").read_text())
         self._repartition = client.register_script(scripts.joinpath("repartition.lua").read_text())
 
     async def lookup(self, commands: Sequence[Command]) -> Facts:
         if not commands:
             return Facts()
-        named = [ref for ref in {c.group for c in commands} if ref.kind is HandleKind.KEY]
+        named = [ref for ref in dict.fromkeys(c.group for c in commands) if ref.kind is HandleKind.KEY]
         created = [c.group for c in commands if c.kind is CommandKind.CREATE]
+        sequences = list(dict.fromkeys(key for c in commands if (key := sequence_key(c)) is not None))
         async with mapped(LedgerUnavailable):
             pipe = self._client.pipeline(transaction=False)
             pipe.mget([keys.settled(c.key) for c in commands])
@@ -89,10 +106,13 @@ class RedisLedger:
                 pipe.hmget(keys.GROUP_KEYS, [keys.field(ref) for ref in named])
             if created:
                 pipe.hmget(keys.CREATES, [keys.field(ref) for ref in created])
+            if sequences:
+                pipe.mget([keys.sequence(key) for key in sequences])
             answers = await pipe.execute()
         records = answers.pop(0)
         ids = answers.pop(0) if named else []
         intents = answers.pop(0) if created else []
+        latest = answers.pop(0) if sequences else []
         unreadable: set[GroupRef] = set()
         return Facts(
             {
@@ -100,14 +120,44 @@ class RedisLedger:
                 for c, data in zip(commands, records, strict=True)
                 if data and (record := decode_record(data))
             },
-            _told(keys.GROUP_KEYS, zip(named, ids, strict=True), decode_group_id, unreadable),
-            _told(keys.CREATES, zip(created, intents, strict=True), decode_intent, unreadable),
+            decode_entries(keys.GROUP_KEYS, zip(named, ids, strict=True), decode_group_id, unreadable),
+            decode_entries(keys.CREATES, zip(created, intents, strict=True), decode_intent, unreadable),
+            {
+                key: number
+                for key, data in zip(sequences, latest, strict=True)
+                if data and (number := decode_sequence(data)) is not None
+            },
             unreadable,
         )
 
-    async def record_intent(self, ref: GroupRef, intent: CreateIntent) -> None:
+    async def record_intent(self, partition: int, epoch: int, ref: GroupRef, intent: CreateIntent) -> bool:
         async with mapped(LedgerUnavailable):
-            await self._client.hset(keys.CREATES, keys.field(ref), encode_intent(intent))
+            taken = await self._intend(
+                keys=[keys.of_partition(partition, "epoch"), keys.CREATES],
+                args=[epoch, keys.field(ref), encode_intent(intent)],
+            )
+        return bool(taken)
+
+    async def record_call(
+        self, partition: int, epoch: int, ref: GroupRef, call_id: int, doubts: Sequence[Doubt], now: float
+    ) -> bool:
+        lasts_ms = round(1000 * (max(doubt.until for doubt in doubts) - now))
+        async with mapped(LedgerUnavailable):
+            taken = await self._call(
+                keys=[keys.of_partition(partition, name) for name in ("epoch", "calls")],
+                args=[epoch, keys.field(ref), call_id, max(1, lasts_ms), encode_calls(doubts, now)],
+            )
+        return bool(taken)
+
+    async def calls_in_doubt(self, partition: int) -> Mapping[GroupRef, Sequence[Doubt]]:
+        async with mapped(LedgerUnavailable):
+            pipe = self._client.pipeline(transaction=True)
+            pipe.time()
+            pipe.hgetall(keys.of_partition(partition, "calls"))
+            (seconds, micros), recorded = await pipe.execute()
+        now_ms = seconds * 1000 + micros // 1000
+        found = ((keys.group(field), decode_calls(data, now_ms)) for field, data in recorded.items())
+        return {ref: calls for ref, calls in found if ref is not None and calls}
 
     async def drop_intent(self, ref: GroupRef, intent: CreateIntent) -> None:
         async with mapped(LedgerUnavailable):
@@ -133,7 +183,7 @@ class RedisLedger:
                 keys=[keys.WORKERS, keys.PARTITIONS], args=[owner, round(ttl_s * 1000), partitions, since]
             )
         if not workers:
-            raise OtherPartitions(partitions, _number(enrolled))
+            raise OtherPartitions(partitions, decode_partitions(enrolled))
         return Standing(int(rank), int(workers), int(enrolled))
 
     async def leave(self, owner: str) -> None:
@@ -148,7 +198,7 @@ class RedisLedger:
     async def partitions(self) -> int | None:
         async with mapped(LedgerUnavailable):
             stored = await self._client.get(keys.PARTITIONS)
-        return _number(stored) if stored else None
+        return decode_partitions(stored) if stored else None
 
     async def repartition(self, old: int | None, new: int) -> int | None:
         # Before their number was kept there was one: nobody has to stop for it to be written down.
@@ -162,39 +212,6 @@ class RedisLedger:
 
     def limiter(self, account: str, calls_per_second: float) -> "RedisLimiter":
         return RedisLimiter(self._client, account, calls_per_second)
-
-
-def _told(
-    key: str,
-    found: Iterable[tuple[GroupRef, bytes | None]],
-    decode: Callable[[bytes], T | None],
-    unreadable: set[GroupRef],
-) -> dict[GroupRef, T]:
-    """What is known by group; of what cannot be read the groups go into `unreadable`, and into the log."""
-    known: dict[GroupRef, T] = {}
-    for ref, data in found:
-        if data is None:
-            continue
-        value = decode(data)
-        if value is None:
-            unreadable.add(ref)
-            log.error(
-                "an entry of the ledger cannot be read: the group's commands fail until that is mended",
-                key=key,
-                account=ref.account,
-                group=None if ref.kind is HandleKind.OWN else ref.name,
-                bytes=len(data),
-            )
-        else:
-            known[ref] = value
-    return known
-
-
-def _number(data: bytes | str) -> int:
-    """How many partitions there are. What is no number may pass: somebody has to put it right."""
-    if data.isdigit():
-        return int(data)
-    raise LedgerUnavailable(f"the key {keys.PARTITIONS} holds no number: set it to the number of partitions")
 
 
 def _lease(partition: int) -> list[str]:
