@@ -42,6 +42,7 @@ NO_LEDGER = (
     "and the rate limit are kept in this process only and end with it; run one worker only"
 )
 _LEAST_HEARTBEAT_S = 4
+_NOTABLE_S = 5.0
 
 log = get_logger("worker")
 
@@ -58,11 +59,11 @@ async def open_worker(
     """
     accounts = require_accounts(settings)
     intake = Intake(settings.max_message_bytes)
-    clock = Clock()
     async with AsyncExitStack() as opened:
         client, broker = await _reach_broker(settings, broker_url, intake, opened, patiently)
         ledger = RedisLedger(client)
         opened.push_async_callback(broker.close)
+        clock = await _common_clock(ledger)
         await agree_on_partitions(ledger, broker, settings.partitions)
         await patiently("opening the broker", broker.open)
         limiters = {
@@ -99,6 +100,16 @@ async def open_worker(
             yield Worker(engine, ports, callers, limiters, random.random, written)
         except OtherPartitions as error:
             raise SettingsError(f"NUMBERGROUP_PARTITIONS is not what it was: {error}") from None
+
+
+async def _common_clock(ledger: RedisLedger) -> Clock:
+    """One clock for all workers, whatever their machines' clocks say: what one of them has written down with
+    a time (until when a create may take effect) another one goes by."""
+    clock = Clock.showing(await patiently("asking the ledger for the time", ledger.time_s))
+    ahead_s = clock.wall() - clock.now()
+    if abs(ahead_s) > _NOTABLE_S:
+        log.warning("this machine's clock is not the ledger's, and is not gone by", ahead_s=round(ahead_s))
+    return clock
 
 
 async def examine(settings: Settings, broker_url: str) -> None:

@@ -1,9 +1,14 @@
 """Workers whose machine's clock is wrong, or is set back in the middle of the work."""
 
+import json
 import sys
+import time
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+from e2e_commands import lone
+from e2e_corpus import event
 from e2e_processes import environment, eventually
 from e2e_stage import Stage, Worker
 from faults_work import Work
@@ -11,6 +16,7 @@ from faults_work import Work
 pytestmark = pytest.mark.redis_server
 
 CORRECTED = "the vendor's clock is not ours"
+LASTS_S = 8
 LAUNCHER = Path(__file__).with_name("skewed_clock.py")
 
 
@@ -75,9 +81,36 @@ def test_a_clock_that_steps(stage: Stage) -> None:
     assert "lost" not in worker.err
 
 
-def test_an_expiry_by_a_wrong_clock(stage: Stage) -> None:
-    """What expires in half an hour does not expire for a worker that is an hour ahead: workers go by the time
-    of the server that they share."""
+@pytest.mark.parametrize("seconds", [3600, -3600])
+def test_an_expiry_by_a_wrong_clock(stage: Stage, seconds: float) -> None:
+    """What has half an hour left is carried out, and what has expired half an hour ago is not, by a worker
+    that is an hour off: all workers go by the clock of the server that they share."""
+    answers = stage.answers()
+    for name, left_s in (("early", 1800), ("late", -1800)):
+        at = datetime.fromtimestamp(time.time() + left_s, UTC).isoformat()
+        stage.publish([json.dumps(event(name, {"groupId": name}, expirytime=at)).encode()])
+    Skew(stage, seconds).worker()
+    eventually(lambda: answers.count == 2, "two answers")
+    assert answers.statuses() == {"early": "applied", "late": "expired"}
+
+
+@pytest.mark.parametrize("seconds", [3600, -3600])
+def test_a_create_that_a_worker_on_another_clock_left_behind(stage: Stage, seconds: float) -> None:
+    """Its successor makes the group when the lost request can take effect no more: not before, for then there
+    might be two, and not an hour later."""
+    stage.settings["ACCOUNTS__DEFAULT__SIGNATURE_LASTS_S"] = str(LASTS_S)
     work = Work(stage)
-    skew = Skew(stage, 3600)
-    work.create_by(skew.worker())
+    worker = Skew(stage, seconds).worker()
+    work.publish(5)
+    work.settled()
+    stage.vendor.fault("drop", action="createGroup", times=1)
+    stage.vendor.fault("status", action="listGroup", status=503)
+    stage.publish(lone([work.script.create("key0")]))
+    eventually(lambda: stage.vendor.fired("drop"), "a create without an answer")
+    worker.kill()
+    stage.vendor.heal()
+    stage.worker()
+    work.settled(within_s=3 * LASTS_S)
+    dropped, again = [call for call in stage.vendor.calls() if call["action"] == "createGroup"]
+    assert (dropped["applied"], again["applied"]) == (False, True)
+    assert again["at_ms"] - dropped["at_ms"] >= LASTS_S * 1000

@@ -210,6 +210,12 @@ class RedisLedger:
             )
         return None if found < 0 else int(found)
 
+    async def time_s(self) -> float:
+        """The server's clock, in Unix seconds."""
+        async with mapped(LedgerUnavailable):
+            seconds, micros = await self._client.time()
+        return float(seconds) + float(micros) / 1_000_000
+
     def limiter(self, account: str, calls_per_second: float) -> "RedisLimiter":
         return RedisLimiter(self._client, account, calls_per_second)
 
