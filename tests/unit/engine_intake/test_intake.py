@@ -253,6 +253,10 @@ def test_refusals_name_the_place() -> None:
         "expirytime: must be a date-time of RFC 3339": event(expirytime="tomorrow"),
         "event: Input should be an object": 7,
         "not JSON: ": b"{",
+        "phones.0: must be 7 to 15 digits": event(data={"groupId": "g", "operateType": 0, "phones": ["+1"]}),
+        "phones: must be numbers of 7": event(data={"groupId": "g", "operateType": 0, "phones": "1, 2"}),
+        "replyto: must have printable characters": event(replyto="a\n"),
+        "datacontenttype: must be application/json": event(datacontenttype="text/plain"),
     }.items():
         assert bad in one_refusal(said).message
 
