@@ -19,6 +19,7 @@ pytestmark = pytest.mark.redis_server
 BASE_URL = "ACCOUNTS__DEFAULT__BASE_URL"
 UPDATE = b"action: updateGroup\r\n"
 STUCK = "stuck"
+ROUNDS = 4
 
 
 def head(status: str, *headers: str) -> bytes:
@@ -115,12 +116,11 @@ def test_an_odd_retry_after(stage: Stage) -> None:
     assert "unexpected error" not in worker.err
 
 
-@pytest.mark.parametrize("said", ["9" * 30, "Fri, 21 Nov 2126 12:00:00 GMT"], ids=["seconds", "date"])
-def test_a_huge_retry_after(stage: Stage, said: str) -> None:
+def test_a_huge_retry_after(stage: Stage) -> None:
     """No call goes out for as long as the vendor says (an hour at most: that is tested of the engine); a
     worker that waits ends at once when it is told to, and the next one begins anew."""
     work = Work(stage)
-    stage.vendor.fault("throttle", retry_after=said, times=1)
+    stage.vendor.fault("throttle", retry_after="9" * 30, times=1)
     work.publish()
     worker = stage.worker(MAX_IN_FLIGHT="1")
     worker.says("call throttled")
@@ -132,12 +132,11 @@ def test_a_huge_retry_after(stage: Stage, said: str) -> None:
     work.settled()
 
 
-@pytest.mark.parametrize("status", [302, 307])
-def test_redirected_to_another_host(stage: Stage, status: int) -> None:
+def test_redirected_to_another_host(stage: Stage) -> None:
     """The other host hears nothing, neither signature nor numbers, and the account pauses, loudly."""
     work = Work(stage)
     with Impostor(answer(SUCCESS)) as other, Impostor(b"") as vendor:
-        vendor.says = head(f"{status} Elsewhere", f"Location: {other.url}", "Content-Length: 0")
+        vendor.says = head("307 Temporary Redirect", f"Location: {other.url}", "Content-Length: 0")
         work.publish()
         worker = stage.worker(BASE_URL=vendor.url)
         worker.says("the account is paused")
@@ -222,13 +221,13 @@ def test_a_stuck_group(stage: Stage) -> None:
     worker = stage.worker()
     work.create()
     stage.vendor.fault("status", status=503, groupId=STUCK)
-    for _ in range(8):
+    for _ in range(ROUNDS):
         done = len(work.answers.of)
         stage.publish(lone(work.script.some_updates(100, [STUCK])))
         work.publish(20)
         eventually(lambda done=done: work.answers.count >= done + 20, "the others' answers", 5.0)
-    assert work.answers.count == 2 + 8 * 20
-    assert stage.backlog() >= 800
+    assert work.answers.count == 2 + ROUNDS * 20
+    assert stage.backlog() >= ROUNDS * 100
     assert STUCK not in stage.vendor.groups()
     assert stage.vendor.fired("status") >= 3
     stage.vendor.heal()
