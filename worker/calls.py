@@ -23,6 +23,7 @@ from tenacity import (
 )
 from tenacity.wait import wait_base
 
+from worker import points
 from worker.engine.model import Applied, Call, CallKind, Group, Outcome, Refused, Unavailable, Withheld
 from worker.ledger.port import LedgerUnavailable
 from worker.providers.answers import http_date
@@ -141,6 +142,7 @@ class Caller:
                 sent_by = self._monotonic_s() + self._limits.timeout_s
                 attempts += 1
                 sent = True
+                points.reach("about to send")
                 outcome = await self._send(call, request, sent_by)
             except LedgerUnavailable as error:
                 return Unavailable(f"no permit: {error}", in_doubt=False)
@@ -230,6 +232,7 @@ class Caller:
                 ceil_threshold=math.inf,
             ),
         ) as response:
+            points.reach("answer begun")
             body = bytearray()
             async for chunk in response.content.iter_chunked(65_536):
                 body += chunk

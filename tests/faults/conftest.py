@@ -10,6 +10,9 @@ from e2e_stage import Stage
 from fault_proxy import FaultProxy
 from faults_work import Between
 
+# Failures in the helpers of the sweep say as much as those in its tests.
+pytest.register_assert_rewrite("faults_case")
+
 __all__ = ["broker", "open_stage", "rabbit", "shared_rabbit", "shared_vendor", "stage"]
 
 
