@@ -12,10 +12,13 @@ UPDATE: Final = "numbergroup.update.v1"
 DELETE: Final = "numbergroup.delete.v1"
 LIST: Final = "numbergroup.list.v1"
 
-Phone = Annotated[str, Field(pattern=r"^[1-9][0-9]{6,14}$")]
+PHONE = r"^[1-9][0-9]{6,14}$"
+PHONES_TEXT = r"^([1-9][0-9]{6,14}(,[1-9][0-9]{6,14})*)?$"
+
+Phone = Annotated[str, Field(pattern=PHONE)]
 """7 to 15 ASCII digits with the country code, no `+`, the first one not 0 (E.164 without the sign)."""
 
-PhonesText = Annotated[str, Field(pattern=r"^([1-9][0-9]{6,14}(,[1-9][0-9]{6,14})*)?$")]
+PhonesText = Annotated[str, Field(pattern=PHONES_TEXT)]
 """The vendor's own form: numbers joined by commas, no spaces."""
 
 Phones = Annotated[

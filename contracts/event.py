@@ -52,9 +52,9 @@ Timestamp = Annotated[
 ]
 """RFC 3339 with a zone, as a string; more than six digits of a second are cut off."""
 
-JsonMediaType = Annotated[
-    str, Field(pattern=r"^[A-Za-z0-9.+-]+/([A-Za-z0-9.-]+\+)?[Jj][Ss][Oo][Nn]( *;[^\u0000-\u001f]*)?$")
-]
+JSON_TYPE = r"^[A-Za-z0-9.+-]+/([A-Za-z0-9.-]+\+)?[Jj][Ss][Oo][Nn]( *;[^\u0000-\u001f]*)?$"
+
+JsonMediaType = Annotated[str, Field(pattern=JSON_TYPE)]
 """`application/json`, or any other type whose subtype is `json` or ends in `+json`."""
 
 

@@ -44,6 +44,7 @@ NO_LEDGER = (
 )
 _LEAST_HEARTBEAT_S = 4
 _PATIENCE_S = 30.0
+_NOTABLE_S = 5.0
 
 log = get_logger("worker")
 
@@ -60,11 +61,11 @@ async def open_worker(
     """
     accounts = require_accounts(settings)
     intake = Intake(settings.max_message_bytes)
-    clock = Clock()
     async with AsyncExitStack() as opened:
         client, broker = await _reach_broker(settings, broker_url, intake, opened, patiently)
         ledger = RedisLedger(client)
         opened.push_async_callback(broker.close)
+        clock = await _common_clock(ledger)
         await agree_on_partitions(ledger, broker, settings.partitions)
         await patiently("opening the broker", broker.open)
         limiters = {
@@ -109,6 +110,16 @@ def _patience(settings: Settings) -> float:
     than its call may have to wait for one in doubt."""
     lasts_s = max(account.signature_lasts_s for account in settings.accounts.values())
     return max(_PATIENCE_S, 2 * settings.lease_ttl_s, lasts_s + _PATIENCE_S / 6)
+
+
+async def _common_clock(ledger: RedisLedger) -> Clock:
+    """One clock for all workers, whatever their machines' clocks say: what one of them has written down with
+    a time (until when a create may take effect) another one goes by."""
+    clock = Clock.showing(await patiently("asking the ledger for the time", ledger.time_s))
+    ahead_s = clock.wall() - clock.now()
+    if abs(ahead_s) > _NOTABLE_S:
+        log.warning("this machine's clock is not the ledger's, and is not gone by", ahead_s=round(ahead_s))
+    return clock
 
 
 async def examine(settings: Settings, broker_url: str) -> None:

@@ -44,7 +44,7 @@ class RedisSender:
         in_force = int(found) if found else self._partitions
         if in_force != self._partitions:
             raise PublishError(
-                f"the workers have {in_force} partitions, and not {self._partitions}: "
+                f"the workers' number of partitions is {in_force}, and not {self._partitions}: "
                 f"say partitions={in_force} (NUMBERGROUP_PARTITIONS)",
                 self.confirmed,
             )

@@ -96,7 +96,7 @@ async def test_the_number_of_partitions(rig: Rig) -> None:
     assert await rig.ledger.partitions() is None
     await enrol(rig, "a", 8)
     before = await rig.client.hgetall(keys.WORKERS)
-    with pytest.raises(OtherPartitions, match="8 partitions by now, and not in 4"):
+    with pytest.raises(OtherPartitions, match="the number of partitions is 8 by now, and not 4"):
         await enrol(rig, "b", 4)
     assert await rig.client.hgetall(keys.WORKERS) == before
     assert await rig.ledger.partitions() == 8

@@ -1,8 +1,10 @@
 """Workers on clocks that are not exact."""
 
+import time
 from dataclasses import dataclass
 
-from adapters_rig import event
+import pytest
+from adapters_rig import Rig, event
 from adapters_stage import Stage
 
 from worker.runtime.clock import Clock
@@ -25,3 +27,16 @@ async def test_a_clock_that_is_coarse(embedded_url: str) -> None:
         async with stage.worker(ports={"clock": Coarse()}):
             await stage.publish(event("c-1"))
             assert await stage.answered(1) == [("c-1", "applied")]
+
+
+@pytest.mark.parametrize("away_s", [0.0, 3600.0, -86_400.0])
+async def test_a_clock_of_another_machine(away_s: float) -> None:
+    """It shows what that one shows, and says what this machine's own clock says."""
+    clock = Clock.showing(time.time() + away_s)
+    assert clock.now() - time.time() == pytest.approx(away_s, abs=1.0)
+    assert clock.wall() == pytest.approx(time.time(), abs=1.0)
+
+
+async def test_the_time_of_the_ledger(rig: Rig) -> None:
+    """In Unix seconds."""
+    assert await rig.ledger.time_s() == pytest.approx(time.time(), abs=1.0)

@@ -71,6 +71,17 @@ class RedisServer:
         self.crashed = True
         self._program.kill()
 
+    def freeze(self) -> None:
+        self._signal(signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        self._signal(signal.SIGCONT)
+
+    def _signal(self, number: signal.Signals) -> None:
+        assert self._program is not None
+        self.crashed = True
+        self._program.signal(number)
+
     def end(self) -> None:
         self.client.close()
         if self._program is not None:

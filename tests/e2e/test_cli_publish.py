@@ -107,6 +107,16 @@ def test_nothing_is_sent_when_a_line_is_bad(stage: Stage, shell: Shell) -> None:
     assert bodies(stage) == []
 
 
+def test_json_over_several_lines(shell: Shell) -> None:
+    """One line says what is wrong, not one for each brace."""
+    for document in (json.loads(EVENT), [json.loads(EVENT)] * 2):
+        file = shell.write("pretty.json", json.dumps(document, indent=2))
+        done = shell("publish", file)
+        assert (done.code, done.out) == (1, "")
+        (line,) = done.err.splitlines()
+        assert "one JSON document over several lines" in line
+
+
 def test_files_that_cannot_be_read(shell: Shell) -> None:
     """Exit code 1 and one line."""
     assert (

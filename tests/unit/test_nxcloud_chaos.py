@@ -1,12 +1,15 @@
 """NXCloud's answers at random: whatever comes, it is one of the outcomes that the engine knows."""
 
 import math
+import tracemalloc
 from typing import Any, get_args
 
 import orjson
-from hypothesis import example, given
+import pytest
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
-from nxcloud_answers import EVERY_KIND, SECRET, VENDOR
+from mutations import mutated
+from nxcloud_answers import EVERY_KIND, LIST, REQUEST_ID, SECRET, VENDOR, said
 
 from worker.engine.model import Applied, CallKind, Group, Outcome, Throttled, Withheld
 from worker.providers.port import Answer
@@ -76,3 +79,61 @@ def test_random_json(call: Any, status: int, headers: dict[str, str], content: A
         assert str(content["code"]).strip() == "0"
         assert (got.groups is not None) is (call.kind is CallKind.LIST)
         assert (got.group_id is not None) is (call.kind is CallKind.CREATE)
+
+
+GROUPS = [
+    {"groupId": "g-1", "groupName": "one", "phones": "85211111114,85235753351", "remark": "[ng:1]"},
+    {"groupId": "g-2", "groupName": "", "phones": "", "remark": None},
+]
+ANSWERED = [
+    orjson.dumps(said(0)),
+    orjson.dumps(said("0", groupId="g-1")),
+    orjson.dumps(said(0, data={"groups": GROUPS, "total": 2})),
+    orjson.dumps(said(1002, f"parameter error: {SECRET} is not the secret for 85211111114")),
+    orjson.dumps(said(1003, "invalid signature")),
+    orjson.dumps(said(9999, "rate limit exceeded")),
+]
+
+
+@given(CALLS, st.sampled_from([200, 429, 500, 502, 503]), mutated(st.sampled_from(ANSWERED)))
+@settings(max_examples=500)
+def test_answers_that_were_good_once(call: Any, status: int, body: bytes) -> None:
+    """Whatever became of their bytes: an outcome, without a phone number in its message."""
+    got = VENDOR.outcome(call, Answer(status, body))
+    check(got)
+    assert "85211111114" not in getattr(got, "message", "")
+
+
+HEAVY = {
+    "arrays": b'{"code":' + b"[" * 500_000,
+    "scalars": b'{"code":0,"data":{"groups":[' + b"1," * 500_000 + b"1]}}",
+    "groups": b'{"code":0,"data":{"groups":[' + b'{"groupId":"a"},' * 60_000 + b'{"groupId":"a"}]}}',
+    "numbers": b'{"code":0,"data":{"groups":[{"groupId":"a","phones":"' + b"1," * 500_000 + b'"}]}}',
+    "a long message": b'{"code":1002,"msg":"' + b"1 " * 500_000 + b'"}',
+    "a message of digits": b'{"code":1002,"msg":"' + b"1" * 1_000_000 + b'"}',
+    "a message that is unprintable": b'{"code":1002,"msg":"' + "\u200b".encode() * 300_000 + b'"}',
+    "a long requestId": b'{"code":0,"requestId":"' + "\u4e00".encode() * 300_000 + b'"}',
+    "a long code": b'{"code":"' + "\u200b".encode() * 300_000 + b'"}',
+    "members": b'{"code":0,' + b",".join(b'"k%d":1' % n for n in range(80_000)) + b"}",
+    "empty objects": b'{"code":0,"data":[' + b"{}," * 300_000 + b"{}]}",
+}
+
+
+@pytest.mark.parametrize("call", [LIST, EVERY_KIND[1]], ids=["list", "update"])
+@pytest.mark.parametrize("body", HEAVY.values(), ids=HEAVY)
+def test_a_megabyte_of_anything_is_bounded(call: Any, body: bytes) -> None:
+    """Reading an answer takes no more than 40 times the memory that it came in."""
+    tracemalloc.start()
+    check(VENDOR.outcome(call, Answer(200, body)))
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 40 * len(body)
+
+
+def test_a_request_id_is_cut_off() -> None:
+    """What is stored of an id stays short, wherever its printable part is."""
+    got = VENDOR.outcome(
+        EVERY_KIND[1], Answer(200, orjson.dumps(said(0) | {"requestId": "\x07" * 999 + REQUEST_ID * 99}))
+    )
+    assert isinstance(got, Applied)
+    assert got.request_id == (REQUEST_ID * 99)[:128]

@@ -21,7 +21,7 @@ from worker.engine.model import Entry
 from worker.engine.settlement import Settlement
 from worker.ledger import keys
 from worker.ledger.client import mapped
-from worker.ledger.codec import encode_record
+from worker.ledger.codec import decode_marks, encode_record
 
 _BLOCK_MS = 1_000
 _FIRST_COUNT = 16
@@ -78,17 +78,17 @@ class StreamLog:
         self._record_ms = record_ms
         self._stream = keys.commands(partition)
         self._cursor: bytes | str = "0-0"
-        self._partial: dict[bytes, bytes] | None = None
+        self._marks: dict[str, set[int]] | None = None
         self._entry_bytes = 1.0
         self._count = _FIRST_COUNT
         self.behind = False
 
     async def read(self, credit: int) -> Sequence[Entry]:
         async with mapped(BrokerUnavailable):
-            if self._partial is None:
+            if self._marks is None:
                 name = keys.of_partition(self._partition, "partial")
-                partial: Any = await self._client.hgetall(name)
-                self._partial = partial
+                marks: Any = await self._client.hgetall(name)
+                self._marks = decode_marks(marks)
             count = self._affordable(credit)
             # Smaller from here on, until a read has come back: one that is too large for the way here
             # must not be asked for again and again.
@@ -130,12 +130,12 @@ class StreamLog:
                 for name, value in fields.items()
             }
             body = orjson.dumps(pairs)
-        settled = self._partial.pop(tag, None) if self._partial else None
+        name = tag.decode()
         return Entry(
             self._partition,
-            tag.decode(),
+            name,
             body,
-            settled=set(orjson.loads(settled)) if settled else set(),
+            settled=self._marks.pop(name, set()) if self._marks else set(),
             **(properties or {}),
         )
 

@@ -30,7 +30,8 @@ def read_commands(file: Path, envelope: Envelope, most_bytes: int) -> list[tuple
     intake = Intake(most_bytes)
     found: list[tuple[bytes, Command]] = []
     errors: list[str] = []
-    for number, line in _lines(file):
+    content = _content(file)
+    for number, line in _lines(content):
         body = _event(line, number, envelope)
         entry = Entry(0, f"line {number}", body)
         items = intake.read(entry)
@@ -40,6 +41,11 @@ def read_commands(file: Path, envelope: Envelope, most_bytes: int) -> list[tuple
                 found.append((events[item.origins[0].index], item))
             else:
                 errors.append(f"line {number}: {item.message}")
+    if errors and _is_one_document(content):
+        raise Failure(
+            f"{_name(file)}: nothing was sent, because this is one JSON document over several lines: put "
+            "each event, or each array of events, on a line of its own (jq -c . does that)"
+        )
     if errors:
         more = len(errors) - _MOST_ERRORS
         shown = "\n  ".join(errors[:_MOST_ERRORS]) + (f"\n  and {more} more" if more > 0 else "")
@@ -51,14 +57,29 @@ def _name(file: Path) -> str:
     return "standard input" if str(file) == "-" else str(file)
 
 
-def _lines(file: Path) -> Iterator[tuple[int, bytes]]:
+def _content(file: Path) -> bytes:
     try:
         content = sys.stdin.buffer.read() if str(file) == "-" else file.read_bytes()
     except OSError as error:
         raise Failure(f"{file}: {error.strerror}") from None
-    for number, line in enumerate(content.removeprefix(_BOM).split(b"\n"), start=1):
+    return content.removeprefix(_BOM)
+
+
+def _lines(content: bytes) -> Iterator[tuple[int, bytes]]:
+    for number, line in enumerate(content.split(b"\n"), start=1):
         if line.strip():
             yield number, line.strip()
+
+
+def _is_one_document(content: bytes) -> bool:
+    """Whether it is JSON as a whole, though not line by line."""
+    if b"\n" not in content.strip():
+        return False
+    try:
+        from_json(content)
+    except ValueError:
+        return False
+    return True
 
 
 def _event(line: bytes, number: int, envelope: Envelope) -> bytes:

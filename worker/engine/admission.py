@@ -12,6 +12,10 @@ _OTHER_BODY = Fault(
     "conflict", None, "another command was accepted under the same source and id; this one was not applied"
 )
 
+_UNREADABLE = Fault(
+    "unavailable", None, "what the worker has noted of this group cannot be read: its operator has to mend it"
+)
+
 
 def admit(
     command: Command, partition: Partition, facts: Facts, policies: Mapping[str, AccountPolicy]
@@ -33,6 +37,9 @@ def admit(
         if record.fingerprint != command.fingerprint:
             return Verdict(command, Status.REJECTED, fault=_OTHER_BODY, conflict=True)
         return Verdict(command, record.status, repeat_of=record)
+    if command.group in facts.unreadable and not partition.knows(command.group):
+        # Neither "no such group" nor "never created" would be true: a second group might come of it.
+        return Verdict(command, Status.FAILED, fault=_UNREADABLE)
     policy = policies.get(command.group.account)
     if policy is None:
         fault = Fault("invalid", None, f"no account named {command.group.account!r} is configured")

@@ -5,9 +5,19 @@ import re
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
+from contracts.commands import PHONE, PHONES_TEXT
+from contracts.event import JSON_TYPE, PRINTABLE
+
 _SHOWN = 3
 _READ = 1_000
 _FIELD_NAME = re.compile("[A-Za-z_]{1,32}")
+_SAID_BETTER = {
+    PRINTABLE: "must have printable characters only, and no spaces but plain ones",
+    PHONE: "must be 7 to 15 digits with the country code, the first one not 0, without a +",
+    PHONES_TEXT: "must be numbers of 7 to 15 digits, the first one not 0, joined by commas without spaces",
+    JSON_TYPE: "must be application/json, or a type that ends in +json",
+}
+"""What the contract's patterns mean."""
 
 
 def explain(error: ValidationError) -> str:
@@ -28,8 +38,11 @@ def _problem(error: ErrorDetails) -> str:
         return f"type: none of {context['expected_tags']}"
     if kind == "union_tag_not_found":
         return "type: Field required"
+    said = error["msg"].removeprefix("Value error, ")
+    if kind == "string_pattern_mismatch":
+        said = _SAID_BETTER.get(context["pattern"], said)
     place = ".".join(part for part in map(_part, error["loc"]) if part)
-    return f"{place or 'event'}: {error['msg'].removeprefix('Value error, ')}"
+    return f"{place or 'event'}: {said}"
 
 
 def _part(part: int | str) -> str:

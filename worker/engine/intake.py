@@ -7,7 +7,7 @@ a whole, and even then those that can be read are answered.
 """
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from hashlib import blake2b
 from typing import Final
@@ -79,6 +79,7 @@ class Intake:
         except ValidationError:
             return message.one_by_one() if is_array else [message.event(0, body)]
         entry.total = len(events)
+        _check_marks(entry, range(len(events)))
         return [
             message.command(index, event) for index, event in enumerate(events) if index not in entry.settled
         ]
@@ -102,6 +103,7 @@ class _Message:
         if self.entry.body.startswith(BOM):
             return self.refused(events, complete, "not JSON: it begins with a byte order mark")
         self.entry.total = len(events)
+        _check_marks(self.entry, range(len(events)))
         return [self.event(index, raw) for index, raw in enumerate(events) if index not in self.entry.settled]
 
     def whole(self, problem: str, beginning: bytes) -> list[Command | Refusal]:
@@ -126,6 +128,7 @@ class _Message:
         if not complete or len(refusals) < len(events):
             refusals.append(self.refusal(len(events), entry.body, problem, {}))
         entry.total = len(refusals)
+        _check_marks(entry, [refusal.origin.index for refusal in refusals])
         return [refusal for refusal in refusals if refusal.origin.index not in entry.settled]
 
     def event(self, index: int, raw: bytes) -> Command | Refusal:
@@ -201,6 +204,13 @@ class _Message:
         kind, group = CommandKind.DELETE_GROUP, _group(account, event.data.groupKey, event.data.groupId)
         mark = _fingerprint("delete group", group, ())
         return Command(key, event.type, kind, group, (), mark, [origin], expires, sequence=event.sequence)
+
+
+def _check_marks(entry: Entry, indexes: Sequence[int]) -> None:
+    """Forget marks that cannot be the message's own: of events that it has not, or of all that it has. With
+    them it would leave the broker before its last command was settled, or never."""
+    if entry.settled and not entry.settled < set(indexes):
+        entry.settled.clear()
 
 
 def _is_suspicious(body: bytes) -> bool:

@@ -46,6 +46,12 @@ class Partition:
         if len(self.bindings) > _BINDINGS_KEPT:
             self.bindings.popitem(last=False)
 
+    def knows(self, ref: GroupRef) -> bool:
+        """Whether this worker itself created, bound or freed the group, whatever the ledger says."""
+        mailbox = self.mailboxes.get(ref)
+        in_hand = mailbox is not None and (mailbox.group_id is not None or mailbox.intent_recorded)
+        return in_hand or ref in self.bindings
+
     def take_sequence(self, command: Command, facts: Facts) -> None:
         """Mark the command as stale if its source has said something later on the group before.
 

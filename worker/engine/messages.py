@@ -5,6 +5,7 @@ supplies both, so that a run of the engine is a function of its events alone.
 """
 
 from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 
 from worker.engine.doubt import Doubt
@@ -24,12 +25,16 @@ from worker.engine.model import (
 
 @dataclass(slots=True, frozen=True)
 class Facts:
-    """What the ledger knows of the commands of one delivery."""
+    """What the ledger knows of the commands of one delivery.
+
+    `unreadable`: of these groups it knows something, and nobody can read it.
+    """
 
     settled: Mapping[CommandKey, Record] = field(default_factory=dict)
     bindings: Mapping[GroupRef, str] = field(default_factory=dict)
     intents: Mapping[GroupRef, CreateIntent] = field(default_factory=dict)
     sequences: Mapping[SequenceKey, int] = field(default_factory=dict)
+    unreadable: AbstractSet[GroupRef] = frozenset()
 
 
 @dataclass(slots=True, frozen=True)

@@ -18,7 +18,7 @@ class OtherPartitions(Exception):
     """The commands are in another number of partitions than this worker was told."""
 
     def __init__(self, mine: int, in_force: int) -> None:
-        super().__init__(f"the commands are in {in_force} partitions by now, and not in {mine}")
+        super().__init__(f"the number of partitions is {in_force} by now, and not {mine}")
 
 
 @dataclass(slots=True, frozen=True)

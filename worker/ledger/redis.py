@@ -19,10 +19,14 @@ from worker.ledger import keys
 from worker.ledger.client import mapped
 from worker.ledger.codec import (
     decode_calls,
+    decode_entries,
+    decode_group_id,
     decode_history,
     decode_in_hand,
     decode_intent,
+    decode_partitions,
     decode_record,
+    decode_sequence,
     encode_calls,
     encode_history,
     encode_in_hand,
@@ -130,15 +134,21 @@ class RedisLedger:
         ids = answers.pop(0) if named else []
         intents = answers.pop(0) if created else []
         latest = answers.pop(0) if sequences else []
+        unreadable: set[GroupRef] = set()
         return Facts(
             {
                 c.key: record
                 for c, data in zip(commands, records, strict=True)
                 if data and (record := decode_record(data))
             },
-            {ref: data.decode() for ref, data in zip(named, ids, strict=True) if data},
-            {ref: decode_intent(data) for ref, data in zip(created, intents, strict=True) if data},
-            {key: int(data) for key, data in zip(sequences, latest, strict=True) if data},
+            decode_entries(keys.GROUP_KEYS, zip(named, ids, strict=True), decode_group_id, unreadable),
+            decode_entries(keys.CREATES, zip(created, intents, strict=True), decode_intent, unreadable),
+            {
+                key: number
+                for key, data in zip(sequences, latest, strict=True)
+                if data and (number := decode_sequence(data)) is not None
+            },
+            unreadable,
         )
 
     async def record_intent(self, sender: Sender, intent: CreateIntent) -> bool:
@@ -216,7 +226,7 @@ class RedisLedger:
                 keys=[keys.WORKERS, keys.PARTITIONS], args=[owner, round(ttl_s * 1000), partitions, since]
             )
         if not workers:
-            raise OtherPartitions(partitions, int(enrolled))
+            raise OtherPartitions(partitions, decode_partitions(enrolled))
         return Standing(int(rank), int(workers), int(enrolled))
 
     async def leave(self, owner: str) -> None:
@@ -226,12 +236,12 @@ class RedisLedger:
     async def owners(self, partitions: int) -> Sequence[str | None]:
         async with mapped(LedgerUnavailable):
             owners: Any = await self._client.mget([keys.of_partition(n, "lease") for n in range(partitions)])
-        return [owner.decode() if owner else None for owner in owners]
+        return [owner.decode(errors="replace") if owner else None for owner in owners]
 
     async def partitions(self) -> int | None:
         async with mapped(LedgerUnavailable):
             stored = await self._client.get(keys.PARTITIONS)
-        return int(stored) if stored else None
+        return decode_partitions(stored) if stored else None
 
     async def repartition(self, old: int | None, new: int) -> int | None:
         # Before their number was kept there was one: nobody has to stop for it to be written down.
@@ -242,6 +252,12 @@ class RedisLedger:
                 keys=[keys.WORKERS, keys.PARTITIONS, *names], args=[old or "", new]
             )
         return None if found < 0 else int(found)
+
+    async def time_s(self) -> float:
+        """The server's clock, in Unix seconds."""
+        async with mapped(LedgerUnavailable):
+            seconds, micros = await self._client.time()
+        return float(seconds) + float(micros) / 1_000_000
 
     def limiter(self, account: str, calls_per_second: float) -> "RedisLimiter":
         return RedisLimiter(self._client, account, calls_per_second)

@@ -3,6 +3,7 @@
 import re
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
+from itertools import islice
 from typing import Any
 
 from pydantic_core import from_json
@@ -13,7 +14,8 @@ from worker.providers.port import Answer
 _MESSAGE_LENGTH = 300
 _LARGEST = 2**53
 # Seven digits or more, however they are grouped and whatever stands beside them; but not a requestId.
-_NUMBERS = re.compile(r"\+?\d(?:[ ().-]?\d){6,}")
+# Possessive: a megabyte of digits leaves no way back to be remembered for each of them.
+_NUMBERS = re.compile(r"\+?\d(?:[ ().-]?\d){6,}+")
 _REQUEST_ID = re.compile(r"[0-9]{16,20}")
 
 
@@ -43,7 +45,7 @@ def identifier(value: Any, longest: int) -> str | None:
     """A code or an id, which vendors send as a string or as a number; cut off after `longest` characters."""
     if isinstance(value, bool) or not isinstance(value, int | str):
         return None
-    return "".join(one for one in str(value).strip() if one.isprintable())[:longest] or None
+    return "".join(islice(filter(str.isprintable, str(value).strip()), longest)) or None
 
 
 def scrubbed(text: Any, secret: str) -> str:
@@ -53,7 +55,7 @@ def scrubbed(text: Any, secret: str) -> str:
     if secret:
         text = re.sub(re.escape(secret), "***", text, flags=re.IGNORECASE)
     text = _NUMBERS.sub(lambda found: found[0] if _REQUEST_ID.fullmatch(found[0]) else "<number>", text)
-    return "".join(one if one.isprintable() else " " for one in text)[:_MESSAGE_LENGTH]
+    return "".join(one if one.isprintable() else " " for one in text[:_MESSAGE_LENGTH])
 
 
 def retry_after_s(value: str | None, now: datetime | None = None) -> float | None:

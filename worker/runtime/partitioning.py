@@ -63,6 +63,6 @@ def _backlog(waiting: Mapping[int, int], in_force: int | None, wanted: int) -> s
     if in_force is None:
         return f"{_SETTING} is {wanted}, but {where}: set it to the number that their producers have"
     return (
-        f"{_SETTING} is {wanted}, but the commands are in {in_force} partitions, and {where}: let workers "
+        f"{_SETTING} is {wanted}, but the one in force is {in_force}, and {where}: let workers "
         f"with {_SETTING}={in_force} work them off and stop them, then start with the new number"
     )

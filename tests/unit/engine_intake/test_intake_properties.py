@@ -64,7 +64,8 @@ def read(raw: bytes, limit: int = 1_048_576) -> tuple[Entry, list[Command | Refu
     again.reply_to, again.correlation_id = "queue", "77"
     left = Intake(limit).read(again)
     if message.is_array:
-        assert [item.key for item in left] == [item.key for item in items[1::2]]
+        # Marks of all that there is would be no marks: such a message has left the broker.
+        assert [item.key for item in left] == [item.key for item in (items[1::2] or items)]
     assert (again.is_array, again.total) == (message.is_array, message.total)
     return message, items
 

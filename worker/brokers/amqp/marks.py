@@ -3,13 +3,13 @@
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-import orjson
 from redis.asyncio import Redis
 
 from worker.brokers.amqp.window import Window
 from worker.brokers.port import BrokerUnavailable
 from worker.ledger import keys
 from worker.ledger.client import mapped
+from worker.ledger.codec import decode_marks
 
 
 class Marks:
@@ -29,7 +29,7 @@ class Marks:
         """Take in what an earlier owner has left. Raises `BrokerUnavailable`."""
         async with mapped(BrokerUnavailable):
             found: Any = await self._client.hgetall(self._name)
-        self._of = {tag.decode(): set(orjson.loads(indexes)) for tag, indexes in found.items()}
+        self._of = decode_marks(found)
 
     def of(self, tag: str) -> set[int]:
         return set(self._of.get(tag, ()))
