@@ -24,9 +24,10 @@ from pathlib import Path
 import orjson
 from redis.asyncio import Redis
 
-from worker.calls import Caller, Limits, session
+from worker.calls import Caller, Limits
 from worker.engine.model import Applied, Call, CallKind
 from worker.providers.nxcloud import NXCloud
+from worker.transport import HttpTransport
 
 KEY, SECRET = "bench-key", "bench-secret"
 STREAM, REPLIES = "numbergroup:{0}:commands", "numbergroup:replies"
@@ -64,7 +65,7 @@ def running(*command: str, environment: dict[str, str]) -> Iterator[None]:
 
 async def measure(commands: int, sandbox_url: str, client: Redis) -> tuple[list[float], list[float]]:
     vendor = NXCloud(sandbox_url, KEY, lambda: SECRET)
-    caller = Caller(vendor, session(1), Limits(), no_permit, time.time)
+    caller = Caller(vendor, HttpTransport(1, 3.0, 8.0), Limits(), no_permit, time.time)
     through, straight = [], []
     cursor: bytes | str = "0-0"
     try:

@@ -127,13 +127,13 @@ async def test_the_timeout_is_exact(timeout_s: float, monkeypatch: pytest.Monkey
     """An attempt ends when its time is over, and not at the next whole second: the lease counts on it."""
     asked: list[aiohttp.ClientTimeout] = []
     async with Rig(timeout_s=timeout_s, attempts=1) as rig:
-        request = rig.session.request
+        request = rig.transport.session.request
 
         def watched(*args: Any, timeout: aiohttp.ClientTimeout, **more: Any) -> Any:
             asked.append(timeout)
             return request(*args, timeout=timeout, **more)
 
-        monkeypatch.setattr(rig.session, "request", watched)
+        monkeypatch.setattr(rig.transport.session, "request", watched)
         assert isinstance((await rig.run(ADD)).outcome, Applied)
     (timeout,) = asked
     # Timeouts beyond the threshold are rounded up.
