@@ -1,0 +1,275 @@
+"""From a seed a plan: what is published, in what world, and what goes wrong."""
+
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from random import Random
+from typing import Any
+
+import orjson
+from simulation.plans import AccountPlan, Fault, Message, Plan
+from simulation.world import EPOCH
+
+from contracts.names import partition_of
+
+NUMBERS = [f"8521000000{place}" for place in range(7)]
+_POISON = [f"8529000000{place}" for place in range(3)]
+
+KINDS = {
+    "add": 30,
+    "delete": 26,
+    "replace": 10,
+    "empty": 4,
+    "create": 12,
+    "own": 3,
+    "delete group": 7,
+    "list": 2,
+}
+CALL_FAULTS = {
+    "not connected": 3,
+    "lost before": 4,
+    "lost after": 5,
+    "late": 8,
+    "throttled": 2,
+    "throttled for a while": 2,
+    "throttled by text": 2,
+    "503": 2,
+    "500 applied": 3,
+    "500": 2,
+    "account fault": 2,
+    "garbage applied": 2,
+    "garbage": 1,
+    "slow": 2,
+    "too slow": 2,
+}
+
+
+@dataclass
+class _Weather:
+    """What a seed may have in it."""
+
+    kills: int = 0
+    freezes: int = 0
+    stops: int = 0
+    asks: int = 0
+    outages: int = 0
+    calls: int = 0
+    repeats: bool = False
+    expiry: bool = False
+    poison: bool = False
+    nonsense: bool = False
+    letters: bool = False
+    fluke: bool = False
+
+
+def _weather(random: Random) -> _Weather:
+    style = random.choices(["still", "one", "some", "storm"], [8, 37, 35, 20])[0]
+    extras = {name: random.random() < 0.3 for name in ("repeats", "poison", "nonsense", "letters")}
+    weather = _Weather(**extras)
+    if style == "still":
+        return weather
+    if style == "one":
+        what = random.choice(["kills", "kills", "freezes", "freezes", "stops", "asks", "outages", "calls"])
+        setattr(weather, what, 1)
+        if what == "calls":
+            weather.calls = random.choice([1, 2, 3])
+            weather.expiry, weather.fluke = random.random() < 0.5, random.random() < 0.3
+        return weather
+    most = 2 if style == "some" else 5
+    weather.kills = random.choice([0, random.randint(0, most)])
+    weather.freezes = random.choice([0, random.randint(0, most)])
+    weather.stops = random.choice([0, 0, random.randint(0, most)])
+    weather.asks = random.choice([0, random.randint(0, 2 * most)])
+    weather.outages = random.choice([0, 0, random.randint(0, most)])
+    weather.calls = random.choice([0, random.randint(0, 4 * most)])
+    weather.expiry = not (weather.kills or weather.freezes or weather.stops or weather.outages)
+    return weather
+
+
+@dataclass
+class _Author:
+    """Writes the commands of a plan."""
+
+    random: Random
+    plan: Plan
+    weather: _Weather
+    handles: list[tuple[str, dict[str, str]]]
+    events: list[tuple[int, dict[str, Any]]] = field(default_factory=list)
+    made: int = 0
+
+    def messages(self) -> tuple[Message, ...]:
+        random = self.random
+        count = random.choice([random.randint(1, 6), random.randint(4, 20), random.randint(10, 40)])
+        spread_s = random.choice([0.0, 0.5, 3.0, 10.0])
+        messages: list[Message] = []
+        while self.made < count:
+            at = round(random.random() * spread_s, 3)
+            if self.weather.nonsense and random.random() < 0.1:
+                messages.append(self._nonsense(at))
+                continue
+            partition, event = self._event()
+            if random.random() < 0.25:
+                events = [event]
+                for _ in range(random.randint(0, 4)):
+                    where, other = self._event()
+                    if where == partition:
+                        events.append(other)
+                body: Any = events
+            else:
+                body = event
+            if self.plan.partitions > 1 and random.random() < 0.02 and "group.list" not in event["type"]:
+                partition = (partition + 1) % self.plan.partitions
+            messages.append(Message(at, partition, orjson.dumps(body)))
+        return tuple(sorted(messages, key=lambda one: one.at))
+
+    def _nonsense(self, at: float) -> Message:
+        self.made += 1
+        bodies = [
+            b"{",
+            b"[]",
+            orjson.dumps({"specversion": "1.0", "id": f"n{self.made}", "source": "crm", "type": "what"}),
+            orjson.dumps([self._event()[1], {"specversion": "1.0", "id": f"n{self.made}", "source": "crm"}]),
+        ]
+        if self.plan.partitions > 1:
+            bodies.pop()
+        return Message(at, self.random.randrange(self.plan.partitions), self.random.choice(bodies))
+
+    def _event(self) -> tuple[int, dict[str, Any]]:
+        random = self.random
+        if self.weather.repeats and self.events and random.random() < 0.2:
+            partition, again = random.choice(self.events)
+            if random.random() < 0.15 and "phones" in again["data"]:
+                again = {**again, "data": {**again["data"], "phones": [NUMBERS[0]]}}
+            return partition, again
+        self.made += 1
+        account, handle = random.choice(self.handles)
+        event: dict[str, Any] = {"specversion": "1.0", "id": f"c{self.made}", "source": "crm"}
+        if account != "default":
+            event["account"] = account
+        if self.weather.expiry and random.random() < 0.25:
+            when = EPOCH + random.uniform(-1.0, 15.0)
+            event["expirytime"] = datetime.fromtimestamp(when, UTC).isoformat()
+        kind = random.choices(list(KINDS), list(KINDS.values()))[0]
+        by_key = "groupKey" in handle
+        if kind == "delete group" and not by_key and random.random() < 0.8:
+            kind = "add"
+        if kind == "create" and not by_key:
+            kind = "own" if random.random() < 0.2 else "add"
+        data, suffix = self._data(kind, handle)
+        event |= {"type": f"numbergroup.{suffix}.v1", "data": data}
+        if kind in ("list", "own"):
+            partition = random.randrange(self.plan.partitions)
+        else:
+            partition = partition_of(next(iter(handle.values())), self.plan.partitions)
+        self.events.append((partition, event))
+        return partition, event
+
+    def _data(self, kind: str, handle: dict[str, str]) -> tuple[dict[str, Any], str]:
+        random = self.random
+        numbers = random.sample(NUMBERS, random.randint(1, 4))
+        if kind == "list":
+            return {}, "list"
+        if kind == "delete group":
+            return dict(handle), "delete"
+        if kind in ("create", "own"):
+            # Without a marker, two groups of one name and the same numbers cannot be told apart.
+            named = {"groupName": f"name {self.made}"}
+            return {"phones": numbers, **named, **(handle if kind == "create" else {})}, "create"
+        if self.weather.poison and random.random() < 0.15:
+            numbers.append(random.choice(_POISON))
+        asked = "replace" if kind == "empty" else kind
+        return {"operateType": asked, "phones": [] if kind == "empty" else numbers, **handle}, "update"
+
+
+def make_plan(seed: int) -> Plan:
+    """The plan of a seed."""
+    random = Random(f"plan {seed}")
+    weather = _weather(random)
+    workers = random.choices([1, 2, 3], [4, 5, 2])[0]
+    partitions = random.choices([1, 2, 4], [6, 3, 1])[0]
+    starts = [0.0] + [random.choice([0.0, 0.2, random.uniform(0.0, 8.0)]) for _ in range(workers - 1)]
+    late = random.random() < 0.3
+    names = ["default", "other"] if random.random() < 0.25 else ["default"]
+    accounts = tuple(_account(random, name, weather) for name in names)
+    handles: list[tuple[str, dict[str, str]]] = []
+    initial = []
+    for place in range(random.randint(1, 4)):
+        name = random.choice(names)
+        if random.random() < 0.5:
+            handles.append((name, {"groupKey": f"k-{place}"}))
+        else:
+            handles.append((name, {"groupId": f"g-{place}"}))
+            initial.append((name, f"g-{place}", tuple(random.sample(NUMBERS, random.randint(0, 6)))))
+    plan = Plan(
+        seed,
+        transactional=random.random() < 0.6,
+        partitions=partitions,
+        starts=tuple(round(one + (12.0 if late else 0.0), 3) for one in starts),
+        accounts=accounts,
+        window_s=random.choice([5.0, 9.0, 14.0]),
+        attempts=random.choice([1, 2, 3]),
+        linger_s=random.choice([0.0, 0.0, 0.3]),
+        max_pending=random.choice([3, 20, 200, 200]),
+        read_count=random.choice([1, 3, 50, 50]),
+        initial=tuple(initial),
+        poison=frozenset(_POISON if weather.poison else ()),
+    )
+    if plan.transactional and not weather.repeats and random.random() < 0.3:
+        plan = replace(plan, record_s=2.0)
+    plan = replace(plan, messages=_Author(random, plan, weather, handles).messages())
+    return replace(plan, faults=tuple(_faults(random, plan, weather)))
+
+
+def _account(random: Random, name: str, weather: _Weather) -> AccountPlan:
+    return AccountPlan(
+        name,
+        calls_per_second=random.choice([3.0, 10.0, 40.0]),
+        max_in_flight=random.randint(1, 4),
+        # What is refused in part could not be told from what is applied.
+        numbers_per_call=1000 if weather.poison or weather.fluke else random.choice([1, 2, 3, 1000]),
+        marker=random.random() < 0.75,
+    )
+
+
+def _faults(random: Random, plan: Plan, weather: _Weather) -> list[Fault]:
+    faults: list[Fault] = []
+    for kind, count in (("kill", weather.kills), ("freeze", weather.freezes), ("stop", weather.stops)):
+        for _ in range(count):
+            faults.append(_process_fault(random, plan, kind))
+    for _ in range(weather.asks):
+        kind = random.choice(["fails before", "fails after"])
+        faults.append(Fault(kind, "ask", random.randint(1, 120), random.randrange(plan.workers)))
+    for _ in range(weather.outages):
+        kinds = ["ledger away", "broker away", "ledger stalls", "vendor away"]
+        kind = random.choice(kinds if plan.transactional else [*kinds, "redelivery", "redelivery"])
+        at, lasts = round(random.uniform(0.0, 12.0), 3), round(random.choice([0.5, 3.0, 12.0]), 3)
+        faults.append(Fault(kind, "s", at, random.randrange(4), 0.0 if kind == "redelivery" else lasts))
+    for _ in range(weather.calls):
+        kind = random.choices(list(CALL_FAULTS), list(CALL_FAULTS.values()))[0]
+        lasts = 0.0
+        if kind == "late":
+            lasts = round(random.uniform(0.1, plan.window_s), 3)
+        elif kind == "throttled for a while":
+            lasts = random.choice([0.0, 1.0, 4.0])
+        faults.append(Fault(kind, "call", random.randint(1, 5 + 2 * weather.calls), 0, lasts))
+    if weather.fluke:
+        faults.append(Fault(random.choice(["refused", "unknown code"]), "call", random.randint(1, 5)))
+    if weather.letters:
+        faults.append(Fault("letters fail", "s", 0.0, 0, random.randint(1, 3)))
+    return faults
+
+
+def _process_fault(random: Random, plan: Plan, kind: str) -> Fault:
+    unit = random.choice(["s", "step", "step", "ask", "call"])
+    if kind == "stop":
+        unit = "s"
+    slot = random.randrange(plan.workers)
+    at = {
+        "s": round(plan.starts[slot] + random.uniform(0.0, 10.0), 3),
+        "step": int(10 ** random.uniform(1.0, 3.2)),
+        "ask": random.randint(1, 150),
+        "call": random.randint(1, 15),
+    }[unit]
+    lasts = random.choice([0.1, 2.0, plan.lease_ttl_s * 1.5]) if kind != "freeze" else random.choice(
+        [0.2, 1.0, 3.0, plan.lease_ttl_s * 1.2, plan.lease_ttl_s * 2]
+    )
+    return Fault(kind, unit, at, slot, round(lasts, 3))
