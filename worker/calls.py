@@ -97,27 +97,35 @@ class Caller:
         self._monotonic_s = monotonic_s
         self._vendor_ahead_s = 0.0
 
-    async def run(self, call: Call, guard: Guard, record_intent: RecordIntent) -> Ended:
-        """Make `call`; its first permit was granted before.
+    async def run(
+        self, call: Call, guard: Guard, record_intent: RecordIntent, permitted_at: float | None = None
+    ) -> Ended:
+        """Make `call`; its first permit was granted before, at `permitted_at` (monotonic seconds; now).
 
         `record_intent` is awaited before each request that creates a group. Never raises, whatever the
         vendor or the network do.
         """
+        if permitted_at is None:
+            permitted_at = self._monotonic_s()
         if call.kind in _LOOKING:
-            return await self._look(guard, record_intent)
-        return await self._make(call, guard, record_intent, permitted=True)
+            return await self._look(guard, record_intent, permitted_at)
+        return await self._make(call, guard, record_intent, permitted_at)
 
-    async def _make(self, call: Call, guard: Guard, record_intent: RecordIntent, *, permitted: bool) -> Ended:
+    async def _make(
+        self, call: Call, guard: Guard, record_intent: RecordIntent, permit: float | None
+    ) -> Ended:
         doubt_until: float | None = None
         attempts = 0
 
         async def attempt() -> Outcome:
-            nonlocal doubt_until, attempts
+            nonlocal doubt_until, attempts, permit
             until, sent = 0.0, False
             try:
-                if attempts or not permitted:
+                # It is for one try, also for one that comes to nothing: by the next it is long out of date.
+                permitted_at, permit = permit, None
+                if permitted_at is None:
                     await self._permit()
-                permitted_at = self._monotonic_s()
+                    permitted_at = self._monotonic_s()
                 if not await guard.outlives(self._limits.timeout_s):
                     return Withheld()
                 until = self._now_s() + self._provider.acceptance_window_s + _CLOCK_MARGIN_S
@@ -159,13 +167,14 @@ class Caller:
             outcome = Unavailable("stopped between two attempts", in_doubt=doubt_until is not None)
         return Ended(outcome, doubt_until, attempts)
 
-    async def _look(self, guard: Guard, record_intent: RecordIntent) -> Ended:
+    async def _look(self, guard: Guard, record_intent: RecordIntent, permit: float | None) -> Ended:
         """Read all pages: a short page is the last (the vendor's `total` is not to be relied on)."""
         groups: dict[str, Group] = {}
         attempts = held = 0
         page = Call(CallKind.LIST, limit=self._provider.page_size)
         while True:
-            ended = await self._make(page, guard, record_intent, permitted=page.offset == 0)
+            ended = await self._make(page, guard, record_intent, permit)
+            permit = None
             attempts += ended.attempts
             if not isinstance(ended.outcome, Applied):
                 return replace(ended, attempts=attempts, doubt_until=None)

@@ -235,3 +235,12 @@ async def test_the_environment_has_no_say(monkeypatch: pytest.MonkeyPatch) -> No
         monkeypatch.setenv(name, "http://127.0.0.1:9/")
     async with Rig() as rig:
         assert isinstance((await rig.run(ADD)).outcome, Applied)
+
+
+async def test_a_permit_that_was_granted_long_ago() -> None:
+    """A process that was frozen between its permit and the call asks for another one."""
+    async with Rig() as rig:
+        rig.frozen_s = iter([10.0])
+        ended = await rig.caller.run(ADD, rig, rig.record_intent, 9.9)
+        assert isinstance(ended.outcome, Applied)
+        assert (rig.arrived, rig.permits) == (1, 1)

@@ -127,7 +127,7 @@ class Worker:
                     partition = self._partitions[effect.partition]
                     partition.call_began()
                     # The lease under which it was decided: a later one does not cover it.
-                    self._spawn(self._call(effect, partition.lease))
+                    self._spawn(self._call(effect, partition.lease, self._clock.monotonic()))
                 case Settle():
                     self._partitions[effect.partition].settle(effect)
                 case WakeAt():
@@ -177,7 +177,7 @@ class Worker:
             await patiently("rate limit", self._limiters[account].acquire)
             self._dispatch(PermitGranted(account, self._clock.now()))
 
-    async def _call(self, effect: StartCall, lease: Lease) -> None:
+    async def _call(self, effect: StartCall, lease: Lease, permitted_at: float) -> None:
         call, account = effect.call, effect.ref.account
 
         recorded: CreateIntent | None = None
@@ -197,7 +197,7 @@ class Worker:
             return True
 
         began = self._clock.monotonic()
-        ended = await self._callers[account].run(call, lease, record_intent)
+        ended = await self._callers[account].run(call, lease, record_intent, permitted_at)
         self._report(effect, ended, self._clock.monotonic() - began)
         if recorded and ended.doubt_until is None and not isinstance(ended.outcome, Applied):
             # Answered, and nothing was made: whoever comes next need not look for it, nor wait.
