@@ -24,6 +24,7 @@ class Process:
     slot: int = 0
     alive: bool = True
     frozen: bool = False
+    thaws: int = 0
     steps: int = 0
     trap_at: int = -1
     trap: Callable[[], None] | None = None
@@ -144,7 +145,7 @@ class VirtualLoop(asyncio.AbstractEventLoop):
         return handle
 
     def run(self, over: Callable[[], bool], until: float, most_steps: int) -> bool:
-        """Run until `over`, asked whenever time passes; False when it is not at `until`, or nothing is left."""
+        """Run until `over`, asked whenever time passes; False when it is not by `until`, or idle."""
         events._set_running_loop(self)
         try:
             while not over():
@@ -200,6 +201,7 @@ class VirtualLoop(asyncio.AbstractEventLoop):
     def thaw(self, process: Process) -> None:
         """Let it go on: what it was told meanwhile comes first, then its timers, as in asyncio's own loop."""
         process.frozen = False
+        process.thaws += 1
         self._ready.extend(process.ready)
         self._ready.extend(process.due)
         process.ready, process.due = [], []
@@ -225,6 +227,6 @@ def _close(work: Coroutine[Any, Any, Any]) -> None:
         except RuntimeError:
             # It waits again while it cleans up: nobody answers any more.
             continue
-        except BaseException:  # noqa: S110, BLE001
+        except BaseException:
             pass
         return

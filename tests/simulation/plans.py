@@ -7,9 +7,9 @@ PROCESS_FAULTS = ("kill", "freeze", "stop")
 """A process is killed, frozen or told to stop; `for_s` later another is started in its slot, or it thaws."""
 
 WORLD_FAULTS = ("ledger away", "broker away", "ledger stalls", "vendor away", "redelivery", "letters fail")
-"""The ledger or the broker refuses everything for `for_s`; the ledger carries out late what it was asked, and
-answers nothing meanwhile; the vendor cannot be connected to; a connection to the broker is lost, and with it all
-acknowledgements on their way; so many units with dead letters are not taken (`for_s` counts them)."""
+"""The ledger or the broker refuses everything for `for_s`; the ledger carries out late what it was asked,
+and answers nothing meanwhile; the vendor cannot be connected to; a connection to the broker is lost, and with
+it all acknowledgements on their way; so many units with dead letters are not taken (`for_s` counts them)."""
 
 ASK_FAULTS = ("fails before", "fails after")
 """One request to broker or ledger fails, before or after it took effect."""
@@ -35,7 +35,9 @@ CALL_FAULTS = (
 )
 """What becomes of one request to the vendor; `for_s` is how late it arrives, or how long the pause is."""
 
-DOUBTFUL = frozenset({"lost before", "lost after", "late", "500 applied", "500", "garbage applied", "garbage"})
+DOUBTFUL = frozenset(
+    {"lost before", "lost after", "late", "500 applied", "500", "garbage applied", "garbage"}
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,8 +51,8 @@ class Message:
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """`unit` says what `at` counts: seconds (`s`), of the slot's process its `step`s or its `ask`s (requests to
-    broker and ledger), or `call`s (requests to the vendor, of all processes)."""
+    """`unit` says what `at` counts: seconds (`s`), of the slot's process its `step`s or its `ask`s (requests
+    to broker and ledger), or `call`s (requests to the vendor, of all processes)."""
 
     kind: str
     unit: str
@@ -127,12 +129,13 @@ class Broken(Exception):
 
 def described(plan: Plan) -> list[str]:
     """The plan for people, a line for each thing in it."""
+    starts = ", ".join(f"{one:.2f} s" for one in plan.starts)
     lines = [
-        f"seed {plan.seed}: {'transactional' if plan.transactional else 'stepwise'} broker, "
-        f"{plan.partitions} partition(s), workers start at {', '.join(f'{one:.2f} s' for one in plan.starts)}",
-        f"lease {plan.lease_ttl_s:g} s, signatures {plan.window_s:g} s, timeout {plan.timeout_s:g} s, "
-        f"linger {plan.linger_s:g} s, {plan.max_pending} pending, {plan.read_count} at once, "
-        f"records for {plan.record_s:g} s",
+        f"seed {plan.seed}: {'transactional' if plan.transactional else 'stepwise'} broker",
+        f"{plan.partitions} partition(s), workers start at {starts}",
+        f"lease {plan.lease_ttl_s:g} s, signatures {plan.window_s:g} s, timeout {plan.timeout_s:g} s",
+        f"linger {plan.linger_s:g} s, {plan.max_pending} pending, {plan.read_count} at once",
+        f"{plan.attempts} attempts in a call, records kept for {plan.record_s:g} s",
         *(f"account {one}" for one in plan.accounts),
         *(f"group {group} of {account}: {', '.join(numbers)}" for account, group, numbers in plan.initial),
     ]

@@ -9,18 +9,17 @@ from dataclasses import dataclass
 from typing import Any
 
 from simulation.broker import SimulatedBroker
+from simulation.carrying import SimulatedTransport, WatchedCaller
 from simulation.checks import Checks, taken_in
 from simulation.ledger import SimulatedLedger, SimulatedLimiter
 from simulation.loop import PROCESS, Process
 from simulation.plans import AccountPlan, Broken, Plan
-from simulation.vendor import SECRET, SimulatedTransport, SimulatedVendor, WatchedCaller
+from simulation.vendor import SECRET, SimulatedVendor
 from simulation.world import World
-
 from worker.calls import Limits
 from worker.engine.accounts import AccountPolicy
 from worker.engine.engine import Engine
 from worker.engine.intake import Intake
-from worker.engine.model import CommandKind
 from worker.engine.retry_policy import RetryPolicy
 from worker.engine.settlement import SettlementBuilder
 from worker.providers.nxcloud import Codes, NXCloud

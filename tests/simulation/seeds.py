@@ -6,10 +6,10 @@ from random import Random
 from typing import Any
 
 import orjson
-from simulation.plans import AccountPlan, Fault, Message, Plan
-from simulation.world import EPOCH
 
 from contracts.names import partition_of
+from simulation.plans import AccountPlan, Fault, Message, Plan
+from simulation.world import EPOCH
 
 NUMBERS = [f"8521000000{place}" for place in range(7)]
 _POISON = [f"8529000000{place}" for place in range(3)]
@@ -116,7 +116,8 @@ class _Author:
                 body: Any = events
             else:
                 body = event
-            if self.plan.partitions > 1 and random.random() < 0.02 and "group.list" not in event["type"]:
+            # Repeated elsewhere, what is misrouted would be carried out there.
+            if self.plan.partitions > 1 and random.random() < 0.03 and not self.weather.repeats:
                 partition = (partition + 1) % self.plan.partitions
             messages.append(Message(at, partition, orjson.dumps(body)))
         return tuple(sorted(messages, key=lambda one: one.at))
@@ -269,7 +270,9 @@ def _process_fault(random: Random, plan: Plan, kind: str) -> Fault:
         "ask": random.randint(1, 150),
         "call": random.randint(1, 15),
     }[unit]
-    lasts = random.choice([0.1, 2.0, plan.lease_ttl_s * 1.5]) if kind != "freeze" else random.choice(
-        [0.2, 1.0, 3.0, plan.lease_ttl_s * 1.2, plan.lease_ttl_s * 2]
+    lasts = (
+        random.choice([0.1, 2.0, plan.lease_ttl_s * 1.5])
+        if kind != "freeze"
+        else random.choice([0.2, 1.0, 3.0, plan.lease_ttl_s * 1.2, plan.lease_ttl_s * 2])
     )
     return Fault(kind, unit, at, slot, round(lasts, 3))

@@ -8,7 +8,6 @@ from typing import Any
 
 from simulation.loop import PROCESS, Process, VirtualLoop
 from simulation.plans import ASK_FAULTS, CALL_FAULTS, PROCESS_FAULTS, Broken, Fault, Plan
-
 from worker.brokers.port import BrokerUnavailable
 from worker.ledger.port import LedgerUnavailable
 from worker.runtime.clock import Clock
@@ -170,7 +169,9 @@ class World:
 
     def _must_have_ended(self, process: Process, asked_at: float) -> None:
         if process.alive and not process.frozen and not self.fired["freeze"]:
-            self.broken("stop", f"{process.name} was told to stop at {asked_at:.3f} s and still runs after 25 s")
+            self.broken(
+                "stop", f"{process.name} was told to stop at {asked_at:.3f} s and still runs after 25 s"
+            )
 
     def _thaw(self, process: Process) -> None:
         if process.alive:
@@ -253,6 +254,7 @@ class World:
         if fault:
             self.fired[fault] += 1
             self.note(f"{what} {fault}")
+        self.note(f"asks {port} to {what}")
         lag = 0.001 if quick else self.lag()
         if self._stalled_until > self.loop.now and (port == "ledger" or self.plan.transactional):
             self.loop.later(_CLIENT_TIMEOUT_S, self._answer, answer, port, "stalled", None)
