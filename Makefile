@@ -22,8 +22,9 @@ check: $(VENV)/.develops  ## Lint, types, layers, schemas.
 	$(BIN)/lint-imports
 	$(BIN)/python -m contracts.schemas --check
 
-bench: $(VENV)/.develops  ## Measure the latency of a lone command (needs redis-server).
+bench: $(VENV)/.develops  ## Measure a lone command's latency, and a settled one's memory (needs redis-server).
 	@$(BIN)/python -m bench.lone_command
+	@$(BIN)/python -m bench.remembered
 
 schemas: $(VENV)/.develops  ## Write contracts/schemas anew from the models.
 	$(BIN)/python -m contracts.schemas

@@ -10,20 +10,15 @@ two is what the worker adds.
 
 import argparse
 import asyncio
-import os
-import shutil
-import socket
-import subprocess
 import sys
-import tempfile
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 
 import orjson
 from redis.asyncio import Redis
 
+from bench.processes import connected, free_port, redis_server, running
 from worker.calls import Caller, Limits
 from worker.engine.model import Applied, Call, CallKind
 from worker.providers.nxcloud import NXCloud
@@ -44,23 +39,6 @@ async def no_permit() -> None:
 
 async def no_intent(_until: float) -> bool:
     return True
-
-
-def free_port() -> int:
-    with socket.socket() as one:
-        one.bind(("127.0.0.1", 0))
-        port: int = one.getsockname()[1]
-        return port
-
-
-@contextmanager
-def running(*command: str, environment: dict[str, str]) -> Iterator[None]:
-    process = subprocess.Popen(command, env={**os.environ, **environment}, stdout=subprocess.DEVNULL)
-    try:
-        yield
-    finally:
-        process.terminate()
-        process.wait(timeout=30)
 
 
 async def measure(commands: int, sandbox_url: str, client: Redis) -> tuple[list[float], list[float]]:
@@ -103,28 +81,23 @@ def percentile(values: Sequence[float], share: float) -> float:
 
 async def run(commands: int, vendor_ms: int) -> None:
     script = str(Path(sys.executable).with_name("numbergroup"))
-    redis_port, sandbox_port = free_port(), free_port()
+    sandbox_port = free_port()
     url = f"http://127.0.0.1:{sandbox_port}/api/pns/"
     account = {
         "NUMBERGROUP_ACCOUNTS__DEFAULT__ACCESS_KEY": KEY,
         "NUMBERGROUP_ACCOUNTS__DEFAULT__ACCESS_SECRET": SECRET,
         "NUMBERGROUP_ACCOUNTS__DEFAULT__BASE_URL": url,
         "NUMBERGROUP_ACCOUNTS__DEFAULT__CALLS_PER_SECOND": "1000",
-        "NUMBERGROUP_BROKER_URL": f"redis://127.0.0.1:{redis_port}/0",
         "NUMBERGROUP_LOG_LEVEL": "error",
     }
-    server = ["redis-server", "--port", str(redis_port), "--save", "", "--bind", "127.0.0.1"]
     vendor = [script, "sandbox", "--port", str(sandbox_port), "--latency-ms", str(vendor_ms)]
-    with (
-        tempfile.TemporaryDirectory() as folder,
-        running(*server, "--dir", folder, environment={}),
-        running(*vendor, environment=account),
-        running(script, "run", environment=account),
-    ):
-        client = Redis(port=redis_port, protocol=2)
-        await connected(client)
-        through, straight = await measure(commands, url, client)
-        await client.aclose()
+    with redis_server() as redis_port, running(*vendor, environment=account):
+        account["NUMBERGROUP_BROKER_URL"] = f"redis://127.0.0.1:{redis_port}/0"
+        with running(script, "run", environment=account):
+            client = Redis(port=redis_port, protocol=2)
+            await connected(client)
+            through, straight = await measure(commands, url, client)
+            await client.aclose()
     added = [a - b for a, b in zip(through, straight, strict=True)]
     print(f"{commands} lone commands, a vendor that takes {vendor_ms} ms, redis-server\n")
     print(f"{'ms':<40}{'p50':>8}{'p90':>8}{'p99':>8}")
@@ -138,26 +111,11 @@ async def run(commands: int, vendor_ms: int) -> None:
     print(f"\np50 through the worker is {ratio:.2f} × the vendor's own")
 
 
-async def connected(client: Redis) -> None:
-    deadline = time.monotonic() + 20
-    while True:
-        try:
-            await client.ping()
-        except OSError:
-            if time.monotonic() > deadline:
-                raise
-            await asyncio.sleep(0.05)
-        else:
-            return
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
     parser.add_argument("--commands", type=int, default=200)
     parser.add_argument("--vendor-ms", type=int, default=20)
     options = parser.parse_args()
-    if shutil.which("redis-server") is None:
-        sys.exit("bench: redis-server is not on the PATH")
     asyncio.run(run(options.commands, options.vendor_ms))
 
 

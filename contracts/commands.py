@@ -152,7 +152,7 @@ class _CommandEnvelope(Envelope):
     """The command is not sent to the vendor after that; the result is then `expired`."""
     # RFC 7493, 2.2: integers beyond this do not survive every reader of JSON.
     sequence: Annotated[int, Field(ge=-(2**53) + 1, le=2**53 - 1)] | None = None
-    """Growing per source and group: a command with a lower one than what was settled is `superseded`."""
+    """Growing per source and group: one that is lower than an earlier command had is `superseded`."""
 
 
 class CreateGroup(_CommandEnvelope):

@@ -182,4 +182,5 @@ def _provider(account: AccountSettings) -> Provider:
         account.access_secret.get_secret_value,
         account.algorithm,
         codes,
+        acceptance_window_s=account.signature_lasts_s,
     )

@@ -36,9 +36,9 @@ _LOOKING = (CallKind.FIND_CREATED, CallKind.READ_MEMBERS)
 
 log = get_logger("calls")
 
-RecordIntent = Callable[[float], Awaitable[bool]]
-"""Makes it durable that a create is about to be sent, which the vendor can accept until the given time
-(Unix seconds). False: it could not be written."""
+Record = Callable[[float], Awaitable[bool]]
+"""Makes it durable that a request is about to be sent, which the vendor can accept until the given time
+(Unix seconds). False: it could not be written, or must not be sent."""
 
 
 class Guard(Protocol):
@@ -97,23 +97,19 @@ class Caller:
         self._monotonic_s = monotonic_s
         self._vendor_ahead_s = 0.0
 
-    async def run(
-        self, call: Call, guard: Guard, record_intent: RecordIntent, permitted_at: float | None = None
-    ) -> Ended:
+    async def run(self, call: Call, guard: Guard, record: Record, permitted_at: float | None = None) -> Ended:
         """Make `call`; its first permit was granted before, at `permitted_at` (monotonic seconds; now).
 
-        `record_intent` is awaited before each request that creates a group. Never raises, whatever the
-        vendor or the network do.
+        `record` is awaited before each request that is no look. Never raises, whatever the vendor or the
+        network do.
         """
         if permitted_at is None:
             permitted_at = self._monotonic_s()
         if call.kind in _LOOKING:
-            return await self._look(guard, record_intent, permitted_at)
-        return await self._make(call, guard, record_intent, permitted_at)
+            return await self._look(guard, record, permitted_at)
+        return await self._make(call, guard, record, permitted_at)
 
-    async def _make(
-        self, call: Call, guard: Guard, record_intent: RecordIntent, permit: float | None
-    ) -> Ended:
+    async def _make(self, call: Call, guard: Guard, record: Record, permit: float | None) -> Ended:
         doubt_until: float | None = None
         attempts = 0
 
@@ -130,9 +126,9 @@ class Caller:
                     return Withheld()
                 until = self._now_s() + self._provider.acceptance_window_s + _CLOCK_MARGIN_S
                 request = self._provider.request(call, round((self._wall_s() + self._vendor_ahead_s) * 1000))
-                waited = call.kind is CallKind.CREATE
-                if waited and not await record_intent(until):
-                    return Unavailable("the ledger did not take the intent to create", in_doubt=False)
+                waited = call.kind is not CallKind.LIST
+                if waited and not await record(until):
+                    return Unavailable("the ledger did not take the intent to send it", in_doubt=False)
                 if self._monotonic_s() - permitted_at > _PERMIT_LASTS_S:
                     # Others have waited, too: with permits of that time they would all leave at once.
                     waited = True
@@ -167,13 +163,13 @@ class Caller:
             outcome = Unavailable("stopped between two attempts", in_doubt=doubt_until is not None)
         return Ended(outcome, doubt_until, attempts)
 
-    async def _look(self, guard: Guard, record_intent: RecordIntent, permit: float | None) -> Ended:
+    async def _look(self, guard: Guard, record: Record, permit: float | None) -> Ended:
         """Read all pages: a short page is the last (the vendor's `total` is not to be relied on)."""
         groups: dict[str, Group] = {}
         attempts = held = 0
         page = Call(CallKind.LIST, limit=self._provider.page_size)
         while True:
-            ended = await self._make(page, guard, record_intent, permit)
+            ended = await self._make(page, guard, record, permit)
             permit = None
             attempts += ended.attempts
             if not isinstance(ended.outcome, Applied):

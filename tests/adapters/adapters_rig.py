@@ -9,7 +9,10 @@ from contracts.results import Status
 from worker.brokers.connect import connect
 from worker.brokers.port import Log
 from worker.brokers.redis_streams import RedisBroker
+from worker.engine.doubt import Doubt
 from worker.engine.model import (
+    Call,
+    CallKind,
     Command,
     CommandKey,
     CommandKind,
@@ -20,6 +23,7 @@ from worker.engine.model import (
     HandleKind,
     Origin,
     Record,
+    SequenceKey,
 )
 from worker.engine.settlement import Letter, Reply, Settlement
 from worker.ledger import keys
@@ -43,6 +47,7 @@ class Rig:
 
     def __init__(self, url: str) -> None:
         self.url = url
+        self.epoch = 0
 
     async def __aenter__(self) -> Self:
         self.client = connect(self.url)
@@ -60,6 +65,15 @@ class Rig:
         assert epoch is not None
         self.epoch = epoch
         return self.broker.log(0, epoch)
+
+    async def intend(self, ref: GroupRef, one: CreateIntent) -> bool:
+        """Record an intent as the partition's owner, who is made if there is none."""
+        if not self.epoch:
+            await self.own()
+        return await self.ledger.record_intent(0, self.epoch, ref, one)
+
+    async def record_call(self, ref: GroupRef, call_id: int, *doubts: Doubt, now: float = 1_000.0) -> bool:
+        return await self.ledger.record_call(0, self.epoch, ref, call_id, doubts, now)
 
     def broker_for(self, partitions: int) -> RedisBroker:
         """The broker as workers with so many partitions have it."""
@@ -130,6 +144,10 @@ def intent(until: float = 1_700_000_061.5) -> CreateIntent:
     return CreateIntent("ng:1", "groupA", "d1", until)
 
 
+def doubt(*numbers: str, until: float = 1_061.0, kind: CallKind = CallKind.ADD) -> Doubt:
+    return Doubt(Call(kind, numbers or ("85211111114",), "g-1"), until, 990.0)
+
+
 def key(name: str) -> CommandKey:
     return CommandKey("test", name)
 
@@ -149,6 +167,8 @@ def full_unit(done: Iterable[str], partial: str) -> Settlement:
         partial=[(partial, [0, 2])],
         bindings={KEY_REF: "g-1", OTHER_REF: None},
         intents_done=[KEY_REF],
+        calls_done=[(ID_REF, 7)],
+        sequences={SequenceKey("test", ID_REF): 12},
     )
 
 
@@ -175,7 +195,9 @@ ACTIONS: dict[str, Callable[[Rig, Log], Awaitable[object]]] = {
     "feed": lambda rig, log: log.feed(),
     "settle": lambda rig, log: log.settle(Settlement(0, replies=[Reply(None, b"x")]), 1),
     "lookup": lambda rig, log: rig.ledger.lookup([command("a", KEY_REF)]),
-    "record_intent": lambda rig, log: rig.ledger.record_intent(KEY_REF, intent()),
+    "record_intent": lambda rig, log: rig.ledger.record_intent(0, rig.epoch, KEY_REF, intent()),
+    "record_call": lambda rig, log: rig.record_call(ID_REF, 7, doubt()),
+    "calls_in_doubt": lambda rig, log: rig.ledger.calls_in_doubt(0),
     "drop_intent": lambda rig, log: rig.ledger.drop_intent(KEY_REF, intent()),
     "acquire_lease": lambda rig, log: rig.ledger.acquire_lease(0, "me", TTL_S),
     "renew_lease": lambda rig, log: rig.ledger.renew_lease(0, "me", rig.epoch, TTL_S),

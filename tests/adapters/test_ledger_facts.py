@@ -34,7 +34,7 @@ async def fill(rig: Rig) -> None:
     unit = Settlement(0, records=[(key("a"), record()), (key("b"), FAILED)], bindings={KEY_REF: "g-1"})
     await (await rig.own()).settle(unit, 1)
     for ref in (KEY_REF, OTHER_REF):
-        await rig.ledger.record_intent(ref, intent())
+        await rig.intend(ref, intent())
 
 
 async def test_what_is_known(rig: Rig) -> None:
@@ -95,14 +95,14 @@ async def test_a_later_intent_replaces_an_earlier_one(rig: Rig) -> None:
     """A create that is sent again can take effect for longer: the last intent holds."""
     create = command("a", KEY_REF, CommandKind.CREATE)
     for until in (1.0, 1_700_000_100.25):
-        await rig.ledger.record_intent(KEY_REF, intent(until))
+        await rig.intend(KEY_REF, intent(until))
     assert (await rig.ledger.lookup([create])).intents == {KEY_REF: intent(1_700_000_100.25)}
 
 
 async def test_groups_without_a_key(rig: Rig) -> None:
     """Groups by id are never asked for; a create without a key has an intent of its own."""
     own = GroupRef("default", HandleKind.OWN, "test\0new")
-    await rig.ledger.record_intent(own, intent())
+    await rig.intend(own, intent())
     facts = await rig.ledger.lookup([command("a", ID_REF), command("new", own, CommandKind.CREATE)])
     assert facts == Facts(intents={own: intent()})
 
@@ -148,7 +148,7 @@ async def test_an_intent_that_came_to_nothing(rig: Rig) -> None:
     await rig.own()
     creation = command("d", KEY_REF, CommandKind.CREATE)
     later = CreateIntent("ng:later", None, "digest", 99.0)
-    await rig.ledger.record_intent(KEY_REF, later)
+    await rig.intend(KEY_REF, later)
     await rig.ledger.drop_intent(KEY_REF, intent())
     assert (await rig.ledger.lookup([creation])).intents == {KEY_REF: later}
     await rig.ledger.drop_intent(KEY_REF, later)

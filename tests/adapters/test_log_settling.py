@@ -35,7 +35,7 @@ async def unit(rig: Rig) -> Settlement:
     first, second, third = await rig.publish(b"1", b"2", b"[3,4,5]")
     await rig.client.hset(PARTIAL, second, "[0]")
     await rig.client.hset(GROUP_KEYS, keys.field(OTHER_REF), "g-2")
-    await rig.ledger.record_intent(KEY_REF, intent())
+    await rig.intend(KEY_REF, intent())
     return full_unit([first, second], third)
 
 

@@ -23,7 +23,7 @@ async def test_memory_that_is_full(open_redis: Any) -> None:
 
         await rig.client.config_set("maxmemory", 1)
         with pytest.raises(LedgerUnavailable):
-            await rig.ledger.record_intent(KEY_REF, intent())
+            await rig.intend(KEY_REF, intent())
         with pytest.raises(LedgerUnavailable):
             await rig.ledger.limiter("default", 1000).acquire()
         assert [entry.tag for entry in await log.read(10)] == [first, second, third]
@@ -34,7 +34,7 @@ async def test_memory_that_is_full(open_redis: Any) -> None:
         assert len(await rig.replies()) == 2
 
         await rig.client.config_set("maxmemory", 0)
-        await rig.ledger.record_intent(KEY_REF, intent())
+        await rig.intend(KEY_REF, intent())
         facts = await rig.ledger.lookup([command("a", KEY_REF, CommandKind.CREATE), command("b")])
         assert (len(facts.settled), len(facts.intents)) == (2, 1)
 

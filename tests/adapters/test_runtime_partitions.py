@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from adapters_rig import event
 from adapters_servers import eventually
-from adapters_stage import Gate, Running, Stage, Watched
+from adapters_stage import Gate, Running, Stage
 from structlog.testing import capture_logs
 
 from contracts.names import partition_of
@@ -150,27 +150,6 @@ async def test_a_hand_over_with_calls_in_flight(stage: Stage) -> None:
             assert (await stage.ledger.owners(2))[0] == "b"
     assert stage.arrived == 5
     assert stage.members(stuck) == {"85211111114", "85211111115"}
-
-
-async def test_a_call_in_doubt_is_waited_for(stage: Stage) -> None:
-    """A partition is not handed over while an unanswered call of it may still take effect, which its next
-    owner would not know; a worker that stops cannot wait for so long."""
-    doubtful: Any = {"doubt_until": lambda _partition: 1e12}
-    ports = sharing(2)
-    with capture_logs() as logs:
-        async with stage.worker("a", ports=ports, engine=lambda one: Watched(one, doubtful)) as first:
-            await shared(stage, a=2)
-            async with stage.worker("b", ports=ports) as second:
-
-                async def waits() -> bool:
-                    return any(line["event"].startswith("a call is in doubt") for line in logs)
-
-                await eventually(waits, "the hand-over waits")
-                await second.asked_again("owners", 2)
-                assert await owners(stage, 2) == {"a": 2}
-                first.worker.stop()
-                await first.ended()
-                await shared(stage, b=2)
 
 
 async def test_no_register(stage: Stage) -> None:

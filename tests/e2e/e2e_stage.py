@@ -17,6 +17,7 @@ from redis import Redis
 from redis.exceptions import RedisError
 
 KEY, SECRET = "sandbox-key", "sandbox-secret"
+SIGNATURE_LASTS_S = "2"
 COMMANDS = "numbergroup:{0}:commands"
 
 _NUMBER = re.compile(rb"(?<![0-9])[1-9][0-9]{6,14}(?![0-9])")
@@ -80,7 +81,7 @@ class Vendor:
     """`numbergroup sandbox`, and its control endpoints. `port` 0 takes a free one."""
 
     def __init__(self, folder: Path, port: int = 0, **settings: str) -> None:
-        arguments = [*NUMBERGROUP, "sandbox", "--port", str(port)]
+        arguments = [*NUMBERGROUP, "sandbox", "--port", str(port), "--signature-lasts-s", SIGNATURE_LASTS_S]
         self.program = Program("sandbox", arguments, folder, environment(folder, settings))
         self.origin = self.url = ""
 
@@ -172,6 +173,7 @@ class Stage:
             "ACCOUNTS__DEFAULT__ACCESS_KEY": KEY,
             "ACCOUNTS__DEFAULT__ACCESS_SECRET": SECRET,
             "ACCOUNTS__DEFAULT__TIMEOUT_S": "1",
+            "ACCOUNTS__DEFAULT__SIGNATURE_LASTS_S": SIGNATURE_LASTS_S,
             "ACCOUNTS__DEFAULT__CALLS_PER_SECOND": "500",
         }
         self.workers: list[Worker] = []

@@ -9,26 +9,20 @@ from simulation.loop import PROCESS
 from simulation.plans import AccountPlan, Fault
 from simulation.vendor import LEASE, SimulatedVendor
 from simulation.world import EPOCH, World
-from worker.calls import Caller, Ended, Guard, RecordIntent
+from worker.calls import Caller, Ended, Guard, Record
 from worker.engine.model import Call
 from worker.providers.port import Answer, Request
 from worker.runtime.lease import Lease
 from worker.transport import NoAnswer, NotConnected, TooLate
 
-DURABLE_DOUBTS = False
-"""Whether a successor knows of the unanswered updates of a worker that died or lost its lease. While it does
-not, what such a worker sent arrives at once or never."""
-
 
 class WatchedCaller(Caller):
     """The real one; its transport is told under which lease each call is made."""
 
-    async def run(
-        self, call: Call, guard: Guard, record_intent: RecordIntent, permitted_at: float | None = None
-    ) -> Ended:
+    async def run(self, call: Call, guard: Guard, record: Record, permitted_at: float | None = None) -> Ended:
         assert isinstance(guard, Lease)
         LEASE.set(guard)
-        return await super().run(call, guard, record_intent, permitted_at)
+        return await super().run(call, guard, record, permitted_at)
 
 
 @dataclass(slots=True)
@@ -90,16 +84,11 @@ class SimulatedTransport:
             loop.later(lag_s, tell, lost)
         if kind == "late":
             assert fate is not None
-            lease, action = LEASE.get(), request.headers["action"]
-            assert lease is not None
-            epoch = lease.epoch
             self.vendor.on_its_way += 1
 
             def arrive() -> None:
                 self.vendor.on_its_way -= 1
-                current = self.vendor.ledger.epochs[lease._partition] == epoch
-                if DURABLE_DOUBTS or action == "createGroup" or current:
-                    self.vendor.take(self.account, request, late=True)
+                self.vendor.take(self.account, request, late=True)
 
             loop.later(fate.for_s, arrive)
             return

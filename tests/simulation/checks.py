@@ -12,7 +12,17 @@ from simulation.plans import DOUBTFUL, Plan
 from simulation.vendor import SimulatedVendor
 from simulation.world import World
 from worker.engine.intake import Intake
-from worker.engine.model import Command, CommandKey, CommandKind, Entry, GroupRef, HandleKind, Refusal
+from worker.engine.model import (
+    Command,
+    CommandKey,
+    CommandKind,
+    Entry,
+    GroupRef,
+    HandleKind,
+    Refusal,
+    SequenceKey,
+)
+from worker.engine.records import sequence_key
 from worker.runtime.routing import by_handle
 
 _CREATED = ("applied", "superseded")
@@ -155,9 +165,14 @@ class Checks:
         for account, group_id, numbers in self.plan.initial:
             ref = GroupRef(account, HandleKind.ID, group_id)
             model[ref], ids[ref] = dict.fromkeys(numbers), group_id
+        latest: dict[SequenceKey, int] = {}
         firsts = list(self.taken.firsts.items())
         for place, (key, command) in enumerate(firsts):
             record, ref = self.ledger.first.get(key), command.group
+            if _is_stale(command, latest):
+                if record is None or record.status != "superseded":
+                    self.world.broken("sequence", f"{key.id} came after a later one, and is {record}")
+                continue
             if record is None or command.kind is CommandKind.LIST or record.status in ("expired", "failed"):
                 continue
             if command.group.account not in self.vendor.groups:
@@ -207,6 +222,17 @@ class Checks:
                 self.world.broken(
                     "calls", f"{group} cost {count} calls, its commands alone {alone[group]}, doubts {again}"
                 )
+
+
+def _is_stale(command: Command, latest: dict[SequenceKey, int]) -> bool:
+    """Whether its source has said something later on the group before; takes in what it says."""
+    key = sequence_key(command)
+    if key is None or command.sequence is None:
+        return False
+    if command.sequence < latest.get(key, command.sequence):
+        return True
+    latest[key] = command.sequence
+    return False
 
 
 def _is_conflict(reply: Any) -> bool:

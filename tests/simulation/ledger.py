@@ -2,12 +2,24 @@
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 
 from simulation.world import World
+from worker.engine.doubt import Doubt
 from worker.engine.messages import Facts
-from worker.engine.model import Command, CommandKey, CommandKind, CreateIntent, GroupRef, HandleKind, Record
+from worker.engine.model import (
+    Command,
+    CommandKey,
+    CommandKind,
+    CreateIntent,
+    GroupRef,
+    HandleKind,
+    Record,
+    SequenceKey,
+)
+from worker.engine.records import sequence_key
 from worker.engine.settlement import Letter, Settlement
 from worker.ledger.port import OtherPartitions, Standing
 
@@ -26,6 +38,9 @@ class SimulatedLedger:
         self.records: dict[CommandKey, tuple[float, Record]] = {}
         self.bindings: dict[GroupRef, str] = {}
         self.intents: dict[GroupRef, CreateIntent] = {}
+        self.sequences: dict[SequenceKey, tuple[float, int]] = {}
+        self.calls: dict[int, dict[GroupRef, tuple[int, int, float, list[Doubt]]]] = defaultdict(dict)
+        """By partition and group: under which epoch, up to which call, when, and what may take effect."""
         self.partial: dict[int, dict[str, set[int]]] = defaultdict(dict)
         self.letters: list[Letter] = []
         self.order: dict[GroupRef, list[CommandKey]] = defaultdict(list)
@@ -49,7 +64,7 @@ class SimulatedLedger:
 
     def _look_up(self, commands: Sequence[Command]) -> Facts:
         now = self._world.loop.now
-        settled, bindings, intents = {}, {}, {}
+        settled, bindings, intents, sequences = {}, {}, {}, {}
         for command in commands:
             ref = command.group
             found = self.records.get(command.key)
@@ -59,10 +74,44 @@ class SimulatedLedger:
                 bindings[ref] = self.bindings[ref]
             if command.kind is CommandKind.CREATE and ref in self.intents:
                 intents[ref] = self.intents[ref]
-        return Facts(settled, bindings, intents)
+            sequence = sequence_key(command)
+            if sequence in self.sequences and self.sequences[sequence][0] > now:
+                sequences[sequence] = self.sequences[sequence][1]
+        return Facts(settled, bindings, intents, sequences)
 
-    async def record_intent(self, ref: GroupRef, intent: CreateIntent) -> None:
-        await self._world.ask("ledger", "record intent", partial(self.intents.__setitem__, ref, intent))
+    async def record_intent(self, partition: int, epoch: int, ref: GroupRef, intent: CreateIntent) -> bool:
+        def record() -> bool:
+            if self.epochs[partition] != epoch:
+                return False
+            self.intents[ref] = intent
+            return True
+
+        return bool(await self._world.ask("ledger", "record intent", record, quick=True))
+
+    async def record_call(
+        self, partition: int, epoch: int, ref: GroupRef, call_id: int, doubts: Sequence[Doubt], now: float
+    ) -> bool:
+        relative = [replace(one, sent=one.sent - now, until=one.until - now) for one in doubts]
+
+        def record() -> bool:
+            if self.epochs[partition] != epoch:
+                return False
+            self.calls[partition][ref] = (epoch, call_id, self._world.loop.now, relative)
+            return True
+
+        return bool(await self._world.ask("ledger", "record call", record, quick=True))
+
+    async def calls_in_doubt(self, partition: int) -> Mapping[GroupRef, Sequence[Doubt]]:
+        def load() -> dict[GroupRef, list[Doubt]]:
+            found = {}
+            for ref, (_, _, written, doubts) in self.calls[partition].items():
+                ago = self._world.loop.now - written
+                left = [replace(one, sent=one.sent - ago, until=one.until - ago) for one in doubts]
+                found[ref] = [one for one in left if one.until > 0]
+            return {ref: doubts for ref, doubts in found.items() if doubts}
+
+        loaded: dict[GroupRef, list[Doubt]] = await self._world.ask("ledger", "load calls", load)
+        return loaded
 
     async def drop_intent(self, ref: GroupRef, intent: CreateIntent) -> None:
         def drop() -> None:
@@ -162,6 +211,12 @@ class SimulatedLedger:
                 self.bindings[ref] = group_id
         for ref in unit.intents_done:
             self.intents.pop(ref, None)
+        for sequence, latest in unit.sequences.items():
+            self.sequences[sequence] = (world.loop.now + world.plan.record_s, latest)
+        for ref, call_id in unit.calls_done:
+            by, last, *_ = self.calls[partition].get(ref, (epoch, call_id + 1))
+            if by != epoch or last <= call_id:
+                self.calls[partition].pop(ref, None)
         return True
 
     def _record(self, key: CommandKey, record: Record) -> None:

@@ -11,6 +11,7 @@ from collections import deque
 from collections.abc import Callable, Coroutine
 from contextvars import Context, ContextVar, copy_context
 from dataclasses import dataclass, field
+from types import CoroutineType
 from typing import Any
 
 _TRIES_TO_CLOSE = 50
@@ -220,13 +221,15 @@ class VirtualLoop(asyncio.AbstractEventLoop):
         self._tasks.clear()
 
 
-def _close(work: Coroutine[Any, Any, Any]) -> None:
+def _close(work: Any) -> None:
+    """Close a coroutine, after those that it waits for: they wait again while they clean up, in vain."""
     for _ in range(_TRIES_TO_CLOSE):
+        if isinstance(work.cr_await, CoroutineType):
+            _close(work.cr_await)
         try:
             work.close()
         except RuntimeError:
-            # It waits again while it cleans up: nobody answers any more.
             continue
         except BaseException:
-            pass
+            return
         return

@@ -43,6 +43,10 @@ CALL_FAULTS = {
 }
 
 
+UNMARKED_CREATES_SURVIVE_CRASHES = False
+"""Whether a successor finds the group of a create without a marker that was changed before it was settled."""
+
+
 @dataclass
 class _Weather:
     """What a seed may have in it."""
@@ -55,16 +59,22 @@ class _Weather:
     calls: int = 0
     repeats: bool = False
     expiry: bool = False
+    sequences: bool = False
     poison: bool = False
     nonsense: bool = False
     letters: bool = False
     fluke: bool = False
 
+    @property
+    def is_rough(self) -> bool:
+        """Whether a successor may have to go on with what another process began."""
+        return bool(self.kills or self.freezes or self.stops or self.asks or self.outages)
+
 
 def _weather(random: Random) -> _Weather:
     style = random.choices(["still", "one", "some", "storm"], [8, 37, 35, 20])[0]
-    extras = {name: random.random() < 0.3 for name in ("repeats", "poison", "nonsense", "letters")}
-    weather = _Weather(**extras)
+    names = ("repeats", "poison", "nonsense", "letters", "sequences", "expiry")
+    weather = _Weather(**{name: random.random() < 0.3 for name in names})
     if style == "still":
         return weather
     if style == "one":
@@ -72,7 +82,7 @@ def _weather(random: Random) -> _Weather:
         setattr(weather, what, 1)
         if what == "calls":
             weather.calls = random.choice([1, 2, 3])
-            weather.expiry, weather.fluke = random.random() < 0.5, random.random() < 0.3
+            weather.fluke = random.random() < 0.3
         return weather
     most = 2 if style == "some" else 5
     weather.kills = random.choice([0, random.randint(0, most)])
@@ -81,7 +91,6 @@ def _weather(random: Random) -> _Weather:
     weather.asks = random.choice([0, random.randint(0, 2 * most)])
     weather.outages = random.choice([0, 0, random.randint(0, most)])
     weather.calls = random.choice([0, random.randint(0, 4 * most)])
-    weather.expiry = not (weather.kills or weather.freezes or weather.stops or weather.outages)
     return weather
 
 
@@ -149,6 +158,8 @@ class _Author:
         if self.weather.expiry and random.random() < 0.25:
             when = EPOCH + random.uniform(-1.0, 15.0)
             event["expirytime"] = datetime.fromtimestamp(when, UTC).isoformat()
+        if self.weather.sequences and random.random() < 0.7:
+            event["sequence"] = self.made + random.choice([0, 0, -5, 5])
         kind = random.choices(list(KINDS), list(KINDS.values()))[0]
         by_key = "groupKey" in handle
         if kind == "delete group" and not by_key and random.random() < 0.8:
@@ -214,7 +225,7 @@ def make_plan(seed: int) -> Plan:
         initial=tuple(initial),
         poison=frozenset(_POISON if weather.poison else ()),
     )
-    if plan.transactional and not weather.repeats and random.random() < 0.3:
+    if plan.transactional and not (weather.repeats or weather.sequences) and random.random() < 0.3:
         plan = replace(plan, record_s=2.0)
     plan = replace(plan, messages=_Author(random, plan, weather, handles).messages())
     return replace(plan, faults=tuple(_faults(random, plan, weather)))
@@ -227,7 +238,7 @@ def _account(random: Random, name: str, weather: _Weather) -> AccountPlan:
         max_in_flight=random.randint(1, 4),
         # What is refused in part could not be told from what is applied.
         numbers_per_call=1000 if weather.poison or weather.fluke else random.choice([1, 2, 3, 1000]),
-        marker=random.random() < 0.75,
+        marker=random.random() < 0.75 or (weather.is_rough and not UNMARKED_CREATES_SURVIVE_CRASHES),
     )
 
 

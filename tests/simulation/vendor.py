@@ -162,7 +162,7 @@ class SimulatedVendor:
         if request.headers["action"] not in _CHANGING:
             return None
         body = orjson.loads(request.body)
-        name = (account.name, body.get("groupId") or body.get("remark") or body["phones"])
+        name = (account.name, body.get("groupId") or body["groupName"])
         other = self.sending.get(name)
         if other is not None and other.until > now:
             world.broken(

@@ -150,6 +150,7 @@ class StreamLog:
             keys.of_partition(partition, keys.DEAD_LETTERS),
             keys.REPLIES,
             names.REPLIES,
+            keys.of_partition(partition, "calls"),
         ]
         args: list[bytes | str | int] = [self._epoch, serial, self._record_ms]
         args.append(envelope.address(names.REPLIES))
@@ -178,6 +179,12 @@ class StreamLog:
             args += (keys.field(ref), group_id or "")
         args.append(len(unit.intents_done))
         args += [keys.field(ref) for ref in unit.intents_done]
+        args.append(len(unit.sequences))
+        for sequence, latest in unit.sequences.items():
+            args += (keys.sequence(sequence), latest)
+        args.append(len(unit.calls_done))
+        for ref, call_id in unit.calls_done:
+            args += (keys.field(ref), call_id)
         async with mapped(BrokerUnavailable):
             answer = await self._script(keys=used, args=args)
         if answer == b"stale":

@@ -1,8 +1,9 @@
 -- Settling, as one unit: the fencing epoch, the answers, the records, the letters, the deletions.
--- KEYS: epoch, unit, commands, partial, group-keys, creates, dead-letters, default reply stream, default reply list
--- ARGV: epoch, serial, record lifetime (ms), address of the default list, then eight sections: a count and
+-- KEYS: epoch, unit, commands, partial, group-keys, creates, dead-letters, default reply stream, default reply
+-- list, calls
+-- ARGV: epoch, serial, record lifetime (ms), address of the default list, then ten sections: a count and
 -- that many items each: done, replies to streams, replies to lists, records, letters, partial, bindings,
--- ended intents.
+-- ended intents, sequences, ended calls.
 local epoch, serial, lifetime = ARGV[1], ARGV[2], ARGV[3]
 if redis.call('GET', KEYS[1]) ~= epoch then return 'stale' end
 local unit = epoch .. ':' .. serial
@@ -24,7 +25,7 @@ local function is(kind, name)
   if kinds[name] == nil then kinds[name] = redis.call('TYPE', name)['ok'] end
   return kinds[name] == kind or kinds[name] == 'none'
 end
-for at, kind in ipairs({'string', 'string', 'stream', 'hash', 'hash', 'hash', 'stream', 'stream', 'list'}) do
+for at, kind in ipairs({'string', 'string', 'stream', 'hash', 'hash', 'hash', 'stream', 'stream', 'list', 'hash'}) do
   if not is(kind, KEYS[at]) then return redis.error_reply('WRONGTYPE ' .. KEYS[at] .. ' is no ' .. kind) end
   -- What is ours stays what it is, also where a reply is wanted there before it exists.
   kinds[KEYS[at]] = kind
@@ -61,5 +62,13 @@ section(2, function(i)
   end
 end)
 section(1, function(i) redis.call('HDEL', KEYS[6], ARGV[i]) end)
+section(2, function(i) redis.call('SET', ARGV[i], ARGV[i + 1], 'PX', lifetime) end)
+section(2, function(i)
+  -- A later call of the group may have been recorded since; one of an earlier epoch was an earlier owner's.
+  local by, call = string.match(redis.call('HGET', KEYS[10], ARGV[i]) or '', '^(%d+) (%d+) ')
+  if by and (by ~= epoch or tonumber(call) <= tonumber(ARGV[i + 1])) then
+    redis.call('HDEL', KEYS[10], ARGV[i])
+  end
+end)
 redis.call('SET', KEYS[2], unit)
 return 'ok'

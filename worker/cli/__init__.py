@@ -99,6 +99,10 @@ def sandbox(
     strict_groups: Annotated[
         bool, typer.Option("--strict-groups", help="Refuse updates of groups that were never created.")
     ] = False,
+    signature_lasts_s: Annotated[
+        float,
+        typer.Option(metavar="S", min=0.1, max=3600, help="How far a request's time may be from the clock."),
+    ] = 60.0,
 ) -> None:
     """Run the vendor's API on loopback.
 
@@ -108,7 +112,7 @@ def sandbox(
     from worker.cli.sandbox import run
 
     with ending():
-        run(port, latency_ms, numbers_per_call, calls_per_second, strict_groups)
+        run(port, latency_ms, numbers_per_call, calls_per_second, strict_groups, signature_lasts_s)
 
 
 @app.command()

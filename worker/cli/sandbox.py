@@ -15,7 +15,12 @@ KEY, SECRET = "sandbox-key", "sandbox-secret"
 
 
 def run(
-    port: int, latency_ms: int, numbers_per_call: int, calls_per_second: int | None, strict_groups: bool
+    port: int,
+    latency_ms: int,
+    numbers_per_call: int,
+    calls_per_second: int | None,
+    strict_groups: bool,
+    signature_lasts_s: float,
 ) -> None:
     """Takes the credentials of the configured accounts; without any, a pair that it prints."""
     accounts = load_settings().accounts.values()
@@ -27,6 +32,7 @@ def run(
             numbers_per_call=numbers_per_call,
             calls_per_second=calls_per_second,
             strict_groups=strict_groups,
+            signature_lasts_s=signature_lasts_s,
         )
     except ValidationError:
         # Its message would say the secret.

@@ -80,6 +80,11 @@ def _passed_over(mailbox: Mailbox, position: int) -> Verdict | None:
     batch = mailbox.batch
     assert batch is not None
     command, merged = batch.commands[position], len(batch.commands)
+    if command.stale:
+        # What its source said later has decided: in this batch, or in one that is settled since.
+        told = mailbox.known.told
+        ids = _distinct(told[number].request_id for number in command.numbers if number in told)
+        return Verdict(command, Status.SUPERSEDED, mailbox.group_id, ids, merged)
     if position in batch.expired:
         return Verdict(command, Status.EXPIRED, mailbox.group_id, merged=merged, fault=_EXPIRED)
     fault = batch.change.refused.get(position)

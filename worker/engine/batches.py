@@ -95,6 +95,7 @@ def _cut(mailbox: Mailbox, now: float) -> Batch:
     if mailbox.isolation is not None:
         length = min(length, mailbox.isolation)
     commands = tuple(islice(mailbox.pending, length))
+    stale = frozenset(position for position, command in enumerate(commands) if command.stale)
     expired = frozenset(
         position
         for position, command in enumerate(commands)
@@ -103,5 +104,5 @@ def _cut(mailbox: Mailbox, now: float) -> Batch:
     )
     if commands[0].kind is CommandKind.LIST:
         return Batch(commands, Change(), expired)
-    change = merge(commands, exists=mailbox.exists, created_by=mailbox.created_by, skip=expired)
-    return Batch(commands, change, expired)
+    change = merge(commands, exists=mailbox.exists, created_by=mailbox.created_by, skip=expired | stale)
+    return Batch(commands, change, expired - stale)

@@ -10,17 +10,15 @@
 - **A create is never resent blindly**: the group is looked for first, until its absence is proof.
 """
 
-import heapq
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import assert_never
 
 from worker.engine.accounts import Account, AccountPolicy
 from worker.engine.admission import admit
 from worker.engine.batches import next_step
-from worker.engine.creation import recorded_for
 from worker.engine.decisions import Decision, Finish, Park, Queue, Send
-from worker.engine.mailbox import Mailbox, State
+from worker.engine.mailbox import INHERITED, Mailbox, State
 from worker.engine.memory import Partition
 from worker.engine.messages import (
     CallFinished,
@@ -28,8 +26,8 @@ from worker.engine.messages import (
     Drain,
     Effect,
     Event,
-    Facts,
     LeaseLost,
+    Owned,
     PermitGranted,
     Settle,
     StartCall,
@@ -38,6 +36,7 @@ from worker.engine.messages import (
     WantPermit,
 )
 from worker.engine.model import (
+    CHANGING,
     AccountFault,
     Call,
     Command,
@@ -49,6 +48,7 @@ from worker.engine.model import (
 )
 from worker.engine.outcomes import resolve
 from worker.engine.retry_policy import RetryPolicy
+from worker.engine.timers import Timers
 
 
 @dataclass(slots=True, frozen=True)
@@ -69,7 +69,7 @@ class Engine:
     _accounts: dict[str, Account] = field(init=False)
     _partitions: dict[int, Partition] = field(init=False, default_factory=dict)
     _in_flight: dict[int, _InFlight] = field(init=False, default_factory=dict)
-    _timers: list[tuple[float, int, Mailbox | None]] = field(init=False, default_factory=list)
+    _timers: Timers = field(init=False, default_factory=Timers)
     _effects: list[Effect] = field(init=False, default_factory=list)
     _serial: int = field(init=False, default=0)
 
@@ -80,17 +80,13 @@ class Engine:
         """How many answers the partition's commands in memory are owed: what counts against the credit."""
         return self._partitions[partition].waiting if partition in self._partitions else 0
 
-    def doubt_until(self, partition: int) -> float:
-        """Until when an unanswered call of the partition may still take effect (Unix seconds)."""
-        memory = self._partitions.get(partition)
-        boxes = memory.mailboxes.values() if memory else ()
-        return max((doubt.until for mailbox in boxes for doubt in mailbox.doubts), default=0.0)
-
     def handle(self, event: Event) -> list[Effect]:
         """Take one event in; the effects are to be carried out in order."""
         # A tick uses the alarm up, also when it came too early.
-        alarm = self._timers[0][0] if self._timers and not isinstance(event, Tick) else None
+        alarm = None if isinstance(event, Tick) else self._timers.next
         match event:
+            case Owned():
+                self._inherit(event)
             case Delivered():
                 self._deliver(event)
             case PermitGranted():
@@ -105,15 +101,24 @@ class Engine:
                 self._drain(event.partition)
             case _:
                 assert_never(event)
-        if self._timers and self._timers[0][0] != alarm:
-            self._effects.append(WakeAt(self._timers[0][0]))
+        if self._timers.next is not None and self._timers.next != alarm:
+            self._effects.append(WakeAt(self._timers.next))
         effects, self._effects = self._effects, []
         return effects
+
+    def _inherit(self, event: Owned) -> None:
+        """Take in what the partition's last owner may have sent and nobody answered."""
+        partition = self._partitions.setdefault(event.partition, Partition())
+        for ref, doubts in event.doubts.items():
+            inherited = [replace(doubt, inherited=True) for doubt in doubts]
+            mailbox = partition.mailboxes[ref] = Mailbox(ref, event.partition, doubts=inherited)
+            mailbox.recorded = INHERITED
+            self._rest(mailbox, event.now)
 
     def _deliver(self, event: Delivered) -> None:
         partition = self._partitions.setdefault(event.partition, Partition())
         answered: list[Verdict | Refusal] = []
-        touched: set[str] = set()
+        touched: dict[str, None] = {}
         for item in event.items:
             partition.waiting += 1
             if isinstance(item, Refusal):
@@ -126,7 +131,7 @@ class Engine:
                     partition.remember(verdict, event.now)
             elif item.key not in partition.commands:
                 self._enqueue(item, partition, event)
-                touched.add(item.group.account)
+                touched[item.group.account] = None
         if answered:
             self._settle(partition, Settle(event.partition, answered, event.now))
         for name in touched:
@@ -135,9 +140,11 @@ class Engine:
     def _enqueue(self, command: Command, partition: Partition, event: Delivered) -> None:
         mailbox = partition.mailboxes.get(command.group)
         if mailbox is None:
-            mailbox = Mailbox(command.group, event.partition, partition.group_id(command.group, event.facts))
-            partition.mailboxes[command.group] = mailbox
-        self._take_intent(command, mailbox, partition, event.facts)
+            mailbox = partition.mailboxes[command.group] = Mailbox(command.group, event.partition)
+        if not mailbox.pending:
+            mailbox.group_id = partition.group_id(command.group, event.facts)
+        partition.take_sequence(command, event.facts)
+        mailbox.take_attempts(command, event.facts, bound=command.group in partition.bindings)
         self._serial += 1
         command.arrival = self._serial
         partition.commands[command.key] = command
@@ -147,17 +154,6 @@ class Engine:
                 self._act(mailbox, Park(event.now + self.linger_s))
             else:
                 self._push(mailbox)
-
-    def _take_intent(self, command: Command, mailbox: Mailbox, partition: Partition, facts: Facts) -> None:
-        """Take in that an earlier worker may have sent a create, unless the intent is this engine's own."""
-        intent = facts.intents.get(command.group)
-        if intent is None or mailbox.intent_recorded:
-            return
-        command.attempted = recorded_for(intent, command)
-        # A failed create's intent outlives it, to be found by the next create; a key that was bound or
-        # freed since has none, whatever an older look-up says.
-        if command.attempted or not (mailbox.pending or command.group in partition.bindings):
-            mailbox.intent, mailbox.intent_recorded = intent, True
 
     def _use_permit(self, event: PermitGranted) -> None:
         account = self._accounts[event.account]
@@ -178,10 +174,10 @@ class Engine:
         account.in_flight -= 1
         if isinstance(event.outcome, Throttled):
             account.throttled(event.now, event.outcome.retry_after_s)
-            self._set_timer(account.paused_until, None)
+            self._timers.set(account.paused_until, None)
         elif isinstance(event.outcome, AccountFault):
             account.faulted(event.now)
-            self._set_timer(account.paused_until, None)
+            self._timers.set(account.paused_until, None)
         elif not isinstance(event.outcome, Unavailable | Withheld):
             account.answered()
         partition = self._partitions.get(mailbox.partition)
@@ -198,13 +194,16 @@ class Engine:
                 account.in_flight += 1
                 self._serial += 1
                 self._in_flight[self._serial] = _InFlight(account, mailbox, call)
-                self._effects.append(StartCall(self._serial, mailbox.partition, mailbox.ref, call))
+                if call.kind in CHANGING:
+                    mailbox.recorded = self._serial
+                known = tuple(mailbox.doubts)
+                self._effects.append(StartCall(self._serial, mailbox.partition, mailbox.ref, call, known))
             case Queue():
                 self._push(mailbox)
             case Park(until):
                 mailbox.state = State.PARKED
                 mailbox.wake_at = until
-                self._set_timer(until, mailbox)
+                self._timers.set(until, mailbox)
             case Finish():
                 self._finish_batch(mailbox, decision, now)
             case _:
@@ -219,20 +218,31 @@ class Engine:
             partition.bind(ref, group_id)
             if group_id is None:
                 mailbox.group_id = mailbox.created_by = None
-        settle = Settle(mailbox.partition, end.verdicts, now, end.bindings, end.intents_done)
+        calls_done = mailbox.forget_calls(now)
+        settle = Settle(mailbox.partition, end.verdicts, now, end.bindings, end.intents_done, calls_done)
         self._settle(partition, settle)
         mailbox.take_settled()
         if mailbox.pending:
             self._push(mailbox)
-            return
+        else:
+            self._rest(mailbox, now)
+
+    def _rest(self, mailbox: Mailbox, now: float) -> None:
+        """Keep a mailbox without commands for as long as a call in doubt outlives them: those that come
+        next must still wait for it."""
         mailbox.state = State.IDLE
         quiet_at = max((doubt.until for doubt in mailbox.doubts), default=0.0)
         if quiet_at > now:
-            # A call in doubt outlives its commands: those that come next must still wait for it.
             mailbox.wake_at = quiet_at
-            self._set_timer(quiet_at, mailbox)
-        else:
-            partition.mailboxes.pop(mailbox.ref, None)
+            self._timers.set(quiet_at, mailbox)
+            return
+        partition = self._partitions.get(mailbox.partition)
+        if partition is None or partition.mailboxes.get(mailbox.ref) is not mailbox:
+            return
+        del partition.mailboxes[mailbox.ref]
+        calls_done = mailbox.forget_calls(now)
+        if calls_done:
+            self._effects.append(Settle(mailbox.partition, [], now, calls_done=calls_done))
 
     def _settle(self, partition: Partition, effect: Settle) -> None:
         partition.waiting -= sum(
@@ -241,14 +251,13 @@ class Engine:
         self._effects.append(effect)
 
     def _wake(self, now: float) -> None:
-        while self._timers and self._timers[0][0] <= now:
-            _, _, mailbox = heapq.heappop(self._timers)
-            if mailbox is None or mailbox.wake_at > now:
+        for mailbox in self._timers.due(now):
+            if mailbox.wake_at > now:
                 continue
             if mailbox.state is State.PARKED:
                 self._push(mailbox)
             elif mailbox.state is State.IDLE and not mailbox.pending:
-                self._drop(mailbox)
+                self._rest(mailbox, now)
         for name in self._accounts:
             self._ask(name, now)
 
@@ -272,11 +281,6 @@ class Engine:
         for account in self._accounts.values():
             account.forget(partition)
 
-    def _drop(self, mailbox: Mailbox) -> None:
-        partition = self._partitions.get(mailbox.partition)
-        if partition is not None and partition.mailboxes.get(mailbox.ref) is mailbox:
-            del partition.mailboxes[mailbox.ref]
-
     def _forget(self, partition: int) -> None:
         forgotten = self._partitions.pop(partition, None)
         for mailbox in forgotten.mailboxes.values() if forgotten else ():
@@ -292,7 +296,3 @@ class Engine:
         for _ in range(account.permits_to_ask(now)):
             account.permits_wanted += 1
             self._effects.append(WantPermit(name))
-
-    def _set_timer(self, when: float, mailbox: Mailbox | None) -> None:
-        self._serial += 1
-        heapq.heappush(self._timers, (when, self._serial, mailbox))

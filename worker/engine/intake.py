@@ -172,13 +172,20 @@ class _Message:
             numbers = change.numbers
             until = None if change.expiresAt is None else change.expiresAt.timestamp()
             mark = _fingerprint(asked, group, numbers, until)
-            return Command(key, event.type, kind, group, numbers, mark, [origin], expires, until)
+            return Command(
+                key, event.type, kind, group, numbers, mark, [origin], expires, until, sequence=event.sequence
+            )
         if event.type == CREATE:
             new, kind = event.data, CommandKind.CREATE
             group = _own(account, key) if new.groupKey is None else GroupRef(account, _KEY, new.groupKey)
             numbers, name, remark = new.numbers, new.groupName, new.remark
             mark = _fingerprint("create", group, numbers, (name, remark))
-            return Command(key, event.type, kind, group, numbers, mark, [origin], expires, None, name, remark)
+            return Command(
+                *(key, event.type, kind, group, numbers, mark, [origin], expires),
+                group_name=name,
+                remark=remark,
+                sequence=event.sequence,
+            )
         if event.type == LIST:
             limit = LIST_LIMIT if event.data.limit is None else event.data.limit
             offset = event.data.offset or 0
@@ -189,7 +196,7 @@ class _Message:
             )
         kind, group = CommandKind.DELETE_GROUP, _group(account, event.data.groupKey, event.data.groupId)
         mark = _fingerprint("delete group", group, ())
-        return Command(key, event.type, kind, group, (), mark, [origin], expires)
+        return Command(key, event.type, kind, group, (), mark, [origin], expires, sequence=event.sequence)
 
 
 def _is_suspicious(body: bytes) -> bool:

@@ -13,10 +13,15 @@ from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from worker.engine.creation import recorded_for
 from worker.engine.doubt import Doubt, undoes
 from worker.engine.merge import Change
+from worker.engine.messages import Facts
 from worker.engine.model import Call, Command, CreateIntent, GroupRef, HandleKind, Refused
 from worker.engine.plan import Known
+
+INHERITED = 0
+"""For `Mailbox.recorded`: the call was an earlier owner's. Our own have greater numbers."""
 
 
 class State(enum.Enum):
@@ -62,6 +67,8 @@ class Mailbox:
     intent: CreateIntent | None = None
     intent_recorded: bool = False
     """Whether the ledger has an intent of this group, answered or not, that must be closed one day."""
+    recorded: int | None = None
+    """The last call that the ledger was told of, so that a successor knows of it; see `forget_calls`."""
     created_by: Command | None = None
     create_request: str | None = None
     failures: int = 0
@@ -91,6 +98,27 @@ class Mailbox:
             return None
         self.doubts = [doubt for doubt in self.doubts if doubt.until > now]
         return max((doubt.until for doubt in self.doubts if undoes(doubt.call, call)), default=None)
+
+    def take_attempts(self, command: Command, facts: Facts, *, bound: bool) -> None:
+        """Take in what an earlier worker may have sent of this command.
+
+        `bound`: the key was bound or freed since, so that an older look-up for a create says nothing.
+        """
+        command.attempted = any(doubt.may_carry(command) for doubt in self.doubts)
+        intent = facts.intents.get(self.ref)
+        if intent is None or self.intent_recorded:
+            return
+        command.attempted |= recorded_for(intent, command)
+        # A failed create's intent outlives it, to be found by the next create.
+        if recorded_for(intent, command) or not (self.pending or bound):
+            self.intent, self.intent_recorded = intent, True
+
+    def forget_calls(self, now: float) -> list[tuple[GroupRef, int]]:
+        """What a successor need not know any more: all calls up to this one, if none is in doubt."""
+        if self.recorded is None or any(doubt.until > now for doubt in self.doubts):
+            return []
+        last, self.recorded = self.recorded, None
+        return [(self.ref, last)]
 
     def take_settled(self) -> None:
         """Drop the batch's commands; what is known of the vendor ends with the last that needs it."""

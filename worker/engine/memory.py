@@ -9,11 +9,12 @@ from dataclasses import dataclass, field
 
 from worker.engine.mailbox import Mailbox
 from worker.engine.messages import Facts
-from worker.engine.model import Command, CommandKey, GroupRef, HandleKind, Record, Verdict
-from worker.engine.records import is_remembered, record_of
+from worker.engine.model import Command, CommandKey, GroupRef, HandleKind, Record, SequenceKey, Verdict
+from worker.engine.records import is_remembered, record_of, sequence_key
 
 _SETTLED_KEPT = 50_000
 _BINDINGS_KEPT = 50_000
+_SEQUENCES_KEPT = 50_000
 
 
 @dataclass(slots=True)
@@ -27,6 +28,7 @@ class Partition:
     commands: dict[CommandKey, Command] = field(default_factory=dict)
     settled: OrderedDict[CommandKey, Record] = field(default_factory=OrderedDict)
     bindings: OrderedDict[GroupRef, str | None] = field(default_factory=OrderedDict)
+    sequences: OrderedDict[SequenceKey, int] = field(default_factory=OrderedDict)
     waiting: int = 0
     draining: bool = False
 
@@ -42,6 +44,21 @@ class Partition:
         self.bindings[ref] = group_id
         if len(self.bindings) > _BINDINGS_KEPT:
             self.bindings.popitem(last=False)
+
+    def take_sequence(self, command: Command, facts: Facts) -> None:
+        """Mark the command as stale if its source has said something later on the group before.
+
+        What still waits counts as well: the outcome must not depend on how soon a call could be made.
+        """
+        key = sequence_key(command)
+        if key is None or command.sequence is None:
+            return
+        latest = self.sequences.get(key, facts.sequences.get(key))
+        command.stale = latest is not None and command.sequence < latest
+        if not command.stale:
+            self.sequences[key] = command.sequence
+            if len(self.sequences) > _SEQUENCES_KEPT:
+                self.sequences.popitem(last=False)
 
     def group_id(self, ref: GroupRef, facts: Facts) -> str | None:
         """The vendor's id of the group, as far as it is known."""

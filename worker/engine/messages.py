@@ -7,6 +7,7 @@ supplies both, so that a run of the engine is a function of its events alone.
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
+from worker.engine.doubt import Doubt
 from worker.engine.model import (
     Call,
     Command,
@@ -16,6 +17,7 @@ from worker.engine.model import (
     Outcome,
     Record,
     Refusal,
+    SequenceKey,
     Verdict,
 )
 
@@ -27,6 +29,17 @@ class Facts:
     settled: Mapping[CommandKey, Record] = field(default_factory=dict)
     bindings: Mapping[GroupRef, str] = field(default_factory=dict)
     intents: Mapping[GroupRef, CreateIntent] = field(default_factory=dict)
+    sequences: Mapping[SequenceKey, int] = field(default_factory=dict)
+
+
+@dataclass(slots=True, frozen=True)
+class Owned:
+    """The partition is ours from here on: `doubts` are calls that its last owner may have sent, and that
+    nobody has answered as far as the ledger knows. Before anything is delivered."""
+
+    partition: int
+    doubts: Mapping[GroupRef, Sequence[Doubt]]
+    now: float
 
 
 @dataclass(slots=True, frozen=True)
@@ -79,7 +92,7 @@ class Drain:
     partition: int | None = None
 
 
-Event = Delivered | PermitGranted | CallFinished | LeaseLost | Tick | Drain
+Event = Owned | Delivered | PermitGranted | CallFinished | LeaseLost | Tick | Drain
 
 
 @dataclass(slots=True, frozen=True)
@@ -93,26 +106,31 @@ class WantPermit:
 class StartCall:
     """Make the call and report its end under `call_id`.
 
-    Before each request of a `CREATE`, its intent must be durable in the ledger under `ref`, and before
-    that every `Settle` that came earlier: one of them may close the intent of the group's last create.
+    Before each request of a call that changes something, it must be durable in the ledger under `ref` that it
+    may be sent, and the group's `doubts`, too: a successor has to know them. For a `CREATE` that is its
+    intent, and before that every `Settle` that came earlier: one of them may close the intent of the
+    group's last create.
     """
 
     call_id: int
     partition: int
     ref: GroupRef
     call: Call
+    doubts: Sequence[Doubt] = ()
 
 
 @dataclass(slots=True, frozen=True)
 class Settle:
     """Make answers durable, in order, as decided at `at` (Unix seconds). `bindings` are groupKeys learnt
-    (or, with `None`, ended); `intents_done` the creates that are no longer open."""
+    (or, with `None`, ended); `intents_done` the creates that are no longer open; `calls_done` the groups
+    none of whose calls is in doubt any more, up to the call that is named. There may be no verdict."""
 
     partition: int
     verdicts: Sequence[Verdict | Refusal]
     at: float
     bindings: Mapping[GroupRef, str | None] = field(default_factory=dict)
     intents_done: Sequence[GroupRef] = ()
+    calls_done: Sequence[tuple[GroupRef, int]] = ()
 
 
 @dataclass(slots=True, frozen=True)

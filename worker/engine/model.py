@@ -31,6 +31,13 @@ class GroupRef(NamedTuple):
     name: str
 
 
+class SequenceKey(NamedTuple):
+    """Whose `sequence` of commands: they grow per source and group."""
+
+    source: str
+    group: GroupRef
+
+
 class CommandKind(enum.IntEnum):
     """The first three are the vendor's `operateType`."""
 
@@ -85,9 +92,9 @@ class Command:
 
     `fingerprint` tells whether a second command under the same key says the same. `origins` has
     more than one member when the same command arrived again before it was settled.
-    `expires_at` is in Unix seconds. The engine fills in
-    `arrival` (its place in the order of all deliveries) and `attempted` (a call that carries it may
-    have taken effect).
+    `expires_at` is in Unix seconds. The engine fills in `arrival` (its place in the order of all
+    deliveries), `attempted` (a call that carries it may have taken effect) and `stale` (its source has
+    sent a later word on the group before: its `sequence` says so).
     """
 
     key: CommandKey
@@ -103,8 +110,10 @@ class Command:
     remark: str | None = None
     limit: int = 0
     offset: int = 0
+    sequence: int | None = None
     arrival: int = 0
     attempted: bool = False
+    stale: bool = False
 
 
 @dataclass(slots=True, frozen=True)
@@ -134,6 +143,10 @@ class CallKind(enum.StrEnum):
     """Look through all groups for the one that an earlier, unanswered create may have made."""
     READ_MEMBERS = "read-members"
     """Look through all groups for this one's members."""
+
+
+CHANGING = frozenset({CallKind.ADD, CallKind.DELETE, CallKind.REPLACE, CallKind.DELETE_GROUP})
+"""What changes a group that is there."""
 
 
 @dataclass(slots=True, frozen=True)

@@ -13,6 +13,7 @@ from worker.engine.doubt import Doubt
 from worker.engine.mailbox import Mailbox
 from worker.engine.messages import CallFinished
 from worker.engine.model import (
+    CHANGING,
     AccountFault,
     Applied,
     Call,
@@ -27,8 +28,7 @@ from worker.engine.model import (
 )
 from worker.engine.retry_policy import RetryPolicy
 
-_CHANGING = (CallKind.ADD, CallKind.DELETE, CallKind.REPLACE, CallKind.DELETE_GROUP)
-_EFFECTIVE = (*_CHANGING, CallKind.CREATE)
+_EFFECTIVE = (*CHANGING, CallKind.CREATE)
 _LOOKING = (CallKind.FIND_CREATED, CallKind.READ_MEMBERS)
 
 
@@ -69,8 +69,8 @@ def resolve(
 def _take_doubt(mailbox: Mailbox, call: Call, until: float, *, answered: bool) -> None:
     if call.kind is CallKind.CREATE:
         mailbox.intent = intent_of(call, until)
-    elif call.kind in _CHANGING:
-        mailbox.doubts.append(Doubt(call, until))
+    elif call.kind in CHANGING:
+        mailbox.doubts.append(Doubt(call, until, mailbox.sent_at))
         if not answered:
             mailbox.known.doubt(call)
 

@@ -3,7 +3,7 @@
 import hashlib
 
 from contracts.results import Status
-from worker.engine.model import CommandKey, Origin, Record, Verdict
+from worker.engine.model import Command, CommandKey, HandleKind, Origin, Record, SequenceKey, Verdict
 
 DEAD_LETTERED = frozenset({Status.REJECTED, Status.FAILED})
 
@@ -27,6 +27,13 @@ def record_of(verdict: Verdict, now: float) -> Record:
         letter,
         round(now, 3),
     )
+
+
+def sequence_key(command: Command) -> SequenceKey | None:
+    """Under what the command's `sequence` is remembered; `None` where there is none, or no group to share."""
+    if command.sequence is None or command.group.kind is HandleKind.OWN:
+        return None
+    return SequenceKey(command.key.source, command.group)
 
 
 def dead_letter_id(origin: Origin) -> str:

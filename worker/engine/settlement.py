@@ -25,10 +25,18 @@ from worker.engine.model import (
     Origin,
     Record,
     Refusal,
+    SequenceKey,
     Verdict,
 )
 from worker.engine.outline import elements
-from worker.engine.records import DEAD_LETTERED, dead_letter_id, is_remembered, record_of, result_id
+from worker.engine.records import (
+    DEAD_LETTERED,
+    dead_letter_id,
+    is_remembered,
+    record_of,
+    result_id,
+    sequence_key,
+)
 
 
 @dataclass(slots=True, frozen=True)
@@ -65,6 +73,8 @@ class Settlement:
     partial: list[tuple[str, list[int]]] = field(default_factory=list)
     bindings: dict[GroupRef, str | None] = field(default_factory=dict)
     intents_done: list[GroupRef] = field(default_factory=list)
+    calls_done: list[tuple[GroupRef, int]] = field(default_factory=list)
+    sequences: dict[SequenceKey, int] = field(default_factory=dict)
     answered: int = 0
 
 
@@ -107,6 +117,7 @@ class SettlementBuilder:
                         lone.append(Reply(queue, orjson.dumps(result), origin.correlation_id, entry.listed))
             unit.bindings.update(settle.bindings)
             unit.intents_done.extend(settle.intents_done)
+            unit.calls_done.extend(settle.calls_done)
         for (_, queue), (entry, results) in arrays.items():
             for start in range(0, len(results), MAX_EVENTS_PER_MESSAGE):
                 some = results[start : start + MAX_EVENTS_PER_MESSAGE]
@@ -132,6 +143,10 @@ class SettlementBuilder:
                 letter = _letter(verdict, now)
             if is_remembered(verdict):
                 unit.records.append((command.key, record))
+            sequence = sequence_key(command)
+            # Only what was accepted counts, and the engine counts it from then on.
+            if sequence and command.sequence is not None and command.arrival and not command.stale:
+                unit.sequences[sequence] = command.sequence
         ref = command.group
         data: dict[str, Any] = {
             "command": {"id": command.key.id, "source": command.key.source, "type": command.type},

@@ -1,11 +1,13 @@
-"""How records and intents are written in the ledger: compact JSON arrays."""
+"""How records, intents and calls in doubt are written in the ledger: compact JSON arrays."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import orjson
 
 from contracts.results import Status
-from worker.engine.model import CreateIntent, Fault, Record
+from worker.engine.doubt import Doubt
+from worker.engine.model import Call, CallKind, CreateIntent, Fault, Record
 from worker.telemetry import get_logger
 
 log = get_logger("ledger")
@@ -50,3 +52,29 @@ def encode_intent(intent: CreateIntent) -> bytes:
 
 def decode_intent(data: bytes) -> CreateIntent:
     return CreateIntent(*orjson.loads(data))
+
+
+def encode_calls(doubts: Sequence[Doubt], now: float) -> bytes:
+    """Calls, each with its milliseconds from `now`: when it was sent, and when it can take effect no more."""
+    said = []
+    for doubt in doubts:
+        call, sent, until = doubt.call, doubt.sent - now, doubt.until - now
+        said.append([call.kind.value, call.group_id, round(1000 * sent), round(1000 * until), call.numbers])
+    return orjson.dumps(said)
+
+
+def decode_calls(data: bytes, now_ms: int) -> list[Doubt]:
+    """Those that may take effect still, with their times in seconds from now. `data` begins with the epoch,
+    the call's number and when it was written (the server's milliseconds, as `now_ms`), each followed by a
+    space."""
+    try:
+        _epoch, _call, written_ms, calls = data.split(b" ", 3)
+        passed_ms = now_ms - int(written_ms)
+        doubts = []
+        for kind, group_id, sent, until, numbers in orjson.loads(calls):
+            call = Call(CallKind(kind), tuple(numbers), group_id)
+            doubts.append(Doubt(call, (until - passed_ms) / 1000, (sent - passed_ms) / 1000))
+    except (ValueError, TypeError):
+        log.error("calls in doubt cannot be read", bytes=len(data))
+        return []
+    return [doubt for doubt in doubts if doubt.until > 0]

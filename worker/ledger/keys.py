@@ -8,7 +8,7 @@ Source for the commands and replies: the product's public wire; the others are o
 import hashlib
 
 from contracts import names
-from worker.engine.model import CommandKey, GroupRef
+from worker.engine.model import CommandKey, GroupRef, HandleKind, SequenceKey
 
 REPLIES = names.REPLY_STREAM
 DEAD_LETTERS = "dead-letters"
@@ -23,7 +23,7 @@ commands = names.command_stream
 
 
 def of_partition(partition: int, name: str) -> str:
-    """`lease`, `epoch`, `unit`, `partial`, `dead-letters`."""
+    """`lease`, `epoch`, `unit`, `partial`, `calls`, `dead-letters`."""
     return f"numbergroup:{{{partition}}}:{name}"
 
 
@@ -33,9 +33,24 @@ def settled(key: CommandKey) -> str:
     return f"numbergroup:done:{digest}"
 
 
+def sequence(key: SequenceKey) -> str:
+    """The greatest `sequence` of one source's settled commands for one group."""
+    digest = hashlib.blake2b(f"{key.source}\0{field(key.group)}".encode(), digest_size=12).hexdigest()
+    return f"numbergroup:sequence:{digest}"
+
+
 def field(ref: GroupRef) -> str:
-    """The group's field in `GROUP_KEYS` and `CREATES`."""
+    """The group's field in `GROUP_KEYS`, `CREATES` and a partition's `calls`."""
     return f"{ref.account}\0{ref.kind}\0{ref.name}"
+
+
+def group(field: bytes) -> GroupRef | None:
+    """The group of a field; `None` for what is none."""
+    try:
+        account, kind, name = field.decode().split("\0", 2)
+        return GroupRef(account, HandleKind(kind), name)
+    except ValueError:
+        return None
 
 
 def rate(account: str) -> str:

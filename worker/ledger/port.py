@@ -1,9 +1,10 @@
 """What the runtime asks of a ledger. Every method may raise `LedgerUnavailable`; none half-does its work."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from worker.engine.doubt import Doubt
 from worker.engine.messages import Facts
 from worker.engine.model import Command, CreateIntent, GroupRef
 
@@ -39,8 +40,24 @@ class Ledger(Protocol):
     async def lookup(self, commands: Sequence[Command]) -> Facts:
         """What is known of these commands, in one round trip."""
 
-    async def record_intent(self, ref: GroupRef, intent: CreateIntent) -> None:
-        """Make it durable that a create is about to be sent. An earlier intent of `ref` is replaced."""
+    async def record_intent(self, partition: int, epoch: int, ref: GroupRef, intent: CreateIntent) -> bool:
+        """Make it durable that a create is about to be sent. An earlier intent of `ref` is replaced.
+
+        False, and nothing is changed: the partition has another owner since.
+        """
+
+    async def record_call(
+        self, partition: int, epoch: int, ref: GroupRef, call_id: int, doubts: Sequence[Doubt], now: float
+    ) -> bool:
+        """Make it durable that these calls of the group may take effect for as long as they say.
+
+        The call that is about to be sent is one of them; `call_id` is its number. What was recorded of the
+        group is replaced, and it ends with the settlement that says so, or with its time. False, and
+        nothing is changed: the partition has another owner since.
+        """
+
+    async def calls_in_doubt(self, partition: int) -> Mapping[GroupRef, Sequence[Doubt]]:
+        """The calls that may take effect still, for the partition's new owner; times are seconds from now."""
 
     async def drop_intent(self, ref: GroupRef, intent: CreateIntent) -> None:
         """The create of this very intent was answered, and made nothing. A later intent of `ref` stays."""

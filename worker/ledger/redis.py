@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from importlib.resources import files
 from typing import Any
 
@@ -11,11 +11,13 @@ from pyrate_limiter.abstracts.algorithm import GCRA
 from pyrate_limiter.buckets.redis_state import RedisStateStore
 from redis.asyncio import Redis
 
+from worker.engine.doubt import Doubt
 from worker.engine.messages import Facts
 from worker.engine.model import Command, CommandKind, CreateIntent, GroupRef, HandleKind
+from worker.engine.records import sequence_key
 from worker.ledger import keys
 from worker.ledger.client import mapped
-from worker.ledger.codec import decode_intent, decode_record, encode_intent
+from worker.ledger.codec import decode_calls, decode_intent, decode_record, encode_calls, encode_intent
 from worker.ledger.port import LedgerUnavailable, OtherPartitions, Standing
 
 _STRETCH = 1.08
@@ -49,6 +51,12 @@ redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2])
 return 1
 """
 
+_INTEND = """
+if redis.call('GET', KEYS[1]) ~= ARGV[1] then return 0 end
+redis.call('HSET', KEYS[2], ARGV[2], ARGV[3])
+return 1
+"""
+
 _DROP = """
 if redis.call('HGET', KEYS[1], ARGV[1]) == ARGV[2] then redis.call('HDEL', KEYS[1], ARGV[1]) end
 return 1
@@ -70,16 +78,19 @@ class RedisLedger:
         self._acquire = client.register_script(_ACQUIRE)
         self._renew = client.register_script(_RENEW)
         self._release = client.register_script(_RELEASE)
+        self._intend = client.register_script(_INTEND)
         self._drop = client.register_script(_DROP)
         scripts = files(__package__)
+        self._call = client.register_script(scripts.joinpath("call.lua").read_text())
         self._enrol = client.register_script(scripts.joinpath("enrol.lua").read_text())
         self._repartition = client.register_script(scripts.joinpath("repartition.lua").read_text())
 
     async def lookup(self, commands: Sequence[Command]) -> Facts:
         if not commands:
             return Facts()
-        named = [ref for ref in {c.group for c in commands} if ref.kind is HandleKind.KEY]
+        named = [ref for ref in dict.fromkeys(c.group for c in commands) if ref.kind is HandleKind.KEY]
         created = [c.group for c in commands if c.kind is CommandKind.CREATE]
+        sequences = list(dict.fromkeys(key for c in commands if (key := sequence_key(c)) is not None))
         async with mapped(LedgerUnavailable):
             pipe = self._client.pipeline(transaction=False)
             pipe.mget([keys.settled(c.key) for c in commands])
@@ -87,10 +98,13 @@ class RedisLedger:
                 pipe.hmget(keys.GROUP_KEYS, [keys.field(ref) for ref in named])
             if created:
                 pipe.hmget(keys.CREATES, [keys.field(ref) for ref in created])
+            if sequences:
+                pipe.mget([keys.sequence(key) for key in sequences])
             answers = await pipe.execute()
         records = answers.pop(0)
         ids = answers.pop(0) if named else []
         intents = answers.pop(0) if created else []
+        latest = answers.pop(0) if sequences else []
         return Facts(
             {
                 c.key: record
@@ -99,11 +113,37 @@ class RedisLedger:
             },
             {ref: data.decode() for ref, data in zip(named, ids, strict=True) if data},
             {ref: decode_intent(data) for ref, data in zip(created, intents, strict=True) if data},
+            {key: int(data) for key, data in zip(sequences, latest, strict=True) if data},
         )
 
-    async def record_intent(self, ref: GroupRef, intent: CreateIntent) -> None:
+    async def record_intent(self, partition: int, epoch: int, ref: GroupRef, intent: CreateIntent) -> bool:
         async with mapped(LedgerUnavailable):
-            await self._client.hset(keys.CREATES, keys.field(ref), encode_intent(intent))
+            taken = await self._intend(
+                keys=[keys.of_partition(partition, "epoch"), keys.CREATES],
+                args=[epoch, keys.field(ref), encode_intent(intent)],
+            )
+        return bool(taken)
+
+    async def record_call(
+        self, partition: int, epoch: int, ref: GroupRef, call_id: int, doubts: Sequence[Doubt], now: float
+    ) -> bool:
+        lasts_ms = round(1000 * (max(doubt.until for doubt in doubts) - now))
+        async with mapped(LedgerUnavailable):
+            taken = await self._call(
+                keys=[keys.of_partition(partition, name) for name in ("epoch", "calls")],
+                args=[epoch, keys.field(ref), call_id, max(1, lasts_ms), encode_calls(doubts, now)],
+            )
+        return bool(taken)
+
+    async def calls_in_doubt(self, partition: int) -> Mapping[GroupRef, Sequence[Doubt]]:
+        async with mapped(LedgerUnavailable):
+            pipe = self._client.pipeline(transaction=True)
+            pipe.time()
+            pipe.hgetall(keys.of_partition(partition, "calls"))
+            (seconds, micros), recorded = await pipe.execute()
+        now_ms = seconds * 1000 + micros // 1000
+        found = ((keys.group(field), decode_calls(data, now_ms)) for field, data in recorded.items())
+        return {ref: calls for ref, calls in found if ref is not None and calls}
 
     async def drop_intent(self, ref: GroupRef, intent: CreateIntent) -> None:
         async with mapped(LedgerUnavailable):

@@ -3,13 +3,12 @@
 import asyncio
 from collections import deque
 from collections.abc import Callable, Sequence
-from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 from worker.brokers.port import Broker, Log, StaleEpoch
 from worker.engine.intake import Intake
-from worker.engine.messages import Delivered, Drain, Event, Facts, Settle
+from worker.engine.messages import Delivered, Drain, Event, Facts, Owned, Settle
 from worker.engine.messages import LeaseLost as Forget
 from worker.engine.model import Command, Entry, Refusal
 from worker.engine.settlement import Settlement, SettlementBuilder
@@ -47,8 +46,7 @@ class PartitionRunner:
     """Owns the partition from `acquire` to the end of `own`, again and again.
 
     `decoding` is held by whoever decodes: one partition at a time, and everything else between two.
-    `dispatch` hands an event to the engine; `waiting` says how many answers the engine owes, and
-    `doubt_until` for how long an unanswered call may still take effect.
+    `dispatch` hands an event to the engine; `waiting` says how many answers the engine owes.
     """
 
     def __init__(
@@ -57,7 +55,6 @@ class PartitionRunner:
         ports: Ports,
         dispatch: Callable[[Event], None],
         waiting: Callable[[int], int],
-        doubt_until: Callable[[int], float],
         written: Callable[[Settlement], None],
         decoding: asyncio.Lock,
     ) -> None:
@@ -65,11 +62,9 @@ class PartitionRunner:
         self._ports = ports
         self._dispatch = dispatch
         self._waiting = waiting
-        self._doubt_until = doubt_until
         self._on_written = written
         self._decoding = decoding
         self._leaving = asyncio.Event()
-        self._hurry = asyncio.Event()
         self._calls = 0
         self._quiet = asyncio.Event()
         self._quiet.set()
@@ -86,10 +81,9 @@ class PartitionRunner:
         return not self.idle and not self._leaving.is_set()
 
     @property
-    def in_hand(self) -> tuple[bool, int]:
-        """How hard it would be to hand it over: whether a call is in doubt, and how many answers are owed."""
-        doubtful = self._doubt_until(self.number) > self._ports.clock.now()
-        return doubtful, self._waiting(self.number)
+    def in_hand(self) -> int:
+        """How many answers are owed: the fewer, the easier it is to hand over."""
+        return self._waiting(self.number)
 
     async def acquire(self) -> bool:
         """Become the owner, who then has to `own` it; False while somebody else is."""
@@ -98,7 +92,6 @@ class PartitionRunner:
             return False
         self.lease, self.idle = lease, False
         self._leaving.clear()
-        self._hurry.clear()
         return True
 
     def hand_over(self) -> None:
@@ -107,10 +100,9 @@ class PartitionRunner:
         self._leaving.set()
 
     def stop(self) -> None:
-        """Hand it over with the worker's last breath: nothing more is sent, nothing waited for in vain."""
+        """Hand it over with the worker's last breath: nothing more is sent."""
         self.lease.stop_sending()
         self._leaving.set()
-        self._hurry.set()
 
     def call_began(self) -> None:
         self._calls += 1
@@ -185,16 +177,17 @@ class PartitionRunner:
     async def _drained(self, settler: Settler) -> None:
         await self._quiet.wait()
         await settler.drained()
-        # The next owner knows nothing of a call that nobody answered: it must not be there before its end.
-        doubtful_s = self._doubt_until(self.number) - self._ports.clock.now()
-        if doubtful_s > 0 and not self._hurry.is_set():
-            log.info("a call is in doubt: handing over when it is not", partition=self.number, s=doubtful_s)
-            with suppress(TimeoutError):
-                async with asyncio.timeout(doubtful_s):
-                    await self._hurry.wait()
 
     async def _read(self, source: Log, settler: Settler) -> None:
         ports = self._ports
+        load = partial(ports.ledger.calls_in_doubt, self.number)
+        calls = await patiently("looking up calls in doubt", load)
+        now = ports.clock.now()
+        doubts = {
+            ref: [replace(one, sent=now + one.sent, until=now + one.until) for one in some]
+            for ref, some in calls.items()
+        }
+        self._dispatch(Owned(self.number, doubts, now))
         held: deque[Entry] = deque()
         while True:
             credit = ports.max_pending - self._waiting(self.number) - settler.unwritten

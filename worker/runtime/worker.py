@@ -1,12 +1,10 @@
 """The worker: one engine, its partitions, and the callers of its accounts."""
 
 import asyncio
-import contextlib
 from collections.abc import Callable, Coroutine, Mapping
 from typing import Any, assert_never
 
 from worker.calls import Caller, Ended
-from worker.engine.creation import intent_of
 from worker.engine.engine import Engine
 from worker.engine.messages import (
     CallFinished,
@@ -19,17 +17,17 @@ from worker.engine.messages import (
     WakeAt,
     WantPermit,
 )
-from worker.engine.model import AccountFault, Applied, CreateIntent, HandleKind
+from worker.engine.model import AccountFault, Applied, HandleKind
 from worker.engine.settlement import Settlement
-from worker.ledger.port import LedgerUnavailable, Limiter
+from worker.ledger.port import Limiter
 from worker.runtime.lease import Lease
 from worker.runtime.partition import PartitionRunner, Ports
 from worker.runtime.patience import patiently
+from worker.runtime.recording import CallRecord
 from worker.runtime.sharing import Sharing
 from worker.telemetry import get_logger
 
 _DRAIN_S = 21.0
-_FLUSH_S = 5.0
 
 log = get_logger("worker")
 
@@ -64,9 +62,7 @@ class Worker:
         self._wanted = {name: asyncio.Semaphore(0) for name in callers}
         decoding = asyncio.Lock()
         self._partitions = [
-            PartitionRunner(
-                number, ports, self._dispatch, engine.waiting, engine.doubt_until, written, decoding
-            )
+            PartitionRunner(number, ports, self._dispatch, engine.waiting, written, decoding)
             for number in range(ports.partitions)
         ]
         self._sharing = Sharing(ports, self._partitions, self._own)
@@ -178,35 +174,16 @@ class Worker:
             self._dispatch(PermitGranted(account, self._clock.now()))
 
     async def _call(self, effect: StartCall, lease: Lease, permitted_at: float) -> None:
-        call, account = effect.call, effect.ref.account
-
-        recorded: CreateIntent | None = None
-
-        async def record_intent(until: float) -> bool:
-            nonlocal recorded
-            intent = intent_of(call, until)
-            try:
-                # A settlement that ends an earlier intent of the group must not be written after this one.
-                async with asyncio.timeout(_FLUSH_S):
-                    await self._partitions[effect.partition].flushed()
-                await self._ports.ledger.record_intent(effect.ref, intent)
-                recorded = intent
-            except (LedgerUnavailable, TimeoutError) as error:
-                log.error("intent to create not recorded", account=account, error=str(error))
-                return False
-            return True
-
+        partition = self._partitions[effect.partition]
+        record = CallRecord(effect, lease, self._ports.ledger, self._clock, partition.flushed)
         began = self._clock.monotonic()
-        ended = await self._callers[account].run(call, lease, record_intent, permitted_at)
+        ended = await self._callers[effect.ref.account].run(effect.call, lease, record.write, permitted_at)
         self._report(effect, ended, self._clock.monotonic() - began)
-        if recorded and ended.doubt_until is None and not isinstance(ended.outcome, Applied):
-            # Answered, and nothing was made: whoever comes next need not look for it, nor wait.
-            with contextlib.suppress(LedgerUnavailable):
-                await self._ports.ledger.drop_intent(effect.ref, recorded)
+        await record.close(ended)
         self._dispatch(
             CallFinished(effect.call_id, ended.outcome, self._clock.now(), self._jitter(), ended.doubt_until)
         )
-        self._partitions[effect.partition].call_ended()
+        partition.call_ended()
 
     def _report(self, effect: StartCall, ended: Ended, seconds: float) -> None:
         outcome = ended.outcome

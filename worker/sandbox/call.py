@@ -21,7 +21,16 @@ class Call:
     touch the new one.
     """
 
-    __slots__ = ("_access_key", "_groups", "_request", "_strict_groups", "_ts", "log", "request_id")
+    __slots__ = (
+        "_access_key",
+        "_groups",
+        "_lasts_s",
+        "_request",
+        "_strict_groups",
+        "_ts",
+        "log",
+        "request_id",
+    )
 
     def __init__(
         self,
@@ -37,10 +46,11 @@ class Call:
         self._access_key = headers.get("accessKey", "")
         self._groups = state.groups
         self._strict_groups = options.strict_groups
+        self._lasts_s = options.signature_lasts_s
         self._ts = headers.get("ts", "")
         action = headers.get("action", "")
         content = _parsed(body)
-        refused = nxcloud.authenticate(headers, body, state.credentials, now_ms)
+        refused = nxcloud.authenticate(headers, body, state.credentials, now_ms, options.signature_lasts_s)
         self._request = refused or actions.read(action, content, options.numbers_per_call)
         self.log = LoggedCall(now_ms, _readable(self._access_key), _readable(action), request_id=request_id)
         _note(self.log, content)
@@ -53,7 +63,7 @@ class Call:
 
     def check_again(self, now_ms: int) -> None:
         """Looks at the time stamp again, after the call was long on its way."""
-        if not isinstance(self._request, Refusal) and not nxcloud.in_time(self._ts, now_ms):
+        if not isinstance(self._request, Refusal) and not nxcloud.in_time(self._ts, now_ms, self._lasts_s):
             self._request = refusal(1004)
 
     def apply(self) -> dict[str, Any] | Refusal:

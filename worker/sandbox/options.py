@@ -17,6 +17,7 @@ class Options(BaseModel):
       HTTP 429 and `Retry-After: 1`. None: no cap.
     - `strict_groups`: the vendor does not document what an unknown group id gets. False: `updateGroup`
       adopts it as a new group and `deleteGroup` succeeds; True: both are refused with 1002.
+    - `signature_lasts_s`: how far a request's `ts` may be from the sandbox's clock (the vendor: 60 s).
     - `latency_ms`: how long every call takes before it is looked at.
     - `seed`: of all chance there is: group ids, jitter, a fault's probability.
     """
@@ -29,5 +30,6 @@ class Options(BaseModel):
     numbers_per_call: int = Field(default=1000, ge=1)
     calls_per_second: int | None = Field(default=None, ge=1)
     strict_groups: bool = False
+    signature_lasts_s: float = Field(default=60.0, gt=0, le=3600)
     latency_ms: int = Field(default=0, ge=0, le=3_600_000)
     seed: int = 0

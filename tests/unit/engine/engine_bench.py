@@ -2,7 +2,10 @@
 
 from collections.abc import Callable, Iterable
 
+from engine_commands import BY_ID
+
 from worker.engine.accounts import AccountPolicy
+from worker.engine.doubt import Doubt
 from worker.engine.engine import Engine
 from worker.engine.messages import (
     CallFinished,
@@ -12,6 +15,7 @@ from worker.engine.messages import (
     Event,
     Facts,
     LeaseLost,
+    Owned,
     PermitGranted,
     Settle,
     StartCall,
@@ -103,6 +107,14 @@ class Bench:
         """Let time pass until the engine's alarm goes off."""
         assert self.alarm is not None, "nothing to wait for"
         return self.wait(max(0.0, self.alarm - self.now))
+
+    def own(self, *doubts: Doubt) -> None:
+        """Begin with calls that the last owner may have sent to `BY_ID`."""
+        self.feed(Owned(0, {BY_ID: doubts} if doubts else {}, self.now))
+
+    @property
+    def calls_done(self) -> list[tuple[GroupRef, int]]:
+        return [done for settle in self.settles for done in settle.calls_done]
 
     def lose_lease(self) -> None:
         self.feed(LeaseLost(0))

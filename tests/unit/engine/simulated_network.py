@@ -89,21 +89,10 @@ class Network:
                 self.fired["arrived late"] += 1
 
     def abandon(self, flights: list[Flight], now: float) -> None:
-        """The worker loses its right to send. What it sent is seen now or never, but for creates.
-
-        (A successor knows of unanswered creates, and of nothing else: that the others do not arrive
-        after its own calls is left to the lease, which outlives their deadline.)
-        """
-        updates = [request for request in self.late if request[1].kind is not CallKind.CREATE]
-        self.late = [request for request in self.late if request[1].kind is CallKind.CREATE]
-        for _, call in updates:
-            if self.random.random() < 0.5:
-                self.vendor.carry_out(call)
+        """The worker loses its right to send. What it sent is seen now, later or never."""
         for flight in flights:
             if flight.outcome is None and self.random.random() < 0.5:
                 call, last = flight.started.call, flight.sent_at + ACCEPTED_S
-                if call.kind is CallKind.CREATE and now < last:
-                    self.late.append((self.random.uniform(now, last), call))
-                elif call.kind not in LOOKING:
-                    self.vendor.carry_out(call)
+                if call.kind not in LOOKING and now < last:
+                    self.late.append((self.random.choice([now, self.random.uniform(now, last)]), call))
             flight.outcome = flight.outcome or Applied("r0")

@@ -15,6 +15,7 @@ from simulated_network import Flight, Network
 
 from worker.engine.accounts import AccountPolicy
 from worker.engine.creation import intent_of
+from worker.engine.doubt import Doubt
 from worker.engine.engine import Engine
 from worker.engine.intake import Intake
 from worker.engine.messages import (
@@ -24,6 +25,7 @@ from worker.engine.messages import (
     Event,
     Facts,
     LeaseLost,
+    Owned,
     PermitGranted,
     Settle,
     StartCall,
@@ -32,6 +34,7 @@ from worker.engine.messages import (
     WantPermit,
 )
 from worker.engine.model import (
+    CHANGING,
     AccountFault,
     CallKind,
     Command,
@@ -52,6 +55,7 @@ class Ledger:
     settled: dict[CommandKey, Record] = field(default_factory=dict)
     bindings: dict[GroupRef, str] = field(default_factory=dict)
     intents: dict[GroupRef, CreateIntent] = field(default_factory=dict)
+    calls: dict[GroupRef, tuple[int, list[Doubt]]] = field(default_factory=dict)
 
     def look_up(self, items: list[Command | Refusal]) -> Facts:
         """What the real one looks up: intents for creates only."""
@@ -124,6 +128,9 @@ class Runtime:
             while self.write():
                 pass
             self.ledger.intents[started.ref] = intent_of(started.call, self.now + 61.0)
+        elif started.call.kind in CHANGING:
+            known = [*started.doubts, Doubt(started.call, self.now + 61.0, self.now)]
+            self.ledger.calls[started.ref] = (started.call_id, known)
 
     # What may happen next. Each says whether it did.
 
@@ -196,6 +203,9 @@ class Runtime:
                 self.ledger.bindings[ref] = group_id
         for ref in unit.intents_done:
             self.ledger.intents.pop(ref, None)
+        for ref, call_id in unit.calls_done:
+            if self.ledger.calls.get(ref, (call_id + 1, []))[0] <= call_id:
+                del self.ledger.calls[ref]
         self.side |= {tag: set(indexes) for tag, indexes in unit.partial}
         for tag in unit.done:
             del self.log[tag]
@@ -223,23 +233,29 @@ class Runtime:
         self.network.abandon(self.flights, self.now)
         self.ghosts += self.flights
         self.flights, self.unwritten, self.looked_up = [], [], None
-        self.unread = list(self.log)
+        self._own()
         return True
 
     def hand_over(self) -> bool:
-        """See through what is in flight, wait for what is in doubt, and go on as the next owner."""
+        """See through what is in flight, and go on as the next owner."""
         self.handovers += 1
         self.feed(Drain(0))
         self.draining = True
         while self.flights:
             self.random.choice((self.carry, self.answer, self.grant, self.write, self.wait))()
-        self.pass_time(max(0.0, self.engine.doubt_until(0) - self.now))
         while self.write():
             pass
         self.feed(LeaseLost(0))
         self.draining, self.looked_up = False, None
-        self.unread = list(self.log)
+        self._own()
         return True
+
+    def _own(self) -> None:
+        """Begin as an owner who knows what is in the ledger, and nothing else."""
+        self.unread = list(self.log)
+        calls = self.ledger.calls.items()
+        doubts = {ref: [one for one in some if one.until > self.now] for ref, (_, some) in calls}
+        self.feed(Owned(0, {ref: some for ref, some in doubts.items() if some}, self.now))
 
     def settle_down(self) -> None:
         """All is well from now on: work until nothing is left, then let the last late request arrive."""

@@ -3,8 +3,8 @@
 from collections.abc import Iterable
 
 import pytest
-from engine_bench import LOST, UNREACHABLE, WINDOW_S, Bench
-from engine_commands import add, delete, replace
+from engine_bench import LOST, UNREACHABLE, Bench
+from engine_commands import add, replace
 
 from worker.engine.messages import Delivered, Drain, Facts, LeaseLost, Settle
 from worker.engine.model import Applied, Command, GroupRef, HandleKind, Throttled
@@ -123,24 +123,6 @@ def test_taken_again() -> None:
     (settle,) = bench.answer(Applied("r1"))
     assert isinstance(settle, Settle)
     assert bench.statuses == {"c1": "applied"}
-
-
-def test_calls_in_doubt_are_told() -> None:
-    """For as long as an unanswered call may take effect, whoever hands the partition over can know it."""
-    bench = Bench()
-    deliver(bench, 0, add("c1", "a"))
-    deliver(bench, 1, *lone(1, ["c2"]))
-    assert bench.engine.doubt_until(0) == 0.0
-    bench.grant()
-    sent = bench.now
-    deliver(bench, 0, delete("c3", "a"))
-    bench.answer(LOST)
-    bench.feed(Drain(0))
-    bench.wait(10)
-    assert bench.engine.doubt_until(0) == sent + WINDOW_S
-    assert bench.engine.doubt_until(1) == 0.0
-    bench.feed(LeaseLost(0))
-    assert bench.engine.doubt_until(0) == 0.0
 
 
 def test_draining_a_partition_that_has_nothing() -> None:

@@ -45,6 +45,7 @@ WEATHERS = {
     "expiry": Weather(expiry=True),
     "poison": Weather(poison=True),
     "lease": Weather(lease_losses=True, repeats=True),
+    "lease and expiry": Weather(lease_losses=True, handovers=True, expiry=True),
     "lease and keys": Weather(lease_losses=True, keys=1.0),
     "hand-overs": Weather(handovers=True, repeats=True),
     "hand-overs and keys": Weather(handovers=True, keys=1.0),

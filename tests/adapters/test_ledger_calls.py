@@ -1,0 +1,122 @@
+"""Calls in doubt and sequences: what the next owner of a partition knows of the last one's calls."""
+
+from dataclasses import replace
+
+import pytest
+from adapters_rig import ID_REF, KEY_REF, OTHER_REF, Rig, command, doubt, intent
+from hypothesis import given
+from hypothesis import strategies as st
+
+from worker.engine.doubt import Doubt
+from worker.engine.model import Call, CallKind, Command, CommandKind, GroupRef, HandleKind, SequenceKey
+from worker.engine.settlement import Settlement
+from worker.ledger import keys
+from worker.ledger.codec import decode_calls, encode_calls
+
+CALLS = keys.of_partition(0, "calls")
+
+
+async def known(rig: Rig) -> dict[GroupRef, list[Call]]:
+    """The calls that a new owner learns of; each lasts for as long as it was recorded for, no longer."""
+    found = await rig.ledger.calls_in_doubt(0)
+    doubts = [doubt for some in found.values() for doubt in some]
+    assert all(0 < doubt.until <= 61.0 for doubt in doubts)
+    assert all(-20.0 < doubt.sent <= 0 for doubt in doubts)
+    return {ref: [doubt.call for doubt in some] for ref, some in found.items()}
+
+
+async def test_a_successor_learns_of_them(rig: Rig) -> None:
+    """Of each group: what was recorded last, all of it."""
+    await rig.own()
+    first, second = doubt("a"), doubt("b", "c", kind=CallKind.REPLACE)
+    assert await rig.record_call(ID_REF, 1, first)
+    assert await rig.record_call(ID_REF, 2, first, second)
+    assert await rig.record_call(KEY_REF, 3, doubt("d"))
+    await rig.own("another")
+    assert await known(rig) == {ID_REF: [first.call, second.call], KEY_REF: [doubt("d").call]}
+
+
+async def test_time_goes_by(rig: Rig) -> None:
+    """What cannot take effect any more is not told, and when nothing can, nothing is kept."""
+    await rig.own()
+    await rig.record_call(ID_REF, 1, doubt("a", until=999.0), doubt("b"))
+    assert await known(rig) == {ID_REF: [doubt("b").call]}
+    assert 60_000 < await rig.client.pttl(CALLS) <= 61_000
+    await rig.record_call(KEY_REF, 2, doubt("c", until=1_002.0))
+    assert 60_000 < await rig.client.pttl(CALLS) <= 61_000
+
+
+async def test_whoever_is_no_owner_records_nothing(rig: Rig) -> None:
+    """A frozen worker that thaws finds out before it sends: for a create, too."""
+    await rig.own()
+    stale = rig.epoch
+    await rig.own("another")
+    before = await rig.everything()
+    assert not await rig.ledger.record_call(0, stale, ID_REF, 1, [doubt()], 1_000.0)
+    assert not await rig.ledger.record_intent(0, stale, KEY_REF, intent())
+    assert await rig.everything() == before
+
+
+async def test_settling_ends_them(rig: Rig) -> None:
+    """A group none of whose calls is in doubt is forgotten, but for a call that was recorded later."""
+    log = await rig.own()
+    for ref in (ID_REF, KEY_REF, OTHER_REF):
+        await rig.record_call(ref, 7, doubt())
+    await log.settle(Settlement(0, calls_done=[(ID_REF, 7), (KEY_REF, 6), (OTHER_REF, 8)]), 1)
+    assert list(await known(rig)) == [KEY_REF]
+
+
+async def test_an_earlier_owners_calls_end(rig: Rig) -> None:
+    """Whatever their numbers were: the new owner's begin anew."""
+    await rig.own()
+    await rig.record_call(ID_REF, 900, doubt())
+    log = await rig.own("another")
+    await log.settle(Settlement(0, calls_done=[(ID_REF, 0)]), 1)
+    assert await known(rig) == {}
+
+
+@pytest.mark.parametrize(
+    "junk", [b"", b"junk", b"1 2 3 {", b"1 2 3 [[1]]", b"1 2 x []", b'1 2 3 [["add",1,2,3,4]]', b"1 2 3 {}"]
+)
+async def test_what_cannot_be_read_is_passed_over(rig: Rig, junk: bytes) -> None:
+    """Another version's calls, or junk, are reported; the others are known."""
+    await rig.own()
+    await rig.record_call(ID_REF, 1, doubt())
+    await rig.client.hset(CALLS, keys.field(KEY_REF), junk)
+    readable = await rig.client.hget(CALLS, keys.field(ID_REF))
+    for field in (b"\xff", b"two\0parts", b"default\0unheard of\0g-1"):
+        await rig.client.hset(CALLS, field, readable)
+    assert await known(rig) == {ID_REF: [doubt().call]}
+
+
+changes = st.builds(
+    Call,
+    st.sampled_from([CallKind.ADD, CallKind.DELETE, CallKind.REPLACE, CallKind.DELETE_GROUP]),
+    st.lists(st.text()).map(tuple),
+    st.none() | st.text(),
+)
+
+
+@given(st.lists(st.tuples(changes, st.integers(101, 61_000), st.integers(0, 61_000)), min_size=1))
+def test_calls_come_back_as_they_were(some: list[tuple[Call, int, int]]) -> None:
+    """To the millisecond, on the server's clock."""
+    doubts = [Doubt(call, 1_000.0 + left / 1000, 1_000.0 - ago / 1000) for call, left, ago in some]
+    data = b"1 2 5000 " + encode_calls(doubts, 1_000.0)
+    read = [Doubt(call, (left - 100) / 1000, (-ago - 100) / 1000) for call, left, ago in some]
+    assert decode_calls(data, 5_100) == read
+
+
+def sequenced(name: str, sequence: int | None, ref: GroupRef = ID_REF) -> Command:
+    return replace(command(name, ref, CommandKind.ADD), sequence=sequence)
+
+
+async def test_sequences(rig: Rig) -> None:
+    """The last one of a source and a group is known, of those that are asked for."""
+    log = await rig.own()
+    mine, other = SequenceKey("test", ID_REF), SequenceKey("test", KEY_REF)
+    await log.settle(Settlement(0, sequences={mine: 12, other: -3}), 1)
+    await log.settle(Settlement(0, sequences={mine: 2**53 - 1}), 2)
+    own = GroupRef("default", HandleKind.OWN, "test\0new")
+    asked = [sequenced("a", 1), sequenced("b", 2), sequenced("c", None, KEY_REF), sequenced("d", 1, own)]
+    assert (await rig.ledger.lookup(asked)).sequences == {mine: 2**53 - 1}
+    assert (await rig.ledger.lookup([sequenced("e", 1, KEY_REF)])).sequences == {other: -3}

@@ -1,0 +1,169 @@
+"""Calls in doubt outlive their worker: what a successor must know, and what it does with it."""
+
+from engine_bench import LOST, WINDOW_S, Bench
+from engine_commands import BY_ID, BY_KEY, add, create, delete, listing, replace
+
+from worker.engine.doubt import Doubt
+from worker.engine.messages import Facts, Owned
+from worker.engine.model import Applied, Call, CallKind
+
+ADDED = Call(CallKind.ADD, ("a",), "g-1")
+
+
+def in_doubt(call: Call = ADDED, until: float = 1_000 + WINDOW_S) -> Doubt:
+    return Doubt(call, until, sent=990.0)
+
+
+def test_what_conflicts_waits() -> None:
+    """A successor does not delete what its predecessor's add may still put in."""
+    bench = Bench()
+    bench.own(in_doubt())
+    bench.deliver(delete("c1", "a"))
+    bench.grant()
+    assert bench.flights == []
+    bench.sleep()
+    assert bench.now == 1_000 + WINDOW_S
+    assert bench.call().kind is CallKind.DELETE
+
+
+def test_the_same_call_goes_at_once() -> None:
+    """The command that was in flight comes back, and is sent again without waiting."""
+    bench = Bench()
+    bench.own(in_doubt())
+    bench.deliver(add("c1", "a"))
+    assert bench.call() == ADDED
+
+
+def test_other_groups_and_partitions_do_not_wait() -> None:
+    """A doubt concerns its group alone."""
+    bench = Bench()
+    bench.own(in_doubt())
+    bench.deliver(delete("c1", "a", BY_KEY), facts=Facts(bindings={BY_KEY: "g-9"}))
+    assert bench.call() == Call(CallKind.DELETE, ("a",), "g-9")
+
+
+def test_a_key_that_is_in_doubt_is_known_by_its_id() -> None:
+    """The group of a key is looked up when its first command comes, also behind an inherited doubt."""
+    bench = Bench()
+    late = Doubt(Call(CallKind.ADD, ("a",), "g-9"), 1_000 + WINDOW_S)
+    bench.feed(Owned(0, {BY_KEY: [late]}, bench.now))
+    bench.deliver(add("c1", "b", BY_KEY), facts=Facts(bindings={BY_KEY: "g-9"}))
+    assert bench.call() == Call(CallKind.ADD, ("b",), "g-9")
+
+
+def test_a_call_tells_what_else_is_in_doubt() -> None:
+    """With each call go the group's earlier ones that a successor must know as well, and none of the past."""
+    bench = Bench()
+    bench.own(in_doubt())
+    bench.deliver(add("c1", "b"))
+    bench.call()
+    assert [doubt.call for doubt in bench.flights[0].doubts] == [ADDED]
+    bench.answer(LOST)
+    bench.sleep()
+    bench.call()
+    doubts = bench.flights[0].doubts
+    assert [doubt.call.numbers for doubt in doubts] == [("a",), ("b",)]
+    bench.answer(Applied("r1"))
+    bench.wait(WINDOW_S)
+    bench.deliver(add("c2", "c"))
+    bench.call()
+    assert bench.flights[0].doubts == ()
+
+
+def test_the_ledger_may_forget_answered_calls() -> None:
+    """When a batch ends and nothing of its group is in doubt, no successor needs to know its calls."""
+    bench = Bench(cap=1)
+    bench.own()
+    bench.deliver(add("c1", "ab"))
+    bench.call()
+    bench.answer(Applied("r1"))
+    assert bench.calls_done == []
+    bench.call()
+    last = bench.flights[0].call_id
+    bench.answer(Applied("r2"))
+    assert bench.calls_done == [(BY_ID, last)]
+
+
+def test_a_doubt_is_kept_until_it_ends() -> None:
+    """Settled or not: while a call may take effect the ledger keeps it, and no longer."""
+    bench = Bench()
+    bench.own()
+    bench.deliver(add("c1", "a"))
+    bench.call()
+    bench.answer(Applied("r1"), doubt=True)
+    assert bench.statuses == {"c1": "applied"}
+    assert bench.calls_done == []
+    bench.sleep()
+    assert bench.now == 1_000 + WINDOW_S
+    assert [ref for ref, _ in bench.calls_done] == [BY_ID]
+    assert bench.settles[-1].verdicts == []
+
+
+def test_an_inherited_doubt_that_nobody_asks_about_ends() -> None:
+    """Without any command for its group, too; and not before its time."""
+    bench = Bench()
+    bench.own(in_doubt(), in_doubt(until=1_010.0))
+    bench.wait(30.0)
+    assert bench.settles == []
+    bench.wait(31.0)
+    assert bench.calls_done == [(BY_ID, 0)]
+
+
+def test_looks_and_creates_are_not_calls_to_remember() -> None:
+    """A create has its intent; a look changes nothing."""
+    bench = Bench()
+    bench.own()
+    bench.deliver(listing("c1"), create("c2", "a"))
+    for _ in range(2):
+        bench.call()
+    bench.answer(Applied("r1", groups=()))
+    bench.answer(Applied("r2", "g-5"))
+    assert bench.statuses == {"c1": "applied", "c2": "applied"}
+    assert bench.calls_done == []
+
+
+def test_a_replace_that_was_in_flight_with_others_behind_it() -> None:
+    """A successor merges what came meanwhile, and waits, since the late replace would undo it."""
+    bench = Bench()
+    bench.own(in_doubt(Call(CallKind.REPLACE, ("a",), "g-1")))
+    bench.deliver(replace("c1", "a"), add("c2", "b"))
+    bench.grant()
+    assert bench.flights == []
+    bench.sleep()
+    assert bench.call() == Call(CallKind.REPLACE, ("a", "b"), "g-1")
+
+
+def test_what_was_in_flight_does_not_expire() -> None:
+    """`expired` promises that the vendor did nothing: what a dead worker may have sent is seen through."""
+    bench = Bench()
+    bench.own(in_doubt())
+    sent, unsent, too_old = add("c1", "a", expires_at=995.0), add("c2", "b", expires_at=995.0), add("c3", "a")
+    too_old.expires_at = 985.0
+    bench.deliver(sent, unsent, too_old)
+    assert bench.call() == ADDED
+    bench.answer(Applied("r1"))
+    assert bench.statuses == {"c1": "applied", "c2": "expired", "c3": "expired"}
+
+
+def test_what_a_late_replace_may_hold_does_not_expire() -> None:
+    """A replace says nothing of the numbers that it takes out: any command may have been in it."""
+    bench = Bench()
+    bench.own(in_doubt(Call(CallKind.REPLACE, ("a",), "g-1")))
+    bench.deliver(replace("c1", "ab", expires_at=995.0), delete("c2", "b", expires_at=995.0))
+    bench.call()
+    bench.answer(Applied("r1"))
+    assert bench.statuses == {"c1": "applied", "c2": "applied"}
+
+
+def test_a_doubt_of_our_own_keeps_nobody_from_expiring() -> None:
+    """What came after the call was sent was not in it."""
+    bench = Bench()
+    bench.own()
+    bench.deliver(add("c1", "a"))
+    bench.call()
+    bench.answer(LOST)
+    bench.deliver(add("c2", "a", expires_at=1_000.5))
+    bench.wait(2.0)
+    bench.call()
+    bench.answer(Applied("r1"))
+    assert bench.statuses == {"c1": "applied", "c2": "expired"}

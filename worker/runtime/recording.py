@@ -1,0 +1,81 @@
+"""What the ledger is told of a call before each of its requests, so that a successor knows what may come."""
+
+import asyncio
+import contextlib
+from collections.abc import Awaitable, Callable
+
+from worker.calls import Ended
+from worker.engine.creation import intent_of
+from worker.engine.doubt import Doubt
+from worker.engine.messages import StartCall
+from worker.engine.model import CHANGING, Applied, CallKind, CreateIntent
+from worker.ledger.port import Ledger, LedgerUnavailable
+from worker.runtime.clock import Clock
+from worker.runtime.lease import Lease
+from worker.telemetry import get_logger
+
+_FLUSH_S = 5.0
+
+log = get_logger("recording")
+
+
+class CallRecord:
+    """Of one call, under the lease with which it was decided.
+
+    `flushed` returns when every settlement so far is durable.
+    """
+
+    def __init__(
+        self,
+        effect: StartCall,
+        lease: Lease,
+        ledger: Ledger,
+        clock: Clock,
+        flushed: Callable[[], Awaitable[None]],
+    ) -> None:
+        self._effect = effect
+        self._lease = lease
+        self._ledger = ledger
+        self._clock = clock
+        self._flushed = flushed
+        self._intent: CreateIntent | None = None
+        self._began = clock.now()
+
+    async def write(self, until: float) -> bool:
+        """Record that a request may take effect until then (Unix seconds); False: it must not be sent."""
+        kind = self._effect.call.kind
+        try:
+            if kind is CallKind.CREATE:
+                ours = await self._write_intent(until)
+            else:
+                ours = kind not in CHANGING or await self._write_call(until)
+        except (LedgerUnavailable, TimeoutError) as error:
+            account = self._effect.ref.account
+            log.error("a call is not recorded, and so not made", account=account, error=repr(error))
+            return False
+        if not ours:
+            # Another worker has the partition, and this one has not heard of it yet.
+            self._lease.stop_sending()
+        return ours
+
+    async def _write_intent(self, until: float) -> bool:
+        effect, self._intent = self._effect, intent_of(self._effect.call, until)
+        # A settlement that ends an earlier intent of the group must not be written after this one.
+        async with asyncio.timeout(_FLUSH_S):
+            await self._flushed()
+        return await self._ledger.record_intent(effect.partition, self._lease.epoch, effect.ref, self._intent)
+
+    async def _write_call(self, until: float) -> bool:
+        effect = self._effect
+        now = self._clock.now()
+        doubts = [*effect.doubts, Doubt(effect.call, until, sent=self._began)]
+        return await self._ledger.record_call(
+            effect.partition, self._lease.epoch, effect.ref, effect.call_id, doubts, now
+        )
+
+    async def close(self, ended: Ended) -> None:
+        """Withdraw the intent of a create that was answered, and made nothing: whoever comes next need not
+        look for its group, nor wait."""
+        if self._intent and ended.doubt_until is None and not isinstance(ended.outcome, Applied):
+            with contextlib.suppress(LedgerUnavailable):
+                await self._ledger.drop_intent(self._effect.ref, self._intent)
