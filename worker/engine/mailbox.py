@@ -106,7 +106,8 @@ class Mailbox:
         """
         command.attempted = any(doubt.may_carry(command) for doubt in self.doubts)
         intent = facts.intents.get(self.ref)
-        if intent is None or self.intent_recorded:
+        # The intent may have been taken in with a command before the create.
+        if intent is None or (self.intent_recorded and intent != self.intent):
             return
         command.attempted |= recorded_for(intent, command)
         # A failed create's intent outlives it, to be found by the next create.
