@@ -13,7 +13,7 @@ from simulation.carrying import SimulatedTransport, WatchedCaller
 from simulation.checks import Checks, taken_in
 from simulation.ledger import SimulatedLedger, SimulatedLimiter
 from simulation.loop import PROCESS, Process
-from simulation.plans import AccountPlan, Broken, Plan
+from simulation.plans import DOUBTFUL, AccountPlan, Broken, Plan
 from simulation.vendor import SECRET, SimulatedVendor
 from simulation.world import World
 from worker.calls import Limits
@@ -170,7 +170,8 @@ class Simulation:
 
     def _latest(self) -> float:
         planned = [fault.at + fault.for_s for fault in self.plan.faults if fault.unit == "s"]
-        waits = [fault.for_s for fault in self.plan.faults]
+        doubtful = sum(fault.kind in DOUBTFUL or fault.kind == "too slow" for fault in self.plan.faults)
+        waits = [fault.for_s for fault in self.plan.faults] + [doubtful * (self.plan.window_s + 2.0)]
         published = [message.at for message in self.plan.messages]
         return max([*planned, *published, 0.0]) + sum(waits) + LONGEST_S
 

@@ -8,7 +8,14 @@ from typing import Any
 import orjson
 
 from contracts.names import partition_of
-from simulation.plans import AccountPlan, Fault, Message, Plan
+from simulation.plans import AccountPlan, Message, Plan
+from simulation.troubles import (
+    EXPIRY_SURVIVES_LONG_ABSENCE,
+    UNMARKED_CREATES_SURVIVE_CRASHES,
+    Weather,
+    make_faults,
+    make_weather,
+)
 from simulation.world import EPOCH
 
 NUMBERS = [f"8521000000{place}" for place in range(7)]
@@ -24,74 +31,7 @@ KINDS = {
     "delete group": 7,
     "list": 2,
 }
-CALL_FAULTS = {
-    "not connected": 3,
-    "lost before": 4,
-    "lost after": 5,
-    "late": 8,
-    "throttled": 2,
-    "throttled for a while": 2,
-    "throttled by text": 2,
-    "503": 2,
-    "500 applied": 3,
-    "500": 2,
-    "account fault": 2,
-    "garbage applied": 2,
-    "garbage": 1,
-    "slow": 2,
-    "too slow": 2,
-}
-
-
-UNMARKED_CREATES_SURVIVE_CRASHES = False
-"""Whether a successor finds the group of a create without a marker that was changed before it was settled."""
-
-
-@dataclass
-class _Weather:
-    """What a seed may have in it."""
-
-    kills: int = 0
-    freezes: int = 0
-    stops: int = 0
-    asks: int = 0
-    outages: int = 0
-    calls: int = 0
-    repeats: bool = False
-    expiry: bool = False
-    sequences: bool = False
-    poison: bool = False
-    nonsense: bool = False
-    letters: bool = False
-    fluke: bool = False
-
-    @property
-    def is_rough(self) -> bool:
-        """Whether a successor may have to go on with what another process began."""
-        return bool(self.kills or self.freezes or self.stops or self.asks or self.outages)
-
-
-def _weather(random: Random) -> _Weather:
-    style = random.choices(["still", "one", "some", "storm"], [8, 37, 35, 20])[0]
-    names = ("repeats", "poison", "nonsense", "letters", "sequences", "expiry")
-    weather = _Weather(**{name: random.random() < 0.3 for name in names})
-    if style == "still":
-        return weather
-    if style == "one":
-        what = random.choice(["kills", "kills", "freezes", "freezes", "stops", "asks", "outages", "calls"])
-        setattr(weather, what, 1)
-        if what == "calls":
-            weather.calls = random.choice([1, 2, 3])
-            weather.fluke = random.random() < 0.3
-        return weather
-    most = 2 if style == "some" else 5
-    weather.kills = random.choice([0, random.randint(0, most)])
-    weather.freezes = random.choice([0, random.randint(0, most)])
-    weather.stops = random.choice([0, 0, random.randint(0, most)])
-    weather.asks = random.choice([0, random.randint(0, 2 * most)])
-    weather.outages = random.choice([0, 0, random.randint(0, most)])
-    weather.calls = random.choice([0, random.randint(0, 4 * most)])
-    return weather
+_AGAIN = {"create": 30, "delete group": 30}
 
 
 @dataclass
@@ -100,7 +40,7 @@ class _Author:
 
     random: Random
     plan: Plan
-    weather: _Weather
+    weather: Weather
     handles: list[tuple[str, dict[str, str]]]
     events: list[tuple[int, dict[str, Any]]] = field(default_factory=list)
     made: int = 0
@@ -155,12 +95,15 @@ class _Author:
         event: dict[str, Any] = {"specversion": "1.0", "id": f"c{self.made}", "source": "crm"}
         if account != "default":
             event["account"] = account
-        if self.weather.expiry and random.random() < 0.25:
+        if self.weather.expiry and random.random() < (0.25 if not self.weather.theme else 0.5):
             when = EPOCH + random.uniform(-1.0, 15.0)
+            if self.weather.theme == "expiry in doubt":
+                when = EPOCH + self.plan.starts[0] + random.uniform(0.1, 4.0)
             event["expirytime"] = datetime.fromtimestamp(when, UTC).isoformat()
         if self.weather.sequences and random.random() < 0.7:
             event["sequence"] = self.made + random.choice([0, 0, -5, 5])
-        kind = random.choices(list(KINDS), list(KINDS.values()))[0]
+        kinds = KINDS | _AGAIN if self.weather.theme == "create again" else KINDS
+        kind = random.choices(list(kinds), list(kinds.values()))[0]
         by_key = "groupKey" in handle
         if kind == "delete group" and not by_key and random.random() < 0.8:
             kind = "add"
@@ -195,8 +138,10 @@ class _Author:
 def make_plan(seed: int) -> Plan:
     """The plan of a seed."""
     random = Random(f"plan {seed}")
-    weather = _weather(random)
+    weather = make_weather(random)
     workers = random.choices([1, 2, 3], [4, 5, 2])[0]
+    if weather.theme in ("zombie", "hand-over"):
+        workers = max(2, workers)
     partitions = random.choices([1, 2, 4], [6, 3, 1])[0]
     starts = [0.0] + [random.choice([0.0, 0.2, random.uniform(0.0, 8.0)]) for _ in range(workers - 1)]
     late = random.random() < 0.3
@@ -206,7 +151,7 @@ def make_plan(seed: int) -> Plan:
     initial = []
     for place in range(random.randint(1, 4)):
         name = random.choice(names)
-        if random.random() < 0.5:
+        if random.random() < 0.5 or weather.theme == "create again":
             handles.append((name, {"groupKey": f"k-{place}"}))
         else:
             handles.append((name, {"groupId": f"g-{place}"}))
@@ -227,11 +172,13 @@ def make_plan(seed: int) -> Plan:
     )
     if plan.transactional and not (weather.repeats or weather.sequences) and random.random() < 0.3:
         plan = replace(plan, record_s=2.0)
+    if weather.expiry and weather.is_rough and not EXPIRY_SURVIVES_LONG_ABSENCE:
+        plan = replace(plan, window_s=60.0)
     plan = replace(plan, messages=_Author(random, plan, weather, handles).messages())
-    return replace(plan, faults=tuple(_faults(random, plan, weather)))
+    return replace(plan, faults=tuple(make_faults(random, plan, weather)))
 
 
-def _account(random: Random, name: str, weather: _Weather) -> AccountPlan:
+def _account(random: Random, name: str, weather: Weather) -> AccountPlan:
     return AccountPlan(
         name,
         calls_per_second=random.choice([3.0, 10.0, 40.0]),
@@ -240,50 +187,3 @@ def _account(random: Random, name: str, weather: _Weather) -> AccountPlan:
         numbers_per_call=1000 if weather.poison or weather.fluke else random.choice([1, 2, 3, 1000]),
         marker=random.random() < 0.75 or (weather.is_rough and not UNMARKED_CREATES_SURVIVE_CRASHES),
     )
-
-
-def _faults(random: Random, plan: Plan, weather: _Weather) -> list[Fault]:
-    faults: list[Fault] = []
-    for kind, count in (("kill", weather.kills), ("freeze", weather.freezes), ("stop", weather.stops)):
-        for _ in range(count):
-            faults.append(_process_fault(random, plan, kind))
-    for _ in range(weather.asks):
-        kind = random.choice(["fails before", "fails after"])
-        faults.append(Fault(kind, "ask", random.randint(1, 120), random.randrange(plan.workers)))
-    for _ in range(weather.outages):
-        kinds = ["ledger away", "broker away", "ledger stalls", "vendor away"]
-        kind = random.choice(kinds if plan.transactional else [*kinds, "redelivery", "redelivery"])
-        at, lasts = round(random.uniform(0.0, 12.0), 3), round(random.choice([0.5, 3.0, 12.0]), 3)
-        faults.append(Fault(kind, "s", at, random.randrange(4), 0.0 if kind == "redelivery" else lasts))
-    for _ in range(weather.calls):
-        kind = random.choices(list(CALL_FAULTS), list(CALL_FAULTS.values()))[0]
-        lasts = 0.0
-        if kind == "late":
-            lasts = round(random.uniform(0.1, plan.window_s), 3)
-        elif kind == "throttled for a while":
-            lasts = random.choice([0.0, 1.0, 4.0])
-        faults.append(Fault(kind, "call", random.randint(1, 5 + 2 * weather.calls), 0, lasts))
-    if weather.fluke:
-        faults.append(Fault(random.choice(["refused", "unknown code"]), "call", random.randint(1, 5)))
-    if weather.letters:
-        faults.append(Fault("letters fail", "s", 0.0, 0, random.randint(1, 3)))
-    return faults
-
-
-def _process_fault(random: Random, plan: Plan, kind: str) -> Fault:
-    unit = random.choice(["s", "step", "step", "ask", "call"])
-    if kind == "stop":
-        unit = "s"
-    slot = random.randrange(plan.workers)
-    at = {
-        "s": round(plan.starts[slot] + random.uniform(0.0, 10.0), 3),
-        "step": int(10 ** random.uniform(1.0, 3.2)),
-        "ask": random.randint(1, 150),
-        "call": random.randint(1, 15),
-    }[unit]
-    lasts = (
-        random.choice([0.1, 2.0, plan.lease_ttl_s * 1.5])
-        if kind != "freeze"
-        else random.choice([0.2, 1.0, 3.0, plan.lease_ttl_s * 1.2, plan.lease_ttl_s * 2])
-    )
-    return Fault(kind, unit, at, slot, round(lasts, 3))

@@ -53,7 +53,6 @@ def _fewer(
 def _simpler(plan: Plan) -> list[Plan]:
     return [
         replace(plan, starts=plan.starts[:1]),
-        replace(plan, accounts=plan.accounts[:1]),
         replace(plan, linger_s=0.0),
         replace(plan, read_count=50),
         replace(plan, max_pending=200),
