@@ -6,10 +6,19 @@ from dataclasses import dataclass, field, replace
 PROCESS_FAULTS = ("kill", "freeze", "stop")
 """A process is killed, frozen or told to stop; `for_s` later another is started in its slot, or it thaws."""
 
-WORLD_FAULTS = ("ledger away", "broker away", "ledger stalls", "vendor away", "redelivery", "letters fail")
+WORLD_FAULTS = (
+    "ledger away",
+    "broker away",
+    "ledger stalls",
+    "settling is slow",
+    "vendor away",
+    "redelivery",
+    "letters fail",
+)
 """The ledger or the broker refuses everything for `for_s`; the ledger carries out late what it was asked,
-and answers nothing meanwhile; the vendor cannot be connected to; a connection to the broker is lost, and with
-it all acknowledgements on their way; so many units with dead letters are not taken (`for_s` counts them)."""
+and answers nothing meanwhile; settlements take long; the vendor cannot be connected to; a connection to the
+broker is lost, and with it all acknowledgements on their way; so many units with dead letters are not taken
+(`for_s` counts them)."""
 
 ASK_FAULTS = ("fails before", "fails after")
 """One request to broker or ledger fails, before or after it took effect."""

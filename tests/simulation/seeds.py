@@ -10,7 +10,7 @@ import orjson
 from contracts.names import partition_of
 from simulation.plans import AccountPlan, Message, Plan
 from simulation.troubles import (
-    EXPIRY_SURVIVES_LONG_ABSENCE,
+    EXPIRY_SURVIVES_CRASHES,
     UNMARKED_CREATES_SURVIVE_CRASHES,
     Weather,
     make_faults,
@@ -31,7 +31,6 @@ KINDS = {
     "delete group": 7,
     "list": 2,
 }
-_AGAIN = {"create": 30, "delete group": 30}
 
 
 @dataclass
@@ -49,6 +48,12 @@ class _Author:
         random = self.random
         count = random.choice([random.randint(1, 6), random.randint(4, 20), random.randint(10, 40)])
         spread_s = random.choice([0.0, 0.5, 3.0, 10.0])
+        if self.weather.theme == "create again":
+            spread_s = random.choice([0.15, 0.4, 2.0])
+        if self.weather.theme == "hand-over":
+            spread_s = 4.0
+        if self.weather.theme == "late and dead":
+            spread_s = random.choice([1.0, 10.0])
         messages: list[Message] = []
         while self.made < count:
             at = round(random.random() * spread_s, 3)
@@ -102,8 +107,9 @@ class _Author:
             event["expirytime"] = datetime.fromtimestamp(when, UTC).isoformat()
         if self.weather.sequences and random.random() < 0.7:
             event["sequence"] = self.made + random.choice([0, 0, -5, 5])
-        kinds = KINDS | _AGAIN if self.weather.theme == "create again" else KINDS
-        kind = random.choices(list(kinds), list(kinds.values()))[0]
+        kind = random.choices(list(KINDS), list(KINDS.values()))[0]
+        if self.weather.theme == "create again" and random.random() < 0.8:
+            kind = "delete group" if self.made % 2 == 0 else "create"
         by_key = "groupKey" in handle
         if kind == "delete group" and not by_key and random.random() < 0.8:
             kind = "add"
@@ -139,17 +145,24 @@ def make_plan(seed: int) -> Plan:
     """The plan of a seed."""
     random = Random(f"plan {seed}")
     weather = make_weather(random)
+    weather.expiry &= EXPIRY_SURVIVES_CRASHES or not weather.is_rough
     workers = random.choices([1, 2, 3], [4, 5, 2])[0]
     if weather.theme in ("zombie", "hand-over"):
         workers = max(2, workers)
     partitions = random.choices([1, 2, 4], [6, 3, 1])[0]
-    starts = [0.0] + [random.choice([0.0, 0.2, random.uniform(0.0, 8.0)]) for _ in range(workers - 1)]
-    late = random.random() < 0.3
+    if weather.theme == "hand-over":
+        partitions = max(2, partitions)
+    soon = [2.0, random.uniform(0.3, 3.0)] if weather.theme == "hand-over" else [0.0, 0.2]
+    starts = [0.0] + [random.choice([*soon, random.uniform(0.0, 8.0)]) for _ in range(workers - 1)]
+    late = random.random() < 0.3 and weather.theme not in ("create again", "hand-over")
     names = ["default", "other"] if random.random() < 0.25 else ["default"]
     accounts = tuple(_account(random, name, weather) for name in names)
     handles: list[tuple[str, dict[str, str]]] = []
     initial = []
-    for place in range(random.randint(1, 4)):
+    groups = {"create again": 1, "late and dead": 1, "hand-over": 5}.get(weather.theme) or random.randint(
+        1, 4
+    )
+    for place in range(groups):
         name = random.choice(names)
         if random.random() < 0.5 or weather.theme == "create again":
             handles.append((name, {"groupKey": f"k-{place}"}))
@@ -170,10 +183,10 @@ def make_plan(seed: int) -> Plan:
         initial=tuple(initial),
         poison=frozenset(_POISON if weather.poison else ()),
     )
+    if weather.theme == "late and dead":
+        plan = replace(plan, window_s=14.0, attempts=1)
     if plan.transactional and not (weather.repeats or weather.sequences) and random.random() < 0.3:
         plan = replace(plan, record_s=2.0)
-    if weather.expiry and weather.is_rough and not EXPIRY_SURVIVES_LONG_ABSENCE:
-        plan = replace(plan, window_s=60.0)
     plan = replace(plan, messages=_Author(random, plan, weather, handles).messages())
     return replace(plan, faults=tuple(make_faults(random, plan, weather)))
 
@@ -181,7 +194,9 @@ def make_plan(seed: int) -> Plan:
 def _account(random: Random, name: str, weather: Weather) -> AccountPlan:
     return AccountPlan(
         name,
-        calls_per_second=random.choice([3.0, 10.0, 40.0]),
+        calls_per_second=random.choice([3.0, 10.0, 40.0])
+        if not weather.theme
+        else random.choice([10.0, 40.0]),
         max_in_flight=random.randint(1, 4),
         # What is refused in part could not be told from what is applied.
         numbers_per_call=1000 if weather.poison or weather.fluke else random.choice([1, 2, 3, 1000]),

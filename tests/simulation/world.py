@@ -60,7 +60,7 @@ class World:
         self.on_loss: list[Callable[[int | None, Process | None], None]] = []
         """Told that connections to the broker are lost: of a partition's owner, or of a process."""
         self._away_until = {"ledger": 0.0, "broker": 0.0}
-        self._stalled_until = 0.0
+        self._stalled_until = self._settling_slow_until = 0.0
         self._asks: Counter[int] = Counter()
         self._steps: Counter[int] = Counter()
         self._at_ask: dict[tuple[int, int], list[Fault]] = defaultdict(list)
@@ -207,6 +207,8 @@ class World:
                     self._lose(None, None)
         elif fault.kind == "ledger stalls":
             self._stalled_until = max(self._stalled_until, until)
+        elif fault.kind == "settling is slow":
+            self._settling_slow_until = max(self._settling_slow_until, until)
         elif fault.kind == "vendor away":
             self.vendor_away_until = max(self.vendor_away_until, until)
         elif fault.kind == "redelivery":
@@ -256,6 +258,8 @@ class World:
             self.note(f"{what} {fault}")
         self.note(f"asks {port} to {what}")
         lag = 0.001 if quick else self.lag()
+        if what == "settle" and self._settling_slow_until > self.loop.now:
+            lag += 0.8 * self.random.random()
         if self._stalled_until > self.loop.now and (port == "ledger" or self.plan.transactional):
             self.loop.later(_CLIENT_TIMEOUT_S, self._answer, answer, port, "stalled", None)
             lag += self._stalled_until - self.loop.now
