@@ -26,6 +26,7 @@ from worker.engine.records import sequence_key
 from worker.runtime.routing import by_handle
 
 _CREATED = ("applied", "superseded")
+_PLAIN = (CommandKind.ADD, CommandKind.DELETE, CommandKind.REPLACE)
 
 
 @dataclass(slots=True)
@@ -80,6 +81,8 @@ class Checks:
                 return
         if self.plan.is_calm:
             self._calls()
+        if self.plan.is_still:
+            self._fewest_calls()
 
     def _answers(self) -> None:
         """Exactly one answer each; over AMQP it may repeat, word for word."""
@@ -201,6 +204,22 @@ class Checks:
         flukes = any(fault.kind in ("refused", "unknown code") for fault in self.plan.faults)
         return flukes or not self.plan.poison.isdisjoint(command.numbers)
 
+    def _fewest_calls(self) -> None:
+        """Everything waited and nothing went wrong: the calls are as few as can be."""
+        size = {account.name: account.numbers_per_call for account in self.plan.accounts}
+        by_group: dict[GroupRef, list[Command]] = defaultdict(list)
+        for command in self.taken.firsts.values():
+            by_group[command.group].append(command)
+        for ref, commands in by_group.items():
+            plain = all(command.kind in _PLAIN and command.numbers for command in commands)
+            if not plain or ref.kind is not HandleKind.ID or ref.account not in size:
+                continue
+            if any(command.kind is CommandKind.REPLACE for command in commands) and not _ends_full(commands):
+                continue
+            cost, least = self.vendor.changes[ref.account, ref.name], _fewest(commands, size[ref.account])
+            if cost > least:
+                self.world.broken("fewest calls", f"{ref.name} cost {cost} calls, and {least} were enough")
+
     def _calls(self) -> None:
         """Nothing was lost or done twice: then no group costs more calls than its commands would alone."""
         size = {account.name: account.numbers_per_call for account in self.plan.accounts}
@@ -238,6 +257,26 @@ def _is_stale(command: Command, latest: dict[SequenceKey, int]) -> bool:
 def _is_conflict(reply: Any) -> bool:
     """Whether it is the answer to another command under a known id, of which nothing is remembered."""
     return bool(reply["data"]["status"] == "rejected" and reply["data"]["error"]["kind"] == "conflict")
+
+
+def _ends_full(commands: list[Command]) -> bool:
+    """Whether the group has a member at the end: an empty one is said in two calls."""
+    members: dict[GroupRef, dict[str, None]] = {command.group: {} for command in commands}
+    for command in commands:
+        _apply(members, command)
+    return any(members.values())
+
+
+def _fewest(commands: list[Command], size: int) -> int:
+    """How many calls the group costs when all its commands wait, and none is an empty replace."""
+    present: dict[str, bool] = {}
+    based = False
+    for command in commands:
+        if command.kind is CommandKind.REPLACE:
+            present, based = {}, True
+        present.update(dict.fromkeys(command.numbers, command.kind is not CommandKind.DELETE))
+    wanted = -(-sum(present.values()) // size)
+    return wanted if based else wanted + -(-(len(present) - sum(present.values())) // size)
 
 
 def _apply(model: dict[GroupRef, dict[str, None]], command: Command) -> bool:

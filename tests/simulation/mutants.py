@@ -36,7 +36,7 @@ class Mutant:
 
     name: str
     patches: Callable[[], list[Patch]]
-    within: int = 300
+    within: int = 800
 
     @contextmanager
     def at_work(self) -> Iterator[None]:
@@ -212,14 +212,11 @@ def _calls_are_not_recorded() -> list[Patch]:
     return [(CallRecord, "_write_call", mutated)]
 
 
-def _earlier_doubts_are_not_recorded() -> list[Patch]:
-    write = CallRecord._write_call
+def _cut_before_all_is_read() -> list[Patch]:
+    async def mutated(self: PartitionRunner) -> None:
+        return
 
-    async def mutated(self: CallRecord, until: float) -> bool:
-        self._effect = replace(self._effect, doubts=())
-        return await write(self, until)
-
-    return [(CallRecord, "_write_call", mutated)]
+    return [(PartitionRunner, "caught_up", mutated)]
 
 
 def _no_sequence() -> list[Patch]:
@@ -233,18 +230,18 @@ MUTANTS = (
     Mutant("a refused batch is halved", _refused_as_a_whole),
     Mutant("a repeat is known from the ledger", _no_records),
     Mutant("a repeat is known from memory, when the look-up is older", _no_memory),
-    Mutant("a stale epoch settles nothing", _no_epoch_at_settling),
-    Mutant("every request has a permit", _no_permit_for_a_retry),
-    Mutant("the lease outlives a request", _no_lease_before_a_request),
+    Mutant("a stale epoch settles nothing", _no_epoch_at_settling, 2_000),
+    Mutant("every request has a permit", _no_permit_for_a_retry, 2_000),
+    Mutant("the lease outlives a request", _no_lease_before_a_request, 2_000),
     Mutant("an intent is recorded before a create", _no_intent),
     Mutant("absence is proof only after the signature's time", _absence_is_proof_at_once),
     Mutant("a group has one call in flight", _two_calls_for_a_group),
     Mutant("what may have taken effect is seen through", _not_seen_through),
-    Mutant("settlements are written before an intent", _not_flushed),
+    Mutant("settlements are written before an intent", _not_flushed, 2_000),
     Mutant("partly settled arrays have a side record", _no_side_record),
-    Mutant("a hand-over waits for calls in flight", _hand_over_in_flight),
+    Mutant("a hand-over waits for calls in flight", _hand_over_in_flight, 2_000),
     Mutant("settlements are written in order", _last_in_first_out),
-    Mutant("a call is recorded before it is sent", _calls_are_not_recorded),
-    Mutant("a call is recorded with the doubts before it", _earlier_doubts_are_not_recorded),
+    Mutant("a call is recorded before it is sent", _calls_are_not_recorded, 2_000),
+    Mutant("nothing is cut before all that waits is read", _cut_before_all_is_read),
     Mutant("a command with a lower sequence is superseded", _no_sequence),
 )

@@ -19,7 +19,8 @@ from simulation.troubles import (
 from simulation.world import EPOCH
 
 NUMBERS = [f"8521000000{place}" for place in range(7)]
-_POISON = [f"8529000000{place}" for place in range(3)]
+_POISON = [f"8529{place:07}" for place in range(100)]
+"""A number for each command: with a number in two of them, one could be carried out in part and refused."""
 
 KINDS = {
     "add": 30,
@@ -136,7 +137,7 @@ class _Author:
             named = {"groupName": f"name {self.made}"}
             return {"phones": numbers, **named, **(handle if kind == "create" else {})}, "create"
         if self.weather.poison and random.random() < 0.15:
-            numbers.append(random.choice(_POISON))
+            numbers.append(_POISON[self.made])
         asked = "replace" if kind == "empty" else kind
         return {"operateType": asked, "phones": [] if kind == "empty" else numbers, **handle}, "update"
 
@@ -149,12 +150,15 @@ def make_plan(seed: int) -> Plan:
     workers = random.choices([1, 2, 3], [4, 5, 2])[0]
     if weather.theme in ("zombie", "hand-over"):
         workers = max(2, workers)
+    if weather.theme == "still":
+        workers = 1
     partitions = random.choices([1, 2, 4], [6, 3, 1])[0]
     if weather.theme == "hand-over":
         partitions = max(2, partitions)
     soon = [2.0, random.uniform(0.3, 3.0)] if weather.theme == "hand-over" else [0.0, 0.2]
     starts = [0.0] + [random.choice([*soon, random.uniform(0.0, 8.0)]) for _ in range(workers - 1)]
     late = random.random() < 0.3 and weather.theme not in ("create again", "hand-over")
+    late |= weather.theme == "still"
     names = ["default", "other"] if random.random() < 0.25 else ["default"]
     accounts = tuple(_account(random, name, weather) for name in names)
     handles: list[tuple[str, dict[str, str]]] = []
@@ -178,7 +182,7 @@ def make_plan(seed: int) -> Plan:
         window_s=random.choice([5.0, 9.0, 14.0]),
         attempts=random.choice([1, 2, 3]),
         linger_s=random.choice([0.0, 0.0, 0.3]),
-        max_pending=random.choice([3, 20, 200, 200]),
+        max_pending=200 if weather.theme == "still" else random.choice([3, 20, 200, 200]),
         read_count=random.choice([1, 3, 50, 50]),
         initial=tuple(initial),
         poison=frozenset(_POISON if weather.poison else ()),

@@ -61,7 +61,7 @@ class Weather:
     def is_rough(self) -> bool:
         """Whether a successor may have to go on with what another process began."""
         troubles = self.kills or self.freezes or self.stops or self.asks or self.outages
-        return bool(troubles or self.theme not in ("", "expiry in doubt"))
+        return bool(troubles or self.theme not in ("", "expiry in doubt", "still"))
 
 
 def make_weather(random: Random) -> Weather:
@@ -69,6 +69,8 @@ def make_weather(random: Random) -> Weather:
     style = random.choices(["still", "one", "some", "storm", "theme"], [6, 24, 20, 15, 35])[0]
     names = ("repeats", "poison", "nonsense", "letters", "sequences", "expiry")
     weather = Weather(**{name: random.random() < 0.3 for name in names})
+    if style == "still":
+        return Weather(repeats=weather.repeats, nonsense=weather.nonsense, theme=style)
     if style == "one":
         what = random.choice(["kills", "kills", "freezes", "freezes", "stops", "asks", "outages", "calls"])
         setattr(weather, what, 1)
@@ -80,7 +82,7 @@ def make_weather(random: Random) -> Weather:
         weather.theme = random.choice(THEMES)
         weather.expiry |= weather.theme == "expiry in doubt"
         weather.repeats |= weather.theme == "slow ledger"
-    elif style != "still":
+    else:
         most = 2 if style == "some" else 5
         weather.kills = random.choice([0, random.randint(0, most)])
         weather.freezes = random.choice([0, random.randint(0, most)])
