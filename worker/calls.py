@@ -20,6 +20,7 @@ from tenacity import (
 )
 from tenacity.wait import wait_base
 
+from worker import points
 from worker.engine.model import Applied, Call, CallKind, Group, Outcome, Refused, Unavailable, Withheld
 from worker.ledger.port import LedgerUnavailable
 from worker.providers.answers import http_date
@@ -139,6 +140,7 @@ class Caller:
                 sent_by = self._monotonic_s() + self._limits.timeout_s
                 attempts += 1
                 sent = True
+                points.reach("about to send")
                 outcome = await self._send(call, request, sent_by)
             except LedgerUnavailable as error:
                 return Unavailable(f"no permit: {error}", in_doubt=False)

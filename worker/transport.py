@@ -8,6 +8,7 @@ from typing import Protocol
 
 import aiohttp
 
+from worker import points
 from worker.providers.port import Answer, Request
 
 
@@ -92,6 +93,7 @@ class HttpTransport:
             trace_request_ctx=in_time,
             timeout=self._timeout,
         ) as response:
+            points.reach("answer begun")
             body = bytearray()
             async for chunk in response.content.iter_chunked(65_536):
                 body += chunk

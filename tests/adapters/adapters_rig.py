@@ -27,6 +27,7 @@ from worker.engine.model import (
 )
 from worker.engine.settlement import Letter, Reply, Settlement
 from worker.ledger import keys
+from worker.ledger.port import Sender
 from worker.ledger.redis import RedisLedger
 
 DEDUP_MS = 24 * 3_600_000
@@ -66,14 +67,18 @@ class Rig:
         self.epoch = epoch
         return self.broker.log(0, epoch)
 
+    def sender(self, ref: GroupRef, call_id: int = 1, *perishable: str, epoch: int | None = None) -> Sender:
+        names = [key(name) for name in perishable]
+        return Sender(0, self.epoch if epoch is None else epoch, ref, call_id, names)
+
     async def intend(self, ref: GroupRef, one: CreateIntent) -> bool:
         """Record an intent as the partition's owner, who is made if there is none."""
         if not self.epoch:
             await self.own()
-        return await self.ledger.record_intent(0, self.epoch, ref, one)
+        return await self.ledger.record_intent(self.sender(ref), one)
 
-    async def record_call(self, ref: GroupRef, call_id: int, *doubts: Doubt, now: float = 1_000.0) -> bool:
-        return await self.ledger.record_call(0, self.epoch, ref, call_id, doubts, now)
+    async def record_call(self, ref: GroupRef, call_id: int, *doubts: Doubt) -> bool:
+        return await self.ledger.record_call(self.sender(ref, call_id), doubts, 1_000.0)
 
     def broker_for(self, partitions: int) -> RedisBroker:
         """The broker as workers with so many partitions have it."""
@@ -145,7 +150,7 @@ def intent(until: float = 1_700_000_061.5) -> CreateIntent:
 
 
 def doubt(*numbers: str, until: float = 1_061.0, kind: CallKind = CallKind.ADD) -> Doubt:
-    return Doubt(Call(kind, numbers or ("85211111114",), "g-1"), until, 990.0)
+    return Doubt(Call(kind, numbers or ("85211111114",), "g-1"), until)
 
 
 def key(name: str) -> CommandKey:
@@ -169,6 +174,7 @@ def full_unit(done: Iterable[str], partial: str) -> Settlement:
         intents_done=[KEY_REF],
         calls_done=[(ID_REF, 7)],
         sequences={SequenceKey("test", ID_REF): 12},
+        attempts_done=[key("a")],
     )
 
 
@@ -195,9 +201,9 @@ ACTIONS: dict[str, Callable[[Rig, Log], Awaitable[object]]] = {
     "feed": lambda rig, log: log.feed(),
     "settle": lambda rig, log: log.settle(Settlement(0, replies=[Reply(None, b"x")]), 1),
     "lookup": lambda rig, log: rig.ledger.lookup([command("a", KEY_REF)]),
-    "record_intent": lambda rig, log: rig.ledger.record_intent(0, rig.epoch, KEY_REF, intent()),
+    "record_intent": lambda rig, log: rig.ledger.record_intent(rig.sender(KEY_REF), intent()),
     "record_call": lambda rig, log: rig.record_call(ID_REF, 7, doubt()),
-    "calls_in_doubt": lambda rig, log: rig.ledger.calls_in_doubt(0),
+    "inheritance": lambda rig, log: rig.ledger.inheritance(0),
     "drop_intent": lambda rig, log: rig.ledger.drop_intent(KEY_REF, intent()),
     "acquire_lease": lambda rig, log: rig.ledger.acquire_lease(0, "me", TTL_S),
     "renew_lease": lambda rig, log: rig.ledger.renew_lease(0, "me", rig.epoch, TTL_S),

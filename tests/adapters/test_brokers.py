@@ -152,6 +152,7 @@ async def test_a_part_of_an_array(place: Place) -> None:
     await log.settle(Settlement(0, done=[first.tag, second.tag]), 1)
     await log.close()
     await left(place, 0)
+    assert not await place.client.exists(keys.of_partition(0, "partial"))
     # The same again is another message.
     await place.publish(array)
     log = await place.own("a third")

@@ -19,6 +19,7 @@ from worker.brokers.port import BrokerUnavailable, Log
 from worker.engine.intake import Intake
 from worker.engine.model import Entry, Refusal
 from worker.engine.settlement import Reply, Settlement
+from worker.ledger import keys
 
 pytestmark = pytest.mark.rabbitmq_server
 
@@ -67,6 +68,29 @@ async def test_a_lost_connection(on_rabbit: OnRabbit, rabbit: RabbitServer) -> N
     await log.close()
     on_rabbit.reconnect()
     await left(on_rabbit, 0)
+
+
+async def test_marks_of_an_owner_who_died(on_rabbit: OnRabbit, rabbit: RabbitServer) -> None:
+    """What was answered of a message is forgotten with the message, also where its owner has acknowledged it
+    and died before that; what was answered of a message that comes again is not."""
+    marks, array = keys.of_partition(0, "partial"), b"[" + event("c-0") + b"," + event("c-1") + b"]"
+    await on_rabbit.publish(array)
+    log = await on_rabbit.own()
+    (first,) = await read(log, 1)
+    await log.settle(Settlement(0, partial=[(first.tag, [1])]), 1)
+    await log.close()
+    await on_rabbit.client.hset(marks, "1-0", b"[0]")
+    log = await on_rabbit.own("another")
+    (again,) = await read(log, 1)
+    assert again.settled == {1}
+    await on_rabbit.publish(b"next")
+    (following,) = await read(log, 1)
+    await log.settle(Settlement(0, done=[following.tag]), 1)
+    await log.settle(Settlement(0), 2)
+    assert await on_rabbit.client.hkeys(marks) == [again.tag.encode()]
+    await log.settle(Settlement(0, done=[again.tag]), 3)
+    await log.close()
+    assert not await on_rabbit.client.exists(marks)
 
 
 async def test_an_old_entry_acknowledges_no_new_message(on_rabbit: OnRabbit, rabbit: RabbitServer) -> None:

@@ -9,7 +9,7 @@ import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 NUMBERGROUP = (str(Path(sys.executable).with_name("numbergroup")),)
 """The console script of the installation under test."""
@@ -51,8 +51,11 @@ class Program:
         self.name = name
         self.crashed = False
         self._files = folder / f"{name}.out", folder / f"{name}.err"
+        self._process = self._start(arguments, folder, variables)
+
+    def _start(self, arguments: Sequence[str], folder: Path, variables: Mapping[str, str]) -> Any:
         with self._files[0].open("wb") as out, self._files[1].open("wb") as err:
-            self._process = subprocess.Popen(
+            return subprocess.Popen(
                 arguments,
                 stdin=subprocess.DEVNULL,
                 stdout=out,

@@ -78,10 +78,15 @@ class RedisServer:
 
 
 class Vendor:
-    """`numbergroup sandbox`, and its control endpoints. `port` 0 takes a free one."""
+    """`numbergroup sandbox`, and its control endpoints. `port` 0 takes a free one.
 
-    def __init__(self, folder: Path, port: int = 0, **settings: str) -> None:
-        arguments = [*NUMBERGROUP, "sandbox", "--port", str(port), "--signature-lasts-s", SIGNATURE_LASTS_S]
+    `lasts_s`: for how long it accepts a signature.
+    """
+
+    def __init__(
+        self, folder: Path, port: int = 0, lasts_s: str = SIGNATURE_LASTS_S, **settings: str
+    ) -> None:
+        arguments = [*NUMBERGROUP, "sandbox", "--port", str(port), "--signature-lasts-s", lasts_s]
         self.program = Program("sandbox", arguments, folder, environment(folder, settings))
         self.origin = self.url = ""
 
@@ -104,9 +109,9 @@ class Vendor:
         """As new: no groups, no calls, no faults."""
         self._ask("POST", "reset")
 
-    def groups(self) -> dict[str, set[str]]:
+    def groups(self, access_key: str = KEY) -> dict[str, set[str]]:
         """The members of every group, by its name where it was given one, else by its id."""
-        groups = self._ask("GET", "groups")["groups"]
+        groups = self._ask("GET", f"groups?accessKey={access_key}")["groups"]
         members = {group["groupName"]: set(group["phones"]) for group in groups}
         assert len(members) == len(groups), "two groups have one name: one command created both"
         return members
@@ -114,9 +119,9 @@ class Vendor:
     def seed(self, groups: dict[str, Iterable[str]]) -> None:
         self._ask("POST", "groups", [{"groupId": one, "phones": list(groups[one])} for one in groups])
 
-    def calls(self) -> list[dict[str, Any]]:
-        """Every call that arrived, oldest first."""
-        calls: list[dict[str, Any]] = self._ask("GET", "calls")["calls"]
+    def calls(self, since_ms: int = 0) -> list[dict[str, Any]]:
+        """Every call that arrived since then (Unix ms), oldest first."""
+        calls: list[dict[str, Any]] = self._ask("GET", f"calls?since={since_ms}")["calls"]
         return calls
 
     def count(self, *actions: str) -> int:

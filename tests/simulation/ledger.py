@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
 
@@ -21,7 +21,7 @@ from worker.engine.model import (
 )
 from worker.engine.records import sequence_key
 from worker.engine.settlement import Letter, Settlement
-from worker.ledger.port import OtherPartitions, Standing
+from worker.ledger.port import Inheritance, OtherPartitions, Sender, Standing
 
 _STRETCH = 1.08
 """As in the real limiter: no sliding second has more than it may, though requests close up on their way."""
@@ -41,6 +41,8 @@ class SimulatedLedger:
         self.sequences: dict[SequenceKey, tuple[float, int]] = {}
         self.calls: dict[int, dict[GroupRef, tuple[int, int, float, list[Doubt]]]] = defaultdict(dict)
         """By partition and group: under which epoch, up to which call, when, and what may take effect."""
+        self.attempted: dict[int, dict[CommandKey, None]] = defaultdict(dict)
+        """By partition: commands with an expirytime that were in a call, and are not settled."""
         self.partial: dict[int, dict[str, set[int]]] = defaultdict(dict)
         self.letters: list[Letter] = []
         self.order: dict[GroupRef, list[CommandKey]] = defaultdict(list)
@@ -79,38 +81,40 @@ class SimulatedLedger:
                 sequences[sequence] = self.sequences[sequence][1]
         return Facts(settled, bindings, intents, sequences)
 
-    async def record_intent(self, partition: int, epoch: int, ref: GroupRef, intent: CreateIntent) -> bool:
+    async def record_intent(self, sender: Sender, intent: CreateIntent) -> bool:
         def record() -> bool:
-            if self.epochs[partition] != epoch:
+            if self.epochs[sender.partition] != sender.epoch:
                 return False
-            self.intents[ref] = intent
+            self.intents[sender.ref] = intent
+            self.attempted[sender.partition].update(dict.fromkeys(sender.perishable))
             return True
 
         return bool(await self._world.ask("ledger", "record intent", record, quick=True))
 
-    async def record_call(
-        self, partition: int, epoch: int, ref: GroupRef, call_id: int, doubts: Sequence[Doubt], now: float
-    ) -> bool:
-        relative = [replace(one, sent=one.sent - now, until=one.until - now) for one in doubts]
+    async def record_call(self, sender: Sender, doubts: Sequence[Doubt], now: float) -> bool:
+        relative = [replace(one, until=one.until - now) for one in doubts]
 
         def record() -> bool:
-            if self.epochs[partition] != epoch:
+            if self.epochs[sender.partition] != sender.epoch:
                 return False
-            self.calls[partition][ref] = (epoch, call_id, self._world.loop.now, relative)
+            said = (sender.epoch, sender.call_id, self._world.loop.now, relative)
+            self.calls[sender.partition][sender.ref] = said
+            self.attempted[sender.partition].update(dict.fromkeys(sender.perishable))
             return True
 
         return bool(await self._world.ask("ledger", "record call", record, quick=True))
 
-    async def calls_in_doubt(self, partition: int) -> Mapping[GroupRef, Sequence[Doubt]]:
-        def load() -> dict[GroupRef, list[Doubt]]:
+    async def inheritance(self, partition: int) -> Inheritance:
+        def load() -> Inheritance:
             found = {}
             for ref, (_, _, written, doubts) in self.calls[partition].items():
                 ago = self._world.loop.now - written
-                left = [replace(one, sent=one.sent - ago, until=one.until - ago) for one in doubts]
+                left = [replace(one, until=one.until - ago) for one in doubts]
                 found[ref] = [one for one in left if one.until > 0]
-            return {ref: doubts for ref, doubts in found.items() if doubts}
+            doubtful = {ref: doubts for ref, doubts in found.items() if doubts}
+            return Inheritance(doubtful, tuple(self.attempted[partition]))
 
-        loaded: dict[GroupRef, list[Doubt]] = await self._world.ask("ledger", "load calls", load)
+        loaded: Inheritance = await self._world.ask("ledger", "load calls", load)
         return loaded
 
     async def drop_intent(self, ref: GroupRef, intent: CreateIntent) -> None:
@@ -213,6 +217,8 @@ class SimulatedLedger:
             self.intents.pop(ref, None)
         for sequence, latest in unit.sequences.items():
             self.sequences[sequence] = (world.loop.now + world.plan.record_s, latest)
+        for key in unit.attempts_done:
+            self.attempted[partition].pop(key, None)
         for ref, call_id in unit.calls_done:
             by, last, *_ = self.calls[partition].get(ref, (epoch, call_id + 1))
             if by != epoch or last <= call_id:

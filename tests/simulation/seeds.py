@@ -10,7 +10,6 @@ import orjson
 from contracts.names import partition_of
 from simulation.plans import AccountPlan, Message, Plan
 from simulation.troubles import (
-    EXPIRY_SURVIVES_CRASHES,
     UNMARKED_CREATES_SURVIVE_CRASHES,
     Weather,
     make_faults,
@@ -146,7 +145,6 @@ def make_plan(seed: int) -> Plan:
     """The plan of a seed."""
     random = Random(f"plan {seed}")
     weather = make_weather(random)
-    weather.expiry &= EXPIRY_SURVIVES_CRASHES or not weather.is_rough
     workers = random.choices([1, 2, 3], [4, 5, 2])[0]
     if weather.theme in ("zombie", "hand-over"):
         workers = max(2, workers)

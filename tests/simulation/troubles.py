@@ -29,11 +29,6 @@ _OF_A_CALL = {
 }
 
 
-EXPIRY_SURVIVES_CRASHES = False
-"""Whether a successor knows all that was tried and not settled. It knows the last call of a batch, for as
-long as its signature lasts: of a command that another call carried it may say "expired", though it took
-effect."""
-
 UNMARKED_CREATES_SURVIVE_CRASHES = False
 """Whether a successor finds the group of a create without a marker that was changed before it was settled."""
 

@@ -13,6 +13,7 @@ import orjson
 from redis.asyncio import Redis
 
 from contracts import names
+from worker import points
 from worker.brokers.envelope import Unpacked, unpack
 from worker.brokers.port import BrokerUnavailable, StaleEpoch
 from worker.engine.intake import Intake
@@ -83,10 +84,12 @@ class Mover:
             for partition, body in self._shares(unpacked):
                 args += (partition + 1, body, note(unpacked))
         streams = [keys.commands(partition) for partition in range(self._partitions)]
+        points.reach("moving from a list")
         async with mapped(BrokerUnavailable):
             answer = await self._move(keys=[keys.of_partition(0, "epoch"), name, *streams], args=args)
         if answer == b"stale":
             raise StaleEpoch(f"partition 0: epoch {epoch} is over")
+        points.reach("moved from a list")
         # Or else the list had changed in between (the answer to moving the same got lost): look again.
 
     def _shares(self, message: Unpacked) -> Iterable[tuple[int, bytes]]:

@@ -150,7 +150,7 @@ class StreamLog:
             keys.of_partition(partition, keys.DEAD_LETTERS),
             keys.REPLIES,
             names.REPLIES,
-            keys.of_partition(partition, "calls"),
+            *(keys.of_partition(partition, name) for name in ("calls", "attempted")),
         ]
         args: list[bytes | str | int] = [self._epoch, serial, self._record_ms]
         args.append(envelope.address(names.REPLIES))
@@ -185,6 +185,8 @@ class StreamLog:
         args.append(len(unit.calls_done))
         for ref, call_id in unit.calls_done:
             args += (keys.field(ref), call_id)
+        args.append(len(unit.attempts_done))
+        args += [keys.member(key) for key in unit.attempts_done]
         async with mapped(BrokerUnavailable):
             answer = await self._script(keys=used, args=args)
         if answer == b"stale":

@@ -1,9 +1,9 @@
 -- Settling, as one unit: the fencing epoch, the answers, the records, the letters, the deletions.
 -- KEYS: epoch, unit, commands, partial, group-keys, creates, dead-letters, default reply stream, default reply
--- list, calls
--- ARGV: epoch, serial, record lifetime (ms), address of the default list, then ten sections: a count and
+-- list, calls, attempted
+-- ARGV: epoch, serial, record lifetime (ms), address of the default list, then eleven sections: a count and
 -- that many items each: done, replies to streams, replies to lists, records, letters, partial, bindings,
--- ended intents, sequences, ended calls.
+-- ended intents, sequences, ended calls, ended attempts.
 local epoch, serial, lifetime = ARGV[1], ARGV[2], ARGV[3]
 if redis.call('GET', KEYS[1]) ~= epoch then return 'stale' end
 local unit = epoch .. ':' .. serial
@@ -25,7 +25,9 @@ local function is(kind, name)
   if kinds[name] == nil then kinds[name] = redis.call('TYPE', name)['ok'] end
   return kinds[name] == kind or kinds[name] == 'none'
 end
-for at, kind in ipairs({'string', 'string', 'stream', 'hash', 'hash', 'hash', 'stream', 'stream', 'list', 'hash'}) do
+local kinds_of_ours =
+  {'string', 'string', 'stream', 'hash', 'hash', 'hash', 'stream', 'stream', 'list', 'hash', 'set'}
+for at, kind in ipairs(kinds_of_ours) do
   if not is(kind, KEYS[at]) then return redis.error_reply('WRONGTYPE ' .. KEYS[at] .. ' is no ' .. kind) end
   -- What is ours stays what it is, also where a reply is wanted there before it exists.
   kinds[KEYS[at]] = kind
@@ -70,5 +72,6 @@ section(2, function(i)
     redis.call('HDEL', KEYS[10], ARGV[i])
   end
 end)
+section(1, function(i) redis.call('SREM', KEYS[11], ARGV[i]) end)
 redis.call('SET', KEYS[2], unit)
 return 'ok'

@@ -6,27 +6,15 @@ until then. The same call may be sent again at once; one that a late arrival wou
 
 from dataclasses import dataclass
 
-from worker.engine.model import Call, CallKind, Command
+from worker.engine.model import Call, CallKind
 
 
 @dataclass(slots=True, frozen=True)
 class Doubt:
-    """`call` may take effect at any moment from `sent` until `until` (Unix seconds).
-
-    `inherited`: an earlier owner of the partition sent it, if anybody.
-    """
+    """`call` may take effect at any moment before `until` (Unix seconds)."""
 
     call: Call
     until: float
-    sent: float = 0.0
-    inherited: bool = False
-
-    def may_carry(self, command: Command) -> bool:
-        """Whether it may be an attempt at this command, which has an expirytime: as far as can be told."""
-        if not self.inherited or command.expires_at is None or command.expires_at <= self.sent:
-            return False
-        whole = self.call.kind in (CallKind.REPLACE, CallKind.DELETE_GROUP)
-        return whole or not set(self.call.numbers).isdisjoint(command.numbers)
 
 
 def undoes(late: Call, call: Call) -> bool:

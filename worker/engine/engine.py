@@ -11,7 +11,7 @@
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import assert_never
 
 from worker.engine.accounts import Account, AccountPolicy
@@ -109,9 +109,9 @@ class Engine:
     def _inherit(self, event: Owned) -> None:
         """Take in what the partition's last owner may have sent and nobody answered."""
         partition = self._partitions.setdefault(event.partition, Partition())
+        partition.attempted.update(event.attempted)
         for ref, doubts in event.doubts.items():
-            inherited = [replace(doubt, inherited=True) for doubt in doubts]
-            mailbox = partition.mailboxes[ref] = Mailbox(ref, event.partition, doubts=inherited)
+            mailbox = partition.mailboxes[ref] = Mailbox(ref, event.partition, doubts=list(doubts))
             mailbox.recorded = INHERITED
             self._rest(mailbox, event.now)
 
@@ -144,7 +144,8 @@ class Engine:
         if not mailbox.pending:
             mailbox.group_id = partition.group_id(command.group, event.facts)
         partition.take_sequence(command, event.facts)
-        mailbox.take_attempts(command, event.facts, bound=command.group in partition.bindings)
+        command.attempted = command.key in partition.attempted
+        mailbox.take_intent(command, event.facts, bound=command.group in partition.bindings)
         self._serial += 1
         command.arrival = self._serial
         partition.commands[command.key] = command
@@ -196,8 +197,8 @@ class Engine:
                 self._in_flight[self._serial] = _InFlight(account, mailbox, call)
                 if call.kind in CHANGING:
                     mailbox.recorded = self._serial
-                known = tuple(mailbox.doubts)
-                self._effects.append(StartCall(self._serial, mailbox.partition, mailbox.ref, call, known))
+                place, known = (mailbox.partition, mailbox.ref), tuple(mailbox.doubts)
+                self._effects.append(StartCall(self._serial, *place, call, known, mailbox.perishable))
             case Queue():
                 self._push(mailbox)
             case Park(until):
@@ -213,6 +214,7 @@ class Engine:
         partition = self._partitions[mailbox.partition]
         for verdict in end.verdicts:
             del partition.commands[verdict.command.key]
+            partition.attempted.discard(verdict.command.key)
             partition.remember(verdict, now)
         for ref, group_id in end.bindings.items():
             partition.bind(ref, group_id)

@@ -17,7 +17,7 @@ from worker.engine.creation import recorded_for
 from worker.engine.doubt import Doubt, undoes
 from worker.engine.merge import Change
 from worker.engine.messages import Facts
-from worker.engine.model import Call, Command, CreateIntent, GroupRef, HandleKind, Refused
+from worker.engine.model import Call, Command, CommandKey, CreateIntent, GroupRef, HandleKind, Refused
 from worker.engine.plan import Known
 
 INHERITED = 0
@@ -99,12 +99,23 @@ class Mailbox:
         self.doubts = [doubt for doubt in self.doubts if doubt.until > now]
         return max((doubt.until for doubt in self.doubts if undoes(doubt.call, call)), default=None)
 
-    def take_attempts(self, command: Command, facts: Facts, *, bound: bool) -> None:
-        """Take in what an earlier worker may have sent of this command.
+    @property
+    def perishable(self) -> tuple[CommandKey, ...]:
+        """The batch's commands that can expire, and have not."""
+        if self.batch is None:
+            return ()
+        commands, expired = self.batch.commands, self.batch.expired
+        return tuple(
+            command.key
+            for position, command in enumerate(commands)
+            if command.expires_at is not None and position not in expired
+        )
 
-        `bound`: the key was bound or freed since, so that an older look-up for a create says nothing.
+    def take_intent(self, command: Command, facts: Facts, *, bound: bool) -> None:
+        """Take in that an earlier worker may have sent a create, unless the intent is this engine's own.
+
+        `bound`: the key was bound or freed since, so that an older look-up says nothing.
         """
-        command.attempted = any(doubt.may_carry(command) for doubt in self.doubts)
         intent = facts.intents.get(self.ref)
         # The intent may have been taken in with a command before the create.
         if intent is None or (self.intent_recorded and intent != self.intent):

@@ -21,11 +21,12 @@ _SEQUENCES_KEPT = 50_000
 class Partition:
     """`waiting` counts answers that are owed, so a command that came twice counts twice.
 
-    `draining`: no more calls of it are started.
+    `draining`: no more calls of it are started. `attempted`: which commands an earlier owner may have sent.
     """
 
     mailboxes: dict[GroupRef, Mailbox] = field(default_factory=dict)
     commands: dict[CommandKey, Command] = field(default_factory=dict)
+    attempted: set[CommandKey] = field(default_factory=set)
     settled: OrderedDict[CommandKey, Record] = field(default_factory=OrderedDict)
     bindings: OrderedDict[GroupRef, str | None] = field(default_factory=OrderedDict)
     sequences: OrderedDict[SequenceKey, int] = field(default_factory=OrderedDict)

@@ -4,7 +4,7 @@ Times are Unix seconds on a clock that never steps back; `jitter` is a number in
 supplies both, so that a run of the engine is a function of its events alone.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from worker.engine.doubt import Doubt
@@ -35,11 +35,13 @@ class Facts:
 @dataclass(slots=True, frozen=True)
 class Owned:
     """The partition is ours from here on: `doubts` are calls that its last owner may have sent, and that
-    nobody has answered as far as the ledger knows. Before anything is delivered."""
+    nobody has answered as far as the ledger knows, `attempted` commands with an expirytime that were in such
+    a call. Before anything is delivered."""
 
     partition: int
     doubts: Mapping[GroupRef, Sequence[Doubt]]
     now: float
+    attempted: Collection[CommandKey] = ()
 
 
 @dataclass(slots=True, frozen=True)
@@ -107,9 +109,9 @@ class StartCall:
     """Make the call and report its end under `call_id`.
 
     Before each request of a call that changes something, it must be durable in the ledger under `ref` that it
-    may be sent, and the group's `doubts`, too: a successor has to know them. For a `CREATE` that is its
-    intent, and before that every `Settle` that came earlier: one of them may close the intent of the
-    group's last create.
+    may be sent, and the group's `doubts`, and the keys of its `perishable` commands, too: a successor has to
+    know them. For a `CREATE` that is its intent, and before that every `Settle` that came earlier: one of
+    them may close the intent of the group's last create.
     """
 
     call_id: int
@@ -117,6 +119,7 @@ class StartCall:
     ref: GroupRef
     call: Call
     doubts: Sequence[Doubt] = ()
+    perishable: Sequence[CommandKey] = ()
 
 
 @dataclass(slots=True, frozen=True)

@@ -70,7 +70,7 @@ def _take_doubt(mailbox: Mailbox, call: Call, until: float, *, answered: bool) -
     if call.kind is CallKind.CREATE:
         mailbox.intent = intent_of(call, until)
     elif call.kind in CHANGING:
-        mailbox.doubts.append(Doubt(call, until, mailbox.sent_at))
+        mailbox.doubts.append(Doubt(call, until))
         if not answered:
             mailbox.known.doubt(call)
 
@@ -125,6 +125,10 @@ def _looked_for_created(mailbox: Mailbox, outcome: Applied, policy: AccountPolic
     if group is not None:
         _created(mailbox, group.group_id, outcome.request_id)
         mailbox.known.learn_all(group.numbers, outcome.request_id)
+        for doubt in mailbox.doubts:
+            # What a dead worker has sent to the group may arrive after it was looked at.
+            if doubt.call.group_id == group.group_id:
+                mailbox.known.doubt(doubt.call)
         batch.take_effect()
     elif mailbox.sent_at < intent.settled_after:
         # What was not there when the look began may have come since.

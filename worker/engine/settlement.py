@@ -75,6 +75,7 @@ class Settlement:
     intents_done: list[GroupRef] = field(default_factory=list)
     calls_done: list[tuple[GroupRef, int]] = field(default_factory=list)
     sequences: dict[SequenceKey, int] = field(default_factory=dict)
+    attempts_done: list[CommandKey] = field(default_factory=list)
     answered: int = 0
 
 
@@ -143,6 +144,8 @@ class SettlementBuilder:
                 letter = _letter(verdict, now)
             if is_remembered(verdict):
                 unit.records.append((command.key, record))
+            if command.expires_at is not None and command.arrival:
+                unit.attempts_done.append(command.key)
             sequence = sequence_key(command)
             # Only what was accepted counts, and the engine counts it from then on.
             if sequence and command.sequence is not None and command.arrival and not command.stale:

@@ -55,25 +55,26 @@ def decode_intent(data: bytes) -> CreateIntent:
 
 
 def encode_calls(doubts: Sequence[Doubt], now: float) -> bytes:
-    """Calls, each with its milliseconds from `now`: when it was sent, and when it can take effect no more."""
-    said = []
-    for doubt in doubts:
-        call, sent, until = doubt.call, doubt.sent - now, doubt.until - now
-        said.append([call.kind.value, call.group_id, round(1000 * sent), round(1000 * until), call.numbers])
-    return orjson.dumps(said)
+    """Calls, each with the milliseconds that are left to it."""
+    return orjson.dumps(
+        [
+            [one.call.kind.value, one.call.group_id, round(1000 * (one.until - now)), one.call.numbers]
+            for one in doubts
+        ]
+    )
 
 
 def decode_calls(data: bytes, now_ms: int) -> list[Doubt]:
-    """Those that may take effect still, with their times in seconds from now. `data` begins with the epoch,
-    the call's number and when it was written (the server's milliseconds, as `now_ms`), each followed by a
+    """Those that may take effect still, `until` in seconds from now. `data` begins with the epoch, the
+    call's number and when it was written (the server's milliseconds, as `now_ms`), each followed by a
     space."""
     try:
         _epoch, _call, written_ms, calls = data.split(b" ", 3)
         passed_ms = now_ms - int(written_ms)
-        doubts = []
-        for kind, group_id, sent, until, numbers in orjson.loads(calls):
-            call = Call(CallKind(kind), tuple(numbers), group_id)
-            doubts.append(Doubt(call, (until - passed_ms) / 1000, (sent - passed_ms) / 1000))
+        doubts = [
+            Doubt(Call(CallKind(kind), tuple(numbers), group_id), (left_ms - passed_ms) / 1000)
+            for kind, group_id, left_ms, numbers in orjson.loads(calls)
+        ]
     except (ValueError, TypeError):
         log.error("calls in doubt cannot be read", bytes=len(data))
         return []

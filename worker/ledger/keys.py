@@ -23,7 +23,7 @@ commands = names.command_stream
 
 
 def of_partition(partition: int, name: str) -> str:
-    """`lease`, `epoch`, `unit`, `partial`, `calls`, `dead-letters`."""
+    """`lease`, `epoch`, `unit`, `partial`, `calls`, `attempted`, `dead-letters`."""
     return f"numbergroup:{{{partition}}}:{name}"
 
 
@@ -49,6 +49,20 @@ def group(field: bytes) -> GroupRef | None:
     try:
         account, kind, name = field.decode().split("\0", 2)
         return GroupRef(account, HandleKind(kind), name)
+    except ValueError:
+        return None
+
+
+def member(key: CommandKey) -> str:
+    """The command in a partition's `attempted`."""
+    return f"{key.source}\0{key.id}"
+
+
+def command(member: bytes) -> CommandKey | None:
+    """The command of a member; `None` for what is none."""
+    try:
+        source, name = member.decode().split("\0")
+        return CommandKey(source, name)
     except ValueError:
         return None
 

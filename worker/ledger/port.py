@@ -1,12 +1,12 @@
 """What the runtime asks of a ledger. Every method may raise `LedgerUnavailable`; none half-does its work."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
 from worker.engine.doubt import Doubt
 from worker.engine.messages import Facts
-from worker.engine.model import Command, CreateIntent, GroupRef
+from worker.engine.model import Command, CommandKey, CreateIntent, GroupRef
 
 
 class LedgerUnavailable(Exception):
@@ -29,6 +29,26 @@ class Standing:
     since: int
 
 
+@dataclass(slots=True, frozen=True)
+class Sender:
+    """Who is about to send which call, for whom: see `worker.engine.messages.StartCall`."""
+
+    partition: int
+    epoch: int
+    ref: GroupRef
+    call_id: int
+    perishable: Sequence[CommandKey] = ()
+
+
+@dataclass(slots=True, frozen=True)
+class Inheritance:
+    """Calls that may take effect still (`until` in seconds from now), and commands with an expirytime that
+    were in a call and are not settled."""
+
+    doubts: Mapping[GroupRef, Sequence[Doubt]]
+    attempted: Collection[CommandKey]
+
+
 class Limiter(Protocol):
     """The rate limit of one account, one for all workers."""
 
@@ -40,24 +60,22 @@ class Ledger(Protocol):
     async def lookup(self, commands: Sequence[Command]) -> Facts:
         """What is known of these commands, in one round trip."""
 
-    async def record_intent(self, partition: int, epoch: int, ref: GroupRef, intent: CreateIntent) -> bool:
-        """Make it durable that a create is about to be sent. An earlier intent of `ref` is replaced.
+    async def record_intent(self, sender: Sender, intent: CreateIntent) -> bool:
+        """Make it durable that a create is about to be sent. An earlier intent of the group is replaced.
 
         False, and nothing is changed: the partition has another owner since.
         """
 
-    async def record_call(
-        self, partition: int, epoch: int, ref: GroupRef, call_id: int, doubts: Sequence[Doubt], now: float
-    ) -> bool:
+    async def record_call(self, sender: Sender, doubts: Sequence[Doubt], now: float) -> bool:
         """Make it durable that these calls of the group may take effect for as long as they say.
 
-        The call that is about to be sent is one of them; `call_id` is its number. What was recorded of the
-        group is replaced, and it ends with the settlement that says so, or with its time. False, and
-        nothing is changed: the partition has another owner since.
+        The call that is about to be sent is one of them. What was recorded of the group is replaced, and it
+        ends with the settlement that says so, or with its time. False, and nothing is changed: the partition
+        has another owner since.
         """
 
-    async def calls_in_doubt(self, partition: int) -> Mapping[GroupRef, Sequence[Doubt]]:
-        """The calls that may take effect still, for the partition's new owner; times are seconds from now."""
+    async def inheritance(self, partition: int) -> Inheritance:
+        """What the partition's new owner has to know of the last one's calls."""
 
     async def drop_intent(self, ref: GroupRef, intent: CreateIntent) -> None:
         """The create of this very intent was answered, and made nothing. A later intent of `ref` stays."""

@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from importlib.resources import files
 from typing import Any
 
@@ -18,7 +18,7 @@ from worker.engine.records import sequence_key
 from worker.ledger import keys
 from worker.ledger.client import mapped
 from worker.ledger.codec import decode_calls, decode_intent, decode_record, encode_calls, encode_intent
-from worker.ledger.port import LedgerUnavailable, OtherPartitions, Standing
+from worker.ledger.port import Inheritance, LedgerUnavailable, OtherPartitions, Sender, Standing
 
 _STRETCH = 1.08
 """How much more than its share of a second each call is given."""
@@ -51,12 +51,6 @@ redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2])
 return 1
 """
 
-_INTEND = """
-if redis.call('GET', KEYS[1]) ~= ARGV[1] then return 0 end
-redis.call('HSET', KEYS[2], ARGV[2], ARGV[3])
-return 1
-"""
-
 _DROP = """
 if redis.call('HGET', KEYS[1], ARGV[1]) == ARGV[2] then redis.call('HDEL', KEYS[1], ARGV[1]) end
 return 1
@@ -78,7 +72,6 @@ class RedisLedger:
         self._acquire = client.register_script(_ACQUIRE)
         self._renew = client.register_script(_RENEW)
         self._release = client.register_script(_RELEASE)
-        self._intend = client.register_script(_INTEND)
         self._drop = client.register_script(_DROP)
         scripts = files(__package__)
         self._call = client.register_script(scripts.joinpath("call.lua").read_text())
@@ -116,34 +109,37 @@ class RedisLedger:
             {key: int(data) for key, data in zip(sequences, latest, strict=True) if data},
         )
 
-    async def record_intent(self, partition: int, epoch: int, ref: GroupRef, intent: CreateIntent) -> bool:
-        async with mapped(LedgerUnavailable):
-            taken = await self._intend(
-                keys=[keys.of_partition(partition, "epoch"), keys.CREATES],
-                args=[epoch, keys.field(ref), encode_intent(intent)],
-            )
-        return bool(taken)
+    async def record_intent(self, sender: Sender, intent: CreateIntent) -> bool:
+        return await self._record(sender, keys.CREATES, 0, encode_intent(intent))
 
-    async def record_call(
-        self, partition: int, epoch: int, ref: GroupRef, call_id: int, doubts: Sequence[Doubt], now: float
-    ) -> bool:
-        lasts_ms = round(1000 * (max(doubt.until for doubt in doubts) - now))
+    async def record_call(self, sender: Sender, doubts: Sequence[Doubt], now: float) -> bool:
+        lasts_ms = max(1, round(1000 * (max(doubt.until for doubt in doubts) - now)))
+        calls = keys.of_partition(sender.partition, "calls")
+        return await self._record(sender, calls, lasts_ms, encode_calls(doubts, now))
+
+    async def _record(self, sender: Sender, key: str, lasts_ms: int, said: bytes) -> bool:
+        epoch, attempted = (keys.of_partition(sender.partition, name) for name in ("epoch", "attempted"))
+        args: list[bytes | str | int] = [sender.epoch, keys.field(sender.ref), sender.call_id, lasts_ms, said]
         async with mapped(LedgerUnavailable):
             taken = await self._call(
-                keys=[keys.of_partition(partition, name) for name in ("epoch", "calls")],
-                args=[epoch, keys.field(ref), call_id, max(1, lasts_ms), encode_calls(doubts, now)],
+                keys=[epoch, key, attempted], args=[*args, *(keys.member(one) for one in sender.perishable)]
             )
         return bool(taken)
 
-    async def calls_in_doubt(self, partition: int) -> Mapping[GroupRef, Sequence[Doubt]]:
+    async def inheritance(self, partition: int) -> Inheritance:
         async with mapped(LedgerUnavailable):
             pipe = self._client.pipeline(transaction=True)
             pipe.time()
             pipe.hgetall(keys.of_partition(partition, "calls"))
-            (seconds, micros), recorded = await pipe.execute()
+            pipe.smembers(keys.of_partition(partition, "attempted"))
+            (seconds, micros), recorded, members = await pipe.execute()
         now_ms = seconds * 1000 + micros // 1000
         found = ((keys.group(field), decode_calls(data, now_ms)) for field, data in recorded.items())
-        return {ref: calls for ref, calls in found if ref is not None and calls}
+        attempted = (keys.command(member) for member in members)
+        return Inheritance(
+            {ref: doubts for ref, doubts in found if ref is not None and doubts},
+            {key for key in attempted if key is not None},
+        )
 
     async def drop_intent(self, ref: GroupRef, intent: CreateIntent) -> None:
         async with mapped(LedgerUnavailable):

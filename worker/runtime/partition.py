@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 
+from worker import points
 from worker.brokers.port import Broker, Log, StaleEpoch
 from worker.engine.intake import Intake
 from worker.engine.messages import Delivered, Drain, Event, Facts, Owned, Settle
@@ -90,6 +91,7 @@ class PartitionRunner:
         lease = self._new_lease()
         if not await lease.acquire():
             return False
+        points.reach("partition acquired")
         self.lease, self.idle = lease, False
         self._leaving.clear()
         return True
@@ -167,7 +169,9 @@ class PartitionRunner:
                 await _cancel([drained])
             await _cancel(upkeep)
             await source.close()
+            points.reach("releasing the lease")
             await self.lease.release()
+            points.reach("lease released")
             log.info("partition handed over", partition=self.number, owner=ports.owner)
         finally:
             await _cancel([*upkeep, reading, leaving])
@@ -180,14 +184,13 @@ class PartitionRunner:
 
     async def _read(self, source: Log, settler: Settler) -> None:
         ports = self._ports
-        load = partial(ports.ledger.calls_in_doubt, self.number)
-        calls = await patiently("looking up calls in doubt", load)
+        load = partial(ports.ledger.inheritance, self.number)
+        left = await patiently("looking up the last owner's calls", load)
         now = ports.clock.now()
         doubts = {
-            ref: [replace(one, sent=now + one.sent, until=now + one.until) for one in some]
-            for ref, some in calls.items()
+            ref: [replace(one, until=now + one.until) for one in some] for ref, some in left.doubts.items()
         }
-        self._dispatch(Owned(self.number, doubts, now))
+        self._dispatch(Owned(self.number, doubts, now, left.attempted))
         held: deque[Entry] = deque()
         while True:
             credit = ports.max_pending - self._waiting(self.number) - settler.unwritten
@@ -201,11 +204,13 @@ class PartitionRunner:
             if not held:
                 self._caught_up.set()
                 continue
+            points.reach("messages in hand")
             async with self._decoding:
                 items = self._take_in(held, credit)
             commands = [item for item in items if isinstance(item, Command)]
             facts = await patiently("looking commands up", partial(ports.ledger.lookup, commands))
             items = [self._routed(item, facts) for item in items]
+            points.reach("commands taken in")
             self._dispatch(Delivered(self.number, items, facts, ports.clock.now()))
             if held or source.behind:
                 self._caught_up.clear()

@@ -4,12 +4,13 @@ import asyncio
 import contextlib
 from collections.abc import Awaitable, Callable
 
+from worker import points
 from worker.calls import Ended
 from worker.engine.creation import intent_of
 from worker.engine.doubt import Doubt
 from worker.engine.messages import StartCall
 from worker.engine.model import CHANGING, Applied, CallKind, CreateIntent
-from worker.ledger.port import Ledger, LedgerUnavailable
+from worker.ledger.port import Ledger, LedgerUnavailable, Sender
 from worker.runtime.clock import Clock
 from worker.runtime.lease import Lease
 from worker.telemetry import get_logger
@@ -39,7 +40,6 @@ class CallRecord:
         self._clock = clock
         self._flushed = flushed
         self._intent: CreateIntent | None = None
-        self._began = clock.now()
 
     async def write(self, until: float) -> bool:
         """Record that a request may take effect until then (Unix seconds); False: it must not be sent."""
@@ -53,25 +53,26 @@ class CallRecord:
             account = self._effect.ref.account
             log.error("a call is not recorded, and so not made", account=account, error=repr(error))
             return False
+        points.reach("intent recorded" if self._intent else "call recorded")
         if not ours:
             # Another worker has the partition, and this one has not heard of it yet.
             self._lease.stop_sending()
         return ours
 
     async def _write_intent(self, until: float) -> bool:
-        effect, self._intent = self._effect, intent_of(self._effect.call, until)
+        self._intent = intent_of(self._effect.call, until)
         # A settlement that ends an earlier intent of the group must not be written after this one.
         async with asyncio.timeout(_FLUSH_S):
             await self._flushed()
-        return await self._ledger.record_intent(effect.partition, self._lease.epoch, effect.ref, self._intent)
+        return await self._ledger.record_intent(self._sender(), self._intent)
 
     async def _write_call(self, until: float) -> bool:
+        doubts = [*self._effect.doubts, Doubt(self._effect.call, until)]
+        return await self._ledger.record_call(self._sender(), doubts, self._clock.now())
+
+    def _sender(self) -> Sender:
         effect = self._effect
-        now = self._clock.now()
-        doubts = [*effect.doubts, Doubt(effect.call, until, sent=self._began)]
-        return await self._ledger.record_call(
-            effect.partition, self._lease.epoch, effect.ref, effect.call_id, doubts, now
-        )
+        return Sender(effect.partition, self._lease.epoch, effect.ref, effect.call_id, effect.perishable)
 
     async def close(self, ended: Ended) -> None:
         """Withdraw the intent of a create that was answered, and made nothing: whoever comes next need not

@@ -5,6 +5,7 @@ from collections import deque
 from collections.abc import Callable
 from functools import partial
 
+from worker import points
 from worker.brokers.port import Log
 from worker.engine.messages import Settle
 from worker.engine.model import Refusal
@@ -69,7 +70,9 @@ class Settler:
             effects = self._next()
             unit = self._builder.build(self._partition, effects, self._clock.now())
             self._serial += 1
+            points.reach("settling dead letters" if unit.letters else "settling")
             await patiently("writing results", partial(self._log.settle, unit, self._serial))
+            points.reach("dead letters settled" if unit.letters else "settled")
             if unit.letters:
                 # Where nobody reads results, this is all that operators hear of it.
                 log.warning(

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Callable, Coroutine, Mapping
 from typing import Any, assert_never
 
+from worker import points
 from worker.calls import Caller, Ended
 from worker.engine.engine import Engine
 from worker.engine.messages import (
@@ -98,12 +99,14 @@ class Worker:
             raise self._broken
 
     async def _drain(self) -> None:
+        points.reach("stopping")
         self._dispatch(Drain())
         for partition in self._partitions:
             partition.lease.stop_sending()
         await self._sharing.leave()
         for partition in self._partitions:
             partition.stop()
+        points.reach("register left")
         late = self._owning and (await asyncio.wait(self._owning, timeout=_DRAIN_S))[1]
         if late:
             log.warning("could not settle everything in time; the rest stays in the broker")
@@ -178,6 +181,7 @@ class Worker:
         record = CallRecord(effect, lease, self._ports.ledger, self._clock, partition.flushed)
         began = self._clock.monotonic()
         ended = await self._callers[effect.ref.account].run(effect.call, lease, record.write, permitted_at)
+        points.reach("call ended")
         self._report(effect, ended, self._clock.monotonic() - began)
         await record.close(ended)
         self._dispatch(

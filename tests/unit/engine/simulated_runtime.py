@@ -56,6 +56,7 @@ class Ledger:
     bindings: dict[GroupRef, str] = field(default_factory=dict)
     intents: dict[GroupRef, CreateIntent] = field(default_factory=dict)
     calls: dict[GroupRef, tuple[int, list[Doubt]]] = field(default_factory=dict)
+    attempted: set[CommandKey] = field(default_factory=set)
 
     def look_up(self, items: list[Command | Refusal]) -> Facts:
         """What the real one looks up: intents for creates only."""
@@ -129,8 +130,9 @@ class Runtime:
                 pass
             self.ledger.intents[started.ref] = intent_of(started.call, self.now + 61.0)
         elif started.call.kind in CHANGING:
-            known = [*started.doubts, Doubt(started.call, self.now + 61.0, self.now)]
+            known = [*started.doubts, Doubt(started.call, self.now + 61.0)]
             self.ledger.calls[started.ref] = (started.call_id, known)
+        self.ledger.attempted.update(started.perishable)
 
     # What may happen next. Each says whether it did.
 
@@ -203,6 +205,7 @@ class Runtime:
                 self.ledger.bindings[ref] = group_id
         for ref in unit.intents_done:
             self.ledger.intents.pop(ref, None)
+        self.ledger.attempted.difference_update(unit.attempts_done)
         for ref, call_id in unit.calls_done:
             if self.ledger.calls.get(ref, (call_id + 1, []))[0] <= call_id:
                 del self.ledger.calls[ref]
@@ -255,7 +258,8 @@ class Runtime:
         self.unread = list(self.log)
         calls = self.ledger.calls.items()
         doubts = {ref: [one for one in some if one.until > self.now] for ref, (_, some) in calls}
-        self.feed(Owned(0, {ref: some for ref, some in doubts.items() if some}, self.now))
+        live = {ref: some for ref, some in doubts.items() if some}
+        self.feed(Owned(0, live, self.now, self.ledger.attempted))
 
     def settle_down(self) -> None:
         """All is well from now on: work until nothing is left, then let the last late request arrive."""

@@ -3,15 +3,17 @@
 from engine_bench import LOST, WINDOW_S, Bench
 from engine_commands import BY_ID, BY_KEY, add, create, delete, listing, replace
 
+from worker.engine.creation import marker_of
 from worker.engine.doubt import Doubt
 from worker.engine.messages import Facts, Owned
-from worker.engine.model import Applied, Call, CallKind
+from worker.engine.model import Applied, Call, CallKind, CreateIntent, Group
+from worker.engine.settlement import SettlementBuilder
 
 ADDED = Call(CallKind.ADD, ("a",), "g-1")
 
 
 def in_doubt(call: Call = ADDED, until: float = 1_000 + WINDOW_S) -> Doubt:
-    return Doubt(call, until, sent=990.0)
+    return Doubt(call, until)
 
 
 def test_what_conflicts_waits() -> None:
@@ -133,37 +135,53 @@ def test_a_replace_that_was_in_flight_with_others_behind_it() -> None:
     assert bench.call() == Call(CallKind.REPLACE, ("a", "b"), "g-1")
 
 
+def test_a_created_group_to_which_more_was_sent() -> None:
+    """A dead worker made the group and sent an add to it, which may come after the successor has looked."""
+    bench = Bench()
+    made = create("c1", "ab")
+    intent = CreateIntent(marker_of(made.key), None, "", 1_010.0)
+    late = Doubt(Call(CallKind.ADD, ("z",), "g-9"), 1_000 + WINDOW_S)
+    bench.feed(Owned(0, {BY_KEY: [late]}, bench.now))
+    bench.deliver(made, replace("c2", "ab", BY_KEY), facts=Facts(intents={BY_KEY: intent}))
+    assert bench.call().kind is CallKind.FIND_CREATED
+    bench.answer(Applied("r1", groups=(Group("g-9", "", f"[{marker_of(made.key)}]", ("a", "b")),)))
+    bench.grant()
+    assert bench.flights == []
+    bench.sleep()
+    assert bench.now == 1_000 + WINDOW_S
+    assert bench.call() == Call(CallKind.REPLACE, ("a", "b"), "g-9")
+
+
 def test_what_was_in_flight_does_not_expire() -> None:
     """`expired` promises that the vendor did nothing: what a dead worker may have sent is seen through."""
     bench = Bench()
-    bench.own(in_doubt())
-    sent, unsent, too_old = add("c1", "a", expires_at=995.0), add("c2", "b", expires_at=995.0), add("c3", "a")
-    too_old.expires_at = 985.0
-    bench.deliver(sent, unsent, too_old)
+    sent, unsent = add("c1", "a", expires_at=995.0), add("c2", "a", expires_at=995.0)
+    bench.feed(Owned(0, {}, bench.now, [sent.key]))
+    bench.deliver(sent, unsent)
     assert bench.call() == ADDED
     bench.answer(Applied("r1"))
-    assert bench.statuses == {"c1": "applied", "c2": "expired", "c3": "expired"}
-
-
-def test_what_a_late_replace_may_hold_does_not_expire() -> None:
-    """A replace says nothing of the numbers that it takes out: any command may have been in it."""
-    bench = Bench()
-    bench.own(in_doubt(Call(CallKind.REPLACE, ("a",), "g-1")))
-    bench.deliver(replace("c1", "ab", expires_at=995.0), delete("c2", "b", expires_at=995.0))
-    bench.call()
-    bench.answer(Applied("r1"))
-    assert bench.statuses == {"c1": "applied", "c2": "applied"}
-
-
-def test_a_doubt_of_our_own_keeps_nobody_from_expiring() -> None:
-    """What came after the call was sent was not in it."""
-    bench = Bench()
-    bench.own()
-    bench.deliver(add("c1", "a"))
-    bench.call()
-    bench.answer(LOST)
-    bench.deliver(add("c2", "a", expires_at=1_000.5))
-    bench.wait(2.0)
-    bench.call()
-    bench.answer(Applied("r1"))
     assert bench.statuses == {"c1": "applied", "c2": "expired"}
+
+
+def test_what_can_expire_is_told() -> None:
+    """With each call, those of its commands that could expire before a successor takes them up."""
+    bench = Bench(cap=1)
+    expired, expiring = add("c1", "a", expires_at=995.0), add("c2", "b", expires_at=1_005.0)
+    bench.deliver(expired, expiring, add("c3", "c"))
+    bench.call()
+    assert bench.flights[0].perishable == (expiring.key,)
+    bench.wait(10.0)
+    bench.answer(Applied("r1"))
+    bench.call()
+    assert bench.flights[0].perishable == (expiring.key,)
+    bench.answer(Applied("r2"))
+    assert SettlementBuilder().build(0, bench.settles, bench.now).attempts_done == [expired.key, expiring.key]
+
+
+def test_a_repeat_ends_no_attempt() -> None:
+    """Another command under the key of one that waits is refused, and the first one stays attempted."""
+    bench = Bench()
+    first, other = add("c1", "a", expires_at=1_005.0), add("c1", "b", expires_at=1_005.0)
+    bench.deliver(first, other)
+    assert bench.statuses == {"c1": "rejected"}
+    assert SettlementBuilder().build(0, bench.settles, bench.now).attempts_done == []

@@ -184,11 +184,12 @@ class Story:
                 continue
             possible = model.apply(command)
             if reason == "refused":
-                # The group is gone: for ever if it is known by its id, else because a worker died that
-                # had come as far as its deletion, and its successor has not read that far yet.
+                # The group is gone: for ever if it is known by its id, else because an earlier owner had
+                # come as far as its deletion, unanswered, and its successor has not read that far yet.
                 rest = list(firsts.values())[place:]
                 later = [one.kind for one in rest if one.group == command.group]
-                assert not possible or (runtime.losses and CommandKind.DELETE_GROUP in later)
+                changed_hands = runtime.losses + runtime.handovers
+                assert not possible or (changed_hands and CommandKind.DELETE_GROUP in later)
             elif command.group.kind is not HandleKind.ID:
                 assert possible == (record.status in ("applied", "superseded")), (key, record)
                 assert possible or reason in ("unknown-group", "conflict")

@@ -10,27 +10,26 @@ the message to come back.
 import asyncio
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from typing import Any
 
-import orjson
 from redis.asyncio import Redis
 
 from contracts.names import REPLIES
+from worker import points
 from worker.brokers.amqp.consuming import Consumers, Tap
 from worker.brokers.amqp.delivery import Delivery
 from worker.brokers.amqp.link import FAILURES, REFUSALS, open_connection
+from worker.brokers.amqp.marks import Marks
 from worker.brokers.amqp.publishing import Outgoing, Publisher
 from worker.brokers.amqp.topology import Topology, waiting
 from worker.brokers.amqp.window import Window
 from worker.brokers.connect import UnfitServer
-from worker.brokers.port import BrokerUnavailable, Log
+from worker.brokers.port import BrokerUnavailable, Log, StaleEpoch
 from worker.brokers.redis_streams import RedisBroker
 from worker.engine.model import Entry
 from worker.engine.settlement import Reply, Settlement
-from worker.ledger import keys
-from worker.ledger.client import mapped
 from worker.telemetry import get_logger
 
 _WAIT_S = 1.0
@@ -132,7 +131,6 @@ class AmqpLog:
     ) -> None:
         self._partition = partition
         self._records = records
-        self._client = client
         self._consumers = consumers
         self._publisher = publisher
         self._loop = asyncio.get_running_loop()
@@ -143,14 +141,14 @@ class AmqpLog:
         self._fresh: deque[Entry] = deque()
         self._arrival = asyncio.Event()
         self._more = self._quiet = False
-        self._partial: dict[str, set[int]] = {}
+        self._marks = Marks(client, partition)
+        self._marks_kept = False
         self._progress = _Progress(0, ())
-        self._over: list[str] = []
         self.unsettled = 0
 
     async def read(self, credit: int) -> Sequence[Entry]:
         if not self._opened:
-            await self._recall()
+            await self._marks.recall()
             self._opened = True
             self._consumers.open(self._tap)
         if not self._fresh:
@@ -174,15 +172,18 @@ class AmqpLog:
         progress = self._progress
         if not progress.recorded:
             # Of what is acknowledged by now nobody will ask which of its commands were settled.
-            written = replace(unit, replies=[], partial=[], done=self._over)
+            written = replace(unit, replies=[], partial=[], done=self._marks.over)
             await self._records.settle(written, 2 * serial)
-            progress.recorded, self._over = True, []
+            progress.recorded, self._marks.over = True, []
+            points.reach("settled in the ledger")
         await self._publish(progress)
+        points.reach("results confirmed")
         if unit.partial and not progress.partial_recorded:
             # Not before: a result that is not confirmed yet must be given again.
             await self._records.settle(Settlement(self._partition, partial=unit.partial), 2 * serial + 1)
-            self._partial.update((tag, set(indexes)) for tag, indexes in unit.partial)
+            self._marks.put(unit.partial)
             progress.partial_recorded = True
+            points.reach("part of a message marked")
         self._acknowledge(unit.done, self._tap.prefetch // 4)
 
     async def feed(self) -> None:
@@ -204,6 +205,10 @@ class AmqpLog:
         self._consumers.close(self._tap, lambda: self._tell(finish))
         await closed
         self._forget()
+        if self._marks.over:
+            last = Settlement(self._partition, done=self._marks.over)
+            with suppress(StaleEpoch, BrokerUnavailable):
+                await self._records.settle(last, 2 * self._progress.serial + 2)
 
     def opened(self, generation: int, waiting: int) -> None:
         self._tell(self._open, generation, waiting)
@@ -222,16 +227,11 @@ class AmqpLog:
             # The loop is closed: nobody is interested any more.
             return
 
-    async def _recall(self) -> None:
-        async with mapped(BrokerUnavailable):
-            found: Any = await self._client.hgetall(keys.of_partition(self._partition, "partial"))
-        self._partial = {tag.decode(): set(orjson.loads(indexes)) for tag, indexes in found.items()}
-
     def _open(self, generation: int, waiting: int) -> None:
         self._forget()
         self._window = Window(self._partition, generation)
         self._expected = min(waiting, self._tap.prefetch)
-        self._quiet = False
+        self._quiet = self._marks_kept = False
 
     def _lose(self, generation: int) -> None:
         if self._window.generation == generation:
@@ -251,7 +251,7 @@ class AmqpLog:
         for delivery in deliveries:
             entry = window.add(delivery)
             if delivery.redelivered:
-                entry.settled = set(self._partial.get(entry.tag, ()))
+                entry.settled = self._marks.of(entry.tag)
             self._fresh.append(entry)
         self.unsettled = len(window)
         self._more, self._quiet = more, False
@@ -274,12 +274,17 @@ class AmqpLog:
             raise BrokerUnavailable(f"{len(failed)} of {len(replies)} results not taken: {reason}")
 
     def _acknowledge(self, tags: Sequence[str], room: int) -> None:
-        self._over += [tag for tag in tags if self._partial.pop(tag, None) is not None]
+        self._marks.drop(tags)
+        window = self._window
+        if window.generation and window.received >= self._expected and not self._marks_kept:
+            # All that can come again has come.
+            self._marks.keep(window)
+            self._marks_kept = True
         # A message that was lost with its channel, and came again, goes too: its answers are confirmed.
-        acknowledged = self._window.settle(tags, room)
+        acknowledged = window.settle(tags, room)
         if acknowledged:
-            self.unsettled = len(self._window)
-            self._consumers.acknowledge(self._tap, self._window.generation, acknowledged)
+            self.unsettled = len(window)
+            self._consumers.acknowledge(self._tap, window.generation, acknowledged)
 
 
 def _short(text: str | None) -> str | None:

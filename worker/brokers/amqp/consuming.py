@@ -10,6 +10,7 @@ from typing import Any, Protocol
 from amqp.exceptions import ChannelError
 
 from contracts.names import command_queue
+from worker import points
 from worker.brokers.amqp.delivery import Delivery
 from worker.brokers.amqp.link import FAILURES, Link
 from worker.brokers.amqp.topology import DEAD, Topology
@@ -110,8 +111,10 @@ class Consumers(Link):
         def job() -> None:
             # A tag of an old channel may be another message's on the new one.
             if tap.generation == generation and tap.is_open:
+                points.reach("acknowledging")
                 for tag, multiple in tags:
                     tap.channel.basic_ack(tag, multiple)
+                points.reach("acknowledged")
 
         self.submit(job)
 

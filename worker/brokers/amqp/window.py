@@ -43,6 +43,9 @@ class Window:
     def __len__(self) -> int:
         return len(self._held)
 
+    def __contains__(self, tag: str) -> bool:
+        return tag in self._by_tag
+
     def add(self, delivery: Delivery) -> Entry:
         """Take a delivery in; its number is higher than all before."""
         digest = digest_of(delivery.body)
