@@ -237,10 +237,10 @@ class Checks:
             count for kind, count in self.world.fired.items() if kind in DOUBTFUL or kind == "too slow"
         )
         for group, count in self.vendor.changes.items():
-            if count > alone[group] + again:
-                self.world.broken(
-                    "calls", f"{group} cost {count} calls, its commands alone {alone[group]}, doubts {again}"
-                )
+            # After a lost answer a replace in several calls begins anew.
+            if count > alone[group] * (1 + again):
+                said = f"{group} cost {count} calls, its commands alone {alone[group]}, doubts {again}"
+                self.world.broken("calls", said)
 
 
 def _is_stale(command: Command, latest: dict[SequenceKey, int]) -> bool:
