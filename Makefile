@@ -4,10 +4,10 @@ VENV := .venv
 BIN := $(VENV)/bin
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help demo test check bench schemas format lock clean
+.PHONY: help demo test check simulate simulate-mutants bench schemas format lock clean
 
 help:  ## Show this.
-	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 20
 
 demo: $(VENV)/.runs  ## See the main job done, on embedded parts.
 	@$(BIN)/numbergroup demo
@@ -21,6 +21,13 @@ check: $(VENV)/.develops  ## Lint, types, layers, schemas.
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/python -m contracts.schemas --check
+
+SEEDS ?= 1000
+simulate: $(VENV)/.develops  ## Simulate whole workers: SEEDS=1000, SEEDS=100..199, or SEED=17 with its trace.
+	@PYTHONPATH=tests $(BIN)/python -m simulation $(if $(SEED),--seed $(SEED),--seeds $(SEEDS))
+
+simulate-mutants: $(VENV)/.develops  ## Switch our rules off, one by one: the simulation must notice.
+	@PYTHONPATH=tests $(BIN)/python -m simulation --mutants
 
 bench: $(VENV)/.develops  ## Measure a lone command's latency, and a settled one's memory (needs redis-server).
 	@$(BIN)/python -m bench.lone_command

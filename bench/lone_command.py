@@ -19,9 +19,10 @@ import orjson
 from redis.asyncio import Redis
 
 from bench.processes import connected, free_port, redis_server, running
-from worker.calls import Caller, Limits, session
+from worker.calls import Caller, Limits
 from worker.engine.model import Applied, Call, CallKind
 from worker.providers.nxcloud import NXCloud
+from worker.transport import HttpTransport
 
 KEY, SECRET = "bench-key", "bench-secret"
 STREAM, REPLIES = "numbergroup:{0}:commands", "numbergroup:replies"
@@ -42,7 +43,7 @@ async def no_intent(_until: float) -> bool:
 
 async def measure(commands: int, sandbox_url: str, client: Redis) -> tuple[list[float], list[float]]:
     vendor = NXCloud(sandbox_url, KEY, lambda: SECRET)
-    caller = Caller(vendor, session(1), Limits(), no_permit, time.time)
+    caller = Caller(vendor, HttpTransport(1, 3.0, 8.0), Limits(), no_permit, time.time)
     through, straight = [], []
     cursor: bytes | str = "0-0"
     try:

@@ -37,6 +37,7 @@ from worker.runtime.routing import by_handle
 from worker.runtime.worker import Worker, nobody
 from worker.settings import AccountSettings, Settings, SettingsError, redact_url, require_accounts
 from worker.telemetry import get_logger
+from worker.transport import HttpTransport
 
 NO_LEDGER = (
     "no NUMBERGROUP_LEDGER_URL: dead letters, what was settled before (for repeats), open creates, groupKeys "
@@ -177,7 +178,7 @@ def _account(
     provider = _provider(account)
     caller = calls.Caller(
         provider,
-        calls.session(account.max_in_flight),
+        HttpTransport(account.max_in_flight, account.connect_timeout_s, account.timeout_s),
         calls.Limits(account.connect_timeout_s, account.timeout_s, account.retry_attempts),
         limiter.acquire,
         clock.wall,

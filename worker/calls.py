@@ -6,14 +6,11 @@ takes longer is the engine's, which parks the group and holds no slot meanwhile.
 """
 
 import asyncio
-import math
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
-from types import SimpleNamespace
 from typing import Protocol
 
-import aiohttp
 from tenacity import (
     AsyncRetrying,
     RetryCallState,
@@ -29,6 +26,7 @@ from worker.ledger.port import LedgerUnavailable
 from worker.providers.answers import http_date
 from worker.providers.port import Answer, Provider, Request
 from worker.telemetry import get_logger
+from worker.transport import NoAnswer, NotConnected, TooLate, Transport
 
 _ANSWER_BYTES = 1024 * 1024
 _LISTING_BYTES = 64 * 1024 * 1024
@@ -69,12 +67,8 @@ class Limits:
     attempts: int = 3
 
 
-class _TooLate(Exception):
-    """The time in which the lease lasts for certain has passed: nothing was sent."""
-
-
 class Caller:
-    """Makes the calls of one account. Close it when done; it has one HTTP session.
+    """Makes the calls of one account. Close it when done, and with it its transport.
 
     `permit` returns when one request may be sent, or raises `LedgerUnavailable`. Requests are signed by
     `wall_s`, the machine's clock, corrected when the vendor refuses it; doubts are counted on `now_s`,
@@ -84,7 +78,7 @@ class Caller:
     def __init__(
         self,
         provider: Provider,
-        session: aiohttp.ClientSession,
+        transport: Transport,
         limits: Limits,
         permit: Callable[[], Awaitable[None]],
         wall_s: Callable[[], float],
@@ -94,7 +88,7 @@ class Caller:
         monotonic_s: Callable[[], float] = time.monotonic,
     ) -> None:
         self._provider = provider
-        self._session = session
+        self._transport = transport
         self._limits = limits
         self._permit = permit
         self._wall_s = wall_s
@@ -104,27 +98,31 @@ class Caller:
         self._monotonic_s = monotonic_s
         self._vendor_ahead_s = 0.0
 
-    async def run(self, call: Call, guard: Guard, record: Record) -> Ended:
-        """Make `call`; its first permit was granted before.
+    async def run(self, call: Call, guard: Guard, record: Record, permitted_at: float | None = None) -> Ended:
+        """Make `call`; its first permit was granted before, at `permitted_at` (monotonic seconds; now).
 
         `record` is awaited before each request that is no look. Never raises, whatever the vendor or the
         network do.
         """
+        if permitted_at is None:
+            permitted_at = self._monotonic_s()
         if call.kind in _LOOKING:
-            return await self._look(guard, record)
-        return await self._make(call, guard, record, permitted=True)
+            return await self._look(guard, record, permitted_at)
+        return await self._make(call, guard, record, permitted_at)
 
-    async def _make(self, call: Call, guard: Guard, record: Record, *, permitted: bool) -> Ended:
+    async def _make(self, call: Call, guard: Guard, record: Record, permit: float | None) -> Ended:
         doubt_until: float | None = None
         attempts = 0
 
         async def attempt() -> Outcome:
-            nonlocal doubt_until, attempts
+            nonlocal doubt_until, attempts, permit
             until, sent = 0.0, False
             try:
-                if attempts or not permitted:
+                # It is for one try, also for one that comes to nothing: by the next it is long out of date.
+                permitted_at, permit = permit, None
+                if permitted_at is None:
                     await self._permit()
-                permitted_at = self._monotonic_s()
+                    permitted_at = self._monotonic_s()
                 if not await guard.outlives(self._limits.timeout_s):
                     return Withheld()
                 until = self._now_s() + self._provider.acceptance_window_s + _CLOCK_MARGIN_S
@@ -167,13 +165,14 @@ class Caller:
             outcome = Unavailable("stopped between two attempts", in_doubt=doubt_until is not None)
         return Ended(outcome, doubt_until, attempts)
 
-    async def _look(self, guard: Guard, record: Record) -> Ended:
+    async def _look(self, guard: Guard, record: Record, permit: float | None) -> Ended:
         """Read all pages: a short page is the last (the vendor's `total` is not to be relied on)."""
         groups: dict[str, Group] = {}
         attempts = held = 0
         page = Call(CallKind.LIST, limit=self._provider.page_size)
         while True:
-            ended = await self._make(page, guard, record, permitted=page.offset == 0)
+            ended = await self._make(page, guard, record, permit)
+            permit = None
             attempts += ended.attempts
             if not isinstance(ended.outcome, Applied):
                 return replace(ended, attempts=attempts, doubt_until=None)
@@ -192,16 +191,11 @@ class Caller:
     async def _send(self, call: Call, request: Request, sent_by: float) -> Outcome:
         most = _LISTING_BYTES if call.kind is CallKind.LIST else _ANSWER_BYTES
         try:
-            answer = await self._exchange(request, most, sent_by)
-        except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError) as error:
-            return Unavailable(f"not connected: {type(error).__name__}", in_doubt=False)
-        except _TooLate:
-            return Unavailable("not sent in time", in_doubt=False)
-        except (aiohttp.InvalidURL, aiohttp.NonHttpUrlClientError) as error:
-            return Unavailable(f"BASE_URL cannot be called: {type(error).__name__}", in_doubt=False)
-        except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as error:
-            # Sent, as far as anybody knows, and not answered in a way that can be read.
-            return Unavailable(f"no answer: {type(error).__name__}", in_doubt=True)
+            answer = await self._transport.exchange(request, most, sent_by)
+        except (NotConnected, TooLate) as error:
+            return Unavailable(str(error), in_doubt=False)
+        except NoAnswer as error:
+            return Unavailable(str(error), in_doubt=True)
         outcome = self._provider.outcome(call, answer)
         if isinstance(outcome, Unavailable) and outcome.code in self._provider.clock_codes:
             self._set_clock(answer)
@@ -213,36 +207,8 @@ class Caller:
         self._vendor_ahead_s = 0.0 if date is None else date.timestamp() - self._wall_s()
         log.warning("the vendor's clock is not ours", vendor_ahead_s=round(self._vendor_ahead_s))
 
-    async def _exchange(self, request: Request, most: int, sent_by: float) -> Answer:
-        def in_time() -> None:
-            if self._monotonic_s() >= sent_by:
-                raise _TooLate
-
-        async with self._session.request(
-            request.method,
-            request.url,
-            data=request.body,
-            headers=request.headers,
-            allow_redirects=False,
-            trace_request_ctx=in_time,
-            # Not rounded up to whole seconds, as is usual: the lease is checked against it.
-            timeout=aiohttp.ClientTimeout(
-                total=self._limits.timeout_s,
-                sock_connect=self._limits.connect_timeout_s,
-                ceil_threshold=math.inf,
-            ),
-        ) as response:
-            points.reach("answer begun")
-            body = bytearray()
-            async for chunk in response.content.iter_chunked(65_536):
-                body += chunk
-                if len(body) > most:
-                    raise ValueError("the answer does not end")
-            headers = {name.lower(): value for name, value in response.headers.items()}
-            return Answer(response.status, bytes(body), headers)
-
     async def close(self) -> None:
-        await self._session.close()
+        await self._transport.close()
 
 
 def _may_pass(call: Call, outcome: Outcome) -> bool:
@@ -256,23 +222,3 @@ def _last(state: RetryCallState) -> Outcome:
     assert state.outcome is not None
     outcome: Outcome = state.outcome.result()
     return outcome
-
-
-def session(max_in_flight: int) -> aiohttp.ClientSession:
-    """The HTTP session of one account: no cookies, no proxies from the environment, no compression."""
-    tracing = aiohttp.TraceConfig()
-    tracing.on_connection_create_end.append(_look_at_the_time)
-    tracing.on_connection_reuseconn.append(_look_at_the_time)
-    return aiohttp.ClientSession(
-        trace_configs=[tracing],
-        connector=aiohttp.TCPConnector(limit=max_in_flight, keepalive_timeout=10),
-        cookie_jar=aiohttp.DummyCookieJar(),
-        auto_decompress=False,
-        skip_auto_headers=("User-Agent",),
-        headers={"Accept-Encoding": "identity", "User-Agent": "numbergroup"},
-    )
-
-
-async def _look_at_the_time(_session: object, context: SimpleNamespace, _params: object) -> None:
-    """The last moment before a request is written: a process that was frozen since must not send it."""
-    context.trace_request_ctx()

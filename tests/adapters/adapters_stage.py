@@ -29,6 +29,7 @@ from worker.runtime.worker import Worker, nobody
 from worker.sandbox.faults import Fault
 from worker.sandbox.options import Options
 from worker.sandbox.server import Sandbox, start
+from worker.transport import HttpTransport
 
 KEY, SECRET = "sandbox-key", "sandbox-secret"
 CALLS_PER_SECOND = 200
@@ -98,7 +99,7 @@ class Stage(Rig):
         vendor = NXCloud(self.sandbox.url, KEY, lambda: SECRET)
         caller = calls.Caller(
             vendor,
-            calls.session(max_in_flight),
+            HttpTransport(max_in_flight, 1.0, 2.0),
             calls.Limits(connect_timeout_s=1.0, timeout_s=2.0),
             limiter.acquire,
             clock.wall,

@@ -187,3 +187,19 @@ async def test_any_rate(rig: Rig, rate: float) -> None:
     burst = max(1, rate // 50)
     assert seconds >= (20 - burst) / rate
     assert seconds <= 20 * 1.09 / rate + 0.05
+
+
+@pytest.mark.parametrize(("took_s", "late"), [(0.01, False), (0.2, True)])
+async def test_a_permit_that_comes_late(rig: Rig, took_s: float, late: bool) -> None:
+    """A permit that reached a frozen process after a while is thrown away: it would go beside the next."""
+    clock, looks = Simulated(), iter([0.0, took_s])
+    one = RedisLimiter(
+        rig.client, "default", 10, clock.wall_ms, clock.sleep, monotonic_s=lambda: next(looks, took_s)
+    )
+    began = clock.now_s
+    await one.acquire()
+    assert (clock.now_s > began) is late
+    # Once only: a server that is slow every time does not stop the work.
+    looks = iter(range(1, 10))
+    await one.acquire()
+    assert next(looks) <= 7

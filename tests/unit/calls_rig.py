@@ -5,7 +5,7 @@ from typing import Any, Self
 
 from tenacity import wait_none
 
-from worker.calls import Caller, Ended, Limits, session
+from worker.calls import Caller, Ended, Limits
 from worker.engine.model import Call, CallKind, Outcome
 from worker.ledger.port import LedgerUnavailable
 from worker.providers.nxcloud import Codes, NXCloud
@@ -13,6 +13,7 @@ from worker.providers.port import Answer, Request
 from worker.sandbox.faults import Fault
 from worker.sandbox.options import Options
 from worker.sandbox.server import Sandbox, start
+from worker.transport import HttpTransport
 
 KEY, SECRET = "sandbox-key", "sandbox-secret"
 GROUP = "6a7sd3402px21429s04"
@@ -72,7 +73,8 @@ class Rig:
         self.sandbox: Sandbox = await start(
             Options(), port=0, clock=lambda: round((self.wall_s + self.vendor_ahead_s) * 1000)
         )
-        self.session = session(4)
+        limits = self._limits
+        self.transport = HttpTransport(4, limits.connect_timeout_s, limits.timeout_s, self._monotonic)
         self.use(self.sandbox.url)
         return self
 
@@ -83,7 +85,7 @@ class Rig:
         self.provider = Watched(vendor, bug)
         self.caller = Caller(
             self.provider,
-            self.session,
+            self.transport,
             self._limits,
             self._permit,
             lambda: self.wall_s,

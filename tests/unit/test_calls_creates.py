@@ -108,3 +108,12 @@ async def test_a_permit_of_another_moment() -> None:
         assert (rig.permits, rig.arrived) == (1, 1)
         await rig.run(CREATE)
         assert (rig.permits, rig.arrived) == (1, 2)
+
+
+async def test_a_permit_is_for_one_try() -> None:
+    """A try that comes to nothing, its intent not written, uses its permit up: the next one asks for another,
+    lest it leave beside those whose turn it is by then."""
+    async with Rig() as rig:
+        rig.takes_intents = False
+        ended = await rig.run(CREATE)
+        assert (ended.attempts, len(rig.intents), rig.permits) == (0, 3, 2)

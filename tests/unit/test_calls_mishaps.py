@@ -110,7 +110,7 @@ async def test_a_bug_after_a_create(logs: list[Any]) -> None:
 async def test_a_session_that_was_closed(logs: list[Any]) -> None:
     """A session that cannot be used any more ends the call like a vendor that is away."""
     async with Rig() as rig:
-        await rig.session.close()
+        await rig.transport.close()
         ended = await rig.run(ADD)
         assert isinstance(ended.outcome, Unavailable)
         assert rig.arrived == 0

@@ -127,13 +127,13 @@ async def test_the_timeout_is_exact(timeout_s: float, monkeypatch: pytest.Monkey
     """An attempt ends when its time is over, and not at the next whole second: the lease counts on it."""
     asked: list[aiohttp.ClientTimeout] = []
     async with Rig(timeout_s=timeout_s, attempts=1) as rig:
-        request = rig.session.request
+        request = rig.transport.session.request
 
         def watched(*args: Any, timeout: aiohttp.ClientTimeout, **more: Any) -> Any:
             asked.append(timeout)
             return request(*args, timeout=timeout, **more)
 
-        monkeypatch.setattr(rig.session, "request", watched)
+        monkeypatch.setattr(rig.transport.session, "request", watched)
         assert isinstance((await rig.run(ADD)).outcome, Applied)
     (timeout,) = asked
     # Timeouts beyond the threshold are rounded up.
@@ -235,3 +235,12 @@ async def test_the_environment_has_no_say(monkeypatch: pytest.MonkeyPatch) -> No
         monkeypatch.setenv(name, "http://127.0.0.1:9/")
     async with Rig() as rig:
         assert isinstance((await rig.run(ADD)).outcome, Applied)
+
+
+async def test_a_permit_that_was_granted_long_ago() -> None:
+    """A process that was frozen between its permit and the call asks for another one."""
+    async with Rig() as rig:
+        rig.frozen_s = iter([10.0])
+        ended = await rig.caller.run(ADD, rig, rig.record_intent, 9.9)
+        assert isinstance(ended.outcome, Applied)
+        assert (rig.arrived, rig.permits) == (1, 1)

@@ -117,7 +117,8 @@ class Mailbox:
         `bound`: the key was bound or freed since, so that an older look-up says nothing.
         """
         intent = facts.intents.get(self.ref)
-        if intent is None or self.intent_recorded:
+        # The intent may have been taken in with a command before the create.
+        if intent is None or (self.intent_recorded and intent != self.intent):
             return
         command.attempted |= recorded_for(intent, command)
         # A failed create's intent outlives it, to be found by the next create.

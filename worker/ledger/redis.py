@@ -1,6 +1,7 @@
 """The ledger on Redis."""
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable, Sequence
 from importlib.resources import files
 from typing import Any
@@ -44,6 +45,7 @@ from worker.ledger.port import (
 _STRETCH = 1.08
 """How much more than its share of a second each call is given."""
 _UNIT = 1_000_000
+_FRESH_S = 0.05
 _LEAST_KEPT_MS = 60_000
 _SERVER_TIME = """
 local time = redis.call('TIME')
@@ -273,6 +275,7 @@ class RedisLimiter:
     The burst and the window are chosen so that no sliding second has more than `calls_per_second`
     calls, also when requests on their way to the vendor close up by a few hundredths of a second.
     Time is the server's: workers' clocks differ, and are set back. `wall_ms` takes its place in tests.
+    `monotonic_s` tells whether a permit came at once, or when others had left meanwhile.
     """
 
     def __init__(
@@ -282,6 +285,7 @@ class RedisLimiter:
         calls_per_second: float,
         wall_ms: Callable[[], int] | None = None,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+        monotonic_s: Callable[[], float] = time.monotonic,
     ) -> None:
         self._interval_s = _STRETCH / calls_per_second
         burst = max(1, int(calls_per_second // 50))
@@ -291,15 +295,23 @@ class RedisLimiter:
         self._algorithm = GCRA() if wall_ms else _ByServerTime()
         self._wall_ms = wall_ms or (lambda: 0)
         self._sleep = sleep
+        self._monotonic_s = monotonic_s
 
     async def acquire(self) -> None:
+        held_up = False
         while True:
+            asked = self._monotonic_s()
             async with mapped(LedgerUnavailable):
                 check: Any = self._store.check  # untyped in the library
                 decision = await check(self._algorithm, [self._rate], self._wall_ms(), 1)
                 wait_s = (decision.retry_after_ms or 1) / 1000
                 if decision.allowed:
-                    return
+                    if held_up or self._monotonic_s() - asked <= _FRESH_S:
+                        return
+                    # The process was frozen, or the server slow. Once: a server that is always slow may have
+                    # its way.
+                    held_up = True
+                    continue
                 if wait_s > self._interval_s + 0.001:
                     # Nobody rightly waits for so long: the clock was set back, the state lies ahead of it.
                     await self._store.reset()  # type: ignore[misc]

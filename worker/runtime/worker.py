@@ -127,7 +127,7 @@ class Worker:
                     partition = self._partitions[effect.partition]
                     partition.call_began()
                     # The lease under which it was decided: a later one does not cover it.
-                    self._spawn(self._call(effect, partition.lease))
+                    self._spawn(self._call(effect, partition.lease, self._clock.monotonic()))
                 case Settle():
                     self._partitions[effect.partition].settle(effect)
                 case WakeAt():
@@ -177,11 +177,11 @@ class Worker:
             await patiently("rate limit", self._limiters[account].acquire)
             self._dispatch(PermitGranted(account, self._clock.now()))
 
-    async def _call(self, effect: StartCall, lease: Lease) -> None:
+    async def _call(self, effect: StartCall, lease: Lease, permitted_at: float) -> None:
         partition = self._partitions[effect.partition]
         record = CallRecord(effect, lease, self._ports.ledger, self._clock, partition.flushed)
         began = self._clock.monotonic()
-        ended = await self._callers[effect.ref.account].run(effect.call, lease, record.write)
+        ended = await self._callers[effect.ref.account].run(effect.call, lease, record.write, permitted_at)
         points.reach("call ended")
         self._report(effect, ended, self._clock.monotonic() - began)
         await record.close(ended)

@@ -119,3 +119,21 @@ def test_a_refused_create_closes_its_intent() -> None:
     assert bench.statuses == {"c1": "rejected"}
     assert bench.intents_done == [BY_KEY]
     assert bench.bindings == {}
+
+
+@markers
+def test_a_create_behind_others_of_its_group_does_not_expire(marker: bool) -> None:
+    """`expired` promises that the vendor did nothing: a create that may have been sent is looked for,
+    also when its intent was found with a command that stands before it."""
+    vendor, first = ModelVendor(), Bench(marker=marker)
+    first.deliver(create("c2", "ab", expires_at=1_001.0))
+    call = first.call()
+    vendor.carry_out(call)
+
+    successor = Bench(marker=marker)
+    successor.wait(10.0)
+    facts = Facts(intents={BY_KEY: intent_of(call, 1_061.0)})
+    successor.deliver(add("c1", "x", BY_KEY), create("c2", "ab", expires_at=1_001.0), facts=facts)
+    successor.run(vendor.carry_out)
+    assert successor.statuses == {"c1": "rejected", "c2": "applied"}
+    assert len(vendor.groups) == 1

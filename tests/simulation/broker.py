@@ -1,0 +1,144 @@
+"""The broker of a simulated world. Its log that settles in one step is here, as on Redis."""
+
+from collections.abc import Mapping, Sequence
+from functools import partial
+from typing import Any
+
+import orjson
+
+from simulation.ledger import SimulatedLedger
+from simulation.loop import Process
+from simulation.plans import Message
+from simulation.stepwise import Queue, StepwiseLog
+from simulation.world import World
+from worker.brokers.port import BrokerUnavailable, Log, StaleEpoch
+from worker.engine.model import Entry
+from worker.engine.settlement import Reply, Settlement
+
+_BLOCK_S = 2.0
+
+
+class SimulatedBroker:
+    """What was published, what is left of it by partition, and the answers. `published` is in log order."""
+
+    by_handle = True
+
+    def __init__(self, world: World, ledger: SimulatedLedger) -> None:
+        self.world = world
+        self.ledger = ledger
+        self.published: list[list[Message]] = [[] for _ in range(world.plan.partitions)]
+        self.left: list[dict[int, Message]] = [{} for _ in range(world.plan.partitions)]
+        self.replies: list[Any] = []
+        self.changed: list[list[Any]] = [[] for _ in range(world.plan.partitions)]
+        """Whoever waits for news of a partition: its consumers."""
+        self.queues = [Queue(self, number) for number in range(world.plan.partitions)]
+        self.to_come = len(world.plan.messages)
+        for message in world.plan.messages:
+            world.loop.later(message.at, self._publish, message)
+        if not world.plan.transactional:
+            world.on_loss.append(self._lose)
+
+    def _publish(self, message: Message) -> None:
+        self.to_come -= 1
+        number = message.partition
+        serial = len(self.published[number])
+        self.world.note(f"published {number}:{serial} {message.body.decode(errors='replace')}")
+        self.published[number].append(message)
+        self.left[number][serial] = message
+        if not self.world.plan.transactional:
+            self.queues[number].add(serial, message.body)
+        waiting, self.changed[number] = self.changed[number], []
+        for future in waiting:
+            if not future.done():
+                future.set_result(None)
+
+    def _lose(self, number: int | None, process: Process | None) -> None:
+        for queue in self.queues if number is None else [self.queues[number]]:
+            queue.lose(process)
+
+    @property
+    def is_empty(self) -> bool:
+        return not self.to_come and not any(self.left)
+
+    async def open(self) -> None:
+        """There is nothing to declare."""
+
+    async def close(self) -> None:
+        """Nothing is held."""
+
+    def log(self, partition: int, epoch: int) -> Log:
+        kind = OneStepLog if self.world.plan.transactional else StepwiseLog
+        return kind(self, partition, epoch)
+
+    async def backlog(self, partitions: int) -> Mapping[int, int]:
+        return {number: len(self.left[number]) for number in range(partitions)}
+
+    def answer(self, reply: Reply) -> None:
+        said = orjson.loads(reply.body)
+        self.replies += said if isinstance(said, list) else [said]
+
+
+class OneStepLog:
+    """See `worker.brokers.port.Log`."""
+
+    def __init__(self, broker: SimulatedBroker, partition: int, epoch: int) -> None:
+        self._broker = broker
+        self._world = broker.world
+        self._partition = partition
+        self._epoch = epoch
+        self._cursor = -1
+        self._partial: dict[str, set[int]] | None = None
+        self.behind = False
+
+    async def read(self, credit: int) -> Sequence[Entry]:
+        count = min(credit, self._world.plan.read_count)
+        entries: list[Entry] = await self._world.ask("broker", "read", partial(self._take, count))
+        if entries:
+            self._cursor = int(entries[-1].tag)
+            self.behind = len(entries) >= count
+            return entries
+        if not self.behind:
+            await self._news()
+        self.behind = False
+        return []
+
+    def _take(self, count: int) -> list[Entry]:
+        if self._partial is None:
+            self._partial = dict(self._broker.ledger.partial[self._partition])
+        entries: list[Entry] = []
+        for serial, message in self._broker.left[self._partition].items():
+            if serial > self._cursor and len(entries) < count:
+                settled = self._partial.get(str(serial), ())
+                entries.append(Entry(self._partition, str(serial), message.body, settled=set(settled)))
+        return entries
+
+    async def _news(self) -> None:
+        world = self._world
+        if any(serial > self._cursor for serial in self._broker.left[self._partition]):
+            return
+        future = world.loop.create_future()
+        self._broker.changed[self._partition].append(future)
+        world.loop.later(_BLOCK_S, lambda: future.done() or future.set_result(None))
+        await future
+
+    async def feed(self) -> None:
+        await self._world.loop.create_future()
+
+    async def settle(self, unit: Settlement, serial: int) -> None:
+        def settle() -> None:
+            if unit.letters and self._world.letters_fail:
+                self._world.letters_fail -= 1
+                raise BrokerUnavailable("no room for dead letters")
+            written = self._broker.ledger.write(unit, self._epoch, serial)
+            if written is None:
+                raise StaleEpoch(f"partition {self._partition}: epoch {self._epoch} is over")
+            if written:
+                for tag in unit.done:
+                    self._broker.left[self._partition].pop(int(tag), None)
+                for reply in unit.replies:
+                    self._broker.answer(reply)
+
+        await self._world.ask("broker", "settle", settle)
+
+    async def close(self) -> None:
+        """Nothing was taken, so nothing has to be given back."""

@@ -1,0 +1,137 @@
+"""The way to the vendor and back, with everything that goes wrong on it."""
+
+import asyncio
+from dataclasses import dataclass
+from email.utils import formatdate
+from typing import Any
+
+from simulation.loop import PROCESS
+from simulation.plans import AccountPlan, Fault
+from simulation.vendor import LEASE, SimulatedVendor
+from simulation.world import EPOCH, World
+from worker.calls import Caller, Ended, Guard, Record
+from worker.engine.model import Call
+from worker.providers.port import Answer, Request
+from worker.runtime.lease import Lease
+from worker.transport import NoAnswer, NotConnected, TooLate
+
+
+class WatchedCaller(Caller):
+    """The real one; its transport is told under which lease each call is made."""
+
+    async def run(self, call: Call, guard: Guard, record: Record, permitted_at: float | None = None) -> Ended:
+        assert isinstance(guard, Lease)
+        LEASE.set(guard)
+        return await super().run(call, guard, record, permitted_at)
+
+
+@dataclass(slots=True)
+class SimulatedTransport:
+    """See `worker.transport.Transport`."""
+
+    world: World
+    vendor: SimulatedVendor
+    account: AccountPlan
+
+    async def exchange(self, request: Request, most_bytes: int, sent_by: float) -> Answer:
+        world, loop = self.world, self.world.loop
+        deadline = loop.now + world.plan.timeout_s
+        process = PROCESS.get()
+        assert process is not None
+        thaws = process.thaws
+        await asyncio.sleep(world.random.random() * 0.005)
+        if world.vendor_away_until > loop.now:
+            raise NotConnected("not connected: the vendor is away")
+        # The last moment before it is written, as in the real transport.
+        if loop.now >= sent_by:
+            raise TooLate("not sent in time")
+        fate = world.fate_of_call(process)
+        if fate is not None and fate.kind == "not connected":
+            raise NotConnected("not connected: on this occasion")
+        name = self.vendor.check_sending(self.account, request, deadline, thawed=process.thaws != thaws)
+        world.note(f"call {world.calls} {request.headers['action']} {request.body.decode()} ({fate})")
+        answer = loop.create_future()
+        self._send(request, fate, answer)
+        try:
+            async with asyncio.timeout_at(deadline):
+                came = await answer
+        except TimeoutError:
+            world.note("no answer in time")
+            raise NoAnswer("no answer: TimeoutError") from None
+        finally:
+            if name is not None and process.alive:
+                self.vendor.sending[name].until = loop.now
+        if isinstance(came, Exception):
+            world.note("no answer")
+            raise came
+        world.note(f"answer {came.status} {came.body[:60]!r}")
+        return came  # type: ignore[no-any-return]
+
+    def _send(self, request: Request, fate: Fault | None, answer: Any) -> None:
+        world, loop = self.world, self.world.loop
+        kind = "" if fate is None else fate.kind
+        lag_s = 0.002 + 0.03 * world.random.random()
+        back_s = 0.002 + 0.03 * world.random.random()
+        if kind in ("slow", "too slow"):
+            back_s = (0.5 if kind == "slow" else 1.5) * world.plan.timeout_s
+        lost = NoAnswer("no answer: lost")
+
+        def tell(came: Answer | Exception) -> None:
+            if not answer.done():
+                answer.set_result(came)
+
+        if kind in ("lost before", "late"):
+            loop.later(lag_s, tell, lost)
+        if kind == "late":
+            assert fate is not None
+            self.vendor.on_its_way += 1
+
+            def arrive() -> None:
+                self.vendor.on_its_way -= 1
+                self.vendor.take(self.account, request, late=True)
+
+            loop.later(fate.for_s, arrive)
+            return
+        if kind == "lost before":
+            return
+
+        def arrive_now() -> None:
+            came = self._answer(request, fate)
+            loop.later(back_s, tell, lost if kind == "lost after" else came)
+
+        loop.later(lag_s, arrive_now)
+
+    def _answer(self, request: Request, fate: Fault | None) -> Answer:
+        headers = {"date": formatdate(EPOCH + self.world.loop.now, usegmt=True)} if fate else {}
+        match fate.kind if fate is not None else "":
+            case "throttled":
+                return Answer(429, b"", headers)
+            case "throttled for a while":
+                assert fate is not None
+                return Answer(429, b"", headers | {"retry-after": f"{fate.for_s:.1f}"})
+            case "throttled by text":
+                return self._verdict(1008, "rate limit exceeded", headers)
+            case "account fault":
+                return self._verdict(1003, "invalid signature", headers)
+            case "refused":
+                return self._verdict(1002, "parameter error", headers)
+            case "unknown code":
+                return self._verdict(777, "what nobody knows", headers)
+            case "503" | "500":
+                assert fate is not None
+                return Answer(int(fate.kind), b"<html>", headers)
+            case "500 applied":
+                self.vendor.take(self.account, request)
+                return Answer(500, b"<html>", headers)
+            case "garbage":
+                return Answer(200, b'{"code":', headers)
+            case "garbage applied":
+                return Answer(200, self.vendor.take(self.account, request)[:20], headers)
+            case _:
+                return Answer(200, self.vendor.take(self.account, request), headers)
+
+    def _verdict(self, code: int, text: str, headers: dict[str, str]) -> Answer:
+        return Answer(200, self.vendor.say(code, text, "0"), headers)
+
+    async def close(self) -> None:
+        """There is nothing to close."""

@@ -1,0 +1,300 @@
+"""Every promise, checked on what a run has left behind."""
+
+from collections import Counter, defaultdict
+from dataclasses import dataclass, field
+from typing import Any
+
+import orjson
+
+from simulation.broker import SimulatedBroker
+from simulation.ledger import SimulatedLedger
+from simulation.plans import DOUBTFUL, Plan
+from simulation.vendor import SimulatedVendor
+from simulation.world import World
+from worker.engine.intake import Intake
+from worker.engine.model import (
+    Command,
+    CommandKey,
+    CommandKind,
+    Entry,
+    GroupRef,
+    HandleKind,
+    Refusal,
+    SequenceKey,
+)
+from worker.engine.records import sequence_key
+from worker.runtime.routing import by_handle
+
+_CREATED = ("applied", "superseded")
+_PLAIN = (CommandKind.ADD, CommandKind.DELETE, CommandKind.REPLACE)
+
+
+@dataclass(slots=True)
+class Taken:
+    """What was published, as the engine must understand it: in the order of the partitions' logs.
+
+    `answers` counts the answers that are owed, by id; `letters` the messages that are only dead-lettered.
+    """
+
+    firsts: dict[CommandKey, Command] = field(default_factory=dict)
+    answers: Counter[str] = field(default_factory=Counter)
+    refused: Counter[str] = field(default_factory=Counter)
+    unanswerable: int = 0
+    misrouted: set[str] = field(default_factory=set)
+
+
+def taken_in(plan: Plan) -> Taken:
+    """What intake makes of the plan's messages."""
+    taken, belongs = Taken(), by_handle(plan.partitions)
+    for place, message in enumerate(sorted(plan.messages, key=lambda one: one.at)):
+        for item in Intake().read(Entry(message.partition, str(place), message.body)):
+            if isinstance(item, Refusal):
+                if item.key is None:
+                    taken.unanswerable += 1
+                else:
+                    taken.answers[item.key.id] += 1
+                    taken.refused[item.key.id] += 1
+                continue
+            taken.answers[item.key.id] += 1
+            if item.key not in taken.firsts and belongs(item) != message.partition:
+                taken.refused[item.key.id] += 1
+                taken.misrouted.add(item.key.id)
+                continue
+            taken.firsts.setdefault(item.key, item)
+    return taken
+
+
+@dataclass(slots=True)
+class Checks:
+    plan: Plan
+    world: World
+    ledger: SimulatedLedger
+    broker: SimulatedBroker
+    vendor: SimulatedVendor
+    taken: Taken
+
+    def check(self) -> None:
+        """Find the first promise that is broken, if any."""
+        for check in (self._answers, self._records, self._letters, self._order, self._groups, self._pending):
+            check()
+            if self.world.failure is not None:
+                return
+        if self.plan.is_calm:
+            self._calls()
+        if self.plan.is_still:
+            self._fewest_calls()
+
+    def _answers(self) -> None:
+        """Exactly one answer each; over AMQP it may repeat, word for word."""
+        broken = self.world.broken
+        by_id: dict[str, list[Any]] = defaultdict(list)
+        for reply in self.broker.replies:
+            by_id[reply["data"]["command"]["id"]].append(reply)
+        for name, owed in self.taken.answers.items():
+            got = len(by_id[name])
+            if got < owed or (self.plan.transactional and got > owed):
+                broken("answers", f"{name} has {got} answers, and should have {owed}")
+        for name in by_id.keys() - self.taken.answers.keys():
+            broken("answers", f"an answer to nobody's command {name}")
+        for name, replies in by_id.items():
+            same: dict[str, Any] = {}
+            for reply in replies:
+                self._check_requests(name, reply["data"])
+                if name in self.taken.refused or "groups" in reply["data"] or _is_conflict(reply):
+                    continue
+                first = same.setdefault(reply["id"], reply)
+                if first != reply:
+                    broken("repeats", f"{name} was answered differently: {first} and {reply}")
+
+    def _check_requests(self, name: str, data: dict[str, Any]) -> None:
+        invented = [one for one in data["requestIds"] if one not in self.vendor.request_ids]
+        if invented and data["status"] in _CREATED:
+            self.world.broken(
+                "request ids", f"{name} names requests that the vendor never carried out: {data}"
+            )
+
+    def _records(self) -> None:
+        for key, command in self.taken.firsts.items():
+            if command.kind is not CommandKind.LIST and key not in self.ledger.first:
+                self.world.broken("outcome", f"{key.id} has no outcome in the ledger")
+
+    def _letters(self) -> None:
+        written = Counter(letter.id for letter in self.ledger.letters)
+        commands = {letter.id: orjson.loads(letter.description)["command"] for letter in self.ledger.letters}
+        named: Counter[str | None] = Counter()
+        total: Counter[str | None] = Counter()
+        for name, command in commands.items():
+            named[command and command["id"]] += 1
+            total[command and command["id"]] += written[name]
+        owed: Counter[str | None] = Counter(self.taken.refused)
+        if self.taken.unanswerable:
+            owed[None] = self.taken.unanswerable
+        for key, record in self.ledger.first.items():
+            if record.status in ("rejected", "failed") and key in self.taken.firsts:
+                owed[key.id] += 1
+        conflicts = Counter(
+            reply["data"]["command"]["id"] for reply in self.broker.replies if _is_conflict(reply)
+        )
+        for name in owed | named:
+            # A repeat with another body has a letter of its own. Over AMQP a letter may be written again, and
+            # messages that say the same share their letters' id.
+            if not (owed[name] <= total[name] and named[name] <= owed[name] + conflicts[name or ""]):
+                self.world.broken("letters", f"{name} has {total[name]} dead letters, not {owed[name]}")
+        if self.plan.transactional and any(count > 1 for count in written.values()):
+            self.world.broken("letters", f"a dead letter was written twice: {written.most_common(1)}")
+
+    def _order(self) -> None:
+        arrivals: dict[GroupRef, list[CommandKey]] = defaultdict(list)
+        for key, command in self.taken.firsts.items():
+            if command.kind is not CommandKind.LIST:
+                arrivals[command.group].append(key)
+        for ref, keys in arrivals.items():
+            settled = self.ledger.order[ref]
+            if settled != keys:
+                names = [key.id for key in keys], [key.id for key in settled]
+                self.world.broken("order", f"{ref.name}: arrived as {names[0]}, settled as {names[1]}")
+
+    def _pending(self) -> None:
+        if self.ledger.intents:
+            self.world.broken("intents", f"a create was left open: {self.ledger.intents}")
+        # Over AMQP marks of what is acknowledged go with the next unit.
+        if self.plan.transactional and any(self.ledger.partial.values()):
+            self.world.broken("marks", f"marks of settled arrays were left: {dict(self.ledger.partial)}")
+
+    def _groups(self) -> None:
+        """The vendor's groups are those of the commands one by one."""
+        model: dict[GroupRef, dict[str, None]] = {}
+        ids: dict[GroupRef, str] = {}
+        for account, group_id, numbers in self.plan.initial:
+            ref = GroupRef(account, HandleKind.ID, group_id)
+            model[ref], ids[ref] = dict.fromkeys(numbers), group_id
+        latest: dict[SequenceKey, int] = {}
+        firsts = list(self.taken.firsts.items())
+        for place, (key, command) in enumerate(firsts):
+            record, ref = self.ledger.first.get(key), command.group
+            if _is_stale(command, latest):
+                if record is None or record.status != "superseded":
+                    self.world.broken("sequence", f"{key.id} came after a later one, and is {record}")
+                continue
+            if record is None or command.kind is CommandKind.LIST or record.status in ("expired", "failed"):
+                continue
+            if command.group.account not in self.vendor.groups:
+                continue
+            reason = record.fault.kind if record.fault else None
+            if reason == "refused" and self._may_be_refused(command):
+                continue
+            possible = _apply(model, command)
+            if reason == "refused":
+                later = [one.kind for _, one in firsts[place:] if one.group == ref]
+                # A worker died that had deleted the group, and its successor had not read so far yet.
+                if possible and CommandKind.DELETE_GROUP not in later:
+                    self.world.broken("groups", f"{key.id} was refused, and should have been applied")
+            elif ref.kind is not HandleKind.ID and possible != (record.status in _CREATED):
+                self.world.broken("groups", f"{key.id} is {record.status}, one by one possible: {possible}")
+            if ref.kind is HandleKind.OWN and record.group_id is not None:
+                ids[ref] = record.group_id
+        ids |= self.ledger.bindings
+        for account, groups in self.vendor.groups.items():
+            found = {group_id: set(group.numbers) for group_id, group in groups.items()}
+            expected = {ids.get(ref): set(some) for ref, some in model.items() if ref.account == account}
+            if found != expected:
+                self.world.broken("groups", f"{account} has {found}, one by one gives {expected}")
+
+    def _may_be_refused(self, command: Command) -> bool:
+        flukes = any(fault.kind in ("refused", "unknown code") for fault in self.plan.faults)
+        return flukes or not self.plan.poison.isdisjoint(command.numbers)
+
+    def _fewest_calls(self) -> None:
+        """Everything waited and nothing went wrong: the calls are as few as can be."""
+        size = {account.name: account.numbers_per_call for account in self.plan.accounts}
+        by_group: dict[GroupRef, list[Command]] = defaultdict(list)
+        for command in self.taken.firsts.values():
+            by_group[command.group].append(command)
+        for ref, commands in by_group.items():
+            plain = all(command.kind in _PLAIN and command.numbers for command in commands)
+            if not plain or ref.kind is not HandleKind.ID or ref.account not in size:
+                continue
+            if any(command.kind is CommandKind.REPLACE for command in commands) and not _ends_full(commands):
+                continue
+            cost, least = self.vendor.changes[ref.account, ref.name], _fewest(commands, size[ref.account])
+            if cost > least:
+                self.world.broken("fewest calls", f"{ref.name} cost {cost} calls, and {least} were enough")
+
+    def _calls(self) -> None:
+        """Nothing was lost or done twice: then no group costs more calls than its commands would alone."""
+        size = {account.name: account.numbers_per_call for account in self.plan.accounts}
+        alone: Counter[tuple[str, str]] = Counter()
+        for key, command in self.taken.firsts.items():
+            record = self.ledger.first.get(key)
+            ref = command.group
+            group_id = record.group_id if record is not None and ref.kind is not HandleKind.ID else ref.name
+            if group_id is not None and ref.account in size:
+                chunks = -(-len(command.numbers) // size[ref.account])
+                # An empty group is made by taking out what is known to be in it, or what is found there.
+                extra = 3 if command.kind is CommandKind.REPLACE and not command.numbers else 0
+                alone[ref.account, group_id] += max(1, chunks) + extra + (command.kind is CommandKind.CREATE)
+        again = sum(
+            count for kind, count in self.world.fired.items() if kind in DOUBTFUL or kind == "too slow"
+        )
+        for group, count in self.vendor.changes.items():
+            # After a lost answer a replace in several calls begins anew.
+            if count > alone[group] * (1 + again):
+                said = f"{group} cost {count} calls, its commands alone {alone[group]}, doubts {again}"
+                self.world.broken("calls", said)
+
+
+def _is_stale(command: Command, latest: dict[SequenceKey, int]) -> bool:
+    """Whether its source has said something later on the group before; takes in what it says."""
+    key = sequence_key(command)
+    if key is None or command.sequence is None:
+        return False
+    if command.sequence < latest.get(key, command.sequence):
+        return True
+    latest[key] = command.sequence
+    return False
+
+
+def _is_conflict(reply: Any) -> bool:
+    """Whether it is the answer to another command under a known id, of which nothing is remembered."""
+    return bool(reply["data"]["status"] == "rejected" and reply["data"]["error"]["kind"] == "conflict")
+
+
+def _ends_full(commands: list[Command]) -> bool:
+    """Whether the group has a member at the end: an empty one is said in two calls."""
+    members: dict[GroupRef, dict[str, None]] = {command.group: {} for command in commands}
+    for command in commands:
+        _apply(members, command)
+    return any(members.values())
+
+
+def _fewest(commands: list[Command], size: int) -> int:
+    """How many calls the group costs when all its commands wait, and none is an empty replace."""
+    present: dict[str, bool] = {}
+    based = False
+    for command in commands:
+        if command.kind is CommandKind.REPLACE:
+            present, based = {}, True
+        present.update(dict.fromkeys(command.numbers, command.kind is not CommandKind.DELETE))
+    wanted = -(-sum(present.values()) // size)
+    return wanted if based else wanted + -(-(len(present) - sum(present.values())) // size)
+
+
+def _apply(model: dict[GroupRef, dict[str, None]], command: Command) -> bool:
+    """False when the command cannot apply: no such group, or one that is there already."""
+    members, numbers = model.get(command.group), dict.fromkeys(command.numbers)
+    if command.kind is CommandKind.CREATE:
+        if members is None:
+            model[command.group] = numbers
+        return members is None
+    if members is None:
+        return False
+    if command.kind is CommandKind.DELETE_GROUP:
+        del model[command.group]
+    elif command.kind is CommandKind.REPLACE:
+        model[command.group] = numbers
+    elif command.kind is CommandKind.ADD:
+        members.update(numbers)
+    else:
+        for number in numbers:
+            members.pop(number, None)
+    return True

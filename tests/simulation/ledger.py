@@ -1,0 +1,271 @@
+"""The ledger and the limiter of a simulated world: what `worker.ledger.redis` does, in memory."""
+
+import asyncio
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import replace
+from functools import partial
+
+from simulation.world import World
+from worker.engine.doubt import Doubt
+from worker.engine.messages import Facts
+from worker.engine.model import (
+    Command,
+    CommandKey,
+    CommandKind,
+    CreateIntent,
+    GroupRef,
+    HandleKind,
+    Record,
+    SequenceKey,
+)
+from worker.engine.records import sequence_key
+from worker.engine.settlement import Letter, Settlement
+from worker.ledger.port import Inheritance, OtherPartitions, Sender, Standing
+
+_STRETCH = 1.08
+"""As in the real limiter: no sliding second has more than it may, though requests close up on their way."""
+
+_FRESH_S = 0.05
+"""As in the real limiter: a permit that comes later than that is thrown away."""
+
+
+class SimulatedLedger:
+    """Everything is at the server; every method asks it."""
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+        self.records: dict[CommandKey, tuple[float, Record]] = {}
+        self.bindings: dict[GroupRef, str] = {}
+        self.intents: dict[GroupRef, CreateIntent] = {}
+        self.sequences: dict[SequenceKey, tuple[float, int]] = {}
+        self.calls: dict[int, dict[GroupRef, tuple[int, int, float, list[Doubt]]]] = defaultdict(dict)
+        """By partition and group: under which epoch, up to which call, when, and what may take effect."""
+        self.attempted: dict[int, dict[CommandKey, None]] = defaultdict(dict)
+        """By partition: commands with an expirytime that were in a call, and are not settled."""
+        self.partial: dict[int, dict[str, set[int]]] = defaultdict(dict)
+        self.letters: list[Letter] = []
+        self.order: dict[GroupRef, list[CommandKey]] = defaultdict(list)
+        self.first: dict[CommandKey, Record] = {}
+        """Every command's first record, kept for the checks beyond its lifetime."""
+        self.leases: dict[int, tuple[str, float]] = {}
+        self.epochs: dict[int, int] = defaultdict(int)
+        self.takeovers = 0
+        self._units: dict[int, tuple[int, int]] = {}
+        self._workers: dict[str, tuple[int, float]] = {}
+        self.groups: dict[CommandKey, GroupRef] = {}
+        """Whose command each is; told by whoever publishes."""
+
+    # The port.
+
+    async def lookup(self, commands: Sequence[Command]) -> Facts:
+        if not commands:
+            return Facts()
+        facts: Facts = await self._world.ask("ledger", "lookup", partial(self._look_up, tuple(commands)))
+        return facts
+
+    def _look_up(self, commands: Sequence[Command]) -> Facts:
+        now = self._world.loop.now
+        settled, bindings, intents, sequences = {}, {}, {}, {}
+        for command in commands:
+            ref = command.group
+            found = self.records.get(command.key)
+            if found is not None and found[0] > now:
+                settled[command.key] = found[1]
+            if ref.kind is HandleKind.KEY and ref in self.bindings:
+                bindings[ref] = self.bindings[ref]
+            if command.kind is CommandKind.CREATE and ref in self.intents:
+                intents[ref] = self.intents[ref]
+            sequence = sequence_key(command)
+            if sequence in self.sequences and self.sequences[sequence][0] > now:
+                sequences[sequence] = self.sequences[sequence][1]
+        return Facts(settled, bindings, intents, sequences)
+
+    async def record_intent(self, sender: Sender, intent: CreateIntent) -> bool:
+        def record() -> bool:
+            if self.epochs[sender.partition] != sender.epoch:
+                return False
+            self.intents[sender.ref] = intent
+            self.attempted[sender.partition].update(dict.fromkeys(sender.perishable))
+            return True
+
+        return bool(await self._world.ask("ledger", "record intent", record, quick=True))
+
+    async def record_call(self, sender: Sender, doubts: Sequence[Doubt], now: float) -> bool:
+        relative = [replace(one, until=one.until - now) for one in doubts]
+
+        def record() -> bool:
+            if self.epochs[sender.partition] != sender.epoch:
+                return False
+            said = (sender.epoch, sender.call_id, self._world.loop.now, relative)
+            self.calls[sender.partition][sender.ref] = said
+            self.attempted[sender.partition].update(dict.fromkeys(sender.perishable))
+            return True
+
+        return bool(await self._world.ask("ledger", "record call", record, quick=True))
+
+    async def inheritance(self, partition: int) -> Inheritance:
+        def load() -> Inheritance:
+            found = {}
+            for ref, (_, _, written, doubts) in self.calls[partition].items():
+                ago = self._world.loop.now - written
+                left = [replace(one, until=one.until - ago) for one in doubts]
+                found[ref] = [one for one in left if one.until > 0]
+            doubtful = {ref: doubts for ref, doubts in found.items() if doubts}
+            return Inheritance(doubtful, tuple(self.attempted[partition]))
+
+        loaded: Inheritance = await self._world.ask("ledger", "load calls", load)
+        return loaded
+
+    async def drop_intent(self, ref: GroupRef, intent: CreateIntent) -> None:
+        def drop() -> None:
+            if self.intents.get(ref) == intent:
+                del self.intents[ref]
+
+        await self._world.ask("ledger", "drop intent", drop)
+
+    async def acquire_lease(self, partition: int, owner: str, ttl_s: float) -> int | None:
+        def acquire() -> int | None:
+            holder = self.holder(partition)
+            if holder is not None and holder != owner:
+                return None
+            self._units.pop(partition, None)
+            self.leases[partition] = (owner, self._world.loop.now + ttl_s)
+            self.epochs[partition] += 1
+            self.takeovers += 1
+            self._world.note(f"{owner} owns partition {partition}, epoch {self.epochs[partition]}")
+            return self.epochs[partition]
+
+        epoch: int | None = await self._world.ask("ledger", "acquire", acquire)
+        return epoch
+
+    async def renew_lease(self, partition: int, owner: str, epoch: int, ttl_s: float) -> bool:
+        def renew() -> bool:
+            if self.epochs[partition] != epoch or self.holder(partition) not in (None, owner):
+                return False
+            self.leases[partition] = (owner, self._world.loop.now + ttl_s)
+            return True
+
+        return bool(await self._world.ask("ledger", "renew", renew))
+
+    async def release_lease(self, partition: int, owner: str, epoch: int) -> None:
+        def release() -> None:
+            if self.epochs[partition] == epoch and self.holder(partition) == owner:
+                del self.leases[partition]
+
+        await self._world.ask("ledger", "release", release)
+
+    async def enrol(self, owner: str, partitions: int, ttl_s: float, since: int = 0) -> Standing:
+        def enrol() -> Standing:
+            if partitions != self._world.plan.partitions:
+                raise OtherPartitions(partitions, self._world.plan.partitions)
+            now = self._world.loop.now
+            self._workers = {name: life for name, life in self._workers.items() if life[1] > now}
+            start = self._workers[owner][0] if owner in self._workers else since or 1 + round(now * 1000)
+            self._workers[owner] = (start, now + ttl_s)
+            places = sorted((life[0], name) for name, life in self._workers.items())
+            return Standing(places.index((start, owner)), len(places), start)
+
+        standing: Standing = await self._world.ask("ledger", "enrol", enrol, quick=True)
+        return standing
+
+    async def leave(self, owner: str) -> None:
+        def leave() -> None:
+            self._workers.pop(owner, None)
+
+        await self._world.ask("ledger", "leave", leave)
+
+    async def owners(self, partitions: int) -> Sequence[str | None]:
+        def owners() -> list[str | None]:
+            return [self.holder(number) for number in range(partitions)]
+
+        found: list[str | None] = await self._world.ask("ledger", "owners", owners)
+        return found
+
+    async def partitions(self) -> int | None:
+        return self._world.plan.partitions
+
+    # The server.
+
+    def holder(self, partition: int) -> str | None:
+        """Who has the partition's lease."""
+        lease = self.leases.get(partition)
+        return lease[0] if lease is not None and lease[1] > self._world.loop.now else None
+
+    def write(self, unit: Settlement, epoch: int, serial: int) -> bool | None:
+        """Everything of a unit that is the ledger's, under the epoch, once. `None`: stale; False: again."""
+        world, partition = self._world, unit.partition
+        if self.epochs[partition] != epoch:
+            world.fired["stale epoch"] += 1
+            return None
+        if self._units.get(partition) == (epoch, serial):
+            return False
+        self._units[partition] = (epoch, serial)
+        for tag in unit.done:
+            self.partial[partition].pop(tag, None)
+        for tag, indexes in unit.partial:
+            self.partial[partition][tag] = set(indexes)
+        for key, record in unit.records:
+            self._record(key, record)
+        self.letters += unit.letters
+        for ref, group_id in unit.bindings.items():
+            if group_id is None:
+                self.bindings.pop(ref, None)
+            else:
+                self.bindings[ref] = group_id
+        for ref in unit.intents_done:
+            self.intents.pop(ref, None)
+        for sequence, latest in unit.sequences.items():
+            self.sequences[sequence] = (world.loop.now + world.plan.record_s, latest)
+        for key in unit.attempts_done:
+            self.attempted[partition].pop(key, None)
+        for ref, call_id in unit.calls_done:
+            by, last, *_ = self.calls[partition].get(ref, (epoch, call_id + 1))
+            if by != epoch or last <= call_id:
+                self.calls[partition].pop(ref, None)
+        return True
+
+    def _record(self, key: CommandKey, record: Record) -> None:
+        world = self._world
+        found = self.records.get(key)
+        if found is not None and found[0] > world.loop.now:
+            world.broken("twice", f"{key.id} was settled a second time: {found[1]} became {record}")
+        self.records[key] = (world.loop.now + world.plan.record_s, record)
+        world.note(f"settled {key.id}: {record.status.value} {record.fault.kind if record.fault else ''}")
+        if key in self.first:
+            return
+        self.first[key] = record
+        ref = self.groups.get(key)
+        if ref is not None:
+            self.order[ref].append(key)
+
+
+class SimulatedLimiter:
+    """One account's limit, one for all workers: evenly spaced."""
+
+    def __init__(self, world: World, free_at: dict[str, float], account: str, per_second: float) -> None:
+        self._world = world
+        self._free_at = free_at
+        self._account = account
+        self._interval_s = _STRETCH / per_second
+
+    async def acquire(self) -> None:
+        """Return when one call may be made."""
+        held_up = False
+        while True:
+            asked = self._world.loop.now
+            wait_s = await self._world.ask("ledger", "permit", self._take, quick=True)
+            if wait_s > 0:
+                await asyncio.sleep(wait_s)
+            elif held_up or self._world.loop.now - asked <= _FRESH_S:
+                return
+            else:
+                held_up = True
+
+    def _take(self) -> float:
+        now = self._world.loop.now
+        wait_s = self._free_at.get(self._account, 0.0) - now
+        if wait_s <= 0:
+            self._free_at[self._account] = now + self._interval_s
+            self._world.note(f"permit for {self._account}")
+        return wait_s

@@ -1,0 +1,247 @@
+"""Our load-bearing rules, each switched off: the simulation must notice within so many seeds.
+
+Names that one module takes from another are changed where they are used.
+"""
+
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, replace
+from typing import Any
+
+from contracts.results import Status
+from simulation.ledger import SimulatedLedger
+from simulation.plans import Broken
+from simulation.running import run, simulating
+from simulation.seeds import make_plan
+from worker import calls
+from worker.engine import engine, outcomes
+from worker.engine.batches import finished
+from worker.engine.mailbox import Batch, Mailbox, State
+from worker.engine.memory import Partition
+from worker.engine.model import Fault
+from worker.engine.plan import Known
+from worker.engine.settlement import SettlementBuilder
+from worker.runtime import recording
+from worker.runtime.lease import Lease
+from worker.runtime.partition import PartitionRunner
+from worker.runtime.recording import CallRecord
+from worker.runtime.settler import Settler
+
+Patch = tuple[Any, str, Any]
+
+
+@dataclass(frozen=True)
+class Mutant:
+    """A rule that does not hold any more; `within` is how many seeds it may live."""
+
+    name: str
+    patches: Callable[[], list[Patch]]
+    within: int = 800
+
+    @contextmanager
+    def at_work(self) -> Iterator[None]:
+        """The rule is off while it lasts."""
+        with ExitStack() as undo:
+            for owner, name, value in self.patches():
+                undo.callback(setattr, owner, name, getattr(owner, name))
+                setattr(owner, name, value)
+            yield
+
+
+def caught(mutant: Mutant, seed: int) -> Broken | None:
+    """What the simulation has against the mutant, with this seed."""
+    try:
+        return run(make_plan(seed)).broken
+    except Exception as error:
+        return Broken("error", repr(error))
+
+
+def seeds_needed(mutant: Mutant, start: int, most: int | None = None) -> int | None:
+    """How many seeds from `start` it took to catch the mutant; `None` when it survived."""
+    with simulating(), mutant.at_work():
+        for count in range(most or mutant.within):
+            if caught(mutant, start + count) is not None:
+                return count + 1
+    return None
+
+
+# What stands in the place of the rules.
+
+
+def _half_a_batch_settles() -> list[Patch]:
+    later = outcomes._retry_later
+
+    def mutated(mailbox: Mailbox, *rest: Any) -> Any:
+        return finished(mailbox) if mailbox.known.told else later(mailbox, *rest)
+
+    return [(outcomes, "_retry_later", mutated)]
+
+
+def _no_fence() -> list[Patch]:
+    return [(Mailbox, "wait_for_doubt", lambda self, call, now: None)]
+
+
+def _doubtful_is_believed() -> list[Patch]:
+    return [(Known, "doubt", lambda self, call: self.apply(call, None))]
+
+
+def _refused_as_a_whole() -> list[Patch]:
+    def mutated(mailbox: Mailbox, outcome: Any) -> Any:
+        fault = Fault("refused", outcome.code, outcome.message)
+        return outcomes._ended(mailbox, Status.REJECTED, fault, outcome.request_id)
+
+    return [(outcomes, "_refused", mutated)]
+
+
+def _no_records() -> list[Patch]:
+    admit = engine.admit
+
+    def mutated(command: Any, partition: Any, facts: Any, policies: Any) -> Any:
+        return admit(command, partition, replace(facts, settled={}), policies)
+
+    return [(engine, "admit", mutated)]
+
+
+def _no_memory() -> list[Patch]:
+    return [(Partition, "remember", lambda self, verdict, now: None)]
+
+
+def _no_epoch_at_settling() -> list[Patch]:
+    write = SimulatedLedger.write
+
+    def mutated(self: SimulatedLedger, unit: Any, epoch: int, serial: int) -> Any:
+        return write(self, unit, self.epochs[unit.partition], serial + epoch * 1_000_000)
+
+    return [(SimulatedLedger, "write", mutated)]
+
+
+def _no_permit_for_a_retry() -> list[Patch]:
+    make = calls.Caller._make
+
+    async def mutated(self: Any, call: Any, guard: Any, record: Any, permit: Any) -> Any:
+        async def granted() -> None:
+            return
+
+        self._permit = granted
+        return await make(self, call, guard, record, permit)
+
+    return [(calls.Caller, "_make", mutated)]
+
+
+def _no_lease_before_a_request() -> list[Patch]:
+    async def mutated(self: Lease, seconds: float) -> bool:
+        return not self._closed
+
+    return [(Lease, "outlives", mutated)]
+
+
+def _no_intent() -> list[Patch]:
+    async def mutated(self: CallRecord, until: float) -> bool:
+        return True
+
+    return [(CallRecord, "_write_intent", mutated)]
+
+
+def _absence_is_proof_at_once() -> list[Patch]:
+    intent_of = outcomes.intent_of
+
+    def mutated(call: Any, settled_after: float) -> Any:
+        return intent_of(call, 0.0)
+
+    return [(outcomes, "intent_of", mutated), (recording, "intent_of", mutated)]
+
+
+def _two_calls_for_a_group() -> list[Patch]:
+    enqueue = engine.Engine._enqueue
+
+    def mutated(self: Any, command: Any, partition: Any, event: Any) -> None:
+        enqueue(self, command, partition, event)
+        mailbox = partition.mailboxes[command.group]
+        if mailbox.state is State.IN_FLIGHT:
+            self._push(mailbox)
+
+    return [(engine.Engine, "_enqueue", mutated)]
+
+
+def _not_seen_through() -> list[Patch]:
+    return [(Batch, "take_effect", lambda self: None)]
+
+
+def _not_flushed() -> list[Patch]:
+    write = CallRecord._write_intent
+
+    async def mutated(self: CallRecord, until: float) -> bool:
+        async def at_once() -> None:
+            return
+
+        self._flushed = at_once
+        return await write(self, until)
+
+    return [(CallRecord, "_write_intent", mutated)]
+
+
+def _no_side_record() -> list[Patch]:
+    build = SettlementBuilder.build
+
+    def mutated(self: SettlementBuilder, *rest: Any) -> Any:
+        unit = build(self, *rest)
+        unit.partial = []
+        return unit
+
+    return [(SettlementBuilder, "build", mutated)]
+
+
+def _hand_over_in_flight() -> list[Patch]:
+    async def mutated(self: PartitionRunner, settler: Settler) -> None:
+        await settler.drained()
+
+    return [(PartitionRunner, "_drained", mutated)]
+
+
+def _last_in_first_out() -> list[Patch]:
+    def mutated(self: Settler) -> Any:
+        return [self._waiting.pop()]
+
+    return [(Settler, "_next", mutated)]
+
+
+def _calls_are_not_recorded() -> list[Patch]:
+    async def mutated(self: CallRecord, until: float) -> bool:
+        return True
+
+    return [(CallRecord, "_write_call", mutated)]
+
+
+def _cut_before_all_is_read() -> list[Patch]:
+    async def mutated(self: PartitionRunner) -> None:
+        return
+
+    return [(PartitionRunner, "caught_up", mutated)]
+
+
+def _no_sequence() -> list[Patch]:
+    return [(Partition, "take_sequence", lambda self, command, facts: None)]
+
+
+MUTANTS = (
+    Mutant("a batch settles as a whole", _half_a_batch_settles),
+    Mutant("a call waits for what is in doubt", _no_fence),
+    Mutant("what is in doubt is not believed", _doubtful_is_believed),
+    Mutant("a refused batch is halved", _refused_as_a_whole),
+    Mutant("a repeat is known from the ledger", _no_records),
+    Mutant("a repeat is known from memory, when the look-up is older", _no_memory),
+    Mutant("a stale epoch settles nothing", _no_epoch_at_settling, 2_000),
+    Mutant("every request has a permit", _no_permit_for_a_retry, 2_000),
+    Mutant("the lease outlives a request", _no_lease_before_a_request, 2_000),
+    Mutant("an intent is recorded before a create", _no_intent),
+    Mutant("absence is proof only after the signature's time", _absence_is_proof_at_once),
+    Mutant("a group has one call in flight", _two_calls_for_a_group),
+    Mutant("what may have taken effect is seen through", _not_seen_through),
+    Mutant("settlements are written before an intent", _not_flushed, 2_000),
+    Mutant("partly settled arrays have a side record", _no_side_record),
+    Mutant("a hand-over waits for calls in flight", _hand_over_in_flight, 2_000),
+    Mutant("settlements are written in order", _last_in_first_out),
+    Mutant("a call is recorded before it is sent", _calls_are_not_recorded, 2_000),
+    Mutant("nothing is cut before all that waits is read", _cut_before_all_is_read),
+    Mutant("a command with a lower sequence is superseded", _no_sequence),
+)

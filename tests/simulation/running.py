@@ -1,0 +1,190 @@
+"""One run: the real workers in the world of a plan, until all is done, and then every promise checked."""
+
+import random
+import sys
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from simulation.broker import SimulatedBroker
+from simulation.carrying import SimulatedTransport, WatchedCaller
+from simulation.checks import Checks, taken_in
+from simulation.ledger import SimulatedLedger, SimulatedLimiter
+from simulation.loop import PROCESS, Process
+from simulation.plans import DOUBTFUL, AccountPlan, Broken, Plan
+from simulation.vendor import SECRET, SimulatedVendor
+from simulation.world import World
+from worker.calls import Limits
+from worker.engine.accounts import AccountPolicy
+from worker.engine.engine import Engine
+from worker.engine.intake import Intake
+from worker.engine.retry_policy import RetryPolicy
+from worker.engine.settlement import SettlementBuilder
+from worker.providers.nxcloud import Codes, NXCloud
+from worker.runtime import sharing
+from worker.runtime.partition import Ports
+from worker.runtime.routing import by_handle
+from worker.runtime.worker import Worker
+
+LONGEST_S = 400.0
+"""Virtual time after the last fault within which everything must have been settled."""
+
+MOST_STEPS = 400_000
+
+_CODES = Codes(throttle_texts=("rate limit",))
+_RETRY = RetryPolicy(base_s=0.3, cap_s=3.0)
+
+
+class _Silent:
+    """A logger that says nothing, and costs nothing."""
+
+    def nothing(self, *_said: object, **_more: object) -> None:
+        return
+
+    debug = info = warning = error = critical = exception = nothing
+
+
+@contextmanager
+def simulating() -> Iterator[None]:
+    """While it lasts the worker logs nothing, and does not poll so often as to take up all the time."""
+    silent, loud = _Silent(), []
+    poll_s = sharing._POLL_S
+    for module in [one for name, one in sys.modules.items() if name.startswith("worker.")]:
+        if hasattr(module, "log"):
+            loud.append((module, module.log))
+            module.log = silent  # type: ignore[attr-defined]
+    sharing._POLL_S = 1.0
+    try:
+        yield
+    finally:
+        sharing._POLL_S = poll_s
+        for module, log in loud:
+            module.log = log
+
+
+@dataclass(slots=True)
+class Report:
+    """`broken` is the promise that was not kept, if so."""
+
+    plan: Plan
+    broken: Broken | None
+    fired: Counter[str]
+    trace: list[str]
+    virtual_s: float
+    steps: int
+    outcome: str
+    """What came of it, as text: the same for the same plan."""
+
+
+class Simulation:
+    """The workers and the world of one plan."""
+
+    def __init__(self, plan: Plan, *, traced: bool = False) -> None:
+        self.plan = plan
+        self.world = World(plan, traced=traced)
+        self.ledger = SimulatedLedger(self.world)
+        self.broker = SimulatedBroker(self.world, self.ledger)
+        self.vendor = SimulatedVendor(self.world, self.ledger)
+        self.taken = taken_in(plan)
+        self.ledger.groups = {command.key: command.group for command in self.taken.firsts.values()}
+        self._free_at: dict[str, float] = {}
+        self.world.start_worker = self._work
+
+    async def _work(self, process: Process) -> None:
+        await self._worker(process).run()
+
+    def _worker(self, process: Process) -> Worker:
+        plan = self.plan
+        limiters: dict[str, Any] = {}
+        callers: dict[str, Any] = {}
+        policies = {}
+        for account in plan.accounts:
+            limiters[account.name] = SimulatedLimiter(
+                self.world, self._free_at, account.name, account.calls_per_second
+            )
+            callers[account.name], policies[account.name] = self._account(account, limiters[account.name])
+        ports = Ports(
+            self.broker,
+            self.ledger,  # type: ignore[arg-type]
+            Intake(),
+            SettlementBuilder(["replies.*"]),
+            self.world.clock,
+            owner=process.name,
+            lease_ttl_s=plan.lease_ttl_s,
+            max_pending=plan.max_pending,
+            partitions=plan.partitions,
+            partition_of=by_handle(plan.partitions),
+        )
+        engine = Engine(policies, _RETRY, plan.linger_s)
+        worker = Worker(engine, ports, callers, limiters, random.random)
+        process.stop = worker.stop
+        return worker
+
+    def _account(self, account: AccountPlan, limiter: SimulatedLimiter) -> tuple[Any, AccountPolicy]:
+        plan, clock = self.plan, self.world.clock
+        provider = NXCloud(
+            "http://vendor/", account.name, lambda: SECRET, codes=_CODES, acceptance_window_s=plan.window_s
+        )
+        caller = WatchedCaller(
+            provider,
+            SimulatedTransport(self.world, self.vendor, account),
+            Limits(1.0, plan.timeout_s, plan.attempts),
+            limiter.acquire,
+            clock.wall,
+            now_s=clock.now,
+            monotonic_s=clock.monotonic,
+        )
+        policy = AccountPolicy(
+            account.numbers_per_call, account.max_in_flight, provider.supports, marker=account.marker
+        )
+        return caller, policy
+
+    def _is_over(self) -> bool:
+        world = self.world
+        if world.failure is not None:
+            return True
+        return (
+            self.broker.is_empty
+            and world.loop.now >= world.disturbed_until
+            and not self.vendor.on_its_way
+            and all(process.alive and not process.frozen for process in world.processes.values())
+        )
+
+    def run(self) -> Report:
+        """Run the plan to its end, and check."""
+        world, plan = self.world, self.plan
+        random.seed(f"worker {plan.seed}")
+        try:
+            over = world.loop.run(self._is_over, self._latest(), MOST_STEPS)
+            if world.failure is None and not over:
+                world.broken("liveness", f"it does not come to an end: {self._left()}")
+            if world.failure is None:
+                Checks(self.plan, world, self.ledger, self.broker, self.vendor, self.taken).check()
+        finally:
+            world.loop.bury()
+        return Report(
+            plan, world.failure, world.fired, world.trace, world.loop.now, world.loop.steps, self._outcome()
+        )
+
+    def _latest(self) -> float:
+        planned = [fault.at + fault.for_s for fault in self.plan.faults if fault.unit == "s"]
+        doubtful = sum(fault.kind in DOUBTFUL or fault.kind == "too slow" for fault in self.plan.faults)
+        waits = [fault.for_s for fault in self.plan.faults] + [doubtful * (self.plan.window_s + 2.0)]
+        published = [message.at for message in self.plan.messages]
+        return max([*planned, *published, 0.0]) + sum(waits) + LONGEST_S
+
+    def _left(self) -> str:
+        left = [f"{number}:{[*some]}" for number, some in enumerate(self.broker.left) if some]
+        return f"{', '.join(left)} of the messages are left, {self.vendor.on_its_way} requests on their way"
+
+    def _outcome(self) -> str:
+        groups = {name: sorted(groups.items(), key=str) for name, groups in self.vendor.groups.items()}
+        return f"{self.world.loop.steps} {self.world.loop.now!r} {groups} {self.broker.replies}"
+
+
+def run(plan: Plan, *, traced: bool = False) -> Report:
+    """Run the plan once. A context of its own: nothing is left of it."""
+    assert PROCESS.get() is None
+    return Simulation(plan, traced=traced).run()

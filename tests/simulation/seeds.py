@@ -1,0 +1,206 @@
+"""From a seed a plan: what is published, in what world, and what goes wrong."""
+
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from random import Random
+from typing import Any
+
+import orjson
+
+from contracts.names import partition_of
+from simulation.plans import AccountPlan, Message, Plan
+from simulation.troubles import (
+    UNMARKED_CREATES_SURVIVE_CRASHES,
+    Weather,
+    make_faults,
+    make_weather,
+)
+from simulation.world import EPOCH
+
+NUMBERS = [f"8521000000{place}" for place in range(7)]
+_POISON = [f"8529{place:07}" for place in range(100)]
+"""A number for each command: with a number in two of them, one could be carried out in part and refused."""
+
+KINDS = {
+    "add": 30,
+    "delete": 26,
+    "replace": 10,
+    "empty": 4,
+    "create": 12,
+    "own": 3,
+    "delete group": 7,
+    "list": 2,
+}
+
+
+@dataclass
+class _Author:
+    """Writes the commands of a plan."""
+
+    random: Random
+    plan: Plan
+    weather: Weather
+    handles: list[tuple[str, dict[str, str]]]
+    events: list[tuple[int, dict[str, Any]]] = field(default_factory=list)
+    made: int = 0
+
+    def messages(self) -> tuple[Message, ...]:
+        random = self.random
+        count = random.choice([random.randint(1, 6), random.randint(4, 20), random.randint(10, 40)])
+        spread_s = random.choice([0.0, 0.5, 3.0, 10.0])
+        if self.weather.theme == "create again":
+            spread_s = random.choice([0.15, 0.4, 2.0])
+        if self.weather.theme == "hand-over":
+            spread_s = 4.0
+        if self.weather.theme == "late and dead":
+            spread_s = random.choice([1.0, 10.0])
+        messages: list[Message] = []
+        while self.made < count:
+            at = round(random.random() * spread_s, 3)
+            if self.weather.nonsense and random.random() < 0.1:
+                messages.append(self._nonsense(at))
+                continue
+            partition, event = self._event()
+            if random.random() < 0.25:
+                events = [event]
+                for _ in range(random.randint(0, 4)):
+                    where, other = self._event()
+                    if where == partition:
+                        events.append(other)
+                body: Any = events
+            else:
+                body = event
+            # Repeated elsewhere, what is misrouted would be carried out there.
+            if self.plan.partitions > 1 and random.random() < 0.03 and not self.weather.repeats:
+                partition = (partition + 1) % self.plan.partitions
+            messages.append(Message(at, partition, orjson.dumps(body)))
+        return tuple(sorted(messages, key=lambda one: one.at))
+
+    def _nonsense(self, at: float) -> Message:
+        self.made += 1
+        bodies = [
+            b"{",
+            b"[]",
+            orjson.dumps({"specversion": "1.0", "id": f"n{self.made}", "source": "crm", "type": "what"}),
+            orjson.dumps([self._event()[1], {"specversion": "1.0", "id": f"n{self.made}", "source": "crm"}]),
+        ]
+        if self.plan.partitions > 1:
+            bodies.pop()
+        return Message(at, self.random.randrange(self.plan.partitions), self.random.choice(bodies))
+
+    def _event(self) -> tuple[int, dict[str, Any]]:
+        random = self.random
+        if self.weather.repeats and self.events and random.random() < 0.2:
+            partition, again = random.choice(self.events)
+            if random.random() < 0.15 and "phones" in again["data"]:
+                again = {**again, "data": {**again["data"], "phones": [NUMBERS[0]]}}
+            return partition, again
+        self.made += 1
+        account, handle = random.choice(self.handles)
+        event: dict[str, Any] = {"specversion": "1.0", "id": f"c{self.made}", "source": "crm"}
+        if account != "default":
+            event["account"] = account
+        if self.weather.expiry and random.random() < (0.25 if not self.weather.theme else 0.5):
+            when = EPOCH + random.uniform(-1.0, 15.0)
+            if self.weather.theme == "expiry in doubt":
+                when = EPOCH + self.plan.starts[0] + random.uniform(0.1, 4.0)
+            event["expirytime"] = datetime.fromtimestamp(when, UTC).isoformat()
+        if self.weather.sequences and random.random() < 0.7:
+            event["sequence"] = self.made + random.choice([0, 0, -5, 5])
+        kind = random.choices(list(KINDS), list(KINDS.values()))[0]
+        if self.weather.theme == "create again" and random.random() < 0.8:
+            kind = "delete group" if self.made % 2 == 0 else "create"
+        by_key = "groupKey" in handle
+        if kind == "delete group" and not by_key and random.random() < 0.8:
+            kind = "add"
+        if kind == "create" and not by_key:
+            kind = "own" if random.random() < 0.2 else "add"
+        data, suffix = self._data(kind, handle)
+        event |= {"type": f"numbergroup.{suffix}.v1", "data": data}
+        if kind in ("list", "own"):
+            partition = random.randrange(self.plan.partitions)
+        else:
+            partition = partition_of(next(iter(handle.values())), self.plan.partitions)
+        self.events.append((partition, event))
+        return partition, event
+
+    def _data(self, kind: str, handle: dict[str, str]) -> tuple[dict[str, Any], str]:
+        random = self.random
+        numbers = random.sample(NUMBERS, random.randint(1, 4))
+        if kind == "list":
+            return {}, "list"
+        if kind == "delete group":
+            return dict(handle), "delete"
+        if kind in ("create", "own"):
+            # Without a marker, two groups of one name and the same numbers cannot be told apart.
+            named = {"groupName": f"name {self.made}"}
+            return {"phones": numbers, **named, **(handle if kind == "create" else {})}, "create"
+        if self.weather.poison and random.random() < 0.15:
+            numbers.append(_POISON[self.made])
+        asked = "replace" if kind == "empty" else kind
+        return {"operateType": asked, "phones": [] if kind == "empty" else numbers, **handle}, "update"
+
+
+def make_plan(seed: int) -> Plan:
+    """The plan of a seed."""
+    random = Random(f"plan {seed}")
+    weather = make_weather(random)
+    workers = random.choices([1, 2, 3], [4, 5, 2])[0]
+    if weather.theme in ("zombie", "hand-over"):
+        workers = max(2, workers)
+    if weather.theme == "still":
+        workers = 1
+    partitions = random.choices([1, 2, 4], [6, 3, 1])[0]
+    if weather.theme == "hand-over":
+        partitions = max(2, partitions)
+    soon = [2.0, random.uniform(0.3, 3.0)] if weather.theme == "hand-over" else [0.0, 0.2]
+    starts = [0.0] + [random.choice([*soon, random.uniform(0.0, 8.0)]) for _ in range(workers - 1)]
+    late = random.random() < 0.3 and weather.theme not in ("create again", "hand-over")
+    late |= weather.theme == "still"
+    names = ["default", "other"] if random.random() < 0.25 else ["default"]
+    accounts = tuple(_account(random, name, weather) for name in names)
+    handles: list[tuple[str, dict[str, str]]] = []
+    initial = []
+    groups = {"create again": 1, "late and dead": 1, "hand-over": 5}.get(weather.theme) or random.randint(
+        1, 4
+    )
+    for place in range(groups):
+        name = random.choice(names)
+        if random.random() < 0.5 or weather.theme == "create again":
+            handles.append((name, {"groupKey": f"k-{place}"}))
+        else:
+            handles.append((name, {"groupId": f"g-{place}"}))
+            initial.append((name, f"g-{place}", tuple(random.sample(NUMBERS, random.randint(0, 6)))))
+    plan = Plan(
+        seed,
+        transactional=random.random() < 0.6,
+        partitions=partitions,
+        starts=tuple(round(one + (12.0 if late else 0.0), 3) for one in starts),
+        accounts=accounts,
+        window_s=random.choice([5.0, 9.0, 14.0]),
+        attempts=random.choice([1, 2, 3]),
+        linger_s=random.choice([0.0, 0.0, 0.3]),
+        max_pending=200 if weather.theme == "still" else random.choice([3, 20, 200, 200]),
+        read_count=random.choice([1, 3, 50, 50]),
+        initial=tuple(initial),
+        poison=frozenset(_POISON if weather.poison else ()),
+    )
+    if weather.theme == "late and dead":
+        plan = replace(plan, window_s=14.0, attempts=1)
+    if plan.transactional and not (weather.repeats or weather.sequences) and random.random() < 0.3:
+        plan = replace(plan, record_s=2.0)
+    plan = replace(plan, messages=_Author(random, plan, weather, handles).messages())
+    return replace(plan, faults=tuple(make_faults(random, plan, weather)))
+
+
+def _account(random: Random, name: str, weather: Weather) -> AccountPlan:
+    return AccountPlan(
+        name,
+        calls_per_second=random.choice([3.0, 10.0, 40.0])
+        if not weather.theme
+        else random.choice([10.0, 40.0]),
+        max_in_flight=random.randint(1, 4),
+        # What is refused in part could not be told from what is applied.
+        numbers_per_call=1000 if weather.poison or weather.fluke else random.choice([1, 2, 3, 1000]),
+        marker=random.random() < 0.75 or (weather.is_rough and not UNMARKED_CREATES_SURVIVE_CRASHES),
+    )

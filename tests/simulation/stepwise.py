@@ -1,0 +1,255 @@
+"""A queue, and its log that settles in steps, as over AMQP: what happens between two of them shows."""
+
+import asyncio
+from collections import deque
+from collections.abc import Sequence
+from contextvars import copy_context
+from dataclasses import dataclass, field, replace
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from simulation.loop import PROCESS, Process
+from worker.brokers.amqp.delivery import Delivery
+from worker.brokers.amqp.window import Window
+from worker.brokers.port import BrokerUnavailable, StaleEpoch
+from worker.engine.model import Entry
+from worker.engine.settlement import Reply, Settlement
+
+if TYPE_CHECKING:
+    from simulation.broker import SimulatedBroker
+
+_BLOCK_S = 2.0
+_RECONNECT_S = 0.3
+
+
+class Queue:
+    """A queue with a single active consumer: the first in line."""
+
+    def __init__(self, broker: "SimulatedBroker", number: int) -> None:
+        self._broker = broker
+        self._world = broker.world
+        self._number = number
+        self._ready: list[tuple[int, bytes, bool]] = []
+        self._unacked: dict[int, tuple[int, bytes, bool]] = {}
+        self._line: list[StepwiseLog] = []
+        self._tags = 0
+
+    def add(self, serial: int, body: bytes) -> None:
+        self._ready.append((serial, body, False))
+        self._deliver()
+
+    def join(self, log: "StepwiseLog") -> int:
+        """Stand in line; the answer is how many messages wait."""
+        if log.process is None or not log.process.alive:
+            return 0
+        self._line.append(log)
+        self._world.loop.later(0.0, self._deliver)
+        return len(self._ready)
+
+    def leave(self, log: "StepwiseLog") -> None:
+        """Its channel is closed: what it did not acknowledge is delivered again, in its place."""
+        if log not in self._line:
+            return
+        active = self._line[0] is log
+        self._line.remove(log)
+        if active:
+            again = [(serial, body, True) for serial, body, _ in self._unacked.values()]
+            self._ready = sorted(again + self._ready)
+            self._unacked = {}
+            self._deliver()
+
+    def lose(self, process: Process | None) -> None:
+        """The connections of this process are lost, or all."""
+        for log in list(self._line):
+            if process is None or log.process is process:
+                self.leave(log)
+                log.tell(log.lost, log.generation)
+
+    def acknowledge(self, log: "StepwiseLog", tags: Sequence[tuple[int, bool]]) -> None:
+        if not self._line or self._line[0] is not log:
+            return
+        for tag, multiple in tags:
+            for number in [one for one in self._unacked if one <= tag] if multiple else [tag]:
+                serial, _, _ = self._unacked.pop(number)
+                del self._broker.left[self._number][serial]
+        self._deliver()
+
+    def _deliver(self) -> None:
+        if not self._line or not self._ready or self._world.is_away("broker"):
+            return
+        log = self._line[0]
+        room = self._world.plan.max_pending - len(self._unacked)
+        some, self._ready = self._ready[:room], self._ready[room:]
+        deliveries = []
+        for serial, body, again in some:
+            self._tags += 1
+            self._unacked[self._tags] = (serial, body, again)
+            deliveries.append(Delivery(self._tags, "numbergroup.commands", body, {}, again))
+        if deliveries:
+            log.tell(log.arrived, log.generation, deliveries)
+
+
+@dataclass(slots=True)
+class _Progress:
+    serial: int
+    replies: Sequence[Reply]
+    recorded: bool = False
+    partial_recorded: bool = False
+
+
+@dataclass(eq=False)
+class StepwiseLog:
+    """See `worker.brokers.port.Log`, and `worker.brokers.amqp.broker`, whose steps these are."""
+
+    broker: "SimulatedBroker"
+    partition: int
+    epoch: int
+    generation: int = 0
+    _opened: bool = False
+    _connected: bool = False
+    _fresh: deque[Entry] = field(default_factory=deque)
+    _partial: dict[str, set[int]] = field(default_factory=dict)
+    _over: list[str] = field(default_factory=list)
+    _progress: _Progress = field(default_factory=lambda: _Progress(0, ()))
+    _acknowledging: list[tuple[int, list[tuple[int, bool]]]] = field(default_factory=list)
+    _expected: int = 0
+
+    def __post_init__(self) -> None:
+        self.world = self.broker.world
+        self.queue = self.broker.queues[self.partition]
+        self.process = PROCESS.get()
+        self._context = copy_context()
+        self._window = Window(self.partition)
+        self._arrival = asyncio.Event()
+
+    def tell(self, what: Any, *said: Any) -> None:
+        """From the broker's connection to the process, in order; a frozen one hears it later."""
+        self.world.loop.call_later(0.001, what, *said, context=self._context)
+
+    async def read(self, credit: int) -> Sequence[Entry]:
+        if not self._opened:
+            found = await self.world.ask("ledger", "recall", self._recall)
+            self._partial = {tag: set(indexes) for tag, indexes in found.items()}
+            self._opened = True
+            await self._connect()
+        if not self._fresh:
+            self._arrival.clear()
+            try:
+                async with asyncio.timeout(0.3 if self.behind else _BLOCK_S):
+                    await self._arrival.wait()
+            except TimeoutError:
+                self._expected = 0
+        return [self._fresh.popleft() for _ in range(min(credit, len(self._fresh)))]
+
+    def _recall(self) -> dict[str, set[int]]:
+        return dict(self.broker.ledger.partial[self.partition])
+
+    @property
+    def behind(self) -> bool:
+        return bool(self._fresh) or self._window.received < self._expected
+
+    async def _connect(self) -> None:
+        def join() -> int:
+            if not self._opened:
+                return 0
+            self._connected = True
+            self.generation += 1
+            return self.queue.join(self)
+
+        while self._opened and not self._connected:
+            try:
+                waiting = await self.world.ask("broker", "consume", join)
+            except BrokerUnavailable:
+                await asyncio.sleep(_RECONNECT_S)
+                continue
+            self._expected = min(waiting, self.world.plan.max_pending)
+
+    def arrived(self, generation: int, deliveries: Sequence[Delivery]) -> None:
+        if generation != self.generation or not self._opened:
+            return
+        if self._window.generation != generation:
+            self._window = Window(self.partition, generation)
+        for delivery in deliveries:
+            entry = self._window.add(delivery)
+            if delivery.redelivered:
+                entry.settled = set(self._partial.get(entry.tag, ()))
+                self.world.fired["redelivered"] += 1
+            self._fresh.append(entry)
+        self._arrival.set()
+
+    def lost(self, generation: int) -> None:
+        if generation != self.generation:
+            return
+        self._connected = False
+        self._forget()
+        if self._opened:
+            self.world.loop.create_task(self._connect())
+
+    def _forget(self) -> None:
+        self._window.void()
+        self._window = Window(self.partition)
+        self._fresh.clear()
+        self._expected = 0
+
+    async def settle(self, unit: Settlement, serial: int) -> None:
+        if self._progress.serial != serial:
+            self._progress = _Progress(serial, unit.replies)
+        progress = self._progress
+        if not progress.recorded:
+            written = replace(unit, replies=[], partial=[], done=self._over)
+            await self._write(written, 2 * serial)
+            progress.recorded, self._over = True, []
+        while progress.replies:
+            await self.world.ask("broker", "publish", partial(self.broker.answer, progress.replies[0]))
+            progress.replies = progress.replies[1:]
+        if unit.partial and not progress.partial_recorded:
+            await self._write(Settlement(self.partition, partial=unit.partial), 2 * serial + 1)
+            self._partial.update((tag, set(indexes)) for tag, indexes in unit.partial)
+            progress.partial_recorded = True
+        self._acknowledge(unit.done, self.world.plan.max_pending // 4)
+
+    async def _write(self, unit: Settlement, serial: int) -> None:
+        def write() -> None:
+            if unit.letters and self.world.letters_fail:
+                self.world.letters_fail -= 1
+                raise BrokerUnavailable("no room for dead letters")
+            if self.broker.ledger.write(unit, self.epoch, serial) is None:
+                raise StaleEpoch(f"partition {self.partition}: epoch {self.epoch} is over")
+
+        try:
+            await self.world.ask("ledger", "settle", write)
+        except Exception as error:
+            raise error if isinstance(error, StaleEpoch) else BrokerUnavailable(str(error)) from error
+
+    def _acknowledge(self, tags: Sequence[str], room: int) -> None:
+        self._over += [tag for tag in tags if self._partial.pop(tag, None) is not None]
+        acknowledged = self._window.settle(tags, room)
+        if acknowledged and self._connected:
+            self._acknowledging.append((self.generation, acknowledged))
+            self.world.loop.later(self.world.lag(), self._arrive)
+
+    def _arrive(self) -> None:
+        """Acknowledgements arrive in order; those of a lost connection do not."""
+        sent, self._acknowledging = self._acknowledging, []
+        for generation, tags in sent:
+            if generation == self.generation:
+                self.queue.acknowledge(self, tags)
+
+    async def feed(self) -> None:
+        await self.world.loop.create_future()
+
+    async def close(self) -> None:
+        if not self._opened:
+            return
+        self._opened = False
+        self._acknowledge((), room=0)
+
+        def close() -> None:
+            self._arrive()
+            self.queue.leave(self)
+
+        try:
+            await self.world.ask("broker", "close", close)
+        except BrokerUnavailable:
+            self.queue.leave(self)
+        self._forget()

@@ -1,0 +1,180 @@
+"""The vendor of a simulated world, and what must hold whenever a request is written."""
+
+from collections import defaultdict, deque
+from contextvars import ContextVar
+from dataclasses import dataclass, field
+from typing import Any
+
+import orjson
+
+from simulation.ledger import SimulatedLedger
+from simulation.loop import PROCESS, Process
+from simulation.plans import AccountPlan
+from simulation.world import EPOCH, World
+from worker.providers.port import Request
+from worker.providers.signature import sign
+from worker.runtime.lease import Lease
+
+SECRET = "secret"
+_CHANGING = ("createGroup", "updateGroup", "deleteGroup")
+LEASE: ContextVar[Lease | None] = ContextVar("lease", default=None)
+
+
+@dataclass(slots=True)
+class VendorGroup:
+    name: str
+    remark: str
+    numbers: dict[str, None]
+
+
+@dataclass(slots=True)
+class Sending:
+    """A request that was written: until when its answer may be waited for."""
+
+    process: Process
+    until: float
+
+
+@dataclass(slots=True)
+class SimulatedVendor:
+    """One for all accounts. Strict: an unknown group is refused. Requests are applied at once and whole."""
+
+    world: World
+    ledger: SimulatedLedger
+    groups: dict[str, dict[str, VendorGroup]] = field(default_factory=dict)
+    request_ids: set[str] = field(default_factory=set)
+    """Those of requests that were carried out, and answered so."""
+    changes: dict[tuple[str, str], int] = field(default_factory=lambda: defaultdict(int))
+    """How many changing calls were applied, by account and group."""
+    written: dict[str, deque[float]] = field(default_factory=lambda: defaultdict(deque))
+    sending: dict[tuple[str, str], Sending] = field(default_factory=dict)
+    on_its_way: int = 0
+    _serial: int = 1_600_000_000_000_000_000
+
+    def __post_init__(self) -> None:
+        self.groups = {account.name: {} for account in self.world.plan.accounts}
+        for account, group_id, numbers in self.world.plan.initial:
+            self.groups[account][group_id] = VendorGroup(group_id, "", dict.fromkeys(numbers))
+
+    def take(self, account: AccountPlan, request: Request, *, late: bool = False) -> bytes:
+        """Carry the request out, if its signature is right and young enough: the answer's body."""
+        self._serial += 1
+        request_id = str(self._serial)
+        headers, now_ms = request.headers, (EPOCH + self.world.loop.now) * 1000
+        action = headers["action"]
+        if abs(int(headers["ts"]) - now_ms) > self.world.plan.window_s * 1000:
+            return self.say(1004, "timestamp expired", request_id)
+        expected = sign(
+            access_key=account.name,
+            action=action,
+            biz_type="5",
+            ts=headers["ts"],
+            body=request.body,
+            secret=SECRET,
+            algorithm="md5",
+        )
+        if headers["sign"] != expected:
+            return self.say(1003, "invalid signature", request_id)
+        code, more = self._carry_out(account, action, orjson.loads(request.body), request_id)
+        if late:
+            self.world.fired["arrived late"] += 1
+        if not code:
+            self.request_ids.add(request_id)
+        self.world.note(f"vendor {account.name} {action} {request.body.decode()} -> {code} {request_id}")
+        return self.say(code, "success" if not code else "parameter error", request_id, more)
+
+    def say(self, code: int, text: str, request_id: str, more: dict[str, Any] | None = None) -> bytes:
+        """An answer's body."""
+        return orjson.dumps({"code": code, "msg": text, "requestId": request_id, **(more or {})})
+
+    def _carry_out(
+        self, account: AccountPlan, action: str, body: dict[str, Any], request_id: str
+    ) -> tuple[int, dict[str, Any]]:
+        groups = self.groups[account.name]
+        if action == "listGroup":
+            first, limit = body["offset"], body["limit"] or 1000
+            page = list(groups.items())[first : first + limit]
+            rows = [
+                {
+                    "groupId": name,
+                    "groupName": one.name,
+                    "remark": one.remark,
+                    "phones": ",".join(one.numbers),
+                }
+                for name, one in page
+            ]
+            return 0, {"data": {"groups": rows, "total": len(groups)}}
+        numbers = body["phones"].split(",") if body.get("phones") else []
+        if len(numbers) > account.numbers_per_call:
+            self.world.broken("chunks", f"a call has {len(numbers)} numbers")
+        if action != "deleteGroup" and (not numbers or not self.world.plan.poison.isdisjoint(numbers)):
+            return 1002, {}
+        if action == "createGroup":
+            return 0, {"groupId": self._create(account, body, numbers, request_id)}
+        group = groups.get(body["groupId"])
+        if group is None:
+            return 1002, {}
+        self.changes[account.name, body["groupId"]] += 1
+        if action == "deleteGroup":
+            del groups[body["groupId"]]
+        elif body["operateType"] == 2:
+            group.numbers = dict.fromkeys(numbers)
+        elif body["operateType"] == 0:
+            group.numbers.update(dict.fromkeys(numbers))
+        else:
+            for number in numbers:
+                group.numbers.pop(number, None)
+        return 0, {}
+
+    def _create(self, account: AccountPlan, body: dict[str, Any], numbers: list[str], request_id: str) -> str:
+        group_id, remark = f"made-{request_id}", body.get("remark") or ""
+        self.changes[account.name, group_id] += 1
+        marker = remark[remark.rfind("[ng:") :] if "[ng:" in remark else None
+        # A group that was deleted since may be made again, with all its history: a successor starts there.
+        if marker is not None and any(marker in one.remark for one in self.groups[account.name].values()):
+            self.world.broken("two groups", f"two groups were made for one create: {body}")
+        self.groups[account.name][group_id] = VendorGroup(
+            body.get("groupName") or group_id, remark, dict.fromkeys(numbers)
+        )
+        return group_id
+
+    def check_sending(
+        self, account: AccountPlan, request: Request, until: float, *, thawed: bool
+    ) -> tuple[str, str] | None:
+        """What must hold when a request is written; names the group whose request it is.
+
+        A process that was frozen while it connected keeps the lease all the same, but not the limit: it has
+        its permit, and the vendor's connection.
+        """
+        world, now = self.world, self.world.loop.now
+        process, lease = PROCESS.get(), LEASE.get()
+        assert process is not None
+        assert lease is not None
+        held = self.ledger.leases.get(lease._partition, ("nobody", 0.0))
+        if held[0] != process.name or held[1] <= now or self.ledger.epochs[lease._partition] != lease.epoch:
+            world.broken(
+                "lease", f"{process.name} wrote a request for partition {lease._partition}, held by {held}"
+            )
+        if not thawed:
+            self._count(account, now)
+        if request.headers["action"] not in _CHANGING:
+            return None
+        body = orjson.loads(request.body)
+        name = (account.name, body.get("groupId") or body["groupName"])
+        other = self.sending.get(name)
+        if other is not None and other.until > now:
+            world.broken(
+                "overlap", f"two calls of one group at once: {name}, the other by {other.process.name}"
+            )
+        self.sending[name] = Sending(process, until)
+        return name
+
+    def _count(self, account: AccountPlan, now: float) -> None:
+        times = self.written[account.name]
+        times.append(now)
+        while times[0] <= now - 1.0:
+            times.popleft()
+        if len(times) > account.calls_per_second:
+            self.world.broken(
+                "limit", f"{len(times)} requests of {account.name} were written within a second"
+            )
