@@ -9,7 +9,7 @@ from random import Random
 import pytest
 from adapters_rig import Rig
 
-from worker.ledger.redis import RedisLimiter
+from worker.ledger.limiter import RedisLimiter
 
 RATES = [0.5, 1, 10, 50]
 
