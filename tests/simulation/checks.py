@@ -47,7 +47,14 @@ def taken_in(plan: Plan) -> Taken:
     """What intake makes of the plan's messages."""
     taken, belongs = Taken(), by_handle(plan.partitions)
     for place, message in enumerate(sorted(plan.messages, key=lambda one: one.at)):
+        deadly = bool(plan.killer) and plan.killer in message.body
+        # An array that is refused unread has a letter for each event, and one for what may be behind them.
+        taken.unanswerable += deadly and message.body.startswith(b"[")
         for item in Intake().read(Entry(message.partition, str(place), message.body)):
+            if deadly and item.key is not None:
+                taken.answers[item.key.id] += 1
+                taken.refused[item.key.id] += 1
+                continue
             if isinstance(item, Refusal):
                 if item.key is None:
                     taken.unanswerable += 1

@@ -19,9 +19,10 @@ from worker.engine.model import (
     Record,
     SequenceKey,
 )
+from worker.engine.probation import History, InHand
 from worker.engine.records import sequence_key
 from worker.engine.settlement import Letter, Settlement
-from worker.ledger.port import Inheritance, OtherPartitions, Sender, Standing
+from worker.ledger.port import CrashNotes, Inheritance, OtherPartitions, Sender, Standing
 
 _STRETCH = 1.08
 """As in the real limiter: no sliding second has more than it may, though requests close up on their way."""
@@ -50,6 +51,9 @@ class SimulatedLedger:
         """Every command's first record, kept for the checks beyond its lifetime."""
         self.leases: dict[int, tuple[str, float]] = {}
         self.epochs: dict[int, int] = defaultdict(int)
+        self.crashes: dict[int, CrashNotes] = defaultdict(lambda: CrashNotes(History(), False, InHand()))
+        self.last_owner: dict[int, str] = {}
+        """Who has the partition, or left it without a release."""
         self.takeovers = 0
         self._units: dict[int, tuple[int, int]] = {}
         self._workers: dict[str, tuple[int, float]] = {}
@@ -131,6 +135,9 @@ class SimulatedLedger:
                 return None
             self._units.pop(partition, None)
             self.leases[partition] = (owner, self._world.loop.now + ttl_s)
+            if self.last_owner.get(partition, owner) != owner:
+                self.crashes[partition] = replace(self.crashes[partition], unclean=True)
+            self.last_owner[partition] = owner
             self.epochs[partition] += 1
             self.takeovers += 1
             self._world.note(f"{owner} owns partition {partition}, epoch {self.epochs[partition]}")
@@ -150,10 +157,33 @@ class SimulatedLedger:
 
     async def release_lease(self, partition: int, owner: str, epoch: int) -> None:
         def release() -> None:
-            if self.epochs[partition] == epoch and self.holder(partition) == owner:
+            if self.epochs[partition] != epoch:
+                return
+            if self.holder(partition) == owner:
                 del self.leases[partition]
+            if self.last_owner.pop(partition, None) == owner and not self.crashes[partition].unclean:
+                self.crashes[partition] = replace(self.crashes[partition], in_hand=InHand())
 
         await self._world.ask("ledger", "release", release)
+
+    async def crash_notes(self, partition: int) -> CrashNotes:
+        notes: CrashNotes = await self._world.ask("ledger", "look", lambda: self.crashes[partition])
+        return notes
+
+    async def note_history(self, partition: int, epoch: int, history: History) -> bool:
+        return await self._note(partition, epoch, CrashNotes(history, False, InHand()))
+
+    async def note_in_hand(self, partition: int, epoch: int, in_hand: InHand) -> bool:
+        return await self._note(partition, epoch, replace(self.crashes[partition], in_hand=in_hand))
+
+    async def _note(self, partition: int, epoch: int, notes: CrashNotes) -> bool:
+        def note() -> bool:
+            if self.epochs[partition] != epoch:
+                return False
+            self.crashes[partition] = notes
+            return True
+
+        return bool(await self._world.ask("ledger", "note", note))
 
     async def enrol(self, owner: str, partitions: int, ttl_s: float, since: int = 0) -> Standing:
         def enrol() -> Standing:

@@ -20,6 +20,7 @@ from worker.engine.mailbox import Batch, Mailbox, State
 from worker.engine.memory import Partition
 from worker.engine.model import Fault
 from worker.engine.plan import Known
+from worker.engine.probation import History
 from worker.engine.settlement import SettlementBuilder
 from worker.runtime import recording
 from worker.runtime.lease import Lease
@@ -223,6 +224,19 @@ def _no_sequence() -> list[Patch]:
     return [(Partition, "take_sequence", lambda self, command, facts: None)]
 
 
+def _no_crash_counts() -> list[Patch]:
+    return [(History, "after", lambda self, in_hand, most: self)]
+
+
+def _the_alone_are_not_condemned() -> list[Patch]:
+    after = History.after
+
+    def mutated(self: History, in_hand: Any, most: int) -> History:
+        return after(self, in_hand, most + 50)
+
+    return [(History, "after", mutated)]
+
+
 MUTANTS = (
     Mutant("a batch settles as a whole", _half_a_batch_settles),
     Mutant("a call waits for what is in doubt", _no_fence),
@@ -244,4 +258,6 @@ MUTANTS = (
     Mutant("a call is recorded before it is sent", _calls_are_not_recorded, 2_000),
     Mutant("nothing is cut before all that waits is read", _cut_before_all_is_read),
     Mutant("a command with a lower sequence is superseded", _no_sequence),
+    Mutant("crashes are counted", _no_crash_counts),
+    Mutant("what is alone in hand at the last crash is put away", _the_alone_are_not_condemned),
 )

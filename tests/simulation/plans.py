@@ -86,7 +86,8 @@ class AccountPlan:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """`starts`: when the process of each slot starts. `initial`: the vendor's groups, by account and id."""
+    """`starts`: when the process of each slot starts. `initial`: the vendor's groups, by account and id.
+    `killer`: whoever decodes a message with these bytes in it dies."""
 
     seed: int
     transactional: bool = True
@@ -103,6 +104,7 @@ class Plan:
     read_count: int = 50
     initial: tuple[tuple[str, str, tuple[str, ...]], ...] = ()
     poison: frozenset[str] = frozenset()
+    killer: bytes = b""
     messages: tuple[Message, ...] = ()
     faults: tuple[Fault, ...] = ()
 
@@ -113,14 +115,15 @@ class Plan:
     @property
     def is_calm(self) -> bool:
         """Whether no process dies or loses what it owns, so that nothing is done twice."""
-        return all(fault.kind in CALL_FAULTS for fault in self.faults) and self.workers == 1
+        harmless = all(fault.kind in CALL_FAULTS for fault in self.faults)
+        return harmless and self.workers == 1 and not self.killer
 
     @property
     def is_still(self) -> bool:
         """Whether nothing at all goes wrong, and everything waits when the only worker starts."""
         whole = self.max_pending > len(self.messages) * 5
         said = b"".join(one.body for one in self.messages)
-        plain = not self.poison and b"expirytime" not in said and b"sequence" not in said
+        plain = not (self.poison or self.killer) and b"expirytime" not in said and b"sequence" not in said
         late = all(message.at < self.starts[0] for message in self.messages)
         return not self.faults and self.workers == 1 and whole and plain and late
 
@@ -159,5 +162,7 @@ def described(plan: Plan) -> list[str]:
     ]
     if plan.poison:
         lines.append(f"refused numbers: {min(plan.poison)} to {max(plan.poison)}")
+    if plan.killer:
+        lines.append(f"messages with {plan.killer.decode()} kill")
     lines += [f"{one.at:8.3f} s  partition {one.partition}  {one.body.decode()}" for one in plan.messages]
     return lines + [str(fault) for fault in plan.faults]

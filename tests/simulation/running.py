@@ -20,6 +20,8 @@ from worker.calls import Limits
 from worker.engine.accounts import AccountPolicy
 from worker.engine.engine import Engine
 from worker.engine.intake import Intake
+from worker.engine.model import Command, Entry, Refusal
+from worker.engine.probation import Caution
 from worker.engine.retry_policy import RetryPolicy
 from worker.engine.settlement import SettlementBuilder
 from worker.providers.nxcloud import Codes, NXCloud
@@ -78,6 +80,23 @@ class Report:
     """What came of it, as text: the same for the same plan."""
 
 
+class DeadlyIntake(Intake):
+    """Dies of what the plan says that it dies of, unless it was told not to look at it."""
+
+    __slots__ = ("_process", "_world")
+
+    def __init__(self, world: World, process: Process) -> None:
+        super().__init__()
+        object.__setattr__(self, "_world", world)
+        object.__setattr__(self, "_process", process)
+
+    def read(self, entry: Entry) -> list[Command | Refusal]:
+        killer = self._world.plan.killer
+        if killer and killer in entry.body and entry.problem is None:
+            self._world.die(self._process)
+        return super().read(entry)
+
+
 class Simulation:
     """The workers and the world of one plan."""
 
@@ -108,12 +127,14 @@ class Simulation:
         ports = Ports(
             self.broker,
             self.ledger,  # type: ignore[arg-type]
-            Intake(),
+            DeadlyIntake(self.world, process),
             SettlementBuilder(["replies.*"]),
             self.world.clock,
             owner=process.name,
             lease_ttl_s=plan.lease_ttl_s,
             max_pending=plan.max_pending,
+            # Who dies for other reasons, in a storm, dies often: no message is to be blamed for that.
+            caution=Caution(5 if plan.killer else 1_000, patience_s=plan.window_s + 5.0),
             partitions=plan.partitions,
             partition_of=by_handle(plan.partitions),
         )

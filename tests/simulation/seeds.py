@@ -189,8 +189,23 @@ def make_plan(seed: int) -> Plan:
         plan = replace(plan, window_s=14.0, attempts=1)
     if plan.transactional and not (weather.repeats or weather.sequences) and random.random() < 0.3:
         plan = replace(plan, record_s=2.0)
+    if weather.theme == "killer":
+        plan = replace(plan, killer=b'"killer"', lease_ttl_s=3.0, timeout_s=1.0, record_s=3600.0)
     plan = replace(plan, messages=_Author(random, plan, weather, handles).messages())
+    if plan.killer:
+        plan = replace(plan, messages=_with_killer(random, plan))
     return replace(plan, faults=tuple(make_faults(random, plan, weather)))
+
+
+def _with_killer(random: Random, plan: Plan) -> tuple[Message, ...]:
+    """One of the messages is one that kills: alone, or one of the others."""
+    place = random.randrange(len(plan.messages))
+    message = plan.messages[place]
+    said = orjson.loads(message.body)
+    first = said[0] if isinstance(said, list) else said
+    first["subject"] = "killer"
+    deadly = replace(message, body=orjson.dumps(said))
+    return (*plan.messages[:place], deadly, *plan.messages[place + 1 :])
 
 
 def _account(random: Random, name: str, weather: Weather) -> AccountPlan:

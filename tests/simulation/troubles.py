@@ -5,10 +5,11 @@ from random import Random
 
 from simulation.plans import Fault, Plan
 
-THEMES = ("late and dead", "zombie", "hand-over", "expiry in doubt", "create again", "slow ledger")
+THEMES = ("late and dead", "zombie", "hand-over", "expiry in doubt", "create again", "slow ledger", "killer")
 """A request that arrives after its sender's death; a frozen owner that goes on after its lease; owners that
 change while calls are slow; commands that expire while a call is in doubt; keys that are freed and taken
-again while settlements wait; repeats and creates that overtake what is being written."""
+again while settlements wait; repeats and creates that overtake what is being written; a message that workers
+die of."""
 
 _OF_A_CALL = {
     "not connected": 3,
@@ -77,6 +78,8 @@ def make_weather(random: Random) -> Weather:
         weather.theme = random.choice(THEMES)
         weather.expiry |= weather.theme == "expiry in doubt"
         weather.repeats |= weather.theme == "slow ledger"
+        if weather.theme == "killer":
+            weather.repeats = weather.nonsense = False
     else:
         most = 2 if style == "some" else 5
         weather.kills = random.choice([0, random.randint(0, most)])

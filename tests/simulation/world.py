@@ -19,6 +19,10 @@ _CLIENT_TIMEOUT_S = 2.0
 _UNAVAILABLE = {"ledger": LedgerUnavailable, "broker": BrokerUnavailable}
 
 
+class Died(BaseException):
+    """Unwinds what a process was doing when it died of it."""
+
+
 class SimulatedClock(Clock):
     """The loop's time."""
 
@@ -138,6 +142,12 @@ class World:
         self.note("ended")
         self._lose(None, process)
 
+    def die(self, process: Process) -> None:
+        """What is being carried out right now kills the process: nothing comes after it."""
+        self.strike(process, Fault("kill", "step", process.steps, process.slot, self.plan.lease_ttl_s))
+        self.fired["killed by a message"] += 1
+        raise Died
+
     def strike(self, process: Process, fault: Fault) -> None:
         """Kill, freeze or stop the process, if it is there to suffer it."""
         if not process.alive or process.frozen:
@@ -246,6 +256,8 @@ class World:
         process = PROCESS.get()
         assert process is not None
         answer = self.loop.create_future()
+        if not process.alive:
+            return await answer
         fault = None
         self._asks[process.slot] += 1
         for armed in self._at_ask.get((process.slot, self._asks[process.slot]), ()):
