@@ -8,7 +8,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from worker.engine.doubt import Doubt
-from worker.engine.model import Call, CallKind, Command, CommandKind, GroupRef, HandleKind, SequenceKey
+from worker.engine.model import (
+    Call,
+    CallKind,
+    Command,
+    CommandKind,
+    CreateIntent,
+    GroupRef,
+    HandleKind,
+    SequenceKey,
+)
 from worker.engine.settlement import Settlement
 from worker.ledger import keys
 from worker.ledger.codec import decode_calls, encode_calls
@@ -102,6 +111,22 @@ def test_calls_come_back_as_they_were(some: list[tuple[Call, int]]) -> None:
     doubts = [Doubt(call, 1_000.0 + left / 1000) for call, left in some]
     data = b"1 2 5000 " + encode_calls(doubts, 1_000.0)
     assert decode_calls(data, 5_100) == [Doubt(call, (left - 100) / 1000) for call, left in some]
+
+
+async def test_a_create_that_was_answered(rig: Rig) -> None:
+    """With the group's next call goes the id of the group that it made, until the create is settled."""
+    log = await rig.own()
+    await rig.intend(KEY_REF, intent())
+    made = CreateIntent(None, "groupA", "", 0.0, "g-7")
+    create = command("a", KEY_REF, CommandKind.CREATE)
+    stale = replace(rig.sender(KEY_REF, epoch=rig.epoch - 1), made=made)
+    assert not await rig.ledger.record_call(stale, [doubt()], 1_000.0)
+    assert (await rig.ledger.lookup([create])).intents == {KEY_REF: intent()}
+    assert await rig.ledger.record_call(replace(rig.sender(KEY_REF), made=made), [doubt()], 1_000.0)
+    assert (await rig.ledger.lookup([create])).intents == {KEY_REF: made}
+    await log.settle(Settlement(0, intents_done=[KEY_REF]), 1)
+    assert await rig.ledger.record_call(replace(rig.sender(KEY_REF), made=made), [doubt()], 1_000.0)
+    assert (await rig.ledger.lookup([create])).intents == {}
 
 
 async def test_commands_that_can_expire(rig: Rig) -> None:

@@ -133,7 +133,12 @@ def test_records_come_back_as_they_were(written: Record) -> None:
     assert decode_record(encode_record(written)) == written
 
 
-@given(st.builds(CreateIntent, st.none() | st.text(), st.none() | st.text(), st.text(), st.floats(0, 4e9)))
+@given(
+    st.builds(
+        CreateIntent,
+        *(st.none() | st.text(), st.none() | st.text(), st.text(), st.floats(0, 4e9), st.none() | st.text()),
+    )
+)
 def test_intents_come_back_as_they_were(written: CreateIntent) -> None:
     """What a successor looks for is what was sent."""
     assert decode_intent(encode_intent(written)) == written

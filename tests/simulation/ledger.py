@@ -103,6 +103,8 @@ class SimulatedLedger:
                 return False
             said = (sender.epoch, sender.call_id, self._world.loop.now, relative)
             self.calls[sender.partition][sender.ref] = said
+            if sender.made and sender.ref in self.intents:
+                self.intents[sender.ref] = sender.made
             self.attempted[sender.partition].update(dict.fromkeys(sender.perishable))
             return True
 

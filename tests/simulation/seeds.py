@@ -10,7 +10,6 @@ import orjson
 from contracts.names import partition_of
 from simulation.plans import AccountPlan, Message, Plan
 from simulation.troubles import (
-    UNMARKED_CREATES_SURVIVE_CRASHES,
     Weather,
     make_faults,
     make_weather,
@@ -217,5 +216,5 @@ def _account(random: Random, name: str, weather: Weather) -> AccountPlan:
         max_in_flight=random.randint(1, 4),
         # What is refused in part could not be told from what is applied.
         numbers_per_call=1000 if weather.poison or weather.fluke else random.choice([1, 2, 3, 1000]),
-        marker=random.random() < 0.75 or (weather.is_rough and not UNMARKED_CREATES_SURVIVE_CRASHES),
+        marker=random.random() < 0.75,
     )

@@ -30,10 +30,6 @@ _OF_A_CALL = {
 }
 
 
-UNMARKED_CREATES_SURVIVE_CRASHES = False
-"""Whether a successor finds the group of a create without a marker that was changed before it was settled."""
-
-
 @dataclass
 class Weather:
     """What a seed may have in it."""

@@ -11,7 +11,7 @@ from worker.engine.creation import marked
 from worker.engine.decisions import Finish, Park, Send
 from worker.engine.mailbox import Batch, Mailbox
 from worker.engine.merge import Change, batch_length, merge
-from worker.engine.model import Call, CallKind, CommandKind, GroupRef, HandleKind, Verdict
+from worker.engine.model import CHANGING, Call, CallKind, CommandKind, GroupRef, HandleKind, Verdict
 from worker.engine.plan import plan
 
 
@@ -39,7 +39,9 @@ def next_step(mailbox: Mailbox, policy: AccountPolicy, now: float) -> Send | Par
     mailbox.begun = max(mailbox.begun, len(batch.commands))
     mailbox.sent_at = now
     mailbox.intent_recorded |= call.kind is CallKind.CREATE
-    return Send(call)
+    if call.kind is CallKind.CREATE:
+        mailbox.made = None
+    return Send(call, None if policy.marker or call.kind not in CHANGING else mailbox.made)
 
 
 def replan(mailbox: Mailbox, policy: AccountPolicy) -> None:

@@ -29,6 +29,12 @@ def intent_of(call: Call, settled_after: float) -> CreateIntent:
     return CreateIntent(call.marker, call.group_name, digest(call.numbers), settled_after)
 
 
+def made_intent(create: Command, group_id: str | None) -> CreateIntent:
+    """The intent of a create that was answered: without a marker, the group that it made cannot be told by
+    its numbers any more when the next call has changed them."""
+    return CreateIntent(None, create.group_name, "", 0.0, group_id)
+
+
 def recorded_for(intent: CreateIntent, command: Command) -> bool:
     """Whether `intent` was recorded before a call that carried `command`, as far as can be told."""
     if command.kind is not CommandKind.CREATE:
@@ -45,6 +51,8 @@ def digest(numbers: Iterable[str]) -> str:
 
 def made_by(intent: CreateIntent, group: Group) -> bool:
     """Whether `group` is the one that the create of `intent` made."""
+    if intent.group_id is not None:
+        return group.group_id == intent.group_id
     if intent.marker is not None:
         return intent.marker in group.remark
     # Source: an empty groupName makes the name the groupId (vendor page "Create Number Group").

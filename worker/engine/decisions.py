@@ -3,14 +3,15 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from worker.engine.model import Call, GroupRef, Verdict
+from worker.engine.model import Call, CreateIntent, GroupRef, Verdict
 
 
 @dataclass(slots=True, frozen=True)
 class Send:
-    """Make this call now."""
+    """Make this call now. `made` replaces the intent of a create that is not settled, where there is one."""
 
     call: Call
+    made: CreateIntent | None = None
 
 
 @dataclass(slots=True, frozen=True)

@@ -82,8 +82,7 @@ class Engine:
 
     def handle(self, event: Event) -> list[Effect]:
         """Take one event in; the effects are to be carried out in order."""
-        # A tick uses the alarm up, also when it came too early.
-        alarm = None if isinstance(event, Tick) else self._timers.next
+        alarm = None if isinstance(event, Tick) else self._timers.next  # a tick uses it up, even too early
         match event:
             case Owned():
                 self._inherit(event)
@@ -143,6 +142,7 @@ class Engine:
             mailbox = partition.mailboxes[command.group] = Mailbox(command.group, event.partition)
         if not mailbox.pending:
             mailbox.group_id = partition.group_id(command.group, event.facts)
+            mailbox.made = partition.made.get(command.group)
         partition.take_sequence(command, event.facts)
         command.attempted = command.key in partition.attempted
         mailbox.take_intent(command, event.facts, bound=command.group in partition.bindings)
@@ -190,7 +190,7 @@ class Engine:
     def _act(self, mailbox: Mailbox, decision: Decision, now: float = 0.0) -> None:
         account = self._accounts[mailbox.ref.account]
         match decision:
-            case Send(call):
+            case Send(call, made):
                 mailbox.state = State.IN_FLIGHT
                 account.in_flight += 1
                 self._serial += 1
@@ -198,7 +198,7 @@ class Engine:
                 if call.kind in CHANGING:
                     mailbox.recorded = self._serial
                 place, known = (mailbox.partition, mailbox.ref), tuple(mailbox.doubts)
-                self._effects.append(StartCall(self._serial, *place, call, known, mailbox.perishable))
+                self._effects.append(StartCall(self._serial, *place, call, known, mailbox.perishable, made))
             case Queue():
                 self._push(mailbox)
             case Park(until):
@@ -217,9 +217,9 @@ class Engine:
             partition.attempted.discard(verdict.command.key)
             partition.remember(verdict, now)
         for ref, group_id in end.bindings.items():
-            partition.bind(ref, group_id)
+            partition.bind(ref, group_id, mailbox.made)
             if group_id is None:
-                mailbox.group_id = mailbox.created_by = None
+                mailbox.group_id = mailbox.created_by = mailbox.made = None
         calls_done = mailbox.forget_calls(now)
         settle = Settle(mailbox.partition, end.verdicts, now, end.bindings, end.intents_done, calls_done)
         self._settle(partition, settle)

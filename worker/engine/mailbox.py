@@ -71,6 +71,8 @@ class Mailbox:
     """The last call that the ledger was told of, so that a successor knows of it; see `forget_calls`."""
     created_by: Command | None = None
     create_request: str | None = None
+    made: CreateIntent | None = None
+    """What the ledger is to know instead of the intent of the create that made the group."""
     failures: int = 0
     first_failed_at: float = 0.0
     isolation: int | None = None

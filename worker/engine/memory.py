@@ -9,7 +9,16 @@ from dataclasses import dataclass, field
 
 from worker.engine.mailbox import Mailbox
 from worker.engine.messages import Facts
-from worker.engine.model import Command, CommandKey, GroupRef, HandleKind, Record, SequenceKey, Verdict
+from worker.engine.model import (
+    Command,
+    CommandKey,
+    CreateIntent,
+    GroupRef,
+    HandleKind,
+    Record,
+    SequenceKey,
+    Verdict,
+)
 from worker.engine.records import is_remembered, record_of, sequence_key
 
 _SETTLED_KEPT = 50_000
@@ -29,6 +38,7 @@ class Partition:
     attempted: set[CommandKey] = field(default_factory=set)
     settled: OrderedDict[CommandKey, Record] = field(default_factory=OrderedDict)
     bindings: OrderedDict[GroupRef, str | None] = field(default_factory=OrderedDict)
+    made: dict[GroupRef, CreateIntent] = field(default_factory=dict)
     sequences: OrderedDict[SequenceKey, int] = field(default_factory=OrderedDict)
     waiting: int = 0
     draining: bool = False
@@ -41,10 +51,15 @@ class Partition:
         if len(self.settled) > _SETTLED_KEPT:
             self.settled.popitem(last=False)
 
-    def bind(self, ref: GroupRef, group_id: str | None) -> None:
+    def bind(self, ref: GroupRef, group_id: str | None, made: CreateIntent | None) -> None:
+        """`made`: how a successor knows the group, until it is durable that its create is settled."""
         self.bindings[ref] = group_id
+        if made is not None:
+            self.made[ref] = made
+        if group_id is None:
+            self.made.pop(ref, None)
         if len(self.bindings) > _BINDINGS_KEPT:
-            self.bindings.popitem(last=False)
+            self.made.pop(self.bindings.popitem(last=False)[0], None)
 
     def knows(self, ref: GroupRef) -> bool:
         """Whether this worker itself created, bound or freed the group, whatever the ledger says."""

@@ -113,10 +113,10 @@ class WantPermit:
 class StartCall:
     """Make the call and report its end under `call_id`.
 
-    Before each request of a call that changes something, it must be durable in the ledger under `ref` that it
-    may be sent, and the group's `doubts`, and the keys of its `perishable` commands, too: a successor has to
-    know them. For a `CREATE` that is its intent, and before that every `Settle` that came earlier: one of
-    them may close the intent of the group's last create.
+    Before each request of a call that changes something, it must be durable in the ledger under `ref` that
+    it may be sent, and the group's `doubts`, and the keys of its `perishable` commands, too: a successor has
+    to know them; and the intent `made`, if there is one. For a `CREATE` that is its intent, and before that
+    every `Settle` that came earlier: one of them may close the intent of the group's last create.
     """
 
     call_id: int
@@ -125,6 +125,7 @@ class StartCall:
     call: Call
     doubts: Sequence[Doubt] = ()
     perishable: Sequence[CommandKey] = ()
+    made: CreateIntent | None = None
 
 
 @dataclass(slots=True, frozen=True)

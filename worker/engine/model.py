@@ -234,14 +234,16 @@ class CreateIntent:
     """That a create is about to be sent, recorded in the ledger before it is.
 
     `marker` is in the remark of the group that it makes, where the account allows one; else the
-    group is known by `name` and `numbers_digest`. After `settled_after` (Unix seconds) the vendor
-    can no longer accept the request, so that absence is proof.
+    group is known by `name` and `numbers_digest`, and by `group_id` once it was made and more was
+    sent to it. After `settled_after` (Unix seconds) the vendor can no longer accept the request, so that
+    absence is proof.
     """
 
     marker: str | None
     name: str | None
     numbers_digest: str
     settled_after: float
+    group_id: str | None = None
 
 
 @dataclass(slots=True, frozen=True)

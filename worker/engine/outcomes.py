@@ -7,7 +7,7 @@ from contracts.results import Status
 from worker.engine.accounts import AccountPolicy
 from worker.engine.attribution import all_with
 from worker.engine.batches import closed, finished, replan
-from worker.engine.creation import intent_of, made_by
+from worker.engine.creation import intent_of, made_by, made_intent
 from worker.engine.decisions import Decision, Finish, Park, Queue
 from worker.engine.doubt import Doubt
 from worker.engine.mailbox import Mailbox
@@ -113,6 +113,7 @@ def _created(mailbox: Mailbox, group_id: str | None, request_id: str | None) -> 
     mailbox.group_id = group_id
     assert batch.change.create is not None
     mailbox.created_by = batch.commands[batch.change.create]
+    mailbox.made = made_intent(mailbox.created_by, group_id)
     mailbox.create_request = request_id
     mailbox.intent = None
 

@@ -30,7 +30,10 @@ _RECORD: TypeAdapter[tuple[Any, ...]] = TypeAdapter(
     tuple[str, Status, _Text, list[str], _Count, _Ms]
     | tuple[str, Status, _Text, list[str], _Count, _Ms, _Fault, _Text]
 )
-_INTENT = TypeAdapter(tuple[_Text, _Text, str, Annotated[float, Field(allow_inf_nan=False)]])
+_Seconds = Annotated[float, Field(allow_inf_nan=False)]
+_INTENT: TypeAdapter[tuple[Any, ...]] = TypeAdapter(
+    tuple[_Text, _Text, str, _Seconds] | tuple[_Text, _Text, str, _Seconds, str]
+)
 _INDEXES = TypeAdapter(set[_Count])
 
 log = get_logger("ledger")
@@ -64,7 +67,8 @@ def decode_record(data: bytes) -> Record | None:
 
 
 def encode_intent(intent: CreateIntent) -> bytes:
-    return orjson.dumps([intent.marker, intent.name, intent.numbers_digest, intent.settled_after])
+    said = [intent.marker, intent.name, intent.numbers_digest, intent.settled_after]
+    return orjson.dumps(said if intent.group_id is None else [*said, intent.group_id])
 
 
 def decode_intent(data: bytes) -> CreateIntent | None:

@@ -39,6 +39,7 @@ class Sender:
     ref: GroupRef
     call_id: int
     perishable: Sequence[CommandKey] = ()
+    made: CreateIntent | None = None
 
 
 @dataclass(slots=True, frozen=True)
@@ -81,8 +82,9 @@ class Ledger(Protocol):
         """Make it durable that these calls of the group may take effect for as long as they say.
 
         The call that is about to be sent is one of them. What was recorded of the group is replaced, and it
-        ends with the settlement that says so, or with its time. False, and nothing is changed: the partition
-        has another owner since.
+        ends with the settlement that says so, or with its time. The sender's `made`, if any, replaces the
+        group's intent, if there is one still. False, and nothing is changed: the partition has another owner
+        since.
         """
 
     async def inheritance(self, partition: int) -> Inheritance:

@@ -140,21 +140,19 @@ class RedisLedger:
         )
 
     async def record_intent(self, sender: Sender, intent: CreateIntent) -> bool:
-        return await self._record(sender, keys.CREATES, 0, encode_intent(intent))
+        return await self._record(sender, 0, b"", intent)
 
     async def record_call(self, sender: Sender, doubts: Sequence[Doubt], now: float) -> bool:
         lasts_ms = max(1, round(1000 * (max(doubt.until for doubt in doubts) - now)))
-        calls = keys.of_partition(sender.partition, "calls")
-        return await self._record(sender, calls, lasts_ms, encode_calls(doubts, now))
+        return await self._record(sender, lasts_ms, encode_calls(doubts, now), sender.made)
 
-    async def _record(self, sender: Sender, key: str, lasts_ms: int, said: bytes) -> bool:
-        epoch, attempted = (keys.of_partition(sender.partition, name) for name in ("epoch", "attempted"))
-        args: list[bytes | str | int] = [sender.epoch, keys.field(sender.ref), sender.call_id, lasts_ms, said]
+    async def _record(self, sender: Sender, lasts_ms: int, calls: bytes, intent: CreateIntent | None) -> bool:
+        used = [keys.of_partition(sender.partition, name) for name in ("epoch", "calls", "attempted")]
+        args: list[bytes | str | int] = [sender.epoch, keys.field(sender.ref), sender.call_id, lasts_ms]
+        args += [calls, encode_intent(intent) if intent else b""]
+        args += [keys.member(one) for one in sender.perishable]
         async with mapped(LedgerUnavailable):
-            taken = await self._call(
-                keys=[epoch, key, attempted], args=[*args, *(keys.member(one) for one in sender.perishable)]
-            )
-        return bool(taken)
+            return bool(await self._call(keys=[*used, keys.CREATES], args=args))
 
     async def inheritance(self, partition: int) -> Inheritance:
         async with mapped(LedgerUnavailable):

@@ -72,7 +72,8 @@ class CallRecord:
 
     def _sender(self) -> Sender:
         effect = self._effect
-        return Sender(effect.partition, self._lease.epoch, effect.ref, effect.call_id, effect.perishable)
+        place = (effect.partition, self._lease.epoch, effect.ref, effect.call_id)
+        return Sender(*place, effect.perishable, effect.made)
 
     async def close(self, ended: Ended) -> None:
         """Withdraw the intent of a create that was answered, and made nothing: whoever comes next need not

@@ -65,8 +65,6 @@ class World:
         last = self.counted[-(self.caution.max_crashes - 2) :]
         assert len(last) == self.caution.max_crashes - 2
         assert all(condemned in (*one.fresh, *one.lived_with) for one in last)
-        for one in last[-2:]:
-            assert len(one.fresh) <= 1
         assert last[-1].fresh == (condemned,)
         if last[-1].lived_with:
             assert len(self.counted) >= 2 * self.caution.max_crashes - 2

@@ -132,6 +132,8 @@ class Runtime:
         elif started.call.kind in CHANGING:
             known = [*started.doubts, Doubt(started.call, self.now + 61.0)]
             self.ledger.calls[started.ref] = (started.call_id, known)
+            if started.made and started.ref in self.ledger.intents:
+                self.ledger.intents[started.ref] = started.made
         self.ledger.attempted.update(started.perishable)
 
     # What may happen next. Each says whether it did.

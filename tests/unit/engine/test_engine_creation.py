@@ -5,13 +5,15 @@ from engine_bench import LOST, UNREACHABLE, WINDOW_S, Bench
 from engine_commands import BY_KEY, add, command, create, delete_group, replace
 from model_vendor import ModelVendor
 
-from worker.engine.creation import marker_of
+from worker.engine.creation import made_by, marker_of
 from worker.engine.messages import Facts
 from worker.engine.model import (
     Applied,
+    Call,
     CallKind,
     Command,
     CommandKind,
+    Group,
     GroupRef,
     HandleKind,
     Refused,
@@ -196,3 +198,61 @@ def test_the_vendors_first_answer_names_the_group() -> None:
     bench.answer(Applied("r1", "6a7sd"))
     assert bench.settles[0].bindings == {BY_KEY: "6a7sd"}
     assert bench.verdicts["c1"].group_id == "6a7sd"
+
+
+def test_without_a_marker_the_made_group_is_known_by_its_id() -> None:
+    """When more is sent to it before it is settled, its numbers do not tell it any more: the ledger is told
+    which group it is, and a successor goes on with that one."""
+    bench = Bench(cap=1, marker=False)
+    made = create("c1", "ab", group_name="name")
+    bench.deliver(made)
+    assert bench.call().kind is CallKind.CREATE
+    assert bench.flights[0].made is None
+    bench.answer(Applied("r1", "g-5"))
+    assert bench.call() == Call(CallKind.ADD, ("b",), "g-5")
+    intent = bench.flights[0].made
+    assert intent is not None
+    assert made_by(intent, Group("g-5", "name", "", ("a", "b")))
+    assert not made_by(intent, Group("g-6", "name", "", ("a",)))
+
+    successor = Bench(cap=1, marker=False)
+    successor.deliver(create("c1", "ab", group_name="name"), facts=Facts(intents={BY_KEY: intent}))
+    assert successor.call().kind is CallKind.FIND_CREATED
+    successor.answer(Applied("r2", groups=(Group("g-5", "name", "", ("a",)),)))
+    assert successor.call() == Call(CallKind.ADD, ("b",), "g-5")
+
+
+def test_with_a_marker_nothing_more_is_told() -> None:
+    """The marker tells the group, whatever its numbers are."""
+    bench = Bench(cap=1)
+    bench.deliver(create("c1", "ab"))
+    bench.call()
+    bench.answer(Applied("r1", "g-5"))
+    bench.call()
+    assert bench.flights[0].made is None
+
+
+def test_what_is_settled_may_not_be_written_yet() -> None:
+    """Also calls of later batches tell which group was made; a group that is deleted is told no more."""
+    bench = Bench(marker=False)
+    bench.deliver(create("c1", "a", group_name="name"))
+    bench.call()
+    bench.answer(Applied("r1", "g-5"))
+    bench.deliver(add("c2", "b", BY_KEY))
+    bench.call()
+    made = bench.flights[0].made
+    assert made is not None
+    assert made_by(made, Group("g-5", "name", "", ("a", "b")))
+    bench.answer(Applied("r2"))
+    bench.deliver(delete_group("c3", BY_KEY))
+    bench.call()
+    bench.answer(Applied("r3"))
+    bench.deliver(create("c4", "a", group_name="other"))
+    bench.call()
+    assert bench.flights[0].made is None
+    bench.answer(Applied("r4", "g-6"))
+    bench.deliver(add("c5", "b", BY_KEY))
+    bench.call()
+    made = bench.flights[0].made
+    assert made is not None
+    assert made_by(made, Group("g-6", "other", "", ("a", "b")))

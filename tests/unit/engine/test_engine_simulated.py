@@ -47,6 +47,7 @@ WEATHERS = {
     "lease": Weather(lease_losses=True, repeats=True),
     "lease and expiry": Weather(lease_losses=True, handovers=True, expiry=True),
     "lease and keys": Weather(lease_losses=True, keys=1.0),
+    "lease and no marker": Weather(lease_losses=True, handovers=True, keys=1.0, marker=False),
     "hand-overs": Weather(handovers=True, repeats=True),
     "hand-overs and keys": Weather(handovers=True, keys=1.0),
     "all": Weather(lease_losses=True, handovers=True, repeats=True, poison=True, linger=True),
