@@ -24,7 +24,7 @@ from worker import points
 from worker.engine.model import Applied, Call, CallKind, Group, Outcome, Refused, Unavailable, Withheld
 from worker.ledger.port import LedgerUnavailable
 from worker.providers.answers import http_date
-from worker.providers.port import Answer, Provider, Request
+from worker.providers.port import Provider, Request
 from worker.telemetry import get_logger
 from worker.transport import NoAnswer, NotConnected, TooLate, Transport
 
@@ -33,6 +33,8 @@ _LISTING_BYTES = 64 * 1024 * 1024
 _MOST_GROUPS, _MOST_NUMBERS = 100_000, 5_000_000
 _CLOCK_MARGIN_S = 1.0
 _PERMIT_LASTS_S = 0.05
+_DATE_S = 1.0
+"""A `Date` has whole seconds."""
 _LOOKING = (CallKind.FIND_CREATED, CallKind.READ_MEMBERS)
 
 log = get_logger("calls")
@@ -97,6 +99,7 @@ class Caller:
         self._now_s = now_s or wall_s
         self._monotonic_s = monotonic_s
         self._vendor_ahead_s = 0.0
+        self._lasts_s = provider.acceptance_window_s
 
     async def run(self, call: Call, guard: Guard, record: Record, permitted_at: float | None = None) -> Ended:
         """Make `call`; its first permit was granted before, at `permitted_at` (monotonic seconds; now).
@@ -125,7 +128,7 @@ class Caller:
                     permitted_at = self._monotonic_s()
                 if not await guard.outlives(self._limits.timeout_s):
                     return Withheld()
-                until = self._now_s() + self._provider.acceptance_window_s + _CLOCK_MARGIN_S
+                until = self._now_s() + self._lasts_s + _CLOCK_MARGIN_S
                 request = self._provider.request(call, round((self._wall_s() + self._vendor_ahead_s) * 1000))
                 waited = call.kind is not CallKind.LIST
                 if waited and not await record(until):
@@ -197,14 +200,23 @@ class Caller:
         except NoAnswer as error:
             return Unavailable(str(error), in_doubt=True)
         outcome = self._provider.outcome(call, answer)
+        date = http_date(answer.headers.get("date"))
+        vendor_s = None if date is None else date.timestamp()
         if isinstance(outcome, Unavailable) and outcome.code in self._provider.clock_codes:
-            self._set_clock(answer)
+            self._set_clock(vendor_s)
+        self._note_clock(vendor_s)
         return outcome
 
-    def _set_clock(self, answer: Answer) -> None:
+    def _note_clock(self, vendor_s: float | None) -> None:
+        """What is signed with a time that lies ahead of the vendor's, and is accepted, lasts for longer."""
+        lasts_s = self._provider.acceptance_window_s
+        signed_s = self._wall_s() + self._vendor_ahead_s
+        ahead_s = 0.0 if vendor_s is None else signed_s - vendor_s - _DATE_S
+        self._lasts_s = lasts_s + min(max(ahead_s, 0.0), lasts_s)
+
+    def _set_clock(self, vendor_s: float | None) -> None:
         """Go by the vendor's clock, as far as it is known, when the vendor does not take ours."""
-        date = http_date(answer.headers.get("date"))
-        self._vendor_ahead_s = 0.0 if date is None else date.timestamp() - self._wall_s()
+        self._vendor_ahead_s = 0.0 if vendor_s is None else vendor_s - self._wall_s()
         log.warning("the vendor's clock is not ours", vendor_ahead_s=round(self._vendor_ahead_s))
 
     async def close(self) -> None:

@@ -2,6 +2,7 @@
 
 `KILLED_BY_READING`: a text; who decodes a message that has it dies. `KILLED_BY_LOOKING`: the same, also of
 looking at its beginning only. `KILLED_BY_CALLING`: a phone number; who is about to make a call with it dies.
+`BROKEN_BY_READING`: a text; decoding a message that has it raises what nobody expects.
 """
 
 import os
@@ -14,6 +15,7 @@ from worker.engine.intake import Intake
 from worker.engine.model import Call, Command, Entry, Refusal
 
 READING, LOOKING, CALLING = "KILLED_BY_READING", "KILLED_BY_LOOKING", "KILLED_BY_CALLING"
+BREAKING = "BROKEN_BY_READING"
 
 _read, _run = Intake.read, Caller.run
 
@@ -31,6 +33,8 @@ def _deadly_read(self: Intake, entry: Entry) -> list[Command | Refusal]:
         _die()
     if not entry.unread and _reads(os.environ.get(LOOKING), entry):
         _die()
+    if entry.problem is None and _reads(os.environ.get(BREAKING), entry):
+        raise RuntimeError("nobody expects this")
     return _read(self, entry)
 
 

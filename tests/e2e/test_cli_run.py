@@ -3,7 +3,9 @@
 import json
 import signal
 import socket
+import sys
 
+import e2e_killer
 import pytest
 from conftest import Open
 from e2e_cli import Shell
@@ -101,9 +103,10 @@ def test_check(stage: Stage, shell: Shell) -> None:
 def test_an_unexpected_error(stage: Stage) -> None:
     """It ends the worker with exit code 1 and one line; what happened is in the log, line by line, and not
     in a traceback that nobody has searched for phone numbers."""
-    stage.redis.client.hset("numbergroup:creates", "default\0key\0k", "not what a worker writes")
     stage.publish(lone([Script().create("k")]))
-    worker = stage.worker()
+    variables = environment(stage.folder, stage.settings) | {e2e_killer.BREAKING: "create"}
+    worker = Worker("broken", [sys.executable, e2e_killer.__file__, "run"], stage.folder, variables)
+    stage.workers.append(worker)
     assert worker.ended() == 1
     *logged, last = worker.err.splitlines()
     assert last.startswith("numbergroup: the worker ended on an unexpected error, ")

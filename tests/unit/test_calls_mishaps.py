@@ -53,6 +53,24 @@ async def test_a_vendor_that_takes_no_time() -> None:
         assert (ended.outcome.code, ended.outcome.in_doubt) == ("1004", False)
 
 
+@pytest.mark.parametrize(
+    ("vendor_ahead_s", "longer_s"), [(-45.5, 44.5), (-1.5, 0.5), (-0.5, 0.0), (0.0, 0.0), (30.0, 0.0)]
+)
+async def test_a_signature_lasts_for_longer_where_the_clock_is_behind(
+    vendor_ahead_s: float, longer_s: float
+) -> None:
+    """The vendor accepts what lies ahead of its clock a little: that is accepted for so much longer."""
+    async with Rig(attempts=1) as rig:
+        rig.wall_s = 1_700_000_000.75
+        rig.vendor_ahead_s = vendor_ahead_s
+        await rig.run(ADD)
+        rig.fault(Drop())
+        doubt_until = (await rig.run(ADD)).doubt_until
+        assert doubt_until is not None
+        # The vendor tells its time in whole seconds.
+        assert longer_s <= doubt_until - rig.now_s - 61.0 <= longer_s + (1.0 if longer_s else 0.0)
+
+
 @pytest.mark.parametrize("step_s", [-3600.0, 3600.0])
 async def test_doubt_is_counted_on_a_clock_that_never_steps(step_s: float) -> None:
     """Whatever the machine's clock says, doubt ends 61 s after the request was signed."""
