@@ -26,6 +26,8 @@ from worker.engine.records import sequence_key
 from worker.runtime.routing import by_handle
 
 _CREATED = ("applied", "superseded")
+_MOST_MEMBERS = 8
+"""How many numbers a group has at most."""
 _PLAIN = (CommandKind.ADD, CommandKind.DELETE, CommandKind.REPLACE)
 
 
@@ -238,7 +240,8 @@ class Checks:
             if group_id is not None and ref.account in size:
                 chunks = -(-len(command.numbers) // size[ref.account])
                 # An empty group is made by taking out what is known to be in it, or what is found there.
-                extra = 3 if command.kind is CommandKind.REPLACE and not command.numbers else 0
+                emptied = command.kind is CommandKind.REPLACE and not command.numbers
+                extra = 3 + -(-_MOST_MEMBERS // size[ref.account]) if emptied else 0
                 alone[ref.account, group_id] += max(1, chunks) + extra + (command.kind is CommandKind.CREATE)
         again = sum(
             count for kind, count in self.world.fired.items() if kind in DOUBTFUL or kind == "too slow"
