@@ -8,6 +8,7 @@ import orjson
 
 from simulation.broker import SimulatedBroker
 from simulation.ledger import SimulatedLedger
+from simulation.one_by_one import apply, ends_full, fewest, is_conflict, is_stale
 from simulation.plans import DOUBTFUL, Plan
 from simulation.vendor import SimulatedVendor
 from simulation.world import World
@@ -22,7 +23,6 @@ from worker.engine.model import (
     Refusal,
     SequenceKey,
 )
-from worker.engine.records import sequence_key
 from worker.runtime.routing import by_handle
 
 _CREATED = ("applied", "superseded")
@@ -109,7 +109,7 @@ class Checks:
             same: dict[str, Any] = {}
             for reply in replies:
                 self._check_requests(name, reply["data"])
-                if name in self.taken.refused or "groups" in reply["data"] or _is_conflict(reply):
+                if name in self.taken.refused or "groups" in reply["data"] or is_conflict(reply):
                     continue
                 first = same.setdefault(reply["id"], reply)
                 if first != reply:
@@ -142,7 +142,7 @@ class Checks:
             if record.status in ("rejected", "failed") and key in self.taken.firsts:
                 owed[key.id] += 1
         conflicts = Counter(
-            reply["data"]["command"]["id"] for reply in self.broker.replies if _is_conflict(reply)
+            reply["data"]["command"]["id"] for reply in self.broker.replies if is_conflict(reply)
         )
         for name in owed | named:
             # A repeat with another body has a letter of its own. Over AMQP a letter may be written again, and
@@ -178,10 +178,12 @@ class Checks:
             ref = GroupRef(account, HandleKind.ID, group_id)
             model[ref], ids[ref] = dict.fromkeys(numbers), group_id
         latest: dict[SequenceKey, int] = {}
+        # Of a refused command, some numbers may have gone out before with those of others.
+        loose: set[str] = set()
         firsts = list(self.taken.firsts.items())
         for place, (key, command) in enumerate(firsts):
             record, ref = self.ledger.first.get(key), command.group
-            if _is_stale(command, latest):
+            if is_stale(command, latest):
                 if record is None or record.status != "superseded":
                     self.world.broken("sequence", f"{key.id} came after a later one, and is {record}")
                 continue
@@ -191,8 +193,9 @@ class Checks:
                 continue
             reason = record.fault.kind if record.fault else None
             if reason == "refused" and self._may_be_refused(command):
+                loose.update(command.numbers if self.plan.poison and self._doubts() else ())
                 continue
-            possible = _apply(model, command)
+            possible = apply(model, command)
             if reason == "refused":
                 later = [one.kind for _, one in firsts[place:] if one.group == ref]
                 # A worker died that had deleted the group, and its successor had not read so far yet.
@@ -204,10 +207,17 @@ class Checks:
                 ids[ref] = record.group_id
         ids |= self.ledger.bindings
         for account, groups in self.vendor.groups.items():
-            found = {group_id: set(group.numbers) for group_id, group in groups.items()}
-            expected = {ids.get(ref): set(some) for ref, some in model.items() if ref.account == account}
+            found = {group_id: set(group.numbers) - loose for group_id, group in groups.items()}
+            expected = {
+                ids.get(ref): {*some} - loose for ref, some in model.items() if ref.account == account
+            }
             if found != expected:
                 self.world.broken("groups", f"{account} has {found}, one by one gives {expected}")
+
+    def _doubts(self) -> int:
+        return sum(
+            count for kind, count in self.world.fired.items() if kind in DOUBTFUL or kind == "too slow"
+        )
 
     def _may_be_refused(self, command: Command) -> bool:
         flukes = any(fault.kind in ("refused", "unknown code") for fault in self.plan.faults)
@@ -223,9 +233,9 @@ class Checks:
             plain = all(command.kind in _PLAIN and command.numbers for command in commands)
             if not plain or ref.kind is not HandleKind.ID or ref.account not in size:
                 continue
-            if any(command.kind is CommandKind.REPLACE for command in commands) and not _ends_full(commands):
+            if any(command.kind is CommandKind.REPLACE for command in commands) and not ends_full(commands):
                 continue
-            cost, least = self.vendor.changes[ref.account, ref.name], _fewest(commands, size[ref.account])
+            cost, least = self.vendor.changes[ref.account, ref.name], fewest(commands, size[ref.account])
             if cost > least:
                 self.world.broken("fewest calls", f"{ref.name} cost {cost} calls, and {least} were enough")
 
@@ -243,68 +253,9 @@ class Checks:
                 emptied = command.kind is CommandKind.REPLACE and not command.numbers
                 extra = 3 + -(-_MOST_MEMBERS // size[ref.account]) if emptied else 0
                 alone[ref.account, group_id] += max(1, chunks) + extra + (command.kind is CommandKind.CREATE)
-        again = sum(
-            count for kind, count in self.world.fired.items() if kind in DOUBTFUL or kind == "too slow"
-        )
+        again = self._doubts()
         for group, count in self.vendor.changes.items():
             # After a lost answer a replace in several calls begins anew.
             if count > alone[group] * (1 + again):
                 said = f"{group} cost {count} calls, its commands alone {alone[group]}, doubts {again}"
                 self.world.broken("calls", said)
-
-
-def _is_stale(command: Command, latest: dict[SequenceKey, int]) -> bool:
-    """Whether its source has said something later on the group before; takes in what it says."""
-    key = sequence_key(command)
-    if key is None or command.sequence is None:
-        return False
-    if command.sequence < latest.get(key, command.sequence):
-        return True
-    latest[key] = command.sequence
-    return False
-
-
-def _is_conflict(reply: Any) -> bool:
-    """Whether it is the answer to another command under a known id, of which nothing is remembered."""
-    return bool(reply["data"]["status"] == "rejected" and reply["data"]["error"]["kind"] == "conflict")
-
-
-def _ends_full(commands: list[Command]) -> bool:
-    """Whether the group has a member at the end: an empty one is said in two calls."""
-    members: dict[GroupRef, dict[str, None]] = {command.group: {} for command in commands}
-    for command in commands:
-        _apply(members, command)
-    return any(members.values())
-
-
-def _fewest(commands: list[Command], size: int) -> int:
-    """How many calls the group costs when all its commands wait, and none is an empty replace."""
-    present: dict[str, bool] = {}
-    based = False
-    for command in commands:
-        if command.kind is CommandKind.REPLACE:
-            present, based = {}, True
-        present.update(dict.fromkeys(command.numbers, command.kind is not CommandKind.DELETE))
-    wanted = -(-sum(present.values()) // size)
-    return wanted if based else wanted + -(-(len(present) - sum(present.values())) // size)
-
-
-def _apply(model: dict[GroupRef, dict[str, None]], command: Command) -> bool:
-    """False when the command cannot apply: no such group, or one that is there already."""
-    members, numbers = model.get(command.group), dict.fromkeys(command.numbers)
-    if command.kind is CommandKind.CREATE:
-        if members is None:
-            model[command.group] = numbers
-        return members is None
-    if members is None:
-        return False
-    if command.kind is CommandKind.DELETE_GROUP:
-        del model[command.group]
-    elif command.kind is CommandKind.REPLACE:
-        model[command.group] = numbers
-    elif command.kind is CommandKind.ADD:
-        members.update(numbers)
-    else:
-        for number in numbers:
-            members.pop(number, None)
-    return True
