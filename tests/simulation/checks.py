@@ -178,7 +178,8 @@ class Checks:
             ref = GroupRef(account, HandleKind.ID, group_id)
             model[ref], ids[ref] = dict.fromkeys(numbers), group_id
         latest: dict[SequenceKey, int] = {}
-        # Of a refused command, some numbers may have gone out before with those of others.
+        # Of a refused command, some numbers may have gone out before with those of others, as long as it was
+        # known that the bad one need not.
         loose: set[str] = set()
         firsts = list(self.taken.firsts.items())
         for place, (key, command) in enumerate(firsts):
@@ -193,7 +194,8 @@ class Checks:
                 continue
             reason = record.fault.kind if record.fault else None
             if reason == "refused" and self._may_be_refused(command):
-                loose.update(command.numbers if self.plan.poison and self._doubts() else ())
+                forgotten = not self.plan.is_calm or self._doubts()
+                loose.update(command.numbers if self.plan.poison and forgotten else ())
                 continue
             possible = apply(model, command)
             if reason == "refused":
