@@ -134,7 +134,7 @@ class AccountSettings(BaseModel, frozen=True, extra="forbid", hide_input_in_erro
     numbers_per_call: int = Field(1000, ge=1, le=100_000)  # [I]
     connect_timeout_s: Positive = 3.0
     timeout_s: Positive = 8.0  # of one attempt, connecting included
-    signature_lasts_s: Positive = 60.0  # [V]: how long a request that nobody answered may still take effect
+    signature_lasts_s: float = Field(60.0, gt=0, le=3600)  # [V]: for so long it may take effect
     retry_attempts: int = Field(3, ge=1, le=10)  # of one call, before its group parks
     # Whether a create marks the group's remark, to find the group again when the answer is lost [I]
     create_marker: Annotated[Literal["remark", "none"], Choice] = "remark"

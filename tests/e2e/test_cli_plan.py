@@ -11,7 +11,7 @@ DELETION = (
 CONFLICT = "another command was accepted under the same source and id; this one was not applied"
 
 
-def update(name: str, operation: str, *phones: str, **attributes: str) -> str:
+def update(name: str, operation: str, *phones: str, **attributes: str | int) -> str:
     data = {"groupId": "g1", "operateType": operation, "phones": phones}
     event = {"specversion": "1.0", "id": name, "source": "crm", "type": "numbergroup.update.v1", "data": data}
     return json.dumps(event | attributes)
@@ -52,6 +52,24 @@ def test_text(bare_shell: Shell) -> None:
         "line 10: 1 command, 1 call",
         "  list",
         "10 commands would cost 5 calls. Nothing was sent.",
+    ]
+
+
+def test_what_would_change_nothing(bare_shell: Shell) -> None:
+    """A lower sequence and an expirytime that has passed are passed over, as the worker does."""
+    file = bare_shell.write(
+        "commands.ndjson",
+        update("c-1", "add", "85211111111", sequence=3),
+        update("c-2", "replace", "85211111112", sequence=1),
+        update("c-3", "add", "85211111113", expirytime="2020-01-01T00:00:00Z"),
+    )
+    done = bare_shell("plan", file)
+    assert (done.code, done.err) == (0, "")
+    assert done.out.splitlines() == [
+        "g1: 3 commands, 1 call",
+        "  add 1 number",
+        "    85211111111  by crm c-1",
+        "3 commands would cost 1 call. Nothing was sent.",
     ]
 
 

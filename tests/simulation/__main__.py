@@ -15,10 +15,11 @@ _STARTS = 3
 def chosen(text: str) -> Sequence[int]:
     """`1000`: so many from a fresh start; `100..199`: these."""
     first, dots, last = text.partition("..")
-    if dots:
-        return range(int(first), int(last) + 1)
-    start = random.SystemRandom().randrange(_LARGEST)
-    return range(start, start + int(first))
+    start = int(first) if dots else random.SystemRandom().randrange(_LARGEST)
+    seeds = range(start, int(last) + 1 if dots else start + int(first))
+    if not seeds:
+        raise ValueError
+    return seeds
 
 
 def simulate(seeds: Sequence[int], processes: int) -> int:
@@ -54,7 +55,7 @@ def mutants() -> int:
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=(__doc__ or "").split(":")[0])
-    parser.add_argument("--seeds", default="1000")
+    parser.add_argument("--seeds", type=chosen, default="1000", metavar="1000|100..199")
     parser.add_argument("--seed", type=int)
     parser.add_argument("--processes", type=int, default=2)
     parser.add_argument("--mutants", action="store_true")
@@ -65,7 +66,7 @@ def main() -> int:
         lines = story(options.seed, smaller=False)
         print("\n".join(lines))
         return int("was kept" not in lines[-1])
-    return min(1, simulate(chosen(options.seeds), options.processes))
+    return min(1, simulate(options.seeds, options.processes))
 
 
 if __name__ == "__main__":

@@ -1,6 +1,7 @@
 """`numbergroup plan`: what commands would cost if they all waited, from the engine's own rules."""
 
 import sys
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -73,6 +74,7 @@ def plan_groups(commands: Sequence[Command], settings: Settings) -> list[Planned
             group.repeats += 1
         else:
             inbox.commands[command.key] = command
+            inbox.take_sequence(command, Facts())
             group.waiting.append(command)
     for group in groups.values():
         if group.waiting:
@@ -99,13 +101,19 @@ def _plan_group(group: PlannedGroup, policy: AccountPolicy) -> None:
             listing = Call(CallKind.LIST, limit=batch[0].limit, offset=batch[0].offset)
             group.calls.append(PlannedCall(listing, {}))
             continue
-        change = merge(batch, exists=exists)
+        passed_over = {position for position, command in enumerate(batch) if _is_passed_over(command)}
+        change = merge(batch, exists=exists, skip=passed_over)
         group_id = ref.name if exists else None
         for call in plan(change, batch, Known(), group_id=group_id, numbers_per_call=policy.numbers_per_call):
             group.calls.append(PlannedCall(call, {n: _decider(n, change, batch) for n in call.numbers}))
         for position, fault in change.refused.items():
             group.rejected.append((batch[position], fault.message))
         exists = (exists or change.create is not None) and change.delete is None
+
+
+def _is_passed_over(command: Command) -> bool:
+    """Whether it would change nothing: a later word of its source came before it, or it has expired."""
+    return command.stale or (command.expires_at is not None and command.expires_at <= time.time())
 
 
 def _decider(number: str, change: Change, batch: Sequence[Command]) -> Command | None:

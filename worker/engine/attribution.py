@@ -8,7 +8,7 @@ from worker.engine.merge import Change
 from worker.engine.model import Command, CommandKind, Fault, Verdict
 from worker.engine.plan import Known
 
-_EXPIRED = Fault("expired", None, "its expirytime had passed before it could be sent")
+_EXPIRED = Fault("expired", None, "its expirytime had passed before the vendor took it")
 
 
 def carried_out(mailbox: Mailbox, deletion_request: str | None = None) -> list[Verdict]:

@@ -205,8 +205,8 @@ class Gatekeeper:
         if history is None:
             return
         entry.problem = (
-            f"{history.crashes} workers died with this message in hand, the last one with nothing else: it "
-            "is not tried any more. What it asks for may be done in part. Mend it, or the worker, and "
+            f"workers died {history.crashes} times, in the end with this message in hand and nothing else: "
+            "it is not tried any more. What it asks for may be done in part. Mend it, or the worker, and "
             "publish it under a new id"
         )
         entry.problem_kind, entry.unread = CRASHED, history.unread
