@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import pytest
 from adapters_rig import ID_REF, KEY_REF, OTHER_REF, Rig, command, doubt, intent, key
+from adapters_servers import eventually
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -23,6 +24,12 @@ from worker.ledger import keys
 from worker.ledger.codec import decode_calls, encode_calls
 
 CALLS = keys.of_partition(0, "calls")
+WORSE = (
+    b"1 1 " + b"9" * 400 + b' [["add","g1",60000,["85211111111"]]]',
+    b'1 1 1700000000000 [["add","g1",60000,[["x"]]]]',
+    b'1 1 1700000000000 [["add","g1",90000000000000000,["85211111111"]]]',
+)
+"""What could be taken for calls, and ended a worker, or held its group up for ever."""
 
 
 async def known(rig: Rig) -> dict[GroupRef, list[Call]]:
@@ -52,6 +59,20 @@ async def test_time_goes_by(rig: Rig) -> None:
     assert 60_000 < await rig.client.pttl(CALLS) <= 61_000
     await rig.record_call(KEY_REF, 2, doubt("c", until=1_002.0))
     assert 60_000 < await rig.client.pttl(CALLS) <= 61_000
+
+
+async def test_what_is_over_is_removed(rig: Rig) -> None:
+    """A busy partition would keep it otherwise: its key lives for as long as calls are made."""
+    await rig.own()
+    await rig.record_call(ID_REF, 1, doubt("a", until=1_000.01))
+    await rig.record_call(KEY_REF, 2, doubt("b"))
+    await rig.client.hset(CALLS, keys.field(OTHER_REF), "1 2 3 [")
+
+    async def over() -> bool:
+        await rig.ledger.inheritance(0)
+        return await rig.client.hkeys(CALLS) == [keys.field(KEY_REF).encode()]
+
+    await eventually(over, "only what may take effect is left")
 
 
 async def test_whoever_is_no_owner_records_nothing(rig: Rig) -> None:
@@ -84,7 +105,8 @@ async def test_an_earlier_owners_calls_end(rig: Rig) -> None:
 
 
 @pytest.mark.parametrize(
-    "junk", [b"", b"junk", b"1 2 3 {", b"1 2 3 [[1]]", b"1 2 x []", b'1 2 3 [["add",1,2,3]]', b"1 2 3 {}"]
+    "junk",
+    [b"", b"junk", b"1 2 3 {", b"1 2 3 [[1]]", b"1 2 x []", b'1 2 3 [["add",1,2,3]]', b"1 2 3 {}", *WORSE],
 )
 async def test_what_cannot_be_read_is_passed_over(rig: Rig, junk: bytes) -> None:
     """Another version's calls, or junk, are reported; the others are known."""

@@ -1,5 +1,6 @@
 """What the ledger notes of crashes: how an owner ended, and what it had in hand."""
 
+import pytest
 from adapters_rig import CRASHES, LEASE, TTL_S, Rig
 from adapters_servers import cutting
 
@@ -86,3 +87,15 @@ async def test_notes_that_nobody_can_read(rig: Rig) -> None:
     for junk in (b"\xff", b"[]", b"7", b'{"crashes": "many"}', b'{"suspects": 7}'):
         await rig.client.hset(CRASHES, mapping={"history": junk, "in_hand": junk})
         assert await rig.ledger.crash_notes(0) == CLEAN
+
+
+@pytest.mark.parametrize(
+    "junk",
+    [b"", b"\xff", b"[]", b'{"crashes":"many"}', b'{"crashes":5,"condemned":["x"]}', b'{"suspects":[[]]}'],
+)
+async def test_a_history_that_cannot_be_read(rig: Rig, junk: bytes) -> None:
+    """It is forgotten, and ends no worker."""
+    await rig.own("me")
+    await rig.client.hset(CRASHES, "history", junk)
+    await rig.client.hset(CRASHES, "in_hand", b"[[[]], 7]")
+    assert (await rig.ledger.crash_notes(0)).history == History()

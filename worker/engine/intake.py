@@ -27,11 +27,19 @@ from contracts.commands import (
 from contracts.event import MAX_EVENTS_PER_MESSAGE, PRINTABLE
 from contracts.results import Status
 from worker.engine.explanation import explain
-from worker.engine.model import Command, CommandKey, CommandKind, Entry, GroupRef, HandleKind, Origin, Refusal
+from worker.engine.model import (
+    CRASHED,
+    Command,
+    CommandKey,
+    CommandKind,
+    Entry,
+    GroupRef,
+    HandleKind,
+    Origin,
+    Refusal,
+)
 from worker.engine.outline import BOM, SPACE, elements, texts
 
-CRASHED = "crashed"
-"""The kind of error of what was never refused: workers died of it."""
 DEFAULT_ACCOUNT = "default"
 LIST_LIMIT = 1000
 

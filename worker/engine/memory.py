@@ -24,6 +24,7 @@ from worker.engine.records import is_remembered, record_of, sequence_key
 _SETTLED_KEPT = 50_000
 _BINDINGS_KEPT = 50_000
 _SEQUENCES_KEPT = 50_000
+_TRIES = 4
 
 
 @dataclass(slots=True)
@@ -79,8 +80,14 @@ class Partition:
         command.stale = latest is not None and command.sequence < latest
         if not command.stale:
             self.sequences[key] = command.sequence
-            if len(self.sequences) > _SEQUENCES_KEPT:
-                self.sequences.popitem(last=False)
+            for _ in range(_TRIES):
+                if len(self.sequences) <= _SEQUENCES_KEPT:
+                    break
+                oldest = next(iter(self.sequences))
+                self.sequences.move_to_end(oldest)
+                # Of what still waits the ledger knows nothing.
+                if oldest.group not in self.mailboxes:
+                    del self.sequences[oldest]
 
     def group_id(self, ref: GroupRef, facts: Facts) -> str | None:
         """The vendor's id of the group, as far as it is known."""

@@ -6,6 +6,9 @@ from typing import NamedTuple
 
 from contracts.results import Status
 
+CRASHED = "crashed"
+"""The kind of error of what was never refused: workers died of it."""
+
 
 class CommandKey(NamedTuple):
     """Identifies a command for ever."""

@@ -17,6 +17,7 @@ from contracts.event import MAX_EVENTS_PER_MESSAGE
 from contracts.results import RESULT, SOURCE
 from worker.engine.messages import Settle
 from worker.engine.model import (
+    CRASHED,
     CommandKey,
     Entry,
     Fault,
@@ -134,6 +135,9 @@ class SettlementBuilder:
         self, verdict: Verdict | Refusal, unit: Settlement, at: float, now: float
     ) -> tuple[dict[str, Any] | None, Letter | None, Sequence[Origin]]:
         if isinstance(verdict, Refusal):
+            if verdict.kind == CRASHED and verdict.key is not None:
+                # It may be a command that was in a call before.
+                unit.attempts_done.append(verdict.key)
             return _refused(verdict, at, now)
         command = verdict.command
         record = verdict.repeat_of

@@ -35,6 +35,10 @@ _INTENT: TypeAdapter[tuple[Any, ...]] = TypeAdapter(
     tuple[_Text, _Text, str, _Seconds] | tuple[_Text, _Text, str, _Seconds, str]
 )
 _INDEXES = TypeAdapter(set[_Count])
+_MS = TypeAdapter(_Ms)
+# No longer than settings allow a signature to last, twice.
+_CALLS = TypeAdapter(list[tuple[CallKind, _Text, Annotated[int, Field(le=8_000_000)], list[str]]])
+_HISTORY = TypeAdapter(History)
 
 log = get_logger("ledger")
 
@@ -113,13 +117,13 @@ def decode_calls(data: bytes, now_ms: int) -> list[Doubt]:
     call's number and when it was written (the server's milliseconds, as `now_ms`), each followed by a
     space."""
     try:
-        _epoch, _call, written_ms, calls = data.split(b" ", 3)
-        passed_ms = now_ms - int(written_ms)
+        _epoch, _call, written_ms, said = data.split(b" ", 3)
+        passed_ms = now_ms - _MS.validate_python(int(written_ms))
         doubts = [
-            Doubt(Call(CallKind(kind), tuple(numbers), group_id), (left_ms - passed_ms) / 1000)
-            for kind, group_id, left_ms, numbers in orjson.loads(calls)
+            Doubt(Call(kind, tuple(numbers), group_id), (left_ms - passed_ms) / 1000)
+            for kind, group_id, left_ms, numbers in _CALLS.validate_json(said)
         ]
-    except (ValueError, TypeError):
+    except ValueError:
         log.error("calls in doubt cannot be read", bytes=len(data))
         return []
     return [doubt for doubt in doubts if doubt.until > 0]
@@ -131,13 +135,12 @@ def encode_history(history: History) -> bytes:
 
 def decode_history(data: bytes | None) -> History:
     """The history; an empty one for none, and for what this version cannot read."""
-    try:
-        said = orjson.loads(data) if data else {}
-        suspects = tuple(map(str, said.get("suspects", ())))
-        return History(int(said.get("crashes", 0)), suspects, said.get("condemned"), bool(said.get("unread")))
-    except (ValueError, TypeError, AttributeError):
-        log.error("what is noted of crashes cannot be read: it is forgotten")
+    if data is None:
         return History()
+    history = _read(_HISTORY, data)
+    if history is None:
+        log.error("what is noted of crashes cannot be read: it is forgotten")
+    return history or History()
 
 
 def encode_in_hand(in_hand: InHand) -> bytes:

@@ -162,10 +162,18 @@ class RedisLedger:
             pipe.smembers(keys.of_partition(partition, "attempted"))
             (seconds, micros), recorded, members = await pipe.execute()
         now_ms = seconds * 1000 + micros // 1000
-        found = ((keys.group(field), decode_calls(data, now_ms)) for field, data in recorded.items())
         attempted = (keys.command(member) for member in members)
+        inherited: dict[GroupRef, list[Doubt]] = {}
+        for field, data in recorded.items():
+            ref, doubts = keys.group(field), decode_calls(data, now_ms)
+            if ref is not None and doubts:
+                inherited[ref] = doubts
+                continue
+            async with mapped(LedgerUnavailable):
+                # Nobody else would remove what is over.
+                await self._drop(keys=[keys.of_partition(partition, "calls")], args=[field, data])
         return Inheritance(
-            {ref: doubts for ref, doubts in found if ref is not None and doubts},
+            inherited,
             {key for key in attempted if key is not None},
         )
 

@@ -12,8 +12,7 @@ from functools import partial
 from hashlib import blake2b
 from itertools import islice
 
-from worker.engine.intake import CRASHED
-from worker.engine.model import Entry
+from worker.engine.model import CRASHED, Entry
 from worker.engine.probation import Caution, History, InHand, Probation
 from worker.ledger.port import Ledger
 from worker.runtime.clock import Clock

@@ -188,10 +188,25 @@ def test_the_next_group_of_a_key_does_not_wait_for_the_last_one() -> None:
     """Deleted and created anew, a key's group is another one: old requests cannot reach it."""
     bench, vendor = Bench(), vendor_with("x")
     facts = Facts(bindings={BY_KEY: "g-1"})
-    bench.deliver(delete("c1", "a", BY_KEY), facts=facts)
+    bench.deliver(delete_group("c1", BY_KEY), facts=facts)
     bench.call()
     bench.answer(LOST)
-    bench.deliver(delete_group("c2", BY_KEY), create("c3", "a"), facts=facts)
+    bench.deliver(create("c2", "a"), facts=facts)
     bench.run(vendor.carry_out)
     assert bench.now < 1_000 + WINDOW_S
-    assert bench.statuses == {"c1": "superseded", "c2": "applied", "c3": "applied"}
+    assert bench.statuses == {"c1": "applied", "c2": "applied"}
+
+
+def test_a_group_is_deleted_when_nothing_can_bring_it_back() -> None:
+    """A vendor may make a group of an update that comes late for one that is gone."""
+    bench = Bench()
+    bench.deliver(add("c1", "a"))
+    bench.call()
+    bench.answer(LOST)
+    bench.deliver(delete_group("c2"))
+    bench.sleep()
+    bench.grant()
+    assert bench.flights == []
+    bench.sleep()
+    assert bench.now == 1_000 + WINDOW_S
+    assert bench.call().kind is CallKind.DELETE_GROUP

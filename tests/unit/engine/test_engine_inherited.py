@@ -3,10 +3,22 @@
 from engine_bench import LOST, WINDOW_S, Bench
 from engine_commands import BY_ID, BY_KEY, add, create, delete, listing, replace
 
+from contracts.results import Status
 from worker.engine.creation import marker_of
 from worker.engine.doubt import Doubt
-from worker.engine.messages import Facts, Owned
-from worker.engine.model import Applied, Call, CallKind, CreateIntent, Group
+from worker.engine.messages import Facts, Owned, Settle
+from worker.engine.model import (
+    CRASHED,
+    Applied,
+    Call,
+    CallKind,
+    CommandKey,
+    CreateIntent,
+    Entry,
+    Group,
+    Origin,
+    Refusal,
+)
 from worker.engine.settlement import SettlementBuilder
 
 ADDED = Call(CallKind.ADD, ("a",), "g-1")
@@ -185,3 +197,13 @@ def test_a_repeat_ends_no_attempt() -> None:
     bench.deliver(first, other)
     assert bench.statuses == {"c1": "rejected"}
     assert SettlementBuilder().build(0, bench.settles, bench.now).attempts_done == []
+
+
+def test_what_workers_died_of_is_attempted_no_more() -> None:
+    """It is answered without being read again: under its id another command may come one day."""
+    key = CommandKey("test", "c1")
+    origin = Origin(Entry(0, "1-0", b"{}"), 0)
+    refusal = Refusal(origin, "workers died", b"{}", key, kind=CRASHED, status=Status.FAILED)
+    other = Refusal(origin, "not JSON", b"{}", CommandKey("test", "c2"))
+    unit = SettlementBuilder().build(0, [Settle(0, [refusal, other], 1_000.0)], 1_000.0)
+    assert unit.attempts_done == [key]

@@ -9,6 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from model_vendor import ModelVendor
 
+from worker.engine import memory
+from worker.engine.memory import Partition
 from worker.engine.messages import Facts
 from worker.engine.model import Command, CommandKey, Refused, SequenceKey, Verdict
 from worker.engine.settlement import Settlement, SettlementBuilder
@@ -118,6 +120,23 @@ def test_late_creations_and_deletions(late: Command) -> None:
     ask(vendor, bench, late, at(4, add("c3", "c", BY_KEY)), facts=Facts(bindings={BY_KEY: "made-by-r1"}))
     assert bench.statuses["late"] == "superseded"
     assert vendor.members("made-by-r1") == set("abc")
+
+
+def test_what_waits_is_not_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
+    """However many other groups go by meanwhile; what is settled is forgotten, for the ledger has it."""
+    monkeypatch.setattr(memory, "_SEQUENCES_KEPT", 3)
+    vendor, bench = with_group(), Bench(max_in_flight=1)
+    bench.deliver(at(5, add("c1", "a")))
+    for place in range(10):
+        passing = Partition()
+        passing.sequences = bench.engine._partitions[0].sequences
+        passing.mailboxes = bench.engine._partitions[0].mailboxes
+        other = BY_ID._replace(name=f"other-{place}")
+        passing.take_sequence(at(9, add(f"o{place}", "z", other)), Facts())
+    assert len(passing.sequences) <= 4
+    bench.deliver(at(3, delete("c2", "a")))
+    bench.run(vendor.carry_out)
+    assert bench.statuses == {"c1": "applied", "c2": "superseded"}
 
 
 @given(st.lists(st.integers(0, 9), min_size=1, max_size=12), st.sets(st.integers(0, 11)), st.booleans())

@@ -8,8 +8,8 @@ from intake_cases import event
 
 from contracts.results import Status
 from worker.engine import intake
-from worker.engine.intake import CRASHED, Intake
-from worker.engine.model import Entry, Refusal
+from worker.engine.intake import Intake
+from worker.engine.model import CRASHED, Entry, Refusal
 
 
 @pytest.fixture(autouse=True)
