@@ -135,7 +135,7 @@ def test_a_frozen_worker_thaws_behind_its_successors(stage: Stage) -> None:
     many.shared([4, 4])
     many.publish(script.some_updates(1_000, names))
     # All slots are taken: it is not frozen in the very act of sending, which no lease could take back.
-    eventually(lambda: stage.vendor.count() == 4, "two calls of each in flight")
+    eventually(lambda: stage.vendor.count() >= 4, "two calls of each in flight")
     frozen.signal(signal.SIGSTOP)
     assert answers.count == 0
     many.shared([8])

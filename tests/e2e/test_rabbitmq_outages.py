@@ -24,13 +24,13 @@ def rabbit(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Rabbit]:
     server.kill()
 
 
-def at_work(stage: RabbitStage, script: Script) -> Worker:
+def at_work(stage: RabbitStage, script: Script, calls_per_second: int = 20, begun: int = 10) -> Worker:
     for name in ("key0", "key1"):
         script.create(name)
     script.some_updates(400, [*NAMES, "key0", "key1"])
     stage.publish(lone(script.events))
-    worker = stage.worker(CALLS_PER_SECOND="20")
-    eventually(lambda: stage.vendor.count() >= 10, "work going on")
+    worker = stage.worker(CALLS_PER_SECOND=str(calls_per_second))
+    eventually(lambda: stage.vendor.count() >= begun, "work going on")
     return worker
 
 
@@ -76,7 +76,8 @@ def test_frozen_for_longer_than_the_heartbeats(stage: RabbitStage) -> None:
 def test_short_of_memory(stage: RabbitStage) -> None:
     """While RabbitMQ takes no results, nothing is acknowledged, and the worker says why."""
     script, answers = Script(), stage.answers()
-    worker = at_work(stage, script)
+    # There must be work left when RabbitMQ has been told.
+    worker = at_work(stage, script, calls_per_second=2, begun=2)
     stage.rabbit.control("set_vm_memory_high_watermark", "absolute", "1")
     try:
         worker.says("short of memory or disk")
