@@ -13,7 +13,7 @@ demo: $(VENV)/.runs  ## See the main job done, on embedded parts.
 	@$(BIN)/numbergroup demo
 
 test: $(VENV)/.develops  ## Run all tests. Those that need redis-server or rabbitmq-server say so when it is missing.
-	@$(BIN)/python -m pytest -q -n 2 --dist loadfile
+	@$(BIN)/python -m pytest -q
 
 check: $(VENV)/.develops  ## Lint, types, layers, schemas.
 	$(BIN)/ruff check .
