@@ -2,6 +2,9 @@
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV := .venv
 BIN := $(VENV)/bin
+# What the benchmark compares with: two environments, for one cannot have them all.
+PEERS := .venv-peers
+OLDER_PEERS := .venv-peers-older
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .PHONY: help demo test check simulate simulate-mutants bench schemas format lock clean
@@ -12,8 +15,10 @@ help:  ## Show this.
 demo: $(VENV)/.runs  ## See the main job done, on embedded parts.
 	@$(BIN)/numbergroup demo
 
-test: $(VENV)/.develops  ## Run all tests. Those that need redis-server or rabbitmq-server say so when it is missing.
-	@$(BIN)/python -m pytest -q
+# They wait more than they compute: more at a time than a small machine has cores.
+JOBS ?= 5
+test: $(VENV)/.develops  ## Run all tests, five at a time (JOBS=0: one after the other). Those that need redis-server or rabbitmq-server say so when it is missing.
+	@$(BIN)/python -m pytest -q -n $(JOBS)
 
 check: $(VENV)/.develops  ## Lint, types, layers, schemas.
 	$(BIN)/ruff check .
@@ -29,8 +34,9 @@ simulate: $(VENV)/.develops  ## Simulate whole workers: SEEDS=1000, SEEDS=100..1
 simulate-mutants: $(VENV)/.develops  ## Switch our rules off, one by one: the simulation must notice.
 	@PYTHONPATH=tests $(BIN)/python -m simulation --mutants
 
-bench: $(VENV)/.develops  ## Measure a lone command's latency, and a settled one's memory (needs redis-server).
-	@$(BIN)/python -m bench.lone_command
+BENCH ?=
+bench: $(VENV)/.measures $(PEERS)/.runs $(OLDER_PEERS)/.runs  ## Measure speed, latency, growth and merging, beside other queues: 15 minutes (BENCH=--quick: 2). Needs redis-server, and rabbitmq-server for its part.
+	@$(BIN)/python -m bench $(BENCH)
 	@$(BIN)/python -m bench.remembered
 
 schemas: $(VENV)/.develops  ## Write contracts/schemas anew from the models.
@@ -42,12 +48,12 @@ format: $(VENV)/.develops  ## Let ruff lay the code out.
 
 lock:  ## Write constraints.txt anew: the newest versions that pyproject.toml allows.
 	rm -rf .lock && $(PYTHON) -m venv .lock
-	.lock/bin/pip install -q -e '.[dev]'
+	.lock/bin/pip install -q -e '.[dev,bench]'
 	.lock/bin/pip freeze --exclude-editable > constraints.txt
 	rm -rf .lock
 
 clean:  ## Remove what the commands above have made.
-	rm -rf $(VENV) .lock *.egg-info .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
+	rm -rf $(VENV) $(PEERS) $(OLDER_PEERS) .lock *.egg-info .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
 
 $(BIN)/python:
 	@test -n "$(PYTHON)" || { echo "Python 3.11 or newer is needed, and none is on the PATH" >&2; exit 1; }
@@ -63,3 +69,17 @@ $(VENV)/.runs: pyproject.toml constraints.txt | $(BIN)/python
 $(VENV)/.develops: pyproject.toml constraints.txt | $(BIN)/python
 	@$(BIN)/pip install -q -c constraints.txt -e '.[dev]'
 	@touch $@ $(VENV)/.runs
+
+$(VENV)/.measures: pyproject.toml constraints.txt | $(BIN)/python
+	@$(BIN)/pip install -q -c constraints.txt -e '.[bench]'
+	@touch $@ $(VENV)/.runs
+
+$(PEERS)/.runs: bench/peers/requirements.txt | $(BIN)/python
+	@$(BIN)/python -m venv $(PEERS)
+	@$(PEERS)/bin/pip install -q -r $<
+	@touch $@
+
+$(OLDER_PEERS)/.runs: bench/peers/requirements-older.txt | $(BIN)/python
+	@$(BIN)/python -m venv $(OLDER_PEERS)
+	@$(OLDER_PEERS)/bin/pip install -q -r $<
+	@touch $@

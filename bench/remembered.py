@@ -7,14 +7,22 @@ Records as the worker writes them, settled in a redis-server of its own; the dif
 
 import argparse
 import asyncio
-from dataclasses import replace
 
 from redis.asyncio import Redis
 
 from bench.processes import connected, redis_server
 from contracts.results import Status
 from worker.brokers.redis_streams import RedisBroker
-from worker.engine.model import CommandKey, Fault, GroupRef, HandleKind, Record, SequenceKey
+from worker.engine.model import (
+    Command,
+    CommandKey,
+    CommandKind,
+    Fault,
+    GroupRef,
+    HandleKind,
+    Record,
+    SequenceKey,
+)
 from worker.engine.settlement import Settlement
 from worker.ledger.redis import RedisLedger
 
@@ -24,8 +32,7 @@ UNIT = 1_000
 APPLIED = Record(
     "0123456789ab", Status.APPLIED, "6a7sd3402px21429s04", ("1602248485121429504",), 1, None, None, 1.8e9
 )
-REJECTED = replace(
-    APPLIED,
+REJECTED = APPLIED._replace(
     status=Status.REJECTED,
     fault=Fault("refused", "1002", "parameter error: phones"),
     dead_letter_id="0-1795000000000-0-0",
@@ -33,10 +40,15 @@ REJECTED = replace(
 CASES = {
     "applied by one call": (APPLIED, False),
     "applied by one call, with a sequence": (APPLIED, True),
-    "decided by three calls": (replace(APPLIED, request_ids=("1602248485121429504",) * 3), False),
+    "decided by three calls": (APPLIED._replace(request_ids=("1602248485121429504",) * 3), False),
     "rejected": (REJECTED, False),
 }
 """Records, and whether each is of a group and source of its own that numbers its commands."""
+
+
+def _command(name: str) -> Command:
+    group = GroupRef("default", HandleKind.ID, "g")
+    return Command(CommandKey("crm", name), "numbergroup.update.v1", CommandKind.ADD, group, (), "", [])
 
 
 async def measure(client: Redis, commands: int, record: Record, sequenced: bool) -> float:
@@ -49,7 +61,7 @@ async def measure(client: Redis, commands: int, record: Record, sequenced: bool)
     before = (await client.info("memory"))["used_memory"]
     for serial, start in enumerate(range(0, commands, UNIT), 1):
         names = [f"c-{number}" for number in range(start, start + UNIT)]
-        unit = Settlement(0, records=[(CommandKey("crm", name), record) for name in names])
+        unit = Settlement(0, records=[(_command(name), record) for name in names])
         if sequenced:
             groups = [GroupRef("default", HandleKind.ID, name) for name in names]
             unit.sequences = {SequenceKey("crm", group): 1_000_000 for group in groups}

@@ -57,6 +57,13 @@ class _Data(BaseModel):
     model_config = ConfigDict(frozen=True, strict=True, extra="forbid", use_attribute_docstrings=True)
 
 
+def numbers_of(phones: str | list[str]) -> tuple[str, ...]:
+    """The numbers of a command's `phones`, in order, each once."""
+    if isinstance(phones, str):
+        phones = phones.split(",") if phones else []
+    return tuple(phones if len(set(phones)) == len(phones) else dict.fromkeys(phones))
+
+
 class _Phones(_Data):
     phones: Phones
     """Numbers of 7 to 15 digits with the country code: an array of them, or one string, comma-separated.
@@ -65,10 +72,7 @@ class _Phones(_Data):
     @property
     def numbers(self) -> tuple[str, ...]:
         """The numbers in order, each once."""
-        phones = self.phones
-        if isinstance(phones, str):
-            phones = phones.split(",") if phones else []
-        return tuple(phones if len(set(phones)) == len(phones) else dict.fromkeys(phones))
+        return numbers_of(self.phones)
 
 
 class _Addressed(_Data):

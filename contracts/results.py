@@ -82,7 +82,8 @@ class ResultData(_Data):
     error: ErrorInfo | None = None
     deadLetterId: str | None = None  # noqa: N815
     rejectedNumbers: list[str] | None = None  # noqa: N815
-    """With `partial`: the numbers that the vendor did not take."""
+    """With `partial`, or with `rejected` if the vendor took none: the numbers that were this command's to
+    decide (no later one had), and that the vendor did not take."""
     groups: list[ListedGroup] | None = None
     """The answer to `numbergroup.list.v1`."""
     total: int | None = None

@@ -106,7 +106,7 @@ class RabbitServer:
         """What the tool prints."""
         command = [str(Path(self._binary).with_name(tool)), "-n", self.node, "-q", *arguments]
         done = subprocess.run(
-            command, env=self.environment, capture_output=True, text=True, check=False, timeout=60
+            command, env=self.environment, capture_output=True, text=True, check=False, timeout=150
         )
         assert done.returncode == 0, done.stdout + done.stderr
         return done.stdout

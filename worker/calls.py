@@ -9,11 +9,10 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
-from typing import Protocol
+from functools import partial
 
 from tenacity import (
     AsyncRetrying,
-    RetryCallState,
     retry_if_result,
     stop_after_attempt,
     wait_random_exponential,
@@ -21,34 +20,35 @@ from tenacity import (
 from tenacity.wait import wait_base
 
 from worker import points
-from worker.engine.model import Applied, Call, CallKind, Group, Outcome, Refused, Unavailable, Withheld
+from worker.engine.model import (
+    UPDATES,
+    AccountFault,
+    Applied,
+    Call,
+    CallKind,
+    Outcome,
+    Refused,
+    Unavailable,
+    Withheld,
+)
 from worker.ledger.port import LedgerUnavailable
 from worker.providers.answers import http_date
-from worker.providers.port import Provider, Request
+from worker.providers.keyring import Keyring, Which
+from worker.providers.listing import Listing
+from worker.providers.port import Credentials, Provider, Request
+from worker.providers.vendor_clock import VendorClock
+from worker.sending import Guard, Record, Run
 from worker.telemetry import get_logger
-from worker.transport import NoAnswer, NotConnected, TooLate, Transport
+from worker.tokens import Tokens
+from worker.transport import MayGo, Transport, Withdrawn, answer_to
 
 _ANSWER_BYTES = 1024 * 1024
 _LISTING_BYTES = 64 * 1024 * 1024
-_MOST_GROUPS, _MOST_NUMBERS = 100_000, 5_000_000
 _CLOCK_MARGIN_S = 1.0
 _PERMIT_LASTS_S = 0.05
-_DATE_S = 1.0
-"""A `Date` has whole seconds."""
 _LOOKING = (CallKind.FIND_CREATED, CallKind.READ_MEMBERS)
 
 log = get_logger("calls")
-
-Record = Callable[[float], Awaitable[bool]]
-"""Makes it durable that a request is about to be sent, which the vendor can accept until the given time
-(Unix seconds). False: it could not be written, or must not be sent."""
-
-
-class Guard(Protocol):
-    """The worker's right to send: its lease."""
-
-    async def outlives(self, seconds: float) -> bool:
-        """Wait until the lease lasts for that long; False when it is lost or the worker stops."""
 
 
 @dataclass(slots=True, frozen=True)
@@ -74,163 +74,227 @@ class Caller:
 
     `permit` returns when one request may be sent, or raises `LedgerUnavailable`. Requests are signed by
     `wall_s`, the machine's clock, corrected when the vendor refuses it; doubts are counted on `now_s`,
-    which never steps back. Both are in Unix seconds; without `now_s` there is one clock for both.
+    which never steps back. Both are in Unix seconds; without `now_s` there is one clock for both. Where the
+    vendor wants tokens, requests bear those of `tokens`.
     """
 
     def __init__(
         self,
         provider: Provider,
+        keyring: Keyring,
         transport: Transport,
         limits: Limits,
-        permit: Callable[[], Awaitable[None]],
+        permit: Callable[[], Awaitable[object]],
         wall_s: Callable[[], float],
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
         wait: wait_base | None = None,
         now_s: Callable[[], float] | None = None,
         monotonic_s: Callable[[], float] = time.monotonic,
+        tokens: Tokens | None = None,
     ) -> None:
         self._provider = provider
+        self._keyring = keyring
         self._transport = transport
         self._limits = limits
         self._permit = permit
-        self._wall_s = wall_s
         self._sleep = sleep
         self._wait = wait or wait_random_exponential(multiplier=0.2, max=2.0)
         self._now_s = now_s or wall_s
         self._monotonic_s = monotonic_s
-        self._vendor_ahead_s = 0.0
-        self._lasts_s = provider.acceptance_window_s
+        self._tokens = tokens
+        self._clock = VendorClock(wall_s, provider.acceptance_window_s)
 
-    async def run(self, call: Call, guard: Guard, record: Record, permitted_at: float | None = None) -> Ended:
+    async def run(
+        self,
+        call: Call,
+        guard: Guard,
+        record: Record,
+        permitted_at: float | None = None,
+        *,
+        once: bool = False,
+        is_well: Callable[[], bool] = lambda: True,
+        may_begin: Callable[[], bool] = lambda: True,
+    ) -> Ended:
         """Make `call`; its first permit was granted before, at `permitted_at` (monotonic seconds; now).
 
-        `record` is awaited before each request that is no look. Never raises, whatever the vendor or the
-        network do.
+        `record` is awaited before each request that is no look. `once`: it is not tried again, unless the
+        answer says what was wrong with our time or credentials; nor is it when the account is not `is_well`
+        any more. It is not made at all if it may not begin any more at the moment of sending. Never raises,
+        whatever the vendor or the network do.
         """
-        if permitted_at is None:
-            permitted_at = self._monotonic_s()
-        if call.kind in _LOOKING:
-            return await self._look(guard, record, permitted_at)
-        return await self._make(call, guard, record, permitted_at)
+        permitted_at = self._monotonic_s() if permitted_at is None else permitted_at
+        most = 1 if once else self._limits.attempts
+        run = Run(call, guard, record, permitted_at, most, is_well, may_begin)
+        return await (self._look(run) if call.kind in _LOOKING else self._make(run))
 
-    async def _make(self, call: Call, guard: Guard, record: Record, permit: float | None) -> Ended:
-        doubt_until: float | None = None
-        attempts = 0
+    async def _make(self, run: Run) -> Ended:
+        outcome = await self._attempt(run)
+        if run.most > 1 and self._may_pass(run.call, outcome):
+            outcome = await self._again(run, outcome)
+        if isinstance(outcome, Withheld) and run.requests:
+            # What became of the first attempt is what there is to say.
+            outcome = Unavailable("stopped between two attempts", in_doubt=run.doubt_until is not None)
+        return Ended(outcome, run.doubt_until, run.requests)
+
+    async def _again(self, run: Run, first: Outcome) -> Outcome:
+        """Try what may pass again; the first attempt was made. Most calls never pay for what this takes."""
+        made = [first]
 
         async def attempt() -> Outcome:
-            nonlocal doubt_until, attempts, permit
-            until, sent = 0.0, False
-            try:
-                # It is for one try, also for one that comes to nothing: by the next it is long out of date.
-                permitted_at, permit = permit, None
-                if permitted_at is None:
-                    await self._permit()
-                    permitted_at = self._monotonic_s()
-                if not await guard.outlives(self._limits.timeout_s):
-                    return Withheld()
-                until = self._now_s() + self._lasts_s + _CLOCK_MARGIN_S
-                request = self._provider.request(call, round((self._wall_s() + self._vendor_ahead_s) * 1000))
-                waited = call.kind is not CallKind.LIST
-                if waited and not await record(until):
-                    return Unavailable("the ledger did not take the intent to send it", in_doubt=False)
-                if self._monotonic_s() - permitted_at > _PERMIT_LASTS_S:
-                    # Others have waited, too: with permits of that time they would all leave at once.
-                    waited = True
-                    await self._permit()
-                # The lease has grown older meanwhile.
-                if waited and not await guard.outlives(self._limits.timeout_s):
-                    return Withheld()
-                sent_by = self._monotonic_s() + self._limits.timeout_s
-                attempts += 1
-                sent = True
-                points.reach("about to send")
-                outcome = await self._send(call, request, sent_by)
-            except LedgerUnavailable as error:
-                return Unavailable(f"no permit: {error}", in_doubt=False)
-            except Exception as error:
-                # A bug of ours must not take the other groups down: this one parks, and says why.
-                log.exception("call ended in an unexpected error", kind=call.kind.value)
-                outcome = Unavailable(f"internal error: {type(error).__name__}", in_doubt=sent)
-            if isinstance(outcome, Unavailable) and outcome.in_doubt:
-                doubt_until = until
-            return outcome
+            return made.pop() if made else await self._attempt(run)
 
         retrying = AsyncRetrying(
-            stop=stop_after_attempt(self._limits.attempts),
+            stop=stop_after_attempt(run.most),
             wait=self._wait,
-            retry=retry_if_result(lambda outcome: _may_pass(call, outcome)),
-            retry_error_callback=_last,
+            retry=retry_if_result(lambda outcome: self._may_pass(run.call, outcome)),
+            retry_error_callback=lambda state: state.outcome and state.outcome.result(),
             sleep=self._sleep,
         )
-        outcome: Outcome = await retrying(attempt)
-        if isinstance(outcome, Withheld) and attempts:
-            # The worker stops between two attempts: what became of the first is what there is to say.
-            outcome = Unavailable("stopped between two attempts", in_doubt=doubt_until is not None)
-        return Ended(outcome, doubt_until, attempts)
+        return await retrying(attempt)
 
-    async def _look(self, guard: Guard, record: Record, permit: float | None) -> Ended:
-        """Read all pages: a short page is the last (the vendor's `total` is not to be relied on)."""
-        groups: dict[str, Group] = {}
-        attempts = held = 0
-        page = Call(CallKind.LIST, limit=self._provider.page_size)
-        while True:
-            ended = await self._make(page, guard, record, permit)
-            permit = None
-            attempts += ended.attempts
-            if not isinstance(ended.outcome, Applied):
-                return replace(ended, attempts=attempts, doubt_until=None)
-            found, known = ended.outcome.groups or (), len(groups)
-            groups.update((group.group_id, group) for group in found)
-            if len(found) < self._provider.page_size:
-                return Ended(replace(ended.outcome, groups=tuple(groups.values())), None, attempts)
-            held += sum(len(one.numbers) for one in found)
-            if len(groups) >= _MOST_GROUPS or held > _MOST_NUMBERS:
-                return Ended(Unavailable("the listing does not end", in_doubt=False), None, attempts)
-            if len(groups) == known:
-                # Asked further, it would go on for ever; and what was not listed is not proved absent.
-                return Ended(Unavailable("the listing repeats itself", in_doubt=False), None, attempts)
-            page = replace(page, offset=page.offset + len(found))
-
-    async def _send(self, call: Call, request: Request, sent_by: float) -> Outcome:
-        most = _LISTING_BYTES if call.kind is CallKind.LIST else _ANSWER_BYTES
-        try:
-            answer = await self._transport.exchange(request, most, sent_by)
-        except (NotConnected, TooLate) as error:
-            return Unavailable(str(error), in_doubt=False)
-        except NoAnswer as error:
-            return Unavailable(str(error), in_doubt=True)
-        outcome = self._provider.outcome(call, answer)
-        date = http_date(answer.headers.get("date"))
-        vendor_s = None if date is None else date.timestamp()
-        if isinstance(outcome, Unavailable) and outcome.code in self._provider.clock_codes:
-            self._set_clock(vendor_s)
-        self._note_clock(vendor_s)
+    async def _attempt(self, run: Run) -> Outcome:
+        """One request; and at once another one, where the answer says what was wrong with ours."""
+        if run.requests and not run.is_well():
+            # Others have found out meanwhile that it is no passing trouble.
+            return Withheld()
+        credentials = self._keyring.current(self._now_s())
+        outcome = await self._with_token(run, credentials, again=run.requests > 0)
+        if self._is_spent(run.call, outcome):
+            return outcome
+        if self._is_about_time(outcome) and not run.corrected:
+            run.corrected = True
+            outcome = await self._with_token(run, credentials)
+        if isinstance(outcome, AccountFault) and outcome.code in self._provider.credential_codes:
+            others = self._keyring.other(credentials, self._now_s())
+            if others is not None:
+                outcome = await self._with_token(run, others)
         return outcome
 
-    def _note_clock(self, vendor_s: float | None) -> None:
-        """What is signed with a time that lies ahead of the vendor's, and is accepted, lasts for longer."""
-        lasts_s = self._provider.acceptance_window_s
-        signed_s = self._wall_s() + self._vendor_ahead_s
-        ahead_s = 0.0 if vendor_s is None else signed_s - vendor_s - _DATE_S
-        self._lasts_s = lasts_s + min(max(ahead_s, 0.0), lasts_s)
+    async def _with_token(self, run: Run, credentials: Credentials, *, again: bool = False) -> Outcome:
+        """One request, which bears the token if the vendor wants one; and at once another one, with the token
+        that is good, where the vendor says that this one was dead."""
+        if self._tokens is None:
+            return await self._request(run, credentials, again=again)
+        token = await self._tokens.current(credentials)
+        if not isinstance(token, str):
+            return token
+        outcome = await self._request(run, replace(credentials, token=token), again=again)
+        is_dead = isinstance(outcome, AccountFault) and outcome.code in self._tokens.rules.codes
+        if not is_dead or run.renewed:
+            return outcome
+        run.renewed = True
+        token = await self._tokens.current(credentials, dead=token)
+        if not isinstance(token, str):
+            return token
+        return await self._request(run, replace(credentials, token=token))
 
-    def _set_clock(self, vendor_s: float | None) -> None:
-        """Go by the vendor's clock, as far as it is known, when the vendor does not take ours."""
-        self._vendor_ahead_s = 0.0 if vendor_s is None else vendor_s - self._wall_s()
-        log.warning("the vendor's clock is not ours", vendor_ahead_s=round(self._vendor_ahead_s))
+    async def _request(self, run: Run, credentials: Credentials, *, again: bool = False) -> Outcome:
+        until, sent = 0.0, False
+        try:
+            # It is for one request, also for one that comes to nothing: by the next it is long out of date.
+            permitted_at, run.permit = run.permit, None
+            if permitted_at is None:
+                await self._permit()
+                permitted_at = self._monotonic_s()
+            if not await run.guard.outlives(self._limits.timeout_s):
+                return Withheld()
+            until = self._now_s() + self._clock.lasts_s + _CLOCK_MARGIN_S
+            request = self._provider.request(run.call, self._clock.signing_ms(), credentials)
+            if run.call.kind is not CallKind.LIST and not await run.record(until):
+                return Unavailable("the ledger did not take the intent to send it", in_doubt=False, ours=True)
+            # Each of the two grows older while the other is waited for.
+            while await run.guard.outlives(self._limits.timeout_s):
+                if self._monotonic_s() - permitted_at <= _PERMIT_LASTS_S:
+                    break
+                # Others have waited, too: with permits of that time they would all leave at once.
+                await self._permit()
+                permitted_at = self._monotonic_s()
+            else:
+                return Withheld()
+            # Other calls may find out while this one waits for what it needs, up to the very last moment.
+            may_go = partial(run.may_go, again=again, first=not run.requests)
+            if not may_go():
+                return Withheld()
+            sent_by = self._monotonic_s() + self._limits.timeout_s
+            # What is not signed lasts from now on, and not from when it was built.
+            until = max(until, self._now_s() + self._clock.lasts_s + _CLOCK_MARGIN_S)
+            run.requests += 1
+            sent = True
+            points.reach("about to send")
+            outcome = await self._send(run.call, request, credentials, sent_by, may_go)
+        except Withdrawn:
+            run.requests -= 1
+            return Withheld()
+        except LedgerUnavailable as error:
+            return Unavailable(f"no permit: {error}", in_doubt=False, ours=True)
+        except Exception as error:
+            # A bug of ours must not take the other groups down: this one parks, and says why.
+            log.exception("call ended in an unexpected error", kind=run.call.kind.value)
+            outcome = Unavailable(f"internal error: {type(error).__name__}", in_doubt=sent, ours=True)
+        if _in_doubt(outcome):
+            run.doubt_until = until
+        return outcome
+
+    async def _look(self, looking: Run) -> Ended:
+        """Read all pages."""
+        listing = Listing(self._provider.capabilities.page_size)
+        attempts, permit = 0, looking.permit
+        while True:
+            ended = await self._make(replace(looking, call=listing.page, permit=permit))
+            permit = None
+            attempts += ended.attempts
+            outcome = listing.take(ended.outcome)
+            if outcome is not None:
+                return Ended(outcome, None, attempts)
+
+    async def _send(
+        self, call: Call, request: Request, credentials: Credentials, sent_by: float, may_go: MayGo
+    ) -> Outcome:
+        most = _LISTING_BYTES if call.kind is CallKind.LIST else _ANSWER_BYTES
+        answer = await answer_to(request, self._transport, most, sent_by, may_go)
+        if isinstance(answer, Unavailable):
+            return answer
+        outcome = self._provider.outcome(call, answer, credentials)
+        date = http_date(answer.headers.get("date"))
+        vendor_s = None if date is None else date.timestamp()
+        if self._is_about_time(outcome) and self._clock.correct(vendor_s):
+            ahead_s = round(self._clock.ahead_s)
+            name = self._keyring.account
+            log.warning("the vendor's clock is not ours", account=name, vendor_ahead_s=ahead_s)
+        self._clock.note(vendor_s)
+        if isinstance(outcome, Applied):
+            self._note_credentials(replace(credentials, token=None))
+        return outcome
+
+    def _may_pass(self, call: Call, outcome: Outcome) -> bool:
+        if isinstance(outcome, Unavailable):
+            # A create that may have gone through is looked for, never sent again.
+            lost = call.kind is CallKind.CREATE and outcome.in_doubt
+            return not lost and not self._is_spent(call, outcome)
+        return isinstance(outcome, Refused) and not outcome.certain and not self._is_spent(call, outcome)
+
+    def _is_spent(self, call: Call, outcome: Outcome) -> bool:
+        """Whether it may have been carried out, and would do more if it were sent again."""
+        return call.kind in UPDATES and not self._provider.capabilities.idempotent and _in_doubt(outcome)
+
+    def _is_about_time(self, outcome: Outcome) -> bool:
+        return isinstance(outcome, Unavailable) and outcome.code in self._provider.clock_codes
+
+    def _note_credentials(self, credentials: Credentials) -> None:
+        match self._keyring.took(credentials, self._now_s()):
+            case Which.FORMER:
+                log.warning(
+                    "the vendor takes the account's former credentials still, not those that replaced them",
+                    account=self._keyring.account,
+                )
+            case Which.NEW:
+                log.info("the vendor takes the account's new credentials", account=self._keyring.account)
 
     async def close(self) -> None:
+        if self._tokens is not None:
+            await self._tokens.close()
         await self._transport.close()
 
 
-def _may_pass(call: Call, outcome: Outcome) -> bool:
-    if isinstance(outcome, Unavailable):
-        # A create that may have gone through is looked for, never sent again.
-        return not (call.kind is CallKind.CREATE and outcome.in_doubt)
-    return isinstance(outcome, Refused) and not outcome.certain
-
-
-def _last(state: RetryCallState) -> Outcome:
-    assert state.outcome is not None
-    outcome: Outcome = state.outcome.result()
-    return outcome
+def _in_doubt(outcome: Outcome) -> bool:
+    return not isinstance(outcome, Applied | Withheld) and outcome.in_doubt

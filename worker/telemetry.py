@@ -29,10 +29,12 @@ _TALKATIVE = ("amqp", "fakeredis")
 _DIGITS = re.compile("[0-9]{7}")
 _LONE = "[1-9][0-9]{6,14}(?![0-9A-Za-z])"
 # Read token by token. Kept: a UUID; a Redis stream's entry id (13 digits from 1, which is no phone: those of
-# country code 1 have 11). An escape of JSON, repr or URLs is a token, lest its letters hide what follows it.
+# country code 1 have 11), also within a dead letter's id. An escape of JSON, repr or URLs is a token, lest
+# its letters hide what follows it.
 _TOKEN = re.compile(
     r"[0-9A-Fa-f]{8}(?:-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}(?![0-9A-Za-z])"
     r"|(?<!-)1[0-9]{12}-[0-9]{1,6}(?![0-9A-Za-z-])"
+    r"|(?<!-)[0-9]{1,4}-(?:side/)?1[0-9]{12}-[0-9]{1,6}-[0-9]{1,4}(?![0-9A-Za-z-])"
     rf"|\\[abfnrtv]|(?:%|\\x)(?!{_LONE})[0-9A-Fa-f]{{2}}|\\u(?!{_LONE})[0-9A-Fa-f]{{4}}"
     rf"|(?P<phone>{_LONE})|[0-9A-Za-z]+"
 )
@@ -43,6 +45,7 @@ _SECRET_PAIR = re.compile(
     r"(?:(\\*\")[^\"]*|(\\*')[^']*|(?:(?:bearer|basic|digest)\s+)?[^\s\"',;&})\]]+)",
     re.IGNORECASE,
 )
+_JWT = re.compile(r"(?<![\w-])eyJ[\w-]++\.[\w-]++(?:\.[\w-]*+)?", re.ASCII)  # by its first bytes: `{"`
 _AUTHORITY = re.compile(r"://([^\s\"'<>]*)")  # and more: a malformed password may hold any of / ? #
 _PAIR_MASK = rf"\1\2\3{_SECRET}"
 _MEASURE = re.compile(
@@ -52,13 +55,16 @@ _MEASURE = re.compile(
 
 
 def scrub_text(text: str) -> str:
-    """The text with `[phone]` for phone numbers, `[secret]` for passwords in URLs and after names of secrets.
+    """The text with `[phone]` for phone numbers, `[secret]` for JWTs, for passwords in URLs, and after names
+    of secrets.
 
     A phone number is 7 to 15 digits that begin with 1-9 and touch no letter or digit: a requestId of 19
     digits and an id with letters stay. A lone user name in a URL is taken for a password.
     """
     if "://" in text:
         text = _AUTHORITY.sub(_without_password, text)
+    if "eyJ" in text:
+        text = _JWT.sub(_SECRET, text)
     if ":" in text or "=" in text:
         text = _SECRET_PAIR.sub(_PAIR_MASK, text)
     if _DIGITS.search(text):
@@ -193,6 +199,11 @@ def configure(
     root.setLevel(threshold)
     for name in _TALKATIVE:
         logging.getLogger(name).setLevel(max(threshold, logging.WARNING))
+
+
+def says_debug() -> bool:
+    """Whether debug lines are written. Asking is cheaper than saying one for nothing, many times a second."""
+    return logging.getLogger().isEnabledFor(logging.DEBUG)
 
 
 def get_logger(name: str) -> FilteringBoundLogger:

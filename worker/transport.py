@@ -9,7 +9,11 @@ from typing import Protocol
 import aiohttp
 
 from worker import points
+from worker.engine.model import Unavailable
 from worker.providers.port import Answer, Request
+
+MayGo = Callable[[], bool]
+"""Asked at the last moment before a request is written."""
 
 
 class NotConnected(Exception):
@@ -20,22 +24,51 @@ class TooLate(Exception):
     """The time in which the request might be sent has passed: nothing was sent."""
 
 
+class Withdrawn(Exception):
+    """There was a reason at the last moment not to send the request: nothing was sent."""
+
+
 class NoAnswer(Exception):
     """Sent, as far as anybody knows, and not answered in a way that can be read."""
+
+
+def always() -> bool:
+    """For a request that nothing can keep from being sent."""
+    return True
 
 
 class Transport(Protocol):
     """The way to one account's vendor and back."""
 
-    async def exchange(self, request: Request, most_bytes: int, sent_by: float) -> Answer:
+    async def exchange(
+        self, request: Request, most_bytes: int, sent_by: float, may_go: MayGo = always
+    ) -> Answer:
         """The answer to `request`, if it has `most_bytes` at most.
 
-        The request is not written after `sent_by` (monotonic seconds). Raises `NotConnected`, `TooLate` or
-        `NoAnswer`.
+        The request is written once at most, not after `sent_by` (monotonic seconds), and only if it `may_go`
+        at that moment. Raises `NotConnected`, `TooLate`, `Withdrawn` or `NoAnswer`.
         """
 
     async def close(self) -> None:
         """Close all connections."""
+
+
+async def answer_to(
+    request: Request,
+    transport: Transport,
+    most_bytes: int,
+    sent_by: float,
+    may_go: MayGo = always,
+) -> Answer | Unavailable:
+    """See `Transport.exchange`; what went wrong becomes an outcome. Raises `Withdrawn`."""
+    try:
+        return await transport.exchange(request, most_bytes, sent_by, may_go)
+    except NotConnected as error:
+        return Unavailable(str(error), in_doubt=False)
+    except TooLate as error:
+        return Unavailable(str(error), in_doubt=False, ours=True)
+    except NoAnswer as error:
+        return Unavailable(str(error), in_doubt=True)
 
 
 class HttpTransport:
@@ -58,8 +91,9 @@ class HttpTransport:
         )
         self._monotonic_s = monotonic_s
         tracing = aiohttp.TraceConfig()
-        tracing.on_connection_create_end.append(_look_at_the_time)
-        tracing.on_connection_reuseconn.append(_look_at_the_time)
+        tracing.on_connection_create_start.append(_connecting)
+        tracing.on_connection_create_end.append(_connected)
+        tracing.on_connection_reuseconn.append(_connected)
         self.session = aiohttp.ClientSession(
             trace_configs=[tracing],
             connector=aiohttp.TCPConnector(limit=max_in_flight, keepalive_timeout=10),
@@ -69,13 +103,17 @@ class HttpTransport:
             headers={"Accept-Encoding": "identity", "User-Agent": "numbergroup"},
         )
 
-    async def exchange(self, request: Request, most_bytes: int, sent_by: float) -> Answer:
-        def in_time() -> None:
+    async def exchange(
+        self, request: Request, most_bytes: int, sent_by: float, may_go: MayGo = always
+    ) -> Answer:
+        def last_look() -> None:
             if self._monotonic_s() >= sent_by:
                 raise TooLate("not sent in time")
+            if not may_go():
+                raise Withdrawn("not sent: something has come between")
 
         try:
-            return await self._exchange(request, most_bytes, in_time)
+            return await self._exchange(request, most_bytes, _Sending(last_look))
         except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError) as error:
             raise NotConnected(f"not connected: {type(error).__name__}") from error
         except (aiohttp.InvalidURL, aiohttp.NonHttpUrlClientError) as error:
@@ -83,14 +121,14 @@ class HttpTransport:
         except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as error:
             raise NoAnswer(f"no answer: {type(error).__name__}") from error
 
-    async def _exchange(self, request: Request, most_bytes: int, in_time: Callable[[], None]) -> Answer:
+    async def _exchange(self, request: Request, most_bytes: int, sending: "_Sending") -> Answer:
         async with self.session.request(
             request.method,
             request.url,
             data=request.body,
             headers=request.headers,
             allow_redirects=False,
-            trace_request_ctx=in_time,
+            trace_request_ctx=sending,
             timeout=self._timeout,
         ) as response:
             points.reach("answer begun")
@@ -106,6 +144,30 @@ class HttpTransport:
         await self.session.close()
 
 
-async def _look_at_the_time(_session: object, context: SimpleNamespace, _params: object) -> None:
-    """The last moment before a request is written: a process that was frozen since must not send it."""
-    context.trace_request_ctx()
+class _Sending:
+    """One exchange's request on its way to a connection."""
+
+    def __init__(self, last_look: Callable[[], None]) -> None:
+        self._last_look = last_look
+        self._sent = False
+
+    def connecting(self) -> None:
+        """The client repeats a PUT or DELETE by itself when the connection ends without an answer (RFC 9112,
+        9.3.1, allows it). That would be a call without a permit, and if it cannot connect any more, it would
+        hide that the first one was sent."""
+        if self._sent:
+            raise ConnectionResetError("the connection ended")
+
+    def connected(self) -> None:
+        """The last moment before the request is written: a process that was frozen since must not send it."""
+        self.connecting()
+        self._last_look()
+        self._sent = True
+
+
+async def _connecting(_session: object, context: SimpleNamespace, _params: object) -> None:
+    context.trace_request_ctx.connecting()
+
+
+async def _connected(_session: object, context: SimpleNamespace, _params: object) -> None:
+    context.trace_request_ctx.connected()

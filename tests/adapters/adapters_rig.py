@@ -9,6 +9,7 @@ from contracts.results import Status
 from worker.brokers.connect import connect
 from worker.brokers.port import Log
 from worker.brokers.redis_streams import RedisBroker
+from worker.engine.breaker import BreakerNotice
 from worker.engine.doubt import Doubt
 from worker.engine.model import (
     Call,
@@ -30,6 +31,9 @@ from worker.engine.settlement import Letter, Reply, Settlement
 from worker.ledger import keys
 from worker.ledger.port import Sender
 from worker.ledger.redis import RedisLedger
+from worker.ledger.switchboard import RedisSwitchboard
+from worker.ledger.token_state import TokenState
+from worker.ledger.tokens import RedisTokens
 
 DEDUP_MS = 24 * 3_600_000
 TTL_S = 10.0
@@ -55,6 +59,8 @@ class Rig:
         self.client = connect(self.url)
         self.broker = RedisBroker(self.client, DEDUP_MS)
         self.ledger = RedisLedger(self.client)
+        self.switchboard = RedisSwitchboard(self.client)
+        self.tokens = RedisTokens(self.client)
         return self
 
     async def __aexit__(self, *_: object) -> None:
@@ -108,8 +114,12 @@ class Rig:
                 picture[key] = await self.client.xrange(key)
             elif kind == b"hash":
                 picture[key] = await self.client.hgetall(key)
+            elif kind == b"set":
+                picture[key] = await self.client.smembers(key)
             elif kind == b"list":
                 picture[key] = await self.client.lrange(key, 0, -1)
+            elif kind == b"set":
+                picture[key] = await self.client.smembers(key)
             else:
                 picture[key] = await self.client.get(key)
         return picture
@@ -167,7 +177,7 @@ def full_unit(done: Iterable[str], partial: str) -> Settlement:
             Reply("numbergroup:replies:crm", b'{"r":2}'),
             Reply(None, b'{"r":3}'),
         ],
-        records=[(key("a"), record()), (key("b"), FAILED)],
+        records=[(command("a"), record()), (command("b"), FAILED)],
         letters=[Letter("0-1-1-0", b'{"id":"0-1-1-0"}', b"raw\xff")],
         done=list(done),
         partial=[(partial, [0, 2])],
@@ -218,5 +228,15 @@ ACTIONS: dict[str, Callable[[Rig, Log], Awaitable[object]]] = {
     "partitions": lambda rig, log: rig.ledger.partitions(),
     "repartition": lambda rig, log: rig.ledger.repartition(2, 1),
     "acquire": lambda rig, log: rig.ledger.limiter("default", 1000).acquire(),
+    "read_switchboard": lambda rig, log: rig.switchboard.read(),
+    "pauses": lambda rig, log: rig.switchboard.pauses(),
+    "pause": lambda rig, log: rig.switchboard.pause("default", "", "me"),
+    "resume": lambda rig, log: rig.switchboard.resume(ID_REF, "me"),
+    "take_probe": lambda rig, log: rig.switchboard.take_probe("default", "me", TTL_S),
+    "drop_probe": lambda rig, log: rig.switchboard.drop_probe("default", "me"),
+    "tell_opened": lambda rig, log: rig.switchboard.tell("default", BreakerNotice(1.0, 1)),
+    "tell_closed": lambda rig, log: rig.switchboard.tell("default", None),
+    "read_token": lambda rig, log: rig.tokens.read("default"),
+    "change_token": lambda rig, log: rig.tokens.change("default", lambda state: TokenState()),
 }
-"""Everything that the worker asks of a log or of a ledger; `me` owns the partition."""
+"""Everything that the worker asks of a log, of a ledger or of a switchboard; `me` owns the partition."""

@@ -40,11 +40,12 @@ def free_port() -> int:
 
 class RedisServer:
     """A `redis-server` on loopback with its data in `folder`. `durable`: SIGKILL costs it nothing.
+    `unix`: the path of a socket at which it listens, too.
 
     Skips the test when there is none on the PATH, unless REQUIRE_SERVERS is set.
     """
 
-    def __init__(self, folder: Path, *, durable: bool = False, password: str = "") -> None:
+    def __init__(self, folder: Path, *, durable: bool = False, password: str = "", unix: str = "") -> None:
         binary = shutil.which("redis-server")
         if binary is None:
             complain = pytest.fail if os.environ.get("REQUIRE_SERVERS") else pytest.skip
@@ -59,6 +60,7 @@ class RedisServer:
             "appendonly": "yes" if durable else "no",
             "appendfsync": "always",
             **({"requirepass": password} if password else {}),
+            **({"unixsocket": unix} if unix else {}),
         }
         self._command = [str(binary), *(part for name, one in options.items() for part in (f"--{name}", one))]
         self._log = folder / "redis.log"

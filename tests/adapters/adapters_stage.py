@@ -22,9 +22,12 @@ from worker.engine.model import CommandKind
 from worker.engine.retry_policy import RetryPolicy
 from worker.engine.settlement import SettlementBuilder
 from worker.ledger.redis import RedisLedger
+from worker.ledger.switchboard import RedisSwitchboard
+from worker.providers.keyring import Keyring
 from worker.providers.nxcloud import NXCloud
+from worker.providers.port import Credentials
 from worker.runtime.clock import Clock
-from worker.runtime.partition import Ports
+from worker.runtime.ports import Ports
 from worker.runtime.worker import Worker, nobody
 from worker.sandbox.faults import Fault
 from worker.sandbox.options import Options
@@ -96,9 +99,10 @@ class Stage(Rig):
         watched = Watched(whole, ledger or {})
         clock = Clock()
         limiter = limiter or whole.limiter("default", CALLS_PER_SECOND)
-        vendor = NXCloud(self.sandbox.url, KEY, lambda: SECRET)
+        vendor = NXCloud(self.sandbox.url)
         caller = calls.Caller(
             vendor,
+            Keyring("default", Credentials(KEY, SECRET)),
             HttpTransport(max_in_flight, 1.0, 2.0),
             calls.Limits(connect_timeout_s=1.0, timeout_s=2.0),
             limiter.acquire,
@@ -109,6 +113,7 @@ class Stage(Rig):
         made = Ports(
             RedisBroker(client, 3_600_000),
             watched,  # type: ignore[arg-type]
+            RedisSwitchboard(client),
             Intake(),
             SettlementBuilder(["numbergroup:replies:*"]),
             clock,

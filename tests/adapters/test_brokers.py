@@ -107,7 +107,7 @@ async def test_what_is_known_of_commands(place: Place) -> None:
     await place.publish(b"1")
     log = await place.own()
     (entry,) = await read(log, 1)
-    unit = Settlement(0, records=[(key("a"), record())], bindings={KEY_REF: "g-1"}, letters=[LETTER])
+    unit = Settlement(0, records=[(command("a"), record())], bindings={KEY_REF: "g-1"}, letters=[LETTER])
     unit.done.append(entry.tag)
     await log.settle(unit, 1)
     facts = await place.ledger.lookup([command("a", KEY_REF), command("b")])
@@ -124,7 +124,7 @@ async def test_a_former_owner_settles_nothing(place: Place) -> None:
     old = await place.own("old")
     entries = await read(old, 10)
     await place.own("new")
-    unit = Settlement(0, replies=[Reply(None, b"{}")], records=[(key("a"), record())], letters=[LETTER])
+    unit = Settlement(0, replies=[Reply(None, b"{}")], records=[(command("a"), record())], letters=[LETTER])
     unit.done += [entry.tag for entry in entries]
     with pytest.raises(StaleEpoch):
         await old.settle(unit, 1)

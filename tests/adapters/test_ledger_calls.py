@@ -1,5 +1,6 @@
 """Calls in doubt and sequences: what the next owner of a partition knows of the last one's calls."""
 
+import asyncio
 from dataclasses import replace
 
 import pytest
@@ -86,6 +87,50 @@ async def test_whoever_is_no_owner_records_nothing(rig: Rig) -> None:
     assert await rig.everything() == before
 
 
+def refs(count: int) -> list[GroupRef]:
+    return [GroupRef("default", HandleKind.ID, f"g-{n}") for n in range(count)]
+
+
+async def test_many_at_once(rig: Rig) -> None:
+    """Calls that begin at the same moment are recorded like those that come one by one, each group's own."""
+    await rig.own()
+    many = refs(150)
+    recorded = [rig.record_call(ref, n, doubt(f"8521{n:07d}")) for n, ref in enumerate(many)]
+    stale = [rig.ledger.record_call(rig.sender(OTHER_REF, epoch=rig.epoch - 1), [doubt()], 1_000.0)]
+    created = [rig.ledger.record_intent(rig.sender(KEY_REF, 999, "a", "b"), intent())]
+    assert await asyncio.gather(*recorded, *stale, *created) == [True] * 150 + [False, True]
+    assert await known(rig) == {ref: [doubt(f"8521{n:07d}").call] for n, ref in enumerate(many)}
+    assert await rig.client.hkeys(keys.CREATES) == [keys.field(KEY_REF).encode()]
+    assert (await rig.ledger.inheritance(0)).attempted == {key("a"), key("b")}
+
+
+@pytest.mark.parametrize("turns", range(6))
+async def test_whoever_gives_up_takes_nobody_along(rig: Rig, turns: int) -> None:
+    """One of those that are recorded together is cancelled: the others are recorded still."""
+    await rig.own()
+    some = refs(5)
+    asked = [asyncio.create_task(rig.record_call(ref, n, doubt())) for n, ref in enumerate(some)]
+    for _ in range(turns):
+        await asyncio.sleep(0)
+    asked[0].cancel()
+    ended = await asyncio.gather(*asked, return_exceptions=True)
+    assert ended[1:] == [True] * 4
+    assert set(await known(rig)) >= set(some[1:])
+
+
+@pytest.mark.redis_server
+async def test_many_cost_two_round_trips(redis_url: str) -> None:
+    """The first one waits for nobody, and what comes while it is on its way goes together."""
+    async with Rig(redis_url) as rig:
+        await rig.client.flushall()
+        await rig.own()
+        await rig.record_call(ID_REF, 1, doubt())
+        before = (await rig.client.info("commandstats"))["cmdstat_evalsha"]["calls"]
+        await asyncio.gather(*(rig.record_call(ref, 2, doubt()) for ref in refs(40)))
+        after = (await rig.client.info("commandstats"))["cmdstat_evalsha"]["calls"]
+        assert after - before == 2
+
+
 async def test_settling_ends_them(rig: Rig) -> None:
     """A group none of whose calls is in doubt is forgotten, but for a call that was recorded later."""
     log = await rig.own()
@@ -124,6 +169,7 @@ changes = st.builds(
     st.sampled_from([CallKind.ADD, CallKind.DELETE, CallKind.REPLACE, CallKind.DELETE_GROUP]),
     st.lists(st.text()).map(tuple),
     st.none() | st.text(),
+    expires_at=st.none() | st.integers(0, 4 * 10**12).map(lambda ms: ms / 1000),
 )
 
 
@@ -133,6 +179,12 @@ def test_calls_come_back_as_they_were(some: list[tuple[Call, int]]) -> None:
     doubts = [Doubt(call, 1_000.0 + left / 1000) for call, left in some]
     data = b"1 2 5000 " + encode_calls(doubts, 1_000.0)
     assert decode_calls(data, 5_100) == [Doubt(call, (left - 100) / 1000) for call, left in some]
+
+
+def test_calls_of_an_earlier_version_come_back() -> None:
+    """They say nothing of when their numbers leave the group: never."""
+    old = b'1 2 5000 [["add","g-1",60000,["85211111111"]]]'
+    assert decode_calls(old, 5_000) == [Doubt(Call(CallKind.ADD, ("85211111111",), "g-1"), 60.0)]
 
 
 async def test_a_create_that_was_answered(rig: Rig) -> None:

@@ -246,7 +246,7 @@ async def test_records_that_look_like_records(stage: Stage) -> None:
         (b'["f","applied",null,[],1,1e300]', b'[7,"applied",null,[],1,1]', b"\xff")
     ):
         name = f"c-{number}"
-        await stage.client.set(keys.settled(key(name)), junk)
+        await stage.client.set(keys.settled(key(name).digest()), junk)
         await stage.publish(event(name, group=name))
     async with stage.worker():
         assert dict(await stage.answered(3)) == {"c-0": "applied", "c-1": "applied", "c-2": "applied"}

@@ -76,6 +76,16 @@ async def test_release(rig: Rig) -> None:
     assert await rig.ledger.acquire_lease(0, "another", TTL_S) == 2
 
 
+async def test_a_renewal_that_comes_after_the_release(rig: Rig) -> None:
+    """One that was given up on its way, and arrives late, takes nothing back: nobody has to wait for it."""
+    await rig.own("me")
+    await rig.ledger.release_lease(0, "me", 1)
+    before = await rig.everything()
+    assert not await rig.ledger.renew_lease(0, "me", 1, TTL_S)
+    assert await rig.everything() == before
+    assert await rig.ledger.acquire_lease(0, "another", TTL_S) == 2
+
+
 async def test_an_old_owner_releases_nothing(rig: Rig) -> None:
     """A late release of a former owner, or of a former epoch, does not drive the present owner out."""
     await rig.own("me")

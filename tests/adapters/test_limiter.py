@@ -44,8 +44,9 @@ def limiter(rig: Rig, rate: float, clock: Simulated, account: str = "default") -
     return RedisLimiter(rig.client, account, rate, clock.wall_ms, clock.sleep)
 
 
-async def granted(rig: Rig, rate: float, count: int, random: Random) -> list[float]:
-    """When `count` permits were granted to somebody who comes in a rush, and rests now and then."""
+async def granted(rig: Rig, rate: float, count: int, random: Random, at_once: int = 1) -> list[float]:
+    """When `count` permits were granted to somebody who comes in a rush, and rests now and then, and asks for
+    up to so many at once."""
     clock = Simulated()
     one = limiter(rig, rate, clock)
     moments = []
@@ -53,8 +54,8 @@ async def granted(rig: Rig, rate: float, count: int, random: Random) -> list[flo
         # A rest of any length, then a rush that is longer than what a second allows.
         if n % max(10, round(1.2 * rate)) == 0:
             await clock.sleep(random.choice([0.001, 0.02, 0.4, 3.0]) * max(1.0, 1 / rate))
-        await one.acquire()
-        moments.append(clock.now_s)
+        some = await one.acquire(random.randint(1, at_once))
+        moments += [clock.now_s] * some
     return moments
 
 
@@ -73,6 +74,32 @@ async def test_a_thousand_a_second(redis_url: str) -> None:
         await rig.client.flushall()
         moments = await granted(rig, 1000, 1700, Random(3))
         assert 900 <= most_in_a_window(moments, 1.0) <= 1000
+
+
+@pytest.mark.parametrize("rate", [10, 100, 1000])
+async def test_several_at_once(rig: Rig, rate: float) -> None:
+    """Several permits that are asked for at once are those that would have been granted one by one: as many
+    as there are at that moment, never more than asked, and none is waited for beyond the first."""
+    clock = Simulated()
+    one, by_one = limiter(rig, rate, clock), limiter(rig, rate, clock, "another")
+    at_once = await one.acquire(1000)
+    assert at_once == max(1, rate // 50)
+    assert await one.acquire(1000) == 1
+    began = clock.now_s
+    for _ in range(at_once + 1):
+        await by_one.acquire()
+    assert clock.now_s == pytest.approx(began + 1.08 / rate, abs=0.002)
+    await clock.sleep(10.0)
+    assert await one.acquire(1) == 1
+    assert await limiter(rig, rate, clock).acquire(at_once) == max(1, at_once - 1)
+
+
+@pytest.mark.parametrize("at_once", [2, 50])
+@pytest.mark.parametrize("rate", [10, 100, 300])
+async def test_never_more_when_several_are_asked_for(rig: Rig, rate: float, at_once: int) -> None:
+    """No sliding second has more of them than allowed then, either."""
+    moments = await granted(rig, rate, 150, Random(rate), at_once)
+    assert most_in_a_window(moments, 1.0) <= rate
 
 
 @pytest.mark.parametrize("rate", [*RATES, 1000])

@@ -54,14 +54,14 @@ def breaks_on(kind: type[Event]) -> Callable[[Engine], Buggy]:
 
 
 class NoPermits:
-    async def acquire(self) -> None:
+    async def acquire(self, _most: int = 1) -> int:
         raise Bug
 
 
 BROKEN_PARTS: dict[str, dict[str, Any]] = {
     "limiter": {"limiter": NoPermits()},
     "intake": {"ports": {"intake": Watched(None, {"read": bug})}},
-    "builder": {"ports": {"builder": Watched(None, {"build": bug})}},
+    "builder": {"ports": {"builder": Watched(None, {"begin": bug})}},
     "whoever is told": {"written": bug},
     "look-up": {"ledger": {"lookup": awaited_bug}},
     "lease": {"ledger": {"acquire_lease": awaited_bug}},

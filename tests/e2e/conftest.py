@@ -1,6 +1,5 @@
 """The stage for every test: real processes on loopback, all of them ended when the test is over."""
 
-import shutil
 import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -11,23 +10,8 @@ from e2e_cli import Shell
 from e2e_queues import QueueServer
 from e2e_rabbit import Rabbit, RabbitStage
 from e2e_stage import SECRET, RedisServer, Stage, Vendor
-from e2e_unanswered import UnansweredCreates
 
 Open = Callable[..., Stage]
-
-
-@pytest.fixture(scope="session")
-def shared_vendor(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Vendor]:
-    with Vendor(tmp_path_factory.mktemp("sandbox")) as vendor:
-        yield vendor
-
-
-@pytest.fixture(scope="session")
-def shared_rabbit(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Rabbit]:
-    """For all who leave it alive."""
-    rabbit = Rabbit(tmp_path_factory.mktemp("rabbit"))
-    yield rabbit
-    rabbit.kill()
 
 
 @pytest.fixture
@@ -91,20 +75,6 @@ def bare_shell(tmp_path: Path) -> Shell:
 
 
 @pytest.fixture(scope="session")
-def unanswered_creates(tmp_path_factory: pytest.TempPathFactory) -> Iterator[UnansweredCreates]:
-    folder = tmp_path_factory.mktemp("unanswered")
-    with Vendor(folder) as vendor:
-        stage = Stage(folder, vendor, RedisServer(folder, durable=False))
-        try:
-            stage.redis.start()
-            begun = UnansweredCreates(stage)
-            begun.begin()
-            yield begun
-        finally:
-            stage.end()
-
-
-@pytest.fixture(scope="session")
 def certificate(tmp_path_factory: pytest.TempPathFactory) -> str:
     """A file with the certificate of `localhost`, signed by itself; its key lies beside it."""
     file = tmp_path_factory.mktemp("tls") / "certificate.pem"
@@ -130,19 +100,3 @@ def rabbitmq(rabbitmq_node: QueueServer) -> QueueServer:
     """All tests share the server, and each finds it empty."""
     rabbitmq_node.empty()
     return rabbitmq_node
-
-
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """What takes a minute of waiting is looked at last…"""
-    items.sort(key=_waits_long)
-
-
-@pytest.fixture(scope="session", autouse=True)
-def _begin_early(request: pytest.FixtureRequest) -> None:
-    """… and begins first."""
-    if any(map(_waits_long, request.session.items)) and shutil.which("redis-server"):
-        request.getfixturevalue("unanswered_creates")
-
-
-def _waits_long(item: pytest.Item) -> bool:
-    return "unanswered_creates" in getattr(item, "fixturenames", ())

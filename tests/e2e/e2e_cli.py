@@ -1,12 +1,14 @@
 """The command line as a person or a script uses it: arguments in, exit code and texts out."""
 
-import subprocess
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
-from e2e_processes import NUMBERGROUP, environment
+from e2e_forked import Order
+from e2e_launcher import launcher
+from e2e_processes import environment
 
 _PATIENCE_S = 60.0
 
@@ -28,18 +30,15 @@ class Shell:
 
     def __call__(self, *arguments: str, stdin: bytes = b"", **settings: str) -> Finished:
         variables = environment(self.folder, {**self.settings, **settings}) | {"COLUMNS": str(self.columns)}
-        done = subprocess.run(
-            [*NUMBERGROUP, *arguments],
-            input=stdin,
-            capture_output=True,
-            env=variables,
-            cwd=self.folder,
-            timeout=_PATIENCE_S,
-            check=False,
-        )
-        assert b"Traceback" not in done.stderr, done.stderr.decode()
-        assert b"\x1b" not in done.stdout + done.stderr, "it is no terminal, and got colours"
-        return Finished(done.returncode, done.stdout.decode(), done.stderr.decode())
+        with TemporaryDirectory(prefix="numbergroup-") as name:
+            given, out, err = (Path(name, each) for each in ("in", "out", "err"))
+            given.write_bytes(stdin)
+            order = Order([*arguments], variables, str(self.folder), str(out), str(err), str(given))
+            code = launcher().ask(order).wait(_PATIENCE_S)
+            said, complained = out.read_bytes(), err.read_bytes()
+        assert b"Traceback" not in complained, complained.decode()
+        assert b"\x1b" not in said + complained, "it is no terminal, and got colours"
+        return Finished(code, said.decode(), complained.decode())
 
     def at_once(self, *runs: tuple[str, ...], stdin: bytes = b"", **settings: str) -> list[Finished]:
         """Several independent commands, side by side."""

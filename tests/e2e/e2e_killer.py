@@ -38,10 +38,10 @@ def _deadly_read(self: Intake, entry: Entry) -> list[Command | Refusal]:
     return _read(self, entry)
 
 
-async def _deadly_run(self: Caller, call: Call, *more: Any) -> Any:
+async def _deadly_run(self: Caller, call: Call, *more: Any, **rest: Any) -> Any:
     if os.environ.get(CALLING) in call.numbers:
         _die()
-    return await _run(self, call, *more)
+    return await _run(self, call, *more, **rest)
 
 
 if __name__ == "__main__":

@@ -1,12 +1,15 @@
 """Stock kombu, as producers and consumers of results use it on either broker."""
 
+import contextlib
 from collections import defaultdict
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from e2e_processes import eventually
+from e2e_rabbit import RabbitStage
 from e2e_stage import Stage
-from kombu import Connection, Message, Producer
+from kombu import Connection, Consumer, Message, Producer, Queue
 
 from contracts.results import RESULT_ADAPTER, ResultEvent
 
@@ -40,5 +43,24 @@ class Inbox:
 
 @contextmanager
 def publishing(stage: Stage) -> Iterator[Producer]:
-    with Connection(stage.settings["BROKER_URL"]) as connection:
+    """As the README has it: what RabbitMQ has not confirmed may be lost."""
+    confirmed = {"confirm_publish": True} if isinstance(stage, RabbitStage) else {}
+    with Connection(stage.settings["BROKER_URL"], transport_options=confirmed) as connection:
         yield Producer(connection)
+
+
+def receive(stage: Stage, inbox: Inbox, count: int, queue: str) -> None:
+    """Take what comes to the queue until the inbox has so many results: no fewer, and no more."""
+    with (
+        Connection(stage.settings["BROKER_URL"]) as connection,
+        Consumer(connection, [Queue(queue)], callbacks=[inbox.on_message], accept=["json"]),
+    ):
+
+        def enough() -> bool:
+            with contextlib.suppress(TimeoutError):
+                while inbox.count < count:
+                    connection.drain_events(timeout=1)
+            return inbox.count >= count
+
+        eventually(enough, f"{count} results in {queue}")
+    assert inbox.count == count

@@ -11,6 +11,9 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
+from e2e_forked import Order
+from e2e_launcher import launcher
+
 NUMBERGROUP = (str(Path(sys.executable).with_name("numbergroup")),)
 """The console script of the installation under test."""
 
@@ -54,6 +57,11 @@ class Program:
         self._process = self._start(arguments, folder, variables)
 
     def _start(self, arguments: Sequence[str], folder: Path, variables: Mapping[str, str]) -> Any:
+        if tuple(arguments[:1]) == NUMBERGROUP:
+            for file in self._files:
+                file.write_bytes(b"")
+            out, err = (str(file) for file in self._files)
+            return launcher().ask(Order([*arguments[1:]], dict(variables), str(folder), out, err))
         with self._files[0].open("wb") as out, self._files[1].open("wb") as err:
             return subprocess.Popen(
                 arguments,

@@ -53,6 +53,15 @@ class Rabbit(RabbitServer):
         """Change a setting of the running server."""
         assert self._ask(f"application:set_env(rabbit, {key}, {value}).\n") == "ok"
 
+    def allow_memory(self, watermark: str) -> None:
+        """As `rabbitmqctl set_vm_memory_high_watermark`, and at once: that takes a second, or five when the
+        machine is busy, and the work that is to be disturbed is over. An Erlang term."""
+        assert self._ask(f"vm_memory_monitor:set_vm_memory_high_watermark({watermark}).\n") == "ok"
+
+    def want_disk(self, limit: str) -> None:
+        """As `rabbitmqctl set_disk_free_limit`, and at once."""
+        assert self._ask(f'rabbit_disk_monitor:set_disk_free_limit("{limit}").\n') == "ok"
+
     def url_of(self, vhost: str, user: str = "guest") -> str:
         return f"amqp://{user}:{user}@127.0.0.1:{self.port}/{vhost}"
 

@@ -5,6 +5,7 @@ import os
 import re
 import shutil
 import signal
+import time
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Self
@@ -127,13 +128,43 @@ class Vendor:
         assert len(members) == len(groups), "two groups have one name: one command created both"
         return members
 
-    def seed(self, groups: dict[str, Iterable[str]]) -> None:
-        self._ask("POST", "groups", [{"groupId": one, "phones": list(groups[one])} for one in groups])
+    def block_groups(self) -> dict[str, set[str]]:
+        """The members of Ozonetel's groups by name."""
+        groups = self._ask("GET", "groups?vendor=ozonetel")["groups"]
+        return {group["groupName"]: set(group["phones"]) for group in groups}
+
+    def seed(
+        self,
+        groups: Mapping[str, Iterable[str]],
+        names: Mapping[str, str] | None = None,
+        access_key: str | None = None,
+    ) -> None:
+        """Groups by their ids, and the names of those that have one."""
+        rows = [
+            {
+                "groupId": one,
+                "groupName": (names or {}).get(one, ""),
+                "phones": list(groups[one]),
+                "accessKey": access_key,
+            }
+            for one in groups
+        ]
+        for first in range(0, len(rows), 50):
+            self._ask("POST", "groups", rows[first : first + 50])
+
+    def blocked(self, user: str) -> dict[str, set[str]]:
+        """The members of every block-number group of that user of Ozonetel's, by its name."""
+        groups = self._ask("GET", f"groups?vendor=ozonetel&userName={user}")["groups"]
+        return {group["groupName"]: set(group["phones"]) for group in groups}
 
     def calls(self, since_ms: int = 0) -> list[dict[str, Any]]:
         """Every call that arrived since then (Unix ms), oldest first."""
         calls: list[dict[str, Any]] = self._ask("GET", f"calls?since={since_ms}")["calls"]
         return calls
+
+    def now_ms(self) -> int:
+        """The vendor's clock, as its calls are timed (Unix ms)."""
+        return time.time_ns() // 1_000_000
 
     def count(self, *actions: str) -> int:
         """How many calls arrived, of all actions or of those named."""
@@ -151,6 +182,14 @@ class Vendor:
     def fired(self, kind: str) -> int:
         """How often faults of this kind have come to pass."""
         return sum(fault["fired"] for fault in self._ask("GET", "faults")["faults"] if fault["kind"] == kind)
+
+    def rotate(self, secret: str, *, overlap: bool = False) -> None:
+        """Take another secret from now on; with `overlap` those before it as well."""
+        self._ask("POST", "credentials", {"secret": secret, "overlap": overlap})
+
+    def take_also(self, access_key: str) -> None:
+        """From now on the same customer has this access key, too, with the same secret."""
+        self._ask("POST", "credentials", {"secret": SECRET, "newAccessKey": access_key, "overlap": True})
 
     def heal(self) -> None:
         self._ask("DELETE", "faults")

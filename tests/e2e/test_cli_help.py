@@ -2,7 +2,10 @@
 
 from e2e_cli import Shell
 
-COMMANDS = ("demo", "run", "sandbox", "publish", "replies", "plan")
+COMMANDS = (
+    *("demo", "run", "sandbox", "publish", "replies", "plan"),
+    *("status", "pause", "resume", "dead-letters", "groups"),
+)
 
 
 def test_help(bare_shell: Shell) -> None:

@@ -1,6 +1,9 @@
 """`numbergroup plan`: what commands would cost, and who decides each number."""
 
 import json
+import subprocess
+import sys
+from pathlib import Path
 
 from e2e_cli import Shell
 
@@ -113,3 +116,13 @@ def test_bad_lines(bare_shell: Shell) -> None:
         "numbergroup: standard input: nothing was sent, because these are no commands:"
     )
     assert "\n  line 2: " in done.err
+
+
+def test_a_full_disk(bare_shell: Shell) -> None:
+    """Output that cannot be written is one line, as any error is."""
+    file = bare_shell.folder / bare_shell.write("full.ndjson", update("c-1", "add", "85211111111"))
+    program = Path(sys.executable).with_name("numbergroup")
+    with Path("/dev/full").open("wb") as full:
+        done = subprocess.run([program, "plan", file], stdout=full, stderr=subprocess.PIPE, check=False)
+    said = b"numbergroup: the output is not complete: No space left on device\n"
+    assert (done.returncode, done.stderr) == (1, said)

@@ -122,12 +122,20 @@ def test_sandbox(bare_shell: Shell, shared_vendor: Vendor) -> None:
     assert done.err.startswith(f"numbergroup: cannot listen on 127.0.0.1:{port} (")
     assert done.err.endswith("try --port 0\n")
 
+    other = {"PROVIDER": "ozonetel", "USERNAME": "my-own-user", "API_KEY": "an0ther-secret"}
     settings = account(shared_vendor) | {"ACCOUNTS__DEFAULT__ACCESS_KEY": "my-own-key"}
+    settings |= {f"ACCOUNTS__OTHER__{name}": value for name, value in other.items()}
     with Vendor(bare_shell.folder, **settings) as vendor:
-        assert "credentials: my-own-key\n" in vendor.program.out
+        vendor.program.says("credentials: my-own-key\n")
+        vendor.program.says("users: my-own-user\n")
         assert "sandbox-secret" not in vendor.program.out
+        assert "an0ther-secret" not in vendor.program.out
         vendor.program.signal(signal.SIGTERM)
         assert vendor.program.ended() == 0
-    assert (
-        f"  export NUMBERGROUP_ACCOUNTS__DEFAULT__BASE_URL={shared_vendor.url}" in shared_vendor.program.out
-    )
+    for line in (
+        f"DEFAULT__BASE_URL={shared_vendor.url}",
+        f"OZONETEL__BASE_URL={shared_vendor.origin}",
+        "OZONETEL__PROVIDER=ozonetel",
+        *(f"OZONETEL__AUTH={mode}" for mode in ("token", "basic", "legacy")),
+    ):
+        assert f"  export NUMBERGROUP_ACCOUNTS__{line}\n" in shared_vendor.program.out

@@ -153,7 +153,7 @@ def test_simple_queues(stage: RabbitStage) -> None:
     commands = Queue(COMMANDS, Exchange("numbergroup"), routing_key=COMMANDS, no_declare=True)
     stage.worker()
     with (
-        Connection(stage.settings["BROKER_URL"]) as connection,
+        Connection(stage.settings["BROKER_URL"], transport_options={"confirm_publish": True}) as connection,
         SimpleQueue(connection, REPLIES, serializer="json") as replies,
         SimpleQueue(connection, commands) as to_worker,
     ):

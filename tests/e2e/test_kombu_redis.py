@@ -1,16 +1,14 @@
 """Producers and consumers that use stock kombu over Redis, written as their users would write them."""
 
-import contextlib
 import json
 from collections import Counter
 
 import pytest
 from e2e_answers import letters
 from e2e_commands import Event, Script
-from e2e_kombu import Inbox, publishing
+from e2e_kombu import Inbox, publishing, receive
 from e2e_processes import eventually
 from e2e_stage import Stage
-from kombu import Connection, Consumer, Queue
 
 pytestmark = pytest.mark.redis_server
 
@@ -19,22 +17,10 @@ REPLIES = "numbergroup.replies"
 PHONES = ["85212345671", "85212345672", "85212345673"]
 
 
-def drained(stage: Stage, count: int, queue: str = REPLIES, within_s: float = 30.0) -> Inbox:
+def drained(stage: Stage, count: int, queue: str = REPLIES) -> Inbox:
     """An inbox with so many results: no fewer, and no more."""
     inbox = Inbox()
-    with (
-        Connection(stage.redis.url) as connection,
-        Consumer(connection, [Queue(queue)], callbacks=[inbox.on_message], accept=["json"]),
-    ):
-
-        def enough() -> bool:
-            with contextlib.suppress(TimeoutError):
-                while inbox.count < count:
-                    connection.drain_events(timeout=1)
-            return inbox.count >= count
-
-        eventually(enough, f"{count} results in {queue}", within_s)
-    assert inbox.count == count
+    receive(stage, inbox, count, queue)
     return inbox
 
 

@@ -90,6 +90,7 @@ def test_a_hashing_exchange(rabbitmq: QueueServer) -> None:
 
 def test_a_user_who_may_not_ask(rabbitmq: QueueServer) -> None:
     """One who may only write has to say what the exchange is; then it works."""
+    rabbitmq.hashes(True)
     rabbitmq.declare(2)
     rabbitmq.control("add_user", "writer", "pass")
     try:

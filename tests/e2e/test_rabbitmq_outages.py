@@ -77,8 +77,8 @@ def test_short_of_memory(stage: RabbitStage) -> None:
     """While RabbitMQ takes no results, nothing is acknowledged, and the worker says why."""
     script, answers = Script(), stage.answers()
     # There must be work left when RabbitMQ has been told.
-    worker = at_work(stage, script, calls_per_second=2, begun=2)
-    stage.rabbit.control("set_vm_memory_high_watermark", "absolute", "1")
+    worker = at_work(stage, script, calls_per_second=6, begun=2)
+    stage.rabbit.allow_memory("{absolute, 1}")
     try:
         worker.says("short of memory or disk")
         eventually(lambda: stage.vendor.count() >= 20, "calls going on")
@@ -87,7 +87,7 @@ def test_short_of_memory(stage: RabbitStage) -> None:
         assert answers.count == taken
         assert stage.backlog() > 0
     finally:
-        stage.rabbit.control("set_vm_memory_high_watermark", ENOUGH_MEMORY)
+        stage.rabbit.allow_memory(ENOUGH_MEMORY)
     worker.says("takes results again")
     more_work(stage, script)
     all_settled(stage, script, answers)

@@ -34,10 +34,13 @@ def test_five_thousand_commands(stage: Stage, size: int) -> None:
     script, answers = Script(), stage.answers()
     first = waiting_commands(script)
     stage.publish(lone(first) if size == 1 else arrays(first, size))
-    worker = stage.worker()
+    # No answer may be given up on a busy machine.
+    worker = stage.worker({"LEASE_TTL_S": "10"}, TIMEOUT_S="8")
     eventually(lambda: answers.count == len(first), "the first 4,000 results")
-    calls = Counter(call["groupId"] for call in stage.vendor.calls())
-    assert len(calls) == len(CREATED + OTHERS)
+    # To look for a create whose answer is lost, or whose owner was too slow for its lease, changes nothing.
+    changes = [call for call in stage.vendor.calls() if call["action"] != "listGroup"]
+    calls = Counter(call["groupId"] for call in changes)
+    assert len(calls) == len(CREATED + OTHERS), worker.err
     second = script.some_updates(1_000, CREATED + OTHERS)
     stage.publish(lone(second) if size == 1 else arrays(second, size))
     all_settled(stage, script, answers)

@@ -5,7 +5,7 @@ from contextlib import ExitStack
 from urllib.parse import urlsplit, urlunsplit
 
 import pytest
-from e2e.conftest import broker, open_stage, rabbit, shared_rabbit, shared_vendor, stage
+from e2e.conftest import broker, open_stage, rabbit, stage
 from e2e_stage import Stage
 from fault_proxy import FaultProxy
 from faults_work import Between
@@ -13,7 +13,7 @@ from faults_work import Between
 # Failures in the helpers of the sweep say as much as those in its tests.
 pytest.register_assert_rewrite("faults_case")
 
-__all__ = ["broker", "open_stage", "rabbit", "shared_rabbit", "shared_vendor", "stage"]
+__all__ = ["broker", "open_stage", "rabbit", "stage"]
 
 
 @pytest.fixture

@@ -237,6 +237,10 @@ class FaultProxy:
         """Whether the connection goes on."""
         if way is Way.THERE:
             self._look_for_marker(connection, data)
+        if self._bytes_per_s:
+            # Before, not after: what was being read when it began is slow, too.
+            self.fired["slowed"] += len(data)
+            await asyncio.sleep(len(data) / self._bytes_per_s)
         room = connection.limits.get(way, connection.passed[way] + len(data)) - connection.passed[way]
         writer.write(data[:room])
         connection.passed[way] += len(data[:room])
@@ -247,9 +251,6 @@ class FaultProxy:
             end, self._cut = self._cut.end, None
             connection.end(end)
             return False
-        if self._bytes_per_s:
-            self.fired["slowed"] += len(data)
-            await asyncio.sleep(len(data) / self._bytes_per_s)
         return True
 
     def _portion(self) -> int:

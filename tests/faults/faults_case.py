@@ -15,7 +15,7 @@ from e2e_checks import private_parts
 from e2e_commands import lone
 from e2e_rabbit import RabbitStage
 from e2e_stage import SECRET, Stage
-from faults_scenario import PARTITIONS, POINTS, SHARING, STOPPING, Scenario, Step
+from faults_scenario import PARTITIONS, POINTS, SHARING, START, STOPPING, Scenario, Step
 from faults_servers import LaunchedWorker, Launcher, launch
 from kombu import Connection
 
@@ -70,7 +70,8 @@ class Run:
         self._answers = [stage.answers()]
         if case.broker == "redis":
             self._answers.append(ListedAnswers(stage.redis.client))
-        self._victim = launch(stage, launcher, case.point, case.signal)
+        # It may be there before anybody has time to look.
+        self._victim = launch(stage, launcher, case.point, case.signal, armed=case.step == START)
 
     def carry_out(self) -> None:
         self._go_through()
@@ -95,7 +96,7 @@ class Run:
         for step in self.scenario.steps:
             if step.name == self.case.step:
                 self._victim.arm()
-            before = len(self._victim.hits)
+            before = 0 if step.name == START else len(self._victim.hits)
             self._publish([step])
             if step.name == SHARING:
                 self._start_companion()

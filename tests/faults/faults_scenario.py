@@ -59,7 +59,7 @@ def _named(prefix: str, partition: int) -> str:
 
 SLOW = [_named("slow", partition) for partition in range(PARTITIONS)]
 TARDY = _named("tardy", 0)
-LATENCY_MS = {TARDY: 100} | dict.fromkeys(SLOW, 600)
+LATENCY_MS = {TARDY: 100} | dict.fromkeys(SLOW, 1_000)
 """How long the vendor takes for the calls of some groups."""
 REFUSED_NUMBER = "85299999999"
 

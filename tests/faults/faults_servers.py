@@ -3,106 +3,27 @@
 Each case has a customer, a database and a vhost of its own in them.
 """
 
-import json
 import os
 import shutil
-import socket
-import subprocess
-import sys
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from threading import Lock
 from typing import Any
 
 import pytest
+from e2e_forked import Order
+from e2e_launcher import Launched, Launcher
 from e2e_processes import Program, environment, eventually, free_port
 from e2e_rabbit import Rabbit
 from e2e_stage import SECRET, Stage, Vendor, Worker
-from faults_launcher import FIRED, Order
+from faults_launcher import FIRED, Plot
 from redis import Redis
 from redis.exceptions import RedisError
 
 CUSTOMERS = 256
-_LAUNCHER = Path(__file__).with_name("faults_launcher.py")
-
-
-class Launcher:
-    """The program that workers are forked from."""
-
-    def __init__(self, folder: Path) -> None:
-        # The path of a socket must be short: the folder's may be too long.
-        self._short = TemporaryDirectory(prefix="numbergroup-")
-        self._path = str(Path(self._short.name, "socket"))
-        self._process = subprocess.Popen(
-            [sys.executable, _LAUNCHER, self._path],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            env=environment(folder, {}) | {"PYTHONPATH": str(_LAUNCHER.parents[2])},
-        )
-        assert self._process.stdout is not None
-        assert self._process.stdout.readline() == b"ready\n"
-
-    def ask(self, order: Order) -> "Launched":
-        asked = socket.socket(socket.AF_UNIX)
-        asked.connect(self._path)
-        asked.sendall(json.dumps(vars(order)).encode() + b"\n")
-        return Launched(asked)
-
-    def end(self) -> None:
-        assert self._process.stdin is not None
-        assert self._process.stdout is not None
-        self._process.stdin.close()
-        self._process.wait(10)
-        # Not read to its end: workers that are still there have it open, too.
-        self._process.stdout.close()
-        self._short.cleanup()
-
-
-class Launched:
-    """A worker as its parent reports on it; what `Program` needs of `subprocess.Popen`."""
-
-    def __init__(self, asked: socket.socket) -> None:
-        self._asked = asked
-        self._rest = b""
-        self._code: int | None = None
-        self.stops = 0
-        asked.settimeout(30)
-        while b"\n" not in self._rest:
-            self._rest += asked.recv(1024)
-        pid, _, self._rest = self._rest.partition(b"\n")
-        self.pid = int(pid)
-
-    def poll(self) -> int | None:
-        return self._hear(0.0)
-
-    def wait(self, timeout: float = 30.0) -> int:
-        until = time.monotonic() + timeout
-        while (code := self._hear(max(0.001, until - time.monotonic()))) is None:
-            assert time.monotonic() < until, f"the worker does not end within {timeout:g} s"
-        return code
-
-    def send_signal(self, number: int) -> None:
-        if self.poll() is None:
-            os.kill(self.pid, number)
-
-    def _hear(self, within_s: float) -> int | None:
-        if self._code is not None:
-            return self._code
-        self._asked.settimeout(within_s)
-        try:
-            self._rest += self._asked.recv(1024)
-        except (BlockingIOError, TimeoutError):
-            return None
-        *lines, self._rest = self._rest.split(b"\n")
-        for line in lines:
-            if line == b"stopped":
-                self.stops += 1
-            else:
-                self._code = int(line)
-                self._asked.close()
-        return self._code
+LAUNCHER = Path(__file__).with_name("faults_launcher.py")
+"""The program that workers are forked from."""
 
 
 class LaunchedWorker(Worker):
@@ -116,24 +37,30 @@ class LaunchedWorker(Worker):
         variables: Mapping[str, str],
         point: str,
         number: int,
+        *,
+        armed: bool,
     ) -> None:
         self._launcher = launcher
-        self._order = Order(dict(variables), str(folder), name, point, number)
-        super().__init__(name, (), folder, variables)
+        self._plot = Plot(str(folder), name, point, number)
+        if armed:
+            self.arm()
+        super().__init__(name, ["run"], folder, variables)
         self.crashed = bool(point)
 
     def _start(self, arguments: Sequence[str], folder: Path, variables: Mapping[str, str]) -> Launched:
-        for file in (*self._files, self._order.hits):
+        for file in (*self._files, self._plot.hits):
             file.touch()
-        return self._launcher.ask(self._order)
+        out, err = (str(file) for file in self._files)
+        order = Order([*arguments], dict(variables), str(folder), out, err, more=vars(self._plot))
+        return self._launcher.ask(order)
 
     def arm(self) -> None:
-        self._order.armed.touch()
+        self._plot.armed.touch()
 
     @property
     def hits(self) -> list[str]:
         """The points that it has reached, in order, and `FIRED` where it sent itself the signal."""
-        return self._order.hits.read_text().splitlines()
+        return self._plot.hits.read_text().splitlines()
 
     @property
     def down(self) -> bool:
@@ -142,7 +69,7 @@ class LaunchedWorker(Worker):
 
     @property
     def fired(self) -> bool:
-        return f"{FIRED}{self._order.point}" in self.hits
+        return f"{FIRED}{self._plot.point}" in self.hits
 
 
 class Customer:
@@ -238,11 +165,17 @@ class SharedRabbit(Rabbit):
 
 
 def launch(
-    stage: Stage, launcher: Launcher, point: str = "", number: int = 0, **settings: str
+    stage: Stage,
+    launcher: Launcher,
+    point: str = "",
+    number: int = 0,
+    *,
+    armed: bool = False,
+    **settings: str,
 ) -> LaunchedWorker:
-    """Start one more worker of the stage."""
+    """Start one more worker of the stage; `armed` from the start on."""
     name = f"worker{len(stage.workers) + 1}"
     variables = environment(stage.folder, stage.settings | settings)
-    worker = LaunchedWorker(launcher, name, stage.folder, variables, point, number)
+    worker = LaunchedWorker(launcher, name, stage.folder, variables, point, number, armed=armed)
     stage.workers.append(worker)
     return worker

@@ -13,7 +13,7 @@ from e2e_rabbit import RabbitStage
 from e2e_stage import Stage, Vendor
 from faults_case import Case, Run
 from faults_scenario import LATENCY_MS, PARTITIONS, REFUSED_NUMBER
-from faults_servers import Customer, Database, Databases, Launcher, SharedRabbit, vendor
+from faults_servers import LAUNCHER, Customer, Database, Databases, Launcher, SharedRabbit, vendor
 
 SIDE_BY_SIDE = 14
 
@@ -35,7 +35,7 @@ class Sweep:
             self._vendor.fault("refuse_numbers", numbers=[REFUSED_NUMBER])
             self._databases = Databases(self._folder)
             opened.callback(self._databases.end)
-            self._launcher = Launcher(self._folder)
+            self._launcher = Launcher(LAUNCHER)
             opened.callback(self._launcher.end)
             self._rabbit: SharedRabbit | None = None
             if any(case.broker == "amqp" for case in self._cases):

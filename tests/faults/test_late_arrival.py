@@ -12,7 +12,7 @@ from e2e_commands import Script, lone
 from e2e_processes import eventually
 from e2e_stage import Stage, Vendor
 from faults_launcher import HALF_WRITTEN
-from faults_servers import Database, Databases, Launcher, launch
+from faults_servers import LAUNCHER, Database, Databases, Launcher, launch
 
 pytestmark = pytest.mark.redis_server
 
@@ -21,8 +21,8 @@ LASTS_S = "8"
 
 
 @pytest.fixture
-def launcher(tmp_path: Path) -> Iterator[Launcher]:
-    launcher = Launcher(tmp_path)
+def launcher() -> Iterator[Launcher]:
+    launcher = Launcher(LAUNCHER)
     yield launcher
     launcher.end()
 

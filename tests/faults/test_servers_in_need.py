@@ -60,7 +60,7 @@ def test_rabbitmq_is_short_of_disk(stage: RabbitStage) -> None:
     goes on by itself."""
     work = Work(stage)
     worker = work.begin(CALLS_PER_SECOND="6")
-    stage.rabbit.control("set_disk_free_limit", UNHEARD_OF)
+    stage.rabbit.want_disk(UNHEARD_OF)
     try:
         worker.says("short of memory or disk")
         taken, calls = work.answers.count, stage.vendor.count()
@@ -68,7 +68,7 @@ def test_rabbitmq_is_short_of_disk(stage: RabbitStage) -> None:
         assert work.answers.count == taken
         assert stage.backlog()
     finally:
-        stage.rabbit.control("set_disk_free_limit", USUAL)
+        stage.rabbit.want_disk(USUAL)
     worker.says("takes results again")
     work.heals(worker)
 

@@ -47,6 +47,10 @@ class SimulatedBroker:
         self.left[number][serial] = message
         if not self.world.plan.transactional:
             self.queues[number].add(serial, message.body)
+        self.tell(number)
+
+    def tell(self, number: int) -> None:
+        """There is something to read in the partition."""
         waiting, self.changed[number] = self.changed[number], []
         for future in waiting:
             if not future.done():
@@ -58,7 +62,7 @@ class SimulatedBroker:
 
     @property
     def is_empty(self) -> bool:
-        return not self.to_come and not any(self.left)
+        return not self.to_come and not any(self.left) and not self.ledger.book.side
 
     async def open(self) -> None:
         """There is nothing to declare."""
@@ -87,6 +91,7 @@ class OneStepLog:
         self._partition = partition
         self._epoch = epoch
         self._cursor = -1
+        self._side_cursor = 0
         self._partial: dict[str, set[int]] | None = None
         self.behind = False
 
@@ -94,7 +99,9 @@ class OneStepLog:
         count = min(credit, self._world.plan.read_count)
         entries: list[Entry] = await self._world.ask("broker", "read", partial(self._take, count))
         if entries:
-            self._cursor = int(entries[-1].tag)
+            replays = [entry for entry in entries if entry.replay is not None]
+            self._side_cursor = self._broker.ledger.side_end(self._partition, replays, self._side_cursor)
+            self._cursor = max([self._cursor, *(int(one.tag) for one in entries if one.replay is None)])
             self.behind = len(entries) >= count
             return entries
         if not self.behind:
@@ -110,11 +117,14 @@ class OneStepLog:
             if serial > self._cursor and len(entries) < count:
                 settled = self._partial.get(str(serial), ())
                 entries.append(Entry(self._partition, str(serial), message.body, settled=set(settled)))
-        return entries
+        more = count - len(entries)
+        return entries + self._broker.ledger.side(self._partition, self._side_cursor, more)
 
     async def _news(self) -> None:
         world = self._world
         if any(serial > self._cursor for serial in self._broker.left[self._partition]):
+            return
+        if self._broker.ledger.side(self._partition, self._side_cursor, 1):
             return
         future = world.loop.create_future()
         self._broker.changed[self._partition].append(future)

@@ -1,6 +1,7 @@
 """The way to the vendor and back, with everything that goes wrong on it."""
 
 import asyncio
+from collections.abc import Callable
 from dataclasses import dataclass
 from email.utils import formatdate
 from typing import Any
@@ -13,16 +14,28 @@ from worker.calls import Caller, Ended, Guard, Record
 from worker.engine.model import Call
 from worker.providers.port import Answer, Request
 from worker.runtime.lease import Lease
-from worker.transport import NoAnswer, NotConnected, TooLate
+from worker.transport import MayGo, NoAnswer, NotConnected, TooLate, Withdrawn, always
 
 
 class WatchedCaller(Caller):
     """The real one; its transport is told under which lease each call is made."""
 
-    async def run(self, call: Call, guard: Guard, record: Record, permitted_at: float | None = None) -> Ended:
+    async def run(
+        self,
+        call: Call,
+        guard: Guard,
+        record: Record,
+        permitted_at: float | None = None,
+        *,
+        once: bool = False,
+        is_well: Callable[[], bool] = lambda: True,
+        may_begin: Callable[[], bool] = lambda: True,
+    ) -> Ended:
         assert isinstance(guard, Lease)
         LEASE.set(guard)
-        return await super().run(call, guard, record, permitted_at)
+        return await super().run(
+            call, guard, record, permitted_at, once=once, is_well=is_well, may_begin=may_begin
+        )
 
 
 @dataclass(slots=True)
@@ -33,7 +46,9 @@ class SimulatedTransport:
     vendor: SimulatedVendor
     account: AccountPlan
 
-    async def exchange(self, request: Request, most_bytes: int, sent_by: float) -> Answer:
+    async def exchange(
+        self, request: Request, most_bytes: int, sent_by: float, may_go: MayGo = always
+    ) -> Answer:
         world, loop = self.world, self.world.loop
         deadline = loop.now + world.plan.timeout_s
         process = PROCESS.get()
@@ -45,10 +60,13 @@ class SimulatedTransport:
         # The last moment before it is written, as in the real transport.
         if loop.now >= sent_by:
             raise TooLate("not sent in time")
+        if not may_go():
+            raise Withdrawn("not sent: something has come between")
         fate = world.fate_of_call(process)
         if fate is not None and fate.kind == "not connected":
             raise NotConnected("not connected: on this occasion")
         name = self.vendor.check_sending(self.account, request, deadline, thawed=process.thaws != thaws)
+        flying = self.vendor.take_off(self.account, deadline)
         world.note(f"call {world.calls} {request.headers['action']} {request.body.decode()} ({fate})")
         answer = loop.create_future()
         self._send(request, fate, answer)
@@ -59,12 +77,15 @@ class SimulatedTransport:
             world.note("no answer in time")
             raise NoAnswer("no answer: TimeoutError") from None
         finally:
+            flying.until = min(flying.until, loop.now)
             if name is not None and process.alive:
                 self.vendor.sending[name].until = loop.now
         if isinstance(came, Exception):
             world.note("no answer")
             raise came
         world.note(f"answer {came.status} {came.body[:60]!r}")
+        if came.status == 429 and "retry-after" in came.headers:
+            self.vendor.turned_away(self.account, float(came.headers["retry-after"]))
         return came  # type: ignore[no-any-return]
 
     def _send(self, request: Request, fate: Fault | None, answer: Any) -> None:
@@ -72,6 +93,9 @@ class SimulatedTransport:
         kind = "" if fate is None else fate.kind
         lag_s = 0.002 + 0.03 * world.random.random()
         back_s = 0.002 + 0.03 * world.random.random()
+        if world.trouble_until["vendor down"] > loop.now:
+            # Who is down takes his time to say so.
+            back_s += 0.7 * world.plan.timeout_s * world.random.random()
         if kind in ("slow", "too slow"):
             back_s = (0.5 if kind == "slow" else 1.5) * world.plan.timeout_s
         lost = NoAnswer("no answer: lost")
@@ -96,10 +120,22 @@ class SimulatedTransport:
             return
 
         def arrive_now() -> None:
-            came = self._answer(request, fate)
+            came = self._in_trouble() or self._answer(request, fate)
             loop.later(back_s, tell, lost if kind == "lost after" else came)
 
         loop.later(lag_s, arrive_now)
+
+    def _in_trouble(self) -> Answer | None:
+        """What the vendor answers while it is in trouble, whatever it is asked."""
+        world, now = self.world, self.world.loop.now
+        if world.trouble_until["vendor down"] > now:
+            return Answer(503, b"<html>", {})
+        if world.trouble_until["bad credentials"] > now:
+            return self._verdict(1003, "invalid signature", {})
+        if world.trouble_until["vendor throttles"] > now and world.random.random() < 0.1:
+            wait_s = world.random.choice([0, 1, 3])
+            return Answer(429, b"", {"retry-after": str(wait_s)})
+        return None
 
     def _answer(self, request: Request, fate: Fault | None) -> Answer:
         headers = {"date": formatdate(EPOCH + self.world.loop.now, usegmt=True)} if fate else {}

@@ -20,12 +20,13 @@ from worker.engine.model import (
     Entry,
     GroupRef,
     HandleKind,
+    Record,
     Refusal,
     SequenceKey,
 )
 from worker.runtime.routing import by_handle
 
-_CREATED = ("applied", "superseded")
+_CREATED = ("applied", "partial", "superseded")
 _MOST_MEMBERS = 8
 """How many numbers a group has at most."""
 _PLAIN = (CommandKind.ADD, CommandKind.DELETE, CommandKind.REPLACE)
@@ -84,7 +85,8 @@ class Checks:
 
     def check(self) -> None:
         """Find the first promise that is broken, if any."""
-        for check in (self._answers, self._records, self._letters, self._order, self._groups, self._pending):
+        promises = (self._answers, self._records, self._letters, self._order, self._groups, self._pending)
+        for check in (*promises, self._given_up, self._rejected):
             check()
             if self.world.failure is not None:
                 return
@@ -138,9 +140,9 @@ class Checks:
         owed: Counter[str | None] = Counter(self.taken.refused)
         if self.taken.unanswerable:
             owed[None] = self.taken.unanswerable
-        for key, record in self.ledger.first.items():
-            if record.status in ("rejected", "failed") and key in self.taken.firsts:
-                owed[key.id] += 1
+        for key, count in self.ledger.failures.items():
+            if key in self.taken.firsts:
+                owed[key.id] += count
         conflicts = Counter(
             reply["data"]["command"]["id"] for reply in self.broker.replies if is_conflict(reply)
         )
@@ -151,6 +153,12 @@ class Checks:
                 self.world.broken("letters", f"{name} has {total[name]} dead letters, not {owed[name]}")
         if self.plan.transactional and any(count > 1 for count in written.values()):
             self.world.broken("letters", f"a dead letter was written twice: {written.most_common(1)}")
+
+    def _given_up(self) -> None:
+        """However long the vendor is in trouble, nobody's command is given up because of it."""
+        for key, record in self.ledger.first.items():
+            if record.status == "failed" and record.fault is not None and record.fault.kind == "unavailable":
+                self.world.broken("given up", f"{key.id} is {record}")
 
     def _order(self) -> None:
         arrivals: dict[GroupRef, list[CommandKey]] = defaultdict(list)
@@ -197,8 +205,10 @@ class Checks:
                 forgotten = not self.plan.is_calm or self._doubts()
                 loose.update(command.numbers if self.plan.poison and forgotten else ())
                 continue
-            possible = apply(model, command)
-            if reason == "refused":
+            possible = apply(model, command, self.plan.rejects)
+            if record.rejected:
+                self._check_rejected(key, command, record, possible)
+            elif reason == "refused":
                 later = [one.kind for _, one in firsts[place:] if one.group == ref]
                 # A worker died that had deleted the group, and its successor had not read so far yet.
                 if possible and CommandKind.DELETE_GROUP not in later:
@@ -215,6 +225,23 @@ class Checks:
             }
             if found != expected:
                 self.world.broken("groups", f"{account} has {found}, one by one gives {expected}")
+
+    def _check_rejected(self, key: CommandKey, command: Command, record: Record, possible: bool) -> None:
+        """Only its own numbers, that the vendor has not taken, are told to a producer."""
+        named = set(record.rejected)
+        if not (possible and named <= self.plan.rejects & set(command.numbers)):
+            self.world.broken("rejected", f"{key.id} was told that {named} were not taken")
+        if record.status not in ("partial", "rejected"):
+            self.world.broken("rejected", f"{key.id} is {record.status}, and {named} were not taken")
+
+    def _rejected(self) -> None:
+        """Who adds only what the vendor does not take is not told that it was done."""
+        for key, record in self.ledger.first.items():
+            command = self.taken.firsts.get(key)
+            if command is None or command.kind is not CommandKind.ADD or record.status != "applied":
+                continue
+            if set(command.numbers) <= self.plan.rejects:
+                self.world.broken("rejected", f"{key.id} is applied, and none of its numbers was taken")
 
     def _doubts(self) -> int:
         return sum(

@@ -2,30 +2,37 @@
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
 
+from letter_book import LetterBook, description, field_of
+
 from simulation.world import World
 from worker.engine.doubt import Doubt
+from worker.engine.letters import Letter
 from worker.engine.messages import Facts
 from worker.engine.model import (
     Command,
     CommandKey,
     CommandKind,
     CreateIntent,
+    Entry,
+    Fault,
     GroupRef,
     HandleKind,
     Record,
     SequenceKey,
 )
 from worker.engine.probation import History, InHand
-from worker.engine.records import sequence_key
-from worker.engine.settlement import Letter, Settlement
+from worker.engine.records import DEAD_LETTERED, sequence_key
+from worker.engine.settlement import Settlement
 from worker.ledger.port import CrashNotes, Inheritance, OtherPartitions, Sender, Standing
 
 _STRETCH = 1.08
 """As in the real limiter: no sliding second has more than it may, though requests close up on their way."""
+
+_CHANGES = (CommandKind.ADD, CommandKind.DELETE, CommandKind.REPLACE)
 
 _FRESH_S = 0.05
 """As in the real limiter: a permit that comes later than that is thrown away."""
@@ -46,6 +53,13 @@ class SimulatedLedger:
         """By partition: commands with an expirytime that were in a call, and are not settled."""
         self.partial: dict[int, dict[str, set[int]]] = defaultdict(dict)
         self.letters: list[Letter] = []
+        """All that were ever to be written: equal ones, as RabbitMQ has them, are one in the book."""
+        self.book = LetterBook()
+        self.replays: dict[int, list[str]] = defaultdict(list)
+        """By partition: the tags of all messages that were ever in its side log."""
+        self.failures: dict[CommandKey, int] = defaultdict(int)
+        """How often each command was settled with a letter."""
+        self.quarantined: dict[GroupRef, Fault] = {}
         self.order: dict[GroupRef, list[CommandKey]] = defaultdict(list)
         self.first: dict[CommandKey, Record] = {}
         """Every command's first record, kept for the checks beyond its lifetime."""
@@ -83,7 +97,11 @@ class SimulatedLedger:
             sequence = sequence_key(command)
             if sequence in self.sequences and self.sequences[sequence][0] > now:
                 sequences[sequence] = self.sequences[sequence][1]
-        return Facts(settled, bindings, intents, sequences)
+        groups = {command.group for command in commands}
+        lettered = frozenset(ref for ref in groups if field_of(ref) in self.book.lettered)
+        again = {command.group for command in commands if command.past is not None}
+        since = {ref: found for ref in again if (found := self.book.known_since(ref)) is not None}
+        return Facts(settled, bindings, intents, sequences, lettered=lettered, since=since)
 
     async def record_intent(self, sender: Sender, intent: CreateIntent) -> bool:
         def record() -> bool:
@@ -118,7 +136,7 @@ class SimulatedLedger:
                 left = [replace(one, until=one.until - ago) for one in doubts]
                 found[ref] = [one for one in left if one.until > 0]
             doubtful = {ref: doubts for ref, doubts in found.items() if doubts}
-            return Inheritance(doubtful, tuple(self.attempted[partition]))
+            return Inheritance(doubtful, tuple(self.attempted[partition]), dict(self.quarantined))
 
         loaded: Inheritance = await self._world.ask("ledger", "load calls", load)
         return loaded
@@ -151,6 +169,8 @@ class SimulatedLedger:
     async def renew_lease(self, partition: int, owner: str, epoch: int, ttl_s: float) -> bool:
         def renew() -> bool:
             if self.epochs[partition] != epoch or self.holder(partition) not in (None, owner):
+                return False
+            if self.last_owner.get(partition) != owner:
                 return False
             self.leases[partition] = (owner, self._world.loop.now + ttl_s)
             return True
@@ -217,6 +237,36 @@ class SimulatedLedger:
     async def partitions(self) -> int | None:
         return self._world.plan.partitions
 
+    # The operator.
+
+    def replay_all(self, published: Callable[[CommandKey], Command | None]) -> list[tuple[int, str]]:
+        """Let all refused changes of groups be tried again that are there by their ids; partitions and ids of
+        the commands."""
+        moved = []
+        for letter_id, (_, letter) in [*self.book.letters.items()]:
+            said = description(letter)
+            if said["command"] is None or said["error"]["kind"] != "refused":
+                continue
+            command = published(CommandKey(said["command"]["source"], said["command"]["id"]))
+            if command is None or command.kind not in _CHANGES or command.group.kind is not HandleKind.ID:
+                continue
+            entry = self.book.replay(letter_id)
+            self.replays[said["partition"]].append(entry.tag)
+            self._world.note(f"replayed {letter_id}")
+            moved.append((said["partition"], command.key.id))
+        return moved
+
+    def side(self, partition: int, cursor: int, count: int) -> list[Entry]:
+        """What is left in the side log beyond the cursor, and where each stood."""
+        partial = self.partial[partition]
+        tags = self.replays[partition][cursor:]
+        left = [tag for tag in tags if tag in self.book.side][:count]
+        return [self.book.read(tag, partition, partial.get(tag, ())) for tag in left]
+
+    def side_end(self, partition: int, entries: Sequence[Entry], cursor: int) -> int:
+        """The cursor behind these."""
+        return self.replays[partition].index(entries[-1].tag) + 1 if entries else cursor
+
     # The server.
 
     def holder(self, partition: int) -> str | None:
@@ -237,14 +287,22 @@ class SimulatedLedger:
             self.partial[partition].pop(tag, None)
         for tag, indexes in unit.partial:
             self.partial[partition][tag] = set(indexes)
-        for key, record in unit.records:
-            self._record(key, record)
+        for command, record in unit.records:
+            self._record(command.key, record)
         self.letters += unit.letters
+        for tag, _ in unit.replayed:
+            self.partial[partition].pop(tag, None)
+        self.book.write(unit)
         for ref, group_id in unit.bindings.items():
             if group_id is None:
                 self.bindings.pop(ref, None)
             else:
                 self.bindings[ref] = group_id
+        for ref, why in unit.quarantined.items():
+            if why is None:
+                self.quarantined.pop(ref, None)
+            else:
+                self.quarantined[ref] = why
         for ref in unit.intents_done:
             self.intents.pop(ref, None)
         for sequence, latest in unit.sequences.items():
@@ -260,11 +318,16 @@ class SimulatedLedger:
     def _record(self, key: CommandKey, record: Record) -> None:
         world = self._world
         found = self.records.get(key)
-        if found is not None and found[0] > world.loop.now:
+        known = found is not None and found[0] > world.loop.now
+        if found is not None and known and record.replays <= found[1].replays:
             world.broken("twice", f"{key.id} was settled a second time: {found[1]} became {record}")
         self.records[key] = (world.loop.now + world.plan.record_s, record)
         world.note(f"settled {key.id}: {record.status.value} {record.fault.kind if record.fault else ''}")
+        self.failures[key] += record.status in DEAD_LETTERED
         if key in self.first:
+            if record.replays:
+                # In the place where it first stood.
+                self.first[key] = record
             return
         self.first[key] = record
         ref = self.groups.get(key)
@@ -281,7 +344,7 @@ class SimulatedLimiter:
         self._account = account
         self._interval_s = _STRETCH / per_second
 
-    async def acquire(self) -> None:
+    async def acquire(self, _most: int = 1) -> int:
         """Return when one call may be made."""
         held_up = False
         while True:
@@ -290,7 +353,7 @@ class SimulatedLimiter:
             if wait_s > 0:
                 await asyncio.sleep(wait_s)
             elif held_up or self._world.loop.now - asked <= _FRESH_S:
-                return
+                return 1
             else:
                 held_up = True
 

@@ -15,16 +15,20 @@ from simulation.running import run, simulating
 from simulation.seeds import make_plan
 from worker import calls
 from worker.engine import engine, outcomes
+from worker.engine.accounts import Account
 from worker.engine.batches import finished
+from worker.engine.breaker import Breaker
+from worker.engine.known import Known
 from worker.engine.mailbox import Batch, Mailbox, State
 from worker.engine.memory import Partition
-from worker.engine.model import Fault
-from worker.engine.plan import Known
+from worker.engine.model import AccountFault, Fault, Refused
 from worker.engine.probation import History
-from worker.engine.settlement import SettlementBuilder
-from worker.runtime import recording
+from worker.engine.retry_policy import RetryPolicy
+from worker.engine.settlement import OpenSettlement
+from worker.runtime import recording, settler
 from worker.runtime.lease import Lease
 from worker.runtime.partition import PartitionRunner
+from worker.runtime.permits import Permits
 from worker.runtime.recording import CallRecord
 from worker.runtime.settler import Settler
 
@@ -86,6 +90,11 @@ def _doubtful_is_believed() -> list[Patch]:
     return [(Known, "doubt", lambda self, call: self.apply(call, None))]
 
 
+def _all_numbers_were_taken() -> list[Patch]:
+    apply = Known.apply
+    return [(Known, "apply", lambda self, call, request_id, rejected=(): apply(self, call, request_id))]
+
+
 def _refused_as_a_whole() -> list[Patch]:
     def mutated(mailbox: Mailbox, outcome: Any) -> Any:
         fault = Fault("refused", outcome.code, outcome.message)
@@ -119,12 +128,12 @@ def _no_epoch_at_settling() -> list[Patch]:
 def _no_permit_for_a_retry() -> list[Patch]:
     make = calls.Caller._make
 
-    async def mutated(self: Any, call: Any, guard: Any, record: Any, permit: Any) -> Any:
+    async def mutated(self: Any, run: Any) -> Any:
         async def granted() -> None:
             return
 
         self._permit = granted
-        return await make(self, call, guard, record, permit)
+        return await make(self, run)
 
     return [(calls.Caller, "_make", mutated)]
 
@@ -159,7 +168,7 @@ def _two_calls_for_a_group() -> list[Patch]:
         enqueue(self, command, partition, event)
         mailbox = partition.mailboxes[command.group]
         if mailbox.state is State.IN_FLIGHT:
-            self._push(mailbox)
+            self._mailboxes.push(mailbox)
 
     return [(engine.Engine, "_enqueue", mutated)]
 
@@ -182,14 +191,14 @@ def _not_flushed() -> list[Patch]:
 
 
 def _no_side_record() -> list[Patch]:
-    build = SettlementBuilder.build
+    close = OpenSettlement.close
 
-    def mutated(self: SettlementBuilder, *rest: Any) -> Any:
-        unit = build(self, *rest)
+    def mutated(self: OpenSettlement) -> Any:
+        unit = close(self)
         unit.partial = []
         return unit
 
-    return [(SettlementBuilder, "build", mutated)]
+    return [(OpenSettlement, "close", mutated)]
 
 
 def _hand_over_in_flight() -> list[Patch]:
@@ -201,9 +210,10 @@ def _hand_over_in_flight() -> list[Patch]:
 
 def _last_in_first_out() -> list[Patch]:
     def mutated(self: Settler) -> Any:
-        return [self._waiting.pop()]
+        return self._closed.pop()
 
-    return [(Settler, "_next", mutated)]
+    # What was decided at once is a unit for itself.
+    return [(Settler, "_next", mutated), (settler, "_ANSWERS_PER_UNIT", 0)]
 
 
 def _calls_are_not_recorded() -> list[Patch]:
@@ -237,10 +247,49 @@ def _the_alone_are_not_condemned() -> list[Patch]:
     return [(History, "after", mutated)]
 
 
+def _replays_undo() -> list[Patch]:
+    return [(Partition, "decided", lambda self, mailbox, verdicts: None)]
+
+
+def _everybody_probes() -> list[Patch]:
+    async def mutated(self: Permits, account: str) -> bool:
+        return True
+
+    return [(Permits, "_may_probe", mutated)]
+
+
+def _no_probe_is_the_first() -> list[Patch]:
+    return [(Breaker, "slots", lambda self, now, most: most)]
+
+
+def _others_are_not_believed() -> list[Patch]:
+    return [(Breaker, "told", lambda self, notice, now, jitter: None)]
+
+
+def _no_pause_when_throttled() -> list[Patch]:
+    return [(Account, "_throttled", lambda self, now, retry_after_s: None)]
+
+
+def _a_fault_is_a_refusal() -> list[Patch]:
+    take = Account.take
+
+    def mutated(self: Account, mailbox: Any, outcome: Any, *rest: Any, **more: Any) -> Any:
+        if isinstance(outcome, AccountFault):
+            outcome = Refused(outcome.code, outcome.message)
+        return take(self, mailbox, outcome, *rest, **more)
+
+    return [(Account, "take", mutated)]
+
+
+def _an_outage_is_given_up() -> list[Patch]:
+    return [(RetryPolicy, "is_over", lambda self, first_failed_at, now: now - first_failed_at > 60)]
+
+
 MUTANTS = (
     Mutant("a batch settles as a whole", _half_a_batch_settles),
     Mutant("a call waits for what is in doubt", _no_fence),
     Mutant("what is in doubt is not believed", _doubtful_is_believed),
+    Mutant("numbers that were not taken are told", _all_numbers_were_taken),
     Mutant("a refused batch is halved", _refused_as_a_whole),
     Mutant("a repeat is known from the ledger", _no_records),
     Mutant("a repeat is known from memory, when the look-up is older", _no_memory),
@@ -260,4 +309,11 @@ MUTANTS = (
     Mutant("a command with a lower sequence is superseded", _no_sequence),
     Mutant("crashes are counted", _no_crash_counts),
     Mutant("what is alone in hand at the last crash is put away", _the_alone_are_not_condemned),
+    Mutant("what is tried again does not undo what was decided since", _replays_undo, 1_200),
+    Mutant("one worker at a time probes", _everybody_probes, 2_000),
+    Mutant("an open breaker lets one call through", _no_probe_is_the_first),
+    Mutant("a breaker that another worker opened is open", _others_are_not_believed),
+    Mutant("who is told to wait waits", _no_pause_when_throttled),
+    Mutant("a fault of the account is no command's", _a_fault_is_a_refusal),
+    Mutant("an outage is not given up", _an_outage_is_given_up),
 )

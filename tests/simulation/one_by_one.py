@@ -1,5 +1,6 @@
 """What commands come to when they are carried out one by one, and what they cost at least."""
 
+from collections.abc import Collection
 from typing import Any
 
 from worker.engine.model import Command, CommandKind, GroupRef, SequenceKey
@@ -42,9 +43,11 @@ def fewest(commands: list[Command], size: int) -> int:
     return wanted if based else wanted + -(-(len(present) - sum(present.values())) // size)
 
 
-def apply(model: dict[GroupRef, dict[str, None]], command: Command) -> bool:
+def apply(model: dict[GroupRef, dict[str, None]], command: Command, rejects: Collection[str] = ()) -> bool:
     """False when the command cannot apply: no such group, or one that is there already."""
     members, numbers = model.get(command.group), dict.fromkeys(command.numbers)
+    if command.kind is not CommandKind.DELETE:
+        numbers = {number: None for number in numbers if number not in rejects}
     if command.kind is CommandKind.CREATE:
         if members is None:
             model[command.group] = numbers

@@ -12,13 +12,24 @@ WORLD_FAULTS = (
     "ledger stalls",
     "settling is slow",
     "vendor away",
+    "vendor down",
+    "bad credentials",
+    "vendor throttles",
+    "account paused",
+    "group paused",
     "redelivery",
     "letters fail",
+    "replay",
 )
-"""The ledger or the broker refuses everything for `for_s`; the ledger carries out late what it was asked,
-and answers nothing meanwhile; settlements take long; the vendor cannot be connected to; a connection to the
-broker is lost, and with it all acknowledgements on their way; so many units with dead letters are not taken
-(`for_s` counts them)."""
+"""The ledger or the broker refuses everything for `for_s`; the ledger carries out late what it was asked, and
+answers nothing meanwhile; settlements take long; the vendor cannot be connected to, answers 503 only,
+takes our credentials for wrong ones, or turns every tenth call away; an operator pauses the first account,
+or the first group; a connection to the broker is lost, and with it all acknowledgements on their way; so
+many units with dead letters are not taken (`for_s` counts them); an operator lets what was refused be
+tried again (after the vendor has mended, with a `slot`)."""
+
+TROUBLES = ("vendor down", "bad credentials", "vendor throttles", "account paused", "group paused")
+"""Those of the world's faults that are the vendor's or an operator's."""
 
 ASK_FAULTS = ("fails before", "fails after")
 """One request to broker or ledger fails, before or after it took effect."""
@@ -87,7 +98,8 @@ class AccountPlan:
 @dataclass(frozen=True, slots=True)
 class Plan:
     """`starts`: when the process of each slot starts. `initial`: the vendor's groups, by account and id.
-    `killer`: whoever decodes a message with these bytes in it dies."""
+    `rejects`: numbers that never come into a group, and are named. `killer`: whoever decodes a message with
+    these bytes in it dies."""
 
     seed: int
     transactional: bool = True
@@ -104,6 +116,7 @@ class Plan:
     read_count: int = 50
     initial: tuple[tuple[str, str, tuple[str, ...]], ...] = ()
     poison: frozenset[str] = frozenset()
+    rejects: frozenset[str] = frozenset()
     killer: bytes = b""
     messages: tuple[Message, ...] = ()
     faults: tuple[Fault, ...] = ()
@@ -117,6 +130,11 @@ class Plan:
         """Whether no process dies or loses what it owns, so that nothing is done twice."""
         harmless = all(fault.kind in CALL_FAULTS for fault in self.faults)
         return harmless and self.workers == 1 and not self.killer
+
+    @property
+    def is_shaken(self) -> bool:
+        """Whether a process may not know what it was told, or do late what it was right to do before."""
+        return any(fault.kind not in (*CALL_FAULTS, *TROUBLES) for fault in self.faults)
 
     @property
     def is_still(self) -> bool:
@@ -162,6 +180,8 @@ def described(plan: Plan) -> list[str]:
     ]
     if plan.poison:
         lines.append(f"refused numbers: {min(plan.poison)} to {max(plan.poison)}")
+    if plan.rejects:
+        lines.append(f"numbers that are not taken: {', '.join(sorted(plan.rejects))}")
     if plan.killer:
         lines.append(f"messages with {plan.killer.decode()} kill")
     lines += [f"{one.at:8.3f} s  partition {one.partition}  {one.body.decode()}" for one in plan.messages]

@@ -13,20 +13,24 @@ from simulation.carrying import SimulatedTransport, WatchedCaller
 from simulation.checks import Checks, taken_in
 from simulation.ledger import SimulatedLedger, SimulatedLimiter
 from simulation.loop import PROCESS, Process
-from simulation.plans import DOUBTFUL, AccountPlan, Broken, Plan
-from simulation.vendor import SECRET, SimulatedVendor
+from simulation.plans import DOUBTFUL, AccountPlan, Broken, Fault, Plan
+from simulation.switchboard import SimulatedSwitchboard
+from simulation.vendor import SECRET, PerNumber, SimulatedVendor
 from simulation.world import World
 from worker.calls import Limits
 from worker.engine.accounts import AccountPolicy
 from worker.engine.engine import Engine
 from worker.engine.intake import Intake
-from worker.engine.model import Command, Entry, Refusal
+from worker.engine.model import Command, Entry, GroupRef, Refusal
 from worker.engine.probation import Caution
 from worker.engine.retry_policy import RetryPolicy
 from worker.engine.settlement import SettlementBuilder
-from worker.providers.nxcloud import Codes, NXCloud
+from worker.providers.classes import Classes, FailureClass
+from worker.providers.keyring import Keyring
+from worker.providers.nxcloud import CLASSES
+from worker.providers.port import Credentials
 from worker.runtime import sharing
-from worker.runtime.partition import Ports
+from worker.runtime.ports import Ports
 from worker.runtime.routing import by_handle
 from worker.runtime.worker import Worker
 
@@ -35,7 +39,7 @@ LONGEST_S = 400.0
 
 MOST_STEPS = 400_000
 
-_CODES = Codes(throttle_texts=("rate limit",))
+_CLASSES = Classes(CLASSES.codes, {"rate limit": FailureClass.THROTTLED})
 _RETRY = RetryPolicy(base_s=0.3, cap_s=3.0)
 
 
@@ -104,12 +108,23 @@ class Simulation:
         self.plan = plan
         self.world = World(plan, traced=traced)
         self.ledger = SimulatedLedger(self.world)
+        self.switchboard = SimulatedSwitchboard(self.world)
         self.broker = SimulatedBroker(self.world, self.ledger)
-        self.vendor = SimulatedVendor(self.world, self.ledger)
+        self.vendor = SimulatedVendor(self.world, self.ledger, self.switchboard)
         self.taken = taken_in(plan)
         self.ledger.groups = {command.key: command.group for command in self.taken.firsts.values()}
+        self.world.on_replay = self._replay
         self._free_at: dict[str, float] = {}
         self.world.start_worker = self._work
+        self.world.on_pause = self._pause
+
+    def _replay(self, *, mended: bool) -> None:
+        """Let an operator try again what was refused, after the vendor has `mended`, or not."""
+        self.vendor.mended |= mended
+        for number, name in self.ledger.replay_all(self.taken.firsts.get):
+            self.taken.answers[name] += 1
+            self.world.fired["replayed"] += 1
+            self.broker.tell(number)
 
     async def _work(self, process: Process) -> None:
         await self._worker(process).run()
@@ -127,6 +142,7 @@ class Simulation:
         ports = Ports(
             self.broker,
             self.ledger,  # type: ignore[arg-type]
+            self.switchboard,
             DeadlyIntake(self.world, process),
             SettlementBuilder(["replies.*"]),
             self.world.clock,
@@ -143,13 +159,20 @@ class Simulation:
         process.stop = worker.stop
         return worker
 
+    def _pause(self, fault: Fault, paused: bool) -> None:
+        """What an operator does."""
+        target: str | GroupRef = self.plan.accounts[0].name
+        if fault.kind == "group paused":
+            refs = [*dict.fromkeys(command.group for command in self.taken.firsts.values())]
+            target = refs[0] if refs else target
+        self.switchboard.operate(target, pause=paused)
+
     def _account(self, account: AccountPlan, limiter: SimulatedLimiter) -> tuple[Any, AccountPolicy]:
         plan, clock = self.plan, self.world.clock
-        provider = NXCloud(
-            "http://vendor/", account.name, lambda: SECRET, codes=_CODES, acceptance_window_s=plan.window_s
-        )
+        provider = PerNumber("http://vendor/", classes=_CLASSES, acceptance_window_s=plan.window_s)
         caller = WatchedCaller(
             provider,
+            Keyring(account.name, Credentials(account.name, SECRET)),
             SimulatedTransport(self.world, self.vendor, account),
             Limits(1.0, plan.timeout_s, plan.attempts),
             limiter.acquire,
@@ -158,7 +181,10 @@ class Simulation:
             monotonic_s=clock.monotonic,
         )
         policy = AccountPolicy(
-            account.numbers_per_call, account.max_in_flight, provider.supports, marker=account.marker
+            account.numbers_per_call,
+            account.max_in_flight,
+            provider.capabilities.commands,
+            marker=account.marker,
         )
         return caller, policy
 

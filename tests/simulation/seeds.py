@@ -8,7 +8,7 @@ from typing import Any
 import orjson
 
 from contracts.names import partition_of
-from simulation.plans import AccountPlan, Message, Plan
+from simulation.plans import AccountPlan, Fault, Message, Plan
 from simulation.troubles import (
     Weather,
     make_faults,
@@ -51,6 +51,8 @@ class _Author:
             spread_s = random.choice([0.15, 0.4, 2.0])
         if self.weather.theme == "hand-over":
             spread_s = 4.0
+        if self.weather.theme == "outage":
+            count, spread_s = random.randint(10, 60), random.choice([0.0, 3.0, 20.0])
         if self.weather.theme == "late and dead":
             spread_s = random.choice([1.0, 10.0])
         messages: list[Message] = []
@@ -145,12 +147,12 @@ def make_plan(seed: int) -> Plan:
     random = Random(f"plan {seed}")
     weather = make_weather(random)
     workers = random.choices([1, 2, 3], [4, 5, 2])[0]
-    if weather.theme in ("zombie", "hand-over"):
+    if weather.theme in ("zombie", "hand-over", "outage"):
         workers = max(2, workers)
     if weather.theme == "still":
         workers = 1
     partitions = random.choices([1, 2, 4], [6, 3, 1])[0]
-    if weather.theme == "hand-over":
+    if weather.theme in ("hand-over", "outage"):
         partitions = max(2, partitions)
     soon = [2.0, random.uniform(0.3, 3.0)] if weather.theme == "hand-over" else [0.0, 0.2]
     starts = [0.0] + [random.choice([*soon, random.uniform(0.0, 8.0)]) for _ in range(workers - 1)]
@@ -160,9 +162,9 @@ def make_plan(seed: int) -> Plan:
     accounts = tuple(_account(random, name, weather) for name in names)
     handles: list[tuple[str, dict[str, str]]] = []
     initial = []
-    groups = {"create again": 1, "late and dead": 1, "hand-over": 5}.get(weather.theme) or random.randint(
-        1, 4
-    )
+    groups = {"create again": 1, "late and dead": 1, "hand-over": 5, "outage": 10}.get(
+        weather.theme
+    ) or random.randint(1, 4)
     for place in range(groups):
         name = random.choice(names)
         if random.random() < 0.5 or weather.theme == "create again":
@@ -193,7 +195,36 @@ def make_plan(seed: int) -> Plan:
     plan = replace(plan, messages=_Author(random, plan, weather, handles).messages())
     if plan.killer:
         plan = replace(plan, messages=_with_killer(random, plan))
-    return replace(plan, faults=tuple(make_faults(random, plan, weather)))
+    faults = [*make_faults(random, plan, weather), *_replays(seed, plan, weather)]
+    return replace(plan, faults=tuple(faults), rejects=_rejects(seed, plan, weather))
+
+
+def _rejects(seed: int, plan: Plan, weather: Weather) -> frozenset[str]:
+    """Which numbers the vendor does not take: none that it took before."""
+    random = Random(f"rejects {seed}")
+    members = {number for _, _, numbers in plan.initial for number in numbers}
+    others = [number for number in NUMBERS if number not in members]
+    # What is refused as a whole is tried again when the vendor has mended; and without a marker, a group that
+    # has not all of its numbers is not known for that of its create.
+    unclear = plan.poison or weather.fluke or not all(account.marker for account in plan.accounts)
+    if unclear or random.random() < 0.5:
+        return frozenset()
+    return frozenset(random.sample(others, min(len(others), random.randint(1, 3))))
+
+
+def _replays(seed: int, plan: Plan, weather: Weather) -> list[Fault]:
+    """When an operator lets what was refused be tried again."""
+    # Drawn apart, so that the plans of known seeds stay what they are otherwise.
+    random = Random(f"operator {seed}")
+    # One that does not remember its commands any more applies their repetitions anew.
+    if not (plan.poison or weather.fluke) or plan.record_s < 60.0 or random.random() < 0.4:
+        return []
+    mended = random.random() < 0.6
+    ats = sorted(plan.starts[0] + random.uniform(0.5, 20.0) for _ in range(random.randint(1, 4)))
+    return [
+        Fault("replay", "s", round(at, 3), int(mended and place == len(ats) - 1))
+        for place, at in enumerate(ats)
+    ]
 
 
 def _with_killer(random: Random, plan: Plan) -> tuple[Message, ...]:

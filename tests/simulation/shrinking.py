@@ -57,4 +57,5 @@ def _simpler(plan: Plan) -> list[Plan]:
         replace(plan, read_count=50),
         replace(plan, max_pending=200),
         replace(plan, poison=frozenset()),
+        replace(plan, rejects=frozenset()),
     ]

@@ -9,11 +9,13 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from simulation.loop import PROCESS, Process
-from worker.brokers.amqp.delivery import Delivery
+from worker.brokers.amqp.delivery import Delivery, said_in
 from worker.brokers.amqp.window import Window
 from worker.brokers.port import BrokerUnavailable, StaleEpoch
 from worker.engine.model import Entry
+from worker.engine.replays import SIDE
 from worker.engine.settlement import Reply, Settlement
+from worker.ledger.port import LedgerUnavailable
 
 if TYPE_CHECKING:
     from simulation.broker import SimulatedBroker
@@ -84,7 +86,7 @@ class Queue:
         for serial, body, again in some:
             self._tags += 1
             self._unacked[self._tags] = (serial, body, again)
-            deliveries.append(Delivery(self._tags, "numbergroup.commands", body, {}, again))
+            deliveries.append(Delivery(self._tags, "numbergroup.commands", body, said_in({}), again))
         if deliveries:
             log.tell(log.arrived, log.generation, deliveries)
 
@@ -113,6 +115,7 @@ class StepwiseLog:
     _progress: _Progress = field(default_factory=lambda: _Progress(0, ()))
     _acknowledging: list[tuple[int, list[tuple[int, bool]]]] = field(default_factory=list)
     _expected: int = 0
+    _side_cursor: int = 0
 
     def __post_init__(self) -> None:
         self.world = self.broker.world
@@ -132,6 +135,9 @@ class StepwiseLog:
             self._partial = {tag: set(indexes) for tag, indexes in found.items()}
             self._opened = True
             await self._connect()
+        replays = await self._replays(credit)
+        if replays:
+            return replays
         if not self._fresh:
             self._arrival.clear()
             try:
@@ -140,6 +146,19 @@ class StepwiseLog:
             except TimeoutError:
                 self._expected = 0
         return [self._fresh.popleft() for _ in range(min(credit, len(self._fresh)))]
+
+    async def _replays(self, credit: int) -> Sequence[Entry]:
+        """What is new in the side log, which is the ledger's."""
+        ledger, number = self.broker.ledger, self.partition
+        if not ledger.side(number, self._side_cursor, 1):
+            return ()
+        ask = partial(ledger.side, number, self._side_cursor, credit)
+        try:
+            found: list[Entry] = await self.world.ask("ledger", "read side", ask)
+        except LedgerUnavailable as error:
+            raise BrokerUnavailable(str(error)) from error
+        self._side_cursor = ledger.side_end(number, found, self._side_cursor)
+        return found
 
     def _recall(self) -> dict[str, set[int]]:
         return dict(self.broker.ledger.partial[self.partition])
@@ -196,15 +215,17 @@ class StepwiseLog:
             self._progress = _Progress(serial, unit.replies)
         progress = self._progress
         if not progress.recorded:
-            written = replace(unit, replies=[], partial=[], done=self._over)
+            written = replace(unit, replies=[], partial=[], replayed=[], done=self._over)
             await self._write(written, 2 * serial)
             progress.recorded, self._over = True, []
         while progress.replies:
             await self.world.ask("broker", "publish", partial(self.broker.answer, progress.replies[0]))
             progress.replies = progress.replies[1:]
-        if unit.partial and not progress.partial_recorded:
-            await self._write(Settlement(self.partition, partial=unit.partial), 2 * serial + 1)
-            self._partial.update((tag, set(indexes)) for tag, indexes in unit.partial)
+        if (unit.partial or unit.replayed) and not progress.partial_recorded:
+            rest = Settlement(self.partition, partial=unit.partial, replayed=unit.replayed)
+            await self._write(rest, 2 * serial + 1)
+            marks = ((tag, set(indexes)) for tag, indexes in unit.partial if not tag.startswith(SIDE))
+            self._partial.update(marks)
             progress.partial_recorded = True
         self._acknowledge(unit.done, self.world.plan.max_pending // 4)
 

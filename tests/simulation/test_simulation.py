@@ -13,6 +13,8 @@ from simulation.running import run, simulating
 from simulation.seeds import make_plan
 from simulation.sweeping import EXPECTED, Sweep, replay, story, sweep
 
+pytestmark = pytest.mark.timeout(600)  # half a minute of two processors, that others may want as well
+
 TESTS = Path(__file__).parents[1]
 FIXED = range(1_200)
 FRESH = 900

@@ -3,13 +3,17 @@
 from dataclasses import dataclass, replace
 from random import Random
 
-from simulation.plans import Fault, Plan
+from simulation.plans import TROUBLES, Fault, Plan
 
-THEMES = ("late and dead", "zombie", "hand-over", "expiry in doubt", "create again", "slow ledger", "killer")
+THEMES = (
+    *("late and dead", "zombie", "hand-over", "expiry in doubt", "create again", "slow ledger", "killer"),
+    *("outage", "outage"),
+)
 """A request that arrives after its sender's death; a frozen owner that goes on after its lease; owners that
 change while calls are slow; commands that expire while a call is in doubt; keys that are freed and taken
-again while settlements wait; repeats and creates that overtake what is being written; a message that workers
-die of."""
+again while settlements wait; repeats and creates that overtake what is being written; a message that
+workers die of; a vendor that is down, takes no credentials or throttles, for minutes, and operators who
+pause things."""
 
 _OF_A_CALL = {
     "not connected": 3,
@@ -167,6 +171,14 @@ def _of_theme(random: Random, plan: Plan, theme: str) -> list[Fault]:
         if random.random() < 0.3:
             faults.append(Fault(random.choice(["lost after", "late"]), "call", call, 0, plan.window_s * 0.8))
         faults.append(Fault("kill", "call", random.randint(2, 5), slot, 0.1))
+    elif theme == "outage":
+        for _ in range(random.randint(1, 3)):
+            kind = random.choices(TROUBLES, [4, 2, 2, 1, 1])[0]
+            at = plan.starts[0] + random.uniform(0.0, 3.0)
+            faults.append(Fault(kind, "s", at, 0, random.choice([2.0, 20.0, 60.0, 600.0])))
+        if random.random() < 0.3:
+            end = random.choice(["kill", "stop", "freeze"])
+            faults.append(Fault(end, "s", plan.starts[slot] + random.uniform(1.0, 30.0), slot, long_s))
     elif theme == "slow ledger":
         at_s = round(plan.starts[0] + random.uniform(0.0, 2.0), 3)
         for place in range(random.randint(1, 3)):

@@ -2,7 +2,7 @@
 
 from collections import defaultdict, deque
 from contextvars import ContextVar
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import orjson
@@ -10,14 +10,31 @@ import orjson
 from simulation.ledger import SimulatedLedger
 from simulation.loop import PROCESS, Process
 from simulation.plans import AccountPlan
+from simulation.switchboard import SimulatedSwitchboard
 from simulation.world import EPOCH, World
-from worker.providers.port import Request
+from worker.engine.model import Applied, Call, Outcome
+from worker.providers.nxcloud import NXCloud
+from worker.providers.port import Answer, Credentials, Request
 from worker.providers.signature import sign
 from worker.runtime.lease import Lease
 
 SECRET = "secret"
 _CHANGING = ("createGroup", "updateGroup", "deleteGroup")
+_HEARD_S = 1.5
+"""Within that time every worker has heard what another one has told; what it had sent before flies on."""
 LEASE: ContextVar[Lease | None] = ContextVar("lease", default=None)
+
+
+class PerNumber(NXCloud):
+    """Its answers name the numbers that it did not take."""
+
+    __slots__ = ()
+
+    def outcome(self, call: Call, answer: Answer, credentials: Credentials) -> Outcome:
+        outcome = super().outcome(call, answer, credentials)
+        if not isinstance(outcome, Applied):
+            return outcome
+        return replace(outcome, rejected=tuple(orjson.loads(answer.body).get("rejected", ())))
 
 
 @dataclass(slots=True)
@@ -41,6 +58,7 @@ class SimulatedVendor:
 
     world: World
     ledger: SimulatedLedger
+    switchboard: SimulatedSwitchboard
     groups: dict[str, dict[str, VendorGroup]] = field(default_factory=dict)
     request_ids: set[str] = field(default_factory=set)
     """Those of requests that were carried out, and answered so."""
@@ -49,6 +67,14 @@ class SimulatedVendor:
     written: dict[str, deque[float]] = field(default_factory=lambda: defaultdict(deque))
     sending: dict[tuple[str, str], Sending] = field(default_factory=dict)
     on_its_way: int = 0
+    mended: bool = False
+    """Whether it refuses no number any more."""
+    flying: dict[str, list[Sending]] = field(default_factory=lambda: defaultdict(list))
+    """By account, the requests that somebody waits for."""
+    waits: dict[tuple[str, str], float] = field(default_factory=dict)
+    """By process and account: until when it was told to wait."""
+    probes: int = 0
+    """How many requests were written while the breaker was known to be open."""
     _serial: int = 1_600_000_000_000_000_000
 
     def __post_init__(self) -> None:
@@ -107,10 +133,16 @@ class SimulatedVendor:
         numbers = body["phones"].split(",") if body.get("phones") else []
         if len(numbers) > account.numbers_per_call:
             self.world.broken("chunks", f"a call has {len(numbers)} numbers")
-        if action != "deleteGroup" and (not numbers or not self.world.plan.poison.isdisjoint(numbers)):
+        poison = frozenset[str]() if self.mended else self.world.plan.poison
+        if action != "deleteGroup" and (not numbers or not poison.isdisjoint(numbers)):
             return 1002, {}
+        left_out: list[str] = []
+        if action == "createGroup" or body.get("operateType") in (0, 2):
+            left_out = [number for number in numbers if number in self.world.plan.rejects]
+            numbers = [number for number in numbers if number not in self.world.plan.rejects]
+            self.world.fired["numbers not taken"] += bool(left_out)
         if action == "createGroup":
-            return 0, {"groupId": self._create(account, body, numbers, request_id)}
+            return 0, {"groupId": self._create(account, body, numbers, request_id), "rejected": left_out}
         group = groups.get(body["groupId"])
         if group is None:
             return 1002, {}
@@ -124,7 +156,7 @@ class SimulatedVendor:
         else:
             for number in numbers:
                 group.numbers.pop(number, None)
-        return 0, {}
+        return 0, {"rejected": left_out}
 
     def _create(self, account: AccountPlan, body: dict[str, Any], numbers: list[str], request_id: str) -> str:
         group_id, remark = f"made-{request_id}", body.get("remark") or ""
@@ -168,6 +200,30 @@ class SimulatedVendor:
             )
         self.sending[name] = Sending(process, until)
         return name
+
+    def take_off(self, account: AccountPlan, until: float) -> Sending:
+        """A request is written. While all workers know that the vendor is down, it must be the only one."""
+        process, now = PROCESS.get(), self.world.loop.now
+        assert process is not None
+        others = [one for one in self.flying[account.name] if one.process.alive and one.until > now]
+        known_s = self.switchboard.open_for(account.name)
+        heard_s = _HEARD_S + self.world.plan.timeout_s
+        if known_s is not None and known_s > heard_s and not self.world.plan.is_shaken:
+            self.probes += 1
+            if others:
+                several = f"{len(others) + 1} requests of {account.name} at once"
+                self.world.broken("probes", f"{several}, with its breaker open for {known_s:.1f} s")
+        if self.waits.get((process.name, account.name), 0.0) > now and not self.world.plan.is_shaken:
+            self.world.broken("throttling", f"{process.name} was told to wait, and called {account.name}")
+        sending = Sending(process, until)
+        self.flying[account.name] = [*others, sending]
+        return sending
+
+    def turned_away(self, account: AccountPlan, wait_s: float) -> None:
+        """This process was told to wait."""
+        process = PROCESS.get()
+        assert process is not None
+        self.waits[process.name, account.name] = self.world.loop.now + wait_s
 
     def _count(self, account: AccountPlan, now: float) -> None:
         times = self.written[account.name]

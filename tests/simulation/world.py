@@ -57,7 +57,13 @@ class World:
         self.generations: Counter[int] = Counter()
         self.calls = 0
         self.letters_fail = 0
+        self.on_replay: Callable[..., None]
+        """The operator, who lets what was refused be tried again."""
         self.vendor_away_until = 0.0
+        self.trouble_until: dict[str, float] = defaultdict(float)
+        """Until when the vendor answers so: `vendor down`, `bad credentials`, `vendor throttles`."""
+        self.on_pause: Callable[[Fault, bool], None]
+        """Told when an operator pauses something, and when it may go on."""
         self.disturbed_until = 0.0
         """Until when a fault lasts, as far as it is known by now."""
         self.start_worker: Callable[[Process], Awaitable[None]]
@@ -221,10 +227,18 @@ class World:
             self._settling_slow_until = max(self._settling_slow_until, until)
         elif fault.kind == "vendor away":
             self.vendor_away_until = max(self.vendor_away_until, until)
+        elif fault.kind in ("vendor down", "bad credentials", "vendor throttles"):
+            self.trouble_until[fault.kind] = max(self.trouble_until[fault.kind], until)
+        elif fault.kind in ("account paused", "group paused"):
+            self.on_pause(fault, True)
+            self.loop.later(fault.for_s, self.on_pause, fault, False)
         elif fault.kind == "redelivery":
             self._lose(fault.slot % self.plan.partitions, None)
         elif fault.kind == "letters fail":
             self.letters_fail += int(fault.for_s)
+            return
+        elif fault.kind == "replay":
+            self.on_replay(mended=bool(fault.slot))
             return
         self.disturbed_until = max(self.disturbed_until, until)
 

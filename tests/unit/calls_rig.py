@@ -6,10 +6,12 @@ from typing import Any, Self
 from tenacity import wait_none
 
 from worker.calls import Caller, Ended, Limits
-from worker.engine.model import Call, CallKind, Outcome
+from worker.engine.model import Call, CallKind, CommandKind, Outcome
 from worker.ledger.port import LedgerUnavailable
-from worker.providers.nxcloud import Codes, NXCloud
-from worker.providers.port import Answer, Request
+from worker.providers.classes import Classes, FailureClass
+from worker.providers.keyring import Keyring
+from worker.providers.nxcloud import CLASSES, NXCloud
+from worker.providers.port import Answer, Capabilities, Credentials, Request
 from worker.sandbox.faults import Fault
 from worker.sandbox.options import Options
 from worker.sandbox.server import Sandbox, start
@@ -37,30 +39,34 @@ class Watched:
     def __getattr__(self, name: str) -> Any:
         return getattr(self._provider, name)
 
-    def request(self, call: Call, wall_ms: int) -> Request:
+    def request(self, call: Call, wall_ms: int, credentials: Credentials) -> Request:
         if self._bug == "request":
             raise ZeroDivisionError
-        self.requests.append(self._provider.request(call, wall_ms))
+        self.requests.append(self._provider.request(call, wall_ms, credentials))
         return self.requests[-1]
 
-    def outcome(self, call: Call, answer: Answer) -> Outcome:
+    def outcome(self, call: Call, answer: Answer, credentials: Credentials) -> Outcome:
         if self._bug == "outcome":
             raise ZeroDivisionError
-        return self._provider.outcome(call, answer)
+        return self._provider.outcome(call, answer, credentials)
 
 
 class Rig:
     """`slept_s` and `permits` count what the caller asked for; `may_send` is what the guard says, and may be
     a function of how often it was asked. Every sleep moves the clocks."""
 
-    def __init__(self, *, page_size: int = 1000, **limits: Any) -> None:
+    def __init__(self, *, page_size: int = 1000, idempotent: bool = True, **limits: Any) -> None:
         self._page_size = page_size
+        self._idempotent = idempotent
         self._limits = Limits(**{"connect_timeout_s": 5.0, "timeout_s": 5.0, **limits})
         self.wall_s = 1_700_000_000.0
         self.now_s = 1_700_000_000.0
         self.vendor_ahead_s = 0.0
         self.slept_s: list[float] = []
         self.permits = 0
+        self.keyring = Keyring("default", Credentials(KEY, SECRET))
+        self.is_well: Callable[[], bool] = lambda: True
+        self.may_begin: Callable[[], bool] = lambda: True
         self.permits_left: int | None = None
         self.may_send: bool | Callable[[int], bool] = True
         self.asked = 0
@@ -68,6 +74,7 @@ class Rig:
         self.sent_before_intent: list[int] = []
         self.takes_intents = True
         self.frozen_s: Iterator[float] = iter(())
+        self.monotonic_s: Callable[[], float] | None = None
 
     async def __aenter__(self) -> Self:
         self.sandbox: Sandbox = await start(
@@ -78,13 +85,18 @@ class Rig:
         self.use(self.sandbox.url)
         return self
 
-    def use(self, base_url: str, bug: str = "") -> None:
-        """Call this vendor from now on, with that bug of ours."""
-        codes = Codes(throttle_texts=("rate limit",))
-        vendor = NXCloud(base_url, KEY, lambda: SECRET, codes=codes, page_size=self._page_size)
+    def use(self, base_url: str, bug: str = "", **codes: FailureClass) -> None:
+        """Call this vendor from now on, with that bug of ours; `http_500=` puts a code in a class."""
+        named = {code.replace("_", "-"): found for code, found in codes.items()}
+        classes = Classes({**CLASSES.codes, **named}, {"rate limit": FailureClass.THROTTLED})
+        can = Capabilities(
+            frozenset(CommandKind), 1000, page_size=self._page_size, idempotent=self._idempotent
+        )
+        vendor = NXCloud(base_url, classes=classes, capabilities=can)
         self.provider = Watched(vendor, bug)
         self.caller = Caller(
             self.provider,
+            self.keyring,
             self.transport,
             self._limits,
             self._permit,
@@ -102,8 +114,10 @@ class Rig:
     def fault(self, *faults: Fault) -> None:
         self.sandbox.state.faults.add(faults)
 
-    async def run(self, call: Call) -> Ended:
-        return await self.caller.run(call, self, self.record_intent)
+    async def run(self, call: Call, *, once: bool = False) -> Ended:
+        return await self.caller.run(
+            call, self, self.record_intent, once=once, is_well=self.is_well, may_begin=self.may_begin
+        )
 
     async def _sleep(self, seconds: float) -> None:
         self.slept_s.append(seconds)
@@ -112,7 +126,7 @@ class Rig:
 
     def _monotonic(self) -> float:
         """For how long the process was frozen, each time that it looks."""
-        return next(self.frozen_s, 0.0)
+        return self.monotonic_s() if self.monotonic_s else next(self.frozen_s, 0.0)
 
     async def _permit(self) -> None:
         if self.permits_left is not None:

@@ -5,8 +5,9 @@ from typing import Any
 import orjson
 
 from worker.engine.model import Call, CallKind, Outcome
-from worker.providers.nxcloud import Codes, NXCloud
-from worker.providers.port import Answer
+from worker.providers.classes import Classes, FailureClass
+from worker.providers.nxcloud import CLASSES, NXCloud
+from worker.providers.port import Answer, Credentials
 
 SECRET = "abciiiko2k3"
 GROUP = "6a7sd3402px21429s04"
@@ -25,11 +26,13 @@ EVERY_KIND = (
     LIST,
 )
 
+CREDENTIALS = Credentials("sixgqophrnv4", SECRET)
 VENDOR = NXCloud(
     "https://number.nxcloud.com/api/pns/",
-    "sixgqophrnv4",
-    lambda: SECRET,
-    codes=Codes(throttle_texts=("rate limit", "Too Many Requests")),
+    classes=Classes(
+        CLASSES.codes,
+        dict.fromkeys(("rate limit", "Too Many Requests"), FailureClass.THROTTLED),
+    ),
 )
 
 
@@ -37,7 +40,7 @@ def outcome(call: Call, content: Any, status: int = 200, **headers: str) -> Outc
     """What `content` means: bytes as they are, anything else as JSON. `retry_after` is that header."""
     body = content if isinstance(content, bytes) else orjson.dumps(content)
     named = {name.replace("_", "-"): value for name, value in headers.items()}
-    return VENDOR.outcome(call, Answer(status, body, named))
+    return VENDOR.outcome(call, Answer(status, body, named), CREDENTIALS)
 
 
 def said(code: Any, msg: str = "success", **more: Any) -> dict[str, Any]:

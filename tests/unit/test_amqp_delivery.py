@@ -6,13 +6,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from worker.brokers.amqp.delivery import Delivery, entry_of
+from worker.brokers.amqp.delivery import Delivery, entry_of, said_in
 from worker.brokers.amqp.topology import DEAD
 from worker.engine.model import Entry
 
 
 def entry(queue: str = "numbergroup.commands", **properties: Any) -> Entry:
-    return entry_of(Delivery(1, queue, b"{}", properties, redelivered=False), 2, "5-0")
+    return entry_of(Delivery(1, queue, b"{}", said_in(properties), redelivered=False), 2, "5-0")
 
 
 @pytest.mark.parametrize(

@@ -5,14 +5,14 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from worker.brokers.amqp.delivery import Delivery
+from worker.brokers.amqp.delivery import Delivery, said_in
 from worker.brokers.amqp.window import Window
 
 BODIES = st.lists(st.sampled_from([b"a", b"bb", b"", b'{"id":"c-1"}']), min_size=1, max_size=30)
 
 
 def delivery(number: int, body: bytes) -> Delivery:
-    return Delivery(number, "numbergroup.commands", body, {}, redelivered=False)
+    return Delivery(number, "numbergroup.commands", body, said_in({}), redelivered=False)
 
 
 @given(BODIES, st.data())

@@ -6,8 +6,8 @@ import orjson
 import pytest
 from calls_rig import FIND, KEY, MIB, Rig
 
-from worker import calls
 from worker.engine.model import Applied, Call, CallKind, Unavailable, Withheld
+from worker.providers import listing
 from worker.sandbox.faults import Drop, Status
 
 
@@ -57,8 +57,8 @@ async def test_a_page_that_fails_ends_the_look() -> None:
     async with Rig(page_size=2, attempts=1) as rig:
         seed(rig, 3)
 
-        def fail_later(asked: int) -> bool:
-            if asked == 2:
+        def fail_later(_: int) -> bool:
+            if rig.arrived == 1:
                 rig.fault(Drop())
             return True
 
@@ -84,7 +84,7 @@ async def test_a_look_is_withheld_between_pages() -> None:
     """When the right to send ends, no further page is asked for."""
     async with Rig(page_size=2) as rig:
         seed(rig, 5)
-        rig.may_send = lambda asked: asked == 1
+        rig.may_send = lambda _: not rig.arrived
         ended = await rig.run(FIND)
         assert ended.outcome == Withheld()
         assert (ended.attempts, rig.arrived) == (1, 1)
@@ -96,14 +96,14 @@ async def test_no_permit_for_the_next_page() -> None:
         seed(rig, 5)
         rig.permits_left = 1
         ended = await rig.run(FIND)
-        assert ended.outcome == Unavailable("no permit: away", in_doubt=False)
+        assert ended.outcome == Unavailable("no permit: away", in_doubt=False, ours=True)
         assert rig.arrived == 2
 
 
 @pytest.mark.parametrize(("limit", "most"), [("_MOST_GROUPS", 4), ("_MOST_NUMBERS", 7)])
 async def test_a_listing_without_end_ends(monkeypatch: pytest.MonkeyPatch, limit: str, most: int) -> None:
     """New groups on every page do not fill the memory: the look ends, and proves nothing."""
-    monkeypatch.setattr(calls, limit, most)
+    monkeypatch.setattr(listing, limit, most)
     async with Rig(page_size=2) as rig:
         seed(rig, 9, numbers=2)
         ended = await rig.run(FIND)

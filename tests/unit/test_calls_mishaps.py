@@ -1,5 +1,6 @@
 """Calls when something of ours is wrong: clocks, the ledger, a bug. A call ends; it never raises."""
 
+import asyncio
 from collections.abc import Iterator
 from typing import Any
 
@@ -30,7 +31,28 @@ async def test_a_clock_that_is_wrong(ahead_s: float) -> None:
         ended = await rig.run(ADD)
         assert isinstance(ended.outcome, Applied)
         assert (ended.attempts, ended.doubt_until) == (2, None)
+        assert (rig.slept_s, rig.permits) == ([], 1)
         assert (await rig.run(ADD)).attempts == 1
+
+
+async def test_a_clock_that_is_wrong_when_there_is_only_one_attempt() -> None:
+    """What is known to be wrong with the request is mended, also where nothing else is tried again."""
+    async with Rig(attempts=1) as rig:
+        rig.vendor_ahead_s = 3600.0
+        assert isinstance((await rig.run(ADD, once=True)).outcome, Applied)
+
+
+async def test_a_wrong_clock_is_told_once(logs: list[Any]) -> None:
+    """However many calls meet it: one warning for each change of it."""
+    async with Rig() as rig:
+        for ahead_s in (3600.0, 3600.4, -90.0, -90.0):
+            rig.vendor_ahead_s = ahead_s
+            rig.fault(VendorCode(code=1004, times=5))
+            await asyncio.gather(*(rig.run(ADD) for _ in range(4)))
+            rig.sandbox.state.faults.clear()
+    told = [line for line in logs if line["event"] == "the vendor's clock is not ours"]
+    assert [round(line["vendor_ahead_s"], -1) for line in told] == [3600, -90]
+    assert {line["account"] for line in told} == {"default"}
 
 
 async def test_a_clock_that_is_put_right() -> None:
@@ -51,6 +73,8 @@ async def test_a_vendor_that_takes_no_time() -> None:
         ended = await rig.run(ADD)
         assert isinstance(ended.outcome, Unavailable)
         assert (ended.outcome.code, ended.outcome.in_doubt) == ("1004", False)
+        # Once of those at once.
+        assert (rig.arrived, len(rig.slept_s)) == (4, 2)
 
 
 @pytest.mark.parametrize(
@@ -89,7 +113,7 @@ async def test_no_permit_for_another_attempt() -> None:
         rig.fault(Drop())
         began = rig.now_s
         ended = await rig.run(ADD)
-        assert ended.outcome == Unavailable("no permit: away", in_doubt=False)
+        assert ended.outcome == Unavailable("no permit: away", in_doubt=False, ours=True)
         assert (ended.attempts, ended.doubt_until) == (1, began + 61.0)
 
 
@@ -99,7 +123,7 @@ async def test_a_bug_before_the_request(call: Call, logs: list[Any]) -> None:
     async with Rig() as rig:
         rig.use(rig.sandbox.url, bug="request")
         ended = await rig.run(call)
-        assert ended.outcome == Unavailable("internal error: ZeroDivisionError", in_doubt=False)
+        assert ended.outcome == Unavailable("internal error: ZeroDivisionError", in_doubt=False, ours=True)
         assert (ended.doubt_until, rig.arrived) == (None, 0)
     assert said_why(logs)
 
@@ -109,7 +133,7 @@ async def test_a_bug_after_the_request(logs: list[Any]) -> None:
     async with Rig(attempts=1) as rig:
         rig.use(rig.sandbox.url, bug="outcome")
         ended = await rig.run(ADD)
-        assert ended.outcome == Unavailable("internal error: ZeroDivisionError", in_doubt=True)
+        assert ended.outcome == Unavailable("internal error: ZeroDivisionError", in_doubt=True, ours=True)
         assert ended.doubt_until == rig.now_s + 61.0
         assert rig.members() == [A]
     assert said_why(logs)
@@ -156,7 +180,7 @@ async def test_a_guard_with_a_bug(logs: list[Any]) -> None:
         rig.may_send = broken
         rig.fault(Status(status=503))
         ended = await rig.run(ADD)
-        assert ended.outcome == Unavailable("internal error: ZeroDivisionError", in_doubt=False)
+        assert ended.outcome == Unavailable("internal error: ZeroDivisionError", in_doubt=False, ours=True)
         assert rig.arrived == 0
     assert said_why(logs)
 
@@ -171,7 +195,26 @@ async def test_frozen_just_before_sending(call: Call, connected: bool) -> None:
         before = rig.arrived
         rig.frozen_s = iter([0.0, 0.0, 0.0, 5.0])
         ended = await rig.run(call)
-        assert ended.outcome == Unavailable("not sent in time", in_doubt=False)
+        assert ended.outcome == Unavailable("not sent in time", in_doubt=False, ours=True)
         assert ended.doubt_until is None
         assert rig.arrived == before
         assert isinstance((await rig.run(ADD)).outcome, Applied)
+
+
+async def test_a_request_that_waited_for_its_permit_lasts_from_when_it_was_sent() -> None:
+    """What is not signed does not get older while it waits here: whoever counts from before has doubts that
+    end before the request does."""
+    async with Rig() as rig:
+        rig.frozen_s = iter([0.0, 1.0, 1.0])
+        waited_s = 70.0
+
+        async def permit() -> None:
+            rig.now_s += waited_s
+
+        rig._permit = permit  # type: ignore[method-assign]
+        rig.use(rig.sandbox.url)
+        rig.fault(Status(status=500, applied=True))
+        began = rig.now_s
+        ended = await rig.run(ADD, once=True)
+        assert rig.now_s == began + waited_s
+        assert ended.doubt_until == rig.now_s + rig.provider.acceptance_window_s + 1

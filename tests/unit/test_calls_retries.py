@@ -2,12 +2,13 @@
 
 import asyncio
 import math
+from email.utils import formatdate
 from typing import Any
 
 import aiohttp
 import orjson
 import pytest
-from calls_rig import ADD, GROUP, MIB, A, B, Rig
+from calls_rig import ADD, CREATE, FIND, GROUP, MIB, A, B, Rig
 
 from worker.engine.model import (
     AccountFault,
@@ -19,6 +20,7 @@ from worker.engine.model import (
     Unavailable,
     Withheld,
 )
+from worker.providers.classes import FailureClass
 from worker.sandbox.faults import Drop, Garbage, Lost, Redirect, Status, Throttle, VendorCode
 
 
@@ -58,6 +60,15 @@ async def test_attempts_are_bounded() -> None:
         assert (ended.attempts, ended.doubt_until, rig.arrived) == (2, None, 2)
 
 
+async def test_a_probe_is_one_request() -> None:
+    """Who only finds out whether the vendor is there again does not ask twice."""
+    async with Rig(attempts=3) as rig:
+        rig.fault(Status(status=503))
+        assert (await rig.run(ADD, once=True)).attempts == 1
+        assert (await rig.run(FIND, once=True)).attempts == 1
+        assert (rig.arrived, rig.slept_s) == (2, [])
+
+
 async def test_nobody_listens() -> None:
     """A refused connection is tried again, and nothing is in doubt: nothing was sent."""
     async with Rig() as rig:
@@ -80,6 +91,18 @@ async def test_a_lost_answer_to_an_update() -> None:
         assert rig.members() == [A]
 
 
+async def test_a_lost_answer_to_an_update_that_must_not_be_sent_twice() -> None:
+    """It is one request, whatever becomes of it; one that was surely not carried out is tried again."""
+    async with Rig(idempotent=False) as rig:
+        rig.fault(Lost(times=1))
+        ended = await rig.run(ADD)
+        assert isinstance(ended.outcome, Unavailable)
+        assert ended.outcome.in_doubt
+        assert (ended.attempts, rig.arrived) == (1, 1)
+        await rig.sandbox.stop()
+        assert (await rig.run(ADD)).attempts == 3
+
+
 async def test_every_answer_lost() -> None:
     """Doubt lasts as long as the last request that may arrive can be accepted."""
     async with Rig() as rig:
@@ -99,6 +122,18 @@ async def test_doubt_is_not_forgotten_by_a_later_refusal() -> None:
         ended = await rig.run(ADD)
         assert isinstance(ended.outcome, Refused)
         assert (ended.attempts, ended.doubt_until) == (2, began + 61.0)
+
+
+@pytest.mark.parametrize("found", [FailureClass.REFUSED, FailureClass.ACCOUNT_FAULT, FailureClass.THROTTLED])
+async def test_doubt_whatever_class_an_operator_gives_it(found: FailureClass) -> None:
+    """A 500 that is not to be tried again may have been applied all the same: that is told."""
+    async with Rig() as rig:
+        rig.use(rig.sandbox.url, http_500=found)
+        rig.fault(Status(status=500, applied=True))
+        ended = await rig.run(ADD)
+        assert isinstance(ended.outcome, Refused | AccountFault | Throttled)
+        assert (ended.attempts, ended.doubt_until) == (1, rig.now_s + 61.0)
+        assert rig.members() == [A]
 
 
 @pytest.mark.parametrize("form", ["html", "truncated", "cut"])
@@ -182,6 +217,17 @@ async def test_throttled_calls_are_not_tried_again() -> None:
         assert (ended.outcome.retry_after_s, ended.attempts, rig.arrived) == (7.0, 1, 1)
 
 
+@pytest.mark.parametrize("ahead_s", [-7200.0, 7200.0])
+async def test_a_date_to_wait_for_is_the_vendors(ahead_s: float) -> None:
+    """Whatever the two clocks say: 90 seconds after the vendor's answer are 90 seconds."""
+    async with Rig() as rig:
+        rig.vendor_ahead_s = ahead_s
+        rig.fault(Throttle(retry_after=formatdate(rig.wall_s + ahead_s + 90, usegmt=True)))
+        ended = await rig.run(ADD)
+        assert isinstance(ended.outcome, Throttled)
+        assert ended.outcome.retry_after_s == 90.0
+
+
 async def test_an_unknown_code_is_tried_a_few_times() -> None:
     """A code that nobody knows may pass; when it does not, it is a refusal that is not certain."""
     async with Rig() as rig:
@@ -213,6 +259,51 @@ async def test_stopped_between_two_attempts(fault: Status | Drop, in_doubt: bool
         assert ended.outcome == Unavailable("stopped between two attempts", in_doubt=in_doubt)
         assert (ended.attempts, rig.arrived) == (1, 1)
         assert (ended.doubt_until is not None) is in_doubt
+
+
+async def test_no_second_attempt_while_the_account_is_in_trouble() -> None:
+    """What others have found out since counts: a call that failed is not tried again then, and says so."""
+    async with Rig() as rig:
+        rig.fault(Status(status=503))
+        rig.is_well = lambda: not rig.arrived
+        ended = await rig.run(ADD)
+        assert isinstance(ended.outcome, Unavailable)
+        assert (ended.attempts, rig.arrived) == (1, 1)
+
+
+@pytest.mark.parametrize("call", [ADD, CREATE, FIND])
+async def test_no_first_attempt_either(call: Call) -> None:
+    """It was permitted, and while it waited for what it needs others were told to wait: so does it."""
+    async with Rig() as rig:
+        rig.may_begin = lambda: False
+        assert (await rig.run(call)).outcome == Withheld()
+        assert rig.arrived == 0
+
+
+async def test_what_has_begun_goes_on() -> None:
+    """Only the first request asks whether it may begin: the next one knows more than that."""
+    async with Rig() as rig:
+        rig.may_begin = lambda: not rig.arrived
+        rig.fault(Status(status=503, times=1))
+        assert isinstance((await rig.run(ADD)).outcome, Applied)
+        assert rig.arrived == 2
+
+
+async def test_a_permit_grows_old_while_the_lease_is_waited_for() -> None:
+    """Permitted in time and kept by a lease that has to be renewed first: another permit is asked for, or it
+    would leave beside those whose turn it is by then."""
+    async with Rig() as rig:
+        now, times = 0.0, iter([0.0, 1.0, 0.0, 0.0, 0.0])
+
+        def renewed(_: int) -> bool:
+            nonlocal now
+            now += next(times, 0.0)
+            return True
+
+        rig.monotonic_s = lambda: now
+        rig.may_send = renewed
+        assert isinstance((await rig.run(ADD)).outcome, Applied)
+        assert (rig.permits, rig.arrived) == (1, 1)
 
 
 async def test_a_cancelled_call_leaves_nothing_behind() -> None:

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from mutations import mutated
-from nxcloud_answers import EVERY_KIND, LIST, REQUEST_ID, SECRET, VENDOR, said
+from nxcloud_answers import CREDENTIALS, EVERY_KIND, LIST, REQUEST_ID, SECRET, VENDOR, said
 
 from worker.engine.model import Applied, CallKind, Group, Outcome, Throttled, Withheld
 from worker.providers.port import Answer
@@ -67,13 +67,13 @@ def check(got: Outcome) -> None:
 @example(EVERY_KIND[0], 429, {"retry-after": "1 Jan 2020 00:00:00 +99999999999999999999"}, b"")
 def test_random_bytes(call: Any, status: int, headers: dict[str, str], body: bytes) -> None:
     """No bytes, no status and no header make the provider raise or answer anything else."""
-    check(VENDOR.outcome(call, Answer(status, body, headers)))
+    check(VENDOR.outcome(call, Answer(status, body, headers), CREDENTIALS))
 
 
 @given(CALLS, STATUSES, HEADERS, ANSWERS | JSON)
 def test_random_json(call: Any, status: int, headers: dict[str, str], content: Any) -> None:
     """No JSON does either, the nearer it comes to an answer the less."""
-    got = VENDOR.outcome(call, Answer(status, orjson.dumps(content), headers))
+    got = VENDOR.outcome(call, Answer(status, orjson.dumps(content), headers), CREDENTIALS)
     check(got)
     if isinstance(got, Applied):
         assert str(content["code"]).strip() == "0"
@@ -99,7 +99,7 @@ ANSWERED = [
 @settings(max_examples=500)
 def test_answers_that_were_good_once(call: Any, status: int, body: bytes) -> None:
     """Whatever became of their bytes: an outcome, without a phone number in its message."""
-    got = VENDOR.outcome(call, Answer(status, body))
+    got = VENDOR.outcome(call, Answer(status, body), CREDENTIALS)
     check(got)
     assert "85211111114" not in getattr(got, "message", "")
 
@@ -124,7 +124,7 @@ HEAVY = {
 def test_a_megabyte_of_anything_is_bounded(call: Any, body: bytes) -> None:
     """Reading an answer takes no more than 40 times the memory that it came in."""
     tracemalloc.start()
-    check(VENDOR.outcome(call, Answer(200, body)))
+    check(VENDOR.outcome(call, Answer(200, body), CREDENTIALS))
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert peak < 40 * len(body)
@@ -133,7 +133,9 @@ def test_a_megabyte_of_anything_is_bounded(call: Any, body: bytes) -> None:
 def test_a_request_id_is_cut_off() -> None:
     """What is stored of an id stays short, wherever its printable part is."""
     got = VENDOR.outcome(
-        EVERY_KIND[1], Answer(200, orjson.dumps(said(0) | {"requestId": "\x07" * 999 + REQUEST_ID * 99}))
+        EVERY_KIND[1],
+        Answer(200, orjson.dumps(said(0) | {"requestId": "\x07" * 999 + REQUEST_ID * 99})),
+        CREDENTIALS,
     )
     assert isinstance(got, Applied)
     assert got.request_id == (REQUEST_ID * 99)[:128]

@@ -1,5 +1,6 @@
 """NXCloud's answers: which outcome each of them is. One promise above all: nothing raises."""
 
+from dataclasses import replace
 from typing import Any
 
 import orjson
@@ -7,6 +8,7 @@ import pytest
 from nxcloud_answers import (
     ADD,
     CREATE,
+    CREDENTIALS,
     DELETE_GROUP,
     EVERY_KIND,
     GROUP,
@@ -25,6 +27,7 @@ from worker.engine.model import (
     Throttled,
     Unavailable,
 )
+from worker.providers.classes import Classes, FailureClass
 from worker.providers.port import Answer
 
 
@@ -202,18 +205,26 @@ def test_rate_limits_with_http_200(msg: str) -> None:
     assert got == Throttled(3.0, "9999", msg)
 
 
-def test_the_codes_are_the_accounts() -> None:
+def test_the_classes_are_the_accounts() -> None:
     """What a code means is a setting of the account."""
     assert isinstance(outcome(ADD, said(9999, "no")), Refused)
-    codes = type(VENDOR.codes)(retryable=("9999",), account_fault=("1002",), refused=("77",))
-    vendor = type(VENDOR)("", "", lambda: SECRET, codes=codes)
+    classes = Classes(
+        {
+            "9999": FailureClass.RETRYABLE,
+            "1002": FailureClass.ACCOUNT_FAULT,
+            "77": FailureClass.REFUSED,
+            "http-413": FailureClass.RETRYABLE,
+        }
+    )
+    vendor = replace(VENDOR, classes=classes)
 
-    def read(code: int) -> Any:
-        return vendor.outcome(ADD, Answer(200, orjson.dumps(said(code, "no"))))
+    def read(content: bytes, status: int = 200) -> Any:
+        return vendor.outcome(ADD, Answer(status, content), CREDENTIALS)
 
-    assert isinstance(read(9999), Unavailable)
-    assert isinstance(read(1002), AccountFault)
-    assert read(77) == Refused("77", "no", REQUEST_ID, certain=True)
+    assert isinstance(read(orjson.dumps(said(9999, "no"))), Unavailable)
+    assert isinstance(read(orjson.dumps(said(1002, "no"))), AccountFault)
+    assert read(orjson.dumps(said(77, "no"))) == Refused("77", "no", REQUEST_ID, certain=True)
+    assert isinstance(read(b"<html>", 413), Unavailable)
 
 
 @pytest.mark.parametrize("code", [1002, 1003, 9999])

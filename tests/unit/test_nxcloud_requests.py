@@ -8,6 +8,7 @@ import pytest
 
 from worker.engine.model import Call, CallKind
 from worker.providers.nxcloud import NXCloud
+from worker.providers.port import Credentials
 from worker.providers.signature import sign
 
 KEY, SECRET = "sixgqophrnv4", "abciiiko2k3"
@@ -18,12 +19,15 @@ PHONES = "85211111114,85235753351,85235753311"
 NOW_MS = 1_670_479_632_933
 
 
+CREDENTIALS = Credentials(KEY, SECRET)
+
+
 def vendor(**changed: Any) -> NXCloud:
-    return NXCloud(**{"base_url": URL, "access_key": KEY, "access_secret": lambda: SECRET, **changed})
+    return NXCloud(URL, **changed)
 
 
 def body(call: Call) -> Any:
-    return orjson.loads(vendor().request(call, NOW_MS).body)
+    return orjson.loads(vendor().request(call, NOW_MS, CREDENTIALS).body)
 
 
 CALLS = {
@@ -41,7 +45,7 @@ CALLS = {
 def test_the_bytes_signed_are_the_bytes_sent(name: str) -> None:
     """Whoever checks the signature over the body as it arrives finds it right."""
     call, action = CALLS[name]
-    request = vendor().request(call, NOW_MS)
+    request = vendor().request(call, NOW_MS, CREDENTIALS)
     assert (request.method, request.url) == ("POST", URL)
     assert request.headers == {
         "Content-Type": "application/json",
@@ -91,25 +95,36 @@ def test_a_listing_as_on_the_vendors_page() -> None:
 
 def test_sha256_is_announced() -> None:
     """Another algorithm than md5 is named in a header, and used."""
-    request = vendor(algorithm="sha256").request(CALLS["add"][0], NOW_MS)
+    request = vendor(algorithm="sha256").request(CALLS["add"][0], NOW_MS, CREDENTIALS)
     assert request.headers["algorithm"] == "sha256"
     assert re.fullmatch("[0-9a-f]{64}", request.headers["sign"])
 
 
-def test_every_request_is_signed_with_the_secret_of_the_moment() -> None:
-    """The secret is asked for at every signature, so that a rotated one is used at once."""
-    secrets = iter(["old", "new"])
-    provider = vendor(access_secret=lambda: next(secrets))
+def test_every_request_is_signed_with_the_credentials_of_the_moment() -> None:
+    """They come with each request, so that rotated ones are used at once."""
     call, _ = CALLS["add"]
-    first, second = (provider.request(call, NOW_MS).headers["sign"] for _ in range(2))
-    assert first != second
+    pairs = [CREDENTIALS, Credentials(KEY, "new"), Credentials("other", SECRET)]
+    requests = [vendor().request(call, NOW_MS, pair) for pair in pairs]
+    assert [request.headers["accessKey"] for request in requests] == [KEY, KEY, "other"]
+    assert len({request.headers["sign"] for request in requests}) == 3
+
+
+def test_credentials_are_never_shown() -> None:
+    """Neither name nor secret is in what a log or a traceback may say."""
+    assert repr(CREDENTIALS) == str(CREDENTIALS) == "Credentials()"
 
 
 def test_the_time_is_signed() -> None:
     """Another millisecond, another `ts` and another signature."""
     call, _ = CALLS["add"]
-    first, second = vendor().request(call, NOW_MS), vendor().request(call, NOW_MS + 1)
-    assert (first.headers["ts"], second.headers["ts"]) == (str(NOW_MS), str(NOW_MS + 1))
+    first, second = (
+        vendor().request(call, NOW_MS, CREDENTIALS),
+        vendor().request(call, NOW_MS + 1, CREDENTIALS),
+    )
+    assert (first.headers["ts"], second.headers["ts"]) == (
+        str(NOW_MS),
+        str(NOW_MS + 1),
+    )
     assert first.headers["sign"] != second.headers["sign"]
 
 

@@ -18,6 +18,7 @@ async def test_help_names_every_endpoint() -> None:
             "/_sandbox/groups",
             "/_sandbox/calls",
             "/_sandbox/faults/{id}",
+            "/_sandbox/credentials",
             "/_sandbox/reset",
             "lost",
         ):

@@ -5,7 +5,7 @@ from email.utils import parsedate_to_datetime
 from typing import Any
 
 import pytest
-from test_sandbox_rig import GROUP, A, B, Rig
+from test_sandbox_rig import GROUP, A, B, C, Rig
 
 LIST = {"limit": 10, "offset": 0}
 UPDATE = {"groupId": GROUP, "operateType": 0, "phones": A}
@@ -247,6 +247,53 @@ async def test_rotated_secret() -> None:
         assert (await rig.update(0, A, secret="new")).code == 0
         with pytest.raises(KeyError):
             rig.sandbox.state.rotate("nobody", "new")
+
+
+async def test_an_overlap_of_secrets() -> None:
+    """With an overlap both secrets are accepted, until the next rotation without one."""
+    async with Rig() as rig:
+        rotation = {"secret": "new", "overlap": True}
+        assert (await rig.control("POST", "/_sandbox/credentials", rotation)).status == 200
+        assert [(await rig.update(0, A, secret=one)).code for one in ("new", "sandbox-secret")] == [0, 0]
+        await rig.control("POST", "/_sandbox/credentials", {"secret": "new"})
+        assert [(await rig.update(0, A, secret=one)).code for one in ("new", "sandbox-secret")] == [0, 1003]
+
+
+@pytest.mark.parametrize(("overlap", "code"), [(True, 0), (False, 1005)])
+async def test_another_access_key(overlap: bool, code: int) -> None:
+    """A customer may get another key as well, and keeps its groups; in an overlap the old one is good."""
+    async with Rig() as rig:
+        await rig.update(0, A)
+        rotation = {"secret": "new", "newAccessKey": "k2", "overlap": overlap}
+        shown = await rig.control("POST", "/_sandbox/credentials", rotation)
+        assert {"accessKey": "k2", "customer": "sandbox-key", "secrets": 1} in shown.json["credentials"]
+        assert shown.json == (await rig.control("GET", "/_sandbox/credentials")).json
+        assert (await rig.update(0, B, key="k2", secret="new")).code == 0
+        assert await rig.members() == [A, B]
+        assert (await rig.update(0, C)).code == code
+
+
+@pytest.mark.parametrize(
+    ("rotation", "error"),
+    [
+        ({}, "secret: Field required"),
+        ([], "body: Input should be a valid dictionary or instance of Rotation"),
+        ({"secret": "a b"}, "secret: String should match pattern"),
+        ({"secret": "s", "overlap": 1}, "overlap: Input should be a valid boolean"),
+        ({"secret": "s", "key": "k"}, "key: Extra inputs are not permitted"),
+        ({"secret": "s"}, "accessKey: name one of k1, k2"),
+        ({"secret": "s", "accessKey": "k3"}, "accessKey: must be one of k1, k2"),
+        ({"secret": "s", "accessKey": "k1", "newAccessKey": "k2"}, "newAccessKey: k2 is another customer's"),
+    ],
+)
+async def test_a_rotation_that_is_none(rotation: Any, error: str) -> None:
+    """Bad input gets 400 and why, and changes nothing."""
+    async with Rig(credentials={"k1": "s1", "k2": "s2"}) as rig:
+        before = (await rig.control("GET", "/_sandbox/credentials")).json
+        reply = await rig.control("POST", "/_sandbox/credentials", rotation)
+        assert reply.status == 400
+        assert reply.json["error"].startswith(error)
+        assert (await rig.control("GET", "/_sandbox/credentials")).json == before
 
 
 async def test_half_a_request_is_no_call(caplog: pytest.LogCaptureFixture) -> None:

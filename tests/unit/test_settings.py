@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from worker.settings import (
-    AccountSettings,
+    NXCloudAccount,
     Settings,
     SettingsError,
     load_settings,
@@ -53,6 +53,8 @@ def test_defaults() -> None:
     assert (settings.broker_url, settings.ledger_url, settings.config, settings.log_format) == (None,) * 4
     assert (settings.partitions, settings.linger_ms, settings.max_pending) == (1, 0, 20_000)
     assert settings.max_crashes == 5
+    assert (settings.group_backlog, settings.max_dead_letters) == (5_000, 500_000)
+    assert (settings.metrics_port, settings.metrics_host) == (None, "127.0.0.1")
     assert (settings.dedup_hours, settings.give_up_after_s, settings.lease_ttl_s) == (24, 86_400, 10)
     assert (settings.max_message_bytes, settings.log_level, settings.accounts) == (1_048_576, "info", {})
     assert settings.reply_queues == (
@@ -71,21 +73,26 @@ def test_several_partitions() -> None:
 def test_account_defaults() -> None:
     """An account needs a key and a secret; the rest is what the vendor's documentation lets one assume."""
     account = load_settings(ACCOUNT).accounts["default"]
+    assert isinstance(account, NXCloudAccount)
     assert (account.access_key, account.access_secret.get_secret_value()) == ("fme2na3kdi3ki", SECRET)
     assert (account.provider, account.algorithm, account.create_marker) == ("nxcloud", "md5", "remark")
     assert account.base_url == "https://number.nxcloud.com/api/pns/"
     assert (account.calls_per_second, account.max_in_flight, account.numbers_per_call) == (10, 16, 1000)
     assert (account.connect_timeout_s, account.timeout_s, account.retry_attempts) == (3, 8, 3)
+    assert (account.breaker_share, account.breaker_max_open_s, account.isolation_share) == (0.5, 60, 0.25)
     assert account.retryable_codes == ("10009", "1004")
     assert account.account_fault_codes == ("1001", "1003", "1005", "10003")
     assert account.permanent_codes == ("1002", "10004", "10011", "10012")
     assert "too many requests" in account.throttle_texts
+    assert account.throttle_codes == ()
+    assert account.retryable_texts == account.account_fault_texts == account.permanent_texts == ()
+    assert account.unknown_codes == "refused"
 
 
 def test_every_default_is_valid() -> None:
     """The defaults pass the checks that given values must pass, and keep their types."""
     account = load_settings(ACCOUNT).accounts["default"]
-    assert AccountSettings.model_validate(account.model_dump()) == account
+    assert NXCloudAccount.model_validate(account.model_dump()) == account
     assert type(account.timeout_s) is type(account.calls_per_second) is float
 
 
@@ -162,6 +169,46 @@ def test_lists(tmp_path: Path) -> None:
     assert load_settings({"NUMBERGROUP_REPLY_QUEUES": "a:*,b"}).reply_queues == ("a:*", "b")
 
 
+def test_http_statuses_are_codes_in_any_case() -> None:
+    """An HTTP status is written like a code."""
+    codes = {"NUMBERGROUP_ACCOUNTS__DEFAULT__PERMANENT_CODES": "1002,HTTP-413"}
+    assert load_settings(ACCOUNT | codes).accounts["default"].permanent_codes == ("1002", "http-413")
+
+
+@pytest.mark.parametrize("name", ["THROTTLE", "RETRYABLE", "ACCOUNT_FAULT", "PERMANENT"])
+@pytest.mark.parametrize("value", ["0", "http-200, 0"])
+def test_a_success_is_in_no_class(name: str, value: str) -> None:
+    """The code of the vendor's success is refused wherever failures are listed."""
+    variable = f"NUMBERGROUP_ACCOUNTS__DEFAULT__{name}_CODES"
+    said = "has '0', which is the vendor's success and no failure: leave it out"
+    assert line_of(ACCOUNT | {variable: value}) == f"{variable} {said}"
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "other"),
+    [
+        ("PERMANENT_CODES", "1002,10009", "RETRYABLE_CODES"),
+        ("RETRYABLE_CODES", "1003", "ACCOUNT_FAULT_CODES"),
+        ("ACCOUNT_FAULT_TEXTS", "Rate Limit", "THROTTLE_TEXTS"),
+    ],
+)
+def test_a_sign_has_one_meaning(name: str, value: str, other: str) -> None:
+    """A code or a text of two classes is refused, in one line that names both, be one of them a default."""
+    line = line_of(ACCOUNT | {f"NUMBERGROUP_ACCOUNTS__DEFAULT__{name}": value})
+    for part in (name, other):
+        assert f"NUMBERGROUP_ACCOUNTS__DEFAULT__{part} " in line
+    assert f"both have '{value.split(',')[-1]}', which can mean only one thing" in line
+
+
+def test_a_code_moves_to_another_class() -> None:
+    """Taken out of the one and put into the other, a code is fine."""
+    moved = {"RETRYABLE_CODES": "1004", "PERMANENT_CODES": "1002,10009", "UNKNOWN_CODES": "Retryable"}
+    account = load_settings(
+        ACCOUNT | {f"NUMBERGROUP_ACCOUNTS__DEFAULT__{key}": value for key, value in moved.items()}
+    ).accounts["default"]
+    assert (account.permanent_codes, account.unknown_codes) == (("1002", "10009"), "retryable")
+
+
 def test_the_process_environment_is_the_default(monkeypatch: pytest.MonkeyPatch) -> None:
     """Without an argument the process's own environment is read, and with one it is not."""
     monkeypatch.setenv("NUMBERGROUP_LINGER_MS", "9")
@@ -196,6 +243,11 @@ SET_TO = {
     ("CONFIG", "/nowhere/x.toml"): " names /nowhere/x.toml, which cannot be read: No such file or directory",
     ("MAX_PENDING", "0"): ": '0' must be greater than or equal to 1",
     ("MAX_PENDING", "1000001"): ": '1000001' must be less than or equal to 1000000",
+    ("GROUP_BACKLOG", "0"): ": '0' must be greater than or equal to 1",
+    ("MAX_DEAD_LETTERS", "0"): ": '0' must be greater than or equal to 1",
+    ("METRICS_PORT", "-1"): ": '-1' must be greater than or equal to 0",
+    ("METRICS_PORT", "65536"): ": '65536' must be less than or equal to 65535",
+    ("METRICS_HOST", "http://h"): r": 'http://h' must match pattern '^[^\s/@]+$'",
     ("MAX_MESSAGE_BYTES", "0"): ": '0' must be greater than or equal to 1",
     ("DEDUP_HOURS", "0"): ": '0' must be greater than or equal to 0.01",
     ("DEDUP_HOURS", "nan"): ": 'nan' must be a finite number",
@@ -213,15 +265,13 @@ SET_TO = {
     ("LEDGER_URL", "redis://me:hunter2/@h"): (
         f" is no URL as in {REDIS}: percent-encode / # ? @ and spaces in a password"
     ),
-    ("ACCOUNTS__DEFAULT__PROVIDER", "ozonetel"): (
-        " is 'ozonetel', which is not supported by this version yet: leave it unset"
-    ),
-    ("ACCOUNTS__DEFAULT__PROVIDER", "acme"): ": 'acme' must be 'nxcloud'",
+    ("ACCOUNTS__DEFAULT__PROVIDER", "acme"): ": 'acme' must be 'nxcloud' or 'ozonetel'",
+    ("ACCOUNTS__DEFAULT__PROVIDER", " "): " is empty: give it a value or unset it",
     ("ACCOUNTS__DEFAULT__BASE_URL", "ftp://h"): (
         " must begin with https:// or http://, as in https://number.nxcloud.com/api/pns/"
     ),
     ("ACCOUNTS__DEFAULT__BASE_URL", "https://u:hunter2@h/"): (
-        " has a user or password in it: remove them, requests are signed instead"
+        " has a user or password in it: remove them, credentials are settings of their own"
     ),
     ("ACCOUNTS__DEFAULT__ACCESS_KEY", "hun ter2"): ": its value must match pattern '^[!-~]+$'",
     ("ACCOUNTS__DEFAULT__ACCESS_SECRET", " "): " is empty: give it a value or unset it",
@@ -236,8 +286,19 @@ SET_TO = {
     ("ACCOUNTS__DEFAULT__TIMEOUT_S", "0"): ": '0' must be greater than 0",
     ("ACCOUNTS__DEFAULT__RETRY_ATTEMPTS", "0"): ": '0' must be greater than or equal to 1",
     ("ACCOUNTS__DEFAULT__RETRY_ATTEMPTS", "11"): ": '11' must be less than or equal to 10",
+    ("ACCOUNTS__DEFAULT__BREAKER_SHARE", "0"): ": '0' must be greater than 0",
+    ("ACCOUNTS__DEFAULT__BREAKER_SHARE", "1.1"): ": '1.1' must be less than or equal to 1",
+    ("ACCOUNTS__DEFAULT__BREAKER_MAX_OPEN_S", "0"): ": '0' must be greater than 0",
+    ("ACCOUNTS__DEFAULT__ISOLATION_SHARE", "0"): ": '0' must be greater than 0",
+    ("ACCOUNTS__DEFAULT__ISOLATION_SHARE", "2"): ": '2' must be less than or equal to 1",
     ("ACCOUNTS__DEFAULT__CREATE_MARKER", "name"): ": 'name' must be 'remark' or 'none'",
     ("ACCOUNTS__DEFAULT__RETRYABLE_CODES", ","): ": '' must have at least 1 character",
+    ("ACCOUNTS__DEFAULT__PERMANENT_CODES", "1002,http-5xx"): (
+        " has 'http-5xx', which is no HTTP status: write it like http-503"
+    ),
+    ("ACCOUNTS__DEFAULT__UNKNOWN_CODES", "fatal"): (
+        ": 'fatal' must be 'refused', 'retryable' or 'account-fault'"
+    ),
     ("ACCOUNTS__NO GOOD__ACCESS_KEY", "k"): ": 'no good' must match pattern '^[a-z0-9_-]{1,64}$'",
 }
 

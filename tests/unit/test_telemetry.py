@@ -18,7 +18,7 @@ import structlog
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from worker.telemetry import configure, get_logger, scrub, scrub_text
+from worker.telemetry import configure, get_logger, says_debug, scrub, scrub_text
 
 PHONE = "85211111114"
 REQUEST_ID = "1602248485121429504"
@@ -136,6 +136,7 @@ def test_every_request_id_survives(request_id: str, opened: str, closed: str) ->
         "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01",
         "2026-11-21T02:44:37.195633Z",
         "1655710885431-0",
+        "first_id 0-1655710885431-2-0, 12-side/1655710885431-0-0",
         "settled numbergroup:{0}:commands 1655710885431-12",
         "phone 110 or 123456, 0123456789",
         "signal: 15, design=new, assigned: 3",
@@ -144,7 +145,8 @@ def test_every_request_id_survives(request_id: str, opened: str, closed: str) ->
     ],
 )
 def test_what_is_no_phone_and_no_secret_stays(text: str) -> None:
-    """Group ids, digests, times, stream entries, short and long numbers are what operators search for."""
+    """Group ids, digests, times, stream entries, letters, short and long numbers are what operators search
+    for."""
     assert scrub_text(text) == text
 
 
@@ -207,6 +209,7 @@ def test_other_keys_are_not_taken_for_secrets(key: str) -> None:
         ("amqp://me:hun@ter/2@h", "amqp://me:[secret]@h"),
         ("redis://hunter2@h", "redis://[secret]@h"),
         ("Authorization: Bearer hunter2", "Authorization: [secret]"),
+        ("it said eyJhbGciOiJ9.eyJzdWIi-_.c2ln, twice", "it said [secret], twice"),
         ("{'accessKey': 'hunter2', 'ts': '5'}", "{'accessKey': '[secret]', 'ts': '5'}"),
         ('{"sign":"hunter2","x":1}', '{"sign":"[secret]","x":1}'),
         (
@@ -218,12 +221,14 @@ def test_other_keys_are_not_taken_for_secrets(key: str) -> None:
     ],
 )
 def test_secrets_in_texts_are_masked(text: str, expected: str) -> None:
-    """Passwords in URLs, and what follows a secret's name and a colon or equals sign, are masked."""
+    """Passwords in URLs, what follows a secret's name and a colon or equals sign, and JWTs are masked."""
     assert scrub_text(text) == expected
 
 
 @pytest.mark.timeout(20)
-@pytest.mark.parametrize("piece", ["://", "token", "token ", "sign=\\", "0123456a-", f"{PHONE},"])
+@pytest.mark.parametrize(
+    "piece", ["://", "token", "token ", "sign=\\", "0123456a-", f"{PHONE},", "eyJ", "eyJa."]
+)
 def test_scrubbing_takes_linear_time(piece: str) -> None:
     """A hostile text of a message's size cannot stop the worker."""
     assert PHONE not in scrub_text(piece * (2**20 // len(piece)) + ":")
@@ -262,6 +267,14 @@ def test_levels() -> None:
     assert [event["event"] for event in log.events()] == ["loud", "loud"]
     with pytest.raises(KeyError):
         configure("json", "deafening")
+
+
+@pytest.mark.parametrize(("level", "says"), [("debug", True), ("info", False), ("error", False)])
+def test_whether_debug_lines_are_written(level: str, says: bool) -> None:
+    """Whoever asks first hears what holds since `configure`."""
+    log = Log(level)
+    get_logger("ours").debug("line")
+    assert (says_debug(), bool(log.events())) == (says, says)
 
 
 def test_a_logger_made_before_configure_follows_it() -> None:

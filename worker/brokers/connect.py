@@ -1,11 +1,12 @@
 """Connecting to Redis, and checking that it can be trusted with the work."""
 
-from redis.asyncio import Redis
+from redis.asyncio import ConnectionPool, Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.exceptions import AuthenticationError, RedisError
 
 from worker.brokers.port import BrokerUnavailable
+from worker.ledger.connection import quick
 from worker.telemetry import get_logger
 
 _OLDEST = (7, 0)
@@ -18,21 +19,25 @@ class UnfitServer(Exception):
     """The server answers, but must not be used as it is set up; the message says what to change."""
 
 
-def connect(url: str, partitions: int = 1) -> Redis:
+def connect(url: str, partitions: int = 1, retries: int = 1) -> Redis:
     """A client that gives up after seconds: who retries, and how long, is decided above it.
 
-    One retry on a new connection: a connection that was closed while it was idle is no outage. Each
-    partition reads, settles and renews its lease at the same time.
+    One retry on a new connection: a connection that was closed while it was idle is no outage. None for who
+    has to know whether a command was carried out once. Each partition reads, settles and renews its lease
+    at the same time.
     """
-    return Redis.from_url(
+    pool = ConnectionPool.from_url(
         url,
         protocol=2,
         socket_connect_timeout=3,
         socket_timeout=6,
         health_check_interval=15,
-        retry=Retry(NoBackoff(), 1),
+        retry=Retry(NoBackoff(), retries),
         max_connections=_CONNECTIONS + 3 * partitions,
     )
+    # It says whether it is TCP, TLS or a Unix socket.
+    pool.connection_class = quick(pool.connection_class)
+    return Redis.from_pool(pool)
 
 
 async def check(client: Redis, setting: str = "NUMBERGROUP_BROKER_URL") -> None:

@@ -17,6 +17,9 @@ class _Handler(TCPFakeRequestHandler):
 class _Server(TcpFakeServer):
     daemon_threads = True
     allow_reuse_address = True
+    # Not the standard library's 5: connections beyond it are reset on a busy machine, and a worker that hands
+    # eighty partitions over at once opens as many.
+    request_queue_size = 1024
 
 
 @dataclass(slots=True)

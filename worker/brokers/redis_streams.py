@@ -5,28 +5,44 @@ deleted: the stream is the backlog. Reading harms nothing, so an owner that was 
 """
 
 import asyncio
+from collections import deque
 from collections.abc import Mapping, Sequence
 from importlib.resources import files
 from typing import Any
 
 import orjson
 from redis.asyncio import Redis
+from redis.exceptions import ResponseError
 
 from contracts import names
 from worker.brokers import envelope
 from worker.brokers.kombu_lists import NOTE, Mover, noted
 from worker.brokers.port import BrokerUnavailable, StaleEpoch
+from worker.brokers.side import Rows, SideLog, rows_of, waiting
 from worker.engine.intake import Intake
 from worker.engine.model import Entry
+from worker.engine.replays import SIDE
 from worker.engine.settlement import Settlement
 from worker.ledger import keys
 from worker.ledger.client import mapped
-from worker.ledger.codec import decode_marks, encode_record
+from worker.ledger.codec import decode_marks, encode_quarantine, encode_record
+from worker.telemetry import get_logger
 
 _BLOCK_MS = 1_000
 _FIRST_COUNT = 16
 _MOST_ENTRIES = 1_000
 _READ_BYTES = 4 * 1024 * 1024
+_OF_LETTERS = (
+    keys.LETTER_PARTITIONS,
+    keys.LETTER_COUNT,
+    keys.FINGERPRINTS,
+    keys.SHAPES,
+    keys.LETTERED,
+    keys.SETTLEMENTS,
+    keys.QUARANTINED,
+)
+
+log = get_logger("commands")
 
 
 class RedisBroker:
@@ -61,7 +77,9 @@ class RedisBroker:
             pipe = self._client.pipeline(transaction=False)
             for partition in range(partitions):
                 pipe.xlen(keys.commands(partition))
-            return dict(enumerate(await pipe.execute()))
+            commands = await pipe.execute()
+        replays = await waiting(self._client, partitions)
+        return {partition: commands[partition] + replays[partition] for partition in range(partitions)}
 
 
 class StreamLog:
@@ -77,6 +95,9 @@ class StreamLog:
         self._epoch = epoch
         self._record_ms = record_ms
         self._stream = keys.commands(partition)
+        self._side = SideLog(client, partition)
+        self._side_usable = True
+        self._left: deque[Entry] = deque()
         self._cursor: bytes | str = "0-0"
         self._marks: dict[str, set[int]] | None = None
         self._entry_bytes = 1.0
@@ -84,29 +105,63 @@ class StreamLog:
         self.behind = False
 
     async def read(self, credit: int) -> Sequence[Entry]:
+        if self._left:
+            return self._some(credit)
         async with mapped(BrokerUnavailable):
             if self._marks is None:
                 name = keys.of_partition(self._partition, "partial")
                 marks: Any = await self._client.hgetall(name)
-                self._marks = decode_marks(marks)
+                self._marks = self._side.take_marks(decode_marks(marks))
             count = self._affordable(credit)
             # Smaller from here on, until a read has come back: one that is too large for the way here
             # must not be asked for again and again.
             usual, self._count = self._count, max(1, count // 2)
-            found: Any = await self._client.xread(
-                {self._stream: self._cursor}, count=count, block=None if self.behind else _BLOCK_MS
-            )
+            found = await self._next(count)
         self.behind = False
         if not found:
             self._count = usual
             return []
-        rows = found[0][1] if isinstance(found, list) else next(iter(found.values()))[0]
+        rows, replays = found.get(self._stream, []), found.get(self._side.stream, [])
         entries = [self._entry(tag, fields) for tag, fields in rows]
-        self._cursor = rows[-1][0]
-        self.behind = len(rows) >= count
+        if rows:
+            self._cursor = rows[-1][0]
+        entries += self._side.take(replays)
+        self.behind = max(len(rows), len(replays)) >= count
         self._count = min(_MOST_ENTRIES, usual * 2)
         self._entry_bytes = max(1.0, sum(len(entry.body) for entry in entries) / len(entries))
-        return entries
+        self._left.extend(entries)
+        return self._some(credit)
+
+    def _some(self, credit: int) -> Sequence[Entry]:
+        """Of what was read no more than there is credit for: each of the two streams may have had as much."""
+        some = [self._left.popleft() for _ in range(min(max(1, credit), len(self._left)))]
+        self.behind = self.behind or bool(self._left)
+        return some
+
+    async def _next(self, count: int) -> dict[str, Rows]:
+        streams: dict[Any, Any] = {self._stream: self._cursor}
+        if self._side_usable or await self._is_mended():
+            streams[self._side.stream] = self._side.cursor
+        block = None if self.behind else _BLOCK_MS
+        try:
+            return rows_of(await self._client.xread(streams, count=count, block=block))
+        except ResponseError:
+            kind = await self._client.type(self._side.stream)
+            if kind in (b"stream", b"none") or not self._side_usable:
+                raise
+            # Commands must not wait until somebody has put it right.
+            log.error("nothing can be replayed: its log is no stream", key=self._side.stream)
+            self._side_usable = False
+            return {}
+
+    async def _is_mended(self) -> bool:
+        """Whether the side log is a stream again, asked when there is nothing else to do."""
+        if self.behind:
+            return False
+        self._side_usable = await self._client.type(self._side.stream) in (b"stream", b"none")
+        if self._side_usable:
+            log.info("replays are read again", key=self._side.stream)
+        return self._side_usable
 
     async def feed(self) -> None:
         """The first partition's owner serves the lists; the others have nothing to do."""
@@ -121,9 +176,10 @@ class StreamLog:
         return max(1, int(min(self._count, credit, _READ_BYTES / self._entry_bytes)))
 
     def _entry(self, tag: bytes, fields: dict[bytes, bytes]) -> Entry:
-        body = fields.get(b"event")
-        properties = None if body is None else noted(fields.get(NOTE, b""))
-        if body is None:
+        body, properties = fields.get(b"event"), None
+        if body is not None and len(fields) > 1:
+            properties = noted(fields.get(NOTE, b""))
+        elif body is None:
             # Not a command as the contract has it: kept whole, for intake to refuse.
             pairs = {
                 name.decode(errors="replace"): value.decode(errors="replace")
@@ -135,7 +191,7 @@ class StreamLog:
             self._partition,
             name,
             body,
-            settled=self._marks.pop(name, set()) if self._marks else set(),
+            settled=self._marks.pop(name, frozenset()) if self._marks else frozenset(),
             **(properties or {}),
         )
 
@@ -150,7 +206,9 @@ class StreamLog:
             keys.of_partition(partition, keys.DEAD_LETTERS),
             keys.REPLIES,
             names.REPLIES,
-            *(keys.of_partition(partition, name) for name in ("calls", "attempted")),
+            *(keys.of_partition(partition, name) for name in ("calls", "attempted", keys.SIDE)),
+            keys.of_partition(partition, keys.LETTER_INDEX),
+            *_OF_LETTERS,
         ]
         args: list[bytes | str | int] = [self._epoch, serial, self._record_ms]
         args.append(envelope.address(names.REPLIES))
@@ -166,11 +224,13 @@ class StreamLog:
             queue = reply.queue or names.REPLIES
             args += (queue, envelope.address(queue), envelope.contents(reply.body, reply.correlation_id))
         args.append(len(unit.records))
-        for key, record in unit.records:
-            args += (keys.settled(key), encode_record(record))
+        for command, record in unit.records:
+            args += (keys.settled(command.digest), encode_record(record))
         args.append(len(unit.letters))
         for letter in unit.letters:
-            args += (letter.id, letter.description, letter.body)
+            args += (letter.id, letter.description, letter.body, letter.original or "", letter.fingerprint)
+            group = "" if letter.group is None else keys.field(letter.group)
+            args += (letter.shape, group, letter.place, "" if letter.order is None else letter.order)
         args.append(len(unit.partial))
         for tag, indexes in unit.partial:
             args += (tag, orjson.dumps(indexes))
@@ -187,6 +247,19 @@ class StreamLog:
             args += (keys.field(ref), call_id)
         args.append(len(unit.attempts_done))
         args += [keys.member(key) for key in unit.attempts_done]
+        args.append(len(unit.decisions))
+        for said in unit.decisions:
+            group = keys.field(said.group)
+            number = keys.EVERYTHING if said.number is None else said.number
+            args += (keys.since(group), group, number, "+" if said.present else "-", said.place)
+            args.append("" if said.order is None else said.order)
+        args.append(len(unit.replayed))
+        for tag, field in unit.replayed:
+            args += (tag.removeprefix(SIDE), tag, field or "", "" if field is None else keys.since(field))
+        args.append(len(unit.quarantined))
+        for ref, fault in unit.quarantined.items():
+            args += (keys.field(ref), "" if fault is None else encode_quarantine(fault))
+        args.append(partition)
         async with mapped(BrokerUnavailable):
             answer = await self._script(keys=used, args=args)
         if answer == b"stale":

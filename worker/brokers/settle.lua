@@ -1,14 +1,24 @@
 -- Settling, as one unit: the fencing epoch, the answers, the records, the letters, the deletions.
 -- KEYS: epoch, unit, commands, partial, group-keys, creates, dead-letters, default reply stream, default reply
--- list, calls, attempted
--- ARGV: epoch, serial, record lifetime (ms), address of the default list, then eleven sections: a count and
+-- list, calls, attempted, side; of letters: index, partitions, count, fingerprints, shapes, lettered, settlements,
+-- quarantined
+-- ARGV: epoch, serial, record lifetime (ms), address of the default list, then fourteen sections: a count and
 -- that many items each: done, replies to streams, replies to lists, records, letters, partial, bindings,
--- ended intents, sequences, ended calls, ended attempts.
+-- ended intents, sequences, ended calls, ended attempts, decisions, replayed, quarantined; then the
+-- partition.
 local epoch, serial, lifetime = ARGV[1], ARGV[2], ARGV[3]
 if redis.call('GET', KEYS[1]) ~= epoch then return 'stale' end
 local unit = epoch .. ':' .. serial
 if redis.call('GET', KEYS[2]) == unit then return 'done' end
 
+local widths = {1, 2, 3, 2, 9, 2, 2, 1, 2, 2, 1, 6, 4, 2}
+local starts, last = {}, 5
+for number, width in ipairs(widths) do
+  starts[number] = last
+  last = last + 1 + tonumber(ARGV[last]) * width
+end
+local LETTERS, DECISIONS, REPLAYED, QUARANTINED = 5, 12, 13, 14
+local function any(number) return ARGV[starts[number]] ~= '0' end
 local at = 5
 local function section(width, visit)
   local count = tonumber(ARGV[at])
@@ -27,18 +37,40 @@ local function is(kind, name)
 end
 local kinds_of_ours =
   {'string', 'string', 'stream', 'hash', 'hash', 'hash', 'stream', 'stream', 'list', 'hash', 'set'}
+if any(LETTERS) or any(DECISIONS) or any(REPLAYED) then
+  local of_letters = {any(REPLAYED) and 'stream', 'hash', 'set', 'string', 'hash', 'hash', 'hash', 'string'}
+  for _, kind in ipairs(of_letters) do
+    kinds_of_ours[#kinds_of_ours + 1] = kind
+  end
+end
+if any(QUARANTINED) and not is('hash', KEYS[20]) then
+  return redis.error_reply('WRONGTYPE ' .. KEYS[20] .. ' is no hash')
+end
 for at, kind in ipairs(kinds_of_ours) do
-  if not is(kind, KEYS[at]) then return redis.error_reply('WRONGTYPE ' .. KEYS[at] .. ' is no ' .. kind) end
+  if kind and not is(kind, KEYS[at]) then return redis.error_reply('WRONGTYPE ' .. KEYS[at] .. ' is no ' .. kind) end
   -- What is ours stays what it is, also where a reply is wanted there before it exists.
   kinds[KEYS[at]] = kind
 end
 
 -- Deletions come first: a full server refuses a script whose first change needs memory, and settling is
 -- what makes room.
-section(1, function(i)
-  redis.call('XDEL', KEYS[3], ARGV[i])
-  redis.call('HDEL', KEYS[4], ARGV[i])
+local SIDE, INDEX, PARTITIONS, COUNT, FINGERPRINTS = KEYS[12], KEYS[13], KEYS[14], KEYS[15], KEYS[16]
+local SHAPES, LETTERED, SETTLEMENTS = KEYS[17], KEYS[18], KEYS[19]
+local ended = {}
+at = starts[REPLAYED]
+section(4, function(i)
+  redis.call('HDEL', KEYS[4], ARGV[i + 1])
+  if redis.call('XDEL', SIDE, ARGV[i]) == 1 and ARGV[i + 2] ~= '' then ended[#ended + 1] = i + 2 end
 end)
+at = 5
+local done = tonumber(ARGV[at])
+-- Many in one command cost a third of one by one.
+for first = at + 1, at + done, 1000 do
+  local upto = math.min(first + 999, at + done)
+  redis.call('XDEL', KEYS[3], unpack(ARGV, first, upto))
+  redis.call('HDEL', KEYS[4], unpack(ARGV, first, upto))
+end
+at = at + 1 + done
 section(2, function(i)
   local queue = ARGV[i]
   if queue == '' or not is('stream', queue) then queue = KEYS[8] end
@@ -52,8 +84,54 @@ section(3, function(i)
   kinds[queue] = 'list'
 end)
 section(2, function(i) redis.call('SET', ARGV[i], ARGV[i + 1], 'PX', lifetime) end)
-section(3, function(i)
-  redis.call('XADD', KEYS[7], '*', 'id', ARGV[i], 'letter', ARGV[i + 1], 'body', ARGV[i + 2])
+
+-- What is no number counts as none: these are counted by hand, for HINCRBY would fail half-way.
+local function counted(key, field, by)
+  local count = (tonumber(redis.call('HGET', key, field) or 0) or 0) + by
+  if count > 0 then
+    redis.call('HSET', key, field, string.format('%.0f', count))
+  else
+    redis.call('HDEL', key, field)
+  end
+  return count
+end
+local base = 0
+if any(LETTERS) or any(DECISIONS) then
+  local settlements = redis.call('GET', SETTLEMENTS) or '0'
+  -- Neither a fraction, nor nan, nor more than orders that are whole numbers can be made of.
+  if not string.match(settlements, '^%d+$') or #settlements > 10 or tonumber(settlements) > 8e9 then
+    settlements = nil
+  end
+  -- Beyond all that can have been counted: what comes must not seem to come before what was.
+  settlements = tonumber(settlements or redis.call('TIME')[1]) + 1
+  redis.call('SET', SETTLEMENTS, string.format('%.0f', settlements))
+  base = settlements * 1048576
+end
+local function order(given, place)
+  return given ~= '' and given or string.format('%.0f', base + tonumber(place))
+end
+section(9, function(i)
+  local id, said, place = ARGV[i], ARGV[i + 1], order(ARGV[i + 8], ARGV[i + 7])
+  local named = '{"id":"' .. id .. '"'
+  if redis.call('HEXISTS', INDEX, id) == 1 and string.sub(said, 1, #named) == named then
+    -- RabbitMQ's tags repeat for equal bytes: a letter of its own, under a name of its own. Whoever goes by the
+    -- name in the result finds one that says the same.
+    id = id .. '.' .. place
+    said = '{"id":"' .. id .. '"' .. string.sub(said, #named + 1)
+  end
+  local entry = {'id', id, 'letter', said, 'body', ARGV[i + 2], 'order', place}
+  if ARGV[i + 3] ~= '' then
+    entry[#entry + 1] = 'original'
+    entry[#entry + 1] = ARGV[i + 3]
+  end
+  redis.call('HSET', INDEX, id, redis.call('XADD', KEYS[7], '*', unpack(entry)))
+  redis.call('SADD', PARTITIONS, ARGV[last])
+  redis.call('SET', COUNT, string.format('%.0f', (tonumber(redis.call('GET', COUNT) or 0) or 0) + 1))
+  if ARGV[i + 4] ~= '' then
+    counted(FINGERPRINTS, ARGV[i + 4], 1)
+    redis.call('HSET', SHAPES, ARGV[i + 4], ARGV[i + 5])
+  end
+  if ARGV[i + 6] ~= '' then counted(LETTERED, ARGV[i + 6], 1) end
 end)
 section(2, function(i) redis.call('HSET', KEYS[4], ARGV[i], ARGV[i + 1]) end)
 section(2, function(i)
@@ -73,5 +151,46 @@ section(2, function(i)
   end
 end)
 section(1, function(i) redis.call('SREM', KEYS[11], ARGV[i]) end)
+local grown = {}
+section(6, function(i)
+  -- Later commands' words on the numbers of a group, for as long as there are letters of it.
+  local since, group, number = ARGV[i], ARGV[i + 1], ARGV[i + 2]
+  if redis.call('HEXISTS', LETTERED, group) == 0 then return end
+  local place, said = order(ARGV[i + 5], ARGV[i + 4]), ''
+  if not is('hash', since) then
+    -- Nobody knows what was decided before: whatever came earlier is not to undo it.
+    redis.call('DEL', since)
+    redis.call('HSET', since, '*', place)
+    kinds[since] = 'hash'
+  end
+  if number ~= '*' then
+    said = ARGV[i + 3]
+  elseif ARGV[i + 5] == '' then
+    -- Numbers that were decided before do not matter any more.
+    redis.call('DEL', since)
+  end
+  local before = string.match(redis.call('HGET', since, number) or '', '(%d+)$')
+  if not before or tonumber(before) <= tonumber(place) then
+    redis.call('HSET', since, number, said .. place)
+  end
+  if tonumber(place) > tonumber(grown[since] or 0) then grown[since] = place end
+end)
+for since, place in pairs(grown) do
+  if redis.call('HLEN', since) > 200000 then
+    redis.call('DEL', since)
+    redis.call('HSET', since, '*', place)
+  end
+end
+for _, i in ipairs(ended) do
+  if counted(LETTERED, ARGV[i], -1) <= 0 then redis.call('DEL', ARGV[i + 1]) end
+end
+at = starts[QUARANTINED]
+section(2, function(i)
+  if ARGV[i + 1] == '' then
+    redis.call('HDEL', KEYS[20], ARGV[i])
+  else
+    redis.call('HSET', KEYS[20], ARGV[i], ARGV[i + 1])
+  end
+end)
 redis.call('SET', KEYS[2], unit)
 return 'ok'

@@ -6,7 +6,10 @@ from typing import Annotated
 
 import typer
 
+from worker.cli import switches
+from worker.cli.dead_letters import app as dead_letters
 from worker.cli.endings import ending
+from worker.cli.groups import app as groups_app
 
 app = typer.Typer(
     name="numbergroup",
@@ -90,24 +93,30 @@ def sandbox(
         int, typer.Option(metavar="N", min=0, max=3_600_000, help="How long every call takes.")
     ] = 0,
     numbers_per_call: Annotated[
-        int, typer.Option(metavar="N", min=1, help="More numbers are refused.")
+        int, typer.Option(metavar="N", min=1, help="More numbers are refused; by Ozonetel's, more than 100.")
     ] = 1000,
     calls_per_second: Annotated[
         int | None,
-        typer.Option(metavar="N", min=1, help="More calls are answered with 429; by default none are."),
+        typer.Option(
+            metavar="N", min=1, help="More calls to a vendor are answered with 429; by default none are."
+        ),
     ] = None,
     strict_groups: Annotated[
-        bool, typer.Option("--strict-groups", help="Refuse updates of groups that were never created.")
+        bool,
+        typer.Option("--strict-groups", help="Refuse NXCloud updates of groups that were never created."),
     ] = False,
     signature_lasts_s: Annotated[
         float,
-        typer.Option(metavar="S", min=0.1, max=3600, help="How far a request's time may be from the clock."),
+        typer.Option(
+            metavar="S", min=0.1, max=3600, help="How far an NXCloud request's time may be from the clock."
+        ),
     ] = 60.0,
 ) -> None:
-    """Run the vendor's API on loopback.
+    """Run the vendors' APIs on loopback.
 
-    It takes the credentials of the configured accounts, or prints a pair. Faults come on demand: GET /
-    explains how, and what else there is to see and to set.
+    NXCloud's, and Ozonetel's in its three modes (AUTH: basic, token, legacy). It takes the credentials of the
+    configured accounts; for a vendor without any it prints what to set. Faults come on demand: GET / explains
+    each, and what else there is to see and to set.
     """
     from worker.cli.sandbox import run
 
@@ -195,6 +204,31 @@ def plan(
 
     with ending():
         run(file, numbers, as_json)
+
+
+@app.command()
+def status(
+    as_json: Annotated[
+        bool, typer.Option("--json", help="One JSON object; with --watch, one a line.")
+    ] = False,
+    watch: Annotated[bool, typer.Option("--watch", "-w", help="Look again every 2 s.")] = False,
+) -> None:
+    """Show how everything stands.
+
+    Workers and partitions, what waits, which accounts and groups are paused or parked and why, dead letters
+    by fingerprint. Exit code 0 also when no worker is running; 1 when the ledger or the broker does not
+    answer.
+    """
+    from worker.cli.status import run
+
+    with ending():
+        run(as_json, watch)
+
+
+app.add_typer(switches.pause, name="pause")
+app.add_typer(switches.resume, name="resume")
+app.add_typer(dead_letters)
+app.add_typer(groups_app)
 
 
 def main() -> None:

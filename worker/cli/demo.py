@@ -24,7 +24,7 @@ from worker.ledger import keys
 from worker.sandbox.faults import Fault, Latency, RefuseNumbers, Status, Throttle
 from worker.sandbox.options import Options
 from worker.sandbox.server import Sandbox, start
-from worker.settings import AccountSettings, Settings
+from worker.settings import NXCloudAccount, Settings
 
 _KEY, _SECRET = "sandbox-key", "sandbox-secret"
 _CALLS_PER_SECOND = 50
@@ -78,7 +78,7 @@ async def _demo(console: Console, url: str, script: Script, faults: bool) -> int
         )
         settings = Settings(
             accounts={
-                "default": AccountSettings(
+                "default": NXCloudAccount(
                     access_key=_KEY,
                     access_secret=SecretStr(_SECRET),
                     base_url=sandbox.url,

@@ -10,16 +10,19 @@ from typing import Any
 import orjson
 from rich.console import Console
 
+from worker.bootstrap.accounts import policy_of
 from worker.cli.lines import read_commands
 from worker.cli.screen import counted, screen
 from worker.engine.accounts import AccountPolicy
 from worker.engine.admission import admit
+from worker.engine.known import Known
 from worker.engine.memory import Partition
 from worker.engine.merge import Change, Decision, batch_length, merge
 from worker.engine.messages import Facts
 from worker.engine.model import Call, CallKind, Command, CommandKind, GroupRef, HandleKind
-from worker.engine.plan import Known, plan
-from worker.settings import AccountSettings, Settings, load_settings
+from worker.engine.plan import plan
+from worker.providers.nxcloud import CAPABILITIES
+from worker.settings import Settings, load_settings
 
 _NUMBERS_SHOWN = 5
 
@@ -84,11 +87,11 @@ def plan_groups(commands: Sequence[Command], settings: Settings) -> list[Planned
 
 def _policies(commands: Sequence[Command], settings: Settings) -> Mapping[str, AccountPolicy]:
     """Those of the configured accounts; before any is configured, every account is taken to be there."""
-    sizes = {name: account.numbers_per_call for name, account in settings.accounts.items()}
-    if not sizes:
-        size = AccountSettings.model_fields["numbers_per_call"].default
-        sizes = {command.group.account: size for command in commands}
-    return {name: AccountPolicy(size, 1, frozenset(CommandKind)) for name, size in sizes.items()}
+    policies = {name: policy_of(account, account.vendor()) for name, account in settings.accounts.items()}
+    if policies:
+        return policies
+    anybody = AccountPolicy(CAPABILITIES.numbers_per_call, 1, CAPABILITIES.commands)
+    return {command.group.account: anybody for command in commands}
 
 
 def _plan_group(group: PlannedGroup, policy: AccountPolicy) -> None:

@@ -9,9 +9,10 @@ from pydantic import ValidationError
 from worker.cli.endings import Failure
 from worker.sandbox.options import Options
 from worker.sandbox.server import start
-from worker.settings import SettingsError, load_settings
+from worker.settings import NXCloudAccount, OzonetelAccount, SettingsError, load_settings
 
 KEY, SECRET = "sandbox-key", "sandbox-secret"
+USER, API_KEY = "sandbox", "sandbox-api-key"
 
 
 def run(
@@ -22,12 +23,14 @@ def run(
     strict_groups: bool,
     signature_lasts_s: float,
 ) -> None:
-    """Takes the credentials of the configured accounts; without any, a pair that it prints."""
+    """Takes the credentials of the configured accounts; for a vendor without any, a pair that it prints."""
     accounts = load_settings().accounts.values()
-    credentials = {one.access_key: one.access_secret.get_secret_value() for one in accounts}
+    ours = [one.credentials for one in accounts if isinstance(one, NXCloudAccount)]
+    theirs = [one.credentials for one in accounts if isinstance(one, OzonetelAccount)]
     try:
         options = Options(
-            credentials=credentials or {KEY: SECRET},
+            credentials={one.name: one.secret for one in ours} or {KEY: SECRET},
+            ozonetel_credentials={one.name: one.secret for one in theirs} or {USER: API_KEY},
             latency_ms=latency_ms,
             numbers_per_call=numbers_per_call,
             calls_per_second=calls_per_second,
@@ -37,12 +40,12 @@ def run(
     except ValidationError:
         # Its message would say the secret.
         raise SettingsError(
-            "the sandbox takes access keys and secrets of 1 to 128 visible ASCII characters only"
+            "the sandbox takes access keys, user names and secrets of 1 to 128 visible ASCII characters only"
         ) from None
-    asyncio.run(_serve(options, port, configured=bool(credentials)))
+    asyncio.run(_serve(options, port, nxcloud=bool(ours), ozonetel=bool(theirs)))
 
 
-async def _serve(options: Options, port: int, *, configured: bool) -> None:
+async def _serve(options: Options, port: int, *, nxcloud: bool, ozonetel: bool) -> None:
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -52,11 +55,24 @@ async def _serve(options: Options, port: int, *, configured: bool) -> None:
     except OSError as error:
         raise Failure(f"cannot listen on 127.0.0.1:{port} ({error.strerror}): try --port 0") from None
     typer.echo(f"NXCloud sandbox on {sandbox.url} (help: {sandbox.origin}/)")
-    if configured:
+    if nxcloud:
         typer.echo(f"It accepts the configured accounts' credentials: {', '.join(options.credentials)}")
     else:
         typer.echo("A worker that uses it is configured with:")
-        for name, value in (("BASE_URL", sandbox.url), ("ACCESS_KEY", KEY), ("ACCESS_SECRET", SECRET)):
-            typer.echo(f"  export NUMBERGROUP_ACCOUNTS__DEFAULT__{name}={value}")
+        _say("DEFAULT", BASE_URL=sandbox.url, ACCESS_KEY=KEY, ACCESS_SECRET=SECRET)
+    typer.echo(f"Ozonetel sandbox on {sandbox.origin}")
+    if ozonetel:
+        typer.echo(f"It accepts the configured accounts' users: {', '.join(options.ozonetel_credentials)}")
+    else:
+        typer.echo("A worker that uses it is configured with:")
+        _say("OZONETEL", PROVIDER="ozonetel", BASE_URL=sandbox.origin, USERNAME=USER, API_KEY=API_KEY)
+        typer.echo("and one of the vendor's three modes:")
+        for mode in ("basic", "token", "legacy"):
+            _say("OZONETEL", AUTH=mode)
     async with sandbox:
         await stop.wait()
+
+
+def _say(account: str, **settings: str) -> None:
+    for name, value in settings.items():
+        typer.echo(f"  export NUMBERGROUP_ACCOUNTS__{account}__{name}={value}")

@@ -16,3 +16,8 @@ def screen() -> Console:
 def counted(count: int, noun: str) -> str:
     """`1 number`, `2,000 numbers`."""
     return f"{count:,} {noun}" + ("" if count == 1 else "s")
+
+
+def plain(text: str) -> str:
+    """The text in one line, without what could move a terminal's cursor: somebody else wrote it."""
+    return " ".join("".join(one if one.isprintable() else " " for one in text).split())

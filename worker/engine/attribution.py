@@ -1,14 +1,17 @@
 """Attribution: which command owes its fate to which call, once all calls of a batch are resolved."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from contracts.results import Status
-from worker.engine.mailbox import Mailbox
-from worker.engine.merge import Change
-from worker.engine.model import Command, CommandKind, Fault, Verdict
-from worker.engine.plan import Known
+from worker.engine.known import Known
+from worker.engine.mailbox import Batch, Mailbox
+from worker.engine.merge import Change, Op
+from worker.engine.messages import Decided
+from worker.engine.model import Command, CommandKind, Fault, GroupRef, Verdict
+from worker.engine.records import DEAD_LETTERED
 
 _EXPIRED = Fault("expired", None, "its expirytime had passed before the vendor took it")
+_NONE_TAKEN = Fault("refused", None, "the vendor took none of its numbers")
 
 
 def carried_out(mailbox: Mailbox, deletion_request: str | None = None) -> list[Verdict]:
@@ -17,43 +20,66 @@ def carried_out(mailbox: Mailbox, deletion_request: str | None = None) -> list[V
     assert batch is not None
     change, commands, known = batch.change, batch.commands, mailbox.known
     deciders = {decision.by for decision in change.decided.values()}
-    everything = _distinct([told.request_id for told in known.told.values()] + [known.base_request])
+    told = [*known.told.values(), *known.rejected.values()]
+    everything = _distinct([one.request_id for one in told] + [known.base_request])
     merged = len(commands)
+    # Nearly always there is none: to ask for each is a tenth of the time that a batch takes.
+    any_passed_over = change.outdated or change.refused or batch.expired or any(one.stale for one in commands)
     verdicts = []
     for position, command in enumerate(commands):
-        passed_over = _passed_over(mailbox, position)
+        passed_over = _passed_over(mailbox, position) if any_passed_over else None
         if passed_over is not None:
             verdicts.append(passed_over)
             continue
+        rejected: tuple[str, ...] = ()
         if change.delete is not None:
             status = Status.APPLIED if position == change.delete else Status.SUPERSEDED
             ids = _distinct([deletion_request])
         else:
-            decides = position in deciders or position == change.base or command.kind is CommandKind.CREATE
-            status = Status.APPLIED if decides else Status.SUPERSEDED
+            based = position == change.base or command.kind is CommandKind.CREATE
+            status = Status.APPLIED if based or position in deciders else Status.SUPERSEDED
+            if known.rejected:
+                taken, rejected = _by_fate(position, command, change, known)
+                if rejected:
+                    # A base has decided all other numbers as well.
+                    status = Status.PARTIAL if taken or based else Status.REJECTED
             ids = everything if len(everything) == 1 else _requests(position, command, change, known, status)
             if command.kind is CommandKind.CREATE and mailbox.create_request not in ids:
                 ids = _distinct([mailbox.create_request, *ids])
-        verdicts.append(Verdict(command, status, mailbox.group_id, ids, merged))
+        fault = _NONE_TAKEN if status is Status.REJECTED else None
+        verdicts.append(Verdict(command, status, mailbox.group_id, ids, merged, fault, rejected=rejected))
     return verdicts
+
+
+def _by_fate(
+    position: int, command: Command, change: Change, known: Known
+) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """The numbers that the command has decided: those that the vendor took, and those that it did not."""
+    taken, rejected = list[str](), list[str]()
+    for number in command.numbers:
+        decision = change.decided.get(number)
+        if decision is not None and decision.by == position:
+            present = decision.op is Op.ADD
+            left_out = known.rejects(number, present, command.number_expiry if present else None)
+            (rejected if left_out else taken).append(number)
+    return tuple(taken), tuple(rejected)
 
 
 def _requests(
     position: int, command: Command, change: Change, known: Known, status: Status
 ) -> tuple[str, ...]:
-    told, base = known.told, known.base_request
+    told, base, decided = known.told, known.base_request, change.decided
     ids: list[str | None] = []
     if position == change.base or not command.numbers:
         # An empty replace is in every call: it decided all numbers, or a later base did in its stead.
         ids.append(base)
     if position == change.base and not command.numbers:
         ids.extend(said.request_id for said in told.values())
+    superseded = status is Status.SUPERSEDED
     for number in command.numbers:
-        decision = change.decided.get(number)
-        if status is Status.APPLIED and decision is not None and decision.by != position:
-            continue
-        said = told.get(number)
-        ids.append(said.request_id if said is not None else base)
+        decision = decided.get(number)
+        if superseded or decision is None or decision.by == position:
+            ids += known.requests(number) or [base]
     return _distinct(ids)
 
 
@@ -65,10 +91,10 @@ def all_with(mailbox: Mailbox, status: Status, fault: Fault, request_id: str | N
     """
     batch = mailbox.batch
     assert batch is not None
-    told = mailbox.known.told
+    known = mailbox.known
     verdicts = []
     for position, command in enumerate(batch.commands):
-        carried = [told[number].request_id for number in command.numbers if number in told]
+        carried = [one for number in command.numbers for one in known.requests(number)]
         ids = _distinct([*carried, request_id])
         verdict = Verdict(command, status, mailbox.group_id, ids, len(batch.commands), fault)
         verdicts.append(_passed_over(mailbox, position) or verdict)
@@ -80,10 +106,10 @@ def _passed_over(mailbox: Mailbox, position: int) -> Verdict | None:
     batch = mailbox.batch
     assert batch is not None
     command, merged = batch.commands[position], len(batch.commands)
-    if command.stale:
-        # What its source said later has decided: in this batch, or in one that is settled since.
-        told = mailbox.known.told
-        ids = _distinct(told[number].request_id for number in command.numbers if number in told)
+    if command.stale or position in batch.change.outdated:
+        # What was said later has decided: in this batch, or in one that is settled since.
+        known = mailbox.known
+        ids = _distinct(one for number in command.numbers for one in known.requests(number))
         return Verdict(command, Status.SUPERSEDED, mailbox.group_id, ids, merged)
     if position in batch.expired:
         return Verdict(command, Status.EXPIRED, mailbox.group_id, merged=merged, fault=_EXPIRED)
@@ -91,6 +117,22 @@ def _passed_over(mailbox: Mailbox, position: int) -> Verdict | None:
     if fault is not None:
         return Verdict(command, Status.REJECTED, mailbox.group_id, merged=merged, fault=fault)
     return None
+
+
+def decided_by(ref: GroupRef, batch: Batch, verdicts: Sequence[Verdict]) -> Decided:
+    """What the batch's commands have decided that were carried out, as `verdicts` tell, one each."""
+    change = batch.change
+    carried = [verdict.status not in DEAD_LETTERED for verdict in verdicts]
+    if change.delete is not None and carried[change.delete]:
+        return Decided(ref, change.delete, ())
+    everything = change.base if change.base is not None and carried[change.base] else None
+    left_out = {place: frozenset(one.rejected) for place, one in enumerate(verdicts) if one.rejected}
+    numbers = [
+        (number, decision.op is Op.ADD, decision.by)
+        for number, decision in change.decided.items()
+        if carried[decision.by] and number not in left_out.get(decision.by, ())
+    ]
+    return Decided(ref, everything, numbers)
 
 
 def _distinct(ids: Iterable[str | None]) -> tuple[str, ...]:

@@ -3,15 +3,26 @@
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import replace
-from itertools import islice
+from itertools import islice, takewhile
 
+from contracts.results import Status
 from worker.engine.accounts import AccountPolicy
-from worker.engine.attribution import carried_out
-from worker.engine.creation import marked
+from worker.engine.attribution import all_with, carried_out
+from worker.engine.creation import made_intent, marked
 from worker.engine.decisions import Finish, Park, Send
-from worker.engine.mailbox import Batch, Mailbox
+from worker.engine.mailbox import Batch, Mailbox, State
 from worker.engine.merge import Change, batch_length, merge
-from worker.engine.model import CHANGING, Call, CallKind, CommandKind, GroupRef, HandleKind, Verdict
+from worker.engine.model import (
+    CHANGING,
+    Call,
+    CallKind,
+    Command,
+    CommandKind,
+    Fault,
+    GroupRef,
+    HandleKind,
+    Verdict,
+)
 from worker.engine.plan import plan
 
 
@@ -22,7 +33,9 @@ def next_step(mailbox: Mailbox, policy: AccountPolicy, now: float) -> Send | Par
     """
     batch = mailbox.batch
     if batch is None:
-        batch = mailbox.batch = _cut(mailbox, now)
+        batch = mailbox.batch = cut(mailbox, now)
+        if _is_open(mailbox) and not policy.finds and not _adopted(mailbox):
+            return lost_creation(mailbox, policy)
         replan(mailbox, policy)
     if not batch.calls:
         return finished(mailbox)
@@ -41,7 +54,23 @@ def next_step(mailbox: Mailbox, policy: AccountPolicy, now: float) -> Send | Par
     mailbox.intent_recorded |= call.kind is CallKind.CREATE
     if call.kind is CallKind.CREATE:
         mailbox.made = None
-    return Send(call, None if policy.marker or call.kind not in CHANGING else mailbox.made)
+    return Send(call, None if policy.marks or call.kind not in CHANGING else mailbox.made)
+
+
+def expired_head(mailbox: Mailbox, now: float) -> Finish | None:
+    """The end of those commands at the mailbox's head whose time is over, if any, and no call carries them.
+
+    They need no permit: who waits for an account that is down is told in time.
+    """
+    if mailbox.state is State.IN_FLIGHT or (mailbox.batch is not None and mailbox.batch.started):
+        return None
+    head = tuple(takewhile(lambda command: _has_expired(command, now), mailbox.pending))
+    if not head:
+        return None
+    everyone = frozenset(range(len(head)))
+    stale = frozenset(place for place in everyone if head[place].stale)
+    mailbox.batch = Batch(head, Change(), everyone - stale)
+    return finished(mailbox)
 
 
 def replan(mailbox: Mailbox, policy: AccountPolicy) -> None:
@@ -54,8 +83,7 @@ def replan(mailbox: Mailbox, policy: AccountPolicy) -> None:
         batch.calls = deque([] if batch.expired else [listing])
         return
     change = batch.change
-    unanswered = mailbox.intent is not None and mailbox.group_id is None
-    if unanswered and (change.create is not None or change.delete is not None):
+    if _is_open(mailbox):
         batch.calls = deque([Call(CallKind.FIND_CREATED)])
         return
     calls = plan(
@@ -64,11 +92,56 @@ def replan(mailbox: Mailbox, policy: AccountPolicy) -> None:
         mailbox.known,
         group_id=mailbox.group_id,
         numbers_per_call=policy.numbers_per_call,
+        replaces=CommandKind.REPLACE in policy.supports,
     )
-    if calls and calls[0].kind is CallKind.CREATE and policy.marker:
+    if calls and calls[0].kind is CallKind.CREATE and policy.marks:
         assert change.create is not None
         calls[0] = marked(calls[0], batch.commands[change.create])
     batch.calls = deque(calls)
+
+
+def _is_open(mailbox: Mailbox) -> bool:
+    """Whether the batch is about a group that an earlier create, unanswered, may have made."""
+    assert mailbox.batch is not None
+    change = mailbox.batch.change
+    unanswered = mailbox.intent is not None and mailbox.group_id is None
+    return unanswered and (change.create is not None or change.delete is not None)
+
+
+def _adopted(mailbox: Mailbox) -> bool:
+    """Take the group for the batch's own that a dead worker's create was answered with, if it was."""
+    assert mailbox.batch is not None
+    if mailbox.intent is None or mailbox.intent.group_id is None or mailbox.batch.change.create is None:
+        return False
+    created(mailbox, mailbox.intent.group_id, None)
+    mailbox.batch.take_effect()
+    return True
+
+
+def created(mailbox: Mailbox, group_id: str | None, request_id: str | None) -> None:
+    """Take in that the batch's create has made the group."""
+    batch = mailbox.batch
+    assert batch is not None
+    assert batch.change.create is not None
+    mailbox.group_id = group_id
+    mailbox.created_by = batch.commands[batch.change.create]
+    mailbox.made = made_intent(mailbox.created_by, group_id)
+    mailbox.create_request = request_id
+    mailbox.intent = None
+
+
+def lost_creation(
+    mailbox: Mailbox, policy: AccountPolicy, code: str | None = None, why: str = "no answer is known"
+) -> Finish:
+    """The end of a batch whose create may have been carried out, where nobody can find out.
+
+    Its intent is closed: who lets it be tried again has looked, and means it.
+    """
+    cannot = "does not tell which it is" if policy.lists else "has no list to look it up in"
+    said = f"{why}: the group may have been made, and the vendor {cannot}"
+    verdicts = all_with(mailbox, Status.FAILED, Fault("unavailable", code, said), None)
+    mailbox.intent = None
+    return closed(mailbox, verdicts, gone=True)
 
 
 def finished(mailbox: Mailbox, deletion_request: str | None = None) -> Finish:
@@ -92,7 +165,8 @@ def closed(mailbox: Mailbox, verdicts: Sequence[Verdict], *, gone: bool = False)
     return Finish(verdicts, bindings, intents_done)
 
 
-def _cut(mailbox: Mailbox, now: float) -> Batch:
+def cut(mailbox: Mailbox, now: float) -> Batch:
+    """A batch of what waits: all of it, as far as it can be merged."""
     length = batch_length(mailbox.pending)
     if mailbox.isolation is not None:
         length = min(length, mailbox.isolation)
@@ -101,10 +175,20 @@ def _cut(mailbox: Mailbox, now: float) -> Batch:
     expired = frozenset(
         position
         for position, command in enumerate(commands)
-        # What may have taken effect is seen through: "expired" promises that the vendor did nothing.
-        if command.expires_at is not None and command.expires_at <= now and not command.attempted
+        if command.expires_at is not None and _has_expired(command, now)
     )
     if commands[0].kind is CommandKind.LIST:
         return Batch(commands, Change(), expired)
-    change = merge(commands, exists=mailbox.exists, created_by=mailbox.created_by, skip=expired | stale)
+    change = merge(
+        commands,
+        exists=mailbox.exists,
+        created_by=mailbox.created_by,
+        skip=expired | stale,
+        since=mailbox.since,
+    )
     return Batch(commands, change, expired - stale)
+
+
+def _has_expired(command: Command, now: float) -> bool:
+    # What may have taken effect is seen through: "expired" promises that the vendor did nothing.
+    return command.expires_at is not None and command.expires_at <= now and not command.attempted

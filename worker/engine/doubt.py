@@ -32,9 +32,13 @@ def undoes(late: Call, call: Call) -> bool:
         return True
     if {late.kind, call.kind} == {CallKind.ADD, CallKind.REPLACE}:
         added, replaced = (late, call) if late.kind is CallKind.ADD else (call, late)
-        return not set(added.numbers) <= set(replaced.numbers)
+        return late.expires_at != call.expires_at or not set(added.numbers) <= set(replaced.numbers)
     if late.kind is call.kind:
-        return late.kind is CallKind.REPLACE and set(late.numbers) != set(call.numbers)
+        # Of two that give a number different expiries, the last one counts.
+        otherwise = late.expires_at != call.expires_at
+        if late.kind is CallKind.REPLACE:
+            return otherwise or set(late.numbers) != set(call.numbers)
+        return otherwise and not set(late.numbers).isdisjoint(call.numbers)
     if CallKind.DELETE in (late.kind, call.kind):
         # What one of them deletes, the other puts in.
         return not set(late.numbers).isdisjoint(call.numbers)

@@ -8,54 +8,63 @@
   vendor was told already is known, and is not said twice.
 - **A refused batch is halved in order** until one command stands alone, which is rejected.
 - **A create is never resent blindly**: the group is looked for first, until its absence is proof.
+- **A group's trouble is its own**: it parks, and others go on. Trouble of the account stops its calls, and
+  one probe at a time finds out when it is over.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import assert_never
 
-from worker.engine.accounts import Account, AccountPolicy
+from worker.engine.accounts import AccountPolicy
 from worker.engine.admission import admit
 from worker.engine.batches import next_step
 from worker.engine.decisions import Decision, Finish, Park, Queue, Send
-from worker.engine.mailbox import INHERITED, Mailbox, State
+from worker.engine.mailbox import Mailbox, State
+from worker.engine.mailboxes import Mailboxes
 from worker.engine.memory import Partition
 from worker.engine.messages import (
     CallFinished,
+    CredentialsChanged,
     Delivered,
     Drain,
     Effect,
     Event,
+    Expected,
     LeaseLost,
     Owned,
     PermitGranted,
+    ProbeDenied,
     Settle,
     StartCall,
     Tick,
+    Told,
     WakeAt,
-    WantPermit,
 )
 from worker.engine.model import (
     CHANGING,
     AccountFault,
+    Applied,
     Call,
     Command,
+    GroupRef,
     Refusal,
-    Throttled,
+    Refused,
     Unavailable,
     Verdict,
-    Withheld,
 )
 from worker.engine.outcomes import resolve
 from worker.engine.retry_policy import RetryPolicy
+from worker.engine.snapshot import Snapshot, view_account, view_partition
 from worker.engine.timers import Timers
+from worker.engine.turns import Turns
 
 
 @dataclass(slots=True, frozen=True)
 class _InFlight:
-    account: Account
     mailbox: Mailbox
     call: Call
+    probe: bool
 
 
 @dataclass(slots=True)
@@ -65,59 +74,85 @@ class Engine:
     policies: Mapping[str, AccountPolicy]
     retry: RetryPolicy = field(default_factory=RetryPolicy)
     linger_s: float = 0.0
-    draining: bool = False
-    _accounts: dict[str, Account] = field(init=False)
-    _partitions: dict[int, Partition] = field(init=False, default_factory=dict)
+    group_backlog: int = 5_000
+    room: int = 1_000_000
+    _turns: Turns = field(init=False)
+    _held: Mapping[GroupRef, str] = field(init=False, default_factory=dict)
+    _mailboxes: Mailboxes = field(init=False)
     _in_flight: dict[int, _InFlight] = field(init=False, default_factory=dict)
     _timers: Timers = field(init=False, default_factory=Timers)
     _effects: list[Effect] = field(init=False, default_factory=list)
     _serial: int = field(init=False, default=0)
 
     def __post_init__(self) -> None:
-        self._accounts = {name: Account(policy) for name, policy in self.policies.items()}
+        self._turns = Turns(self.policies, self._effects, self._timers)
+        self._mailboxes = Mailboxes(self._turns, self._effects, self._timers, self.group_backlog, self.room)
 
     def waiting(self, partition: int) -> int:
-        """How many answers the partition's commands in memory are owed: what counts against the credit."""
-        return self._partitions[partition].waiting if partition in self._partitions else 0
+        """How many answers the partition's commands in memory are owed, a command of many numbers counted as
+        several: what counts against the credit."""
+        return self._mailboxes.partitions[partition].load if partition in self._mailboxes.partitions else 0
+
+    def held_up(self, partition: int) -> Mapping[str, int]:
+        """How many of the partition's commands wait for each account that is down, where there are others:
+        those must not wait for it, too."""
+        return self._mailboxes.held_up(partition)
+
+    def may_call(self, account: str, now: float) -> bool:
+        """Whether calls that are no probe may go out: nobody has said since that they must wait."""
+        return self._turns.accounts[account].may_call(now)
+
+    def is_well(self, account: str) -> bool:
+        """Whether nothing holds the account's calls up, as far as is known by now."""
+        return self._turns.accounts[account].is_well
+
+    def snapshot(self, now: float) -> Snapshot:
+        """How everything stands, for operators."""
+        return Snapshot(
+            {name: view_account(account, now) for name, account in self._turns.accounts.items()},
+            {number: view_partition(one, self._held) for number, one in self._mailboxes.partitions.items()},
+        )
 
     def handle(self, event: Event) -> list[Effect]:
         """Take one event in; the effects are to be carried out in order."""
         alarm = None if isinstance(event, Tick) else self._timers.next  # a tick uses it up, even too early
         match event:
             case Owned():
-                self._inherit(event)
+                self._mailboxes.inherit(event)
+            case Expected(number, groups):
+                self._mailboxes.partitions.setdefault(number, Partition()).expect(groups)
             case Delivered():
                 self._deliver(event)
             case PermitGranted():
                 self._use_permit(event)
+            case ProbeDenied():
+                self._turns.denied(event)
             case CallFinished():
                 self._finish_call(event)
+            case Told():
+                self._follow(event)
+            case CredentialsChanged():
+                self._mailboxes.resume(self._turns.accounts[event.account].mended())
+                self._turns.ask([event.account], event.now)
             case Tick():
-                self._wake(event.now)
+                self._mailboxes.wake(event.now)
             case LeaseLost():
-                self._forget(event.partition)
+                self._mailboxes.forget(event.partition)
             case Drain():
-                self._drain(event.partition)
+                self._mailboxes.drain(event.partition)
             case _:
                 assert_never(event)
         if self._timers.next is not None and self._timers.next != alarm:
             self._effects.append(WakeAt(self._timers.next))
-        effects, self._effects = self._effects, []
+        effects = [*self._effects]
+        self._effects.clear()
         return effects
 
-    def _inherit(self, event: Owned) -> None:
-        """Take in what the partition's last owner may have sent and nobody answered."""
-        partition = self._partitions.setdefault(event.partition, Partition())
-        partition.attempted.update(event.attempted)
-        for ref, doubts in event.doubts.items():
-            mailbox = partition.mailboxes[ref] = Mailbox(ref, event.partition, doubts=list(doubts))
-            mailbox.recorded = INHERITED
-            self._rest(mailbox, event.now)
-
     def _deliver(self, event: Delivered) -> None:
-        partition = self._partitions.setdefault(event.partition, Partition())
+        partition = self._mailboxes.partitions.setdefault(event.partition, Partition())
         answered: list[Verdict | Refusal] = []
         touched: dict[str, None] = {}
+        partition.take_lettered(event.facts.lettered)
         for item in event.items:
             partition.waiting += 1
             if isinstance(item, Refusal):
@@ -126,15 +161,15 @@ class Engine:
             verdict = admit(item, partition, event.facts, self.policies)
             if verdict is not None:
                 answered.append(verdict)
-                if verdict.repeat_of is None and not verdict.conflict:
+                if verdict.repeat_of is None:
                     partition.remember(verdict, event.now)
             elif item.key not in partition.commands:
                 self._enqueue(item, partition, event)
                 touched[item.group.account] = None
+        partition.expected.clear()
         if answered:
-            self._settle(partition, Settle(event.partition, answered, event.now))
-        for name in touched:
-            self._ask(name, event.now)
+            self._mailboxes.settle(partition, Settle(event.partition, answered, event.now))
+        self._turns.ask(touched, event.now)
 
     def _enqueue(self, command: Command, partition: Partition, event: Delivered) -> None:
         mailbox = partition.mailboxes.get(command.group)
@@ -143,158 +178,121 @@ class Engine:
         if not mailbox.pending:
             mailbox.group_id = partition.group_id(command.group, event.facts)
             mailbox.made = partition.made.get(command.group)
-        partition.take_sequence(command, event.facts)
-        command.attempted = command.key in partition.attempted
-        mailbox.take_intent(command, event.facts, bound=command.group in partition.bindings)
+        partition.take_place(command, mailbox, event.facts)
+        if partition.attempted or mailbox.doubts:
+            late = mailbox.may_come_late(command, event.now)
+            command.attempted = late or command.key in partition.attempted
+        if event.facts.intents:
+            mailbox.take_intent(command, event.facts, bound=command.group in partition.bindings)
         self._serial += 1
-        command.arrival = self._serial
-        partition.commands[command.key] = command
+        command.arrival, command.arrived_at = self._serial, event.now
+        partition.hold(command)
         mailbox.pending.append(command)
+        if len(mailbox.pending) == 1:
+            self._mailboxes.watch_expiry(mailbox)
         if mailbox.state is State.IDLE:
             if self.linger_s:
                 self._act(mailbox, Park(event.now + self.linger_s))
             else:
-                self._push(mailbox)
+                self._mailboxes.push(mailbox)
+        self._mailboxes.put_away_if_stuck(mailbox, event.now)
 
     def _use_permit(self, event: PermitGranted) -> None:
-        account = self._accounts[event.account]
-        account.permits_wanted -= 1
-        if not self.draining and account.free_slots(event.now):
+        account = self._turns.accounts[event.account]
+        if self._turns.came(event):
             while (mailbox := account.pop()) is not None:
-                step = next_step(mailbox, account.policy, event.now)
+                step = self._step(mailbox, event.now)
+                if step is None:
+                    mailbox.state = State.HELD
+                    self._mailboxes.put_away_if_stuck(mailbox, event.now)
+                    continue
                 self._act(mailbox, step, event.now)
                 if isinstance(step, Send):
                     break
-        self._ask(event.account, event.now)
+        self._turns.ask([event.account], event.now)
+
+    def _step(self, mailbox: Mailbox, now: float) -> Send | Park | Finish | None:
+        """What the mailbox's turn is used for; `None` when its group is paused."""
+        if mailbox.ref in self._held:
+            return None
+        account = self._turns.accounts[mailbox.ref.account]
+        if mailbox.isolation is not None and not mailbox.isolation_paid:
+            mailbox.isolation_paid = True
+            due = account.isolation.reserve(now)
+            if due > now:
+                return Park(due)
+        return next_step(mailbox, account.policy, now)
 
     def _finish_call(self, event: CallFinished) -> None:
         flight = self._in_flight.pop(event.call_id, None)
         if flight is None:
             return
-        account, mailbox = flight.account, flight.mailbox
-        account.in_flight -= 1
-        if isinstance(event.outcome, Throttled):
-            account.throttled(event.now, event.outcome.retry_after_s)
-            self._timers.set(account.paused_until, None)
-        elif isinstance(event.outcome, AccountFault):
-            account.faulted(event.now)
-            self._timers.set(account.paused_until, None)
-        elif not isinstance(event.outcome, Unavailable | Withheld):
-            account.answered()
-        partition = self._partitions.get(mailbox.partition)
+        mailbox, name = flight.mailbox, flight.mailbox.ref.account
+        outcome = self._turns.ended(mailbox, event.outcome, event.now, event.jitter, probe=flight.probe)
+        account = self._turns.accounts[name]
+        mailbox.isolation_paid = False
+        partition = self._mailboxes.partitions.get(mailbox.partition)
         if partition is not None and partition.mailboxes.get(mailbox.ref) is mailbox:
-            decision = resolve(mailbox, flight.call, event, account.policy, self.retry)
-            self._act(mailbox, decision, event.now)
-        self._ask(mailbox.ref.account, event.now)
+            # What the group is told may be less than what the account heard.
+            heard = replace(event, outcome=outcome)
+            decision = resolve(mailbox, flight.call, heard, account.policy, self.retry)
+            if not isinstance(decision, Queue):
+                self._act(mailbox, decision, event.now)
+            elif isinstance(outcome, Applied | Refused):
+                # It gets in line anew: a group with endless work takes turns with the others.
+                self._serial += 1
+                self._mailboxes.push(mailbox, self._serial)
+            elif isinstance(outcome, AccountFault):
+                self._act(mailbox, Park(account.step_aside(mailbox)), event.now)
+            else:
+                self._act(mailbox, decision, event.now)
+        if isinstance(outcome, Unavailable) and account.breaker.notice is not None:
+            account.aside[mailbox] = None
+        if flight.probe and isinstance(event.outcome, Applied | Refused):
+            self._mailboxes.resume(account.mended())
+        self._turns.ask([name], event.now)
+
+    def _follow(self, event: Told) -> None:
+        """Do what operators and other workers say from here on."""
+        self._mailboxes.resume(self._turns.told(event))
+        let_go = self._held.keys() - event.controls.paused_groups.keys()
+        self._held = event.controls.paused_groups
+        resumed = {one for one in event.resumed if isinstance(one, GroupRef)}
+        for number, partition in self._mailboxes.partitions.items():
+            for ref in let_go | resumed:
+                if ref in resumed:
+                    self._mailboxes.let_go(number, partition, ref, event.now)
+                mailbox = partition.mailboxes.get(ref)
+                if mailbox is not None and (mailbox.state is State.HELD or mailbox.failures):
+                    self._mailboxes.resume([mailbox])
+        self._turns.ask(self._turns.accounts, event.now)
 
     def _act(self, mailbox: Mailbox, decision: Decision, now: float = 0.0) -> None:
-        account = self._accounts[mailbox.ref.account]
         match decision:
             case Send(call, made):
+                account = self._turns.accounts[mailbox.ref.account]
                 mailbox.state = State.IN_FLIGHT
                 account.in_flight += 1
                 self._serial += 1
-                self._in_flight[self._serial] = _InFlight(account, mailbox, call)
+                self._in_flight[self._serial] = _InFlight(mailbox, call, account.probing)
                 if call.kind in CHANGING:
                     mailbox.recorded = self._serial
-                place, known = (mailbox.partition, mailbox.ref), tuple(mailbox.doubts)
-                self._effects.append(StartCall(self._serial, *place, call, known, mailbox.perishable, made))
+                known = tuple(mailbox.doubts)
+                self._effects.append(
+                    StartCall(
+                        *(self._serial, mailbox.partition, mailbox.ref, call, known, mailbox.perishable),
+                        made=made,
+                        probe=account.probing,
+                    )
+                )
             case Queue():
-                self._push(mailbox)
+                self._mailboxes.push(mailbox)
             case Park(until):
                 mailbox.state = State.PARKED
                 mailbox.wake_at = until
                 self._timers.set(until, mailbox)
+                self._mailboxes.put_away_if_stuck(mailbox, now)
             case Finish():
-                self._finish_batch(mailbox, decision, now)
+                self._mailboxes.finish(mailbox, decision, now)
             case _:
                 assert_never(decision)
-
-    def _finish_batch(self, mailbox: Mailbox, end: Finish, now: float) -> None:
-        partition = self._partitions[mailbox.partition]
-        for verdict in end.verdicts:
-            del partition.commands[verdict.command.key]
-            partition.attempted.discard(verdict.command.key)
-            partition.remember(verdict, now)
-        for ref, group_id in end.bindings.items():
-            partition.bind(ref, group_id, mailbox.made)
-            if group_id is None:
-                mailbox.group_id = mailbox.created_by = mailbox.made = None
-        calls_done = mailbox.forget_calls(now)
-        settle = Settle(mailbox.partition, end.verdicts, now, end.bindings, end.intents_done, calls_done)
-        self._settle(partition, settle)
-        mailbox.take_settled()
-        if mailbox.pending:
-            self._push(mailbox)
-        else:
-            self._rest(mailbox, now)
-
-    def _rest(self, mailbox: Mailbox, now: float) -> None:
-        """Keep a mailbox without commands for as long as a call in doubt outlives them: those that come
-        next must still wait for it."""
-        mailbox.state = State.IDLE
-        quiet_at = max((doubt.until for doubt in mailbox.doubts), default=0.0)
-        if quiet_at > now:
-            mailbox.wake_at = quiet_at
-            self._timers.set(quiet_at, mailbox)
-            return
-        partition = self._partitions.get(mailbox.partition)
-        if partition is None or partition.mailboxes.get(mailbox.ref) is not mailbox:
-            return
-        del partition.mailboxes[mailbox.ref]
-        calls_done = mailbox.forget_calls(now)
-        if calls_done:
-            self._effects.append(Settle(mailbox.partition, [], now, calls_done=calls_done))
-
-    def _settle(self, partition: Partition, effect: Settle) -> None:
-        partition.waiting -= sum(
-            1 if isinstance(verdict, Refusal) else len(verdict.command.origins) for verdict in effect.verdicts
-        )
-        self._effects.append(effect)
-
-    def _wake(self, now: float) -> None:
-        for mailbox in self._timers.due(now):
-            if mailbox.wake_at > now:
-                continue
-            if mailbox.state is State.PARKED:
-                self._push(mailbox)
-            elif mailbox.state is State.IDLE and not mailbox.pending:
-                self._rest(mailbox, now)
-        for name in self._accounts:
-            self._ask(name, now)
-
-    def _push(self, mailbox: Mailbox) -> None:
-        """Let the mailbox wait for its turn, if its partition has turns."""
-        partition = self._partitions.get(mailbox.partition)
-        if partition is not None and not partition.draining:
-            self._accounts[mailbox.ref.account].push(mailbox)
-        else:
-            mailbox.state = State.IDLE
-
-    def _drain(self, partition: int | None) -> None:
-        if partition is None:
-            self.draining = True
-            return
-        memory = self._partitions.setdefault(partition, Partition())
-        memory.draining = True
-        for mailbox in memory.mailboxes.values():
-            if mailbox.state is State.READY:
-                mailbox.state = State.IDLE
-        for account in self._accounts.values():
-            account.forget(partition)
-
-    def _forget(self, partition: int) -> None:
-        forgotten = self._partitions.pop(partition, None)
-        for mailbox in forgotten.mailboxes.values() if forgotten else ():
-            mailbox.state = State.IDLE
-            mailbox.pending.clear()
-        for account in self._accounts.values():
-            account.forget(partition)
-
-    def _ask(self, name: str, now: float) -> None:
-        if self.draining:
-            return
-        account = self._accounts[name]
-        for _ in range(account.permits_to_ask(now)):
-            account.permits_wanted += 1
-            self._effects.append(WantPermit(name))

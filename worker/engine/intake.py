@@ -9,6 +9,8 @@ a whole, and even then those that can be read are answered.
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from dataclasses import replace as but
+from datetime import datetime
 from hashlib import blake2b
 from typing import Final
 
@@ -16,13 +18,13 @@ from pydantic import ValidationError
 from pydantic_core import from_json
 
 from contracts.commands import (
-    BATCH_ADAPTER,
     COMMAND_ADAPTER,
     CREATE,
     LIST,
     OPERATIONS,
     UPDATE,
     AnyCommand,
+    numbers_of,
 )
 from contracts.event import MAX_EVENTS_PER_MESSAGE, PRINTABLE
 from contracts.results import Status
@@ -39,6 +41,8 @@ from worker.engine.model import (
     Refusal,
 )
 from worker.engine.outline import BOM, SPACE, elements, texts
+from worker.engine.plain import Contradiction, Plain, check, parse_many, parse_one
+from worker.engine.replays import Past, Replay
 
 DEFAULT_ACCOUNT = "default"
 LIST_LIMIT = 1000
@@ -51,9 +55,7 @@ _LONGEST_TEXT = 255
 _SHORTEST = len('{"id":"a","source":"b"}')
 _PRINTABLE = re.compile(PRINTABLE)
 
-# The validators themselves: `TypeAdapter.validate_json` adds a tenth to the time of a command.
-_one: Final[Callable[[bytes], AnyCommand]] = COMMAND_ADAPTER.validator.validate_json
-_many: Final[Callable[[bytes], list[AnyCommand]]] = BATCH_ADAPTER.validator.validate_json
+_explained: Final[Callable[[bytes], AnyCommand]] = COMMAND_ADAPTER.validator.validate_json
 
 
 @dataclass(slots=True, frozen=True)
@@ -71,26 +73,25 @@ class Intake:
         body = entry.body
         is_array = not body.startswith(b"{") and body.removeprefix(BOM).lstrip(SPACE).startswith(b"[")
         entry.is_array, entry.total = is_array, 1
-        entry.reply_to, entry.correlation_id = _sound(entry.reply_to), _sound(entry.correlation_id)
-        message = _Message(entry)
+        if entry.reply_to is not None or entry.correlation_id is not None:
+            entry.reply_to, entry.correlation_id = _sound(entry.reply_to), _sound(entry.correlation_id)
         if entry.problem is not None:
-            return message.whole(entry.problem, b"" if entry.unread else body[: self.max_bytes])
+            return _Message(entry).whole(entry.problem, b"" if entry.unread else body[: self.max_bytes])
         if len(body) > self.max_bytes:
             problem = f"the message has {len(body)} bytes, the limit is {self.max_bytes}"
-            return message.whole(problem, body[:_PEEK])
+            return _Message(entry).whole(problem, body[:_PEEK])
         if _is_suspicious(body):
-            return message.one_by_one() if is_array else [message.event(0, body)]
+            return _Message(entry).one_by_one() if is_array else [_Message(entry).event(0, body)]
         try:
             if not is_array:
-                return [message.command(0, _one(body))]
-            events = _many(body)
-        except ValidationError:
-            return message.one_by_one() if is_array else [message.event(0, body)]
-        entry.total = len(events)
-        _check_marks(entry, range(len(events)))
-        return [
-            message.command(index, event) for index, event in enumerate(events) if index not in entry.settled
-        ]
+                return [_command(entry, 0, parse_one(body))]
+            events = parse_many(body)
+            entry.total = len(events)
+            _check_marks(entry, range(len(events)))
+            settled = entry.settled
+            return [_command(entry, at, event) for at, event in enumerate(events) if at not in settled]
+        except (ValidationError, Contradiction):
+            return _Message(entry).one_by_one() if is_array else [_Message(entry).event(0, body)]
 
 
 @dataclass(slots=True)
@@ -143,7 +144,9 @@ class _Message:
         try:
             if _is_suspicious(raw):
                 from_json(raw, allow_inf_nan=False)
-            return self.command(index, _one(raw))
+            # The models tell what is wrong with it in words of the contract.
+            _explained(raw)
+            return _command(self.entry, index, parse_one(raw))
         except ValidationError as error:
             return self.refusal(index, raw, explain(error), texts(raw))
         except ValueError as error:
@@ -169,56 +172,74 @@ class _Message:
             Status.FAILED if self.entry.problem_kind == CRASHED else Status.REJECTED,
         )
 
-    def command(self, index: int, event: AnyCommand) -> Command:
-        origin = Origin(
-            self.entry,
-            index,
-            event.replyto or self.entry.reply_to,
-            event.correlationid or self.entry.correlation_id,
-            event.traceparent,
+
+def _command(entry: Entry, index: int, event: Plain) -> Command:
+    """What the event says. Raises `Contradiction`."""
+    check(event)
+    said = event.get
+    origin = Origin(
+        entry,
+        index,
+        said("replyto") or entry.reply_to,
+        said("correlationid") or entry.correlation_id,
+        said("traceparent"),
+    )
+    kind, data = event["type"], event["data"]
+    key = CommandKey(event["source"], event["id"])
+    account = said("account") or DEFAULT_ACCOUNT
+    expires = _seconds(said("expirytime"))
+    if kind == UPDATE:
+        does, asked = _UPDATES[data["operateType"]]
+        group = _group(account, data)
+        numbers = numbers_of(data["phones"])
+        until = _seconds(data.get("expiresAt"))
+        mark = _fingerprint(asked, group, numbers, until)
+        return Command(
+            key, kind, does, group, numbers, mark, [origin], expires, until, sequence=said("sequence")
         )
-        key = CommandKey(event.source, event.id)
-        account = event.account or DEFAULT_ACCOUNT
-        expires = None if event.expirytime is None else event.expirytime.timestamp()
-        if event.type == UPDATE:
-            change = event.data
-            kind, asked = _UPDATES[change.operateType]
-            group = _group(account, change.groupKey, change.groupId)
-            numbers = change.numbers
-            until = None if change.expiresAt is None else change.expiresAt.timestamp()
-            mark = _fingerprint(asked, group, numbers, until)
-            return Command(
-                key, event.type, kind, group, numbers, mark, [origin], expires, until, sequence=event.sequence
-            )
-        if event.type == CREATE:
-            new, kind = event.data, CommandKind.CREATE
-            group = _own(account, key) if new.groupKey is None else GroupRef(account, _KEY, new.groupKey)
-            numbers, name, remark = new.numbers, new.groupName, new.remark
-            mark = _fingerprint("create", group, numbers, (name, remark))
-            return Command(
-                *(key, event.type, kind, group, numbers, mark, [origin], expires),
-                group_name=name,
-                remark=remark,
-                sequence=event.sequence,
-            )
-        if event.type == LIST:
-            limit = LIST_LIMIT if event.data.limit is None else event.data.limit
-            offset = event.data.offset or 0
-            kind, group = CommandKind.LIST, _own(account, key)
-            mark = _fingerprint("list", group, (), (limit, offset))
-            return Command(
-                key, event.type, kind, group, (), mark, [origin], expires, limit=limit, offset=offset
-            )
-        kind, group = CommandKind.DELETE_GROUP, _group(account, event.data.groupKey, event.data.groupId)
-        mark = _fingerprint("delete group", group, ())
-        return Command(key, event.type, kind, group, (), mark, [origin], expires, sequence=event.sequence)
+    if kind == CREATE:
+        own = data.get("groupKey")
+        group = _own(account, key) if own is None else GroupRef(account, _KEY, own)
+        numbers, name, remark = numbers_of(data["phones"]), data.get("groupName"), data.get("remark")
+        mark = _fingerprint("create", group, numbers, (name, remark))
+        return Command(
+            *(key, kind, CommandKind.CREATE, group, numbers, mark, [origin], expires),
+            group_name=name,
+            remark=remark,
+            sequence=said("sequence"),
+        )
+    if kind == LIST:
+        limit = LIST_LIMIT if data.get("limit") is None else data["limit"]
+        offset = data.get("offset") or 0
+        group = _own(account, key)
+        mark = _fingerprint("list", group, (), (limit, offset))
+        return Command(
+            *(key, kind, CommandKind.LIST, group, (), mark, [origin], expires), limit=limit, offset=offset
+        )
+    group = _group(account, data)
+    mark = _fingerprint("delete group", group, ())
+    return Command(
+        *(key, kind, CommandKind.DELETE_GROUP, group, (), mark, [origin], expires), sequence=said("sequence")
+    )
+
+
+def tried_again(items: Sequence[Command | Refusal], replay: Replay) -> list[Command | Refusal]:
+    """The commands of a message that an operator lets be tried again."""
+    found: list[Command | Refusal] = []
+    for item in items:
+        if isinstance(item, Command):
+            item.past = Past(replay)
+            (origin,) = item.origins
+            item.origins = [but(origin, traceparent=origin.traceparent or replay.via.traceparent)]
+        found.append(item)
+    return found
 
 
 def _check_marks(entry: Entry, indexes: Sequence[int]) -> None:
     """Forget marks that cannot be the message's own: of events that it has not, or of all that it has. With
     them it would leave the broker before its last command was settled, or never."""
     if entry.settled and not entry.settled < set(indexes):
-        entry.settled.clear()
+        entry.settled = frozenset()
 
 
 def _is_suspicious(body: bytes) -> bool:
@@ -227,11 +248,13 @@ def _is_suspicious(body: bytes) -> bool:
     return (_N in body and b"NaN" in body) or (_F in body and b"Infinity" in body)
 
 
-def _group(account: str, group_key: str | None, group_id: str | None) -> GroupRef:
-    if group_key is not None:
-        return GroupRef(account, _KEY, group_key)
-    assert group_id is not None
-    return GroupRef(account, _ID, group_id)
+def _group(account: str, data: Plain) -> GroupRef:
+    own = data.get("groupKey")
+    return GroupRef(account, _ID, data["groupId"]) if own is None else GroupRef(account, _KEY, own)
+
+
+def _seconds(when: datetime | None) -> float | None:
+    return None if when is None else when.timestamp()
 
 
 def _own(account: str, key: CommandKey) -> GroupRef:

@@ -2,7 +2,8 @@
 
     idle ──► ready ──► in flight ──► ready (next call, or commands that came meanwhile) ──► …
                ▲           │
-               └── parked ◄┘   (a failure, a call in doubt, or linger)
+               ├── parked ◄┘   (a failure, a call in doubt, or linger)
+               └── held        (an operator has paused it)
 
 The batch is cut at the very moment when its first call may be sent. Its commands stay at the head of
 `pending` until all of its calls are resolved; then they are settled together.
@@ -11,14 +12,25 @@ The batch is cut at the very moment when its first call may be sent. Its command
 import enum
 from collections import deque
 from collections.abc import Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 
 from worker.engine.creation import recorded_for
 from worker.engine.doubt import Doubt, undoes
+from worker.engine.known import Known
 from worker.engine.merge import Change
 from worker.engine.messages import Facts
-from worker.engine.model import Call, Command, CommandKey, CreateIntent, GroupRef, HandleKind, Refused
-from worker.engine.plan import Known
+from worker.engine.model import (
+    Call,
+    Command,
+    CommandKey,
+    CreateIntent,
+    Fault,
+    GroupRef,
+    HandleKind,
+    Refused,
+)
+from worker.engine.replays import Past, Since, replays_of
 
 INHERITED = 0
 """For `Mailbox.recorded`: the call was an earlier owner's. Our own have greater numbers."""
@@ -29,6 +41,8 @@ class State(enum.Enum):
     READY = enum.auto()
     IN_FLIGHT = enum.auto()
     PARKED = enum.auto()
+    HELD = enum.auto()
+    """An operator has paused the group."""
 
 
 @dataclass(slots=True)
@@ -43,10 +57,19 @@ class Batch:
     refusal: Refused | None = None
     """Why the vendor would not delete the group, while it is looked whether the group is there."""
 
+    def take_failure(self, now: float, numbers: AbstractSet[str] | None = None) -> None:
+        """Take in that a call of it failed, or left these numbers out: letters tell how often, since when."""
+        for command in self.commands:
+            if numbers is not None and numbers.isdisjoint(command.numbers):
+                continue
+            command.past = command.past or Past()
+            command.past.fail(now)
+
     def take_effect(self) -> None:
         """Take in that a call of it was carried out, or may have been: it is seen through from here on."""
+        expired = self.expired
         for position, command in enumerate(self.commands):
-            command.attempted = position not in self.expired
+            command.attempted = position not in expired
 
 
 @dataclass(slots=True, eq=False)
@@ -75,8 +98,20 @@ class Mailbox:
     """What the ledger is to know instead of the intent of the create that made the group."""
     failures: int = 0
     first_failed_at: float = 0.0
+    trouble: Fault | None = None
+    """Why it failed last."""
+    fault_at: int | None = None
+    """How many of the account's calls had been answered when this one's met a fault of the account, last."""
+    turn: int = 0
+    """Its place in line, while it is ready."""
     isolation: int | None = None
     """While a refused batch is being halved: how many commands the next batch may have."""
+    isolation_paid: bool = False
+    """Whether its next call is in the account's budget for that."""
+    replays: int = 0
+    """How many of the pending are tried again."""
+    since: Since | None = None
+    """What those must not undo."""
 
     @property
     def order(self) -> int:
@@ -100,6 +135,14 @@ class Mailbox:
             return None
         self.doubts = [doubt for doubt in self.doubts if doubt.until > now]
         return max((doubt.until for doubt in self.doubts if undoes(doubt.call, call)), default=None)
+
+    def may_come_late(self, command: Command, now: float) -> bool:
+        """Whether the command is tried again, and a call that carried it before may still take effect: what
+        refused it then may take it by now."""
+        return command.past is not None and any(
+            doubt.until > now and not set(doubt.call.numbers).isdisjoint(command.numbers)
+            for doubt in self.doubts
+        )
 
     @property
     def perishable(self) -> tuple[CommandKey, ...]:
@@ -141,9 +184,13 @@ class Mailbox:
             self.pending.popleft()
             if command is self.created_by:
                 self.created_by = None
+        if self.replays:
+            self.replays -= sum(replays_of(command.past) > 0 for command in self.batch.commands)
+            self.since = self.since if self.replays else None
         self.begun = max(0, self.begun - len(self.batch.commands))
         self.batch = None
         self.failures = 0
+        self.trouble = None
         if not self.begun:
             self.known = Known()
             self.isolation = None

@@ -5,26 +5,40 @@ window the engine's own memory of the last settlements is right and the ledger's
 """
 
 from collections import OrderedDict
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 
+from worker.engine.attribution import decided_by
 from worker.engine.mailbox import Mailbox
-from worker.engine.messages import Facts
+from worker.engine.messages import Decided, Facts
 from worker.engine.model import (
+    ALL_NUMBERS,
     Command,
     CommandKey,
     CreateIntent,
+    Fault,
     GroupRef,
     HandleKind,
     Record,
+    Refusal,
     SequenceKey,
     Verdict,
 )
-from worker.engine.records import is_remembered, record_of, sequence_key
+from worker.engine.records import DEAD_LETTERED, is_remembered, record_of, sequence_key
+from worker.engine.replays import Since, standing
 
 _SETTLED_KEPT = 50_000
 _BINDINGS_KEPT = 50_000
 _SEQUENCES_KEPT = 50_000
+_LETTERED_KEPT = 50_000
 _TRIES = 4
+_SMALL = 50
+"""So many numbers take as much memory as all else that a command is made of."""
+
+
+def weight(command: Command) -> int:
+    """How many small commands take as much memory."""
+    return 1 + len(command.numbers) // _SMALL
 
 
 @dataclass(slots=True)
@@ -32,6 +46,8 @@ class Partition:
     """`waiting` counts answers that are owed, so a command that came twice counts twice.
 
     `draining`: no more calls of it are started. `attempted`: which commands an earlier owner may have sent.
+    `lettered`: groups that may have letters; `expected`: what was decided of groups whose commands are being
+    looked up, to be tried again.
     """
 
     mailboxes: dict[GroupRef, Mailbox] = field(default_factory=dict)
@@ -41,11 +57,43 @@ class Partition:
     bindings: OrderedDict[GroupRef, str | None] = field(default_factory=OrderedDict)
     made: dict[GroupRef, CreateIntent] = field(default_factory=dict)
     sequences: OrderedDict[SequenceKey, int] = field(default_factory=OrderedDict)
+    lettered: OrderedDict[GroupRef, None] = field(default_factory=OrderedDict)
+    expected: dict[GroupRef, Since] = field(default_factory=dict)
+    quarantined: dict[GroupRef, Fault] = field(default_factory=dict)
+    """Groups whose commands are put away, and why."""
     waiting: int = 0
+    extra: int = 0
+    """How many more small commands there would be room for, if those in memory were all small."""
     draining: bool = False
 
+    @property
+    def load(self) -> int:
+        """How much memory is taken, in answers that are owed to small commands."""
+        return self.waiting + self.extra
+
+    def hold(self, command: Command) -> None:
+        """It waits from here on."""
+        self.commands[command.key] = command
+        self.extra += weight(command) - 1
+
+    def take_verdicts(self, verdicts: Sequence[Verdict], now: float) -> None:
+        """These commands wait no longer."""
+        if self.attempted:
+            self.attempted.difference_update(verdict.command.key for verdict in verdicts)
+        for verdict in verdicts:
+            self.extra -= weight(self.commands.pop(verdict.command.key)) - 1
+            self.remember(verdict, now)
+
+    def take_answers(self, verdicts: Sequence[Verdict | Refusal]) -> None:
+        """So many answers are no longer owed."""
+        self.waiting -= sum(
+            1 if isinstance(verdict, Refusal) else len(verdict.command.origins) for verdict in verdicts
+        )
+
     def remember(self, verdict: Verdict, now: float) -> None:
-        """Keep what a repeat is answered with."""
+        """Keep what a repeat is answered with, and that there is a letter of the group."""
+        if verdict.status in DEAD_LETTERED and verdict.command.group.kind is not HandleKind.OWN:
+            self.take_lettered((verdict.command.group,))
         if not is_remembered(verdict):
             return
         self.settled[verdict.command.key] = record_of(verdict, now)
@@ -88,6 +136,54 @@ class Partition:
                 # Of what still waits the ledger knows nothing.
                 if oldest.group not in self.mailboxes:
                     del self.sequences[oldest]
+
+    def take_lettered(self, refs: Iterable[GroupRef]) -> None:
+        """What is decided of these groups has to be written down."""
+        self.lettered.update(dict.fromkeys(refs))
+        for _ in range(_TRIES):
+            if len(self.lettered) <= _LETTERED_KEPT:
+                break
+            oldest = next(iter(self.lettered))
+            self.lettered.move_to_end(oldest)
+            # What still waits was looked up before there was a letter.
+            if oldest not in self.mailboxes:
+                del self.lettered[oldest]
+
+    def expect(self, refs: Collection[GroupRef]) -> None:
+        """Commands of these groups are about to be looked up, to be tried again."""
+        self.expected = {ref: Since() for ref in refs}
+        self.take_lettered(refs)
+
+    def take_place(self, command: Command, mailbox: Mailbox, facts: Facts) -> None:
+        """Take in where the command stands: what it must not undo, if it is tried again, or its sequence."""
+        if command.past is None:
+            if command.sequence is not None:
+                self.take_sequence(command, facts)
+            return
+        ref = mailbox.ref
+        mailbox.replays += 1
+        mailbox.since = mailbox.since or Since()
+        said = facts.since.get(ref)
+        if said is not None:
+            # Whatever was decided before it was looked up is in there, in its order.
+            mailbox.since.forget_latest(None if command.kind in ALL_NUMBERS else command.numbers)
+            mailbox.since.absorb(said)
+        mailbox.since.absorb(self.expected.get(ref))
+
+    def decided(self, mailbox: Mailbox, verdicts: Sequence[Verdict]) -> Decided | None:
+        """What the mailbox's batch has decided, if letters of the group may be kept. What is still to be
+        tried again has to know it, too."""
+        ref, batch = mailbox.ref, mailbox.batch
+        if ref not in self.lettered or batch is None:
+            return None
+        decided = decided_by(ref, batch, verdicts)
+        orders = [standing(command.past) for command in batch.commands]
+        everything = -1 if decided.everything is None else orders[decided.everything]
+        for since in (mailbox.since, self.expected.get(ref)):
+            if since is not None:
+                said = ((number, present, orders[place]) for number, present, place in decided.numbers)
+                since.take(everything, said)
+        return decided
 
     def group_id(self, ref: GroupRef, facts: Facts) -> str | None:
         """The vendor's id of the group, as far as it is known."""

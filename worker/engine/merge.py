@@ -7,6 +7,8 @@ Rules (DESIGN.md, "Merging"):
 - `replace` (and the creation of a group) clears the map: it is the *base*, and decides every number
   that nobody names afterwards.
 - `delete group` ends a batch: what comes before it is superseded. What follows starts anew.
+- A command that is tried again stands where it first stood, before what was decided since: numbers that
+  later commands have decided are left out; where nothing is left of it, it is outdated.
 - A command that cannot apply where it stands (no such group, or one too many creations) is refused
   alone, and the fold goes on as if it had not been there.
 """
@@ -17,6 +19,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from worker.engine.model import Command, CommandKind, Fault
+from worker.engine.replays import LATEST, Since, standing
 
 
 class Op(enum.IntEnum):
@@ -37,7 +40,7 @@ class Change:
 
     `base` is the position of the last replace or create; `None` means that numbers nobody named
     stay as they are. `create` is the position of the command that makes the group, `delete` of the
-    one that deletes it; `refused` has those that cannot apply.
+    one that deletes it; `refused` has those that cannot apply, `outdated` those of which nothing is left.
     """
 
     decided: dict[str, Decision] = field(default_factory=dict)
@@ -45,6 +48,7 @@ class Change:
     create: int | None = None
     delete: int | None = None
     refused: dict[int, Fault] = field(default_factory=dict)
+    outdated: set[int] = field(default_factory=set)
 
     def wanted(self) -> list[str]:
         """Numbers that the change puts into the group."""
@@ -73,12 +77,14 @@ def merge(
     exists: bool,
     created_by: Command | None = None,
     skip: Collection[int] = (),
+    since: Since | None = None,
 ) -> Change:
     """Fold `commands` in order, as if those at the positions in `skip` were not there.
 
     `exists` says whether the group is there before the first of them. `created_by` is the command
     of this very sequence that has made the group already, in an earlier try whose batch is not
-    settled yet: it is no second creation.
+    settled yet: it is no second creation. `since` is there when some are tried again: what was decided of the
+    group after them.
     """
     change = Change()
     decided = change.decided
@@ -86,7 +92,14 @@ def merge(
     for position, command in enumerate(commands):
         if position in skip:
             continue
-        kind = command.kind
+        kind, numbers = command.kind, command.numbers
+        again: _Again | None = None
+        if since is not None and command is not created_by and (order := standing(command.past)) < LATEST:
+            again = _Again(order, since, commands, change)
+            numbers = again.left(numbers)
+            if again.is_outdated(command, numbers):
+                change.outdated.add(position)
+                continue
         if kind is CommandKind.CREATE:
             if command is created_by:
                 present = True
@@ -107,10 +120,61 @@ def merge(
             change.delete = position
             present = False
         elif kind is CommandKind.REPLACE:
+            kept = again.kept() if again else {}
             decided.clear()
-            decided.update(dict.fromkeys(command.numbers, Decision(Op.ADD, position)))
+            decided.update(dict.fromkeys(numbers, Decision(Op.ADD, position)))
+            if again:
+                decided.update(dict.fromkeys(again.added(), Decision(Op.ADD, position)))
+            decided.update(kept)
             change.base = position
         else:
-            op = Op.DELETE if kind is CommandKind.DELETE else Op.ADD
-            decided.update(dict.fromkeys(command.numbers, Decision(op, position)))
+            said = Decision(Op.DELETE if kind is CommandKind.DELETE else Op.ADD, position)
+            for number in numbers:
+                decided[number] = said
     return change
+
+
+@dataclass(slots=True, frozen=True)
+class _Again:
+    """A command that is tried again, among those that were merged before it: `order` is where it stands."""
+
+    order: int
+    since: Since
+    commands: Sequence[Command]
+    change: Change
+
+    def is_outdated(self, command: Command, left: Sequence[str]) -> bool:
+        """Whether nothing is left of it, when later commands have decided all numbers but these."""
+        base = self.change.base
+        if self.since.everything > self.order or (base is not None and self._is_later(base)):
+            return True
+        if command.kind is CommandKind.DELETE_GROUP:
+            # It would take with it what was decided since.
+            said = any(order > self.order for _, order in self.since.numbers.values())
+            return said or bool(self.kept())
+        return command.kind in (CommandKind.ADD, CommandKind.DELETE) and not left
+
+    def left(self, numbers: Sequence[str]) -> tuple[str, ...]:
+        """Those of which nobody said anything later."""
+        decided, since = self.change.decided, self.since
+        return tuple(
+            number
+            for number in numbers
+            if since.later(number, self.order) is None
+            and not (number in decided and self._is_later(decided[number].by))
+        )
+
+    def kept(self) -> dict[str, Decision]:
+        """What was merged before it and stands after it."""
+        return {
+            number: decision
+            for number, decision in self.change.decided.items()
+            if self._is_later(decision.by)
+        }
+
+    def added(self) -> list[str]:
+        """What was put into the group since."""
+        return [number for number in self.since.numbers if self.since.later(number, self.order)]
+
+    def _is_later(self, position: int) -> bool:
+        return standing(self.commands[position].past) > self.order

@@ -1,13 +1,38 @@
-"""The words of the engine: commands, the groups they address, calls and their outcomes."""
+"""The words of the engine: commands, the groups they address, and what becomes of them."""
 
 import enum
+from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
+from hashlib import blake2b
 from typing import NamedTuple
 
 from contracts.results import Status
+from worker.engine.replays import Past, Replay
+
+# Handed on, so that importers need not know which words are where.
+# isort: off
+from worker.engine.calling import (
+    CHANGING as CHANGING,
+    UPDATES as UPDATES,
+    AccountFault as AccountFault,
+    Applied as Applied,
+    Call as Call,
+    CallKind as CallKind,
+    Group as Group,
+    Outcome as Outcome,
+    Refused as Refused,
+    Throttled as Throttled,
+    Unavailable as Unavailable,
+    Withheld as Withheld,
+)
+# isort: on
 
 CRASHED = "crashed"
 """The kind of error of what was never refused: workers died of it."""
+
+QUARANTINED = "quarantined"
+"""The kind of error of what was put away because its group is stuck, and too much waits for it."""
 
 
 class CommandKey(NamedTuple):
@@ -15,6 +40,11 @@ class CommandKey(NamedTuple):
 
     source: str
     id: str
+
+    def digest(self) -> str:
+        """Names the command's record, and the answer to it. 96 bits: no two of 10^9 commands share it by
+        chance."""
+        return blake2b(f"{self.source}\0{self.id}".encode(), digest_size=12).hexdigest()
 
 
 class HandleKind(enum.StrEnum):
@@ -52,6 +82,10 @@ class CommandKind(enum.IntEnum):
     LIST = 5
 
 
+ALL_NUMBERS = (CommandKind.REPLACE, CommandKind.DELETE_GROUP)
+"""What becomes of these depends on numbers that they do not name."""
+
+
 @dataclass(slots=True, eq=False)
 class Entry:
     """One message of the broker: it leaves the broker when the last command in it is settled.
@@ -62,6 +96,7 @@ class Entry:
     `listed`: it came over a kombu list, and its answers go to one. `problem`: why it is refused
     whatever its body says, and `problem_kind` the kind of that error; `unread`: not even its beginning is
     looked at, for whom to answer. `void`: the broker will deliver it again, and then it is answered.
+    `replay`: an operator lets it be tried again.
     """
 
     partition: int
@@ -69,7 +104,7 @@ class Entry:
     body: bytes
     is_array: bool = False
     total: int = 1
-    settled: set[int] = field(default_factory=set)
+    settled: AbstractSet[int] = frozenset()
     reply_to: str | None = None
     correlation_id: str | None = None
     listed: bool = False
@@ -77,9 +112,18 @@ class Entry:
     problem_kind: str = "invalid"
     unread: bool = False
     void: bool = False
+    replay: Replay | None = None
+
+    def mark(self, index: int) -> None:
+        """That event is settled."""
+        if isinstance(self.settled, set):
+            self.settled.add(index)
+        else:
+            # Made when it is needed: as large as all else here, for each message that waits.
+            self.settled = {*self.settled, index}
 
 
-@dataclass(slots=True, frozen=True)
+@dataclass(slots=True, eq=False)
 class Origin:
     """Where a command came from, and so where its answer goes: `index` is its place in the entry."""
 
@@ -97,8 +141,10 @@ class Command:
     `fingerprint` tells whether a second command under the same key says the same. `origins` has
     more than one member when the same command arrived again before it was settled.
     `expires_at` is in Unix seconds. The engine fills in `arrival` (its place in the order of all
-    deliveries), `attempted` (a call that carries it may have taken effect) and `stale` (its source has
-    sent a later word on the group before: its `sequence` says so).
+    deliveries) and `arrived_at` (when, in Unix seconds), `attempted` (a call that carries it may have taken
+    effect) and `stale` (its source has sent a later word on the group before: its `sequence` says so), and
+    `past` of one that fails. `digest` is its key's: it is needed three times. `written`: how the producer
+    wrote its numbers, if not all in the spelling that they are merged by.
     """
 
     key: CommandKey
@@ -116,15 +162,34 @@ class Command:
     offset: int = 0
     sequence: int | None = None
     arrival: int = 0
+    arrived_at: float = 0.0
     attempted: bool = False
     stale: bool = False
+    past: Past | None = None
+    written: Mapping[str, str] | None = None
+    digest: str = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.digest = self.key.digest()
+
+    def spell(self, one_spelling: Callable[[str], str]) -> None:
+        """Have each number in the spelling that the vendor's several come to."""
+        spelt = tuple(map(one_spelling, self.numbers))
+        if spelt != self.numbers:
+            self.written = dict(zip(reversed(spelt), reversed(self.numbers), strict=True))
+            self.numbers = tuple(dict.fromkeys(spelt))
+
+    def as_written(self, numbers: Sequence[str]) -> tuple[str, ...]:
+        """These numbers of it as its producer wrote them."""
+        return tuple(numbers if self.written is None else (self.written[number] for number in numbers))
 
 
 @dataclass(slots=True, frozen=True)
 class Refusal:
     """What intake could not take for a command.
 
-    `key` is there when `(source, id)` could be read; then a result is owed, with that `status`.
+    `key` is there when `(source, id)` could be read; then a result is owed, with that `status`; `group`,
+    where it is known.
     """
 
     origin: Origin
@@ -135,101 +200,7 @@ class Refusal:
     account: str | None = None
     kind: str = "invalid"
     status: Status = Status.REJECTED
-
-
-class CallKind(enum.StrEnum):
-    CREATE = "create"
-    ADD = "add"
-    DELETE = "delete"
-    REPLACE = "replace"
-    DELETE_GROUP = "delete-group"
-    LIST = "list"
-    FIND_CREATED = "find-created"
-    """Look through all groups for the one that an earlier, unanswered create may have made."""
-    READ_MEMBERS = "read-members"
-    """Look through all groups for this one's members."""
-
-
-CHANGING = frozenset({CallKind.ADD, CallKind.DELETE, CallKind.REPLACE, CallKind.DELETE_GROUP})
-"""What changes a group that is there."""
-
-
-@dataclass(slots=True, frozen=True)
-class Call:
-    """One request to the vendor (the last two kinds: as many as there are pages)."""
-
-    kind: CallKind
-    numbers: tuple[str, ...] = ()
-    group_id: str | None = None
-    group_name: str | None = None
-    remark: str | None = None
-    marker: str | None = None
-    limit: int = 0
-    offset: int = 0
-
-
-@dataclass(slots=True, frozen=True)
-class Group:
-    """A group as the vendor lists it."""
-
-    group_id: str
-    name: str
-    remark: str
-    numbers: tuple[str, ...]
-
-
-@dataclass(slots=True, frozen=True)
-class Applied:
-    """The vendor carried the call out. For the looking kinds `groups` is what was found."""
-
-    request_id: str | None
-    group_id: str | None = None
-    groups: tuple[Group, ...] | None = None
-    total: int | None = None
-
-
-@dataclass(slots=True, frozen=True)
-class Refused:
-    """The vendor will not do this call, however often it is asked (as far as `certain` says)."""
-
-    code: str | None
-    message: str
-    request_id: str | None = None
-    certain: bool = True
-
-
-@dataclass(slots=True, frozen=True)
-class Throttled:
-    """The vendor asks for fewer calls: none before `retry_after_s`, when it said so."""
-
-    retry_after_s: float | None
-    code: str | None
-    message: str
-
-
-@dataclass(slots=True, frozen=True)
-class Unavailable:
-    """No usable answer. `in_doubt`: the vendor may have applied the call, or may yet."""
-
-    message: str
-    in_doubt: bool
-    code: str | None = None
-
-
-@dataclass(slots=True, frozen=True)
-class AccountFault:
-    """The account's credentials or permissions are wrong: no call of it can work."""
-
-    code: str | None
-    message: str
-
-
-@dataclass(slots=True, frozen=True)
-class Withheld:
-    """The call was not sent: the worker is stopping, or its lease would not outlive the call."""
-
-
-Outcome = Applied | Refused | Throttled | Unavailable | AccountFault | Withheld
+    group: GroupRef | None = None
 
 
 @dataclass(slots=True, frozen=True)
@@ -258,9 +229,9 @@ class Fault:
     message: str
 
 
-@dataclass(slots=True, frozen=True)
-class Record:
-    """What is remembered of a settled command, so that a repeat gets the first answer."""
+class Record(NamedTuple):
+    """What is remembered of a settled command, so that a repeat gets the first answer. `replays`: how often
+    it was tried again before; `rejected`: see `Verdict`."""
 
     fingerprint: str
     status: Status
@@ -270,14 +241,17 @@ class Record:
     fault: Fault | None
     dead_letter_id: str | None
     settled_at: float
+    replays: int = 0
+    rejected: tuple[str, ...] = ()
 
 
-@dataclass(slots=True, frozen=True)
+@dataclass(slots=True)
 class Verdict:
     """What became of a command: the input of settling.
 
     `repeat_of` is set when the answer is an earlier one; `conflict` when another command was
-    settled under the same key, and this one was not applied because of it.
+    settled under the same key, and this one was not applied because of it. `rejected`: the numbers that were
+    its own to decide, and that the vendor did not take. `record` is made once; see `records.record_of`.
     """
 
     command: Command
@@ -290,3 +264,5 @@ class Verdict:
     total: int | None = None
     repeat_of: Record | None = None
     conflict: bool = False
+    rejected: tuple[str, ...] = ()
+    record: Record | None = field(default=None, init=False, compare=False)

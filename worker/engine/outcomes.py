@@ -6,19 +6,20 @@ from typing import assert_never
 from contracts.results import Status
 from worker.engine.accounts import AccountPolicy
 from worker.engine.attribution import all_with
-from worker.engine.batches import closed, finished, replan
-from worker.engine.creation import intent_of, made_by, made_intent
+from worker.engine.batches import closed, created, finished, lost_creation, replan
+from worker.engine.creation import intent_of, made_by
 from worker.engine.decisions import Decision, Finish, Park, Queue
 from worker.engine.doubt import Doubt
+from worker.engine.known import UNLISTED
 from worker.engine.mailbox import Mailbox
 from worker.engine.messages import CallFinished
 from worker.engine.model import (
     CHANGING,
+    UPDATES,
     AccountFault,
     Applied,
     Call,
     CallKind,
-    CommandKind,
     Fault,
     Refused,
     Throttled,
@@ -32,6 +33,10 @@ _EFFECTIVE = (*CHANGING, CallKind.CREATE)
 _LOOKING = (CallKind.FIND_CREATED, CallKind.READ_MEMBERS)
 
 
+_Unsure = Refused | Unavailable | Throttled | AccountFault
+"""What does not say that the call was carried out, whatever came of its earlier requests."""
+
+
 def resolve(
     mailbox: Mailbox, call: Call, ended: CallFinished, policy: AccountPolicy, retry: RetryPolicy
 ) -> Decision:
@@ -42,6 +47,16 @@ def resolve(
         _take_doubt(mailbox, call, ended.doubt_until, answered=isinstance(outcome, Applied))
     if call.kind in _EFFECTIVE and (ended.doubt_until is not None or isinstance(outcome, Applied)):
         mailbox.batch.take_effect()
+    if isinstance(outcome, Refused | Unavailable):
+        mailbox.batch.take_failure(ended.now)
+    elif isinstance(outcome, Applied) and outcome.rejected:
+        mailbox.batch.take_failure(ended.now, frozenset(outcome.rejected))
+    if ended.doubt_until is not None and isinstance(outcome, _Unsure):
+        if call.kind is CallKind.CREATE and not policy.finds:
+            return lost_creation(mailbox, policy, outcome.code, outcome.message)
+        if call.kind in UPDATES and not policy.idempotent:
+            said = f"{outcome.message}: it may have been done, and the vendor must not be asked for it twice"
+            return _ended(mailbox, Status.FAILED, Fault("unavailable", outcome.code, said), None)
     match outcome:
         case Applied():
             return _applied(mailbox, call, outcome, policy)
@@ -49,7 +64,7 @@ def resolve(
             # Nobody asked for the look-up, so no command can be blamed for it.
             fault = Fault("unavailable", outcome.code, outcome.message)
             return _retry_later(mailbox, fault, ended, retry)
-        case Refused() if call.kind is CallKind.DELETE_GROUP and CommandKind.LIST in policy.supports:
+        case Refused() if call.kind is CallKind.DELETE_GROUP and policy.lists:
             # It may be gone: deleted by a request whose answer was lost, perhaps a dead worker's.
             mailbox.batch.refusal = outcome
             mailbox.batch.calls = deque([Call(CallKind.READ_MEMBERS, group_id=call.group_id)])
@@ -97,25 +112,18 @@ def _applied(mailbox: Mailbox, call: Call, outcome: Applied, policy: AccountPoli
             unlisted = Refused(None, "the vendor lists no such group", outcome.request_id)
             if group is None or batch.refusal is not None:
                 return _refused(mailbox, batch.refusal or unlisted)
-            mailbox.known.learn_all(group.numbers, outcome.request_id)
+            mailbox.known.learn_all(group.numbers, outcome.request_id, _listed_expiry(policy))
             replan(mailbox, policy)
         case _:
-            mailbox.known.apply(call, outcome.request_id)
+            mailbox.known.apply(call, outcome.request_id, outcome.rejected)
             batch.calls.popleft()
             if call.kind is CallKind.CREATE:
-                _created(mailbox, outcome.group_id, outcome.request_id)
+                created(mailbox, outcome.group_id, outcome.request_id)
     return Queue() if batch.calls else finished(mailbox)
 
 
-def _created(mailbox: Mailbox, group_id: str | None, request_id: str | None) -> None:
-    batch = mailbox.batch
-    assert batch is not None
-    mailbox.group_id = group_id
-    assert batch.change.create is not None
-    mailbox.created_by = batch.commands[batch.change.create]
-    mailbox.made = made_intent(mailbox.created_by, group_id)
-    mailbox.create_request = request_id
-    mailbox.intent = None
+def _listed_expiry(policy: AccountPolicy) -> float | None:
+    return UNLISTED if policy.number_expiry else None
 
 
 def _looked_for_created(mailbox: Mailbox, outcome: Applied, policy: AccountPolicy) -> Decision:
@@ -124,8 +132,8 @@ def _looked_for_created(mailbox: Mailbox, outcome: Applied, policy: AccountPolic
     assert batch is not None
     group = next((one for one in outcome.groups or () if made_by(intent, one)), None)
     if group is not None:
-        _created(mailbox, group.group_id, outcome.request_id)
-        mailbox.known.learn_all(group.numbers, outcome.request_id)
+        created(mailbox, group.group_id, outcome.request_id)
+        mailbox.known.learn_all(group.numbers, outcome.request_id, _listed_expiry(policy))
         for doubt in mailbox.doubts:
             # What a dead worker has sent to the group may arrive after it was looked at.
             if doubt.call.group_id == group.group_id:
@@ -156,6 +164,7 @@ def _retry_later(mailbox: Mailbox, fault: Fault, ended: CallFinished, retry: Ret
     if mailbox.failures == 0:
         mailbox.first_failed_at = ended.now
     mailbox.failures += 1
+    mailbox.trouble = fault
     if retry.is_over(mailbox.first_failed_at, ended.now):
         return _ended(mailbox, Status.FAILED, fault, None)
     mailbox.uncut()

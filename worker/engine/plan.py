@@ -1,123 +1,131 @@
 """Planning: a `Change` becomes the fewest calls that carry it out.
 
 The bound that a test holds it to: without a base, one call for each chunk of deletes and each chunk
-of adds; with a base, one `replace` (or `create`) and one `add` for each further chunk.
+of adds; with a base, one `replace` (or `create`) and one `add` for each further chunk. Where numbers leave
+the group by themselves, those of a chunk leave it together.
 """
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
+from worker.engine.known import Known
 from worker.engine.merge import Change
 from worker.engine.model import Call, CallKind, Command
 
 
-class Told(NamedTuple):
-    """What the vendor was last told of a number, and the requestId of the call that told it."""
+class _Target(NamedTuple):
+    """`replaces`: whether the vendor can be told all members at once."""
 
-    present: bool
-    request_id: str | None
+    group_id: str | None
+    size: int
+    replaces: bool
 
 
-@dataclass(slots=True)
-class Known:
-    """What is known of the group at the vendor from calls of commands that are not settled yet.
+class _Chunk(NamedTuple):
+    """As many numbers as a call may have, which leave the group together."""
 
-    `complete` means that numbers which are not in `told` are known to be absent; `base_request`
-    is the call that made it so.
-    """
-
-    told: dict[str, Told] = field(default_factory=dict)
-    complete: bool = False
-    base_request: str | None = None
-
-    def apply(self, call: Call, request_id: str | None) -> None:
-        """Take in that the vendor carried `call` out."""
-        if call.kind in (CallKind.REPLACE, CallKind.CREATE):
-            self.learn_all(call.numbers, request_id)
-        elif call.kind in (CallKind.ADD, CallKind.DELETE):
-            told = Told(call.kind is CallKind.ADD, request_id)
-            self.told.update(dict.fromkeys(call.numbers, told))
-
-    def learn_all(self, members: Sequence[str], request_id: str | None) -> None:
-        """Take in that the group has exactly `members`."""
-        self.told = dict.fromkeys(members, Told(True, request_id))
-        self.complete = True
-        self.base_request = request_id
-
-    def doubt(self, call: Call) -> None:
-        """Take in that nobody knows whether the vendor carried `call` out."""
-        if call.kind in (CallKind.ADD, CallKind.DELETE) and not self.complete:
-            for number in call.numbers:
-                self.told.pop(number, None)
-        else:
-            self.told = {}
-            self.complete = False
-
-    def says(self, number: str, present: bool) -> bool:
-        """Whether it is certain that the number is (not) in the group."""
-        told = self.told.get(number)
-        if told is None:
-            return self.complete and not present
-        return told.present is present
+    numbers: tuple[str, ...]
+    expiry: float | None
 
 
 def plan(
-    change: Change, commands: Sequence[Command], known: Known, *, group_id: str | None, numbers_per_call: int
+    change: Change,
+    commands: Sequence[Command],
+    known: Known,
+    *,
+    group_id: str | None,
+    numbers_per_call: int,
+    replaces: bool = True,
 ) -> list[Call]:
     """The calls that are still needed, in the order in which they must be made.
 
     An empty list means that the vendor has been told everything already. After a looking call
-    (`READ_MEMBERS`) the caller takes in what was found and plans again.
+    (`READ_MEMBERS`) the caller takes in what was found and plans again. For a vendor that has no replace
+    (not `replaces`) the only base can be a create, of this very sequence.
     """
     if change.delete is not None:
         return [] if group_id is None else [Call(CallKind.DELETE_GROUP, group_id=group_id)]
+    target = _Target(group_id, numbers_per_call, replaces)
     if change.create is not None and group_id is None:
-        return _creation(change, commands[change.create], numbers_per_call)
-    if change.base is None:
-        gone = [number for number in change.unwanted() if not known.says(number, False)]
-        new = [number for number in change.wanted() if not known.says(number, True)]
-        return _edit(gone, new, group_id, numbers_per_call)
-    return _rebase(change, known, group_id, numbers_per_call)
+        return _creation(change, commands, change.create, target)
+    if change.base is None or not (replaces or known.complete):
+        # A group that one of these made can have no numbers but those that they name.
+        gone = [number for number in change.unwanted() if known.is_blank or known.needs(number, False)]
+        return _edit(gone, _needed(change, commands, known, target), target)
+    return _rebase(change, commands, change.base, known, target)
 
 
-def _creation(change: Change, create: Command, size: int) -> list[Call]:
+def _creation(change: Change, commands: Sequence[Command], create: int, target: _Target) -> list[Call]:
+    command = commands[create]
+    chunks = _wanted(change, change.wanted(), commands, target)
     # The vendor requires phones: a group that ends empty is made with one number, which is then deleted.
-    wanted = change.wanted() or list(create.numbers[:1])
-    first, *rest = _chunks(wanted, size)
-    calls = [Call(CallKind.CREATE, first, group_name=create.group_name, remark=create.remark)]
-    calls += [Call(CallKind.ADD, chunk) for chunk in rest]
-    if not change.wanted():
-        calls.append(Call(CallKind.DELETE, first))
+    first, *rest = chunks or [_Chunk(command.numbers[:1], command.number_expiry)]
+    calls = [
+        Call(
+            CallKind.CREATE,
+            first.numbers,
+            group_name=command.group_name,
+            remark=command.remark,
+            expires_at=first.expiry,
+        )
+    ]
+    calls += [_add(chunk, None) for chunk in rest]
+    if not chunks:
+        calls.append(Call(CallKind.DELETE, first.numbers))
     return calls
 
 
-def _rebase(change: Change, known: Known, group_id: str | None, size: int) -> list[Call]:
-    wanted = change.wanted()
+def _rebase(
+    change: Change, commands: Sequence[Command], base: int, known: Known, target: _Target
+) -> list[Call]:
+    wanted, group_id = change.wanted(), target.group_id
+    # An empty replace cannot be said: replace by one number of the commands', then delete it.
+    one = next(iter((*change.decided, *commands[base].numbers[:1])), None)
     if wanted:
-        first, *rest = _chunks(wanted, size)
-        calls = [Call(CallKind.REPLACE, first, group_id)]
-        calls += [Call(CallKind.ADD, chunk, group_id) for chunk in rest]
-    elif change.decided:
-        # An empty replace cannot be said: replace by one number of the commands', then delete it.
-        one = (next(iter(change.decided)),)
-        calls = [Call(CallKind.REPLACE, one, group_id), Call(CallKind.DELETE, one, group_id)]
+        first, *rest = _wanted(change, wanted, commands, target)
+        calls = [Call(CallKind.REPLACE, first.numbers, group_id, expires_at=first.expiry)]
+        calls += [_add(chunk, group_id) for chunk in rest]
+    elif one is not None:
+        calls = [Call(CallKind.REPLACE, (one,), group_id), Call(CallKind.DELETE, (one,), group_id)]
     else:
         calls = [Call(CallKind.READ_MEMBERS, group_id=group_id)]
     if known.complete:
-        target = set(wanted)
-        gone = [number for number, told in known.told.items() if told.present and number not in target]
-        new = [number for number in wanted if not known.says(number, True)]
-        residue = _edit(gone, new, group_id, size)
-        if len(residue) <= len(calls) or calls[0].kind is CallKind.READ_MEMBERS:
+        members = set(wanted)
+        gone = [n for n in known.possible if n not in members and known.needs(n, False)]
+        residue = _edit(gone, _needed(change, commands, known, target), target)
+        if len(residue) <= len(calls) or calls[0].kind is CallKind.READ_MEMBERS or not target.replaces:
             return residue
     return calls
 
 
-def _edit(gone: Sequence[str], new: Sequence[str], group_id: str | None, size: int) -> list[Call]:
-    return [Call(CallKind.DELETE, chunk, group_id) for chunk in _chunks(gone, size)] + [
-        Call(CallKind.ADD, chunk, group_id) for chunk in _chunks(new, size)
-    ]
+def _needed(change: Change, commands: Sequence[Command], known: Known, target: _Target) -> Iterable[_Chunk]:
+    """What is to be put into the group still."""
+    decided, new = change.decided, change.wanted()
+    if not known.is_blank:
+        new = [n for n in new if known.needs(n, True, commands[decided[n].by].number_expiry)]
+    return _wanted(change, new, commands, target)
+
+
+def _wanted(
+    change: Change, numbers: Sequence[str], commands: Sequence[Command], target: _Target
+) -> list[_Chunk]:
+    """The numbers by when they leave the group, in the order of the first of each."""
+    if all(command.number_expiry is None for command in commands):
+        return [_Chunk(some, None) for some in _chunks(numbers, target.size)]
+    together: dict[float | None, list[str]] = {}
+    for number in numbers:
+        expiry = commands[change.decided[number].by].number_expiry
+        together.setdefault(expiry, []).append(number)
+    return [_Chunk(some, expiry) for expiry, all_ in together.items() for some in _chunks(all_, target.size)]
+
+
+def _edit(gone: Sequence[str], new: Iterable[_Chunk], target: _Target) -> list[Call]:
+    deletes = [Call(CallKind.DELETE, some, target.group_id) for some in _chunks(gone, target.size)]
+    return deletes + [_add(chunk, target.group_id) for chunk in new]
+
+
+def _add(chunk: _Chunk, group_id: str | None) -> Call:
+    return Call(CallKind.ADD, chunk.numbers, group_id, expires_at=chunk.expiry)
 
 
 def _chunks(numbers: Sequence[str], size: int) -> Iterator[tuple[str, ...]]:

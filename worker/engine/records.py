@@ -1,9 +1,11 @@
 """Records: what is kept of a settled command, and the names of what settling writes."""
 
 import hashlib
+from datetime import UTC, datetime
 
 from contracts.results import Status
 from worker.engine.model import Command, CommandKey, HandleKind, Origin, Record, SequenceKey, Verdict
+from worker.engine.replays import replays_of
 
 DEAD_LETTERED = frozenset({Status.REJECTED, Status.FAILED})
 
@@ -14,19 +16,25 @@ def is_remembered(verdict: Verdict) -> bool:
 
 
 def record_of(verdict: Verdict, now: float) -> Record:
-    """What a repeat of the command will be answered with; its time has milliseconds, as it is written."""
-    command = verdict.command
-    letter = dead_letter_id(command.origins[0]) if verdict.status in DEAD_LETTERED else None
-    return Record(
-        command.fingerprint,
-        verdict.status,
-        verdict.group_id,
-        verdict.request_ids,
-        verdict.merged,
-        verdict.fault,
-        letter,
-        round(now, 3),
-    )
+    """What a repeat of the command will be answered with; its time has milliseconds, as it is written.
+
+    It is made once, when the engine settles the command: what is written is what it remembers.
+    """
+    if verdict.record is None:
+        command = verdict.command
+        verdict.record = Record(
+            command.fingerprint,
+            verdict.status,
+            verdict.group_id,
+            verdict.request_ids,
+            verdict.merged,
+            verdict.fault,
+            dead_letter_id(command.origins[0]) if verdict.status in DEAD_LETTERED else None,
+            round(now, 3),
+            replays_of(command.past),
+            command.as_written(verdict.rejected) if verdict.rejected else (),
+        )
+    return verdict.record
 
 
 def sequence_key(command: Command) -> SequenceKey | None:
@@ -42,9 +50,20 @@ def dead_letter_id(origin: Origin) -> str:
     return f"{entry.partition}-{entry.tag}-{origin.index}"
 
 
-def result_id(key: CommandKey, variant: str = "") -> str:
-    """The id of a result event: the same for the same command, so that consumers can drop repeats.
+def replay_variant(replays: int) -> str:
+    """Sets apart the answers to a command that was tried again so often."""
+    return f"replay {replays}" if replays else ""
 
-    `variant` sets apart the answers to other commands that came under the same key.
+
+def time_of(at: float) -> str:
+    """RFC 3339, to the millisecond."""
+    return datetime.fromtimestamp(at, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def variant_id(key: CommandKey, variant: str) -> str:
+    """The id of a result event that is not a command's first answer (that one has the key's digest): the same
+    for the same command, so that consumers can drop repeats.
+
+    `variant` sets apart the answers to what came under the same key: another command, or the same once more.
     """
     return hashlib.blake2b(f"{key.source}\0{key.id}\0{variant}".encode(), digest_size=16).hexdigest()

@@ -6,42 +6,37 @@ letters, and which messages may leave the broker.
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
-from fnmatch import fnmatchcase
-from functools import lru_cache
-from typing import Any
-
-import orjson
+from typing import NamedTuple
 
 from contracts.event import MAX_EVENTS_PER_MESSAGE
-from contracts.results import RESULT, SOURCE
-from worker.engine.messages import Settle
+from worker.engine.answers import Answer, Answers
+from worker.engine.letters import Letter, letter_of, letter_of_refusal
+from worker.engine.messages import Decided, Settle
 from worker.engine.model import (
     CRASHED,
+    Command,
     CommandKey,
     Entry,
     Fault,
     GroupRef,
-    HandleKind,
     Origin,
     Record,
     Refusal,
     SequenceKey,
     Verdict,
 )
-from worker.engine.outline import elements
 from worker.engine.records import (
     DEAD_LETTERED,
-    dead_letter_id,
     is_remembered,
     record_of,
-    result_id,
+    replay_variant,
     sequence_key,
+    variant_id,
 )
+from worker.engine.replays import LATEST, Replay, replays_of, standing
 
 
-@dataclass(slots=True, frozen=True)
-class Reply:
+class Reply(NamedTuple):
     """One message for a reply queue; `queue` is `None` for the default one.
 
     `listed`: the command came over a kombu list. `correlation_id`: the reply's own property.
@@ -54,21 +49,25 @@ class Reply:
 
 
 @dataclass(slots=True, frozen=True)
-class Letter:
-    """A dead letter: its description (JSON, `contracts.DeadLetter`) and the bytes as they arrived."""
+class Decision:
+    """The last word on a number of a group, or on all (`number` is `None`): its `place` in the unit, or the
+    `order` of the command that said it, if that is tried again."""
 
-    id: str
-    description: bytes
-    body: bytes
+    group: GroupRef
+    number: str | None
+    present: bool
+    place: int
+    order: int | None = None
 
 
 @dataclass(slots=True)
 class Settlement:
-    """`done` may leave the broker; of `partial` messages the named indexes are settled by now."""
+    """`done` may leave the broker; of `partial` messages the named indexes are settled by now. `replayed`:
+    messages that were tried again are done, with the fields of the groups that their letters were of."""
 
     partition: int
     replies: list[Reply] = field(default_factory=list)
-    records: list[tuple[CommandKey, Record]] = field(default_factory=list)
+    records: list[tuple[Command, Record]] = field(default_factory=list)
     letters: list[Letter] = field(default_factory=list)
     done: list[str] = field(default_factory=list)
     partial: list[tuple[str, list[int]]] = field(default_factory=list)
@@ -77,7 +76,77 @@ class Settlement:
     calls_done: list[tuple[GroupRef, int]] = field(default_factory=list)
     sequences: dict[SequenceKey, int] = field(default_factory=dict)
     attempts_done: list[CommandKey] = field(default_factory=list)
+    decisions: list[Decision] = field(default_factory=list)
+    replayed: list[tuple[str, str | None]] = field(default_factory=list)
+    quarantined: dict[GroupRef, Fault | None] = field(default_factory=dict)
     answered: int = 0
+
+
+class OpenSettlement:
+    """A unit that is being put together. Each answer is encoded when it is taken: what was decided a moment
+    ago is at hand still, and is needed no longer afterwards.
+
+    Marks the events in their entries as settled: what was taken must be written, or forgotten together with
+    its entries. `close` it before anything is taken into another one.
+    """
+
+    def __init__(self, partition: int, reply_queues: Sequence[str]) -> None:
+        self._unit = Settlement(partition)
+        self._answers = Answers(reply_queues)
+        self._arrays: dict[tuple[str, str | None], tuple[Entry, list[bytes]]] = {}
+        self._touched: dict[str, Entry] = {}
+        self._place = 0
+
+    def take(self, settle: Settle, now: float) -> None:
+        """Take in what else is to be settled; `now` (Unix seconds) is when its letters are written."""
+        unit = self._unit
+        if settle.decided is not None:
+            unit.decisions += _decisions(settle.decided, settle.verdicts, self._place)
+        for verdict in settle.verdicts:
+            self._place += 1
+            answer, letter, origins = _answer(verdict, self._answers, unit, settle.at, now, self._place)
+            if isinstance(verdict, Refusal) and verdict.origin.entry.void:
+                continue
+            if letter is not None:
+                unit.letters.append(letter)
+            for origin in origins:
+                if not origin.entry.void:
+                    self._reply(origin, answer, verdict)
+        unit.bindings.update(settle.bindings)
+        unit.intents_done.extend(settle.intents_done)
+        unit.calls_done.extend(settle.calls_done)
+        unit.quarantined.update(settle.quarantined)
+
+    def _reply(self, origin: Origin, answer: Answer | None, verdict: Verdict | Refusal) -> None:
+        unit, entry = self._unit, origin.entry
+        unit.answered += 1
+        entry.mark(origin.index)
+        self._touched[entry.tag] = entry
+        if answer is None:
+            return
+        if entry.replay is not None:
+            answer = _of_replay(answer, entry.replay, verdict)
+        queue, result = self._answers.addressed(answer, origin)
+        if entry.is_array:
+            self._arrays.setdefault((entry.tag, queue), (entry, []))[1].append(result)
+        else:
+            unit.replies.append(Reply(queue, result, origin.correlation_id, entry.listed))
+
+    def close(self) -> Settlement:
+        """The unit, of all that was taken."""
+        unit = self._unit
+        for (_, queue), (entry, results) in self._arrays.items():
+            for start in range(0, len(results), MAX_EVENTS_PER_MESSAGE):
+                some = b",".join(results[start : start + MAX_EVENTS_PER_MESSAGE])
+                unit.replies.append(Reply(queue, b"[%b]" % some, entry.correlation_id, entry.listed))
+        for tag, entry in self._touched.items():
+            if len(entry.settled) < entry.total:
+                unit.partial.append((tag, sorted(entry.settled)))
+            elif entry.replay is None:
+                unit.done.append(tag)
+            else:
+                unit.replayed.append((tag, entry.replay.group))
+        return unit
 
 
 @dataclass(slots=True, frozen=True)
@@ -86,208 +155,69 @@ class SettlementBuilder:
 
     reply_queues: Sequence[str] = ()
 
+    def begin(self, partition: int) -> OpenSettlement:
+        """A unit of the partition, with nothing in it."""
+        return OpenSettlement(partition, self.reply_queues)
+
     def build(self, partition: int, settles: Iterable[Settle], now: float) -> Settlement:
-        """One unit from all that is to be settled; `now` (Unix seconds) is when its letters are written.
-
-        Marks the events in their entries as settled: what is built must be written, or forgotten
-        together with its entries.
-        """
-        unit = Settlement(partition)
-        lone: list[Reply] = unit.replies
-        arrays: dict[tuple[str, str | None], tuple[Entry, list[dict[str, Any]]]] = {}
-        touched: dict[str, Entry] = {}
+        """One unit from all that is to be settled."""
+        unit = self.begin(partition)
         for settle in settles:
-            for verdict in settle.verdicts:
-                answer, letter, origins = self._answer(verdict, unit, settle.at, now)
-                if isinstance(verdict, Refusal) and verdict.origin.entry.void:
-                    continue
-                if letter is not None:
-                    unit.letters.append(letter)
-                for origin in origins:
-                    entry = origin.entry
-                    if entry.void:
-                        continue
-                    unit.answered += 1
-                    entry.settled.add(origin.index)
-                    touched[entry.tag] = entry
-                    if answer is None:
-                        continue
-                    queue, result = self._address(origin, answer)
-                    if entry.is_array:
-                        arrays.setdefault((entry.tag, queue), (entry, []))[1].append(result)
-                    else:
-                        lone.append(Reply(queue, orjson.dumps(result), origin.correlation_id, entry.listed))
-            unit.bindings.update(settle.bindings)
-            unit.intents_done.extend(settle.intents_done)
-            unit.calls_done.extend(settle.calls_done)
-        for (_, queue), (entry, results) in arrays.items():
-            for start in range(0, len(results), MAX_EVENTS_PER_MESSAGE):
-                some = results[start : start + MAX_EVENTS_PER_MESSAGE]
-                unit.replies.append(Reply(queue, orjson.dumps(some), entry.correlation_id, entry.listed))
-        for tag, entry in touched.items():
-            if len(entry.settled) >= entry.total:
-                unit.done.append(tag)
-            else:
-                unit.partial.append((tag, sorted(entry.settled)))
-        return unit
+            unit.take(settle, now)
+        return unit.close()
 
-    def _answer(
-        self, verdict: Verdict | Refusal, unit: Settlement, at: float, now: float
-    ) -> tuple[dict[str, Any] | None, Letter | None, Sequence[Origin]]:
-        if isinstance(verdict, Refusal):
-            if verdict.kind == CRASHED and verdict.key is not None:
-                # It may be a command that was in a call before.
-                unit.attempts_done.append(verdict.key)
-            return _refused(verdict, at, now)
-        command = verdict.command
-        record = verdict.repeat_of
-        letter = None
-        if record is None:
-            record = record_of(verdict, at)
-            if verdict.status in DEAD_LETTERED:
-                letter = _letter(verdict, now)
-            if is_remembered(verdict):
-                unit.records.append((command.key, record))
-            if command.expires_at is not None and command.arrival:
-                unit.attempts_done.append(command.key)
+
+def _answer(
+    verdict: Verdict | Refusal, answers: Answers, unit: Settlement, at: float, now: float, place: int
+) -> tuple[Answer | None, Letter | None, Sequence[Origin]]:
+    if isinstance(verdict, Refusal):
+        return _refused(verdict, answers, unit, at, now, place)
+    command = verdict.command
+    record = verdict.repeat_of
+    letter = None
+    if record is None:
+        record = record_of(verdict, at)
+        if verdict.status in DEAD_LETTERED:
+            letter = letter_of(verdict, now, place)
+        if is_remembered(verdict):
+            unit.records.append((command, record))
+        if command.expires_at is not None and command.arrival:
+            unit.attempts_done.append(command.key)
+        # Only what was accepted counts, and the engine counts it from then on.
+        if command.sequence is not None and command.arrival and not command.stale:
             sequence = sequence_key(command)
-            # Only what was accepted counts, and the engine counts it from then on.
-            if sequence and command.sequence is not None and command.arrival and not command.stale:
+            if sequence is not None and not replays_of(command.past):
                 unit.sequences[sequence] = command.sequence
-        ref = command.group
-        data: dict[str, Any] = {
-            "command": {"id": command.key.id, "source": command.key.source, "type": command.type},
-            "status": record.status.value,
-            "account": ref.account,
-            "groupId": record.group_id,
-            "requestIds": record.request_ids,
-            "mergedCommands": record.merged,
-        }
-        if ref.kind is HandleKind.KEY:
-            data["groupKey"] = ref.name
-        if record.fault is not None:
-            data["error"] = _error(record.fault)
-        if record.dead_letter_id is not None:
-            data["deadLetterId"] = record.dead_letter_id
-        if verdict.groups is not None:
-            data["groups"] = [
-                {"groupId": g.group_id, "groupName": g.name, "remark": g.remark, "phones": g.numbers}
-                for g in verdict.groups
-            ]
-            data["total"] = verdict.total
-        variant = command.fingerprint if verdict.conflict else ""
-        event = _event(result_id(command.key, variant), record.settled_at, record.group_id, data)
-        return event, letter, command.origins
-
-    def _address(self, origin: Origin, event: dict[str, Any]) -> tuple[str | None, dict[str, Any]]:
-        queue = origin.reply_to
-        if origin.correlation_id is not None or origin.traceparent is not None:
-            event = dict(event)
-            if origin.correlation_id is not None:
-                event["correlationid"] = origin.correlation_id
-            if origin.traceparent is not None:
-                event["traceparent"] = origin.traceparent
-        if queue is None or any(fnmatchcase(queue, pattern) for pattern in self.reply_queues):
-            return queue, event
-        # The answer must not vanish, nor be written where a producer has no business to write.
-        fault = Fault("invalid", None, "replyto names a queue that the worker's settings do not allow")
-        data = {**event["data"]}
-        data.setdefault("error", _error(fault))
-        return None, {**event, "data": data}
+    return answers.to(verdict, record), letter, command.origins
 
 
 def _refused(
-    refusal: Refusal, at: float, now: float
-) -> tuple[dict[str, Any] | None, Letter | None, Sequence[Origin]]:
-    origin = refusal.origin
-    fault = Fault(refusal.kind, None, refusal.message)
-    letter_id = dead_letter_id(origin)
-    command = None
-    if refusal.key is not None:
-        command = {"id": refusal.key.id, "source": refusal.key.source, "type": refusal.type}
-    letter = Letter(
-        letter_id, _description(letter_id, origin, now, fault, command, refusal.account, None), refusal.body
-    )
+    refusal: Refusal, answers: Answers, unit: Settlement, at: float, now: float, place: int
+) -> tuple[Answer | None, Letter | None, Sequence[Origin]]:
+    letter = letter_of_refusal(refusal, now, place)
     if refusal.key is None:
-        return None, letter, [origin]
-    data = {
-        "command": command,
-        "status": refusal.status.value,
-        "account": refusal.account,
-        "groupId": None,
-        "requestIds": (),
-        "mergedCommands": 0,
-        "error": _error(fault),
-        "deadLetterId": letter_id,
-    }
-    return _event(result_id(refusal.key, "refused"), at, None, data), letter, [origin]
+        return None, letter, [refusal.origin]
+    if refusal.kind == CRASHED:
+        # It may be a command that was in a call before.
+        unit.attempts_done.append(refusal.key)
+    return answers.to_refusal(refusal, refusal.key, at, letter.id), letter, [refusal.origin]
 
 
-def _letter(verdict: Verdict, now: float) -> Letter:
-    command = verdict.command
-    origin = command.origins[0]
-    letter_id = dead_letter_id(origin)
-    assert verdict.fault is not None
-    ref = {"id": command.key.id, "source": command.key.source, "type": command.type}
-    group = None if command.group.kind is HandleKind.OWN else f"{command.group.kind}:{command.group.name}"
-    description = _description(
-        letter_id, origin, now, verdict.fault, ref, command.group.account, group, verdict.request_ids
-    )
-    body = origin.entry.body
-    if origin.entry.is_array:
-        body = _events(body)[origin.index]
-    return Letter(letter_id, description, body)
+def _decisions(decided: Decided, verdicts: Sequence[Verdict | Refusal], before: int) -> list[Decision]:
+    """Of verdicts that have `before` others before them in their unit."""
+
+    def said(number: str | None, present: bool, at: int) -> Decision:
+        verdict = verdicts[at]
+        order = LATEST if isinstance(verdict, Refusal) else standing(verdict.command.past)
+        return Decision(decided.ref, number, present, before + at + 1, None if order == LATEST else order)
+
+    found = [said(number, present, at) for number, present, at in decided.numbers]
+    return found if decided.everything is None else [said(None, True, decided.everything), *found]
 
 
-@lru_cache(maxsize=1)
-def _events(body: bytes) -> list[bytes]:
-    """The events of an array as they arrived; its letters are written one after the other."""
-    return elements(body)[0]
-
-
-def _description(
-    letter_id: str,
-    origin: Origin,
-    now: float,
-    fault: Fault,
-    command: dict[str, Any] | None,
-    account: str | None,
-    group: str | None,
-    request_ids: Sequence[str] = (),
-) -> bytes:
-    return orjson.dumps(
-        {
-            "id": letter_id,
-            "time": _time(now),
-            "partition": origin.entry.partition,
-            "entry": origin.entry.tag,
-            "index": origin.index if origin.entry.is_array else None,
-            "error": _error(fault),
-            "command": command,
-            "account": account,
-            "group": group,
-            "requestIds": request_ids,
-        }
-    )
-
-
-def _event(event_id: str, at: float, subject: str | None, data: dict[str, Any]) -> dict[str, Any]:
-    event: dict[str, Any] = {
-        "specversion": "1.0",
-        "id": event_id,
-        "source": SOURCE,
-        "type": RESULT,
-        "time": _time(at),
-    }
-    if subject is not None:
-        event["subject"] = subject
-    event["data"] = data
-    return event
-
-
-def _error(fault: Fault) -> dict[str, str | None]:
-    return {"kind": fault.kind, "code": fault.code, "message": fault.message}
-
-
-def _time(at: float) -> str:
-    return datetime.fromtimestamp(at, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+def _of_replay(answer: Answer, replay: Replay, verdict: Verdict | Refusal) -> Answer:
+    """The answer to a command that was tried again: no repetition of an earlier one."""
+    key = verdict.key if isinstance(verdict, Refusal) else verdict.command.key
+    if key is None or (isinstance(verdict, Verdict) and verdict.repeat_of is not None):
+        return answer
+    return answer._replace(name=variant_id(key, replay_variant(replay.replays)))

@@ -4,16 +4,28 @@ for people, too.
 Reading raises nothing, whatever is there: what this version cannot read is told in the log.
 """
 
+import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Annotated, Any, TypeVar
 
 import orjson
 from pydantic import Field, TypeAdapter, ValidationError
 
+from contracts import dead_letters as contract
 from contracts.results import Status
 from worker.engine.doubt import Doubt
-from worker.engine.model import Call, CallKind, CreateIntent, Fault, GroupRef, HandleKind, Record
+from worker.engine.model import (
+    QUARANTINED,
+    Call,
+    CallKind,
+    CreateIntent,
+    Fault,
+    GroupRef,
+    HandleKind,
+    Record,
+)
 from worker.engine.probation import History, InHand
+from worker.engine.replays import Replay, Since
 from worker.ledger import keys
 from worker.ledger.port import LedgerUnavailable
 from worker.telemetry import get_logger
@@ -28,7 +40,14 @@ _Fault = tuple[str, _Text, str]
 
 _RECORD: TypeAdapter[tuple[Any, ...]] = TypeAdapter(
     tuple[str, Status, _Text, list[str], _Count, _Ms]
+    | tuple[str, Status, _Text, list[str], _Count, _Ms, _Count]
     | tuple[str, Status, _Text, list[str], _Count, _Ms, _Fault, _Text]
+    | tuple[str, Status, _Text, list[str], _Count, _Ms, _Fault, _Text, _Count]
+    # With the numbers that the vendor did not take.
+    | tuple[str, Status, _Text, list[str], _Count, _Ms, list[str]]
+    | tuple[str, Status, _Text, list[str], _Count, _Ms, _Count, list[str]]
+    | tuple[str, Status, _Text, list[str], _Count, _Ms, _Fault, _Text, list[str]]
+    | tuple[str, Status, _Text, list[str], _Count, _Ms, _Fault, _Text, _Count, list[str]]
 )
 _Seconds = Annotated[float, Field(allow_inf_nan=False)]
 _INTENT: TypeAdapter[tuple[Any, ...]] = TypeAdapter(
@@ -37,25 +56,28 @@ _INTENT: TypeAdapter[tuple[Any, ...]] = TypeAdapter(
 _INDEXES = TypeAdapter(set[_Count])
 _MS = TypeAdapter(_Ms)
 # No longer than settings allow a signature to last, twice.
-_CALLS = TypeAdapter(list[tuple[CallKind, _Text, Annotated[int, Field(le=8_000_000)], list[str]]])
+_Left = Annotated[int, Field(le=8_000_000)]
+_CALLS: TypeAdapter[list[tuple[Any, ...]]] = TypeAdapter(
+    list[tuple[CallKind, _Text, _Left, list[str]] | tuple[CallKind, _Text, _Left, list[str], _Seconds]]
+)
 _HISTORY = TypeAdapter(History)
+_QUARANTINE = TypeAdapter(dict[str, _Text])
+# No longer than what counts exactly.
+_DECIDED = re.compile(rb"([+-]?)([0-9]{1,15})")
 
 log = get_logger("ledger")
 
 
 def encode_record(record: Record) -> bytes:
-    fault = record.fault
-    return orjson.dumps(
-        [
-            record.fingerprint,
-            record.status.value,
-            record.group_id,
-            record.request_ids,
-            record.merged,
-            round(record.settled_at * 1000),
-            *([] if fault is None else [[fault.kind, fault.code, fault.message], record.dead_letter_id]),
-        ]
-    )
+    mark, status, group_id, request_ids, merged, fault, letter, settled_at, replays, rejected = record
+    said: list[Any] = [mark, status.value, group_id, request_ids, merged, round(settled_at * 1000)]
+    if fault is not None:
+        said += ([fault.kind, fault.code, fault.message], letter)
+    if replays:
+        said.append(replays)
+    if rejected:
+        said.append(rejected)
+    return orjson.dumps(said)
 
 
 def decode_record(data: bytes) -> Record | None:
@@ -65,9 +87,12 @@ def decode_record(data: bytes) -> Record | None:
         log.error("a record of a settled command cannot be read", bytes=len(data))
         return None
     fingerprint, status, group_id, request_ids, merged, settled_ms, *rest = found
+    rejected = rest.pop() if rest and isinstance(rest[-1], list) else ()
+    replays = rest.pop() if len(rest) % 2 else 0
     fault = Fault(*rest[0]) if rest else None
     letter = rest[1] if rest else None
-    return Record(fingerprint, status, group_id, tuple(request_ids), merged, fault, letter, settled_ms / 1000)
+    said = (fingerprint, status, group_id, tuple(request_ids), merged, fault, letter)
+    return Record(*said, settled_ms / 1000, replays, tuple(rejected))
 
 
 def encode_intent(intent: CreateIntent) -> bytes:
@@ -104,12 +129,13 @@ def decode_marks(found: Mapping[bytes, bytes]) -> dict[str, set[int]]:
 
 def encode_calls(doubts: Sequence[Doubt], now: float) -> bytes:
     """Calls, each with the milliseconds that are left to it."""
-    return orjson.dumps(
-        [
-            [one.call.kind.value, one.call.group_id, round(1000 * (one.until - now)), one.call.numbers]
-            for one in doubts
-        ]
-    )
+    return orjson.dumps([_call_in_doubt(one, now) for one in doubts])
+
+
+def _call_in_doubt(doubt: Doubt, now: float) -> list[Any]:
+    call, left_ms = doubt.call, round(1000 * (doubt.until - now))
+    said = [call.kind.value, call.group_id, left_ms, call.numbers]
+    return said if call.expires_at is None else [*said, call.expires_at]
 
 
 def decode_calls(data: bytes, now_ms: int) -> list[Doubt]:
@@ -120,8 +146,11 @@ def decode_calls(data: bytes, now_ms: int) -> list[Doubt]:
         _epoch, _call, written_ms, said = data.split(b" ", 3)
         passed_ms = now_ms - _MS.validate_python(int(written_ms))
         doubts = [
-            Doubt(Call(kind, tuple(numbers), group_id), (left_ms - passed_ms) / 1000)
-            for kind, group_id, left_ms, numbers in _CALLS.validate_json(said)
+            Doubt(
+                Call(kind, tuple(numbers), group_id, expires_at=expiry[0] if expiry else None),
+                (left_ms - passed_ms) / 1000,
+            )
+            for kind, group_id, left_ms, numbers, *expiry in _CALLS.validate_json(said)
         ]
     except ValueError:
         log.error("calls in doubt cannot be read", bytes=len(data))
@@ -157,6 +186,20 @@ def decode_in_hand(data: bytes | None) -> InHand:
         return InHand()
 
 
+def encode_quarantine(fault: Fault) -> bytes:
+    return orjson.dumps({"code": fault.code, "message": fault.message})
+
+
+def decode_quarantines(found: Mapping[bytes, bytes]) -> dict[GroupRef, Fault]:
+    """Which groups' commands are put away, and why. Whatever is said of a group: they are."""
+    return {ref: _quarantine(data) for field, data in found.items() if (ref := keys.group(field)) is not None}
+
+
+def _quarantine(data: bytes) -> Fault:
+    said = _read(_QUARANTINE, data) or {}
+    return Fault(QUARANTINED, said.get("code"), said.get("message") or "its group is in quarantine")
+
+
 def decode_sequence(data: bytes) -> int | None:
     """`None` for what is no number: no command is held for late because of it."""
     try:
@@ -164,6 +207,42 @@ def decode_sequence(data: bytes) -> int | None:
     except ValueError:
         log.error("the last sequence of a group cannot be read", bytes=len(data))
         return None
+
+
+def decode_since(key: str, found: Mapping[bytes, bytes | None]) -> Since:
+    """What was decided of a group since. What cannot be read decides nothing."""
+    since = Since()
+    for field, data in found.items():
+        if data is None:
+            continue
+        said = _DECIDED.fullmatch(data)
+        if said is None:
+            log.error("what was decided of a number cannot be read", key=key, bytes=len(data))
+        elif field == keys.EVERYTHING.encode():
+            since.take(int(said[2]), ())
+        else:
+            since.take(-1, [(field.decode(errors="replace"), said[1] == b"+", int(said[2]))])
+    return since
+
+
+def decode_replay(data: bytes, original: bytes | None) -> Replay | None:
+    """What is noted of a letter that is tried again; `None` for what this version cannot read."""
+    try:
+        said = contract.Replay.model_validate_json(data)
+    except ValidationError:
+        return None
+    return Replay(
+        said.letter,
+        said.replays,
+        said.order,
+        said.group,
+        None if said.firstTime is None else said.firstTime.timestamp(),
+        said.attempts,
+        tuple(said.history),
+        said.force,
+        said.via,
+        original,
+    )
 
 
 def decode_entries(

@@ -3,11 +3,9 @@
 import asyncio
 import time
 from collections.abc import Awaitable, Callable
-from typing import Any
 
 from pyrate_limiter import Rate
 from pyrate_limiter.abstracts.algorithm import GCRA
-from pyrate_limiter.buckets.redis_state import RedisStateStore
 from redis.asyncio import Redis
 
 from worker.ledger import keys
@@ -22,6 +20,18 @@ _LEAST_KEPT_MS = 60_000
 _SERVER_TIME = """
 local time = redis.call('TIME')
 ARGV[1] = time[1] * 1000 + math.floor(time[2] / 1000)
+"""
+# Of what is asked for, as many as there is room for, and one in any case: whether that one may be, and how
+# long it has to wait if not, is GCRA's to say. KEYS and ARGV are GCRA's: (ms) now, weight, how long it is
+# kept (ms), number of rates, µs a call, burst. Answer: how many, 0; or 0, in how many ms one may be.
+_AS_MANY = """
+local now_us, emission = tonumber(ARGV[1]) * 1000, tonumber(ARGV[5])
+local busy_us = math.max(now_us, tonumber(redis.call('HGET', KEYS[1], 'tat1') or 0))
+local room = math.floor((now_us + tonumber(ARGV[6]) * emission - busy_us) / emission)
+ARGV[2] = math.max(1, math.min(tonumber(ARGV[2]), room))
+local answer = gcra()
+if answer[1] < 0 then return {ARGV[2], 0} end
+return {0, answer[2]}
 """
 
 
@@ -45,38 +55,36 @@ class RedisLimiter:
     ) -> None:
         self._interval_s = _STRETCH / calls_per_second
         burst = max(1, int(calls_per_second // 50))
-        self._rate = Rate(max(1, round(calls_per_second * _UNIT)), round(1000 * _STRETCH * _UNIT), burst)
+        rate = Rate(max(1, round(calls_per_second * _UNIT)), round(1000 * _STRETCH * _UNIT), burst)
         kept_ms = max(_LEAST_KEPT_MS, round(2000 * burst * self._interval_s))
-        self._store = RedisStateStore(client, keys.rate(account), kept_ms)
-        self._algorithm = GCRA() if wall_ms else _ByServerTime()
+        self._key = keys.rate(account)
+        self._client = client
+        gcra = GCRA()
+        self._said: list[int | float] = [kept_ms, 1, *gcra.redis_args([rate])]
+        script = f"local function gcra()\n{gcra.redis_script()}\nend\n{_AS_MANY}"
+        self._take = client.register_script(script if wall_ms else _SERVER_TIME + script)
         self._wall_ms = wall_ms or (lambda: 0)
         self._sleep = sleep
         self._monotonic_s = monotonic_s
 
-    async def acquire(self) -> None:
+    async def acquire(self, most: int = 1) -> int:
         held_up = False
         while True:
             asked = self._monotonic_s()
             async with mapped(LedgerUnavailable):
-                check: Any = self._store.check  # untyped in the library
-                decision = await check(self._algorithm, [self._rate], self._wall_ms(), 1)
-                wait_s = (decision.retry_after_ms or 1) / 1000
-                if decision.allowed:
+                granted, wait_ms = await self._take(
+                    keys=[self._key], args=[self._wall_ms(), most, *self._said]
+                )
+                wait_s = (wait_ms or 1) / 1000
+                if granted:
                     if held_up or self._monotonic_s() - asked <= _FRESH_S:
-                        return
+                        return int(granted)
                     # The process was frozen, or the server slow. Once: a server that is always slow may have
                     # its way.
                     held_up = True
                     continue
                 if wait_s > self._interval_s + 0.001:
                     # Nobody rightly waits for so long: the clock was set back, the state lies ahead of it.
-                    await self._store.reset()  # type: ignore[misc]
+                    await self._client.delete(self._key)
                     wait_s = max(1.0, self._interval_s)
             await self._sleep(wait_s)
-
-
-class _ByServerTime(GCRA):
-    """GCRA that overwrites the time in its first argument (ms) with the server's."""
-
-    def redis_script(self) -> str:
-        return _SERVER_TIME + (super().redis_script() or "")

@@ -1,13 +1,15 @@
 """What the runtime asks of a ledger. Every method may raise `LedgerUnavailable`; none half-does its work."""
 
-from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Protocol
 
+from worker.engine.breaker import BreakerNotice
 from worker.engine.doubt import Doubt
-from worker.engine.messages import Facts
-from worker.engine.model import Command, CommandKey, CreateIntent, GroupRef
+from worker.engine.messages import Controls, Facts
+from worker.engine.model import Command, CommandKey, CreateIntent, Fault, GroupRef
 from worker.engine.probation import History, InHand
+from worker.ledger.token_state import TokenState
 
 
 class LedgerUnavailable(Exception):
@@ -44,11 +46,12 @@ class Sender:
 
 @dataclass(slots=True, frozen=True)
 class Inheritance:
-    """Calls that may take effect still (`until` in seconds from now), and commands with an expirytime that
-    were in a call and are not settled."""
+    """Calls that may take effect still (`until` in seconds from now), commands with an expirytime that were
+    in a call and are not settled, and groups whose commands are put away (of all partitions)."""
 
     doubts: Mapping[GroupRef, Sequence[Doubt]]
     attempted: Collection[CommandKey]
+    quarantined: Mapping[GroupRef, Fault] = field(default_factory=dict)
 
 
 @dataclass(slots=True, frozen=True)
@@ -61,11 +64,73 @@ class CrashNotes:
     in_hand: InHand
 
 
+@dataclass(slots=True, frozen=True)
+class Pause:
+    """What an operator has paused: `who` (user@host), `since` when (Unix seconds)."""
+
+    reason: str
+    who: str
+    since: float
+
+
+@dataclass(slots=True, frozen=True)
+class Orders:
+    """The controls that are in force, and when each account and group was last resumed (the server's
+    milliseconds; those of the last hour)."""
+
+    controls: Controls
+    resumed: Mapping[str | GroupRef, int]
+
+
+class Switchboard(Protocol):
+    """What operators tell all workers, and workers each other. An account goes by its name.
+
+    Every method may raise `LedgerUnavailable`; none half-does its work.
+    """
+
+    async def read(self) -> Orders:
+        """All that is in force, in one round trip. Junk is told in the log and passed over, but where an
+        account or a group is named it is paused, whatever is said of it."""
+
+    async def pauses(self) -> Mapping[str | GroupRef, Pause]:
+        """What is paused, by whom and why."""
+
+    async def pause(self, target: str | GroupRef, reason: str, who: str) -> bool:
+        """Let no call of it begin. False, and nothing is changed: it was paused already."""
+
+    async def resume(self, target: str | GroupRef, who: str) -> bool:
+        """End its pause and its quarantine, and let every worker know that whatever holds it up is over.
+        False: there was neither."""
+
+    async def take_probe(self, account: str, owner: str, ttl_s: float) -> bool:
+        """Become the only one to try the account, for `ttl_s`; True also for who is that already."""
+
+    async def drop_probe(self, account: str, owner: str) -> None:
+        """The trial is over: let another one in. What somebody else has taken stays."""
+
+    async def tell(self, account: str, notice: BreakerNotice | None) -> None:
+        """Let the others know that the account's breaker is open; `None`: that it is closed."""
+
+
+class TokenStore(Protocol):
+    """The tokens that all workers share, by account. Every method may raise `LedgerUnavailable`."""
+
+    async def read(self, account: str) -> TokenState:
+        """What is known of it; nothing is known of what cannot be read."""
+
+    async def change(
+        self, account: str, change: Callable[[TokenState], TokenState | None]
+    ) -> TokenState | None:
+        """What `change` has made of the state, written if nobody has changed it meanwhile, else made of the
+        newer one. `None`: that is what it said, and nothing is changed. `change` is pure."""
+
+
 class Limiter(Protocol):
     """The rate limit of one account, one for all workers."""
 
-    async def acquire(self) -> None:
-        """Return when one call may be made, and count it."""
+    async def acquire(self, most: int = 1) -> int:
+        """Return how many calls may be made now, and count them: as many as the limit allows at this moment,
+        at least one and at `most` so many. Waits for the first one only."""
 
 
 class Ledger(Protocol):
@@ -97,7 +162,7 @@ class Ledger(Protocol):
         """Become the partition's owner: the new epoch, or `None` while somebody else is."""
 
     async def renew_lease(self, partition: int, owner: str, epoch: int, ttl_s: float) -> bool:
-        """Stay the owner for another `ttl_s`. False: somebody else was it since."""
+        """Stay the owner for another `ttl_s`. False: somebody else was it since, or it was released."""
 
     async def release_lease(self, partition: int, owner: str, epoch: int) -> None:
         """Stop being the owner, so that whoever stands by takes over at once: this one ended well."""

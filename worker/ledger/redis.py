@@ -11,7 +11,8 @@ from worker.engine.messages import Facts
 from worker.engine.model import Command, CommandKind, CreateIntent, GroupRef, HandleKind
 from worker.engine.probation import History, InHand
 from worker.engine.records import sequence_key
-from worker.ledger import keys
+from worker.ledger import keys, lettering
+from worker.ledger.calls import CallRecords
 from worker.ledger.client import mapped
 from worker.ledger.codec import (
     decode_calls,
@@ -21,6 +22,7 @@ from worker.ledger.codec import (
     decode_in_hand,
     decode_intent,
     decode_partitions,
+    decode_quarantines,
     decode_record,
     decode_sequence,
     encode_calls,
@@ -53,11 +55,13 @@ redis.call('HSET', KEYS[4], 'owner', ARGV[1])
 return redis.call('INCR', KEYS[2])
 """
 
-# A lease that ran out is still ours while nobody else has taken it: the epoch tells.
+# A lease that ran out is still ours while nobody else has taken it: the epoch tells. One that was released
+# is not: a renewal that was given up on its way may come after the release.
 _RENEW = """
 if redis.call('GET', KEYS[2]) ~= ARGV[3] then return 0 end
 local owner = redis.call('GET', KEYS[1])
 if owner and owner ~= ARGV[1] then return 0 end
+if not owner and redis.call('HGET', KEYS[4], 'owner') ~= ARGV[1] then return 0 end
 redis.call('DEL', KEYS[1])
 redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2])
 return 1
@@ -92,13 +96,14 @@ class RedisLedger:
 
     def __init__(self, client: Redis) -> None:
         self._client = client
+        self._letters_kept = False
         self._acquire = client.register_script(_ACQUIRE)
         self._renew = client.register_script(_RENEW)
         self._release = client.register_script(_RELEASE)
         self._drop = client.register_script(_DROP)
         self._note = client.register_script(_NOTE)
         scripts = files(__package__)
-        self._call = client.register_script(scripts.joinpath("call.lua").read_text())
+        self._calls = CallRecords(client)
         self._enrol = client.register_script(scripts.joinpath("enrol.lua").read_text())
         self._repartition = client.register_script(scripts.joinpath("repartition.lua").read_text())
 
@@ -108,16 +113,26 @@ class RedisLedger:
         named = [ref for ref in dict.fromkeys(c.group for c in commands) if ref.kind is HandleKind.KEY]
         created = [c.group for c in commands if c.kind is CommandKind.CREATE]
         sequences = list(dict.fromkeys(key for c in commands if (key := sequence_key(c)) is not None))
+        again = [c for c in commands if c.past is not None]
         async with mapped(LedgerUnavailable):
             pipe = self._client.pipeline(transaction=False)
-            pipe.mget([keys.settled(c.key) for c in commands])
+            pipe.exists(keys.LETTERED)
+            groups = lettering.ask(pipe, commands, again) if self._letters_kept or again else ()
+            pipe.mget([keys.settled(c.digest) for c in commands])
             if named:
                 pipe.hmget(keys.GROUP_KEYS, [keys.field(ref) for ref in named])
             if created:
                 pipe.hmget(keys.CREATES, [keys.field(ref) for ref in created])
             if sequences:
                 pipe.mget([keys.sequence(key) for key in sequences])
-            answers = await pipe.execute()
+            answers = lettering.sound(await pipe.execute(raise_on_error=False), again)
+            if answers[0] and not self._letters_kept and not again:
+                # Since there are letters, they are asked for with everything else.
+                pipe = self._client.pipeline(transaction=False)
+                groups = lettering.ask(pipe, commands, again)
+                answers[1:1] = await pipe.execute()
+        self._letters_kept = bool(answers.pop(0))
+        lettered, since = lettering.take(answers, groups, again)
         records = answers.pop(0)
         ids = answers.pop(0) if named else []
         intents = answers.pop(0) if created else []
@@ -137,6 +152,8 @@ class RedisLedger:
                 if data and (number := decode_sequence(data)) is not None
             },
             unreadable,
+            lettered,
+            since,
         )
 
     async def record_intent(self, sender: Sender, intent: CreateIntent) -> bool:
@@ -147,12 +164,10 @@ class RedisLedger:
         return await self._record(sender, lasts_ms, encode_calls(doubts, now), sender.made)
 
     async def _record(self, sender: Sender, lasts_ms: int, calls: bytes, intent: CreateIntent | None) -> bool:
-        used = [keys.of_partition(sender.partition, name) for name in ("epoch", "calls", "attempted")]
-        args: list[bytes | str | int] = [sender.epoch, keys.field(sender.ref), sender.call_id, lasts_ms]
-        args += [calls, encode_intent(intent) if intent else b""]
-        args += [keys.member(one) for one in sender.perishable]
-        async with mapped(LedgerUnavailable):
-            return bool(await self._call(keys=[*used, keys.CREATES], args=args))
+        perishable = [keys.member(one) for one in sender.perishable]
+        args: list[bytes | str | int] = [keys.field(sender.ref), sender.call_id, lasts_ms]
+        args += [calls, encode_intent(intent) if intent else b"", len(perishable), *perishable]
+        return await self._calls.write(sender.partition, sender.epoch, args)
 
     async def inheritance(self, partition: int) -> Inheritance:
         async with mapped(LedgerUnavailable):
@@ -160,7 +175,8 @@ class RedisLedger:
             pipe.time()
             pipe.hgetall(keys.of_partition(partition, "calls"))
             pipe.smembers(keys.of_partition(partition, "attempted"))
-            (seconds, micros), recorded, members = await pipe.execute()
+            pipe.hgetall(keys.QUARANTINED)
+            (seconds, micros), recorded, members, quarantined = await pipe.execute()
         now_ms = seconds * 1000 + micros // 1000
         attempted = (keys.command(member) for member in members)
         inherited: dict[GroupRef, list[Doubt]] = {}
@@ -175,6 +191,7 @@ class RedisLedger:
         return Inheritance(
             inherited,
             {key for key in attempted if key is not None},
+            decode_quarantines(quarantined),
         )
 
     async def drop_intent(self, ref: GroupRef, intent: CreateIntent) -> None:

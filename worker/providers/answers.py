@@ -4,12 +4,10 @@ import re
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from itertools import islice
+from math import isfinite
 from typing import Any
 
 from pydantic_core import from_json
-
-from worker.engine.model import AccountFault, Call, CallKind, Outcome, Refused, Throttled, Unavailable
-from worker.providers.port import Answer
 
 _MESSAGE_LENGTH = 300
 _LARGEST = 2**53
@@ -59,7 +57,11 @@ def scrubbed(text: Any, secret: str) -> str:
 
 
 def retry_after_s(value: str | None, now: datetime | None = None) -> float | None:
-    """`Retry-After` in seconds, whether it came as seconds or as a date (RFC 9110, 10.2.3)."""
+    """`Retry-After` in seconds, whether it came as seconds or as a date (RFC 9110, 10.2.3).
+
+    `now` is the time of who sent it, by its own clock, as far as it is known. Never negative, and nothing
+    for what is neither or without end; how long is too long is for the account to say.
+    """
     if value is None:
         return None
     try:
@@ -69,7 +71,7 @@ def retry_after_s(value: str | None, now: datetime | None = None) -> float | Non
         if until is None:
             return None
         seconds = (until - (now or datetime.now(UTC))).total_seconds()
-    return max(0.0, seconds) if seconds == seconds else None  # NaN is not equal to itself
+    return max(0.0, seconds) if isfinite(seconds) else None
 
 
 def http_date(value: str | None) -> datetime | None:
@@ -79,23 +81,3 @@ def http_date(value: str | None) -> datetime | None:
     except (ValueError, OverflowError):
         return None
     return date if date.tzinfo is not None else date.replace(tzinfo=UTC)
-
-
-def http_outcome(call: Call, answer: Answer) -> Outcome:
-    """What an answer means that has no verdict of the vendor's in its body: its HTTP status decides."""
-    status = answer.status
-    message = f"HTTP {status} without a verdict in the body"
-    if status == 429:
-        return Throttled(retry_after_s(answer.headers.get("retry-after")), "http-429", message)
-    if status in (401, 403):
-        return AccountFault(f"http-{status}", message)
-    if 300 <= status < 400:
-        return AccountFault(f"http-{status}", f"{message}: a redirect is not followed; check BASE_URL")
-    if status in (404, 405, 410):
-        return AccountFault(f"http-{status}", f"{message}: check BASE_URL")
-    if status in (400, 411, 413, 414, 415, 422, 431):
-        return Refused(f"http-{status}", message)
-    # A gateway says 503 for what it did not pass on; after anything else the call may have been applied.
-    # For a create "perhaps" is dangerous, so that it is looked for first.
-    in_doubt = status != 503 or call.kind is CallKind.CREATE
-    return Unavailable(message, in_doubt=in_doubt, code=f"http-{status}")

@@ -4,34 +4,25 @@ Sources: the vendor's pages "Create / Update / Query Number Group", its error-co
 the signature. What those leave open (rate limits, unknown codes) is a setting of the account.
 """
 
-from collections.abc import Callable, Collection
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import orjson
 
 from worker.engine.model import (
-    AccountFault,
     Applied,
     Call,
     CallKind,
+    Command,
     CommandKind,
+    Fault,
     Group,
     Outcome,
-    Refused,
-    Throttled,
     Unavailable,
 )
-from worker.providers.answers import (
-    BadAnswer,
-    http_outcome,
-    identifier,
-    json_object,
-    retry_after_s,
-    scrubbed,
-    whole_number,
-)
-from worker.providers.port import Answer, Request
+from worker.providers.answers import BadAnswer, identifier, json_object, scrubbed, whole_number
+from worker.providers.classes import Classes, FailureClass
+from worker.providers.port import Answer, Capabilities, Credentials, Request
 from worker.providers.signature import Algorithm, sign
 
 BIZ_TYPE = "5"
@@ -48,45 +39,58 @@ _LONGEST_REQUEST_ID = 128
 _OPERATE_TYPES = {CallKind.ADD: 0, CallKind.DELETE: 1, CallKind.REPLACE: 2}
 
 
-@dataclass(slots=True, frozen=True)
-class Codes:
-    """Which of the vendor's codes mean what. `throttle_texts` are sought in `msg`, in any case."""
+CLASSES = Classes(
+    {
+        "1001": FailureClass.ACCOUNT_FAULT,  # missing common parameters: our headers are wrong
+        "1002": FailureClass.REFUSED,  # parameter error
+        "1003": FailureClass.ACCOUNT_FAULT,  # invalid signature
+        "1004": FailureClass.RETRYABLE,  # timestamp expired
+        "1005": FailureClass.ACCOUNT_FAULT,  # insufficient permissions, or a wrong accessKey
+        "10003": FailureClass.ACCOUNT_FAULT,  # user does not exist
+        "10004": FailureClass.REFUSED,  # country code mismatch
+        "10009": FailureClass.RETRYABLE,  # failed to retrieve data
+        "10011": FailureClass.REFUSED,  # limit out of range
+        "10012": FailureClass.REFUSED,  # offset out of range
+    }
+)
+"""The codes of the vendor's page; what they say about trying again is inferred, and a setting."""
 
-    retryable: Collection[str] = ("1004", "10009")
-    account_fault: Collection[str] = ("1001", "1003", "1005", "10003")
-    refused: Collection[str] = ("1002", "10004", "10011", "10012")
-    throttle_texts: Collection[str] = ()
+
+CAPABILITIES = Capabilities(frozenset(CommandKind), 1000)
+"""How many numbers a call may have is not documented."""
 
 
 @dataclass(slots=True, frozen=True)
 class NXCloud:
-    """See `worker.providers.port.Provider`. `access_secret` is asked for at every signature."""
+    """See `worker.providers.port.Provider`. The credentials are the account's access key and its secret."""
 
     base_url: str
-    access_key: str
-    access_secret: Callable[[], str]
     algorithm: Algorithm = "md5"
-    codes: Codes = field(default_factory=Codes)
-    supports: frozenset[CommandKind] = frozenset(CommandKind)
-    page_size: int = 1000
+    classes: Classes = CLASSES
+    capabilities: Capabilities = CAPABILITIES
     acceptance_window_s: float = 60.0
     clock_codes: frozenset[str] = frozenset({"1004"})
+    credential_codes: frozenset[str] = frozenset({"1003", "1005", "10003", "http-401", "http-403"})
 
-    def request(self, call: Call, wall_ms: int) -> Request:
+    def objection(self, _: Command, /) -> Fault | None:
+        """None: the vendor documents no limits of names or remarks."""
+        return None
+
+    def request(self, call: Call, wall_ms: int, credentials: Credentials) -> Request:
         action, ts = _ACTIONS[call.kind], str(wall_ms)
         body = orjson.dumps(_body(call))
         signature = sign(
-            access_key=self.access_key,
+            access_key=credentials.name,
             action=action,
             biz_type=BIZ_TYPE,
             ts=ts,
             body=body,
-            secret=self.access_secret(),
+            secret=credentials.secret,
             algorithm=self.algorithm,
         )
         headers = {
             "Content-Type": "application/json",
-            "accessKey": self.access_key,
+            "accessKey": credentials.name,
             "action": action,
             "bizType": BIZ_TYPE,
             "ts": ts,
@@ -96,27 +100,21 @@ class NXCloud:
             headers["algorithm"] = self.algorithm
         return Request("POST", self.base_url, headers, body)
 
-    def outcome(self, call: Call, answer: Answer) -> Outcome:
+    def outcome(self, call: Call, answer: Answer, credentials: Credentials) -> Outcome:
         # Whatever the HTTP status: the vendor's own verdict, if there is one, is in the body.
         content = json_object(answer.body)
         code = None if content is None else identifier(content.get("code"), _LONGEST_CODE)
         if content is None or code is None:
-            return http_outcome(call, answer)
+            return self.classes.silence(call, answer)
         request_id = identifier(content.get("requestId"), _LONGEST_REQUEST_ID)
         if code == "0":
             try:
                 return _success(call, content, request_id)
             except BadAnswer as error:
                 return Unavailable(f"a success that cannot be understood: {error}", in_doubt=True, code=code)
-        message = scrubbed(content.get("msg"), self.access_secret())
-        if answer.status == 429 or any(text.lower() in message.lower() for text in self.codes.throttle_texts):
-            return Throttled(retry_after_s(answer.headers.get("retry-after")), code, message)
-        if code in self.codes.account_fault:
-            return AccountFault(code, message)
-        if code in self.codes.retryable:
-            return Unavailable(message, in_doubt=False, code=code)
-        # A code that nobody knows may pass: it is tried a few times before it counts as a refusal.
-        return Refused(code, message, request_id, certain=code in self.codes.refused)
+        said = content.get("msg")
+        text = said if isinstance(said, str) else ""
+        return self.classes.verdict(answer, code, text, scrubbed(text, credentials.secret), request_id)
 
 
 def _body(call: Call) -> dict[str, Any]:

@@ -2,63 +2,47 @@
 
 import asyncio
 from collections import deque
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import replace
 from functools import partial
 
 from worker import points
-from worker.brokers.port import Broker, Log, StaleEpoch
-from worker.engine.intake import Intake
-from worker.engine.messages import Delivered, Drain, Event, Facts, Owned, Settle
+from worker.brokers.port import Log, StaleEpoch
+from worker.engine.messages import Delivered, Drain, Event, Expected, Facts, Owned, Settle
 from worker.engine.messages import LeaseLost as Forget
 from worker.engine.model import Command, Entry, Refusal
-from worker.engine.probation import Caution
-from worker.engine.settlement import Settlement, SettlementBuilder
-from worker.ledger.port import Ledger
-from worker.runtime.clock import Clock
+from worker.engine.settlement import Settlement
+from worker.runtime.decoding import decode
 from worker.runtime.gatekeeper import Company, Gatekeeper
 from worker.runtime.lease import Lease, LeaseLost
 from worker.runtime.patience import patiently
+from worker.runtime.ports import Ports
 from worker.runtime.routing import PartitionOf, misrouted
 from worker.runtime.settler import Settler
+from worker.runtime.tasks import cancel, first_of
 from worker.telemetry import get_logger
 
-_DECODING_S = 0.02
-_DECODING_BYTES = 4 * 1024 * 1024
+_LOOK_AGAIN_S = 1.0
 
 log = get_logger("partition")
-
-
-@dataclass(slots=True, frozen=True)
-class Ports:
-    """What a partition works with. `partition_of`: without it, whoever routes commands is trusted."""
-
-    broker: Broker
-    ledger: Ledger
-    intake: Intake
-    builder: SettlementBuilder
-    clock: Clock
-    owner: str
-    lease_ttl_s: float
-    max_pending: int
-    caution: Caution = field(default_factory=Caution)
-    partitions: int = 1
-    partition_of: PartitionOf | None = None
 
 
 class PartitionRunner:
     """Owns the partition from `acquire` to the end of `own`, again and again.
 
     `decoding` is held by whoever decodes: one partition at a time, and everything else between two.
-    `dispatch` hands an event to the engine; `waiting` says how many answers the engine owes.
+    `dispatch` hands an event to the engine; `waiting` says how many answers the engine owes, `held_up` how
+    many of them wait for which account that is down.
     """
 
     def __init__(
         self,
         number: int,
         ports: Ports,
-        dispatch: Callable[[Event], None],
+        dispatch: Callable[[Event], object],
         waiting: Callable[[int], int],
+        held_up: Callable[[int], Mapping[str, int]],
         written: Callable[[Settlement], None],
         decoding: asyncio.Lock,
         company: Company,
@@ -67,6 +51,7 @@ class PartitionRunner:
         self._ports = ports
         self._dispatch = dispatch
         self._waiting = waiting
+        self._held_up = held_up
         self._on_written = written
         self._decoding = decoding
         self._company = company
@@ -160,7 +145,7 @@ class PartitionRunner:
             self.lease.epoch,
             ports.ledger,
             ports.clock,
-            replace(ports.caution, max_pending=ports.max_pending),
+            replace(ports.caution, max_pending=ports.most_pending),
             self._company,
             lambda: self._waiting(self.number) + settler.unwritten,
         )
@@ -174,29 +159,43 @@ class PartitionRunner:
         reading = asyncio.create_task(self._read(source, settler, gate))
         leaving = asyncio.create_task(self._leaving.wait())
         try:
-            await _first([*upkeep, reading, leaving])
-            await _cancel([reading])
+            await first_of([*upkeep, reading, leaving])
+            await cancel([reading])
             # Permits are for the other partitions from here on: they must not wait for this one.
             self._caught_up.set()
             drained = asyncio.create_task(self._drained(settler))
             try:
-                await _first([*upkeep, drained])
+                await first_of([*upkeep, drained])
             finally:
-                await _cancel([drained])
-            await _cancel(upkeep)
+                await cancel([drained])
+            await cancel(upkeep)
             await source.close()
             points.reach("releasing the lease")
             await self.lease.release()
             points.reach("lease released")
             log.info("partition handed over", partition=self.number, owner=ports.owner)
         finally:
-            await _cancel([*upkeep, reading, leaving])
+            await cancel([*upkeep, reading, leaving])
             await source.close()
             self._caught_up.set()
 
     async def _drained(self, settler: Settler) -> None:
         await self._quiet.wait()
         await settler.drained()
+
+    def _credit(self, settler: Settler) -> int:
+        """How many more commands may be in memory. Those of an account that is down, beside others, have as
+        much room again, each account for itself."""
+        most = self._ports.max_pending
+        spared = sum(min(most, count) for count in self._held_up(self.number).values())
+        return most + spared - self._waiting(self.number) - settler.unwritten
+
+    async def _some_room(self) -> None:
+        """Return when there may be room: something was settled, or an account has gone down since."""
+        self._room.clear()
+        with suppress(TimeoutError):
+            async with asyncio.timeout(_LOOK_AGAIN_S):
+                await self._room.wait()
 
     async def _read(self, source: Log, settler: Settler, gate: Gatekeeper) -> None:
         ports = self._ports
@@ -205,17 +204,23 @@ class PartitionRunner:
         let_in: deque[Entry] = deque()
         await gate.open()
         while True:
-            credit = ports.max_pending - self._waiting(self.number) - settler.unwritten
+            credit = self._credit(settler)
             if credit <= 0:
                 self._caught_up.set()
-                self._room.clear()
-                await self._room.wait()
+                await self._some_room()
+                continue
+            if ports.letter_cap.reached():
+                self._caught_up.set()
+                await ports.letter_cap.room()
                 continue
             if not held and not let_in:
                 held.extend(await patiently("reading commands", partial(source.read, credit)))
                 if not held:
                     self._caught_up.set()
                     await gate.rest()
+                    continue
+                if ports.letter_cap.reached():
+                    # It was reached while we waited for these: they are left where they are.
                     continue
             if not let_in:
                 let_in.extend(await gate.let_in(held))
@@ -225,10 +230,12 @@ class PartitionRunner:
                 continue
             points.reach("messages in hand")
             async with self._decoding:
-                items = self._take_in(let_in, credit)
+                items = decode(let_in, credit, ports.intake, ports.clock)
             commands = [item for item in items if isinstance(item, Command)]
+            await self._expect_replays(commands, settler)
             facts = await patiently("looking commands up", partial(ports.ledger.lookup, commands))
-            items = [self._routed(item, facts) for item in items]
+            if ports.partition_of is not None:
+                items = [self._routed(item, facts, ports.partition_of) for item in items]
             points.reach("commands taken in")
             self._dispatch(Delivered(self.number, items, facts, ports.clock.now()))
             gate.looking = bool(let_in)
@@ -237,6 +244,14 @@ class PartitionRunner:
             else:
                 self._caught_up.set()
 
+    async def _expect_replays(self, commands: Sequence[Command], settler: Settler) -> None:
+        """Let nothing escape that was decided since: not what is not written yet, nor what will be while
+        the commands that are tried again are looked up."""
+        groups = {command.group for command in commands if command.past is not None}
+        if groups:
+            self._dispatch(Expected(self.number, groups))
+            await settler.flushed()
+
     async def _inherit(self) -> Owned:
         """What the last owner's calls mean for us."""
         load = partial(self._ports.ledger.inheritance, self.number)
@@ -244,36 +259,18 @@ class PartitionRunner:
         now = self._ports.clock.now()
         calls = left.doubts.items()
         doubts = {ref: [replace(one, until=now + one.until) for one in some] for ref, some in calls}
-        return Owned(self.number, doubts, now, left.attempted)
+        return Owned(self.number, doubts, now, left.attempted, left.quarantined)
 
-    def _take_in(self, held: deque[Entry], credit: int) -> list[Command | Refusal]:
-        """Read the next messages: no more than there is credit for, and than the event loop can spare.
-
-        Decoding holds everything else up, the lease's renewal too: whatever the messages are, it pauses
-        soon, and what is in hand at once is bounded.
-        """
-        clock = self._ports.clock
-        items: list[Command | Refusal] = []
-        size, until = 0, clock.monotonic() + _DECODING_S
-        while held and len(items) < credit and size < _DECODING_BYTES and clock.monotonic() < until:
-            entry = held.popleft()
-            if entry.void:
-                continue
-            size += len(entry.body)
-            items += self._ports.intake.read(entry)
-        return items
-
-    def _routed(self, item: Command | Refusal, facts: Facts) -> Command | Refusal:
+    def _routed(self, item: Command | Refusal, facts: Facts, partition_of: PartitionOf) -> Command | Refusal:
         """The item, or its refusal if it belongs elsewhere. A repeat gets the first answer anywhere."""
-        ports = self._ports
-        if ports.partition_of is None or isinstance(item, Refusal) or item.key in facts.settled:
+        if isinstance(item, Refusal) or item.key in facts.settled:
             return item
-        belongs = ports.partition_of(item)
-        return item if belongs == self.number else misrouted(item, belongs, ports.partitions)
+        belongs = partition_of(item)
+        return item if belongs == self.number else misrouted(item, belongs, self._ports.partitions)
 
     def _written(self, gate: Gatekeeper, unit: Settlement) -> None:
         self._room.set()
-        gate.settled(unit.done)
+        gate.settled(unit.done + [tag for tag, _ in unit.replayed])
         self._on_written(unit)
 
     def _new_lease(self) -> Lease:
@@ -284,16 +281,3 @@ class PartitionRunner:
 async def _feed(source: Log) -> None:
     while True:
         await patiently("taking in what was published elsewhere", source.feed)
-
-
-async def _first(tasks: Sequence[asyncio.Task[object]]) -> None:
-    """Wait until one of them ends; raise what it raised."""
-    done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-    for task in done:
-        task.result()
-
-
-async def _cancel(tasks: Sequence[asyncio.Task[object]]) -> None:
-    for task in tasks:
-        task.cancel()
-    await asyncio.gather(*tasks, return_exceptions=True)

@@ -13,6 +13,8 @@ T = TypeVar("T")
 Persistence = Callable[[str, Callable[[], Awaitable[Any]]], Awaitable[Any]]
 """How long something is tried for: `patiently`, or `once`."""
 
+_AWAY = (BrokerUnavailable, LedgerUnavailable)
+
 log = get_logger("patience")
 
 
@@ -23,6 +25,16 @@ async def once(_what: str, action: Callable[[], Awaitable[T]]) -> T:
 
 async def patiently(what: str, action: Callable[[], Awaitable[T]]) -> T:
     """The result of `action`, tried until the broker or the ledger answers. Other errors pass through."""
+    try:
+        # Nearly always it answers at once: what it takes to try again is not built for that.
+        return await action()
+    except _AWAY as error:
+        first = error
+    return await _again(what, action, first)
+
+
+async def _again(what: str, action: Callable[[], Awaitable[T]], first: Exception) -> T:
+    """See `patiently`; the first attempt was made, and failed."""
     failures = 0
 
     def complain(state: RetryCallState) -> None:
@@ -32,15 +44,16 @@ async def patiently(what: str, action: Callable[[], Awaitable[T]]) -> T:
         log.error(f"{what}: unavailable, trying again", error=str(error), attempt=failures)
 
     retrying = AsyncRetrying(
-        retry=retry_if_exception_type((BrokerUnavailable, LedgerUnavailable)),
+        retry=retry_if_exception_type(_AWAY),
         wait=wait_random_exponential(multiplier=0.1, max=2.0),
         before_sleep=complain,
     )
 
     async def attempt() -> T:
+        if not failures:
+            raise first
         return await action()
 
     result: T = await retrying(attempt)
-    if failures:
-        log.info(f"{what}: available again", attempts=failures + 1)
+    log.info(f"{what}: available again", attempts=failures + 1)
     return result

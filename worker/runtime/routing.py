@@ -28,14 +28,16 @@ def by_handle(partitions: int) -> PartitionOf:
 
 def misrouted(command: Command, belongs: int, partitions: int) -> Refusal:
     """The refusal of a command that belongs in another partition."""
-    origin = command.origins[0]
+    origin, group = command.origins[0], command.group
     entry = origin.entry
     body = _events(entry.body)[origin.index] if entry.is_array else entry.body
     message = (
         f"published to partition {entry.partition}, but its group belongs in partition {belongs} of "
         f"{partitions}: give the producer the number that NUMBERGROUP_PARTITIONS is, and publish it there"
     )
-    return Refusal(origin, message, body, command.key, command.type, command.group.account, kind="misrouted")
+    return Refusal(
+        origin, message, body, command.key, command.type, group.account, kind="misrouted", group=group
+    )
 
 
 @lru_cache(maxsize=1)

@@ -9,7 +9,7 @@ from worker import points
 from worker.brokers.port import Log
 from worker.engine.messages import Settle
 from worker.engine.model import Refusal
-from worker.engine.settlement import Settlement, SettlementBuilder
+from worker.engine.settlement import OpenSettlement, Settlement, SettlementBuilder
 from worker.runtime.clock import Clock
 from worker.runtime.patience import patiently
 from worker.telemetry import get_logger
@@ -21,7 +21,8 @@ log = get_logger("settler")
 
 
 class Settler:
-    """Gathers what is to be settled while the last unit is being written: group commit, without a window."""
+    """Puts what is to be settled into the next unit while the last one is being written: group commit,
+    without a window."""
 
     def __init__(
         self,
@@ -36,18 +37,30 @@ class Settler:
         self._builder = builder
         self._clock = clock
         self._written = written
-        self._waiting: deque[Settle] = deque()
+        self._open: OpenSettlement | None = None
+        self._size = 0
+        self._closed: deque[Settlement] = deque()
         self._arrived = asyncio.Event()
         self._idle = asyncio.Event()
         self._idle.set()
         self._serial = 0
         self._added = self._durable = 0
+        # Of each unit that is not durable, the oldest first: how many effects and verdicts are in it.
+        self._sizes: deque[tuple[int, int]] = deque()
         self._advanced = asyncio.Event()
         self.unwritten = 0
 
     def add(self, effect: Settle) -> None:
         """Take it; it is durable some time after."""
-        self._waiting.append(effect)
+        if self._open is None:
+            self._open = self._builder.begin(self._partition)
+            self._sizes.append((0, 0))
+        self._open.take(effect, self._clock.now())
+        effects, verdicts = self._sizes[-1]
+        self._sizes[-1] = effects + 1, verdicts + len(effect.verdicts)
+        self._size += len(effect.verdicts) + _letters_bytes(effect) // _BYTES_PER_ANSWER
+        if self._size >= _ANSWERS_PER_UNIT:
+            self._close(self._open)
         self._added += 1
         self.unwritten += len(effect.verdicts)
         self._arrived.set()
@@ -67,8 +80,7 @@ class Settler:
         """Write until cancelled; raises `StaleEpoch` when the partition has another owner."""
         while True:
             await self._arrived.wait()
-            effects = self._next()
-            unit = self._builder.build(self._partition, effects, self._clock.now())
+            unit = self._next()
             self._serial += 1
             points.reach("settling dead letters" if unit.letters else "settling")
             await patiently("writing results", partial(self._log.settle, unit, self._serial))
@@ -81,22 +93,24 @@ class Settler:
                     letters=len(unit.letters),
                     first_id=unit.letters[0].id,
                 )
-            self._durable += len(effects)
+            effects, verdicts = self._sizes.popleft()
+            self._durable += effects
             self._advanced.set()
             self._advanced = asyncio.Event()
-            self.unwritten = sum(len(effect.verdicts) for effect in self._waiting)
-            if not self._waiting:
+            self.unwritten -= verdicts
+            if not self._sizes:
                 self._arrived.clear()
                 self._idle.set()
             self._written(unit)
 
-    def _next(self) -> list[Settle]:
-        unit: list[Settle] = []
-        answers = 0
-        while self._waiting and answers < _ANSWERS_PER_UNIT:
-            unit.append(self._waiting.popleft())
-            answers += len(unit[-1].verdicts) + _letters_bytes(unit[-1]) // _BYTES_PER_ANSWER
-        return unit
+    def _next(self) -> Settlement:
+        if self._open is not None and not self._closed:
+            self._close(self._open)
+        return self._closed.popleft()
+
+    def _close(self, unit: OpenSettlement) -> None:
+        self._closed.append(unit.close())
+        self._open, self._size = None, 0
 
 
 def _letters_bytes(effect: Settle) -> int:

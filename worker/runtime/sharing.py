@@ -8,7 +8,8 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 
 from worker.ledger.port import LedgerUnavailable, Standing
-from worker.runtime.partition import PartitionRunner, Ports
+from worker.runtime.partition import PartitionRunner
+from worker.runtime.ports import Ports
 from worker.runtime.shares import due
 from worker.telemetry import get_logger
 

@@ -1,6 +1,7 @@
 """The worker: one engine, its partitions, and the callers of its accounts."""
 
 import asyncio
+from collections import Counter
 from collections.abc import Callable, Coroutine, Mapping
 from typing import Any, assert_never
 
@@ -9,25 +10,31 @@ from worker.calls import Caller, Ended
 from worker.engine.engine import Engine
 from worker.engine.messages import (
     CallFinished,
+    CredentialsChanged,
     Drain,
     Event,
-    PermitGranted,
     Settle,
     StartCall,
+    TellBreaker,
     Tick,
     WakeAt,
     WantPermit,
 )
-from worker.engine.model import AccountFault, Applied, HandleKind
+from worker.engine.model import AccountFault, Applied, HandleKind, Throttled
 from worker.engine.settlement import Settlement
 from worker.ledger.port import Limiter
+from worker.ledger.reports import Report
+from worker.runtime.controls import Listening
 from worker.runtime.gatekeeper import Company
 from worker.runtime.lease import Lease
-from worker.runtime.partition import PartitionRunner, Ports
-from worker.runtime.patience import patiently
+from worker.runtime.partition import PartitionRunner
+from worker.runtime.permits import Permits
+from worker.runtime.ports import Ports
 from worker.runtime.recording import CallRecord
+from worker.runtime.reporting import Reporting
+from worker.runtime.rotation import Rotation
 from worker.runtime.sharing import Sharing
-from worker.telemetry import get_logger
+from worker.telemetry import get_logger, says_debug
 
 _DRAIN_S = 21.0
 
@@ -39,7 +46,8 @@ def nobody(_unit: Settlement) -> None:
 
 
 class Worker:
-    """Run it once. `jitter` gives numbers in [0, 1); `written` is told of every durable settlement."""
+    """Run it once. `jitter` gives numbers in [0, 1); `written` is told of every durable settlement;
+    `rotation` looks for other credentials of the callers."""
 
     def __init__(
         self,
@@ -49,25 +57,58 @@ class Worker:
         limiters: Mapping[str, Limiter],
         jitter: Callable[[], float],
         written: Callable[[Settlement], None] = nobody,
+        rotation: Rotation | None = None,
     ) -> None:
         self._engine = engine
         self._ports = ports
         self._clock = ports.clock
         self._callers = callers
-        self._limiters = limiters
         self._jitter = jitter
+        self._rotation = rotation
         self._stopping = asyncio.Event()
         self._alarm: asyncio.TimerHandle | None = None
+        self._turned_away: Counter[str] = Counter()
+        """By account: calls that were told to wait, of which the engine will hear when it is written down."""
         self._tasks: set[asyncio.Task[None]] = set()
         self._owning: set[asyncio.Task[None]] = set()
         self._broken: BaseException | None = None
-        self._wanted = {name: asyncio.Semaphore(0) for name in callers}
+        self._permits = Permits(
+            limiters,
+            ports.switchboard,
+            ports.clock,
+            ports.owner,
+            # No request outlives the lease under which it was sent.
+            2 * ports.lease_ttl_s,
+            jitter,
+            self._caught_up,
+            self._dispatch,
+        )
+        self._on_written = written
+        self._letters_written = 0
+        self._began_at = ports.clock.now()
         decoding, company = asyncio.Lock(), Company()
         self._partitions = [
-            PartitionRunner(number, ports, self._dispatch, engine.waiting, written, decoding, company)
+            PartitionRunner(
+                *(number, ports, self._dispatch, engine.waiting, engine.held_up, self._written),
+                *(decoding, company),
+            )
             for number in range(ports.partitions)
         ]
         self._sharing = Sharing(ports, self._partitions, self._own)
+        self._listening = Listening(ports, callers.keys(), self._dispatch, jitter)
+        self._reporting = None if ports.reports is None else Reporting(ports.reports, self.report)
+
+    def report(self) -> Report:
+        """How it stands."""
+        now = self._clock.now()
+        return Report(
+            self._ports.owner,
+            self._ports.version,
+            self._began_at,
+            now,
+            self._letters_written,
+            self._engine.snapshot(now),
+        )
 
     def stop(self) -> None:
         """Drain and end; a second call changes nothing."""
@@ -81,10 +122,15 @@ class Worker:
         Raises what is nobody's fault but ours, whichever part of the worker it broke: none goes on
         without the others.
         """
-        sharing = self._spawn(self._sharing.run())
-        self._owning.add(sharing)
+        self._working = self._spawn(self._work())
+        self._owning.add(self._working)
         for name in self._callers:
-            self._spawn(self._grant(name))
+            self._spawn(self._permits.run(name))
+        self._spawn(self._permits.notify())
+        if self._reporting is not None:
+            self._spawn(self._reporting.run())
+        if self._rotation is not None:
+            self._spawn(self._rotation.run(self._credentials_changed))
         try:
             await self._stopping.wait()
             if self._broken is None:
@@ -96,8 +142,16 @@ class Worker:
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
+            if self._reporting is not None and self._broken is None:
+                await self._reporting.end()
         if self._broken is not None:
             raise self._broken
+
+    async def _work(self) -> None:
+        # What is paused must be known before the first call can be made.
+        await self._listening.begin()
+        self._spawn(self._listening.run())
+        await self._sharing.run()
 
     async def _drain(self) -> None:
         points.reach("stopping")
@@ -107,10 +161,17 @@ class Worker:
         await self._sharing.leave()
         for partition in self._partitions:
             partition.stop()
+        if not self._listening.has_begun:
+            # It waits for a ledger that is away, and has nothing in hand.
+            self._working.cancel()
         points.reach("register left")
         late = self._owning and (await asyncio.wait(self._owning, timeout=_DRAIN_S))[1]
         if late:
             log.warning("could not settle everything in time; the rest stays in the broker")
+
+    def _written(self, unit: Settlement) -> None:
+        self._letters_written += len(unit.letters)
+        self._on_written(unit)
 
     def _own(self, partition: PartitionRunner) -> asyncio.Task[None]:
         task = self._spawn(partition.own())
@@ -118,22 +179,29 @@ class Worker:
         task.add_done_callback(self._owning.discard)
         return task
 
-    def _dispatch(self, event: Event) -> None:
+    def _dispatch(self, event: Event, permitted_at: float | None = None) -> bool:
+        """Whether a probe came of it. `permitted_at` (monotonic seconds; now): when its permit came."""
+        probe = False
         for effect in self._engine.handle(event):
             match effect:
                 case WantPermit():
-                    self._wanted[effect.account].release()
+                    self._permits.want(effect.account, probe=effect.probe)
                 case StartCall():
+                    probe |= effect.probe
                     partition = self._partitions[effect.partition]
                     partition.call_began()
                     # The lease under which it was decided: a later one does not cover it.
-                    self._spawn(self._call(effect, partition.lease, self._clock.monotonic()))
+                    at = self._clock.monotonic() if permitted_at is None else permitted_at
+                    self._spawn(self._call(effect, partition.lease, at))
                 case Settle():
                     self._partitions[effect.partition].settle(effect)
+                case TellBreaker():
+                    self._permits.tell(effect.account, effect.notice)
                 case WakeAt():
                     self._wake_at(effect.when)
                 case _:
                     assert_never(effect)
+        return probe
 
     def _spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         task = asyncio.create_task(work)
@@ -169,31 +237,50 @@ class Worker:
             # No task to die of it: the event loop would log it and go on.
             self._break(error)
 
-    async def _grant(self, account: str) -> None:
-        while True:
-            await self._wanted[account].acquire()
-            for partition in self._partitions:
-                await partition.caught_up()
-            await patiently("rate limit", self._limiters[account].acquire)
-            self._dispatch(PermitGranted(account, self._clock.now()))
+    def _credentials_changed(self, account: str) -> None:
+        self._dispatch(CredentialsChanged(account, self._clock.now()))
+
+    async def _caught_up(self) -> None:
+        for partition in self._partitions:
+            await partition.caught_up()
 
     async def _call(self, effect: StartCall, lease: Lease, permitted_at: float) -> None:
         partition = self._partitions[effect.partition]
         record = CallRecord(effect, lease, self._ports.ledger, self._clock, partition.flushed)
         began = self._clock.monotonic()
-        ended = await self._callers[effect.ref.account].run(effect.call, lease, record.write, permitted_at)
-        points.reach("call ended")
-        self._report(effect, ended, self._clock.monotonic() - began)
-        await record.close(ended)
-        self._dispatch(
-            CallFinished(effect.call_id, ended.outcome, self._clock.now(), self._jitter(), ended.doubt_until)
+        account = effect.ref.account
+        ended = await self._callers[account].run(
+            *(effect.call, lease, record.write, permitted_at),
+            once=effect.probe,
+            is_well=lambda: not self._turned_away[account] and self._engine.is_well(account),
+            may_begin=lambda: effect.probe or self._may_call(account),
         )
+        points.reach("call ended")
+        turned_away = isinstance(ended.outcome, Throttled | AccountFault)
+        self._turned_away[account] += turned_away
+        self._report(effect, ended, self._clock.monotonic() - began)
+        try:
+            await record.close(ended)
+            self._dispatch(
+                CallFinished(
+                    effect.call_id, ended.outcome, self._clock.now(), self._jitter(), ended.doubt_until
+                )
+            )
+        finally:
+            self._turned_away[account] -= turned_away
         partition.call_ended()
+        if effect.probe:
+            await self._permits.probed(account)
+
+    def _may_call(self, account: str) -> bool:
+        return not self._turned_away[account] and self._engine.may_call(account, self._clock.now())
 
     def _report(self, effect: StartCall, ended: Ended, seconds: float) -> None:
         outcome = ended.outcome
         say, text = log.warning, "call " + type(outcome).__name__.lower()
         if isinstance(outcome, Applied):
+            if not says_debug():
+                return
             say = log.debug
         if isinstance(outcome, AccountFault):
             say, text = log.error, "the account is paused, for the vendor refuses it: probing now and then"

@@ -1,4 +1,5 @@
-"""NXCloud's PNS number groups, emulated over real HTTP on loopback, with faults on demand.
+"""NXCloud's PNS number groups and Ozonetel's block-number groups, emulated over real HTTP on loopback, with
+faults on demand.
 
 Usable by itself: `worker.sandbox.server.start` is the way in, `GET /` on a running one tells the rest.
 """

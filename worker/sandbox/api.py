@@ -1,4 +1,4 @@
-"""The vendor's API over HTTP, and the faults carried out on it."""
+"""The vendors' APIs over HTTP, and the faults carried out on them."""
 
 import asyncio
 import contextlib
@@ -9,12 +9,12 @@ from typing import Any, assert_never
 
 from aiohttp import web
 
-from worker.sandbox import nxcloud
-from worker.sandbox.armed import Drawn
 from worker.sandbox.call import Call
 from worker.sandbox.faults import (
+    AuthenticationFailed,
     Decisive,
     Drop,
+    ErrorAnswer,
     Garbage,
     Late,
     Lost,
@@ -25,9 +25,10 @@ from worker.sandbox.faults import (
     VendorCode,
 )
 from worker.sandbox.ids import RequestIds
-from worker.sandbox.nxcloud import Refusal, refusal
 from worker.sandbox.options import Options
+from worker.sandbox.ozonetel_call import OzonetelCall
 from worker.sandbox.state import State
+from worker.sandbox.vendor_call import Arrival, Reply, VendorCall
 
 Clock = Callable[[], int]
 """Unix time in milliseconds."""
@@ -41,7 +42,7 @@ _CALLS_PER_SECOND_EXCEEDED = Throttle()
 
 
 class Api:
-    """Answers calls. `clock` is the vendor's, its `Date` header included; `sleep` does all the waiting."""
+    """Answers calls. `clock` is the vendors', its `Date` header included; `sleep` does all the waiting."""
 
     def __init__(self, options: Options, state: State, clock: Clock, sleep: Sleep) -> None:
         self._options = options
@@ -68,52 +69,61 @@ class Api:
             task.cancel()
         await self.drain()
 
-    async def handle(self, http: web.Request) -> web.StreamResponse:
+    async def nxcloud(self, http: web.Request) -> web.StreamResponse:
+        arrival = await self._arrived(http)
+        if arrival is None:
+            return _hang_up(http)
+        request_id = self._request_ids.next(arrival.now_ms)
+        call = Call(arrival, request_id=request_id, state=self._state, options=self._options)
+        return await self._handle(http, call, arrival.now_ms)
+
+    async def ozonetel(self, http: web.Request) -> web.StreamResponse:
+        arrival = await self._arrived(http)
+        if arrival is None:
+            return _hang_up(http)
+        return await self._handle(http, OzonetelCall(arrival, self._state), arrival.now_ms)
+
+    async def _arrived(self, http: web.Request) -> Arrival | None:
         try:
             body = await http.read()
         except ConnectionError:
             # The client left in the middle of its request: the vendor never had a call.
-            return _hang_up(http)
-        now_ms, state = self._clock(), self._state
-        request_id = self._request_ids.next(now_ms)
-        call = Call(
-            http.headers, body, now_ms=now_ms, request_id=request_id, state=state, options=self._options
-        )
-        if state.cap is not None and not state.cap.admits(now_ms):
+            return None
+        return Arrival(http.method, http.path, http.headers, body, self._clock())
+
+    async def _handle(self, http: web.Request, call: VendorCall, now_ms: int) -> web.StreamResponse:
+        if call.capped(now_ms):
             call.log.fault = "calls_per_second"
-            return self._throttle(call, _CALLS_PER_SECOND_EXCEEDED)
-        drawn = state.faults.draw(call.log.action, call.log.group_id, call.incoming)
+            return self._send(call, call.throttle(_CALLS_PER_SECOND_EXCEEDED))
+        drawn = self._state.faults.draw(call.target)
         call.log.fault = drawn.kind
+        call.meet(drawn)
         wait_ms = self._options.latency_ms + drawn.latency_ms
         if wait_ms:
             await self._sleep(wait_ms / 1000)
             call.check_again(self._clock())
         if drawn.decisive is None:
-            return self._answer(call, call.apply(), drawn)
-        return await self._fail(http, call, drawn, drawn.decisive)
+            return self._send(call, call.perform())
+        return await self._fail(http, call, drawn.decisive)
 
-    async def _fail(self, http: web.Request, call: Call, drawn: Drawn, fault: Decisive) -> web.StreamResponse:
+    async def _fail(self, http: web.Request, call: VendorCall, fault: Decisive) -> web.StreamResponse:
         match fault:
-            case RefuseNumbers():
-                named = next(number for number in call.incoming if number in fault.numbers)
-                return self._answer(call, refusal(1002, f"phones: {named} is refused"), drawn)
-            case VendorCode():
-                refused = refusal(fault.code) if fault.msg is None else Refusal(fault.code, fault.msg)
-                return self._answer(call, refused, drawn)
+            case RefuseNumbers() | VendorCode() | AuthenticationFailed() | ErrorAnswer():
+                return self._send(call, call.refuse(fault))
             case Throttle():
-                return self._throttle(call, fault)
+                return self._send(call, call.throttle(fault))
             case Redirect():
                 return self._raw(call, HTTPStatus.FOUND, b"", _HTML, {"Location": fault.location})
             case Status():
                 if fault.applied:
-                    call.apply()
+                    call.perform()
                 if fault.body is None:
                     return self._raw(call, fault.status, _gateway_page(fault.status), _HTML)
                 return self._raw(call, fault.status, fault.body.encode(), fault.content_type)
             case Garbage():
                 return await self._talk_nonsense(http, call, fault)
             case Lost():
-                call.apply()
+                call.perform()
                 return _hang_up(http)
             case Drop():
                 return _hang_up(http)
@@ -125,14 +135,13 @@ class Api:
             case _:
                 assert_never(fault)
 
-    async def _arrive_late(self, call: Call, delay_ms: int) -> None:
+    async def _arrive_late(self, call: VendorCall, delay_ms: int) -> None:
         await self._sleep(delay_ms / 1000)
         call.check_again(self._clock())
-        call.apply()
+        call.perform()
 
-    async def _talk_nonsense(self, http: web.Request, call: Call, fault: Garbage) -> web.StreamResponse:
-        extra = call.apply() if fault.applied else {}
-        whole = nxcloud.answer(0, "success", call.request_id, None if isinstance(extra, Refusal) else extra)
+    async def _talk_nonsense(self, http: web.Request, call: VendorCall, fault: Garbage) -> web.StreamResponse:
+        whole = call.perform().body if fault.applied else call.boast()
         match fault.form:
             case "html":
                 return self._raw(call, HTTPStatus.OK, _gateway_page(HTTPStatus.OK), _HTML)
@@ -151,7 +160,7 @@ class Api:
                 # It ends when the client leaves.
                 with contextlib.suppress(ConnectionError):
                     await response.prepare(http)
-                    await response.write(b'{"code":0,"msg":"')
+                    await response.write(call.opening)
                     while True:
                         await self._sleep(fault.interval_ms / 1000)
                         await response.write(b".")
@@ -159,23 +168,13 @@ class Api:
             case _:
                 assert_never(fault.form)
 
-    def _answer(self, call: Call, done: dict[str, Any] | Refusal, drawn: Drawn) -> web.Response:
-        code, msg, extra = (done.code, done.msg, None) if isinstance(done, Refusal) else (0, "success", done)
-        call.log.code = code
-        body = nxcloud.answer(code, msg, call.request_id, extra, code_as_string=drawn.code_as_string)
-        return self._raw(call, HTTPStatus.OK, body, _JSON)
-
-    def _throttle(self, call: Call, fault: Throttle) -> web.Response:
-        call.log.code = fault.code
-        body = nxcloud.answer(fault.code, fault.msg, call.request_id)
-        if fault.body:
-            return self._raw(call, HTTPStatus.OK, body, _JSON)
-        headers = {} if fault.retry_after is None else {"Retry-After": fault.retry_after}
-        return self._raw(call, HTTPStatus.TOO_MANY_REQUESTS, body, _JSON, headers)
+    def _send(self, call: VendorCall, reply: Reply) -> web.Response:
+        call.log.code = reply.said
+        return self._raw(call, reply.http, reply.body, _JSON, reply.headers)
 
     def _raw(
         self,
-        call: Call,
+        call: VendorCall,
         status: int,
         body: bytes,
         content_type: str,
@@ -190,7 +189,7 @@ class Api:
             headers={"Date": self._today(), "Content-Type": content_type, **(headers or {})},
         )
 
-    def _stream(self, call: Call) -> web.StreamResponse:
+    def _stream(self, call: VendorCall) -> web.StreamResponse:
         call.log.http = 200
         return web.StreamResponse(headers={"Date": self._today(), "Content-Type": _JSON})
 

@@ -1,11 +1,25 @@
 """The faults in place: which calls they meet, how often each fired. Chance comes in as an argument."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from random import Random
 from typing import Any
 
-from worker.sandbox.faults import CodeAsString, Decisive, Fault, Latency, RefuseNumbers, VendorCode
+from worker.sandbox.faults import (
+    CodeAsString,
+    Decisive,
+    Drop,
+    Fault,
+    KillToken,
+    Latency,
+    Redirect,
+    RefuseNumbers,
+    Refusing,
+    RejectNumbers,
+    Throttle,
+    Vendor,
+    VendorCode,
+)
 
 
 @dataclass(slots=True)
@@ -25,23 +39,47 @@ class ArmedFault:
 
 
 @dataclass(frozen=True, slots=True)
+class Target:
+    """A call as the faults see it.
+
+    `incoming`: the numbers that a valid call would bring into a group, in every spelling, empty for any other
+    call. `named`: those that it would bring in or take out.
+    """
+
+    vendor: Vendor
+    action: str
+    group_id: str | None
+    incoming: Collection[str] = ()
+    named: Collection[str] = ()
+    bears_token: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Drawn:
-    """What happens to one call: how long it waits, which fault decides its answer, how its code looks."""
+    """What happens to one call: how long it waits, which fault decides its answer, how its code looks, which
+    numbers are not taken, whether its token dies."""
 
     latency_ms: float = 0.0
     decisive: Decisive | None = None
     code_as_string: bool = False
+    rejected: frozenset[str] = frozenset()
+    kills_token: bool = False
 
     @property
     def kind(self) -> str | None:
         if self.decisive is not None:
             return self.decisive.kind
+        if self.kills_token:
+            return "kill_token"
+        if self.rejected:
+            return "reject_numbers"
         if self.code_as_string:
             return "code_as_string"
         return "latency" if self.latency_ms else None
 
 
 _NOTHING = Drawn()
+_NOT_APPLIED = Refusing | Throttle | Redirect | Drop
 
 
 class ArmedFaults:
@@ -70,40 +108,47 @@ class ArmedFaults:
     def clear(self) -> None:
         self._armed.clear()
 
-    def draw(self, action: str, group_id: str | None, incoming: Sequence[str]) -> Drawn:
-        """What happens to this call; counts the faults that do.
-
-        `incoming`: the numbers that a valid call would bring into a group, empty for any other call.
-        """
+    def draw(self, target: Target) -> Drawn:
+        """What happens to this call; counts the faults that do."""
         if not self._armed:
             return _NOTHING
-        decisive: Decisive | None = None
-        for armed in self._armed.values():
-            fault = armed.fault
-            if isinstance(fault, (Latency, CodeAsString)):
-                continue
-            if isinstance(fault, RefuseNumbers) and fault.numbers.isdisjoint(incoming):
-                continue
-            if self._fires(armed, action, group_id):
-                decisive = fault
-                break
+        decisive = self._decides(target)
         has_code = decisive is None or isinstance(decisive, (RefuseNumbers, VendorCode))
-        latency_ms, code_as_string = 0.0, False
+        latency_ms, code_as_string, kills_token = 0.0, False, False
+        rejected: frozenset[str] = frozenset()
+        for armed in self._armed.values():
+            match armed.fault:
+                case Latency(ms=ms, jitter_ms=jitter_ms) if self._fires(armed, target):
+                    latency_ms += ms + (self._random.uniform(0, jitter_ms) if jitter_ms else 0)
+                case CodeAsString() if has_code and self._fires(armed, target):
+                    code_as_string = True
+                case KillToken() if target.bears_token and self._fires(armed, target):
+                    kills_token = True
+                case RejectNumbers(numbers=numbers) if not isinstance(decisive, _NOT_APPLIED):
+                    if not numbers.isdisjoint(target.named) and self._fires(armed, target):
+                        rejected |= numbers
+        return Drawn(latency_ms, decisive, code_as_string, rejected, kills_token)
+
+    def _decides(self, target: Target) -> Decisive | None:
         for armed in self._armed.values():
             fault = armed.fault
-            if isinstance(fault, Latency) and self._fires(armed, action, group_id):
-                latency_ms += fault.ms + (self._random.uniform(0, fault.jitter_ms) if fault.jitter_ms else 0)
-            elif isinstance(fault, CodeAsString) and has_code and self._fires(armed, action, group_id):
-                code_as_string = True
-        return Drawn(latency_ms, decisive, code_as_string)
+            if isinstance(fault, (Latency, CodeAsString, KillToken, RejectNumbers)):
+                continue
+            if isinstance(fault, RefuseNumbers) and fault.numbers.isdisjoint(target.incoming):
+                continue
+            if self._fires(armed, target):
+                return fault
+        return None
 
-    def _fires(self, armed: ArmedFault, action: str, group_id: str | None) -> bool:
+    def _fires(self, armed: ArmedFault, target: Target) -> bool:
         fault = armed.fault
         if fault.times is not None and armed.fired >= fault.times:
             return False
-        if fault.action is not None and fault.action != action:
+        if {fault.only, fault.vendor} - {None, target.vendor}:
             return False
-        if fault.group_id is not None and fault.group_id != group_id:
+        if fault.action is not None and fault.action != target.action:
+            return False
+        if fault.group_id is not None and fault.group_id != target.group_id:
             return False
         # Certain faults leave the random sequence alone: adding one does not reshuffle the others.
         if fault.probability < 1 and self._random.random() >= fault.probability:

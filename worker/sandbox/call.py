@@ -1,28 +1,37 @@
-"""One call under way: what arrived, what it asks for, and carrying it out. Pure."""
+"""One of NXCloud's calls under way: what arrived, what it asks for, and carrying it out. Pure."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from http import HTTPStatus
+from typing import Any, assert_never
 
 import orjson
 
 from worker.sandbox import actions, nxcloud
+from worker.sandbox.armed import Drawn, Target
 from worker.sandbox.call_log import LoggedCall
+from worker.sandbox.faults import (
+    AuthenticationFailed,
+    ErrorAnswer,
+    RefuseNumbers,
+    Refusing,
+    Throttle,
+    VendorCode,
+)
 from worker.sandbox.nxcloud import Refusal, refusal
 from worker.sandbox.options import Options
 from worker.sandbox.state import State
+from worker.sandbox.vendor_call import Arrival, Reply
 
 _MAX_LOGGED_CHARACTERS = 64
 
 
 class Call:
-    """A call that arrived at `now_ms`; it is in the log from then on.
-
-    `headers` is to look names up without regard to case. When the state is reset meanwhile, the call does not
-    touch the new one.
-    """
+    """See `VendorCall`."""
 
     __slots__ = (
-        "_access_key",
+        "_as_string",
+        "_cap",
+        "_customer",
         "_groups",
         "_lasts_s",
         "_request",
@@ -32,61 +41,101 @@ class Call:
         "request_id",
     )
 
-    def __init__(
-        self,
-        headers: Mapping[str, str],
-        body: bytes,
-        *,
-        now_ms: int,
-        request_id: str,
-        state: State,
-        options: Options,
-    ) -> None:
+    def __init__(self, arrival: Arrival, *, request_id: str, state: State, options: Options) -> None:
         self.request_id = request_id
-        self._access_key = headers.get("accessKey", "")
+        headers = arrival.headers
+        access_key = headers.get("accessKey", "")
+        self._customer = state.credentials.customer(access_key) or ""
         self._groups = state.groups
+        self._cap = state.cap
+        self._as_string = False
         self._strict_groups = options.strict_groups
         self._lasts_s = options.signature_lasts_s
         self._ts = headers.get("ts", "")
         action = headers.get("action", "")
-        content = _parsed(body)
-        refused = nxcloud.authenticate(headers, body, state.credentials, now_ms, options.signature_lasts_s)
+        content = parsed(arrival.body)
+        accepted = state.credentials.secrets
+        refused = nxcloud.authenticate(
+            headers, arrival.body, accepted, arrival.now_ms, options.signature_lasts_s
+        )
         self._request = refused or actions.read(action, content, options.numbers_per_call)
-        self.log = LoggedCall(now_ms, _readable(self._access_key), _readable(action), request_id=request_id)
+        self.log = LoggedCall(arrival.now_ms, readable(access_key), readable(action), request_id=request_id)
         _note(self.log, content)
         state.calls.record(self.log, counted_as=action if action in nxcloud.ACTIONS else "unknown")
 
     @property
-    def incoming(self) -> Sequence[str]:
-        """The numbers that it would bring into a group; none if it is refused as it is."""
-        return () if isinstance(self._request, Refusal) else actions.incoming(self._request)
+    def target(self) -> Target:
+        incoming: Sequence[str] = ()
+        if not isinstance(self._request, Refusal):
+            incoming = actions.incoming(self._request)
+        return Target("nxcloud", self.log.action, self.log.group_id, incoming)
+
+    def capped(self, now_ms: int) -> bool:
+        return self._cap is not None and not self._cap.admits(now_ms)
+
+    def meet(self, drawn: Drawn) -> None:
+        self._as_string = drawn.code_as_string
 
     def check_again(self, now_ms: int) -> None:
         """Looks at the time stamp again, after the call was long on its way."""
         if not isinstance(self._request, Refusal) and not nxcloud.in_time(self._ts, now_ms, self._lasts_s):
             self._request = refusal(1004)
 
-    def apply(self) -> dict[str, Any] | Refusal:
-        """Makes the change, and returns what the answer has beyond the common fields, or the refusal."""
+    def perform(self) -> Reply:
         if isinstance(self._request, Refusal):
-            return self._request
+            return self._refused(self._request)
         done = actions.carry_out(
-            self._request, self._access_key, self._groups, strict_groups=self._strict_groups
+            self._request, self._customer, self._groups, strict_groups=self._strict_groups
         )
-        if not isinstance(done, Refusal):
-            self.log.applied = True
-            self.log.group_id = done.get("groupId", self.log.group_id)
-        return done
+        if isinstance(done, Refusal):
+            return self._refused(done)
+        self.log.applied = True
+        self.log.group_id = done.get("groupId", self.log.group_id)
+        return self._reply(0, "success", done)
+
+    def refuse(self, fault: Refusing) -> Reply:
+        match fault:
+            case RefuseNumbers():
+                named = next(number for number in self.target.incoming if number in fault.numbers)
+                return self._refused(refusal(1002, f"phones: {named} is refused"))
+            case VendorCode():
+                return self._refused(
+                    refusal(fault.code) if fault.msg is None else Refusal(fault.code, fault.msg)
+                )
+            case AuthenticationFailed() | ErrorAnswer():
+                raise ValueError(f"{fault.kind} is no fault of NXCloud's")
+            case _:
+                assert_never(fault)
+
+    def throttle(self, fault: Throttle) -> Reply:
+        body = nxcloud.answer(fault.code, fault.msg, self.request_id)
+        if fault.body:
+            return Reply(body, fault.code)
+        headers = {} if fault.retry_after is None else {"Retry-After": fault.retry_after}
+        return Reply(body, fault.code, HTTPStatus.TOO_MANY_REQUESTS, headers)
+
+    def boast(self) -> bytes:
+        return nxcloud.answer(0, "success", self.request_id)
+
+    @property
+    def opening(self) -> bytes:
+        return b'{"code":0,"msg":"'
+
+    def _refused(self, refused: Refusal) -> Reply:
+        return self._reply(refused.code, refused.msg)
+
+    def _reply(self, code: int, msg: str, extra: Mapping[str, Any] | None = None) -> Reply:
+        return Reply(nxcloud.answer(code, msg, self.request_id, extra, code_as_string=self._as_string), code)
 
 
-def _parsed(body: bytes) -> object:
+def parsed(body: bytes) -> object:
     try:
         return orjson.loads(body) if body else None
     except orjson.JSONDecodeError:
         return None
 
 
-def _readable(text: str) -> str:
+def readable(text: str) -> str:
     """A header as the log can say it: it may hold bytes that are no text, and be long."""
     return text if text.isalnum() and text.isascii() else ascii(text)[1:-1][:_MAX_LOGGED_CHARACTERS]
 

@@ -1,6 +1,7 @@
 """What was called: a bounded log of calls, and counters that stay exact beyond it. Pure."""
 
 from collections import Counter, deque
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import islice
 from typing import Any
@@ -16,7 +17,8 @@ MAX_PHONE_CHARACTERS = 200_000_000
 class LoggedCall:
     """One call as it arrived, completed as it is answered.
 
-    `code` and `http` stay None when nothing was answered, `code` also when the answer was no vendor answer.
+    `code` and `http` stay None when nothing was answered, `code` also when the answer was no vendor answer;
+    for a vendor without codes it is the message.
     `applied`: the vendor carried it out. `fault`: the kind of the fault that decided the answer.
     """
 
@@ -27,7 +29,7 @@ class LoggedCall:
     operate_type: int | None = None
     phones: str = ""
     request_id: str | None = None
-    code: int | None = None
+    code: int | str | None = None
     http: int | None = None
     applied: bool = False
     fault: str | None = None
@@ -42,6 +44,32 @@ class LoggedCall:
             "phones": self.phones.split(",") if self.phones else [],
             "requestId": self.request_id,
             "code": self.code,
+            "http": self.http,
+            "applied": self.applied,
+            "fault": self.fault,
+        }
+
+
+@dataclass(slots=True)
+class LoggedOzonetelCall(LoggedCall):
+    """A call of Ozonetel's: `access_key` is its user name. `rejected`: the numbers in `output.error`."""
+
+    mode: str = ""
+    expiry_date: str | None = None
+    rejected: Sequence[str] = ()
+
+    def as_json(self) -> dict[str, Any]:
+        return {
+            "at_ms": self.at_ms,
+            "vendor": "ozonetel",
+            "mode": self.mode,
+            "userName": self.access_key,
+            "action": self.action,
+            "groupId": self.group_id,
+            "phones": self.phones.split(",") if self.phones else [],
+            "expiryDate": self.expiry_date,
+            "rejected": list(self.rejected),
+            "message": self.code,
             "http": self.http,
             "applied": self.applied,
             "fault": self.fault,

@@ -1,68 +1,32 @@
 """The control endpoints: see and seed groups, see calls, ask for faults. Bad input gets 400 and why."""
 
 from collections.abc import Awaitable, Callable
-from typing import Annotated, Any
+from typing import Any
 
 import orjson
 from aiohttp import web
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, TypeAdapter, ValidationError
 
-from worker.sandbox.actions import is_group_id
-from worker.sandbox.api import Api
+from worker.sandbox import seeds
+from worker.sandbox.api import Api, Clock
+from worker.sandbox.credentials import Rotation, is_ozonetels, read_rotation
 from worker.sandbox.faults import read_faults
-from worker.sandbox.groups import Group
+from worker.sandbox.help import HELP
 from worker.sandbox.state import State
 
 Handler = Callable[[web.Request], Awaitable[web.Response]]
-
-_Number = Annotated[str, StringConstraints(pattern=r"^[0-9]+$")]
-
-HELP = """\
-NXCloud PNS sandbox: the vendor's API, emulated, with faults on demand.
-
-POST   /api/pns/            the vendor's API (any path that does not begin with /_sandbox)
-GET    /_sandbox/groups     all groups; ?accessKey=
-POST   /_sandbox/groups     seed a group or an array of them:
-                            {"groupId", "phones": [...], "groupName"?, "remark"?, "accessKey"?}
-GET    /_sandbox/calls      what was called; ?limit= (newest) ?since= (Unix ms)
-DELETE /_sandbox/calls      forget what was called
-GET    /_sandbox/faults     faults in place, and how often each fired
-POST   /_sandbox/faults     add a fault or an array of them:
-                            {"kind", ..., "action"?, "groupId"?, "probability"?, "times"?}
-DELETE /_sandbox/faults     remove all; /_sandbox/faults/{id} removes one
-POST   /_sandbox/reset      as new: no groups, no calls, no faults
-
-kinds: latency (ms, jitter_ms), status (status, body, content_type, applied),
-       throttle (retry_after, body, code, msg), lost, drop, late (delay_ms),
-       refuse_numbers (numbers), code (code, msg), redirect (location), code_as_string,
-       garbage (form: html, truncated, cut or drip; interval_ms, applied)
-
-curl -X POST localhost:8900/_sandbox/faults -d '{"kind": "status", "status": 503, "times": 3}'
-"""
-
-
-class _Seed(BaseModel):
-    model_config = ConfigDict(extra="forbid", strict=True)
-
-    group_id: str = Field(alias="groupId")
-    phones: list[_Number]
-    group_name: str = Field(default="", alias="groupName")
-    remark: str = ""
-    access_key: str | None = Field(default=None, alias="accessKey")
-
-
-_SEEDS = TypeAdapter(list[_Seed])
 
 
 class Control:
     """The endpoints under `/_sandbox`."""
 
-    def __init__(self, state: State, api: Api) -> None:
+    def __init__(self, state: State, api: Api, clock: Clock) -> None:
         self._state = state
         self._api = api
+        self._clock = clock
 
     def routes(self) -> list[web.RouteDef]:
         groups, calls, faults = "/_sandbox/groups", "/_sandbox/calls", "/_sandbox/faults"
+        credentials = "/_sandbox/credentials"
         return [
             web.get("/", _help),
             web.get(groups, _guarded(self._get_groups)),
@@ -73,33 +37,31 @@ class Control:
             web.post(faults, _guarded(self._add_faults)),
             web.delete(faults, _guarded(self._clear_faults)),
             web.delete(faults + "/{id}", _guarded(self._remove_fault)),
+            web.get(credentials, _guarded(self._get_credentials)),
+            web.post(credentials, _guarded(self._rotate)),
             web.post("/_sandbox/reset", _guarded(self._reset)),
             web.route("*", "/_sandbox{tail:.*}", _guarded(_unknown)),
         ]
 
     async def _get_groups(self, http: web.Request) -> web.Response:
-        access_key = _query(http, "accessKey").get("accessKey")
+        query = _query(http, "accessKey", "userName", "vendor")
+        vendor, access_key, user = (query.get(name) for name in ("vendor", "accessKey", "userName"))
+        is_ozonetels(query)
+        state = self._state
         if access_key is not None:
-            self._check_key(access_key)
-        groups = [_group_json(key, group) for key, group in self._state.groups.each(access_key)]
+            access_key = state.credentials.customer_of(access_key, "accessKey")
+        if user is not None:
+            user = state.ozonetel.credentials.customer_of(user, "userName")
+        groups: list[dict[str, Any]] = []
+        if vendor != "ozonetel" and user is None:
+            groups += seeds.nxcloud_groups(state, access_key)
+        if vendor != "nxcloud" and access_key is None:
+            groups += seeds.ozonetel_groups(state, self._clock(), user)
         return _json({"groups": groups, "total": len(groups), "late": self._api.late})
 
     async def _seed_groups(self, http: web.Request) -> web.Response:
-        body = await _body(http)
-        try:
-            seeds = _SEEDS.validate_python(body if isinstance(body, list) else [body])
-        except ValidationError as error:
-            details = error.errors(include_url=False, include_context=False, include_input=False)
-            raise ValueError(
-                "; ".join(f"groups{_path(detail['loc'])}: {detail['msg']}" for detail in details)
-            ) from None
-        keys = [self._key_of(seed) for seed in seeds]
-        groups = self._state.groups
-        seeded = [
-            (key, groups.put(key, seed.group_id, seed.phones, name=seed.group_name, remark=seed.remark))
-            for key, seed in zip(keys, seeds, strict=True)
-        ]
-        return _json({"groups": [_group_json(key, group) for key, group in seeded], "total": len(seeded)})
+        seeded = seeds.plant(self._state, await _body(http), self._clock())
+        return _json({"groups": seeded, "total": len(seeded)})
 
     async def _get_calls(self, http: web.Request) -> web.Response:
         query = _query(http, "limit", "since")
@@ -135,23 +97,28 @@ class Control:
             return _json({"error": f"there is no fault {fault_id}"}, status=404)
         return _json({"removed": fault_id})
 
+    async def _get_credentials(self, _http: web.Request) -> web.Response:
+        return _json(self._shown_credentials())
+
+    async def _rotate(self, http: web.Request) -> web.Response:
+        asked, state = read_rotation(await _body(http)), self._state
+        if isinstance(asked, Rotation):
+            key = state.credentials.any_key(asked.access_key, "accessKey")
+            state.rotate(key, asked.secret, asked.new_access_key, overlap=asked.overlap)
+        else:
+            user = state.ozonetel.credentials.any_key(asked.user_name, "userName")
+            state.ozonetel.rotate(user, asked.api_key, asked.new_user_name, overlap=asked.overlap)
+        return _json(self._shown_credentials())
+
+    def _shown_credentials(self) -> dict[str, Any]:
+        users = self._state.ozonetel.credentials.as_json("userName", "apiKeys")
+        shown = self._state.credentials.as_json("accessKey", "secrets")
+        shown += ({"vendor": "ozonetel", **user} for user in users)
+        return {"credentials": shown, "total": len(shown)}
+
     async def _reset(self, _http: web.Request) -> web.Response:
         self._state.reset()
         return _json({"reset": True})
-
-    def _key_of(self, seed: _Seed) -> str:
-        if not is_group_id(seed.group_id):
-            raise ValueError("groupId: must be 1 to 128 visible ASCII characters")
-        if seed.access_key is not None:
-            return self._check_key(seed.access_key)
-        if len(self._state.credentials) > 1:
-            raise ValueError(f"accessKey: name one of {', '.join(self._state.credentials)}")
-        return next(iter(self._state.credentials))
-
-    def _check_key(self, access_key: str) -> str:
-        if access_key not in self._state.credentials:
-            raise ValueError(f"accessKey: must be one of {', '.join(self._state.credentials)}")
-        return access_key
 
 
 async def _help(_http: web.Request) -> web.Response:
@@ -199,21 +166,6 @@ def _whole(values: dict[str, str], name: str) -> int | None:
     if not (text.isascii() and text.isdigit() and len(text) <= 18):
         raise ValueError(f"{name}: must be a whole number, 0 or greater")
     return int(text)
-
-
-def _path(location: tuple[int | str, ...]) -> str:
-    return "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in location)
-
-
-def _group_json(access_key: str, group: Group) -> dict[str, Any]:
-    return {
-        "accessKey": access_key,
-        "groupId": group.group_id,
-        "groupName": group.name,
-        "customerId": group.customer_id,
-        "remark": group.remark,
-        "phones": list(group.members),
-    }
 
 
 def _json(value: Any, status: int = 200) -> web.Response:

@@ -2,13 +2,15 @@
 
 The tree, by what becomes of the call:
 
-    it goes on          latency, code_as_string
-    it is refused       refuse_numbers, code, throttle, redirect
+    it goes on          latency, code_as_string (NXCloud's only), reject_numbers and kill_token (Ozonetel's)
+    it is refused       refuse_numbers, throttle, redirect, code (NXCloud's), authentication_failed and error
+                        (Ozonetel's)
     it may be applied,  status, garbage      (`applied`: the change is made, the answer hides it)
     it gets no answer   lost (applied), drop (not applied), late (applied after `delay_ms`)
 """
 
-from typing import Annotated, Any, Literal
+from collections.abc import Mapping
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import (
     AfterValidator,
@@ -18,9 +20,20 @@ from pydantic import (
     StringConstraints,
     TypeAdapter,
     ValidationError,
+    field_validator,
 )
 
-Action = Literal["createGroup", "updateGroup", "listGroup", "deleteGroup"]
+Vendor = Literal["nxcloud", "ozonetel"]
+Action = Literal[
+    "createGroup",
+    "updateGroup",
+    "listGroup",
+    "deleteGroup",
+    "createBlockNumber",
+    "updateBlockNumbers",
+    "deleteBlockNumber",
+    "generateToken",
+]
 _Ms = Annotated[int, Field(ge=0, le=3_600_000)]
 _HeaderValue = Annotated[str, StringConstraints(pattern=r"^[\x20-\x7e]{0,1000}$")]
 _Number = Annotated[str, StringConstraints(pattern=r"^[0-9]+$")]
@@ -33,14 +46,27 @@ def _not_success(code: int) -> int:
 
 
 class _Aimed(BaseModel):
-    """Which calls a fault meets, and how often. Without a filter, every call."""
+    """Which calls a fault meets, and how often. Without a filter, every call.
+
+    `only`: the vendor whose calls this kind can meet, if it is not every vendor's.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True, populate_by_name=True)
 
+    only: ClassVar[Vendor | None] = None
+
+    vendor: Vendor | None = None
     action: Action | None = None
     group_id: str | None = Field(default=None, alias="groupId")
     probability: float = Field(default=1.0, ge=0, le=1, allow_inf_nan=False)
     times: int | None = Field(default=None, ge=1)
+
+    @field_validator("vendor")
+    @classmethod
+    def _not_another_vendors(cls, vendor: Vendor | None) -> Vendor | None:
+        if vendor and cls.only not in (None, vendor):
+            raise ValueError(f"only {cls.only}'s calls can meet this")
+        return vendor
 
 
 class Latency(_Aimed):
@@ -54,11 +80,31 @@ class Latency(_Aimed):
 class CodeAsString(_Aimed):
     """`code` is answered as a string, as other products of the vendor do."""
 
+    only = "nxcloud"
+
     kind: Literal["code_as_string"] = "code_as_string"
 
 
+class RejectNumbers(_Aimed):
+    """Those of `numbers` that a create, add or delete names are not taken, and the answer says so number by
+    number (`output.error`) under `status: success`."""
+
+    only = "ozonetel"
+
+    kind: Literal["reject_numbers"] = "reject_numbers"
+    numbers: Annotated[frozenset[_Number], Field(strict=False, min_length=1)]
+
+
+class KillToken(_Aimed):
+    """The token that the call bears dies before the call is looked at, and is dead for all others, too."""
+
+    only = "ozonetel"
+
+    kind: Literal["kill_token"] = "kill_token"
+
+
 class RefuseNumbers(_Aimed):
-    """A create, add or replace that names one of `numbers` is refused with 1002."""
+    """A create, add or replace that names one of `numbers` is refused for that: 1002, or `invalid data`."""
 
     kind: Literal["refuse_numbers"] = "refuse_numbers"
     # Lax in the container only: a JSON array arrives as a list.
@@ -68,13 +114,39 @@ class RefuseNumbers(_Aimed):
 class VendorCode(_Aimed):
     """Any of the vendor's codes but 0, with the vendor's text for it or with `msg`."""
 
+    only = "nxcloud"
+
     kind: Literal["code"] = "code"
     code: Annotated[int, AfterValidator(_not_success)]
     msg: str | None = None
 
 
+class AuthenticationFailed(_Aimed):
+    """The vendor's answer to a wrong user name or API key, with HTTP 401 or 200."""
+
+    only = "ozonetel"
+
+    kind: Literal["authentication_failed"] = "authentication_failed"
+    http: Literal[200, 401] = 401
+
+
+class ErrorAnswer(_Aimed):
+    """Any error in the vendor's form: its `status` has been seen in three ways."""
+
+    only = "ozonetel"
+
+    kind: Literal["error"] = "error"
+    message: str
+    status: Literal["error", "fail", "false"] = "error"
+    errors: Mapping[str, str] | None = None
+    http: int = Field(default=200, ge=200, le=599)
+
+
 class Throttle(_Aimed):
-    """HTTP 429 with `retry_after` as it stands (None: no header). `body`: HTTP 200, and `msg` says it."""
+    """HTTP 429 with `retry_after` as it stands (None: no header). `body`: HTTP 200, and `msg` says it.
+
+    `msg`: without one the vendor's own text, if it has any. `code`: NXCloud's, Ozonetel has none.
+    """
 
     kind: Literal["throttle"] = "throttle"
     retry_after: _HeaderValue | None = "1"
@@ -126,14 +198,16 @@ class Drop(_Aimed):
 
 
 class Late(_Aimed):
-    """The connection ends now; the call arrives `delay_ms` later, if its `ts` is still accepted then."""
+    """The connection ends now; the call arrives `delay_ms` later, if its `ts` (NXCloud) or its token or API
+    key (Ozonetel) is still accepted then."""
 
     kind: Literal["late"] = "late"
     delay_ms: _Ms
 
 
-Decisive = RefuseNumbers | VendorCode | Throttle | Redirect | Status | Garbage | Lost | Drop | Late
-Fault = Latency | CodeAsString | Decisive
+Refusing = RefuseNumbers | VendorCode | AuthenticationFailed | ErrorAnswer
+Decisive = Refusing | Throttle | Redirect | Status | Garbage | Lost | Drop | Late
+Fault = Latency | CodeAsString | RejectNumbers | KillToken | Decisive
 
 _FAULT: TypeAdapter[Fault] = TypeAdapter(Annotated[Fault, Field(discriminator="kind")])
 

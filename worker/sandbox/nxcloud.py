@@ -4,7 +4,7 @@ Sources: the vendor's pages "Update", "Create" and "Query Number Groups", its "A
 signature, its list of error codes. Where they are silent (the order of the checks), this is a choice.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -47,9 +47,14 @@ def refusal(code: int, detail: str = "") -> Refusal:
 
 
 def authenticate(
-    headers: Mapping[str, str], body: bytes, credentials: Mapping[str, str], now_ms: int, lasts_s: float
+    headers: Mapping[str, str],
+    body: bytes,
+    credentials: Mapping[str, Sequence[str]],
+    now_ms: int,
+    lasts_s: float,
 ) -> Refusal | None:
-    """Why these headers are refused, or None. A signature lasts `lasts_s`.
+    """Why these headers are refused, or None. A signature lasts `lasts_s`; `credentials` has the secrets that
+    are accepted of each access key.
 
     `headers` is to look names up without regard to case. In order: 1001, 1005, 1002 (bizType, action), 1004,
     1003.
@@ -58,8 +63,8 @@ def authenticate(
     if missing:
         return refusal(1001, ", ".join(missing))
     access_key, action, ts = headers["accessKey"], headers["action"], headers["ts"]
-    secret = credentials.get(access_key)
-    if secret is None:
+    secrets = credentials.get(access_key)
+    if secrets is None:
         return refusal(1005)
     if headers["bizType"] != BIZ_TYPE:
         return refusal(1002, f"bizType must be {BIZ_TYPE}")
@@ -73,16 +78,19 @@ def authenticate(
     algorithm = _ALGORITHMS.get(headers.get("algorithm", "md5"))
     if algorithm is None:
         return refusal(1003, "algorithm must be md5 or sha256")
-    expected = sign(
-        access_key=access_key,
-        action=action,
-        biz_type=BIZ_TYPE,
-        ts=ts,
-        body=body,
-        secret=secret,
-        algorithm=algorithm,
+    expected = (
+        sign(
+            access_key=access_key,
+            action=action,
+            biz_type=BIZ_TYPE,
+            ts=ts,
+            body=body,
+            secret=secret,
+            algorithm=algorithm,
+        )
+        for secret in secrets
     )
-    return None if headers["sign"] == expected else refusal(1003)
+    return None if headers["sign"] in expected else refusal(1003)
 
 
 def in_time(ts: str, now_ms: int, lasts_s: float) -> bool:

@@ -7,6 +7,7 @@ from typing import Self
 
 from aiohttp import web
 
+from worker.sandbox import ozonetel
 from worker.sandbox.api import Api, Clock, Sleep
 from worker.sandbox.control import Control
 from worker.sandbox.options import Options
@@ -15,6 +16,7 @@ from worker.sandbox.state import State
 API_PATH = "/api/pns/"
 DEFAULT_PORT = 8900
 
+_OZONETEL_PATHS = (ozonetel.LEGACY_PATH, ozonetel.API_PATH + "{operation:.*}")
 _MAX_BODY_BYTES = 64 * 1024 * 1024
 _BACKLOG = 1024
 # Drips and latencies may be endless: what has not ended by then is cut off.
@@ -37,7 +39,7 @@ class Sandbox:
 
     @property
     def url(self) -> str:
-        """The API's URL, the vendor's path in it: `http://127.0.0.1:8900/api/pns/`."""
+        """NXCloud's URL, its path included: `http://127.0.0.1:8900/api/pns/`. Ozonetel's is `origin`."""
         return self.origin + API_PATH
 
     async def drain(self) -> None:
@@ -70,17 +72,18 @@ async def start(
 ) -> Sandbox:
     """Serves until `stop`; `port` 0 takes a free one.
 
-    `clock` is the vendor's clock (Unix ms): signatures, `Date`, the cap and the log go by it. `sleep` does
-    all its waiting (seconds). Raises `OSError` when the port cannot be had.
+    `clock` is the vendors' clock (Unix ms): signatures, tokens, `Date`, the cap and the log go by it.
+    `sleep` does all the waiting (seconds). Raises `OSError` when the port cannot be had.
     """
     options = options or Options()
     state = State(options)
     api = Api(options, state, clock, sleep)
     app = web.Application(client_max_size=_MAX_BODY_BYTES)
-    # The API's usual path comes first, and the path of anything else after the control endpoints'.
-    app.add_routes([web.post(API_PATH, api.handle)])
-    app.add_routes(Control(state, api).routes())
-    app.add_routes([web.post("/{path:.*}", api.handle)])
+    # NXCloud's usual path comes first, and the path of anything else after the control endpoints'.
+    app.add_routes([web.post(API_PATH, api.nxcloud)])
+    app.add_routes([web.route("*", path, api.ozonetel) for path in _OZONETEL_PATHS])
+    app.add_routes(Control(state, api, clock).routes())
+    app.add_routes([web.post("/{path:.*}", api.nxcloud)])
     runner = web.AppRunner(app, access_log=None, shutdown_timeout=_GRACE_S)
     await runner.setup()
     try:

@@ -1,6 +1,8 @@
 """A bench for the engine: events go in by hand, effects are sorted into what a test asks about."""
 
+import math
 from collections.abc import Callable, Iterable
+from typing import Any
 
 from engine_commands import BY_ID
 
@@ -19,6 +21,7 @@ from worker.engine.messages import (
     PermitGranted,
     Settle,
     StartCall,
+    TellBreaker,
     Tick,
     WakeAt,
     WantPermit,
@@ -41,7 +44,7 @@ WINDOW_S = 61.0
 
 
 class Bench:
-    """One account, partition 0. Time stands still until `wait` is called."""
+    """One account, partition 0; `can`: more of its policy. Time stands still until `wait` is called."""
 
     def __init__(
         self,
@@ -52,12 +55,22 @@ class Bench:
         marker: bool = True,
         supports: Iterable[CommandKind] = CommandKind,
         retry: RetryPolicy | None = None,
+        isolation_per_second: float = math.inf,
+        group_backlog: int = 5_000,
+        room: int = 1_000_000,
+        **can: Any,
     ) -> None:
-        policy = AccountPolicy(cap, max_in_flight, frozenset(supports), marker=marker)
-        self.engine = Engine({"default": policy}, retry or RetryPolicy(), linger_s)
+        policy = AccountPolicy(
+            *(cap, max_in_flight, frozenset(supports)),
+            marker=marker,
+            isolation_per_second=isolation_per_second,
+            **can,
+        )
+        self.engine = Engine({"default": policy}, retry or RetryPolicy(), linger_s, group_backlog, room)
         self.now = 1_000.0
         self.jitter = 0.5
-        self.permits_wanted = 0
+        self.wanted: list[WantPermit] = []
+        self.told: list[TellBreaker] = []
         self.flights: list[StartCall] = []
         self.settles: list[Settle] = []
         self.alarm: float | None = None
@@ -67,7 +80,9 @@ class Bench:
         for effect in effects:
             match effect:
                 case WantPermit():
-                    self.permits_wanted += 1
+                    self.wanted.append(effect)
+                case TellBreaker():
+                    self.told.append(effect)
                 case StartCall():
                     self.flights.append(effect)
                 case Settle():
@@ -76,14 +91,17 @@ class Bench:
                     self.alarm = effect.when
         return effects
 
+    @property
+    def permits_wanted(self) -> int:
+        return len(self.wanted)
+
     def deliver(self, *items: Command | Refusal, facts: Facts | None = None) -> list[Effect]:
         return self.feed(Delivered(0, items, facts or Facts(), self.now))
 
     def grant(self) -> list[Effect]:
         """Grant one permit that was asked for."""
-        assert self.permits_wanted, "nobody asked for a permit"
-        self.permits_wanted -= 1
-        return self.feed(PermitGranted("default", self.now))
+        assert self.wanted, "nobody asked for a permit"
+        return self.feed(PermitGranted("default", self.now, self.wanted.pop(0).probe))
 
     def call(self) -> Call:
         """Grant permits until a call starts; the call."""
@@ -122,9 +140,17 @@ class Bench:
     def drain(self) -> None:
         self.feed(Drain())
 
-    def run(self, vendor: Callable[[Call], Outcome], *, patience: int = 1_000) -> None:
-        """Grant, send and answer until nothing waits any more."""
+    def run(
+        self,
+        vendor: Callable[[Call], Outcome],
+        *,
+        patience: int = 1_000,
+        until: Callable[[], bool] = lambda: False,
+    ) -> None:
+        """Grant, send and answer until nothing waits any more, or `until` that is so."""
         for _ in range(patience):
+            if until():
+                return
             if self.flights:
                 self.answer(vendor(self.flights[0].call))
             elif self.permits_wanted:
@@ -134,6 +160,10 @@ class Bench:
             else:
                 return
         raise AssertionError("it does not come to an end")
+
+    @property
+    def waiting(self) -> int:
+        return self.engine.waiting(0)
 
     @property
     def verdicts(self) -> dict[str, Verdict]:

@@ -21,11 +21,12 @@ def command(
     expires_at: float | None = None,
     group_name: str | None = None,
     remark: str | None = None,
+    number_expiry: float | None = None,
 ) -> Command:
     """A command that came alone in a message of its own; its name is its id."""
     origin = Origin(Entry(0, f"{next(_tags)}-0", b"{}"), 0)
     key = CommandKey("test", name)
-    said = repr((int(kind), group, tuple(numbers), group_name, remark))
+    said = repr((int(kind), group, tuple(numbers), group_name, remark, number_expiry))
     return Command(
         key,
         "numbergroup.test.v1",
@@ -35,6 +36,7 @@ def command(
         said,
         [origin],
         expires_at,
+        number_expiry,
         group_name=group_name,
         remark=remark,
     )

@@ -9,6 +9,11 @@ from worker.engine.model import Command, GroupRef
 
 NUMBERS = "abcdef"
 
+EXPIRIES = (None, 5_000.0, 6_000.0)
+"""When numbers leave the group by themselves: `None` for never."""
+
+expiries = st.sampled_from(EXPIRIES)
+
 _ALL = 2 ** len(NUMBERS) - 1
 
 
@@ -16,18 +21,22 @@ def _set(bits: int) -> list[str]:
     return [number for place, number in enumerate(NUMBERS) if bits >> place & 1]
 
 
-def _commands(makers: Sequence[Callable[..., Command]], group: GroupRef) -> st.SearchStrategy[list[Command]]:
-    def made(drawn: list[tuple[int, int]]) -> list[Command]:
+def _commands(
+    makers: Sequence[Callable[..., Command]], group: GroupRef, expiring: bool
+) -> st.SearchStrategy[list[Command]]:
+    def made(drawn: list[tuple[int, int, int]]) -> list[Command]:
         commands = []
-        for place, (which, bits) in enumerate(drawn):
+        for place, (which, bits, expiry) in enumerate(drawn):
             make = makers[which]
             # Only a replace may be empty.
             numbers = _set(bits if make is replace else bits or 1)
             more = () if make is delete_group else (numbers,)
-            commands.append(make(f"c{place}", *more, group=group))
+            until = EXPIRIES[expiry] if make in (add, replace) else None
+            commands.append(make(f"c{place}", *more, group=group, number_expiry=until))
         return commands
 
-    one = st.tuples(st.integers(0, len(makers) - 1), st.integers(0, _ALL))
+    last = len(EXPIRIES) - 1 if expiring else 0
+    one = st.tuples(st.integers(0, len(makers) - 1), st.integers(0, _ALL), st.integers(0, last))
     return st.lists(one, min_size=1, max_size=10).map(made)
 
 
@@ -35,11 +44,11 @@ memberships = st.integers(0, _ALL).map(_set).map(set)
 """Who is in the group before the first command."""
 
 
-def keyed_commands() -> st.SearchStrategy[list[Command]]:
+def keyed_commands(*, expiring: bool = False) -> st.SearchStrategy[list[Command]]:
     """Commands of one group that is known by its key, sensible or not."""
-    return _commands([add, delete, replace, create, delete_group], BY_KEY)
+    return _commands([add, delete, replace, create, delete_group], BY_KEY, expiring)
 
 
-def updates() -> st.SearchStrategy[list[Command]]:
+def updates(*, expiring: bool = False) -> st.SearchStrategy[list[Command]]:
     """Updates of one group that is known by its id, an empty replace now and then."""
-    return _commands([add, add, delete, delete, replace], BY_ID)
+    return _commands([add, add, delete, delete, replace], BY_ID, expiring)

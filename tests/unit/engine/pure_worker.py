@@ -1,13 +1,14 @@
 """Merge, plan and call, batch by batch: what the engine does with one group, without its patience."""
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from model_vendor import ModelVendor
 
+from worker.engine.known import UNLISTED, Known
 from worker.engine.merge import batch_length, merge
 from worker.engine.model import Applied, Call, CallKind, Command, GroupRef, HandleKind
-from worker.engine.plan import Known, plan
+from worker.engine.plan import plan
 
 
 @dataclass
@@ -53,11 +54,18 @@ class PureWorker:
     def _plan(self, batch: list[Command]) -> list[Call]:
         exists = self.ref.kind is HandleKind.ID or (self.group_id is not None and self.created_by is None)
         change = merge(batch, exists=exists, created_by=self.created_by)
-        return plan(change, batch, self.known, group_id=self.group_id, numbers_per_call=self.vendor.cap)
+        return plan(
+            change,
+            batch,
+            self.known,
+            group_id=self.group_id,
+            numbers_per_call=self.vendor.cap,
+            replaces=self.vendor.replaces,
+        )
 
     def _make(self, call: Call, batch: list[Command], fate: str) -> bool:
         if call.group_id is None and call.kind is not CallKind.CREATE:
-            call = Call(call.kind, call.numbers, self.group_id)
+            call = replace(call, group_id=self.group_id)
         if call.kind in (CallKind.CREATE, CallKind.READ_MEMBERS, CallKind.DELETE_GROUP) and fate != "fine":
             return False
         outcome = None if fate in ("not sent", "lost") else self.vendor.carry_out(call)
@@ -68,9 +76,9 @@ class PureWorker:
         assert isinstance(outcome, Applied)
         if call.kind is CallKind.READ_MEMBERS:
             (group,) = [one for one in outcome.groups or () if one.group_id == self.group_id]
-            self.known.learn_all(group.numbers, outcome.request_id)
+            self.known.learn_all(group.numbers, outcome.request_id, UNLISTED)
         elif call.kind is not CallKind.DELETE_GROUP:
-            self.known.apply(call, outcome.request_id)
+            self.known.apply(call, outcome.request_id, outcome.rejected)
         if call.kind is CallKind.CREATE:
             self.group_id = outcome.group_id
             self.created_by = next(c for c in batch if c.kind.name == "CREATE")

@@ -96,10 +96,11 @@ class Runtime:
         self.unwritten: list[Settle] = []
         self.unread: list[str] = []
         self.looked_up: Delivered | None = None
-        self.permits_wanted = 0
+        self.wanted: list[WantPermit] = []
         self.granted = 0
         self.alarm: float | None = None
         self.paused_until = 0.0
+        self.faulty: set[GroupRef] = set()
 
     def publish(self, tag: str, body: bytes) -> None:
         self.log[tag] = body
@@ -109,7 +110,7 @@ class Runtime:
         for effect in self.engine.handle(event):
             match effect:
                 case WantPermit():
-                    self.permits_wanted += 1
+                    self.wanted.append(effect)
                 case StartCall():
                     self._start(effect)
                 case Settle():
@@ -155,11 +156,10 @@ class Runtime:
         return found is not None
 
     def grant(self) -> bool:
-        if not self.permits_wanted:
+        if not self.wanted:
             return False
-        self.permits_wanted -= 1
         self.granted = 1
-        self.feed(PermitGranted("default", self.now))
+        self.feed(PermitGranted("default", self.now, self.wanted.pop(0).probe))
         self.granted = 0
         return True
 
@@ -180,7 +180,9 @@ class Runtime:
         if isinstance(outcome, Throttled):
             pause_s = 1.0 if outcome.retry_after_s is None else outcome.retry_after_s
             self.paused_until = max(self.paused_until, self.now + pause_s)
-        elif isinstance(outcome, AccountFault):
+        elif isinstance(outcome, AccountFault) and flight.started.ref not in self.faulty:
+            # The second time it may be known for the group's own.
+            self.faulty.add(flight.started.ref)
             self.paused_until = max(self.paused_until, self.now + 5.0)
         jitter = self.random.random()
         self.feed(CallFinished(flight.started.call_id, outcome, self.now, jitter, flight.doubt_until))
@@ -197,7 +199,8 @@ class Runtime:
             for verdict in settle.verdicts:
                 assert not isinstance(verdict, Refusal)
                 self.commands.setdefault(verdict.command.key, verdict.command)
-        for key, record in unit.records:
+        for command, record in unit.records:
+            key = command.key
             assert key not in self.ledger.settled, "two outcomes for one command"
             self.ledger.settled[key] = record
             self.order.setdefault(self.commands[key].group, []).append(key)

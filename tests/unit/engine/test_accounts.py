@@ -86,6 +86,20 @@ def test_a_normal_answer_makes_pauses_short_again() -> None:
     assert pauses == [1.0, 2.0, 1.0]
 
 
+def test_a_vendor_that_says_again_and_again_to_come_at_once() -> None:
+    """`Retry-After: 0` is taken at its word once; repeated, the pauses grow as if it had said nothing."""
+    bench = busy(1)
+    pauses = []
+    for _ in range(9):
+        began = bench.now
+        bench.answer(throttled(0.0))
+        while not bench.permits_wanted:
+            bench.sleep()
+        pauses.append(bench.now - began)
+        bench.grant()
+    assert pauses == [0.0, *(min(30.0, 2.0**n) for n in range(8))]
+
+
 def test_one_call_probes_a_faulty_account() -> None:
     """After an account fault one call goes first; the others follow when it was answered."""
     bench = busy(4, permits=1)
@@ -102,13 +116,17 @@ def test_one_call_probes_a_faulty_account() -> None:
 
 
 def test_permits_that_come_late_send_no_second_probe() -> None:
-    """Permits that were asked for before the fault, and come after its pause, let one call out."""
+    """Permits that were asked for before the fault, and come after its pause, let no call out: the probe,
+    which only one worker may make at a time, is asked for by itself."""
     bench = busy(4, permits=1)
     bench.answer(FAULT)
     bench.sleep()
     for _ in range(3):
         bench.grant()
-    assert len(bench.flights) == 1
+    assert bench.flights == []
+    while bench.permits_wanted:
+        bench.grant()
+    assert [flight.probe for flight in bench.flights] == [True]
 
 
 def test_a_probe_that_reached_nobody_says_nothing() -> None:

@@ -6,6 +6,7 @@ from model_vendor import ModelVendor
 
 from worker.engine.messages import Facts
 from worker.engine.model import Applied, Call, CallKind, Refused, Throttled
+from worker.engine.replays import Past, Replay
 from worker.engine.retry_policy import RetryPolicy
 
 REFUSED = Refused("10004", "this one stays")
@@ -210,3 +211,25 @@ def test_a_group_is_deleted_when_nothing_can_bring_it_back() -> None:
     bench.sleep()
     assert bench.now == 1_000 + WINDOW_S
     assert bench.call().kind is CallKind.DELETE_GROUP
+
+
+def test_a_replay_is_seen_through_while_its_first_call_may_come_late() -> None:
+    """A call whose answer was lost, then a refusal; the letter's time is over when it is tried again, but the
+    vendor would take the lost call by now: "expired" would not be true."""
+    bench = Bench()
+    bench.deliver(add("c1", "a", expires_at=bench.now + 5))
+    bench.call()
+    bench.answer(LOST)
+    bench.sleep()
+    bench.call()
+    bench.answer(Refused("1002", "refused"))
+    assert bench.statuses == {"c1": "rejected"}
+    bench.wait(10)
+    again = add("c1", "a", expires_at=bench.now - 6)
+    again.past = Past(Replay("0-1-0", 1, 1, None))
+    bench.deliver(again)
+    bench.run(lambda call: Applied("r"))
+    assert [one.status.value for settle in bench.settles for one in settle.verdicts] == [
+        "rejected",
+        "applied",
+    ]

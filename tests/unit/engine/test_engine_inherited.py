@@ -161,7 +161,7 @@ def test_a_created_group_to_which_more_was_sent() -> None:
     assert bench.flights == []
     bench.sleep()
     assert bench.now == 1_000 + WINDOW_S
-    assert bench.call() == Call(CallKind.REPLACE, ("a", "b"), "g-9")
+    assert bench.call() == Call(CallKind.DELETE, ("z",), "g-9"), "all else was seen"
 
 
 def test_what_was_in_flight_does_not_expire() -> None:

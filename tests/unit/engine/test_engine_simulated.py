@@ -15,16 +15,22 @@ from simulated_runtime import Runtime
 
 from worker.engine.accounts import AccountPolicy
 from worker.engine.intake import Intake
-from worker.engine.model import Command, CommandKey, CommandKind, Entry, GroupRef, HandleKind
+from worker.engine.model import Command, CommandKey, CommandKind, Entry, GroupRef, HandleKind, Record
 
 NUMBERS = [f"8521000000{n}" for n in range(7)]
 BY_ID = ["g-1", "g-2"]
 BY_KEY = ["k-1", "k-2"]
+REJECTED = [f"8527000000{n}" for n in range(3)]
+EXPIRIES = ["2032-01-01T00:00:00Z", "2033-01-01T00:00:00Z"]
+EDITS = frozenset({CommandKind.CREATE, CommandKind.ADD, CommandKind.DELETE})
+INSTEAD = {"replace": "add", "empty": "create", "delete group": "delete", "list": "own"}
+"""What is asked of a vendor that can do no more than that."""
 
 
 @dataclass(frozen=True)
 class Weather:
-    """What happens beside the troubles of the network."""
+    """What happens beside the troubles of the network. `edits`: the vendor can create, add and delete only;
+    `rejects`: it takes some numbers never; `expiring`: numbers may leave by themselves."""
 
     lease_losses: bool = False
     handovers: bool = False
@@ -34,6 +40,9 @@ class Weather:
     linger: bool = False
     marker: bool = True
     keys: float = 0.6
+    edits: bool = False
+    rejects: bool = False
+    expiring: bool = False
 
 
 WEATHERS = {
@@ -51,6 +60,13 @@ WEATHERS = {
     "hand-overs": Weather(handovers=True, repeats=True),
     "hand-overs and keys": Weather(handovers=True, keys=1.0),
     "all": Weather(lease_losses=True, handovers=True, repeats=True, poison=True, linger=True),
+    "rejected": Weather(rejects=True, lease_losses=True, expiry=True),
+    "expiring": Weather(expiring=True, lease_losses=True, handovers=True),
+    "rejected, expiring and keys": Weather(rejects=True, expiring=True, keys=1.0, lease_losses=True),
+    "edits only": Weather(edits=True),
+    "edits only and keys": Weather(edits=True, keys=1.0, rejects=True, expiring=True),
+    "edits only, hand-overs": Weather(edits=True, handovers=True, rejects=True, repeats=True),
+    "edits only and lease": Weather(edits=True, lease_losses=True, handovers=True, keys=1.0, expiring=True),
 }
 SEEDS = 60
 
@@ -63,11 +79,18 @@ class Story:
         self.random = random = Random(seed)
         cap = 1_000 if weather.poison else random.randint(1, 6)
         self.poison: set[str] = set()
-        self.vendor = ModelVendor(cap, self.poison)
+        rejects = REJECTED if weather.rejects else []
+        self.vendor = ModelVendor(cap, self.poison, rejects, not weather.edits, not weather.edits)
         self.initial = {name: set(random.sample(NUMBERS, random.randint(0, 6))) for name in BY_ID}
         for name, numbers in self.initial.items():
             self.vendor.put(name, numbers)
-        policy = AccountPolicy(cap, random.randint(1, 4), frozenset(CommandKind), marker=weather.marker)
+        policy = AccountPolicy(
+            cap,
+            random.randint(1, 4),
+            EDITS if weather.edits else frozenset(CommandKind),
+            marker=weather.marker,
+            number_expiry=weather.expiring,
+        )
         self.runtime = Runtime(random, self.vendor, policy, 0.5 if weather.linger else 0.0)
         self.events: list[dict[str, Any]] = []
         self.published: list[Command] = []
@@ -120,6 +143,11 @@ class Story:
             ["add", "delete", "replace", "empty", "create", "own", "delete group", "list"],
             [30, 30, 8, 4, 12, 2, 6, 2],
         )[0]
+        if self.weather.edits:
+            # What is refused at the door is in nobody's order.
+            kind = INSTEAD.get(kind, kind)
+        if self.weather.rejects and random.random() < 0.3:
+            numbers = random.sample(REJECTED, 1) + numbers[: random.randint(0, 2)]
         if kind == "list":
             return {**event(name), "type": "numbergroup.list.v1", "data": {}, **more}
         by_key = random.random() < self.weather.keys
@@ -139,6 +167,8 @@ class Story:
             numbers.append(f"8529{len(self.poison):07}")
             self.poison.add(numbers[-1])
         data = {"operateType": kind, "phones": numbers, **handle}
+        if self.weather.expiring and kind in ("add", "replace") and random.random() < 0.6:
+            data["expiresAt"] = random.choice(EXPIRIES)
         if kind == "empty":
             data |= {"operateType": "replace", "phones": []}
         return {**event(name), "data": data, **more}
@@ -171,7 +201,12 @@ class Story:
 
     def _check_groups(self, firsts: dict[CommandKey, Command]) -> None:
         runtime, ledger = self.runtime, self.runtime.ledger
-        model = OneByOne({_ref(HandleKind.ID, name): set(numbers) for name, numbers in self.initial.items()})
+        model = OneByOne(
+            {_ref(HandleKind.ID, name): dict.fromkeys(numbers) for name, numbers in self.initial.items()},
+            self.vendor.rejects,
+        )
+        lost, failed = 0, set[GroupRef]()
+        last: dict[tuple[GroupRef, str], CommandKey] = {}
         ids = {_ref(HandleKind.ID, name): name for name in BY_ID}
         for place, (key, command) in enumerate(firsts.items()):
             if command.kind is CommandKind.LIST:
@@ -183,8 +218,20 @@ class Story:
                 continue
             if reason == "refused" and not self.poison.isdisjoint(command.numbers):
                 continue
+            if self.weather.edits and record.status == "failed":
+                # Nobody can look up what became of its create: the group may be there, and is nobody's.
+                assert reason == "unavailable"
+                lost += command.kind is CommandKind.CREATE
+                failed.add(command.group)
+                continue
+            if reason == "conflict" and command.group in failed - model.members.keys():
+                # It was merged with a create that failed, and told of that one's group.
+                continue
             possible = model.apply(command)
-            if reason == "refused":
+            self._check_rejected(command, record, last)
+            if record.rejected:
+                assert possible
+            elif reason == "refused":
                 # The group is gone: for ever if it is known by its id, else because an earlier owner had
                 # come as far as its deletion, unanswered, and its successor has not read that far yet.
                 rest = list(firsts.values())[place:]
@@ -198,9 +245,33 @@ class Story:
                 assert record.group_id is not None
                 ids[command.group] = record.group_id
         ids |= ledger.bindings
-        found = {group_id: group.numbers for group_id, group in self.vendor.groups.items()}
-        assert found == {ids[ref]: numbers for ref, numbers in model.groups.items()}
+        found = {group_id: group.members for group_id, group in self.vendor.groups.items()}
+        expected = {ids[ref]: members for ref, members in model.members.items()}
+        orphans = found.keys() - expected.keys()
+        assert len(orphans) <= lost
+        assert {name: members for name, members in found.items() if name not in orphans} == expected
+        for (_, number), key in last.items():
+            assert number in ledger.settled[key].rejected, "nobody was told that it was not taken"
         assert ledger.intents == {}, "a create was left open"
+
+    def _check_rejected(
+        self, command: Command, record: Record, last: dict[tuple[GroupRef, str], CommandKey]
+    ) -> None:
+        """Whoever names such a number last, to put it in, answers for it; nobody names those of others."""
+        rejects = set(self.vendor.rejects)
+        assert set(record.rejected) <= rejects & set(command.numbers)
+        if record.rejected:
+            assert record.status in ("partial", "rejected")
+        if record.status not in ("applied", "partial", "superseded") and not record.rejected:
+            return
+        if command.kind in (CommandKind.REPLACE, CommandKind.CREATE, CommandKind.DELETE_GROUP):
+            for said in [said for said in last if said[0] == command.group]:
+                del last[said]
+        for number in rejects.intersection(command.numbers):
+            if command.kind is CommandKind.DELETE:
+                last.pop((command.group, number), None)
+            else:
+                last[command.group, number] = command.key
 
 
 def _ref(kind: HandleKind, name: str) -> GroupRef:
@@ -235,5 +306,8 @@ def expected(weather: Weather) -> set[str]:
         "refused": weather.poison,
         "conflict": weather.keys > 0,
         "unknown-group": weather.keys > 0,
+        "failed": weather.edits and weather.keys > 0,
+        "partial": weather.rejects,
+        "rejected": weather.rejects,
     }
     return {what for what, does in happens.items() if does}

@@ -4,15 +4,16 @@ from itertools import pairwise
 from math import ceil
 
 from engine_commands import BY_ID, BY_KEY, add, create, delete, replace
-from engine_strategies import NUMBERS, keyed_commands, memberships, updates
+from engine_strategies import EXPIRIES, NUMBERS, expiries, keyed_commands, memberships, updates
 from hypothesis import given
 from hypothesis import strategies as st
-from model_vendor import ModelVendor, OneByOne, changed
+from model_vendor import Members, ModelVendor, OneByOne, changed
 from pure_worker import PureWorker
 
+from worker.engine.known import Known
 from worker.engine.merge import merge
 from worker.engine.model import Call, CallKind, Command
-from worker.engine.plan import Known, plan
+from worker.engine.plan import plan
 
 FATES = st.sampled_from(["fine", "fine", "not sent", "lost", "unanswered"])
 caps = st.integers(1, len(NUMBERS))
@@ -167,23 +168,32 @@ _calls = st.builds(
     Call,
     st.sampled_from([CallKind.ADD, CallKind.DELETE, CallKind.REPLACE]),
     st.sets(st.sampled_from(NUMBERS), min_size=1).map(lambda s: tuple(sorted(s))),
+    expires_at=expiries,
 )
 
 
-@given(memberships, st.lists(st.tuples(_calls, st.sampled_from(["fine", "lost", "unanswered"])), max_size=8))
-def test_what_is_known_of_a_group_is_true(initial: set[str], calls: list[tuple[Call, str]]) -> None:
-    """Whatever was answered and whatever was lost: what is said to be certain of a number is so."""
-    members = set(initial)
+@given(
+    memberships,
+    memberships,
+    st.lists(st.tuples(_calls, st.sampled_from(["fine", "lost", "unanswered"])), max_size=8),
+)
+def test_what_is_known_of_a_group_is_true(
+    initial: set[str], rejects: set[str], calls: list[tuple[Call, str]]
+) -> None:
+    """Whatever was answered, and lost, and not taken: what is said to be certain of a number is so."""
+    members: Members = dict.fromkeys(initial)
     known = Known()
     for call, fate in calls:
         if fate != "lost":
-            members = changed(members, call)
+            members = changed(members, call, rejects)
         if fate == "fine":
-            known.apply(call, "r")
+            known.apply(call, "r", rejects if call.kind is not CallKind.DELETE else ())
         else:
             known.doubt(call)
         for number in NUMBERS:
             assert not known.says(number, number not in members)
+            for expiry in EXPIRIES:
+                assert members.get(number, expiry) == expiry or not known.says(number, True, expiry)
 
 
 def test_deletes_go_before_adds() -> None:

@@ -83,14 +83,14 @@ def test_a_repeat_gets_the_same_answer() -> None:
     bench.call()
     bench.answer(Applied("r1"))
     first = builder.build(0, bench.settles, NOW + 5)
-    ((key, record),) = first.records
+    ((again, record),) = first.records
     bench.settles.clear()
     bench.wait(7)
     bench.deliver(*commands(entry("2-0", event("c1", correlationid="x-2"))))
     bench.deliver(*commands(entry("3-0", event("c1"))))
     from_memory = builder.build(0, bench.settles, NOW + 9)
     fresh = Bench()
-    fresh.deliver(*commands(entry("4-0", event("c1"))), facts=Facts({key: record}))
+    fresh.deliver(*commands(entry("4-0", event("c1"))), facts=Facts({again.key: record}))
     from_ledger = builder.build(0, fresh.settles, NOW + 11)
 
     answers = [*results(first), *results(from_memory), *results(from_ledger)]

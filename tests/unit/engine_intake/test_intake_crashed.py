@@ -19,8 +19,8 @@ def _no_decoding(monkeypatch: pytest.MonkeyPatch) -> None:
     def kill(_body: bytes) -> Any:
         raise AssertionError("decoded")
 
-    monkeypatch.setattr(intake, "_one", kill)
-    monkeypatch.setattr(intake, "_many", kill)
+    monkeypatch.setattr(intake, "parse_one", kill)
+    monkeypatch.setattr(intake, "parse_many", kill)
 
 
 def refused(body: bytes, *, unread: bool = False) -> list[Refusal]:

@@ -10,7 +10,7 @@ from typer.main import get_command
 from contracts.commands import COMMAND_ADAPTER
 from contracts.results import RESULT_ADAPTER
 from worker.cli import app
-from worker.settings import AccountSettings, Settings
+from worker.settings import VENDORS, Settings
 
 ROOT = Path(__file__).parents[3]
 README = (ROOT / "README.md").read_text()
@@ -34,12 +34,13 @@ def test_every_setting_is_described_and_every_described_setting_exists() -> None
     table = README[README.index("### Settings") : README.index("## Not yet")]
     described = {name.lower() for name in re.findall(r"`(?:NUMBERGROUP|)(_[A-Z_<>a-z]+)`", table)}
     known = {f"_{key}" for key in Settings.model_fields} - {"_accounts"}
-    of_accounts = {f"_accounts__<name>__{key}" for key in AccountSettings.model_fields}
-    short = {f"__{key}" for key in AccountSettings.model_fields}
+    keys = {key for vendor in VENDORS.values() for key in vendor.model_fields}
+    of_accounts = {f"_accounts__<name>__{key}" for key in keys}
+    short = {f"__{key}" for key in keys}
     assert described <= known | of_accounts | short
     assert known - described == {"_config"} - described
     named = {one.removeprefix("_accounts__<name>").removeprefix("__") for one in described}
-    assert {key for key in AccountSettings.model_fields if key not in named} == {"provider"}
+    assert keys <= named
 
 
 @pytest.mark.parametrize("name", sorted(get_command(app).commands))  # type: ignore[attr-defined]

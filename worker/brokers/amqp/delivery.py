@@ -1,28 +1,37 @@
 """Deliveries of AMQP: what a message's properties say, and the entry that it becomes."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from hashlib import blake2b
-from typing import Any
+from typing import Any, NamedTuple
 
-from worker.brokers.amqp.frames import UNREADABLE
 from worker.brokers.amqp.topology import DEAD
 from worker.brokers.envelope import JSON_TYPES
 from worker.engine.model import Entry
+
+UNREADABLE = "numbergroup-unreadable"
+"""The only header of a message whose properties could not be read: why that was."""
 
 _KINDS = {"delivery_limit": "crashed", "expired": "expired"}
 """RabbitMQ's reasons of dead-lettering: https://www.rabbitmq.com/docs/dlx"""
 _ENCODINGS = ("utf-8", "utf8", "us-ascii", "ascii", "binary", "8bit", "identity")
 
 
-@dataclass(slots=True, frozen=True)
-class Delivery:
+class Said(NamedTuple):
+    """What a message's properties say. `problem`: why it is not read, if so."""
+
+    reply_to: str | None
+    correlation_id: str | None
+    problem: str | None
+    headers: Mapping[str, Any]
+
+
+class Delivery(NamedTuple):
     """One message as it came. `tag` is the broker's, and counts within its channel."""
 
     tag: int
     queue: str
     body: bytes
-    properties: Mapping[str, Any]
+    said: Said
     redelivered: bool
 
 
@@ -31,21 +40,31 @@ def digest_of(body: bytes) -> int:
     return int.from_bytes(blake2b(body, digest_size=8).digest())
 
 
-def entry_of(delivery: Delivery, partition: int, tag: str) -> Entry:
-    """What intake is to read."""
-    properties = delivery.properties
+def said_in(properties: Mapping[str, Any]) -> Said:
+    """Whatever they are: it does not raise."""
     headers = properties.get("application_headers")
     headers = headers if isinstance(headers, dict) else {}
+    return Said(
+        _text(properties.get("reply_to")),
+        _text(properties.get("correlation_id")),
+        objection(properties, headers),
+        headers,
+    )
+
+
+def entry_of(delivery: Delivery, partition: int, tag: str) -> Entry:
+    """What intake is to read."""
+    said = delivery.said
     entry = Entry(
         partition,
         tag,
         delivery.body,
-        reply_to=_text(properties.get("reply_to")),
-        correlation_id=_text(properties.get("correlation_id")),
-        problem=objection(properties, headers),
+        reply_to=said.reply_to,
+        correlation_id=said.correlation_id,
+        problem=said.problem,
     )
     if delivery.queue == DEAD:
-        entry.problem, entry.problem_kind = _given_up(headers)
+        entry.problem, entry.problem_kind = _given_up(said.headers)
     return entry
 
 

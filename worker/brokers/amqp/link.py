@@ -8,11 +8,11 @@ up as a whole: tags of one connection mean nothing on the next.
 import os
 import select
 import socket
-import ssl
 import threading
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -21,7 +21,10 @@ from amqp.exceptions import AccessRefused, AMQPError, ChannelError, NotAllowed
 from kombu import Connection
 from tenacity import RetryCallState, RetryError, Retrying, retry_if_exception_type, wait_random_exponential
 
-from worker.brokers.amqp.frames import tolerant_handler
+from worker.brokers.amqp.frames import delivering_handler
+from worker.brokers.amqp.wire import Wire
+from worker.brokers.connect import UnfitServer
+from worker.brokers.port import BrokerUnavailable
 from worker.telemetry import get_logger
 
 FAILURES = (AMQPError, OSError, ValueError, AttributeError, KeyError)
@@ -33,7 +36,6 @@ _ANSWER_S = 10.0
 _BEAT_S = 1.0
 _CONNECT_S = 3.0
 _STOP_S = 3.0
-_AT_ONCE = 500
 _REST_S = 0.5
 _USER_TIMEOUT = getattr(socket, "TCP_USER_TIMEOUT", None)  # Linux has it
 
@@ -55,7 +57,7 @@ def open_connection(url: str, name: str, heartbeat_s: int = 0) -> Any:
         heartbeat=heartbeat_s,
         connect_timeout=_CONNECT_S,
         transport_options={
-            "frame_handler": tolerant_handler,
+            "frame_handler": delivering_handler,
             "client_properties": {"connection_name": f"{name} {os.getpid()}"},
             # py-amqp's own is one second, which a hiccup of the network may outlast.
             "socket_settings": {_USER_TIMEOUT: round(_ANSWER_S * 1000)} if _USER_TIMEOUT else {},
@@ -65,6 +67,25 @@ def open_connection(url: str, name: str, heartbeat_s: int = 0) -> Any:
     connection.Channel = Channel
     connection.transport.sock.settimeout(_ANSWER_S)
     return connection
+
+
+@contextmanager
+def connected(url: str) -> Iterator[Any]:
+    """Open for a short errand. Raises `UnfitServer` where no waiting helps, or `BrokerUnavailable`."""
+    try:
+        connection = open_connection(url, "numbergroup setup")
+    except REFUSALS as error:
+        raise UnfitServer(
+            f"the broker refuses the credentials or the vhost in NUMBERGROUP_BROKER_URL ({error})"
+        ) from error
+    except FAILURES as error:
+        raise BrokerUnavailable(f"{type(error).__name__}: {error}") from error
+    try:
+        yield connection
+    except FAILURES as error:
+        raise BrokerUnavailable(f"{type(error).__name__}: {error}") from error
+    finally:
+        connection.collect()
 
 
 class Channel(amqp.Channel):  # type: ignore[misc]  # untyped
@@ -90,6 +111,8 @@ class Link:
         self._thread = threading.Thread(target=self._run, name=name, daemon=True)
         self.connection: Any = None
         """py-amqp's; `None` while there is none."""
+        self.wire: Any = None
+        """Its `Wire`, and for as long."""
         self.more = False
         self._was_lost = False
 
@@ -179,6 +202,7 @@ class Link:
             sleep=self._rest,
         )
         self.connection = retrying(open_connection, self._url, self._name, self._heartbeat_s)
+        self.wire = Wire(self.connection, _BEAT_S)
         if self._was_lost:
             log.info("connected again", link=self._name)
 
@@ -216,40 +240,28 @@ class Link:
         """Wait for something to read or to do; whether there is something to read."""
         watched: list[Any] = [self._wakes]
         if self.connection is not None:
-            wire = self.connection.transport.sock
-            # What TLS has decrypted already does not show in the socket.
-            if isinstance(wire, ssl.SSLSocket) and wire.pending():
+            if self.wire.buffered:
                 return True
-            watched.append(wire)
+            watched.append(self.connection.transport.sock)
         ready, _, _ = select.select(watched, [], [], seconds)
         if self._wakes in ready:
             self._wakes.recv(65_536)
         return any(one is not self._wakes for one in ready)
 
+    def take_in(self) -> None:
+        """Handle what has come in by now."""
+        while self.wire.ready:
+            self.wire.take()
+
     def _drain(self) -> None:
-        self.more = True
         try:
-            for _ in range(_AT_ONCE):
-                try:
-                    self.connection.drain_events(timeout=_BEAT_S)
-                except TimeoutError:
-                    # A part of a frame came: the rest is waited for with everything else.
-                    self.more = False
-                    break
-                self.more = self._readable()
-                if not self.more:
-                    break
+            self.wire.take()
+            self.more = self.wire.ready
         finally:
             self.on_drained()
 
-    def _readable(self) -> bool:
-        wire = self.connection.transport.sock
-        if isinstance(wire, ssl.SSLSocket) and wire.pending():
-            return True
-        return bool(select.select([wire], [], [], 0)[0])
-
     def _close(self, *, sound: bool) -> None:
-        connection, self.connection = self.connection, None
+        connection, self.connection, self.wire = self.connection, None, None
         self.on_lost()
         if connection is None:
             return

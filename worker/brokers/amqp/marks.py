@@ -7,6 +7,8 @@ from redis.asyncio import Redis
 
 from worker.brokers.amqp.window import Window
 from worker.brokers.port import BrokerUnavailable
+from worker.brokers.side import SideLog
+from worker.engine.replays import SIDE
 from worker.ledger import keys
 from worker.ledger.client import mapped
 from worker.ledger.codec import decode_marks
@@ -25,17 +27,17 @@ class Marks:
         self._of: dict[str, set[int]] = {}
         self.over: list[str] = []
 
-    async def recall(self) -> None:
-        """Take in what an earlier owner has left. Raises `BrokerUnavailable`."""
+    async def recall(self, side: SideLog) -> None:
+        """Take in what an earlier owner has left; `side` keeps its own. Raises `BrokerUnavailable`."""
         async with mapped(BrokerUnavailable):
             found: Any = await self._client.hgetall(self._name)
-        self._of = decode_marks(found)
+        self._of = side.take_marks(decode_marks(found))
 
     def of(self, tag: str) -> set[int]:
         return set(self._of.get(tag, ()))
 
     def put(self, written: Iterable[tuple[str, Sequence[int]]]) -> None:
-        self._of.update((tag, set(indexes)) for tag, indexes in written)
+        self._of.update((tag, set(indexes)) for tag, indexes in written if not tag.startswith(SIDE))
 
     def drop(self, tags: Iterable[str]) -> None:
         """The messages are settled whole."""

@@ -138,12 +138,23 @@ def waiting(connection: Any, partitions: int) -> dict[int, int]:
 
     What a consumer has in hand the broker does not tell: each consumer counts as a message.
     """
-    found: dict[int, int] = {}
+    found = _counts(connection, partitions)
+    return {partition: messages + consumers for partition, (messages, consumers) in found.items()}
+
+
+def ready(connection: Any, partitions: int) -> dict[int, int]:
+    """How many messages in each of these queues no consumer has in hand. Raises what py-amqp does."""
+    return {partition: messages for partition, (messages, _) in _counts(connection, partitions).items()}
+
+
+def _counts(connection: Any, partitions: int) -> dict[int, tuple[int, int]]:
+    """Messages that are ready, and consumers."""
+    found: dict[int, tuple[int, int]] = {}
     with suppress(NotFound):
         for partition in range(partitions):
             channel = connection.channel()
-            found_there = channel.queue_declare(command_queue(partition, partitions), passive=True)
-            found[partition] = found_there.message_count + found_there.consumer_count
+            there = channel.queue_declare(command_queue(partition, partitions), passive=True)
+            found[partition] = there.message_count, there.consumer_count
             channel.close()
     return found
 

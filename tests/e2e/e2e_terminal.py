@@ -1,0 +1,76 @@
+"""A command on a terminal of its own, as a person has it."""
+
+import os
+import pty
+import select
+import signal
+import subprocess
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from e2e_processes import NUMBERGROUP, environment, eventually
+
+_PATIENCE_S = 60.0
+
+
+class Terminal:
+    """What is on the screen, and a keyboard."""
+
+    def __init__(self, folder: Path, settings: Mapping[str, str], arguments: tuple[str, ...], **more: str):
+        self._master, slave = pty.openpty()
+        self.screen = ""
+        self._process = subprocess.Popen(
+            [*NUMBERGROUP, *arguments],
+            stdin=slave,
+            stdout=slave,
+            stderr=slave,
+            cwd=folder,
+            env=environment(folder, settings) | {"TERM": "xterm", "COLUMNS": "200"} | more,
+            start_new_session=True,
+        )
+        os.close(slave)
+
+    def shows(self, text: str) -> None:
+        """Wait until `text` is on the screen."""
+        eventually(lambda: self._read() and text in self.screen, f"{text!r} after {self.screen!r}")
+
+    def interrupt(self) -> None:
+        """Ctrl-C."""
+        self._process.send_signal(signal.SIGINT)
+
+    def type(self, text: str) -> None:
+        os.write(self._master, text.encode())
+
+    def ended(self) -> int:
+        """Its exit code, when it has ended and all of it is on the screen."""
+        while self._read():
+            continue
+        return self._process.wait(30)
+
+    def _read(self) -> bool:
+        """More of the screen, when there is more; whether there may be."""
+        if not select.select([self._master], [], [], _PATIENCE_S)[0]:
+            raise AssertionError(f"nothing comes after {self.screen!r}")
+        with suppress(OSError):  # Linux says EIO when the other end has gone
+            data = os.read(self._master, 65_536)
+            self.screen += data.decode(errors="replace")
+            return bool(data)
+        return False
+
+    def close(self) -> None:
+        os.close(self._master)
+        if self._process.poll() is None:
+            self._process.kill()
+        self._process.wait()
+
+
+@contextmanager
+def on_a_terminal(
+    folder: Path, settings: Mapping[str, str], *arguments: str, **more: str
+) -> Iterator[Terminal]:
+    terminal = Terminal(folder, settings, arguments, **more)
+    try:
+        yield terminal
+    finally:
+        terminal.close()

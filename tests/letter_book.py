@@ -1,0 +1,92 @@
+"""Letters in memory, as `worker/brokers/settle.lua` keeps them, and the operator who replays them."""
+
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+import orjson
+
+from contracts.dead_letters import DeadLetter, PastFailure
+from worker.engine.letters import Letter
+from worker.engine.model import Entry, GroupRef
+from worker.engine.replays import SIDE, Replay, Since
+from worker.engine.settlement import Settlement
+
+_STEP = 2**20
+
+
+def field_of(ref: GroupRef) -> str:
+    return f"{ref.account}\0{ref.kind}\0{ref.name}"
+
+
+@dataclass
+class LetterBook:
+    """`side` has what is being replayed, by its tag; `lettered` counts letters and replays by group."""
+
+    letters: dict[str, tuple[int, Letter]] = field(default_factory=dict)
+    side: dict[str, tuple[bytes, Replay]] = field(default_factory=dict)
+    lettered: Counter[str] = field(default_factory=Counter)
+    since: dict[str, Since] = field(default_factory=dict)
+    settlements: int = 0
+    _tags: int = 0
+
+    def write(self, unit: Settlement) -> None:
+        if unit.letters or unit.decisions:
+            self.settlements += 1
+        base = self.settlements * _STEP
+        for letter in unit.letters:
+            if letter.id in self.letters:
+                continue
+            order = base + letter.place if letter.order is None else letter.order
+            self.letters[letter.id] = (order, letter)
+            if letter.group is not None:
+                self.lettered[field_of(letter.group)] += 1
+        for said in unit.decisions:
+            name = field_of(said.group)
+            if not self.lettered[name]:
+                continue
+            since = self.since.setdefault(name, Since())
+            order = base + said.place if said.order is None else said.order
+            if said.number is None:
+                since.take(order, ())
+            else:
+                since.take(-1, [(said.number, said.present, order)])
+        for tag, name in unit.replayed:
+            if self.side.pop(tag, None) is not None and name is not None:
+                self.lettered[name] -= 1
+        for name in [name for name, count in self.lettered.items() if not count]:
+            del self.lettered[name]
+            self.since.pop(name, None)
+
+    def replay(self, letter_id: str, body: bytes | None = None, *, force: bool = False) -> Entry:
+        """Move the letter to the side log; the entry that a worker reads of it there."""
+        order, letter = self.letters.pop(letter_id)
+        said = DeadLetter.model_validate_json(letter.description)
+        replay = Replay(
+            letter_id,
+            said.replays + 1,
+            order,
+            None if letter.group is None else field_of(letter.group),
+            None if said.firstTime is None else said.firstTime.timestamp(),
+            said.attempts,
+            (*said.history, PastFailure(time=said.time, error=said.error)),
+            force,
+        )
+        self._tags += 1
+        tag = f"{SIDE}{self._tags}-0"
+        self.side[tag] = (letter.body if body is None else body, replay)
+        return self.read(tag)
+
+    def read(self, tag: str, partition: int = 0, settled: Iterable[int] = ()) -> Entry:
+        body, replay = self.side[tag]
+        return Entry(partition, tag, body, settled=set(settled), replay=replay)
+
+    def known_since(self, ref: GroupRef) -> Since | None:
+        """A copy: a look-up is of its moment."""
+        found = self.since.get(field_of(ref))
+        return None if found is None else Since(found.everything, dict(found.numbers))
+
+
+def description(letter: Letter) -> dict[str, object]:
+    said: dict[str, object] = orjson.loads(letter.description)
+    return said

@@ -1,0 +1,267 @@
+"""From listed groups to wanted ones: the right end, by the fewest calls that the vendor's API allows."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from functools import cache
+from itertools import combinations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from worker.cli.groups.events import Envelope, events
+from worker.cli.groups.reconcile import Difference, Rules, Wanted, reconcile
+from worker.cli.plan import plan_groups
+from worker.engine.intake import Intake
+from worker.engine.model import Call, CallKind, Command, CommandKind, Entry, Group
+from worker.settings import NXCloudAccount, Settings
+
+NUMBERS = [f"8521111111{n}" for n in range(8)]
+FEW = frozenset(NUMBERS[:5])
+EVERYTHING = frozenset(CommandKind)
+
+members = st.frozensets(st.sampled_from(NUMBERS))
+few = st.frozensets(st.sampled_from(sorted(FEW)))
+sizes = st.integers(1, 4)
+listings = st.dictionaries(st.sampled_from("abcd"), members)
+
+
+def is_phone(number: str) -> bool:
+    return number.isdigit()
+
+
+def rules(size: int, **more: object) -> Rules:
+    return Rules(**{"can": EVERYTHING, "size": size, "speakable": is_phone, **more})  # type: ignore[arg-type]
+
+
+def group(group_id: str, numbers: Iterable[str], name: str | None = None) -> Group:
+    return Group(group_id, group_id if name is None else name, "", tuple(numbers))
+
+
+def by_id(groups: dict[str, frozenset[str]]) -> list[Wanted]:
+    return [Wanted(name, "", line, set(groups[name])) for line, name in enumerate(groups, 1)]
+
+
+def by_name(groups: dict[str, frozenset[str]]) -> list[Wanted]:
+    return [Wanted(None, name, line, set(groups[name])) for line, name in enumerate(groups, 1)]
+
+
+def commands(lines: Iterable[bytes]) -> list[Command]:
+    """What a worker makes of them; nothing that it would refuse."""
+    found = [item for line in lines for item in Intake().read(Entry(0, "", line))]
+    assert all(isinstance(one, Command) for one in found)
+    return [one for one in found if isinstance(one, Command)]
+
+
+def calls(lines: Iterable[bytes], size: int) -> Iterator[tuple[str, Call]]:
+    """What a worker would send, by its own rules, and for which group."""
+    account = NXCloudAccount(access_key="k", access_secret="s", numbers_per_call=size)
+    for planned in plan_groups(commands(lines), Settings(accounts={"default": account})):
+        assert planned.rejected == []
+        for one in planned.calls:
+            yield planned.ref.name, one.call
+
+
+def carried_out(groups: dict[str, set[str]], made: Iterable[tuple[str, Call]], size: int) -> int:
+    """Change the groups as the vendor would; how many calls it took. New groups go by their name."""
+    count = 0
+    created: dict[str, str] = {}
+    for ref, call in made:
+        count += 1
+        assert len(call.numbers) <= size
+        assert call.numbers or call.kind is CallKind.DELETE_GROUP
+        name = created.get(ref, ref)
+        match call.kind:
+            case CallKind.CREATE:
+                assert call.group_name is not None
+                assert call.group_name not in groups
+                created[ref] = call.group_name
+                groups[call.group_name] = set(call.numbers)
+            case CallKind.ADD:
+                groups[name].update(call.numbers)
+            case CallKind.DELETE:
+                groups[name].difference_update(call.numbers)
+            case CallKind.REPLACE:
+                groups[name] = set(call.numbers)
+            case CallKind.DELETE_GROUP:
+                del groups[name]
+            case _:
+                raise AssertionError(call.kind)
+    return count
+
+
+def envelope(size: int, most_bytes: int = 1_048_576) -> Envelope:
+    return Envelope("test", "default", "run", most_bytes, size)
+
+
+@given(listings, listings, sizes, st.booleans(), st.booleans(), st.integers(280, 420))
+def test_the_commands_lead_there(
+    listed: dict[str, frozenset[str]],
+    wanted: dict[str, frozenset[str]],
+    size: int,
+    delete_others: bool,
+    may_replace: bool,
+    most_bytes: int,
+) -> None:
+    """What workers make of the commands turns the listed groups into the wanted ones, also where messages are
+    small; it takes as many calls as was said, and then there is no difference."""
+    wanted = {name: numbers for name, numbers in wanted.items() if numbers or name in listed}
+    done = rules(size, delete_others=delete_others, may_replace=may_replace)
+    before = [group(name, listed[name]) for name in listed]
+    found = reconcile(by_name(wanted), before, done)
+    assert found.problems == []
+    groups = {name: set(numbers) for name, numbers in listed.items()}
+    lines = list(events(found.differences, envelope(size, most_bytes)))
+    count = carried_out(groups, calls(lines, size), size)
+    assert count == sum(one.calls(size) for one in found.differences)
+    left = {} if delete_others else {name: set(listed[name]) for name in listed if name not in wanted}
+    assert groups == {name: set(wanted[name]) for name in wanted} | left
+    again = reconcile(by_name(wanted), [group(name, groups[name]) for name in groups], done)
+    assert (again.differences, again.same, again.others) == ([], len(wanted), len(left))
+
+
+@cache
+def fewest(size: int) -> dict[tuple[frozenset[str], frozenset[str]], int]:
+    """Between any two groups of a few numbers, the fewest calls, found by trying all of them."""
+    some = [frozenset(one) for count in range(1, size + 1) for one in combinations(sorted(FEW), count)]
+    every = [frozenset(one) for count in range(len(FEW) + 1) for one in combinations(sorted(FEW), count)]
+    found = {}
+    for start in every:
+        distance = {start: 0}
+        border = [start]
+        while border:
+            new = []
+            for at in border:
+                for numbers in some:
+                    for end in (at | numbers, at - numbers, numbers):
+                        if end not in distance:
+                            distance[end] = distance[at] + 1
+                            new.append(end)
+            border = new
+        found.update({(start, end): steps for end, steps in distance.items()})
+    return found
+
+
+@given(few, few, st.integers(1, 3))
+def test_no_fewer_calls_would_do(listed: frozenset[str], wanted: frozenset[str], size: int) -> None:
+    """Trying all calls there are finds no shorter way."""
+    found = reconcile(by_id({"g": wanted}), [group("g", listed)], rules(size))
+    assert sum(one.calls(size) for one in found.differences) == fewest(size)[listed, wanted]
+
+
+@given(members, members, sizes)
+def test_an_edit_at_the_same_price(listed: frozenset[str], wanted: frozenset[str], size: int) -> None:
+    """A group is replaced only where that takes fewer calls; an edit names the difference and no more."""
+    found = reconcile(by_id({"g": wanted}), [group("g", listed)], rules(size))
+    edited = reconcile(by_id({"g": wanted}), [group("g", listed)], rules(size, may_replace=False))
+    if not found.differences:
+        assert listed == wanted
+        return
+    (one,), (edit,) = found.differences, edited.differences
+    said = {step.kind: set(step.numbers) for step in edit.steps}
+    assert said.get(CommandKind.DELETE, set()) == listed - wanted
+    assert said.get(CommandKind.ADD, set()) == wanted - listed
+    if any(step.kind is CommandKind.REPLACE for step in one.steps):
+        assert one.calls(size) < edit.calls(size)
+    else:
+        assert one == edit
+
+
+def kinds(found: Sequence[Difference]) -> list[str]:
+    return [step.kind.name for one in found for step in one.steps]
+
+
+@pytest.mark.parametrize(
+    ("listed", "wanted", "steps"),
+    [
+        (NUMBERS[:4], NUMBERS[:4], []),
+        (NUMBERS[:4], NUMBERS[:6], ["ADD"]),
+        (NUMBERS[:4], NUMBERS[:1], ["DELETE"]),
+        (NUMBERS[:7], NUMBERS[:5] + NUMBERS[7:], ["DELETE", "ADD"]),
+        (NUMBERS[:4], NUMBERS[4:6], ["REPLACE"]),
+        (NUMBERS[:3], [], ["DELETE"]),
+        (NUMBERS[:7], [], ["REPLACE", "DELETE"]),
+        ([], NUMBERS[:3], ["ADD"]),
+    ],
+)
+def test_what_is_done(listed: list[str], wanted: list[str], steps: list[str]) -> None:
+    """By what the difference is, with three numbers a call."""
+    found = reconcile(by_id({"g": frozenset(wanted)}), [group("g", listed)], rules(3))
+    assert kinds(found.differences) == steps
+
+
+def test_names_and_ids_of_one_group() -> None:
+    """A group that is wanted by its name here and by its id there is one group."""
+    wanted = [Wanted(None, "vip", 1, {NUMBERS[0]}), Wanted("g", "", 2, {NUMBERS[1]})]
+    found = reconcile(wanted, [group("g", NUMBERS[:1], "vip")], rules(1))
+    (one,) = found.differences
+    assert (one.group_id, kinds([one]), one.numbers) == ("g", ["ADD"], 1)
+
+
+def test_what_cannot_be_had() -> None:
+    """An id that is not there, a name that several have, and a new group without numbers: by their lines."""
+    listed = [group("g1", [], "vip"), group("g2", [], "vip")]
+    wanted = [Wanted("g3", "", 4), Wanted(None, "vip", 7, {NUMBERS[0]}), Wanted(None, "new", 9)]
+    found = reconcile(wanted, listed, rules(1))
+    assert [one.split(":")[0] for one in found.problems] == ["line 4", "line 7", "line 9"]
+    assert "g1, g2" in "".join(found.problems)
+    assert found.differences == []
+
+
+def test_a_vendor_that_can_do_less() -> None:
+    """Nothing is said that the vendor does not know: without a replace it is an edit, without a way a
+    problem."""
+    edits = frozenset({CommandKind.ADD, CommandKind.DELETE})
+    swap = by_id({"g": frozenset(NUMBERS[4:6])})
+    found = reconcile(swap, [group("g", NUMBERS[:4])], rules(3, can=edits))
+    assert kinds(found.differences) == ["DELETE", "ADD"]
+    adds = reconcile(swap, [group("g", NUMBERS[:4])], rules(3, can={CommandKind.ADD}))
+    assert (adds.differences, len(adds.problems)) == ([], 1)
+    new = reconcile(by_name({"new": frozenset(NUMBERS)}), [], rules(3, can=edits))
+    assert (new.differences, len(new.problems)) == ([], 1)
+
+
+def test_numbers_that_no_command_can_name() -> None:
+    """What the vendor has under a number that is none stays: it is counted, and no replace takes it out."""
+    listed = [group("g", ["junk", *NUMBERS[:4]])]
+    found = reconcile(by_id({"g": frozenset(NUMBERS[4:6])}), listed, rules(3))
+    assert (kinds(found.differences), found.unspeakable) == (["DELETE", "ADD"], 1)
+    same = reconcile(by_id({"g": frozenset(NUMBERS[:4])}), listed, rules(3))
+    assert (same.differences, same.same, same.unspeakable) == ([], 1, 1)
+
+
+@given(st.integers(1, 120), st.integers(1, 20), st.integers(300, 2_000))
+def test_no_command_is_too_large(count: int, size: int, most_bytes: int) -> None:
+    """A change that is larger than a message becomes several commands, and costs no call more for it."""
+    numbers = frozenset(f"852111{n:09}" for n in range(count))
+    found = reconcile(by_name({"new": numbers}), [group("g", [])], rules(size))
+    lines = list(events(found.differences, envelope(size, most_bytes)))
+    assert all(len(line) <= most_bytes for line in lines)
+    groups: dict[str, set[str]] = {}
+    assert carried_out(groups, calls(lines, size), size) == -(-count // size)
+    assert groups == {"new": set(numbers)}
+
+
+@pytest.mark.parametrize("listed", [[], NUMBERS])
+def test_cut_between_calls(listed: list[str]) -> None:
+    """Also when a worker sees the commands of a large change one after the other, it makes no call more."""
+    numbers = frozenset(f"852111{n:09}" for n in range(100))
+    found = reconcile(by_name({"g": numbers}), [group("g", listed)], rules(7))
+    lines = list(events(found.differences, envelope(7, 600)))
+    assert len(lines) > 1
+    groups = {"g": set(listed)}
+    one_by_one = (made for line in lines for made in calls([line], 7))
+    assert carried_out(groups, one_by_one, 7) == -(-len(numbers) // 7) == found.differences[0].calls(7)
+    assert groups == {"g": numbers}
+
+
+def test_ids_and_order() -> None:
+    """Every command has an id of its own, and a deletion stands before the addition."""
+    wanted = by_id({"g": frozenset(NUMBERS[:5] + NUMBERS[7:]), "h": frozenset(NUMBERS[:1])})
+    found = reconcile(wanted, [group("g", NUMBERS[:7]), group("h", [])], rules(3))
+    made = commands(events(found.differences, envelope(3)))
+    assert [one.key.id for one in made] == ["run-1", "run-2", "run-3"]
+    assert [(one.group.name, one.kind.name) for one in made] == [
+        ("g", "DELETE"),
+        ("g", "ADD"),
+        ("h", "ADD"),
+    ]

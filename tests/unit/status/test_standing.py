@@ -1,0 +1,222 @@
+"""What workers say and what the ledger says, put together."""
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from worker.cli.status.as_json import as_json
+from worker.cli.status.standing import Standing, standing
+from worker.cli.status.wording import in_words
+from worker.engine.breaker import BreakerNotice
+from worker.engine.model import Fault, GroupRef, HandleKind
+from worker.engine.snapshot import AccountView, GroupView, PartitionView, Snapshot
+from worker.ledger.overview import LetterKind, LiveWorker, Overview
+from worker.ledger.port import Pause
+from worker.ledger.reports import Report
+
+NOW = 1_700_000_000.0
+WELL = AccountView(1, 0, 2, "closed", None, 0, 0.1, None, None, None, {"applied": 5}, 1)
+REF = GroupRef("default", HandleKind.ID, "g-1")
+OTHER = GroupRef("acme", HandleKind.KEY, "k-1")
+EMPTY = Overview(NOW, [], [None], {}, {}, {}, 0, [], [])
+
+
+def group(ref: GroupRef, since: float = NOW - 30, **more: Any) -> GroupView:
+    return GroupView(ref, 3, 2, since, NOW + 20, Fault("unavailable", "http-503", "no 85211111114"), **more)
+
+
+def partition(*parked: GroupView, held: list[GroupView] | None = None, in_hand: int = 4) -> PartitionView:
+    return PartitionView(in_hand, 2, NOW - 12, parked, len(parked), held or [], len(held or []))
+
+
+def worker(
+    owner: str,
+    accounts: dict[str, AccountView] | None = None,
+    partitions: dict[int, PartitionView] | None = None,
+    at: float = NOW - 1,
+) -> LiveWorker:
+    report = Report(owner, "0.1.0", NOW - 60, at, 0, Snapshot(accounts or {}, partitions or {}))
+    return LiveWorker(owner, NOW - 60, report)
+
+
+def of(overview: Overview, backlog: dict[int, int] | None = None, *, counts: bool = True) -> Standing:
+    return standing(overview, {0: 9} if backlog is None else backlog, 1_000, in_hand_counts=counts)
+
+
+def words(found: Standing) -> str:
+    return "\n".join(in_words(found))
+
+
+def test_no_worker() -> None:
+    """It says so, and what is known all the same."""
+    found = of(replace(EMPTY, pauses={"default": Pause("why", "me@here", NOW - 90)}, letters=7))
+    said = words(found)
+    assert said.startswith("no worker is running")
+    assert "0  no owner  backlog 9" in said
+    assert "default  paused by me@here 90 s ago: why" in said
+    assert "dead letters 7, at most 1,000" in said
+    assert as_json(found)["workers"] == []
+
+
+def test_the_calls_of_all_workers() -> None:
+    """What each has done counts together."""
+    found = of(replace(EMPTY, workers=[worker("a", {"default": WELL}), worker("b", {"default": WELL})]))
+    (account,) = found.accounts
+    assert (account.in_flight, account.ready_groups, account.isolation_calls) == (2, 4, 2)
+    assert account.calls == {"applied": 10}
+    assert as_json(found)["accounts"]["default"]["calls"] == {"applied": 10}
+
+
+@pytest.mark.parametrize("order", [1, -1])
+def test_the_worst_of_all_workers(order: int) -> None:
+    """One breaker that is open, or one worker that the vendor refuses, is what an operator has to know,
+    whoever says it first."""
+    ill = replace(
+        WELL, breaker="open", breaker_until=NOW + 8, breaker_failures=3, paused_by="fault", reason="1003: no"
+    )
+    workers = [worker("a", {"default": WELL}), worker("b", {"default": ill})][::order]
+    found = of(replace(EMPTY, workers=workers))
+    (account,) = found.accounts
+    assert (account.paused_by, account.reason) == ("fault", "1003: no")
+    assert (account.breaker, account.breaker_until, account.breaker_failures) == ("open", NOW + 8, 3)
+    assert "the vendor refuses the account: 1003: no" in words(found)
+    assert "breaker open: most calls fail, a probe goes out in 8 s, opened 3 times in a row" in words(found)
+
+
+def test_the_ledger_has_the_last_word_on_pauses() -> None:
+    """What was paused or resumed a moment ago is so, whatever workers said before."""
+    held = replace(WELL, paused_by="operator", reason="old")
+    resumed = of(replace(EMPTY, workers=[worker("a", {"default": held})]))
+    assert resumed.accounts[0].paused_by is None
+    assert as_json(resumed)["accounts"]["default"]["paused"] is None
+    pauses: dict[str | GroupRef, Pause] = {"default": Pause("new", "me@here", NOW)}
+    paused = of(replace(EMPTY, workers=[worker("a", {"default": WELL})], pauses=pauses))
+    assert (paused.accounts[0].paused_by, paused.accounts[0].reason) == ("operator", "new")
+
+
+def test_breakers_in_the_ledger() -> None:
+    """One that is open there is, though its worker died; one whose time is over says nothing."""
+    notices = {"default": BreakerNotice(NOW + 5, 2), "acme": BreakerNotice(NOW - 5, 2)}
+    found = of(replace(EMPTY, breakers=notices))
+    assert {one.name: one.breaker for one in found.accounts} == {"acme": "closed", "default": "open"}
+
+
+def test_groups_that_do_not_go_on() -> None:
+    """Each once, with its reason: paused ones, also those that nothing waits of; and parked ones, those
+    first that have failed for longest."""
+    pauses: dict[str | GroupRef, Pause] = {REF: Pause("wait", "me@here", NOW - 5)}
+    late, early = (GroupRef("default", HandleKind.ID, name) for name in ("late", "early"))
+    view = partition(group(late, NOW - 1), group(early, NOW - 100), group(REF), held=[group(REF)])
+    found = of(
+        replace(EMPTY, pauses={**pauses, OTHER: Pause("", "", 0.0)}, workers=[worker("a", {}, {0: view})])
+    )
+    assert [(one.ref, one.state, one.waiting) for one in found.groups] == [
+        (OTHER, "paused", 0),
+        (REF, "paused", 3),
+        (early, "parked", 3),
+        (late, "parked", 3),
+    ]
+    said = words(found)
+    assert "id:g-1    default  3 commands  paused by me@here 5 s ago: wait" in said
+    assert "parked for 100 s, tried again in 20 s: unavailable http-503: no [phone]" in said
+    assert "85211111114" not in said + str(as_json(found))
+
+
+def test_more_groups_than_are_named() -> None:
+    """How many more there are is said."""
+    view = replace(partition(group(REF)), parked_groups=4_321)
+    found = of(replace(EMPTY, workers=[worker("a", {}, {0: view})]))
+    assert "and 4,320 more" in words(found)
+    assert as_json(found)["moreGroups"] == {"parked": 4_320}
+
+
+@pytest.mark.parametrize(("counts", "backlog"), [(True, 9), (False, 13)])
+def test_the_backlog(counts: bool, backlog: int) -> None:
+    """What is in hand counts, whether the broker counts it or not."""
+    found = of(replace(EMPTY, workers=[worker("a", {}, {0: partition()})]), counts=counts)
+    assert [one.backlog for one in found.partitions] == [backlog]
+
+
+def test_a_broker_that_says_nothing() -> None:
+    """What waits there is not known, and not said to be none."""
+    found = standing(EMPTY, None, 1_000, in_hand_counts=True)
+    assert "backlog unknown" in words(found)
+    assert as_json(found)["partitions"][0]["backlog"] is None
+
+
+def test_the_oldest_command() -> None:
+    """Of what the broker and the workers know, the older; by the ledger's clock."""
+    workers = [worker("a", {}, {0: partition()})]
+    assert "oldest 12 s" in words(of(replace(EMPTY, workers=workers)))
+    assert "oldest 5 min" in words(of(replace(EMPTY, workers=workers, oldest_at={0: NOW - 300})))
+
+
+def test_a_partition_of_two_reports() -> None:
+    """Just after it was handed over, the later word counts."""
+    old, new = partition(in_hand=7), partition(in_hand=2)
+    for workers in (
+        [worker("a", {}, {0: old}, NOW - 2), worker("b", {}, {0: new})],
+        [worker("b", {}, {0: new}), worker("a", {}, {0: old}, NOW - 2)],
+    ):
+        assert [one.in_hand for one in of(replace(EMPTY, workers=workers)).partitions] == [2]
+
+
+@pytest.mark.parametrize(("letters", "alarm"), [(799, None), (800, "many"), (999, "many"), (1_000, "full")])
+def test_the_alarm(letters: int, alarm: str | None) -> None:
+    """From four fifths of the cap on there is one; at the cap it says what that means."""
+    found = of(replace(EMPTY, letters=letters))
+    assert found.alarm == as_json(found)["deadLetters"]["alarm"] == alarm
+    assert ("NOTHING MORE IS TAKEN IN" in words(found)) == (alarm == "full")
+
+
+def test_dead_letters_by_fingerprint() -> None:
+    """With how many are alike, and what they have in common."""
+    kinds = [LetterKind(f"{n:012x}", 100 - n, "refused", "1002", "parameter error: #") for n in range(30)]
+    found = of(replace(EMPTY, letters=2_000, kinds=kinds))
+    said = words(found)
+    assert "  000000000000  100  refused 1002  parameter error: #" in said
+    assert "and 10 more fingerprints" in said
+    assert len(as_json(found)["deadLetters"]["fingerprints"]) == 30
+
+
+def test_nothing_moves_the_cursor() -> None:
+    """Whatever others wrote into the ledger: names, reasons, messages of vendors."""
+    evil = "a\x1b[2J\r\n\u202eb"
+    ref = GroupRef(evil, HandleKind.KEY, evil)
+    trouble = replace(group(ref), trouble=Fault(evil, evil, evil))
+    overview = replace(
+        EMPTY,
+        workers=[
+            worker(evil, {evil: replace(WELL, paused_by="fault", reason=evil)}, {0: partition(trouble)})
+        ],
+        owners=[evil],
+        pauses={evil + "2": Pause(evil, evil, NOW), ref: Pause(evil, evil, NOW)},
+        kinds=[LetterKind(evil, 1, evil, evil, evil)],
+        problems=[evil],
+    )
+    for line in in_words(of(overview)):
+        assert line.isprintable(), line
+
+
+def test_a_thousand_partitions() -> None:
+    """Only those are shown that have something to tell."""
+    owners: list[str | None] = ["a"] * 1_024
+    found = of(
+        replace(EMPTY, workers=[worker("a")], owners=owners), dict.fromkeys(range(1023), 0) | {1_023: 8}
+    )
+    said = words(found)
+    assert "1023  owner a  backlog 8" in said
+    assert "and 1,023 more" in said
+    assert len(said.splitlines()) < 20
+
+
+def test_groups_in_quarantine() -> None:
+    """Named with the reason, until an operator resumes them; numbers in it are masked."""
+    why = Fault("quarantined", "503", "its group is stuck (no 85211111114)")
+    found = of(replace(EMPTY, quarantined={REF: why}))
+    (one,) = as_json(found)["groups"]
+    assert (one["group"], one["state"], one["error"]["kind"]) == ("id:g-1", "quarantined", "quarantined")
+    said = words(found)
+    assert "id:g-1  default  in dead letters  quarantined: its group is stuck" in said
+    assert "85211111114" not in said

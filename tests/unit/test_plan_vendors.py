@@ -1,0 +1,41 @@
+"""`numbergroup plan` goes by what each account's vendor can do."""
+
+import orjson
+from whole_worker import event
+
+from worker.cli.plan import plan_groups
+from worker.engine.intake import Intake
+from worker.engine.model import Command, Entry
+from worker.settings import load_settings
+
+ENVIRON = {
+    "NUMBERGROUP_ACCOUNTS__DEFAULT__ACCESS_KEY": "k",
+    "NUMBERGROUP_ACCOUNTS__DEFAULT__ACCESS_SECRET": "s",
+    "NUMBERGROUP_ACCOUNTS__BLOCKED__PROVIDER": "ozonetel",
+    "NUMBERGROUP_ACCOUNTS__BLOCKED__USERNAME": "agent-user",
+    "NUMBERGROUP_ACCOUNTS__BLOCKED__API_KEY": "k",
+}
+NUMBERS = [f"91987654{n:04d}" for n in range(250)]
+
+
+def commands(*events: bytes) -> list[Command]:
+    body = orjson.dumps([orjson.loads(one) for one in events])
+    found = Intake().read(Entry(0, "1-0", body))
+    assert all(isinstance(one, Command) for one in found)
+    return [one for one in found if isinstance(one, Command)]
+
+
+def test_each_vendor_by_its_own_limits() -> None:
+    """250 numbers are one call of NXCloud's and three of Ozonetel's; what that cannot do is rejected."""
+    nxcloud, ozonetel = plan_groups(
+        commands(
+            event("1", "update", groupId="night", operateType="replace", phones=NUMBERS),
+            event("2", "update", "blocked", groupId="night", operateType="add", phones=NUMBERS),
+            event("3", "update", "blocked", groupId="night", operateType="replace", phones=NUMBERS),
+        ),
+        load_settings(ENVIRON),
+    )
+    assert [len(one.call.numbers) for one in nxcloud.calls] == [250]
+    assert [len(one.call.numbers) for one in ozonetel.calls] == [100, 100, 50]
+    assert [command.key.id for command, _ in ozonetel.rejected] == ["3"]
+    assert nxcloud.rejected == []

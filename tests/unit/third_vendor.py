@@ -1,0 +1,95 @@
+"""A third vendor, as small as one can be: what the README's "Adding a vendor" shows. It uses nothing private.
+
+The vendor, Plain, takes JSON at `POST /groups` (`{"name", "numbers"}`, answered with `{"id"}`) and
+`PATCH /groups/<id>` (`{"add"}` or `{"remove"}`), ten British numbers at a time; a failure is `{"error"}`. It
+cannot replace, list or delete groups, and says nothing of single numbers.
+"""
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, ClassVar, Literal
+
+import orjson
+from pydantic import Field, SecretStr
+
+from worker.engine.model import Applied, Call, CallKind, Command, CommandKind, Fault, Outcome, Unavailable
+from worker.providers.answers import identifier, json_object, scrubbed
+from worker.providers.classes import Classes, FailureClass
+from worker.providers.port import Answer, Capabilities, Credentials, Request
+from worker.settings import AccountSettings
+
+CAPABILITIES = Capabilities(
+    frozenset({CommandKind.CREATE, CommandKind.ADD, CommandKind.DELETE}),
+    numbers_per_call=10,
+    number_pattern="44[1-9][0-9]{9}",
+)
+CLASSES = Classes({"denied": FailureClass.ACCOUNT_FAULT, "bad": FailureClass.REFUSED})
+
+
+@dataclass(slots=True, frozen=True)
+class Plain:
+    """See `worker.providers.port.Provider`."""
+
+    base_url: str = "http://127.0.0.1"
+    classes: Classes = CLASSES
+    capabilities: Capabilities = CAPABILITIES
+    acceptance_window_s: float = 10.0
+    clock_codes: frozenset[str] = frozenset()
+    credential_codes: frozenset[str] = frozenset({"denied", "http-401"})
+
+    def objection(self, command: Command, /) -> Fault | None:
+        if command.kind is CommandKind.CREATE and not command.group_name:
+            return Fault("invalid", None, "groupName is missing: Plain's groups have names")
+        return None
+
+    def request(self, call: Call, _wall_ms: int, credentials: Credentials) -> Request:
+        headers = {
+            "Content-Type": "application/json",
+            "X-User": credentials.name,
+            "X-Key": credentials.secret,
+        }
+        if call.kind is CallKind.CREATE:
+            body: dict[str, Any] = {"name": call.group_name, "numbers": call.numbers}
+            return Request("POST", f"{self.base_url}/groups", headers, orjson.dumps(body))
+        body = {"add" if call.kind is CallKind.ADD else "remove": call.numbers}
+        return Request("PATCH", f"{self.base_url}/groups/{call.group_id}", headers, orjson.dumps(body))
+
+    def outcome(self, call: Call, answer: Answer, credentials: Credentials) -> Outcome:
+        content = json_object(answer.body)
+        if content is None or not (answer.status == 200 or "error" in content):
+            return self.classes.silence(call, answer, lists=False)
+        if "error" in content:
+            text = str(content["error"])
+            code = identifier(text.partition(":")[0], 16)
+            return self.classes.verdict(answer, code, text, scrubbed(text, credentials.secret), None)
+        group_id = identifier(content.get("id"), 64)
+        if call.kind is CallKind.CREATE and group_id is None:
+            return Unavailable("a success without the group's id", in_doubt=True)
+        return Applied(None, group_id if call.kind is CallKind.CREATE else None)
+
+
+class PlainAccount(AccountSettings, frozen=True):
+    """An account of Plain; `VENDORS["plain"] = PlainAccount` is all that is left to do."""
+
+    name_key: ClassVar[str] = "user"
+    secret_key: ClassVar[str] = "key"
+
+    provider: Literal["plain"]
+    base_url: str
+    user: str
+    key: SecretStr
+    user_file: Path | None = None
+    key_file: Path | None = None
+    numbers_per_call: int = Field(10, ge=1, le=10)
+    account_fault_codes: tuple[str, ...] = ("denied",)
+    permanent_codes: tuple[str, ...] = ("bad",)
+    lasts_s: ClassVar[float] = 10.0
+
+    @property
+    def credentials(self) -> Credentials:
+        return Credentials(self.user, self.key.get_secret_value())
+
+    def vendor(self) -> Plain:
+        pattern = self.number_pattern or CAPABILITIES.number_pattern
+        can = replace(CAPABILITIES, numbers_per_call=self.numbers_per_call, number_pattern=pattern)
+        return Plain(self.base_url, self.classes, can, self.lasts_s)

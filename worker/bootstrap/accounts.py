@@ -1,0 +1,61 @@
+"""An account's adapters: who makes its calls, and what the engine goes by."""
+
+from worker import calls
+from worker.engine.accounts import AccountPolicy
+from worker.engine.breaker import BreakerPolicy
+from worker.ledger.port import Limiter, TokenStore
+from worker.providers.keyring import Keyring
+from worker.providers.port import Provider
+from worker.runtime.clock import Clock
+from worker.settings import AccountSettings
+from worker.telemetry import get_logger
+from worker.tokens import tokens_of
+from worker.transport import HttpTransport
+
+log = get_logger("worker")
+
+
+def caller_of(
+    keyring: Keyring, account: AccountSettings, limiter: Limiter, clock: Clock, store: TokenStore
+) -> tuple[calls.Caller, AccountPolicy]:
+    """Who makes the account's calls, and under which limits."""
+    for notice in account.notices:
+        log.warning(notice, account=keyring.account)
+    provider = account.vendor()
+    transport = HttpTransport(account.max_in_flight, account.connect_timeout_s, account.timeout_s)
+    caller = calls.Caller(
+        provider,
+        keyring,
+        transport,
+        calls.Limits(account.connect_timeout_s, account.timeout_s, account.retry_attempts),
+        limiter.acquire,
+        clock.wall,
+        now_s=clock.now,
+        tokens=tokens_of(
+            *(keyring.account, provider, store, transport, limiter.acquire, account.timeout_s, clock.now)
+        ),
+    )
+    return caller, policy_of(account, provider)
+
+
+def policy_of(account: AccountSettings, provider: Provider) -> AccountPolicy:
+    """What the engine goes by: what the vendor can do, and the account's limits."""
+    can = provider.capabilities
+    return AccountPolicy(
+        can.numbers_per_call,
+        account.max_in_flight,
+        can.commands,
+        marker=account.marks_creates,
+        breaker=BreakerPolicy(share=account.breaker_share, open_s=_open_s(account.breaker_max_open_s)),
+        isolation_per_second=account.isolation_share * account.calls_per_second,
+        number_expiry=can.number_expiry,
+        idempotent=can.idempotent,
+        number_pattern=can.number_pattern,
+        one_spelling=can.one_spelling,
+        objection=provider.objection,
+        results_per_number=can.results_per_number,
+    )
+
+
+def _open_s(longest: float) -> tuple[float, float]:
+    return min(BreakerPolicy().open_s[0], longest), longest

@@ -1,0 +1,81 @@
+"""The broker and the ledger's server, as the settings name them."""
+
+import asyncio
+from collections.abc import Mapping
+from contextlib import AsyncExitStack
+
+from redis.asyncio import Redis
+
+from worker.brokers import embedded
+from worker.brokers.amqp.broker import AmqpBroker
+from worker.brokers.amqp.broker import check as check_rabbitmq
+from worker.brokers.amqp.depth import depth
+from worker.brokers.amqp.topology import Topology
+from worker.brokers.connect import check, connect
+from worker.brokers.port import Broker
+from worker.brokers.redis_streams import RedisBroker
+from worker.engine.intake import Intake
+from worker.runtime.patience import Persistence, patiently
+from worker.runtime.ports import most_pending
+from worker.settings import Settings, SettingsError
+from worker.telemetry import get_logger
+
+NO_LEDGER = (
+    "no NUMBERGROUP_LEDGER_URL: dead letters, what was settled before (for repeats), open creates, groupKeys "
+    "and the rate limit are kept in this process only and end with it; run one worker only"
+)
+_LEAST_HEARTBEAT_S = 4
+
+log = get_logger("worker")
+
+
+async def backlog(broker_url: str, client: Redis, partitions: int) -> Mapping[int, int]:
+    """How many messages wait in each partition; on Redis, at `client`, with those in workers' hands.
+
+    Raises `BrokerUnavailable`, and `UnfitServer` when the broker does not let us look.
+    """
+    if broker_url.startswith("amqp"):
+        return await asyncio.to_thread(depth, broker_url, partitions)
+    return await RedisBroker(client, 0, partitions).backlog(partitions)
+
+
+async def reach_broker(
+    settings: Settings, broker_url: str, intake: Intake, opened: AsyncExitStack, persist: Persistence
+) -> tuple[Redis, Broker]:
+    """The ledger's server and the broker, both of which have answered; `opened` closes what was opened."""
+    record_ms = round(settings.dedup_hours * 3_600_000)
+    ledger_url = settings.ledger_url.get_secret_value() if settings.ledger_url else None
+    if not broker_url.startswith("amqp"):
+        if ledger_url and ledger_url != broker_url:
+            raise SettingsError(
+                "NUMBERGROUP_LEDGER_URL differs from NUMBERGROUP_BROKER_URL: on Redis, results and deletions "
+                "are written in one transaction, so both must be the same server; leave "
+                "NUMBERGROUP_LEDGER_URL unset"
+            )
+        client = await _connect(broker_url, "NUMBERGROUP_BROKER_URL", settings.partitions, opened, persist)
+        return client, RedisBroker(client, record_ms, settings.partitions, intake)
+    if ledger_url is None:
+        ledger = embedded.start()
+        opened.callback(ledger.stop)
+        ledger_url = ledger.url
+        if persist is patiently:
+            log.warning(NO_LEDGER)
+    client = await _connect(ledger_url, "NUMBERGROUP_LEDGER_URL", settings.partitions, opened, persist)
+    await persist("connecting to RabbitMQ", lambda: asyncio.to_thread(check_rabbitmq, broker_url))
+    heartbeat_s = max(_LEAST_HEARTBEAT_S, round(settings.lease_ttl_s / 2))
+    topology = Topology(settings.partitions)
+    broker = AmqpBroker(broker_url, client, record_ms, _prefetch(settings), heartbeat_s, topology)
+    return client, broker
+
+
+def _prefetch(settings: Settings) -> int:
+    return most_pending(settings.max_pending, len(settings.accounts))
+
+
+async def _connect(
+    url: str, setting: str, partitions: int, opened: AsyncExitStack, persist: Persistence
+) -> Redis:
+    client = connect(url, partitions)
+    opened.push_async_callback(client.aclose)
+    await persist("connecting to Redis", lambda: check(client, setting))
+    return client

@@ -1,0 +1,27 @@
+"""How much waits in the queues, for whoever only wants to look."""
+
+from collections.abc import Mapping
+
+from worker.brokers.amqp.link import FAILURES, REFUSALS, open_connection
+from worker.brokers.amqp.topology import ready
+from worker.brokers.connect import UnfitServer
+from worker.brokers.port import BrokerUnavailable
+
+
+def depth(url: str, partitions: int) -> Mapping[int, int]:
+    """How many messages of each partition are in nobody's hands. Blocks.
+
+    Raises `UnfitServer` where no waiting helps, `BrokerUnavailable` for a broker that is away.
+    """
+    try:
+        connection = open_connection(url, "numbergroup status")
+    except REFUSALS as error:
+        raise UnfitServer(f"the broker refuses NUMBERGROUP_BROKER_URL ({error})") from error
+    except FAILURES as error:
+        raise BrokerUnavailable(f"{type(error).__name__}: {error}") from error
+    try:
+        return ready(connection, partitions)
+    except FAILURES as error:
+        raise BrokerUnavailable(f"{type(error).__name__}: {error}") from error
+    finally:
+        connection.collect()

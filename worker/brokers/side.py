@@ -1,0 +1,152 @@
+"""The side log of a partition: the letters that operators let be tried again, beside the broker's log.
+
+It is a stream of the ledger, whatever the broker is, and read like the log on Redis: from its beginning, by
+the partition's owner; what is settled is deleted.
+"""
+
+import asyncio
+from collections import deque
+from collections.abc import Mapping
+from typing import Any
+
+import orjson
+from redis.asyncio import Redis
+
+from worker.brokers.port import BrokerUnavailable
+from worker.engine.model import Entry
+from worker.engine.replays import SIDE, Replay
+from worker.ledger import keys
+from worker.ledger.client import mapped
+from worker.ledger.codec import decode_replay
+from worker.telemetry import get_logger
+
+Rows = list[tuple[bytes, dict[bytes, bytes]]]
+
+_NOT_READ = "what is noted of this replay cannot be read, and it is not tried again"
+
+_MOST_ENTRIES = 500
+_BLOCK_MS = 1_000
+_AGAIN_S = 0.5
+
+log = get_logger("replays")
+
+
+class SideLog:
+    """One owner's. `marks`: which events of a message are settled, by its tag."""
+
+    def __init__(self, client: Redis, partition: int) -> None:
+        self._client = client
+        self._partition = partition
+        self._marks: dict[str, set[int]] = {}
+        self.stream = keys.of_partition(partition, keys.SIDE)
+        self.cursor: bytes | str = "0-0"
+
+    def take_marks(self, marks: Mapping[str, set[int]]) -> dict[str, set[int]]:
+        """Keep those of this log; the others."""
+        self._marks = {tag: indexes for tag, indexes in marks.items() if tag.startswith(SIDE)}
+        return {tag: indexes for tag, indexes in marks.items() if not tag.startswith(SIDE)}
+
+    async def read(self, count: int, block_ms: int) -> list[Entry]:
+        """The next messages, `count` at most; waits so long when there are none.
+
+        Raises `BrokerUnavailable`.
+        """
+        async with mapped(BrokerUnavailable):
+            found: Any = await self._client.xread({self.stream: self.cursor}, count=count, block=block_ms)
+        return self.take(rows_of(found).get(self.stream, []))
+
+    def take(self, rows: Rows) -> list[Entry]:
+        """The entries of rows that were read from the cursor on."""
+        if rows:
+            self.cursor = rows[-1][0]
+        return [self._entry(tag, fields) for tag, fields in rows]
+
+    def _entry(self, row: bytes, fields: dict[bytes, bytes]) -> Entry:
+        body = fields.get(b"event")
+        replay = decode_replay(fields.get(b"replay", b""), fields.get(b"original"))
+        tag = SIDE + row.decode()
+        problem = None
+        if body is None or replay is None:
+            log.error("a replay cannot be read: it is dead-lettered", partition=self._partition, entry=tag)
+            problem, replay = _NOT_READ, replay or Replay("", 1)
+        if body is None:
+            body = orjson.dumps({_text(name): _text(value) for name, value in fields.items()})
+        via = replay.via
+        return Entry(
+            self._partition,
+            tag,
+            body,
+            settled=self._marks.pop(tag, set()),
+            reply_to=via.replyTo,
+            correlation_id=via.correlationId,
+            listed=via.listed,
+            problem=problem,
+            replay=replay,
+        )
+
+
+class SideTap:
+    """Reads the log beside a broker that is no Redis: `arrival` is set when there is something to take."""
+
+    def __init__(self, client: Redis, partition: int, arrival: asyncio.Event) -> None:
+        self.log = SideLog(client, partition)
+        self._arrival = arrival
+        self._entries: deque[Entry] = deque()
+        self._taken = asyncio.Event()
+        self._reading: asyncio.Task[None] | None = None
+
+    @property
+    def full(self) -> bool:
+        """Whether there is something to take."""
+        return bool(self._entries)
+
+    def open(self) -> None:
+        self._reading = asyncio.create_task(self._read())
+
+    def close(self) -> None:
+        if self._reading is not None:
+            self._reading.cancel()
+
+    def take(self, credit: int) -> list[Entry]:
+        """What has been read, `credit` at most."""
+        found = [self._entries.popleft() for _ in range(min(credit, len(self._entries)))]
+        if not self._entries:
+            self._taken.set()
+        return found
+
+    async def _read(self) -> None:
+        while True:
+            try:
+                found = await self.log.read(_MOST_ENTRIES, _BLOCK_MS)
+            except BrokerUnavailable:
+                # Whoever settles or looks up complains of it.
+                await asyncio.sleep(_AGAIN_S)
+                continue
+            if found:
+                self._entries.extend(found)
+                self._taken.clear()
+                self._arrival.set()
+                # No more before all of it was taken: there may be no credit.
+                await self._taken.wait()
+
+
+async def waiting(client: Redis, partitions: int) -> list[int]:
+    """How many replays wait in each partition. Raises `BrokerUnavailable`."""
+    async with mapped(BrokerUnavailable):
+        pipe = client.pipeline(transaction=False)
+        for partition in range(partitions):
+            pipe.xlen(keys.of_partition(partition, keys.SIDE))
+        return [int(count) for count in await pipe.execute()]
+
+
+def rows_of(found: Any) -> dict[str, Rows]:
+    """What an `XREAD` has found, by stream, in either protocol's form."""
+    if not found:
+        return {}
+    if isinstance(found, list):
+        return {stream.decode(): rows for stream, rows in found}
+    return {stream.decode(): rows[0] for stream, rows in found.items()}
+
+
+def _text(value: bytes) -> str:
+    return value.decode(errors="replace")

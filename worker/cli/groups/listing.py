@@ -1,0 +1,82 @@
+"""`numbergroup groups list`."""
+
+import csv
+import io
+import sys
+from collections.abc import Iterable, Iterator, Sequence
+
+import orjson
+import typer
+
+from worker.cli.dead_letters.masking import mask_text
+from worker.cli.dead_letters.table import Rows
+from worker.cli.groups import Format
+from worker.cli.groups.vendor import Account
+from worker.cli.screen import counted
+from worker.engine.model import Group
+
+_SHOWN = 3
+_NONE = "-"
+
+
+def run(account: str, group_id: str | None, name: str | None, form: Format, reveal: bool) -> None:
+    """Print them, and how many they are on standard error. Raises `Failure` when they cannot be had."""
+    listed = Account(account).listed()
+    found = [group for group in listed if group_id in (None, group.group_id) and name in (None, group.name)]
+    if form is Format.TABLE:
+        _table(found, reveal)
+    else:
+        out = sys.stdout.buffer
+        out.writelines(as_csv(found) if form is Format.CSV else _ndjson(found))
+        out.flush()
+    numbers = sum(len(group.numbers) for group in found)
+    of_all = f" of {len(listed):,}" if len(found) < len(listed) else ""
+    said = "no such groups" if listed and not found else counted(len(found), "group") + of_all
+    typer.echo(f"{said}, {counted(numbers, 'number')}" if found else said, err=True)
+
+
+def _table(groups: Sequence[Group], reveal: bool) -> None:
+    def shown(text: str) -> str:
+        return text if reveal else mask_text(text)
+
+    rows = Rows(("group", "name", "numbers", "phones", "remark"), ("group", "numbers"), len(groups))
+    for group in groups:
+        more = ", …" if len(group.numbers) > _SHOWN else ""
+        phones = ", ".join(map(shown, group.numbers[:_SHOWN])) + more
+        # Without a name of its own, a group has its id for one.
+        name = group.name if group.name == group.group_id else shown(group.name)
+        rows.add(
+            group.group_id,
+            name or _NONE,
+            f"{len(group.numbers):,}",
+            phones or _NONE,
+            shown(group.remark) or _NONE,
+        )
+    rows.end()
+
+
+def as_csv(groups: Iterable[Group]) -> Iterator[bytes]:
+    """One number a row: spreadsheets cut long cells off. A group without numbers has one row all the same."""
+    buffer = io.StringIO()
+    writer = csv.writer(buffer, lineterminator="\n")
+    writer.writerow(("groupId", "groupName", "phone"))
+    # By itself it quotes what ends its own lines, and no other end of a line.
+    quoting = csv.writer(buffer, lineterminator="\n", quoting=csv.QUOTE_ALL)
+    for group in groups:
+        by = quoting if "\r" in group.group_id + group.name else writer
+        by.writerows((group.group_id, group.name, number) for number in group.numbers or ("",))
+        yield buffer.getvalue().encode()
+        buffer.seek(0)
+        buffer.truncate()
+    yield buffer.getvalue().encode()
+
+
+def _ndjson(groups: Iterable[Group]) -> Iterator[bytes]:
+    for group in groups:
+        line = {
+            "groupId": group.group_id,
+            "groupName": group.name,
+            "remark": group.remark,
+            "phones": group.numbers,
+        }
+        yield orjson.dumps(line) + b"\n"

@@ -1,0 +1,141 @@
+"""`numbergroup pause` and `numbergroup resume`: what is said to all workers, through the ledger."""
+
+import asyncio
+import sys
+from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime
+from typing import Any, TypeVar
+
+import orjson
+import typer
+from pydantic import TypeAdapter, ValidationError
+
+from contracts.event import Identifier
+from worker.brokers.connect import connect
+from worker.cli.ledger import ledger_failure, ledger_url
+from worker.cli.screen import plain
+from worker.cli.who import who
+from worker.engine.model import GroupRef, HandleKind
+from worker.ledger.port import LedgerUnavailable, Pause
+from worker.ledger.switchboard import RedisSwitchboard
+from worker.settings import Settings, SettingsError, load_settings
+
+T = TypeVar("T")
+Target = str | GroupRef
+"""An account's name, or a group."""
+
+_LONGEST_REASON = 500
+_NAME: TypeAdapter[str] = TypeAdapter(Identifier)
+
+
+def account(name: str) -> str:
+    """Raises `typer.BadParameter` for what can be no account's name."""
+    return _checked(name, "NAME")
+
+
+def group(handle: str, of_account: str) -> GroupRef:
+    """The group of `id:…`, `key:…` or a bare id. Raises `typer.BadParameter`."""
+    kind, colon, name = handle.partition(":")
+    if not colon or kind not in (HandleKind.ID, HandleKind.KEY):
+        kind, name = HandleKind.ID, handle
+    return GroupRef(_checked(of_account, "--account"), HandleKind(kind), _checked(name, "HANDLE"))
+
+
+def run_pause(target: Target, reason: str, as_json: bool) -> None:
+    """Pause it, and say what was done. Raises `SettingsError` where no worker could hear of it."""
+    settings = load_settings()
+    reason, me = plain(reason)[:_LONGEST_REASON], who()
+
+    async def act(switchboard: RedisSwitchboard) -> tuple[bool, Pause | None]:
+        done = await switchboard.pause(target, reason, me)
+        return done, (await switchboard.pauses()).get(target)
+
+    changed, found = _with_switchboard(settings, act)
+    _warn(settings, target)
+    if as_json:
+        _print_json(
+            target, {"paused": True, "changed": changed, **({} if found is None else _as_json(found))}
+        )
+    elif changed:
+        typer.echo(f"paused {_named(target)}: no call of it begins until it is resumed")
+    else:
+        typer.echo(f"{_named(target)} was paused already{'' if found is None else _by(found)}")
+
+
+def run_resume(target: Target, as_json: bool) -> None:
+    """Resume it, and say what was done. Raises `SettingsError` where no worker could hear of it."""
+    settings, me = load_settings(), who()
+
+    async def act(switchboard: RedisSwitchboard) -> bool:
+        return await switchboard.resume(target, me)
+
+    changed = _with_switchboard(settings, act)
+    _warn(settings, target)
+    if as_json:
+        _print_json(target, {"paused": False, "changed": changed})
+    elif changed:
+        typer.echo(f"resumed {_named(target)}")
+    else:
+        typer.echo(f"no operator had paused {_named(target)}; if something else held it up, it is tried now")
+
+
+def _with_switchboard(settings: Settings, act: Callable[[RedisSwitchboard], Awaitable[T]]) -> T:
+    if settings.broker_url is not None and settings.effective_ledger_url is None:
+        raise SettingsError(
+            "no NUMBERGROUP_LEDGER_URL: workers on RabbitMQ are told through a Redis, and without one nobody "
+            "can reach them. Set it, for the workers, too; or stop the worker"
+        )
+    url = ledger_url(settings)
+
+    async def connected() -> T:
+        client = connect(url)
+        try:
+            return await act(RedisSwitchboard(client))
+        finally:
+            await client.aclose()
+
+    try:
+        return asyncio.run(connected())
+    except LedgerUnavailable as error:
+        raise ledger_failure(settings, error) from None
+
+
+def _warn(settings: Settings, target: Target) -> None:
+    name = target if isinstance(target, str) else target.account
+    if name not in settings.accounts:
+        typer.echo(f"warning: no account {name} is configured here: is the name right?", err=True)
+
+
+def _checked(name: str, where: str) -> str:
+    try:
+        return _NAME.validate_python(name)
+    except ValidationError:
+        raise typer.BadParameter("1 to 128 printable characters are needed", param_hint=where) from None
+
+
+def _named(target: Target) -> str:
+    if isinstance(target, str):
+        return f"account {target}"
+    return f"group {target.kind}:{target.name} of account {target.account}"
+
+
+def _by(pause: Pause) -> str:
+    if not pause.who:
+        return f": {pause.reason}"
+    return f" by {plain(pause.who)} at {_time(pause.since)}" + (
+        f": {plain(pause.reason)}" if pause.reason else ""
+    )
+
+
+def _time(seconds: float) -> str:
+    return datetime.fromtimestamp(int(seconds), UTC).isoformat().replace("+00:00", "Z")
+
+
+def _as_json(pause: Pause) -> dict[str, str]:
+    return {"reason": pause.reason, "who": pause.who, "since": _time(pause.since)}
+
+
+def _print_json(target: Target, said: dict[str, Any]) -> None:
+    name = target if isinstance(target, str) else target.account
+    of_group = {} if isinstance(target, str) else {"group": f"{target.kind}:{target.name}"}
+    sys.stdout.buffer.write(orjson.dumps({"account": name, **of_group, **said}) + b"\n")

@@ -1,0 +1,89 @@
+"""`numbergroup status`: how everything stands, from what the ledger and the broker know."""
+
+import asyncio
+import sys
+import time
+from collections.abc import Mapping
+
+import orjson
+from redis.asyncio import Redis
+
+from worker.bootstrap.brokers import backlog
+from worker.brokers.connect import UnfitServer, connect
+from worker.brokers.port import BrokerUnavailable
+from worker.cli.broker import broker_failure, broker_url, speaks_amqp
+from worker.cli.endings import Failure
+from worker.cli.ledger import ledger_failure, ledger_url
+from worker.cli.screen import screen
+from worker.cli.status.as_json import as_json
+from worker.cli.status.standing import Standing, standing
+from worker.cli.status.wording import in_words
+from worker.ledger.overview import look
+from worker.ledger.port import LedgerUnavailable
+from worker.settings import Settings, SettingsError, load_settings
+
+_EVERY_S = 2.0
+
+
+def run(program: bool, watch: bool) -> None:
+    """Print it, once or again and again.
+
+    Raises `Failure` when the ledger does not answer, or, having printed the rest, the broker; `SettingsError`
+    where no other process can look in.
+    """
+    settings = load_settings()
+    if settings.broker_url is not None and settings.effective_ledger_url is None:
+        raise SettingsError(
+            "no NUMBERGROUP_LEDGER_URL: beside RabbitMQ, workers say in a Redis how they stand; without one "
+            "it is in the worker's memory only. Set it, for the workers, too; or see NUMBERGROUP_METRICS_PORT"
+        )
+    while True:
+        found, failure = _found(settings)
+        _print(found, program, clear=watch)
+        if not watch:
+            break
+        time.sleep(_EVERY_S)
+    if failure is not None:
+        raise failure
+
+
+def _found(settings: Settings) -> tuple[Standing, Failure | None]:
+    """How it stands; and why nobody knows what waits in the broker, where that is so."""
+    try:
+        return asyncio.run(_look(settings))
+    except LedgerUnavailable as error:
+        raise ledger_failure(settings, error) from None
+
+
+async def _look(settings: Settings) -> tuple[Standing, Failure | None]:
+    client = connect(ledger_url(settings))
+    try:
+        overview = await look(client, settings.partitions)
+        waiting, failure = await _backlog(settings, client, len(overview.owners))
+    finally:
+        await client.aclose()
+    in_hand_counts = not speaks_amqp(broker_url(settings))
+    return standing(overview, waiting, settings.max_dead_letters, in_hand_counts=in_hand_counts), failure
+
+
+async def _backlog(
+    settings: Settings, client: Redis, partitions: int
+) -> tuple[Mapping[int, int] | None, Failure | None]:
+    try:
+        return await backlog(broker_url(settings), client, partitions), None
+    except (BrokerUnavailable, UnfitServer) as error:
+        return None, broker_failure(settings, error)
+
+
+def _print(found: Standing, program: bool, *, clear: bool) -> None:
+    if program:
+        sys.stdout.buffer.write(orjson.dumps(as_json(found)) + b"\n")
+        sys.stdout.flush()
+        return
+    console = screen()
+    if clear and console.is_terminal:
+        console.clear()
+    for line in in_words(found):
+        console.print(line, soft_wrap=True)
+    if clear and not console.is_terminal:
+        console.print()

@@ -1,0 +1,118 @@
+"""The words of calling the vendor: calls, and how they may end."""
+
+import enum
+from dataclasses import dataclass
+
+
+class CallKind(enum.StrEnum):
+    CREATE = "create"
+    ADD = "add"
+    DELETE = "delete"
+    REPLACE = "replace"
+    DELETE_GROUP = "delete-group"
+    LIST = "list"
+    FIND_CREATED = "find-created"
+    """Look through all groups for the one that an earlier, unanswered create may have made."""
+    READ_MEMBERS = "read-members"
+    """Look through all groups for this one's members."""
+
+
+CHANGING = frozenset({CallKind.ADD, CallKind.DELETE, CallKind.REPLACE, CallKind.DELETE_GROUP})
+"""What changes a group that is there."""
+
+UPDATES = CHANGING - {CallKind.DELETE_GROUP}
+"""What changes the numbers of a group that is there."""
+
+
+@dataclass(slots=True, frozen=True)
+class Call:
+    """One request to the vendor (the last two kinds: as many as there are pages).
+
+    `expires_at` (Unix seconds): when the numbers that it adds leave the group by themselves.
+    """
+
+    kind: CallKind
+    numbers: tuple[str, ...] = ()
+    group_id: str | None = None
+    group_name: str | None = None
+    remark: str | None = None
+    marker: str | None = None
+    limit: int = 0
+    offset: int = 0
+    expires_at: float | None = None
+
+
+@dataclass(slots=True, frozen=True)
+class Group:
+    """A group as the vendor lists it."""
+
+    group_id: str
+    name: str
+    remark: str
+    numbers: tuple[str, ...]
+
+
+@dataclass(slots=True, frozen=True)
+class Applied:
+    """The vendor carried the call out, but for the numbers that it `rejected` by name. For the looking kinds
+    `groups` is what was found."""
+
+    request_id: str | None
+    group_id: str | None = None
+    groups: tuple[Group, ...] | None = None
+    total: int | None = None
+    rejected: tuple[str, ...] = ()
+
+
+@dataclass(slots=True, frozen=True)
+class Refused:
+    """The vendor will not do this call, however often it is asked (as far as `certain` says).
+
+    `in_doubt`, here and below: it, or what stands before it, may have applied the call all the same.
+    """
+
+    code: str | None
+    message: str
+    request_id: str | None = None
+    certain: bool = True
+    in_doubt: bool = False
+
+
+@dataclass(slots=True, frozen=True)
+class Throttled:
+    """The vendor asks for fewer calls: none before `retry_after_s`, when it said so."""
+
+    retry_after_s: float | None
+    code: str | None
+    message: str
+    in_doubt: bool = False
+
+
+@dataclass(slots=True, frozen=True)
+class Unavailable:
+    """No usable answer. `in_doubt`: the vendor may have applied the call, or may yet.
+
+    `ours`: it never came to the vendor, for a reason that says nothing about the vendor.
+    """
+
+    message: str
+    in_doubt: bool
+    code: str | None = None
+    ours: bool = False
+
+
+@dataclass(slots=True, frozen=True)
+class AccountFault:
+    """The account's credentials or permissions are wrong: no call of it can work."""
+
+    code: str | None
+    message: str
+    in_doubt: bool = False
+
+
+@dataclass(slots=True, frozen=True)
+class Withheld:
+    """The call was not sent: the worker is stopping, or its lease would not outlive the call."""
+
+
+Outcome = Applied | Refused | Throttled | Unavailable | AccountFault | Withheld

@@ -1,0 +1,117 @@
+"""What is known of a group at the vendor, from the answers of calls whose commands are not settled yet."""
+
+import math
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, field
+from typing import Final, NamedTuple
+
+from worker.engine.model import Call, CallKind
+
+UNLISTED: Final = math.nan
+"""The expiry of a member that was found in a list which says none: it is equal to no other."""
+
+
+class Told(NamedTuple):
+    """What the vendor was last told of a number, and the requestId of the call that told it."""
+
+    present: bool
+    request_id: str | None
+    expiry: float | None = None
+
+    def says(self, present: bool, expiry: float | None) -> bool:
+        return self.present is present and (not present or self.expiry == expiry)
+
+
+@dataclass(slots=True)
+class Known:
+    """`complete` means that numbers which are neither in `told` nor `unsure` are known to be absent;
+    `base_request` is the call that made it so. `rejected`: what the vendor was told of a number last and did
+    not take; whether the number is in the group is as it was before.
+    """
+
+    told: dict[str, Told] = field(default_factory=dict)
+    complete: bool = False
+    base_request: str | None = None
+    rejected: dict[str, Told] = field(default_factory=dict)
+    unsure: dict[str, None] = field(default_factory=dict)
+
+    def apply(self, call: Call, request_id: str | None, rejected: Collection[str] = ()) -> None:
+        """Take in that the vendor carried `call` out, but for the numbers that it `rejected`."""
+        left_out = frozenset(rejected).intersection(call.numbers)
+        taken = [number for number in call.numbers if number not in left_out] if left_out else call.numbers
+        if call.kind in (CallKind.REPLACE, CallKind.CREATE):
+            self.learn_all(taken, request_id, call.expires_at)
+            # What the group did not take before says nothing of what it has now.
+            self.rejected = {}
+        elif call.kind in (CallKind.ADD, CallKind.DELETE):
+            told = Told(call.kind is CallKind.ADD, request_id, call.expires_at)
+            self.told.update(dict.fromkeys(taken, told))
+            if self.unsure:
+                self._drop(self.unsure, taken)
+        if self.rejected:
+            self._drop(self.rejected, taken)
+        for number in call.numbers if left_out else ():
+            if number in left_out:
+                self.rejected[number] = Told(call.kind is not CallKind.DELETE, request_id, call.expires_at)
+                if call.kind is CallKind.REPLACE:
+                    # It may have left with the others, or stayed as it was.
+                    self.unsure[number] = None
+
+    def learn_all(self, members: Sequence[str], request_id: str | None, expiry: float | None = None) -> None:
+        """Take in that the group has exactly `members`."""
+        self.told = dict.fromkeys(members, Told(True, request_id, expiry))
+        self.unsure = {}
+        self.complete = True
+        self.base_request = request_id
+
+    def doubt(self, call: Call) -> None:
+        """Take in that nobody knows whether the vendor carried `call` out."""
+        if call.kind in (CallKind.REPLACE, CallKind.CREATE):
+            self.told, self.unsure = {}, {}
+            self.complete = False
+            return
+        # A deletion of the group has taken everything with it, or nothing.
+        touched = [*self.told] if call.kind is CallKind.DELETE_GROUP else call.numbers
+        self._drop(self.told, touched)
+        self._drop(self.rejected, touched)
+        if self.complete:
+            self.unsure.update(dict.fromkeys(touched))
+
+    @property
+    def is_blank(self) -> bool:
+        """Whether nothing is known of any number: everything `needs` to be said."""
+        return not (self.told or self.rejected or self.complete)
+
+    @property
+    def possible(self) -> list[str]:
+        """The numbers that are, or may be, in the group, where it is `complete`."""
+        return [*(number for number, told in self.told.items() if told.present), *self.unsure]
+
+    def says(self, number: str, present: bool, expiry: float | None = None) -> bool:
+        """Whether it is certain that the number is in the group until `expiry`, or that it is not in it."""
+        told = self.told.get(number)
+        if told is None:
+            return self.complete and not present and number not in self.unsure
+        return told.says(present, expiry)
+
+    def rejects(self, number: str, present: bool, expiry: float | None = None) -> bool:
+        """Whether the vendor was told so already, and did not take it."""
+        refused = self.rejected.get(number)
+        return refused is not None and refused.says(present, expiry)
+
+    def needs(self, number: str, present: bool, expiry: float | None = None) -> bool:
+        """Whether the vendor has to be told so still."""
+        return not (self.says(number, present, expiry) or self.rejects(number, present, expiry))
+
+    def requests(self, number: str) -> list[str | None]:
+        """The requestIds of the calls that told the vendor of the number last."""
+        told = self.told.get(number)
+        ids = [] if told is None else [told.request_id]
+        if self.rejected and number in self.rejected:
+            ids.append(self.rejected[number].request_id)
+        return ids
+
+    @staticmethod
+    def _drop(some: dict[str, Told] | dict[str, None], numbers: Sequence[str]) -> None:
+        for number in numbers:
+            some.pop(number, None)

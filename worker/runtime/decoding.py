@@ -1,0 +1,28 @@
+"""Decoding what was read: no more at a time than there is credit for, and than the event loop can spare.
+
+It holds everything else up, the lease's renewal too: whatever the messages are, it pauses soon, and what is
+in hand at once is bounded.
+"""
+
+from collections import deque
+
+from worker.engine.intake import Intake, tried_again
+from worker.engine.model import Command, Entry, Refusal
+from worker.runtime.clock import Clock
+
+_LASTS_S = 0.02
+_MOST_BYTES = 4 * 1024 * 1024
+
+
+def decode(held: deque[Entry], credit: int, intake: Intake, clock: Clock) -> list[Command | Refusal]:
+    """What the next messages say; they are taken from `held`."""
+    items: list[Command | Refusal] = []
+    size, until = 0, clock.monotonic() + _LASTS_S
+    while held and len(items) < credit and size < _MOST_BYTES and clock.monotonic() < until:
+        entry = held.popleft()
+        if entry.void:
+            continue
+        size += len(entry.body)
+        found = intake.read(entry)
+        items += found if entry.replay is None else tried_again(found, entry.replay)
+    return items

@@ -1,0 +1,213 @@
+"""Ozonetel's protocol for block-number groups: paths, bodies, texts, the answers' shapes. Pure.
+
+Sources: the vendor's pages "Create Block Number Group", "Update Block Number Group" and "Delete Block
+Number(s) from a Group", each in its legacy, basic and token version, and "Generate Token". Where they are
+silent, the answer is a choice [I]: to too many numbers, a name that is taken, a wrong expiry date, a wrong
+method or path.
+"""
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta, timezone
+from typing import Any, Final, Literal
+
+import orjson
+
+Mode = Literal["legacy", "basic", "token"]
+Operation = Literal["createBlockNumber", "updateBlockNumbers", "deleteBlockNumber", "generateToken"]
+
+LEGACY_PATH: Final = "/CAServicesV3/blockNumberGroupV2.php"
+API_PATH: Final = "/ca_apis/"
+MOST_NUMBERS: Final = 100
+
+# India's time, where the vendor is; its pages name no zone [I].
+ZONE = timezone(timedelta(hours=5, minutes=30))
+
+_LEGACY: Mapping[str, Operation] = {
+    "POST": "createBlockNumber",
+    "PUT": "updateBlockNumbers",
+    "DELETE": "deleteBlockNumber",
+}
+_CURRENT: Mapping[str, tuple[str, Operation]] = {
+    "createBlockNumber": ("POST", "createBlockNumber"),
+    "updateBlockNumbers": ("PUT", "updateBlockNumbers"),
+    # The pages have both, as of the delete.
+    "updateBlockNumber": ("PUT", "updateBlockNumbers"),
+    "deleteBlockNumber": ("DELETE", "deleteBlockNumber"),
+    "deleteBlockNumberGroup": ("DELETE", "deleteBlockNumber"),
+    "CAToken/generateToken": ("POST", "generateToken"),
+}
+_NUMBER = re.compile(r"\+?[0-9]{4,15}", re.ASCII)
+_DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2} [0-9]{2}:[0-9]{2}:[0-9]{2}", re.ASCII)
+_LENGTHS = range(2, 51)
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """An error in the vendor's words; most come with HTTP 200."""
+
+    message: str
+    errors: Mapping[str, str] | None = None
+    http: int = 200
+    status: str = "error"
+
+
+AUTHENTICATION_FAILED = Refusal("Authentication failed", http=401)
+MANDATORY = Refusal("Parameters are mandatory")
+INVALID_GROUP = Refusal("Invalid group id")
+INVALID_NUMBERS = Refusal(
+    "invalid data", {"blockNumbers": "Blocknumbers data contains invalid format of numbers"}
+)
+TOO_MANY_NUMBERS = Refusal(
+    "invalid data", {"blockNumbers": f"Blocknumbers allows {MOST_NUMBERS} numbers only"}
+)
+INVALID_DATE = Refusal("invalid data", {"expiryDate": "Expiry date must be YYYY-MM-DD HH:MM:SS"})
+MAX_LIMIT = "Max limit exceeded"
+# Of a token these two are said instead (pages of other ca_apis endpoints).
+MISSING_USER = Refusal("Missing userName or apiKey", status="false")
+WRONG_USER = Refusal("userName or apiKey is Invalid", http=401, status="false")
+
+
+@dataclass(frozen=True, slots=True)
+class Create:
+    name: str
+    description: str
+    numbers: Sequence[str]
+    expires_ms: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Add:
+    group: int | str
+    numbers: Sequence[str]
+    expires_ms: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Delete:
+    group: int | str
+    numbers: Sequence[str]
+
+
+@dataclass(frozen=True, slots=True)
+class MakeToken:
+    pass
+
+
+Request = Create | Add | Delete | MakeToken
+
+
+def operation_of(method: str, path: str) -> Operation | Refusal:
+    """What a request to the path asks for: 404 or 405, if that is nothing."""
+    if path == LEGACY_PATH:
+        return _LEGACY.get(method) or Refusal("Method not allowed", http=405)
+    wanted, operation = _CURRENT.get(path.removeprefix(API_PATH), (None, None))
+    if operation is None:
+        return Refusal("Not found", http=404)
+    return operation if method == wanted else Refusal("Method not allowed", http=405)
+
+
+def read(operation: Operation, mode: Mode, body: Mapping[str, Any]) -> Request | Refusal:
+    """The request that the body makes, or why it makes none."""
+    match operation:
+        case "generateToken":
+            return MakeToken()
+        case "createBlockNumber":
+            return _create(body)
+        case "updateBlockNumbers":
+            group = _group(body, mode, ("Id",), ("groupName",))
+        case "deleteBlockNumber":
+            # The current pages name no field for the group, and yet an error for an unknown one.
+            group = _group(body, mode, ("id",), ("groupName", "name", "id"))
+    numbers = _numbers(body)
+    if group is None or numbers is None:
+        return MANDATORY
+    if operation == "deleteBlockNumber":
+        return TOO_MANY_NUMBERS if len(numbers) > MOST_NUMBERS else Delete(group, numbers)
+    wrong, expires_ms = _wrong(numbers), _expires_ms(body)
+    if wrong is not None:
+        return wrong
+    return INVALID_DATE if isinstance(expires_ms, Refusal) else Add(group, numbers, expires_ms)
+
+
+def _create(body: Mapping[str, Any]) -> Request | Refusal:
+    name, description = body.get("name"), body.get("description")
+    numbers = _numbers(body)
+    if not isinstance(name, str) or not isinstance(description, str) or numbers is None:
+        return MANDATORY
+    for text in (name, description):
+        if len(text) not in _LENGTHS:
+            # The page has it under `name` for both.
+            return Refusal("invalid data", {"name": f"Name ({text}) allows 2 to 50 characters only"})
+    wrong, expires_ms = _wrong(numbers), _expires_ms(body)
+    if wrong is not None:
+        return wrong
+    return expires_ms if isinstance(expires_ms, Refusal) else Create(name, description, numbers, expires_ms)
+
+
+def _group(
+    body: Mapping[str, Any], mode: Mode, legacy: Sequence[str], named: Sequence[str]
+) -> int | str | None:
+    """The group that is meant: by its id in the legacy API, by its name in the others."""
+    value = next((body[key] for key in (legacy if mode == "legacy" else named) if body.get(key)), None)
+    if isinstance(value, bool) or not isinstance(value, (int, str)):
+        return None
+    if mode == "legacy" and isinstance(value, str) and value.isascii() and value.isdigit():
+        return int(value[:20])
+    return value
+
+
+def _numbers(body: Mapping[str, Any]) -> list[str] | None:
+    """`None`: there are none. What cannot be one is kept, for the answer to speak of. Two of the pages have
+    the field in the singular, too."""
+    value: object = body.get("blockNumbers", body.get("blockNumber"))
+    if isinstance(value, str):
+        value = value.split(",")
+    if not isinstance(value, list) or not value:
+        return None
+    return [one if isinstance(one, str) else str(one) for one in value]
+
+
+def is_number(text: str) -> bool:
+    return _NUMBER.fullmatch(text) is not None
+
+
+def _wrong(numbers: Sequence[str]) -> Refusal | None:
+    # Several in one are no wrong format: the page's own example of a create has them in `output.error`.
+    if not all(is_number(number) or "," in number for number in numbers):
+        return INVALID_NUMBERS
+    return TOO_MANY_NUMBERS if len(numbers) > MOST_NUMBERS else None
+
+
+def _expires_ms(body: Mapping[str, Any]) -> int | Refusal | None:
+    text = body.get("expiryDate")
+    if text in (None, ""):
+        return None
+    if not isinstance(text, str) or not _DATE.fullmatch(text):
+        return INVALID_DATE
+    try:
+        at = datetime.strptime(text, "%Y-%m-%d %H:%M:%S").replace(tzinfo=ZONE)
+        return int(at.timestamp() * 1000)
+    except (ValueError, OverflowError):
+        return INVALID_DATE
+
+
+def refused(operation: str, refusal: Refusal) -> bytes:
+    """An error's JSON; that of a token has `data`, too."""
+    said: dict[str, Any] = {"status": refusal.status, "message": refusal.message}
+    if refusal.errors:
+        said["errors"] = dict(refusal.errors)
+    if operation == "generateToken":
+        said |= {"status": "false" if refusal.status == "error" else refusal.status, "data": None}
+    return orjson.dumps(said)
+
+
+def done(message: str, asked: Mapping[str, Any], output: Mapping[str, Any]) -> bytes:
+    """A success's JSON."""
+    return orjson.dumps({"status": "success", "message": message, "input": asked, "output": output})
+
+
+def token(text: str) -> bytes:
+    """The answer that has a token (page "Generate Token")."""
+    return orjson.dumps({"token": text, "message": ""})

@@ -1,0 +1,41 @@
+"""What a call needs before it may be sent, and how far it has come."""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+from worker.engine.model import Call
+
+Record = Callable[[float], Awaitable[bool]]
+"""Makes it durable that a request is about to be sent, which the vendor can accept until the given time
+(Unix seconds). False: it could not be written, or must not be sent."""
+
+
+class Guard(Protocol):
+    """The worker's right to send: its lease."""
+
+    async def outlives(self, seconds: float) -> bool:
+        """Wait until the lease lasts for that long; False when it is lost or the worker stops."""
+
+
+@dataclass(slots=True)
+class Run:
+    """One call on its way, to be tried `most` times. `permit`: when that of its next request was granted, if
+    it was."""
+
+    call: Call
+    guard: Guard
+    record: Record
+    permit: float | None
+    most: int
+    is_well: Callable[[], bool]
+    may_begin: Callable[[], bool]
+    doubt_until: float | None = None
+    requests: int = 0
+    corrected: bool = False
+    renewed: bool = False
+
+    def may_go(self, *, first: bool, again: bool) -> bool:
+        """Whether its next request may be sent, as far as others of the account have found out by now: the
+        `first` one, or one that is made `again` after a failure."""
+        return (self.is_well() or not again) and (not first or self.may_begin())

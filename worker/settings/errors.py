@@ -1,0 +1,18 @@
+"""What is said when settings cannot be used, and how a setting is called."""
+
+PREFIX = "NUMBERGROUP_"
+
+Key = tuple[str, ...]
+"""`("linger_ms",)` or `("accounts", "default", "timeout_s")`."""
+
+
+class SettingsError(ValueError):
+    """The settings cannot be used. `str()` is one line: which key, what is wrong, what to do. No secrets."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(" ".join(message.split()))
+
+
+def variable(*key: str) -> str:
+    """The setting's name in the environment."""
+    return PREFIX + "__".join(key).upper()

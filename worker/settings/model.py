@@ -1,0 +1,92 @@
+"""All settings, as one value."""
+
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import Field, field_validator, model_validator
+from pydantic_settings import BaseSettings
+
+from worker.settings.errors import variable
+from worker.settings.urls import BrokerUrl, LedgerUrl, SecretUrl
+from worker.settings.values import Choice, Host, Positive, Texts, sane
+from worker.settings.vendors import Account
+
+MOST_PARTITIONS = 1024
+
+AccountName = Annotated[str, Field(pattern="^[a-z0-9_-]{1,64}$")]
+
+# A lease is renewed eight times in its life: what may be sent for longer than this would have to wait for
+# the next renewal, and calls would leave in bunches.
+_LEASE_SHARE = 0.8
+
+
+class Settings(BaseSettings, frozen=True, extra="forbid", hide_input_in_errors=True, allow_inf_nan=False):
+    """Every setting. Built directly it reads nothing from outside: that is `load_settings`."""
+
+    config: Path | None = None
+    env_file: Path | None = None
+    broker_url: BrokerUrl | None = None  # None: the embedded broker, for trying out
+    ledger_url: LedgerUrl | None = None  # None: see effective_ledger_url
+    partitions: int = Field(1, ge=1, le=MOST_PARTITIONS)  # the same for all workers and producers
+    lease_ttl_s: float = Field(10.0, ge=2)
+    linger_ms: int = Field(0, ge=0)
+    max_pending: int = Field(20_000, ge=1, le=1_000_000)  # commands in memory, per partition
+    group_backlog: int = Field(5_000, ge=1)  # commands of a parked group; what comes on top is quarantined
+    max_dead_letters: int = Field(500_000, ge=1)  # with so many, nothing more is taken in
+    max_crashes: int = Field(5, ge=3, le=100)  # of workers, after which the message they died of is given up
+    max_message_bytes: int = Field(1_048_576, ge=1)
+    reply_queues: Texts = (  # fnmatch patterns of the queues that a command's `replyto` may name
+        *("numbergroup:replies", "numbergroup:replies:*"),  # streams
+        *("numbergroup.replies", "numbergroup.replies.*"),  # lists and AMQP queues
+    )
+    dedup_hours: float = Field(24.0, ge=0.01, le=87_600)
+    give_up_after_s: Positive = 86_400.0
+    log_format: Annotated[Literal["console", "json"], Choice] | None = None  # None: by the terminal
+    log_level: Annotated[Literal["debug", "info", "warning", "error"], Choice] = "info"
+    metrics_port: int | None = Field(None, ge=0, le=65_535)  # None: no metrics; 0: any free one
+    metrics_host: Host = "127.0.0.1"
+    accounts: dict[AccountName, Account] = Field(default_factory=dict)
+
+    _every_value = field_validator("*", mode="before")(sane)
+
+    @property
+    def effective_ledger_url(self) -> SecretUrl | None:
+        """`ledger_url`, else the broker's where that is Redis, else None."""
+        inherits = self.broker_url and self.broker_url.get_secret_value().startswith("redis")
+        return self.ledger_url or (self.broker_url if inherits else None)
+
+    @property
+    def files(self) -> tuple[Path, ...]:
+        """All that these settings were read from, and may be read from again."""
+        files = [self.config, self.env_file]
+        for account in self.accounts.values():
+            files += account.files
+        return tuple(file for file in files if file is not None)
+
+    @model_validator(mode="after")
+    def _attempts_end_within_a_lease(self) -> Self:
+        for name, account in self.accounts.items():
+            if account.timeout_s > _LEASE_SHARE * self.lease_ttl_s:
+                share, ttl = f"{_LEASE_SHARE:.0%}", f"{variable('lease_ttl_s')}, {self.lease_ttl_s:g}"
+                raise ValueError(
+                    f"{variable('accounts', name, 'timeout_s')} is {account.timeout_s:g}, over {share} "
+                    f"of {ttl}: lower the first or raise the second"
+                )
+        return self
+
+    @model_validator(mode="after")
+    def _one_class_each(self) -> Self:
+        for name, account in self.accounts.items():
+            twice = account.in_two_classes()
+            if twice is not None:
+                sign, first, second = twice
+                raise ValueError(
+                    f"{variable('accounts', name, first)} and {variable('accounts', name, second)} both have "
+                    f"{sign!r:.60}, which can mean only one thing: leave it out of one of them (that which "
+                    "is not set has its default)"
+                )
+        return self
+
+    @classmethod
+    def settings_customise_sources(cls, *_: Any, **sources: Any) -> tuple[Any, ...]:
+        return (sources["init_settings"],)

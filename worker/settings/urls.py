@@ -1,0 +1,56 @@
+"""URLs: checked without quoting them, for there may be passwords in them, and shown without those."""
+
+import re
+from typing import Annotated, TypeVar
+from urllib.parse import urlsplit
+
+from pydantic import AfterValidator, Secret
+
+NXCLOUD = "https://number.nxcloud.com/api/pns/"
+OZONETEL = "https://in1-ccaas-api.ozonetel.com"
+_REDIS = "redis://localhost:6379/0"
+_USERINFO = re.compile(r"^([A-Za-z][\w+.-]*://)?(?:([^:@]*:).*|.*)@", re.DOTALL)
+_URL_SECRET = re.compile(r"(?i)([?&][^=&#]*(?:pass|secret|token)[^=&#]*=)[^&#]*")
+
+Url = TypeVar("Url", str, "SecretUrl")
+
+
+def redact_url(url: str) -> str:
+    """The URL with its password as `***`. A malformed URL loses too much rather than too little."""
+    return _URL_SECRET.sub(r"\1***", _USERINFO.sub(r"\1\2***@", url))
+
+
+class SecretUrl(Secret[str]):
+    """A URL whose `str()`, `repr()` and JSON are redacted; `get_secret_value()` is the real one."""
+
+    def _display(self) -> str:
+        return redact_url(self.get_secret_value())
+
+
+def _url(example: str, *schemes: str) -> AfterValidator:
+    """A check whose error quotes nothing of the URL (urlsplit's would: a password taken for a port)."""
+
+    def check(url: Url) -> Url:
+        text = url if isinstance(url, str) else url.get_secret_value()
+        scheme, _, rest = text.partition("://")
+        if scheme not in schemes:
+            raise ValueError(f"must begin with {' or '.join(f'{s}://' for s in schemes)}, as in {example}")
+        try:
+            sound = urlsplit(text).hostname and urlsplit(text).port != 0
+        except ValueError:
+            sound = False
+        if not sound or re.search(r"[\s#]|[@/?].*@", rest):
+            raise ValueError(f"is no URL as in {example}: percent-encode / # ? @ and spaces in a password")
+        if "@" in rest and "http" in schemes:
+            raise ValueError(
+                "has a user or password in it: remove them, credentials are settings of their own"
+            )
+        return url
+
+    return AfterValidator(check)
+
+
+BrokerUrl = Annotated[SecretUrl, _url(_REDIS, "redis", "rediss", "amqp", "amqps")]
+LedgerUrl = Annotated[SecretUrl, _url(_REDIS, "redis", "rediss")]
+NXCloudUrl = Annotated[str, _url(NXCLOUD, "https", "http")]
+OzonetelUrl = Annotated[str, _url(OZONETEL, "https", "http")]
