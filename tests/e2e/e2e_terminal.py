@@ -36,8 +36,14 @@ class Terminal:
         eventually(lambda: self._read() and text in self.screen, f"{text!r} after {self.screen!r}")
 
     def interrupt(self) -> None:
-        """Ctrl-C."""
+        """Ctrl-C, once it waits for the keyboard: Python does not see one that comes after it has asked and
+        before it reads, as little as a person's."""
+        eventually(self._waits, f"it to wait after {self.screen!r}")
         self._process.send_signal(signal.SIGINT)
+
+    def _waits(self) -> bool:
+        stat = Path(f"/proc/{self._process.pid}/stat").read_text()
+        return stat.rpartition(")")[2].split()[0] == "S"
 
     def type(self, text: str) -> None:
         os.write(self._master, text.encode())
