@@ -2,6 +2,7 @@
 vendor that goes by `TokenOffice`, and a ledger in memory that may be away."""
 
 import asyncio
+import random
 from collections import Counter
 from collections.abc import Callable, Coroutine
 from contextvars import copy_context
@@ -195,16 +196,19 @@ class Worker:
 
 
 class World:
-    """`requested` are the times at which our requests for tokens came to the vendor, `dead` how often each
-    call was answered that its token is."""
+    """`requested` are the times at which our requests for tokens came to the vendor, `refused` at which of
+    them it made none, `dead` how often each call was answered that its token is."""
 
     def __init__(self, seed: int = 0) -> None:
+        # A caller waits for random times, too.
+        random.seed(seed)
         self.random = Random(seed)
         self.loop = VirtualLoop()
         self.office = TokenOffice()
         self.store = Store(self)
         self.keys = {KEY}
         self.requested: list[float] = []
+        self.refused: list[float] = []
         self.calls = 0
         self.dead: Counter[str] = Counter()
         self.fate: Callable[[Request], str] = lambda request: "ok"
@@ -224,7 +228,10 @@ class World:
             if request.headers["apikey"] not in self.keys:
                 return Answer(401, b"")
             token = self.office.make(request.body.decode(), self.now())
-            return Answer(200, orjson.dumps({"token": token})) if token else Answer(429, b"")
+            if token is None:
+                self.refused.append(self.now())
+                return Answer(429, b"")
+            return Answer(200, orjson.dumps({"token": token}))
         self.calls += 1
         if self.office.accepts(USER, request.headers["authorization"], self.now()):
             return Answer(200, b"")
