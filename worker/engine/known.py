@@ -26,14 +26,15 @@ class Told(NamedTuple):
 class Known:
     """`complete` means that numbers which are neither in `told` nor `unsure` are known to be absent;
     `base_request` is the call that made it so. `rejected`: what the vendor was told of a number last and did
-    not take; whether the number is in the group is as it was before.
+    not take; whether the number is in the group is as it was before. `unsure`: of what nobody knows it, and
+    whether it is there, if it is, by calls in doubt alone.
     """
 
     told: dict[str, Told] = field(default_factory=dict)
     complete: bool = False
     base_request: str | None = None
     rejected: dict[str, Told] = field(default_factory=dict)
-    unsure: dict[str, None] = field(default_factory=dict)
+    unsure: dict[str, bool] = field(default_factory=dict)
 
     def apply(self, call: Call, request_id: str | None, rejected: Collection[str] = ()) -> None:
         """Take in that the vendor carried `call` out, but for the numbers that it `rejected`."""
@@ -55,7 +56,7 @@ class Known:
                 self.rejected[number] = Told(call.kind is not CallKind.DELETE, request_id, call.expires_at)
                 if call.kind is CallKind.REPLACE:
                     # It may have left with the others, or stayed as it was.
-                    self.unsure[number] = None
+                    self.unsure[number] = False
 
     def learn_all(self, members: Sequence[str], request_id: str | None, expiry: float | None = None) -> None:
         """Take in that the group has exactly `members`."""
@@ -72,10 +73,18 @@ class Known:
             return
         # A deletion of the group has taken everything with it, or nothing.
         touched = [*self.told] if call.kind is CallKind.DELETE_GROUP else call.numbers
+        if self.complete:
+            self.unsure.update({number: self._was_absent(number) for number in touched})
         self._drop(self.told, touched)
         self._drop(self.rejected, touched)
-        if self.complete:
-            self.unsure.update(dict.fromkeys(touched))
+
+    def only_by_doubt(self, numbers: Sequence[str]) -> bool:
+        """Whether none of them was in the group before calls that are in doubt."""
+        return all(map(self._was_absent, numbers))
+
+    def _was_absent(self, number: str) -> bool:
+        told = self.told.get(number)
+        return self.complete and self.unsure.get(number, told is None or not told.present)
 
     @property
     def is_blank(self) -> bool:
@@ -112,6 +121,6 @@ class Known:
         return ids
 
     @staticmethod
-    def _drop(some: dict[str, Told] | dict[str, None], numbers: Sequence[str]) -> None:
+    def _drop(some: dict[str, Told] | dict[str, bool], numbers: Sequence[str]) -> None:
         for number in numbers:
             some.pop(number, None)

@@ -1,6 +1,7 @@
 """What an outcome means for the mailbox whose call it was."""
 
 from collections import deque
+from dataclasses import replace
 from typing import assert_never
 
 from contracts.results import Status
@@ -70,7 +71,7 @@ def resolve(
             mailbox.batch.calls = deque([Call(CallKind.READ_MEMBERS, group_id=call.group_id)])
             return Queue()
         case Refused():
-            return _refused(mailbox, outcome)
+            return _left_as_they_are(mailbox, call, outcome) or _refused(mailbox, outcome)
         case Unavailable():
             fault = Fault("unavailable", outcome.code, outcome.message)
             return _retry_later(mailbox, fault, ended, retry)
@@ -146,6 +147,27 @@ def _looked_for_created(mailbox: Mailbox, outcome: Applied, policy: AccountPolic
     else:
         mailbox.intent = None
     replan(mailbox, policy)
+    return Queue() if batch.calls else finished(mailbox)
+
+
+def _left_as_they_are(mailbox: Mailbox, call: Call, outcome: Refused) -> Decision | None:
+    """A command that stands alone is not to blame for numbers that nothing but a call in doubt for later ones
+    may have brought in, and that were to leave again. The vendor refuses that for one of them at least: the
+    others leave, and that one is left to the commands that name it."""
+    batch = mailbox.batch
+    assert batch is not None
+    named = set(batch.commands[0].numbers)
+    if len(batch.commands) > 1 or call.kind is not CallKind.DELETE or not named.isdisjoint(call.numbers):
+        return None
+    if not mailbox.known.only_by_doubt(call.numbers):
+        return None
+    batch.calls.popleft()
+    half = len(call.numbers) // 2
+    if half:
+        some, others = call.numbers[:half], call.numbers[half:]
+        batch.calls.extendleft((replace(call, numbers=others), replace(call, numbers=some)))
+    else:
+        mailbox.known.apply(call, outcome.request_id, rejected=call.numbers)
     return Queue() if batch.calls else finished(mailbox)
 
 

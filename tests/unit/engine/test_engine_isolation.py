@@ -1,7 +1,7 @@
 """A refused batch is halved in order until one command stands alone: that one is rejected."""
 
 import pytest
-from engine_bench import UNREACHABLE, Bench
+from engine_bench import LOST, UNREACHABLE, Bench
 from engine_commands import BY_ID, BY_KEY, add, create, delete, replace
 from hypothesis import given
 from hypothesis import strategies as st
@@ -186,3 +186,23 @@ def test_isolation_ends_with_its_batch() -> None:
     assert bench.call().numbers == ("n1", "n2", "n3")
     bench.answer(Applied("r"))
     assert bench.statuses["c1"] == "rejected"
+
+
+def test_nobody_is_blamed_for_doubtful_numbers_of_others() -> None:
+    """A call in doubt may have brought in numbers of a later command. While the batch is halved they are to
+    leave again; where the vendor refuses that for one of them, the others leave, and who named none of them
+    is applied."""
+    bench, vendor = Bench(cap=4), ModelVendor(cap=4, poison="p")
+    bench.deliver(create("c1", "abcd", BY_KEY), add("c2", "xypz", BY_KEY))
+    assert bench.call().kind is CallKind.CREATE
+    bench.answer(vendor.carry_out(bench.flights[0].call))
+    assert bench.call().numbers == ("x", "y", "p", "z")
+    bench.answer(LOST)
+    bench.sleep()
+    bench.run(vendor.carry_out)
+    assert bench.statuses == {"c1": "applied", "c2": "rejected"}
+    (group,) = vendor.groups.values()
+    assert group.numbers == set("abcd")
+    left = [call.numbers for call in vendor.calls if call.kind is CallKind.DELETE]
+    assert left == [tuple("xypz"), ("x", "y"), ("p", "z"), ("p",), ("z",)]
+    assert "r3" not in bench.verdicts["c1"].request_ids
