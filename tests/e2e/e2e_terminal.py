@@ -28,6 +28,7 @@ class Terminal:
             cwd=folder,
             env=environment(folder, settings) | {"TERM": "xterm", "COLUMNS": "200"} | more,
             start_new_session=True,
+            preexec_fn=_heeds_ctrl_c,
         )
         os.close(slave)
 
@@ -69,6 +70,12 @@ class Terminal:
         if self._process.poll() is None:
             self._process.kill()
         self._process.wait()
+
+
+def _heeds_ctrl_c() -> None:
+    """As on a terminal, whoever runs the tests: what a script has in its background ignores it, and so does
+    all that this starts."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 @contextmanager
