@@ -78,13 +78,9 @@ class Known:
         self._drop(self.told, touched)
         self._drop(self.rejected, touched)
 
-    def only_by_doubt(self, numbers: Sequence[str]) -> bool:
-        """Whether none of them was in the group before calls that are in doubt."""
-        return all(map(self._was_absent, numbers))
-
-    def _was_absent(self, number: str) -> bool:
-        told = self.told.get(number)
-        return self.complete and self.unsure.get(number, told is None or not told.present)
+    def is_there_by_doubt(self, number: str) -> bool:
+        """Whether it was not in the group before calls that are in doubt, and may be since."""
+        return self.unsure.get(number, False)
 
     @property
     def is_blank(self) -> bool:
@@ -119,6 +115,10 @@ class Known:
         if self.rejected and number in self.rejected:
             ids.append(self.rejected[number].request_id)
         return ids
+
+    def _was_absent(self, number: str) -> bool:
+        told = self.told.get(number)
+        return self.unsure.get(number, told is None or not told.present)
 
     @staticmethod
     def _drop(some: dict[str, Told] | dict[str, bool], numbers: Sequence[str]) -> None:

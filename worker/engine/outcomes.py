@@ -151,23 +151,24 @@ def _looked_for_created(mailbox: Mailbox, outcome: Applied, policy: AccountPolic
 
 
 def _left_as_they_are(mailbox: Mailbox, call: Call, outcome: Refused) -> Decision | None:
-    """A command that stands alone is not to blame for numbers that nothing but a call in doubt for later ones
-    may have brought in, and that were to leave again. The vendor refuses that for one of them at least: the
-    others leave, and that one is left to the commands that name it."""
-    batch = mailbox.batch
+    """A command that stands alone is not to blame for numbers that it does not name and that nothing but a
+    call in doubt for later ones may have brought in. They were to leave again, with others or alone, and the
+    vendor refuses that: which of them it is is found by halving, and those are left to who names them."""
+    batch, known = mailbox.batch, mailbox.known
     assert batch is not None
-    named = set(batch.commands[0].numbers)
-    if len(batch.commands) > 1 or call.kind is not CallKind.DELETE or not named.isdisjoint(call.numbers):
+    if len(batch.commands) > 1 or call.kind is not CallKind.DELETE:
         return None
-    if not mailbox.known.only_by_doubt(call.numbers):
+    named = set(batch.commands[0].numbers)
+    others = tuple(one for one in call.numbers if one not in named and known.is_there_by_doubt(one))
+    if not others:
         return None
     batch.calls.popleft()
-    half = len(call.numbers) // 2
-    if half:
-        some, others = call.numbers[:half], call.numbers[half:]
-        batch.calls.extendleft((replace(call, numbers=others), replace(call, numbers=some)))
+    if len(call.numbers) == 1:
+        known.apply(call, outcome.request_id, rejected=call.numbers)
     else:
-        mailbox.known.apply(call, outcome.request_id, rejected=call.numbers)
+        rest = tuple(one for one in call.numbers if one not in others) or others[: len(others) // 2]
+        parts = rest, tuple(one for one in call.numbers if one not in rest)
+        batch.calls.extendleft(replace(call, numbers=some) for some in reversed(parts))
     return Queue() if batch.calls else finished(mailbox)
 
 

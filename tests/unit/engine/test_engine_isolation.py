@@ -205,4 +205,29 @@ def test_nobody_is_blamed_for_doubtful_numbers_of_others() -> None:
     assert group.numbers == set("abcd")
     left = [call.numbers for call in vendor.calls if call.kind is CallKind.DELETE]
     assert left == [tuple("xypz"), ("x", "y"), ("p", "z"), ("p",), ("z",)]
-    assert "r3" not in bench.verdicts["c1"].request_ids
+    assert bench.verdicts["c1"].request_ids == ("r1",)
+
+
+def test_nobody_is_blamed_for_them_among_others() -> None:
+    """What leaves with them leaves all the same."""
+    bench, vendor = Bench(), ModelVendor(poison="p")
+    vendor.put("g-1", "")
+    bench.deliver(replace("c1", "ab"), replace("c2", ""), replace("c3", "abp"))
+    while bench.call().numbers != ("p",):
+        bench.answer(vendor.carry_out(bench.flights[0].call))
+    assert vendor.members("g-1") == {"a", "b"}
+    bench.answer(LOST)
+    bench.sleep()
+    bench.run(vendor.carry_out)
+    assert bench.statuses == {"c1": "applied", "c2": "applied", "c3": "rejected"}
+    assert vendor.members("g-1") == set()
+
+
+def test_a_member_that_may_not_leave_is_blamed() -> None:
+    """It was there before: who decides the whole group is to blame that it stays."""
+    bench, vendor = Bench(), ModelVendor(poison="p")
+    vendor.put("g-1", "mp")
+    bench.deliver(replace("c1", ""))
+    bench.run(vendor.carry_out)
+    assert bench.statuses == {"c1": "rejected"}
+    assert vendor.members("g-1") == {"m", "p"}
