@@ -3,7 +3,9 @@
 import asyncio
 import gc
 import signal
-from collections.abc import Callable
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from types import FrameType
 
 from worker import telemetry
@@ -19,7 +21,9 @@ from worker.settings import Settings, SettingsError, load_settings, redact_url, 
 
 _PATIENCE_S = 6.0
 _SIGNALS = (signal.SIGTERM, signal.SIGINT)
-_COLLECT_AFTER = (100_000, 20, 50)
+_COLLECT_AFTER = (500_000, 20, 50)
+_LOOK_S = 10.0
+_COLLECT_WITHIN_S = 300.0
 
 log = telemetry.get_logger("worker")
 
@@ -60,8 +64,8 @@ async def _work(settings: Settings, url: str) -> None:
     try:
         async with open_worker(settings, url, read_again=load_settings) as worker:
             stop = worker.stop
-            _collect_rarely()
-            await worker.run()
+            async with _collected_rarely(lambda: worker.in_hand):
+                await worker.run()
     except UnfitServer as error:
         raise SettingsError(str(error)) from None
     except asyncio.CancelledError:
@@ -82,12 +86,28 @@ async def _work(settings: Settings, url: str) -> None:
     log.info("stopped")
 
 
-def _collect_rarely() -> None:
-    """Look for cycles more rarely than Python does by itself: whatever waits in memory is looked through each
-    time, which took a third of all processor time. Nearly everything goes by its reference count, at once."""
+@asynccontextmanager
+async def _collected_rarely(in_hand: Callable[[], int]) -> AsyncIterator[None]:
+    """Look for cycles when nothing is in hand, or after minutes, and not whenever Python would: what waits in
+    memory is looked through each time, and fits no cache, which took up to a third of all processor time.
+    Nearly everything goes by its reference count, at once."""
     gc.collect()
     gc.freeze()
     gc.set_threshold(*_COLLECT_AFTER)
+    collecting = asyncio.create_task(_collect(in_hand))
+    try:
+        yield
+    finally:
+        collecting.cancel()
+
+
+async def _collect(in_hand: Callable[[], int]) -> None:
+    last = time.monotonic()
+    while True:
+        await asyncio.sleep(_LOOK_S)
+        if not in_hand() or time.monotonic() - last >= _COLLECT_WITHIN_S:
+            gc.collect()
+            last = time.monotonic()
 
 
 def _on_signals(action: Callable[[], object]) -> None:

@@ -110,6 +110,11 @@ class Worker:
             self._engine.snapshot(now),
         )
 
+    @property
+    def in_hand(self) -> int:
+        """How many answers it owes."""
+        return sum(partition.in_hand for partition in self._partitions)
+
     def stop(self) -> None:
         """Drain and end; a second call changes nothing."""
         if not self._stopping.is_set():
