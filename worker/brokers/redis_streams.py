@@ -6,7 +6,7 @@ deleted: the stream is the backlog. Reading harms nothing, so an owner that was 
 
 import asyncio
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from importlib.resources import files
 from typing import Any
 
@@ -18,7 +18,7 @@ from contracts import names
 from worker.brokers import envelope
 from worker.brokers.kombu_lists import NOTE, Mover, noted
 from worker.brokers.port import BrokerUnavailable, StaleEpoch
-from worker.brokers.side import Rows, SideLog, rows_of, waiting
+from worker.brokers.side import Rows, SideLog, fields_of, read_streams, waiting
 from worker.engine.intake import Intake
 from worker.engine.model import Entry
 from worker.engine.replays import SIDE
@@ -28,6 +28,8 @@ from worker.ledger.client import mapped
 from worker.ledger.codec import decode_marks, encode_quarantine, encode_record
 from worker.telemetry import get_logger
 
+_EVENT = b"event"
+_NONE: Set[int] = frozenset()
 _BLOCK_MS = 1_000
 _FIRST_COUNT = 16
 _MOST_ENTRIES = 1_000
@@ -139,12 +141,12 @@ class StreamLog:
         return some
 
     async def _next(self, count: int) -> dict[str, Rows]:
-        streams: dict[Any, Any] = {self._stream: self._cursor}
+        streams = {self._stream: self._cursor}
         if self._side_usable or await self._is_mended():
             streams[self._side.stream] = self._side.cursor
         block = None if self.behind else _BLOCK_MS
         try:
-            return rows_of(await self._client.xread(streams, count=count, block=block))
+            return await read_streams(self._client, streams, count, block)
         except ResponseError:
             kind = await self._client.type(self._side.stream)
             if kind in (b"stream", b"none") or not self._side_usable:
@@ -175,25 +177,20 @@ class StreamLog:
     def _affordable(self, credit: int) -> int:
         return max(1, int(min(self._count, credit, _READ_BYTES / self._entry_bytes)))
 
-    def _entry(self, tag: bytes, fields: dict[bytes, bytes]) -> Entry:
-        body, properties = fields.get(b"event"), None
-        if body is not None and len(fields) > 1:
-            properties = noted(fields.get(NOTE, b""))
-        elif body is None:
-            # Not a command as the contract has it: kept whole, for intake to refuse.
-            pairs = {
-                name.decode(errors="replace"): value.decode(errors="replace")
-                for name, value in fields.items()
-            }
-            body = orjson.dumps(pairs)
+    def _entry(self, tag: bytes, flat: list[bytes]) -> Entry:
         name = tag.decode()
-        return Entry(
-            self._partition,
-            name,
-            body,
-            settled=self._marks.pop(name, frozenset()) if self._marks else frozenset(),
-            **(properties or {}),
-        )
+        settled = self._marks.pop(name, _NONE) if self._marks else _NONE
+        if len(flat) == 2 and flat[0] == _EVENT:
+            return Entry(self._partition, name, flat[1], settled=settled)
+        fields = fields_of(flat)
+        body = fields.get(_EVENT)
+        if body is not None:
+            return Entry(self._partition, name, body, settled=settled, **(noted(fields.get(NOTE, b"")) or {}))
+        # Not a command as the contract has it: kept whole, for intake to refuse.
+        pairs = {
+            field.decode(errors="replace"): value.decode(errors="replace") for field, value in fields.items()
+        }
+        return Entry(self._partition, name, orjson.dumps(pairs), settled=settled)
 
     async def settle(self, unit: Settlement, serial: int) -> None:
         partition = self._partition

@@ -6,7 +6,7 @@ the partition's owner; what is settled is deleted.
 
 import asyncio
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import orjson
@@ -20,7 +20,8 @@ from worker.ledger.client import mapped
 from worker.ledger.codec import decode_replay
 from worker.telemetry import get_logger
 
-Rows = list[tuple[bytes, dict[bytes, bytes]]]
+Rows = list[tuple[bytes, list[bytes]]]
+"""Entries of a stream: of each its id, and its fields, a name and a value in turn."""
 
 _NOT_READ = "what is noted of this replay cannot be read, and it is not tried again"
 
@@ -52,14 +53,14 @@ class SideLog:
         Raises `BrokerUnavailable`.
         """
         async with mapped(BrokerUnavailable):
-            found: Any = await self._client.xread({self.stream: self.cursor}, count=count, block=block_ms)
-        return self.take(rows_of(found).get(self.stream, []))
+            found = await read_streams(self._client, {self.stream: self.cursor}, count, block_ms)
+        return self.take(found.get(self.stream, []))
 
     def take(self, rows: Rows) -> list[Entry]:
         """The entries of rows that were read from the cursor on."""
         if rows:
             self.cursor = rows[-1][0]
-        return [self._entry(tag, fields) for tag, fields in rows]
+        return [self._entry(tag, fields_of(flat)) for tag, flat in rows]
 
     def _entry(self, row: bytes, fields: dict[bytes, bytes]) -> Entry:
         body = fields.get(b"event")
@@ -139,13 +140,23 @@ async def waiting(client: Redis, partitions: int) -> list[int]:
         return [int(count) for count in await pipe.execute()]
 
 
-def rows_of(found: Any) -> dict[str, Rows]:
-    """What an `XREAD` has found, by stream, in either protocol's form."""
-    if not found:
-        return {}
-    if isinstance(found, list):
-        return {stream.decode(): rows for stream, rows in found}
-    return {stream.decode(): rows[0] for stream, rows in found.items()}
+async def read_streams(
+    client: Redis, streams: Mapping[str, bytes | str], count: int, block_ms: int | None
+) -> dict[str, Rows]:
+    """What comes after these entries in each stream, `count` at most of each; waits up to `block_ms` when
+    there is nothing.
+
+    By its name as bytes the client does not know the command, and makes no dictionaries of the reply: that
+    is half the time of reading it.
+    """
+    waiting = () if block_ms is None else (b"BLOCK", block_ms)
+    asked = (b"XREAD", b"COUNT", count, *waiting, b"STREAMS", *streams, *streams.values())
+    found: Any = await client.execute_command(*asked)  # type: ignore[no-untyped-call]
+    return {stream.decode(): rows for stream, rows in found or ()}
+
+
+def fields_of(flat: Sequence[bytes]) -> dict[bytes, bytes]:
+    return dict(zip(flat[::2], flat[1::2], strict=True))
 
 
 def _text(value: bytes) -> str:

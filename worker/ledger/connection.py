@@ -2,7 +2,9 @@
 
 import asyncio
 from collections.abc import Iterable
+from contextlib import suppress
 
+from hiredis import pack_command
 from redis.asyncio.connection import AbstractConnection
 from redis.connection import HiredisRespSerializer
 from redis.exceptions import ConnectionError as Disconnected
@@ -17,6 +19,10 @@ class _Quick(AbstractConnection):
 
     def pack_command(self, *args: EncodableT) -> list[bytes]:
         """In C: the asyncio client takes three times as long to do it in Python."""
+        if " " not in str(args[0]):
+            with suppress(TypeError):
+                return [pack_command(args)]  # type: ignore[arg-type]
+        # Whatever is in need of more: a name of two words, a buffer, a value of no kind that Redis knows.
         packed: list[bytes] = _serializer.pack(*args)  # type: ignore[arg-type]
         return packed
 
