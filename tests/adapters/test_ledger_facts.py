@@ -24,10 +24,19 @@ from hypothesis import strategies as st
 
 from contracts.results import Status
 from worker.engine.messages import Facts
-from worker.engine.model import CommandKey, CommandKind, CreateIntent, Fault, GroupRef, HandleKind, Record
+from worker.engine.model import (
+    Command,
+    CommandKey,
+    CommandKind,
+    CreateIntent,
+    Fault,
+    GroupRef,
+    HandleKind,
+    Record,
+)
 from worker.engine.settlement import Settlement
 from worker.ledger import keys
-from worker.ledger.codec import decode_intent, decode_record, encode_intent, encode_record
+from worker.ledger.codec import decode_intent, decode_record, encode_intent, encode_record, encode_records
 
 
 async def fill(rig: Rig) -> None:
@@ -135,6 +144,34 @@ async def test_records_outlast_the_commands(rig: Rig) -> None:
 def test_records_come_back_as_they_were(written: Record) -> None:
     """A repeat is answered with the very first answer, to the millisecond."""
     assert decode_record(encode_record(written)) == written
+
+
+@given(
+    st.lists(
+        st.tuples(
+            st.sampled_from(["0123456789ab", "ba9876543210"]),
+            st.sampled_from([Status.APPLIED, Status.REJECTED]),
+            st.sampled_from([None, Fault("refused", "1002", "no")]),
+            st.sampled_from([1_700_000_000.123, 1_700_000_000.124]),
+            st.sampled_from([(), ("85212345678",)]),
+        ),
+        max_size=8,
+    )
+)
+def test_records_of_one_settlement_share_nothing_that_differs(drawn: list[Any]) -> None:
+    """Each is what it would be alone, however much those before it have in common with it."""
+    records = [
+        (
+            Command(
+                *(CommandKey("s", f"c{n}"), "t", CommandKind.ADD, GroupRef("a", HandleKind.ID, "g"), ()),
+                mark,
+                [],
+            ),
+            Record(mark, status, "g", ("r",), 2, fault, "letter" if fault else None, at, 0, rejected),
+        )
+        for n, (mark, status, fault, at, rejected) in enumerate(drawn)
+    ]
+    assert list(encode_records(records)) == [(one.digest, encode_record(record)) for one, record in records]
 
 
 @given(

@@ -25,7 +25,7 @@ from worker.engine.replays import SIDE
 from worker.engine.settlement import Settlement
 from worker.ledger import keys
 from worker.ledger.client import mapped
-from worker.ledger.codec import decode_marks, encode_quarantine, encode_record
+from worker.ledger.codec import decode_marks, encode_quarantine, encode_records
 from worker.telemetry import get_logger
 
 _EVENT = b"event"
@@ -221,8 +221,8 @@ class StreamLog:
             queue = reply.queue or names.REPLIES
             args += (queue, envelope.address(queue), envelope.contents(reply.body, reply.correlation_id))
         args.append(len(unit.records))
-        for command, record in unit.records:
-            args += (keys.settled(command.digest), encode_record(record))
+        for digest, record in encode_records(unit.records):
+            args += (keys.settled(digest), record)
         args.append(len(unit.letters))
         for letter in unit.letters:
             args += (letter.id, letter.description, letter.body, letter.original or "", letter.fingerprint)

@@ -44,6 +44,8 @@ class Answers:
 
     reply_queues: Sequence[str]
     _shared: dict[tuple[Any, ...], tuple[bytes, bytes]] = field(init=False, default_factory=dict)
+    _said: tuple[Any, ...] = field(init=False, default=())
+    _parts: tuple[bytes, bytes] = field(init=False, default=(b"", b""))
 
     def to(self, verdict: Verdict, record: Record) -> Answer:
         """The answer to a command: its own verdict's, or what is on record of it."""
@@ -54,11 +56,14 @@ class Answers:
             parts = _about(at, group_id), _rest(source, kind, outcome)
         else:
             said = (record.status, group_id, record.request_ids, record.merged, at, ref, source, kind)
-            found = self._shared.get(said)
-            if found is None:
-                found = _about(at, group_id), _rest(source, kind, _outcome(record, ref))
-                self._shared[said] = found
-            parts = found
+            # The last one's, most of the time: to compare is faster than to look it up.
+            if said != self._said:
+                found = self._shared.get(said)
+                if found is None:
+                    found = _about(at, group_id), _rest(source, kind, _outcome(record, ref))
+                    self._shared[said] = found
+                self._said, self._parts = said, found
+            parts = self._parts
         name = command.digest
         if verdict.conflict or record.replays:
             variant = command.fingerprint if verdict.conflict else replay_variant(record.replays)

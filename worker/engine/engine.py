@@ -54,6 +54,7 @@ from worker.engine.model import (
     Verdict,
 )
 from worker.engine.outcomes import resolve
+from worker.engine.records import milliseconds
 from worker.engine.retry_policy import RetryPolicy
 from worker.engine.snapshot import Snapshot, view_account, view_partition
 from worker.engine.timers import Timers
@@ -162,7 +163,7 @@ class Engine:
             if verdict is not None:
                 answered.append(verdict)
                 if verdict.repeat_of is None:
-                    partition.remember(verdict, event.now)
+                    partition.remember(verdict, milliseconds(event.now))
             elif item.key not in partition.commands:
                 self._enqueue(item, partition, event)
                 touched[item.group.account] = None

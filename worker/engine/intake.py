@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from dataclasses import replace as but
 from datetime import datetime
+from functools import lru_cache
 from hashlib import blake2b
 from typing import Final
 
@@ -55,6 +56,8 @@ _LONGEST_TEXT = 255
 _SHORTEST = len('{"id":"a","source":"b"}')
 _PRINTABLE = re.compile(PRINTABLE)
 
+# Of the group that many commands are of there is one in memory, and it is found faster than made.
+_shared = lru_cache(8_192)(GroupRef)
 _explained: Final[Callable[[bytes], AnyCommand]] = COMMAND_ADAPTER.validator.validate_json
 
 
@@ -199,7 +202,7 @@ def _command(entry: Entry, index: int, event: Plain) -> Command:
         )
     if kind == CREATE:
         own = data.get("groupKey")
-        group = _own(account, key) if own is None else GroupRef(account, _KEY, own)
+        group = _own(account, key) if own is None else _shared(account, _KEY, own)
         numbers, name, remark = numbers_of(data["phones"]), data.get("groupName"), data.get("remark")
         mark = _fingerprint("create", group, numbers, (name, remark))
         return Command(
@@ -250,7 +253,7 @@ def _is_suspicious(body: bytes) -> bool:
 
 def _group(account: str, data: Plain) -> GroupRef:
     own = data.get("groupKey")
-    return GroupRef(account, _ID, data["groupId"]) if own is None else GroupRef(account, _KEY, own)
+    return _shared(account, _ID, data["groupId"]) if own is None else _shared(account, _KEY, own)
 
 
 def _seconds(when: datetime | None) -> float | None:

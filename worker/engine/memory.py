@@ -24,7 +24,7 @@ from worker.engine.model import (
     SequenceKey,
     Verdict,
 )
-from worker.engine.records import DEAD_LETTERED, is_remembered, record_of, sequence_key
+from worker.engine.records import DEAD_LETTERED, is_remembered, milliseconds, record_of, sequence_key
 from worker.engine.replays import Since, standing
 
 _SETTLED_KEPT = 50_000
@@ -80,9 +80,10 @@ class Partition:
         """These commands wait no longer."""
         if self.attempted:
             self.attempted.difference_update(verdict.command.key for verdict in verdicts)
+        at = milliseconds(now)
         for verdict in verdicts:
             self.extra -= weight(self.commands.pop(verdict.command.key)) - 1
-            self.remember(verdict, now)
+            self.remember(verdict, at)
 
     def take_answers(self, verdicts: Sequence[Verdict | Refusal]) -> None:
         """So many answers are no longer owed."""
@@ -90,13 +91,14 @@ class Partition:
             1 if isinstance(verdict, Refusal) else len(verdict.command.origins) for verdict in verdicts
         )
 
-    def remember(self, verdict: Verdict, now: float) -> None:
-        """Keep what a repeat is answered with, and that there is a letter of the group."""
+    def remember(self, verdict: Verdict, at: float) -> None:
+        """Keep what a repeat is answered with, settled `at` that time (in whole milliseconds), and that there
+        is a letter of the group."""
         if verdict.status in DEAD_LETTERED and verdict.command.group.kind is not HandleKind.OWN:
             self.take_lettered((verdict.command.group,))
         if not is_remembered(verdict):
             return
-        self.settled[verdict.command.key] = record_of(verdict, now)
+        self.settled[verdict.command.key] = record_of(verdict, at)
         if len(self.settled) > _SETTLED_KEPT:
             self.settled.popitem(last=False)
 

@@ -86,6 +86,9 @@ ALL_NUMBERS = (CommandKind.REPLACE, CommandKind.DELETE_GROUP)
 """What becomes of these depends on numbers that they do not name."""
 
 
+_THE_ONLY_ONE = frozenset({0})
+
+
 @dataclass(slots=True, eq=False)
 class Entry:
     """One message of the broker: it leaves the broker when the last command in it is settled.
@@ -118,6 +121,8 @@ class Entry:
         """That event is settled."""
         if isinstance(self.settled, set):
             self.settled.add(index)
+        elif self.total == 1 and not index:
+            self.settled = _THE_ONLY_ONE
         else:
             # Made when it is needed: as large as all else here, for each message that waits.
             self.settled = {*self.settled, index}

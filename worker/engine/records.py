@@ -15,8 +15,13 @@ def is_remembered(verdict: Verdict) -> bool:
     return verdict.groups is None and not verdict.conflict
 
 
-def record_of(verdict: Verdict, now: float) -> Record:
-    """What a repeat of the command will be answered with; its time has milliseconds, as it is written.
+def milliseconds(now: float) -> float:
+    """The time (Unix seconds) as it is written."""
+    return round(now, 3)
+
+
+def record_of(verdict: Verdict, at: float) -> Record:
+    """What a repeat of the command will be answered with, settled `at` that time, in whole `milliseconds`.
 
     It is made once, when the engine settles the command: what is written is what it remembers.
     """
@@ -30,7 +35,7 @@ def record_of(verdict: Verdict, now: float) -> Record:
             verdict.merged,
             verdict.fault,
             dead_letter_id(command.origins[0]) if verdict.status in DEAD_LETTERED else None,
-            round(now, 3),
+            at,
             replays_of(command.past),
             command.as_written(verdict.rejected) if verdict.rejected else (),
         )

@@ -28,6 +28,7 @@ from worker.engine.model import (
 from worker.engine.records import (
     DEAD_LETTERED,
     is_remembered,
+    milliseconds,
     record_of,
     replay_variant,
     sequence_key,
@@ -99,12 +100,12 @@ class OpenSettlement:
 
     def take(self, settle: Settle, now: float) -> None:
         """Take in what else is to be settled; `now` (Unix seconds) is when its letters are written."""
-        unit = self._unit
+        unit, at = self._unit, milliseconds(settle.at)
         if settle.decided is not None:
             unit.decisions += _decisions(settle.decided, settle.verdicts, self._place)
         for verdict in settle.verdicts:
             self._place += 1
-            answer, letter, origins = _answer(verdict, self._answers, unit, settle.at, now, self._place)
+            answer, letter, origins = _answer(verdict, self._answers, unit, at, now, self._place)
             if isinstance(verdict, Refusal) and verdict.origin.entry.void:
                 continue
             if letter is not None:

@@ -5,7 +5,7 @@ Reading raises nothing, whatever is there: what this version cannot read is told
 """
 
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Annotated, Any, TypeVar
 
 import orjson
@@ -18,6 +18,7 @@ from worker.engine.model import (
     QUARANTINED,
     Call,
     CallKind,
+    Command,
     CreateIntent,
     Fault,
     GroupRef,
@@ -78,6 +79,18 @@ def encode_record(record: Record) -> bytes:
     if rejected:
         said.append(rejected)
     return orjson.dumps(said)
+
+
+def encode_records(records: Iterable[tuple[Command, Record]]) -> Iterator[tuple[str, bytes]]:
+    """Each command's digest, and its record; what those of one batch share is encoded once."""
+    shared: tuple[Any, ...] = ()
+    rest = b""
+    for command, record in records:
+        others = record[1:]
+        if others != shared:
+            whole, shared = encode_record(record), others
+            rest = whole[whole.index(b",") :]
+        yield command.digest, b'["%b"%b' % (record.fingerprint.encode(), rest)
 
 
 def decode_record(data: bytes) -> Record | None:
