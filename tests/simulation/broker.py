@@ -85,6 +85,8 @@ class SimulatedBroker:
 class OneStepLog:
     """See `worker.brokers.port.Log`."""
 
+    unit_size = 4_000
+
     def __init__(self, broker: SimulatedBroker, partition: int, epoch: int) -> None:
         self._broker = broker
         self._world = broker.world

@@ -9,10 +9,12 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from contracts.results import Status
+from simulation.broker import OneStepLog
 from simulation.ledger import SimulatedLedger
 from simulation.plans import Broken
 from simulation.running import run, simulating
 from simulation.seeds import make_plan
+from simulation.stepwise import StepwiseLog
 from worker import calls
 from worker.engine import engine, outcomes
 from worker.engine.accounts import Account
@@ -25,7 +27,7 @@ from worker.engine.model import AccountFault, Fault, Refused
 from worker.engine.probation import History
 from worker.engine.retry_policy import RetryPolicy
 from worker.engine.settlement import OpenSettlement
-from worker.runtime import recording, settler
+from worker.runtime import recording
 from worker.runtime.lease import Lease
 from worker.runtime.partition import PartitionRunner
 from worker.runtime.permits import Permits
@@ -213,7 +215,7 @@ def _last_in_first_out() -> list[Patch]:
         return self._closed.pop()
 
     # What was decided at once is a unit for itself.
-    return [(Settler, "_next", mutated), (settler, "_ANSWERS_PER_UNIT", 0)]
+    return [(Settler, "_next", mutated), *((log, "unit_size", 0) for log in (OneStepLog, StepwiseLog))]
 
 
 def _calls_are_not_recorded() -> list[Patch]:

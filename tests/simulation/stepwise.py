@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from contextvars import copy_context
 from dataclasses import dataclass, field, replace
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from simulation.loop import PROCESS, Process
 from worker.brokers.amqp.delivery import Delivery, said_in
@@ -103,6 +103,7 @@ class _Progress:
 class StepwiseLog:
     """See `worker.brokers.port.Log`, and `worker.brokers.amqp.broker`, whose steps these are."""
 
+    unit_size: ClassVar[int] = 4_000
     broker: "SimulatedBroker"
     partition: int
     epoch: int

@@ -28,6 +28,11 @@ class Log(Protocol):
     def behind(self) -> bool:
         """Whether the last read was full, so that there may be more at once."""
 
+    @property
+    def unit_size(self) -> int:
+        """How many answers are worth settling at once, where more wait: while it settles, the broker may be
+        busy with nothing else, or the worker may wait for it."""
+
     async def feed(self) -> None:
         """Bring in some of what producers publish elsewhere; waits a little when there is none.
 

@@ -14,7 +14,6 @@ from worker.runtime.clock import Clock
 from worker.runtime.patience import patiently
 from worker.telemetry import get_logger
 
-_ANSWERS_PER_UNIT = 4_000
 _BYTES_PER_ANSWER = 1_000
 
 log = get_logger("settler")
@@ -59,7 +58,7 @@ class Settler:
         effects, verdicts = self._sizes[-1]
         self._sizes[-1] = effects + 1, verdicts + len(effect.verdicts)
         self._size += len(effect.verdicts) + _letters_bytes(effect) // _BYTES_PER_ANSWER
-        if self._size >= _ANSWERS_PER_UNIT:
+        if self._size >= self._log.unit_size:
             self._close(self._open)
         self._added += 1
         self.unwritten += len(effect.verdicts)
