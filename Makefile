@@ -15,10 +15,12 @@ help:  ## Show this.
 demo: $(VENV)/.runs  ## See the main job done, on embedded parts.
 	@$(BIN)/numbergroup demo
 
-# They wait more than they compute: more at a time than a small machine has cores.
+# They wait more than they compute: more at a time than a small machine has cores. Those that count calls a
+# second run by themselves: requests of a process that has to wait for a core come in a heap.
 JOBS ?= 5
-test: $(VENV)/.develops  ## Run all tests, five at a time (JOBS=0: one after the other). Those that need redis-server or rabbitmq-server say so when it is missing.
-	@$(BIN)/python -m pytest -q -n $(JOBS)
+test: $(VENV)/.develops  ## Run all tests, five at a time and some alone (JOBS=0: one after the other). Those that need redis-server or rabbitmq-server say so when it is missing.
+	@$(BIN)/python -m pytest -q -n $(JOBS) -m "not alone"
+	@$(BIN)/python -m pytest -q -m alone
 
 check: $(VENV)/.develops  ## Lint, types, layers, schemas.
 	$(BIN)/ruff check .

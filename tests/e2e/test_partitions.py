@@ -17,6 +17,7 @@ PARTITIONS = 8
 LIMIT = 100
 
 
+@pytest.mark.alone
 @pytest.mark.timeout(300)
 def test_workers_come_and_go(stage: Stage) -> None:
     """20,000 commands for 300 groups, while workers are killed, stopped and started: one result each, the
@@ -93,6 +94,7 @@ def test_each_gets_its_share(stage: Stage) -> None:
     assert fewer.stop() == 0
 
 
+@pytest.mark.alone
 def test_a_frozen_worker_thaws_behind_its_successors(stage: Stage) -> None:
     """Frozen past its leases, with work in hand, it sends nothing and settles nothing when it goes on: all
     of it was done by then. It joins again as a newcomer."""

@@ -46,6 +46,7 @@ def test_takes_over_from_a_stopped_worker(stage: Stage) -> None:
     all_settled(stage, script, answers)
 
 
+@pytest.mark.alone
 def test_a_frozen_worker_thaws_behind_its_successor(stage: Stage) -> None:
     """An owner that was frozen in mid-work, past its lease, does no harm when it goes on: it sends nothing
     more, settles nothing twice, and stands by."""

@@ -56,6 +56,7 @@ def test_five_thousand_commands(stage: Stage, size: int) -> None:
     assert max(calls.values()) <= 2
 
 
+@pytest.mark.alone
 def test_the_rate_limit_holds(stage: Stage) -> None:
     """No second has more calls than the account may make, all workers together, restarts included."""
     script, answers = Script(), stage.answers()

@@ -139,6 +139,7 @@ def test_cut_in_the_middle_of_settling(
     assert proxy.fired["cut"] == len(cuts)
 
 
+@pytest.mark.alone
 def test_redis_frozen_for_longer_than_the_lease(stage: Stage) -> None:
     """SIGSTOP, until no lease is good any more, and SIGCONT, with a second worker that would take over: the
     work is done once, within the rate limit, and both end in order."""

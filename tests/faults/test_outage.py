@@ -22,6 +22,7 @@ NAMES = [f"id{n:02}" for n in range(12)]
 LATENCY_MS = 150
 
 
+@pytest.mark.alone
 @pytest.mark.timeout(OUTAGE_S + 180)
 def test_an_outage(stage: Stage) -> None:
     """503 for minutes, and two workers: nothing is dead-lettered; while the breaker is open one call is made
@@ -51,6 +52,7 @@ def test_an_outage(stage: Stage) -> None:
     assert any("no more are made until a probe goes through" in worker.err for worker in workers)
 
 
+@pytest.mark.alone
 def test_one_call_in_ten_is_turned_away(stage: Stage) -> None:
     """429 with a `Retry-After` of a second, now and then: the limit holds in every second, nobody fails, and
     no call is made before the vendor said."""

@@ -11,6 +11,7 @@ pytestmark = [pytest.mark.redis_server, on_both_brokers]
 OWNING = "owning the partition"
 
 
+@pytest.mark.alone
 def test_two_that_start_at_the_same_moment(stage: Stage) -> None:
     """Exactly one of them owns the partition and works; when it is killed the other does, and one that is
     started then stands by in its turn."""
