@@ -13,15 +13,17 @@ from worker.providers.port import Request
 DAY_S = 86_400.0
 HOUR_S = 3600.0
 EVERY_S = 40
+TROUBLES = ("kill", "kill in mid-refresh", "accident", "ledger", "freeze")
 
 
 class Day:
-    """Three workers for a day, with a call every 40 s on average in each; and so many `troubles`."""
+    """Three workers for a day, each with a call every 40 s on average; so many `troubles`, of `kinds`."""
 
-    def __init__(self, seed: int, troubles: int) -> None:
+    def __init__(self, seed: int, troubles: int, kinds: tuple[str, ...] = TROUBLES) -> None:
         self.world = World(seed)
         self.random = self.world.random
         self.troubles = troubles
+        self.kinds = kinds
         self.workers = [self.world.worker(f"w-{n}") for n in range(3)]
         self.calls = 0
         self.outcomes: Counter[str] = Counter()
@@ -73,7 +75,7 @@ class Day:
         self.outcomes[type(ended.outcome).__name__] += 1
 
     def trouble(self) -> None:
-        match self.random.choice(["kill", "kill in mid-refresh", "accident", "ledger", "freeze"]):
+        match self.random.choice(self.kinds):
             case "kill":
                 place = self.random.randrange(3)
                 if self.workers[place].process.alive:
@@ -122,6 +124,18 @@ def test_a_quiet_day() -> None:
     # The calls that are on their way when it is made.
     assert sum(day.world.dead.values()) <= 20
     assert max(day.world.dead.values(), default=0) <= 1
+
+
+@pytest.mark.parametrize("seed", range(200, 205))
+def test_a_bad_day_with_nobody_else(seed: int) -> None:
+    """Where nobody else makes tokens, the vendor refuses us none, and no call meets two dead ones."""
+    day = Day(seed, 60, tuple(kind for kind in TROUBLES if kind != "accident"))
+    day.run()
+    assert day.kills
+    assert most_in_an_hour(day.world.requested) <= 10
+    assert day.world.office.refused("ann") == 0
+    assert max(day.world.dead.values(), default=0) <= 1
+    assert day.outcomes["Applied"] >= 0.95 * day.calls
 
 
 @pytest.mark.parametrize("seed", range(100, 105))

@@ -101,14 +101,8 @@ class Worker:
     def report(self) -> Report:
         """How it stands."""
         now = self._clock.now()
-        return Report(
-            self._ports.owner,
-            self._ports.version,
-            self._began_at,
-            now,
-            self._letters_written,
-            self._engine.snapshot(now),
-        )
+        who = self._ports.owner, self._ports.version
+        return Report(*who, self._began_at, now, self._letters_written, self._engine.snapshot(now))
 
     @property
     def in_hand(self) -> int:

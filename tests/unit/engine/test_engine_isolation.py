@@ -231,3 +231,20 @@ def test_a_member_that_may_not_leave_is_blamed() -> None:
     bench.run(vendor.carry_out)
     assert bench.statuses == {"c1": "rejected"}
     assert vendor.members("g-1") == {"m", "p"}
+
+
+def test_who_names_a_doubtful_number_is_blamed() -> None:
+    """A refusal is told as the vendor told it."""
+    bench, vendor = Bench(), ModelVendor(poison="p")
+    vendor.put("g-1", "")
+    bench.deliver(replace("c1", "ab"), add("c2", "p"))
+    while bench.call().numbers != ("p",):
+        bench.answer(vendor.carry_out(bench.flights[0].call))
+    bench.answer(LOST)
+    bench.deliver(delete("c3", "p"))
+    bench.sleep()
+    bench.run(vendor.carry_out)
+    assert bench.statuses == {"c1": "applied", "c2": "rejected", "c3": "rejected"}
+    faults = [bench.verdicts[name].fault for name in ("c2", "c3")]
+    assert [fault and fault.code for fault in faults] == ["1002", "1002"]
+    assert vendor.members("g-1") == {"a", "b"}
