@@ -214,18 +214,17 @@ class StreamLog:
         args.append(envelope.address(names.REPLIES))
         args.append(len(unit.done))
         args += unit.done
-        streamed = [reply for reply in unit.replies if not reply.listed]
+        listed = [reply for reply in unit.replies if reply.listed]
+        streamed = [reply for reply in unit.replies if not reply.listed] if listed else unit.replies
         args.append(len(streamed))
         for reply in streamed:
             args += (reply.queue or "", reply.body)
-        listed = [reply for reply in unit.replies if reply.listed]
         args.append(len(listed))
         for reply in listed:
             queue = reply.queue or names.REPLIES
             args += (queue, envelope.address(queue), envelope.contents(reply.body, reply.correlation_id))
         args.append(len(unit.records))
-        for digest, record in encode_records(unit.records):
-            args += (keys.settled(digest), record)
+        args += encode_records(unit.records)
         args.append(len(unit.letters))
         for letter in unit.letters:
             args += (letter.id, letter.description, letter.body, letter.original or "", letter.fingerprint)

@@ -7,7 +7,7 @@ from contracts.results import Status
 from worker.engine.accounts import AccountPolicy
 from worker.engine.memory import Partition
 from worker.engine.messages import Facts
-from worker.engine.model import Command, CommandKind, Fault, Verdict
+from worker.engine.model import DELETE, REPLACE, Command, CommandKind, Fault, Verdict
 from worker.engine.replays import replays_of
 
 _OTHER_BODY = Fault(
@@ -80,9 +80,9 @@ def _unsupported(command: Command, policy: AccountPolicy) -> Fault | None:
         return Fault("unsupported", None, said)
     if command.number_expiry is not None and not policy.number_expiry:
         return Fault("unsupported", None, "the account's vendor does not support expiresAt")
-    if command.number_expiry is not None and command.kind is CommandKind.DELETE:
+    if command.number_expiry is not None and command.kind is DELETE:
         return Fault("invalid", None, "expiresAt is for numbers that are added: a delete has none")
-    if command.kind is CommandKind.REPLACE and not command.numbers and not policy.lists:
+    if command.kind is REPLACE and not command.numbers and not policy.lists:
         said = "an empty replace takes a list of the group's members, and the account's vendor has none"
         return Fault("unsupported", None, said)
     return None

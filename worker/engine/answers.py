@@ -21,6 +21,7 @@ from worker.engine.model import (
     Record,
     Refusal,
     Verdict,
+    tuple_of,
 )
 from worker.engine.records import replay_variant, time_of, variant_id
 
@@ -49,26 +50,26 @@ class Answers:
 
     def to(self, verdict: Verdict, record: Record) -> Answer:
         """The answer to a command: its own verdict's, or what is on record of it."""
-        command, ref = verdict.command, verdict.command.group
-        source, kind, group_id, at = command.key.source, command.type, record.group_id, record.settled_at
+        command = verdict.command
+        ref, (source, command_id), kind = command.group, command.key, command.type
         if verdict.groups is not None or record.fault is not None or record.rejected:
             outcome = _outcome(record, ref, verdict.groups, verdict.total)
-            parts = _about(at, group_id), _rest(source, kind, outcome)
+            about, rest = _about(record.settled_at, record.group_id), _rest(source, kind, outcome)
         else:
-            said = (record.status, group_id, record.request_ids, record.merged, at, ref, source, kind)
+            said = (record[1:], ref, source, kind)
             # The last one's, most of the time: to compare is faster than to look it up.
             if said != self._said:
                 found = self._shared.get(said)
                 if found is None:
-                    found = _about(at, group_id), _rest(source, kind, _outcome(record, ref))
-                    self._shared[said] = found
+                    about = _about(record.settled_at, record.group_id)
+                    found = self._shared[said] = about, _rest(source, kind, _outcome(record, ref))
                 self._said, self._parts = said, found
-            parts = self._parts
+            about, rest = self._parts
         name = command.digest
         if verdict.conflict or record.replays:
             variant = command.fingerprint if verdict.conflict else replay_variant(record.replays)
             name = variant_id(command.key, variant)
-        return Answer(name, command.key.id, *parts)
+        return tuple_of(Answer, (name, command_id, about, rest))
 
     def to_refusal(self, refusal: Refusal, key: CommandKey, at: float, letter_id: str) -> Answer:
         """The answer to what intake could not take for a command."""

@@ -7,9 +7,10 @@ from worker.engine.known import Known
 from worker.engine.mailbox import Batch, Mailbox
 from worker.engine.merge import Change, Op
 from worker.engine.messages import Decided
-from worker.engine.model import Command, CommandKind, Fault, GroupRef, Verdict
+from worker.engine.model import CREATE, Command, Fault, GroupRef, Verdict, is_stale
 from worker.engine.records import DEAD_LETTERED
 
+_APPLIED, _SUPERSEDED = Status.APPLIED, Status.SUPERSEDED
 _EXPIRED = Fault("expired", None, "its expirytime had passed before the vendor took it")
 _NONE_TAKEN = Fault("refused", None, "the vendor took none of its numbers")
 
@@ -19,12 +20,12 @@ def carried_out(mailbox: Mailbox, deletion_request: str | None = None) -> list[V
     batch = mailbox.batch
     assert batch is not None
     change, commands, known = batch.change, batch.commands, mailbox.known
-    deciders = {decision.by for decision in change.decided.values()}
+    deciders = {by for _, by in change.decided.values()}
     told = [*known.told.values(), *known.rejected.values()]
     everything = _distinct([one.request_id for one in told] + [known.base_request])
-    merged = len(commands)
+    group_id, merged = mailbox.group_id, len(commands)
     # Nearly always there is none: to ask for each is a tenth of the time that a batch takes.
-    any_passed_over = change.outdated or change.refused or batch.expired or any(one.stale for one in commands)
+    any_passed_over = change.outdated or change.refused or batch.expired or any(map(is_stale, commands))
     verdicts = []
     for position, command in enumerate(commands):
         passed_over = _passed_over(mailbox, position) if any_passed_over else None
@@ -33,21 +34,25 @@ def carried_out(mailbox: Mailbox, deletion_request: str | None = None) -> list[V
             continue
         rejected: tuple[str, ...] = ()
         if change.delete is not None:
-            status = Status.APPLIED if position == change.delete else Status.SUPERSEDED
+            status = _APPLIED if position == change.delete else _SUPERSEDED
             ids = _distinct([deletion_request])
         else:
-            based = position == change.base or command.kind is CommandKind.CREATE
-            status = Status.APPLIED if based or position in deciders else Status.SUPERSEDED
+            based = position == change.base or command.kind is CREATE
+            status = _APPLIED if based or position in deciders else _SUPERSEDED
             if known.rejected:
                 taken, rejected = _by_fate(position, command, change, known)
                 if rejected:
                     # A base has decided all other numbers as well.
                     status = Status.PARTIAL if taken or based else Status.REJECTED
             ids = everything if len(everything) == 1 else _requests(position, command, change, known, status)
-            if command.kind is CommandKind.CREATE and mailbox.create_request not in ids:
+            if command.kind is CREATE and mailbox.create_request not in ids:
                 ids = _distinct([mailbox.create_request, *ids])
-        fault = _NONE_TAKEN if status is Status.REJECTED else None
-        verdicts.append(Verdict(command, status, mailbox.group_id, ids, merged, fault, rejected=rejected))
+        verdict = Verdict(command, status, group_id, ids, merged)
+        if rejected:
+            verdict.rejected = rejected
+            if status is Status.REJECTED:
+                verdict.fault = _NONE_TAKEN
+        verdicts.append(verdict)
     return verdicts
 
 

@@ -3,7 +3,7 @@
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import replace
-from itertools import islice, takewhile
+from itertools import compress, islice, takewhile
 
 from contracts.results import Status
 from worker.engine.accounts import AccountPolicy
@@ -22,6 +22,7 @@ from worker.engine.model import (
     GroupRef,
     HandleKind,
     Verdict,
+    is_stale,
 )
 from worker.engine.plan import plan
 
@@ -171,11 +172,13 @@ def cut(mailbox: Mailbox, now: float) -> Batch:
     if mailbox.isolation is not None:
         length = min(length, mailbox.isolation)
     commands = tuple(islice(mailbox.pending, length))
-    stale = frozenset(position for position, command in enumerate(commands) if command.stale)
+    stale = frozenset(compress(range(length), map(is_stale, commands)))
     expired = frozenset(
-        position
-        for position, command in enumerate(commands)
-        if command.expires_at is not None and _has_expired(command, now)
+        {
+            position
+            for position, command in enumerate(commands)
+            if command.expires_at is not None and _has_expired(command, now)
+        }
     )
     if commands[0].kind is CommandKind.LIST:
         return Batch(commands, Change(), expired)

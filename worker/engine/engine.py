@@ -60,6 +60,8 @@ from worker.engine.snapshot import Snapshot, view_account, view_partition
 from worker.engine.timers import Timers
 from worker.engine.turns import Turns
 
+_IDLE = State.IDLE
+
 
 @dataclass(slots=True, frozen=True)
 class _InFlight:
@@ -191,7 +193,7 @@ class Engine:
         mailbox.pending.append(command)
         if len(mailbox.pending) == 1:
             self._mailboxes.watch_expiry(mailbox)
-        if mailbox.state is State.IDLE:
+        if mailbox.state is _IDLE:
             if self.linger_s:
                 self._act(mailbox, Park(event.now + self.linger_s))
             else:

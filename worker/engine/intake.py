@@ -40,6 +40,7 @@ from worker.engine.model import (
     HandleKind,
     Origin,
     Refusal,
+    tuple_of,
 )
 from worker.engine.outline import BOM, SPACE, elements, texts
 from worker.engine.plain import Contradiction, Plain, check, parse_many, parse_one
@@ -75,7 +76,8 @@ class Intake:
         """
         body = entry.body
         is_array = not body.startswith(b"{") and body.removeprefix(BOM).lstrip(SPACE).startswith(b"[")
-        entry.is_array, entry.total = is_array, 1
+        if is_array:
+            entry.is_array = True
         if entry.reply_to is not None or entry.correlation_id is not None:
             entry.reply_to, entry.correlation_id = _sound(entry.reply_to), _sound(entry.correlation_id)
         if entry.problem is not None:
@@ -188,7 +190,7 @@ def _command(entry: Entry, index: int, event: Plain) -> Command:
         said("traceparent"),
     )
     kind, data = event["type"], event["data"]
-    key = CommandKey(event["source"], event["id"])
+    key = tuple_of(CommandKey, (event["source"], event["id"]))
     account = said("account") or DEFAULT_ACCOUNT
     expires = _seconds(said("expirytime"))
     if kind == UPDATE:
@@ -197,9 +199,7 @@ def _command(entry: Entry, index: int, event: Plain) -> Command:
         numbers = numbers_of(data["phones"])
         until = _seconds(data.get("expiresAt"))
         mark = _fingerprint(asked, group, numbers, until)
-        return Command(
-            key, kind, does, group, numbers, mark, [origin], expires, until, sequence=said("sequence")
-        )
+        return Command(key, kind, does, group, numbers, mark, [origin], expires, until, said("sequence"))
     if kind == CREATE:
         own = data.get("groupKey")
         group = _own(account, key) if own is None else _shared(account, _KEY, own)

@@ -74,7 +74,8 @@ class Partition:
     def hold(self, command: Command) -> None:
         """It waits from here on."""
         self.commands[command.key] = command
-        self.extra += weight(command) - 1
+        if len(command.numbers) >= _SMALL:
+            self.extra += weight(command) - 1
 
     def take_verdicts(self, verdicts: Sequence[Verdict], now: float) -> None:
         """These commands wait no longer."""
@@ -82,13 +83,15 @@ class Partition:
             self.attempted.difference_update(verdict.command.key for verdict in verdicts)
         at = milliseconds(now)
         for verdict in verdicts:
-            self.extra -= weight(self.commands.pop(verdict.command.key)) - 1
+            command = self.commands.pop(verdict.command.key)
+            if len(command.numbers) >= _SMALL:
+                self.extra -= weight(command) - 1
             self.remember(verdict, at)
 
     def take_answers(self, verdicts: Sequence[Verdict | Refusal]) -> None:
         """So many answers are no longer owed."""
         self.waiting -= sum(
-            1 if isinstance(verdict, Refusal) else len(verdict.command.origins) for verdict in verdicts
+            [1 if isinstance(verdict, Refusal) else len(verdict.command.origins) for verdict in verdicts]
         )
 
     def remember(self, verdict: Verdict, at: float) -> None:

@@ -18,13 +18,16 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from worker.engine.model import Command, CommandKind, Fault
+from worker.engine.model import ADD, CREATE, DELETE, DELETE_GROUP, REPLACE, Command, Fault, tuple_of
 from worker.engine.replays import LATEST, Since, standing
 
 
 class Op(enum.IntEnum):
     ADD = 0
     DELETE = 1
+
+
+_PUT_IN, _TAKE_OUT = Op
 
 
 class Decision(NamedTuple):
@@ -66,7 +69,7 @@ _KEY_TAKEN = Fault("conflict", None, "a group with this groupKey exists already"
 def batch_length(commands: Sequence[Command]) -> int:
     """How many of the waiting commands may be merged into one batch: all, up to a deletion."""
     for position, command in enumerate(commands):
-        if command.kind is CommandKind.DELETE_GROUP:
+        if command.kind is DELETE_GROUP:
             return position + 1
     return len(commands)
 
@@ -100,7 +103,7 @@ def merge(
             if again.is_outdated(command, numbers):
                 change.outdated.add(position)
                 continue
-        if kind is CommandKind.CREATE:
+        if kind is CREATE:
             if command is created_by:
                 present = True
             elif present:
@@ -110,27 +113,25 @@ def merge(
                 change.create = position
                 present = True
             decided.clear()
-            decided.update(dict.fromkeys(command.numbers, Decision(Op.ADD, position)))
+            decided.update(dict.fromkeys(command.numbers, Decision(_PUT_IN, position)))
             change.base = position
-            continue
-        if not present:
+        elif not present:
             change.refused[position] = _UNKNOWN_GROUP
-            continue
-        if kind is CommandKind.DELETE_GROUP:
-            change.delete = position
-            present = False
-        elif kind is CommandKind.REPLACE:
-            kept = again.kept() if again else {}
-            decided.clear()
-            decided.update(dict.fromkeys(numbers, Decision(Op.ADD, position)))
-            if again:
-                decided.update(dict.fromkeys(again.added(), Decision(Op.ADD, position)))
-            decided.update(kept)
-            change.base = position
-        else:
-            said = Decision(Op.DELETE if kind is CommandKind.DELETE else Op.ADD, position)
+        elif kind is ADD or kind is DELETE:
+            said = tuple_of(Decision, (_TAKE_OUT if kind is DELETE else _PUT_IN, position))
             for number in numbers:
                 decided[number] = said
+        elif kind is REPLACE:
+            kept = again.kept() if again else {}
+            decided.clear()
+            decided.update(dict.fromkeys(numbers, Decision(_PUT_IN, position)))
+            if again:
+                decided.update(dict.fromkeys(again.added(), Decision(_PUT_IN, position)))
+            decided.update(kept)
+            change.base = position
+        elif kind is DELETE_GROUP:
+            change.delete = position
+            present = False
     return change
 
 
@@ -148,11 +149,11 @@ class _Again:
         base = self.change.base
         if self.since.everything > self.order or (base is not None and self._is_later(base)):
             return True
-        if command.kind is CommandKind.DELETE_GROUP:
+        if command.kind is DELETE_GROUP:
             # It would take with it what was decided since.
             said = any(order > self.order for _, order in self.since.numbers.values())
             return said or bool(self.kept())
-        return command.kind in (CommandKind.ADD, CommandKind.DELETE) and not left
+        return command.kind in (ADD, DELETE) and not left
 
     def left(self, numbers: Sequence[str]) -> tuple[str, ...]:
         """Those of which nobody said anything later."""

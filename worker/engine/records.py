@@ -4,7 +4,16 @@ import hashlib
 from datetime import UTC, datetime
 
 from contracts.results import Status
-from worker.engine.model import Command, CommandKey, HandleKind, Origin, Record, SequenceKey, Verdict
+from worker.engine.model import (
+    Command,
+    CommandKey,
+    HandleKind,
+    Origin,
+    Record,
+    SequenceKey,
+    Verdict,
+    tuple_of,
+)
 from worker.engine.replays import replays_of
 
 DEAD_LETTERED = frozenset({Status.REJECTED, Status.FAILED})
@@ -27,7 +36,7 @@ def record_of(verdict: Verdict, at: float) -> Record:
     """
     if verdict.record is None:
         command = verdict.command
-        verdict.record = Record(
+        said = (
             command.fingerprint,
             verdict.status,
             verdict.group_id,
@@ -36,9 +45,10 @@ def record_of(verdict: Verdict, at: float) -> Record:
             verdict.fault,
             dead_letter_id(command.origins[0]) if verdict.status in DEAD_LETTERED else None,
             at,
-            replays_of(command.past),
+            replays_of(command.past) if command.past is not None else 0,
             command.as_written(verdict.rejected) if verdict.rejected else (),
         )
+        verdict.record = tuple_of(Record, said)
     return verdict.record
 
 

@@ -24,6 +24,7 @@ from worker.engine.model import (
     Refusal,
     SequenceKey,
     Verdict,
+    tuple_of,
 )
 from worker.engine.records import (
     DEAD_LETTERED,
@@ -105,18 +106,46 @@ class OpenSettlement:
             unit.decisions += _decisions(settle.decided, settle.verdicts, self._place)
         for verdict in settle.verdicts:
             self._place += 1
-            answer, letter, origins = _answer(verdict, self._answers, unit, at, now, self._place)
-            if isinstance(verdict, Refusal) and verdict.origin.entry.void:
+            if isinstance(verdict, Refusal):
+                self._take_refusal(verdict, at, now)
                 continue
-            if letter is not None:
-                unit.letters.append(letter)
-            for origin in origins:
+            record = verdict.repeat_of or self._remembered(verdict, at, now)
+            answer = self._answers.to(verdict, record)
+            for origin in verdict.command.origins:
                 if not origin.entry.void:
                     self._reply(origin, answer, verdict)
         unit.bindings.update(settle.bindings)
         unit.intents_done.extend(settle.intents_done)
         unit.calls_done.extend(settle.calls_done)
         unit.quarantined.update(settle.quarantined)
+
+    def _remembered(self, verdict: Verdict, at: float, now: float) -> Record:
+        """Note what is to be known of the command from now on; its record."""
+        unit, command, record = self._unit, verdict.command, record_of(verdict, at)
+        if verdict.status in DEAD_LETTERED:
+            unit.letters.append(letter_of(verdict, now, self._place))
+        if is_remembered(verdict):
+            unit.records.append((command, record))
+        if command.expires_at is not None and command.arrival:
+            unit.attempts_done.append(command.key)
+        # Only what was accepted counts, and the engine counts it from then on.
+        if command.sequence is not None and command.arrival and not command.stale:
+            sequence = sequence_key(command)
+            if sequence is not None and not replays_of(command.past):
+                unit.sequences[sequence] = command.sequence
+        return record
+
+    def _take_refusal(self, refusal: Refusal, at: float, now: float) -> None:
+        unit, answer = self._unit, None
+        letter = letter_of_refusal(refusal, now, self._place)
+        if refusal.key is not None:
+            answer = self._answers.to_refusal(refusal, refusal.key, at, letter.id)
+            if refusal.kind == CRASHED:
+                # It may be a command that was in a call before.
+                unit.attempts_done.append(refusal.key)
+        if not refusal.origin.entry.void:
+            unit.letters.append(letter)
+            self._reply(refusal.origin, answer, refusal)
 
     def _reply(self, origin: Origin, answer: Answer | None, verdict: Verdict | Refusal) -> None:
         unit, entry = self._unit, origin.entry
@@ -131,7 +160,7 @@ class OpenSettlement:
         if entry.is_array:
             self._arrays.setdefault((entry.tag, queue), (entry, []))[1].append(result)
         else:
-            unit.replies.append(Reply(queue, result, origin.correlation_id, entry.listed))
+            unit.replies.append(tuple_of(Reply, (queue, result, origin.correlation_id, entry.listed)))
 
     def close(self) -> Settlement:
         """The unit, of all that was taken."""
@@ -166,42 +195,6 @@ class SettlementBuilder:
         for settle in settles:
             unit.take(settle, now)
         return unit.close()
-
-
-def _answer(
-    verdict: Verdict | Refusal, answers: Answers, unit: Settlement, at: float, now: float, place: int
-) -> tuple[Answer | None, Letter | None, Sequence[Origin]]:
-    if isinstance(verdict, Refusal):
-        return _refused(verdict, answers, unit, at, now, place)
-    command = verdict.command
-    record = verdict.repeat_of
-    letter = None
-    if record is None:
-        record = record_of(verdict, at)
-        if verdict.status in DEAD_LETTERED:
-            letter = letter_of(verdict, now, place)
-        if is_remembered(verdict):
-            unit.records.append((command, record))
-        if command.expires_at is not None and command.arrival:
-            unit.attempts_done.append(command.key)
-        # Only what was accepted counts, and the engine counts it from then on.
-        if command.sequence is not None and command.arrival and not command.stale:
-            sequence = sequence_key(command)
-            if sequence is not None and not replays_of(command.past):
-                unit.sequences[sequence] = command.sequence
-    return answers.to(verdict, record), letter, command.origins
-
-
-def _refused(
-    refusal: Refusal, answers: Answers, unit: Settlement, at: float, now: float, place: int
-) -> tuple[Answer | None, Letter | None, Sequence[Origin]]:
-    letter = letter_of_refusal(refusal, now, place)
-    if refusal.key is None:
-        return None, letter, [refusal.origin]
-    if refusal.kind == CRASHED:
-        # It may be a command that was in a call before.
-        unit.attempts_done.append(refusal.key)
-    return answers.to_refusal(refusal, refusal.key, at, letter.id), letter, [refusal.origin]
 
 
 def _decisions(decided: Decided, verdicts: Sequence[Verdict | Refusal], before: int) -> list[Decision]:

@@ -5,7 +5,7 @@ Reading raises nothing, whatever is there: what this version cannot read is told
 """
 
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Annotated, Any, TypeVar
 
 import orjson
@@ -81,16 +81,18 @@ def encode_record(record: Record) -> bytes:
     return orjson.dumps(said)
 
 
-def encode_records(records: Iterable[tuple[Command, Record]]) -> Iterator[tuple[str, bytes]]:
-    """Each command's digest, and its record; what those of one batch share is encoded once."""
+def encode_records(records: Iterable[tuple[Command, Record]]) -> list[str]:
+    """The key and the value of each record in turn; what those of one batch share is encoded once."""
+    said: list[str] = []
     shared: tuple[Any, ...] = ()
-    rest = b""
+    rest = ""
     for command, record in records:
         others = record[1:]
         if others != shared:
             whole, shared = encode_record(record), others
-            rest = whole[whole.index(b",") :]
-        yield command.digest, b'["%b"%b' % (record.fingerprint.encode(), rest)
+            rest = whole[whole.index(b",") :].decode()
+        said += (keys.settled(command.digest), f'["{record[0]}"{rest}')
+    return said
 
 
 def decode_record(data: bytes) -> Record | None:

@@ -8,7 +8,7 @@ from redis.asyncio import Redis
 
 from worker.engine.doubt import Doubt
 from worker.engine.messages import Facts
-from worker.engine.model import Command, CommandKind, CreateIntent, GroupRef, HandleKind
+from worker.engine.model import CREATE, Command, CreateIntent, GroupRef, HandleKind
 from worker.engine.probation import History, InHand
 from worker.engine.records import sequence_key
 from worker.ledger import keys, lettering
@@ -111,8 +111,9 @@ class RedisLedger:
         if not commands:
             return Facts()
         named = [ref for ref in dict.fromkeys(c.group for c in commands) if ref.kind is HandleKind.KEY]
-        created = [c.group for c in commands if c.kind is CommandKind.CREATE]
-        sequences = list(dict.fromkeys(key for c in commands if (key := sequence_key(c)) is not None))
+        created = [c.group for c in commands if c.kind is CREATE]
+        numbered = [c for c in commands if c.sequence is not None]
+        sequences = list(dict.fromkeys(key for c in numbered if (key := sequence_key(c)) is not None))
         again = [c for c in commands if c.past is not None]
         async with mapped(LedgerUnavailable):
             pipe = self._client.pipeline(transaction=False)

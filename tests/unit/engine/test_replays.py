@@ -259,7 +259,7 @@ def test_a_replay_is_no_repeat_of_what_failed() -> None:
     ((again, record),) = office.units[-1].records
     assert (record.status, record.replays) == (Status.APPLIED, 1)
     fresh = Bench()
-    tried.origins[0].entry.settled.clear()
+    tried.origins[0].entry.settled = frozenset()
     fresh.deliver(tried, facts=Facts({again.key: record}))
     assert [(one.repeat_of, one.status) for one in fresh.verdicts.values()] == [(record, Status.APPLIED)]
 
