@@ -9,6 +9,7 @@ from adapters_rig import (
     EPOCH,
     FAILED,
     GROUP_KEYS,
+    ID_REF,
     KEY_REF,
     LETTERS,
     OTHER_REF,
@@ -24,7 +25,7 @@ from adapters_rig import (
 from adapters_servers import cutting
 
 from worker.brokers.port import BrokerUnavailable, StaleEpoch
-from worker.engine.model import CommandKind
+from worker.engine.model import CommandKind, SequenceKey
 from worker.engine.settlement import Reply, Settlement
 from worker.ledger import keys
 
@@ -75,6 +76,32 @@ async def test_settling_twice(rig: Rig, unit: Settlement) -> None:
     assert await rig.everything() == before
     await log.settle(Settlement(0, replies=[Reply(None, b"next")]), 8)
     assert (await rig.replies())[-1] == b"next"
+
+
+async def test_a_unit_that_comes_late(rig: Rig, unit: Settlement) -> None:
+    """A request that was given up on its way changes nothing when it arrives after all: not the answers,
+    the letters and the deletions, and nothing that was written since."""
+    log = await rig.own()
+    await log.settle(unit, 1)
+    later = Settlement(
+        0,
+        bindings={KEY_REF: None, OTHER_REF: "g-3"},
+        sequences={SequenceKey("test", ID_REF): 13},
+    )
+    await log.settle(later, 2)
+    await rig.intend(KEY_REF, intent())
+    before = await rig.everything()
+    await log.settle(unit, 1)
+    assert await rig.everything() == before
+
+
+async def test_serials_are_numbers(rig: Rig) -> None:
+    """The tenth unit comes after the ninth, and so it goes on, however many there are."""
+    log = await rig.own()
+    serials = 9, 10, 99_999, 100_000, 2_000_000_000_000
+    for serial in serials:
+        await log.settle(Settlement(0, replies=[Reply(None, b"%d" % serial)]), serial)
+    assert await rig.replies() == [b"%d" % serial for serial in serials]
 
 
 async def test_a_lost_answer(rig: Rig, unit: Settlement) -> None:

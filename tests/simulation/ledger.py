@@ -69,7 +69,7 @@ class SimulatedLedger:
         self.last_owner: dict[int, str] = {}
         """Who has the partition, or left it without a release."""
         self.takeovers = 0
-        self._units: dict[int, tuple[int, int]] = {}
+        self.units: dict[int, tuple[int, int]] = {}
         self._workers: dict[str, tuple[int, float]] = {}
         self.groups: dict[CommandKey, GroupRef] = {}
         """Whose command each is; told by whoever publishes."""
@@ -153,7 +153,7 @@ class SimulatedLedger:
             holder = self.holder(partition)
             if holder is not None and holder != owner:
                 return None
-            self._units.pop(partition, None)
+            self.units.pop(partition, None)
             self.leases[partition] = (owner, self._world.loop.now + ttl_s)
             if self.last_owner.get(partition, owner) != owner:
                 self.crashes[partition] = replace(self.crashes[partition], unclean=True)
@@ -280,9 +280,11 @@ class SimulatedLedger:
         if self.epochs[partition] != epoch:
             world.fired["stale epoch"] += 1
             return None
-        if self._units.get(partition) == (epoch, serial):
+        by, last = self.units.get(partition, (epoch, -1))
+        if by == epoch and serial <= last:
+            world.fired["late settlement"] += serial < last
             return False
-        self._units[partition] = (epoch, serial)
+        self.units[partition] = (epoch, serial)
         for tag in unit.done:
             self.partial[partition].pop(tag, None)
         for tag, indexes in unit.partial:

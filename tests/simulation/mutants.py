@@ -122,7 +122,22 @@ def _no_epoch_at_settling() -> list[Patch]:
     write = SimulatedLedger.write
 
     def mutated(self: SimulatedLedger, unit: Any, epoch: int, serial: int) -> Any:
-        return write(self, unit, self.epochs[unit.partition], serial + epoch * 1_000_000)
+        latest, self.epochs[unit.partition] = self.epochs[unit.partition], epoch
+        try:
+            return write(self, unit, epoch, serial)
+        finally:
+            self.epochs[unit.partition] = latest
+
+    return [(SimulatedLedger, "write", mutated)]
+
+
+def _only_the_last_serial_at_settling() -> list[Patch]:
+    write = SimulatedLedger.write
+
+    def mutated(self: SimulatedLedger, unit: Any, epoch: int, serial: int) -> Any:
+        if self.units.get(unit.partition) != (epoch, serial):
+            self.units.pop(unit.partition, None)
+        return write(self, unit, epoch, serial)
 
     return [(SimulatedLedger, "write", mutated)]
 
@@ -296,6 +311,7 @@ MUTANTS = (
     Mutant("a repeat is known from the ledger", _no_records),
     Mutant("a repeat is known from memory, when the look-up is older", _no_memory),
     Mutant("a stale epoch settles nothing", _no_epoch_at_settling, 2_000),
+    Mutant("a settlement that comes late is not written again", _only_the_last_serial_at_settling, 3_000),
     Mutant("every request has a permit", _no_permit_for_a_retry, 2_000),
     Mutant("the lease outlives a request", _no_lease_before_a_request, 2_000),
     Mutant("an intent is recorded before a create", _no_intent),

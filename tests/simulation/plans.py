@@ -31,8 +31,9 @@ tried again (after the vendor has mended, with a `slot`)."""
 TROUBLES = ("vendor down", "bad credentials", "vendor throttles", "account paused", "group paused")
 """Those of the world's faults that are the vendor's or an operator's."""
 
-ASK_FAULTS = ("fails before", "fails after")
-"""One request to broker or ledger fails, before or after it took effect."""
+ASK_FAULTS = ("fails before", "fails after", "comes late")
+"""One request to broker or ledger fails, before or after it took effect; or it is given up on its way, and
+takes effect `for_s` later, whatever was asked since."""
 
 CALL_FAULTS = (
     "not connected",

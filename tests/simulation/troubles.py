@@ -113,6 +113,10 @@ def make_faults(random: Random, plan: Plan, weather: Weather) -> list[Fault]:
         elif kind == "throttled for a while":
             lasts = random.choice([0.0, 1.0, 4.0])
         faults.append(Fault(kind, "call", random.randint(1, 5 + 2 * weather.calls), 0, lasts))
+    late = Random(f"late {plan.seed}")
+    for place, fault in enumerate(faults):
+        if fault.kind == "fails after" and late.random() < 0.5:
+            faults[place] = replace(fault, kind="comes late", for_s=round(late.uniform(0.5, 8.0), 3))
     if weather.fluke:
         faults.append(Fault(random.choice(["refused", "unknown code"]), "call", random.randint(1, 5)))
     if weather.letters:

@@ -272,11 +272,11 @@ class World:
         answer = self.loop.create_future()
         if not process.alive:
             return await answer
-        fault = None
+        fault, late_s = None, 0.0
         self._asks[process.slot] += 1
         for armed in self._at_ask.get((process.slot, self._asks[process.slot]), ()):
             if armed.kind in ASK_FAULTS:
-                fault = armed.kind
+                fault, late_s = armed.kind, armed.for_s
             else:
                 self.strike(process, armed)
         if fault:
@@ -286,9 +286,11 @@ class World:
         lag = 0.001 if quick else self.lag()
         if what == "settle" and self._settling_slow_until > self.loop.now:
             lag += 0.8 * self.random.random()
-        if self._stalled_until > self.loop.now and (port == "ledger" or self.plan.transactional):
-            self.loop.later(_CLIENT_TIMEOUT_S, self._answer, answer, port, "stalled", None)
-            lag += self._stalled_until - self.loop.now
+        late_s += max(0.0, self._stalled_until - self.loop.now)
+        if late_s and (port == "ledger" or self.plan.transactional):
+            # It is given up then. What the network has of it is delivered all the same.
+            self.loop.later(_CLIENT_TIMEOUT_S, self._answer, answer, port, "given up", None)
+            lag += late_s
         self.loop.later(lag, self._perform, answer, port, what, effect, fault, quick)
         return await answer
 

@@ -8,8 +8,9 @@
 -- partition.
 local epoch, serial, lifetime = ARGV[1], ARGV[2], ARGV[3]
 if redis.call('GET', KEYS[1]) ~= epoch then return 'stale' end
-local unit = epoch .. ':' .. serial
-if redis.call('GET', KEYS[2]) == unit then return 'done' end
+-- Serials grow. A request that was given up on its way may come after later units, and would undo them.
+local by, last_written = string.match(redis.call('GET', KEYS[2]) or '', '^(%d+):(%d+)$')
+if by == epoch and tonumber(serial) <= tonumber(last_written) then return 'done' end
 
 local widths = {1, 2, 3, 2, 9, 2, 2, 1, 2, 2, 1, 6, 4, 2}
 local starts, last = {}, 5
@@ -192,5 +193,5 @@ section(2, function(i)
     redis.call('HSET', KEYS[20], ARGV[i], ARGV[i + 1])
   end
 end)
-redis.call('SET', KEYS[2], unit)
+redis.call('SET', KEYS[2], epoch .. ':' .. serial)
 return 'ok'
