@@ -42,8 +42,9 @@ KEY_REF = GroupRef("default", HandleKind.KEY, "k-1")
 OTHER_REF = GroupRef("default", HandleKind.KEY, "k-2")
 ID_REF = GroupRef("default", HandleKind.ID, "g-1")
 
-PARTIAL, LETTERS, LEASE, EPOCH, UNIT, CRASHES = (
-    keys.of_partition(0, name) for name in ("partial", "dead-letters", "lease", "epoch", "unit", "crashes")
+PARTIAL, LETTERS, LEASE, EPOCH, UNIT, RECORDED, CRASHES = (
+    keys.of_partition(0, name)
+    for name in ("partial", "dead-letters", "lease", "epoch", "unit", "recorded", "crashes")
 )
 GROUP_KEYS, CREATES = keys.GROUP_KEYS, keys.CREATES
 

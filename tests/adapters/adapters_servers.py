@@ -8,7 +8,7 @@ import subprocess
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import TypeVar
+from typing import Self, TypeVar
 from urllib.parse import urlsplit
 
 import pytest
@@ -170,6 +170,55 @@ async def cutting(url: str, marker: bytes, times: int = 1) -> AsyncIterator[str]
         for pump in pumps:
             pump.cancel()
         await asyncio.gather(*pumps, return_exceptions=True)
+
+
+class SlowWay:
+    """A way to the server at `url`: while it is `losing`, the next command with `marker` is kept; who sent
+    it is hung up on. `deliver` brings it to the server, as a network may for a socket that is closed."""
+
+    def __init__(self, url: str, marker: bytes) -> None:
+        self._place = urlsplit(url).hostname, urlsplit(url).port
+        self._marker = marker
+        self._kept = b""
+        self._pumps: set[asyncio.Task[None]] = set()
+        self.losing = False
+        self.url = ""
+
+    async def __aenter__(self) -> Self:
+        self._server = await asyncio.start_server(self._serve, "127.0.0.1", 0)
+        self.url = f"redis://127.0.0.1:{self._server.sockets[0].getsockname()[1]}/0"
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        self._server.close()
+        for pump in self._pumps:
+            pump.cancel()
+        await asyncio.gather(*self._pumps, return_exceptions=True)
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        there, back = await asyncio.open_connection(*self._place)
+        answers = asyncio.create_task(_pump(there, writer))
+        self._pumps.add(answers)
+        try:
+            while data := await reader.read(65_536):
+                if self.losing and self._marker in data:
+                    self._kept, self.losing = data, False
+                    break
+                back.write(data)
+                await back.drain()
+        finally:
+            answers.cancel()
+            back.close()
+            writer.close()
+
+    async def deliver(self) -> None:
+        """Let the server have it; returns when it was carried out."""
+        assert self._kept, "nothing was lost"
+        there, back = await asyncio.open_connection(*self._place)
+        back.write(self._kept)
+        answer = await there.read(65_536)
+        assert not answer.startswith(b"-"), answer
+        back.close()
 
 
 async def _pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

@@ -4,8 +4,8 @@ import asyncio
 from dataclasses import replace
 
 import pytest
-from adapters_rig import ID_REF, KEY_REF, OTHER_REF, Rig, command, doubt, intent, key
-from adapters_servers import eventually
+from adapters_rig import EPOCH, ID_REF, KEY_REF, OTHER_REF, Rig, command, doubt, intent, key
+from adapters_servers import SlowWay, eventually
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -85,6 +85,44 @@ async def test_whoever_is_no_owner_records_nothing(rig: Rig) -> None:
     assert not await rig.ledger.record_call(rig.sender(ID_REF, epoch=stale), [doubt()], 1_000.0)
     assert not await rig.ledger.record_intent(rig.sender(KEY_REF, 1, "a", epoch=stale), intent())
     assert await rig.everything() == before
+
+
+async def test_a_call_that_comes_late_hides_no_other(rig: Rig) -> None:
+    """What is recorded of a call may be given up on its way and sent again. When it arrives after all, the
+    group's next call is in doubt, and a successor must know of that one."""
+    async with SlowWay(rig.url, b"EVALSHA") as way, Rig(way.url) as far:
+        await far.own()
+        assert await far.record_call(OTHER_REF, 1, doubt("a"))
+        way.losing = True
+        assert await far.record_call(ID_REF, 2, doubt("b"))
+        assert await far.record_call(ID_REF, 3, doubt("c"))
+        await way.deliver()
+    assert await known(rig) == {OTHER_REF: [doubt("a").call], ID_REF: [doubt("c").call]}
+
+
+async def test_an_intent_that_comes_late_is_not_open(rig: Rig) -> None:
+    """The create was made and settled, since the intent was sent again: nothing is left of it."""
+    async with SlowWay(rig.url, b"EVALSHA") as way, Rig(way.url) as far:
+        log = await far.own()
+        assert await far.record_call(ID_REF, 1, doubt("a"))
+        way.losing = True
+        assert await far.intend(KEY_REF, intent())
+        await log.settle(Settlement(0, intents_done=[KEY_REF]), 1)
+        await way.deliver()
+    assert await rig.client.hgetall(keys.CREATES) == {}
+
+
+async def test_records_of_an_earlier_life_bar_nobody(rig: Rig) -> None:
+    """An operator has reset the epochs: the next owner's calls are recorded from the first on."""
+    await rig.own()
+    for call_id in range(1, 4):
+        assert await rig.record_call(ID_REF, call_id, doubt("a"))
+    await rig.client.delete(EPOCH)
+    async with Rig(rig.url) as successor:
+        await successor.own("another")
+        assert await successor.record_call(ID_REF, 1, doubt("b"))
+    assert rig.epoch == successor.epoch == 1
+    assert await known(rig) == {ID_REF: [doubt("b").call]}
 
 
 def refs(count: int) -> list[GroupRef]:

@@ -12,6 +12,7 @@ from adapters_rig import (
     KEY_REF,
     LEASE,
     OTHER_REF,
+    RECORDED,
     UNIT,
     Rig,
     command,
@@ -74,7 +75,8 @@ async def test_what_is_known_belongs_to_no_partition(rig: Rig) -> None:
     """It holds whatever the number of partitions is, so that the number can be changed."""
     await fill(rig)
     keys_used = {name for name in await rig.client.keys() if b":{" in name}
-    assert keys_used == {LEASE.encode(), EPOCH.encode(), UNIT.encode(), CRASHES.encode()}
+    owners = LEASE, EPOCH, UNIT, RECORDED, CRASHES
+    assert keys_used == {name.encode() for name in owners}
 
 
 async def test_one_round_trip(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:

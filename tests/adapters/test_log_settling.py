@@ -22,7 +22,7 @@ from adapters_rig import (
     key,
     record,
 )
-from adapters_servers import cutting
+from adapters_servers import SlowWay, cutting
 
 from worker.brokers.port import BrokerUnavailable, StaleEpoch
 from worker.engine.model import CommandKind, SequenceKey
@@ -79,19 +79,22 @@ async def test_settling_twice(rig: Rig, unit: Settlement) -> None:
 
 
 async def test_a_unit_that_comes_late(rig: Rig, unit: Settlement) -> None:
-    """A request that was given up on its way changes nothing when it arrives after all: not the answers,
-    the letters and the deletions, and nothing that was written since."""
-    log = await rig.own()
-    await log.settle(unit, 1)
+    """It was given up on its way, and sent again. When it arrives after all, it changes nothing: not the
+    answers, the letters and the deletions, and nothing that was written since."""
     later = Settlement(
         0,
         bindings={KEY_REF: None, OTHER_REF: "g-3"},
         sequences={SequenceKey("test", ID_REF): 13},
     )
-    await log.settle(later, 2)
-    await rig.intend(KEY_REF, intent())
-    before = await rig.everything()
-    await log.settle(unit, 1)
+    async with SlowWay(rig.url, b"EVALSHA") as way, Rig(way.url) as far:
+        log = await far.own()
+        await log.settle(Settlement(0), 1)
+        way.losing = True
+        await log.settle(unit, 2)
+        await log.settle(later, 3)
+        await far.intend(KEY_REF, intent())
+        before = await rig.everything()
+        await way.deliver()
     assert await rig.everything() == before
 
 

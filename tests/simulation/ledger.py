@@ -70,6 +70,9 @@ class SimulatedLedger:
         """Who has the partition, or left it without a release."""
         self.takeovers = 0
         self.units: dict[int, tuple[int, int]] = {}
+        self._recorded: dict[GroupRef, tuple[int, int]] = {}
+        """Of each group: the last request of which epoch has recorded something."""
+        self._requests = 0
         self._workers: dict[str, tuple[int, float]] = {}
         self.groups: dict[CommandKey, GroupRef] = {}
         """Whose command each is; told by whoever publishes."""
@@ -104,9 +107,13 @@ class SimulatedLedger:
         return Facts(settled, bindings, intents, sequences, lettered=lettered, since=since)
 
     async def record_intent(self, sender: Sender, intent: CreateIntent) -> bool:
+        comes_late = self._lateness(sender)
+
         def record() -> bool:
             if self.epochs[sender.partition] != sender.epoch:
                 return False
+            if comes_late():
+                return True
             self.intents[sender.ref] = intent
             self.attempted[sender.partition].update(dict.fromkeys(sender.perishable))
             return True
@@ -116,9 +123,13 @@ class SimulatedLedger:
     async def record_call(self, sender: Sender, doubts: Sequence[Doubt], now: float) -> bool:
         relative = [replace(one, until=one.until - now) for one in doubts]
 
+        comes_late = self._lateness(sender)
+
         def record() -> bool:
             if self.epochs[sender.partition] != sender.epoch:
                 return False
+            if comes_late():
+                return True
             said = (sender.epoch, sender.call_id, self._world.loop.now, relative)
             self.calls[sender.partition][sender.ref] = said
             if sender.made and sender.ref in self.intents:
@@ -127,6 +138,20 @@ class SimulatedLedger:
             return True
 
         return bool(await self._world.ask("ledger", "record call", record, quick=True))
+
+    def _lateness(self, sender: Sender) -> Callable[[], bool]:
+        """To be asked where the request arrives: whether it was given up, and a later one of the group came
+        before it."""
+        self._requests += 1
+        mine = (sender.epoch, self._requests)
+
+        def comes_late() -> bool:
+            if self._recorded.get(sender.ref, mine) > mine:
+                return True
+            self._recorded[sender.ref] = mine
+            return False
+
+        return comes_late
 
     async def inheritance(self, partition: int) -> Inheritance:
         def load() -> Inheritance:

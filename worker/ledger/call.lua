@@ -1,13 +1,17 @@
 -- Calls are about to be sent: each may take effect for a while, whoever waits for its answer.
--- KEYS: epoch, calls, attempted, creates. ARGV: epoch, and of each call: the group's field, number of the call, for
--- how long (ms), the group's calls (or ''), the intent of its create (or ''), how many commands of it can expire,
--- and these.
+-- KEYS: epoch, calls, attempted, creates, recorded. ARGV: epoch, serial, and of each call: the group's field,
+-- number of the call, for how long (ms), the group's calls (or ''), the intent of its create (or ''), how many
+-- commands of it can expire, and these.
 -- Answer: 1; 0 when the partition has another owner, and then nothing may be sent.
 if redis.call('GET', KEYS[1]) ~= ARGV[1] then return 0 end
+-- Serials grow. A request that was given up on its way may come after later ones: it must not bring an intent back
+-- that was settled since, nor hide the group's call that is in doubt by then.
+local by, last = string.match(redis.call('GET', KEYS[5]) or '', '^(%d+):(%d+)$')
+if by == ARGV[1] and tonumber(ARGV[2]) <= tonumber(last) then return 1 end
 local time = redis.call('TIME')
 -- Times are the server's: the clocks of the next owner and of this one differ.
 local now = string.format('%.0f', time[1] * 1000 + math.floor(time[2] / 1000))
-local longest, n = 0, 2
+local longest, n = 0, 3
 while n <= #ARGV do
   local field, calls, intent, perishable = ARGV[n], ARGV[n + 3], ARGV[n + 4], tonumber(ARGV[n + 5])
   if calls ~= '' then
@@ -22,4 +26,5 @@ while n <= #ARGV do
   n = n + 6 + perishable
 end
 if longest > 0 and redis.call('PTTL', KEYS[2]) < longest then redis.call('PEXPIRE', KEYS[2], longest) end
+redis.call('SET', KEYS[5], ARGV[1] .. ':' .. ARGV[2])
 return 1

@@ -1,6 +1,7 @@
 """What is recorded of calls before they are sent: those of one moment together."""
 
 import asyncio
+import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from importlib.resources import files
@@ -34,6 +35,7 @@ class CallRecords:
         self._script = client.register_script(files(__package__).joinpath("call.lua").read_text())
         self._gathering: dict[int, _Unit] = {}
         self._writing: dict[int, asyncio.Lock] = {}
+        self._serials = itertools.count(1)
 
     async def write(self, partition: int, epoch: int, args: Args) -> bool:
         """See `call.lua`, also for `args`, which are those of one call. Raises `LedgerUnavailable`."""
@@ -54,9 +56,10 @@ class CallRecords:
 
     async def _write(self, partition: int, unit: _Unit) -> None:
         used = [keys.of_partition(partition, name) for name in ("epoch", "calls", "attempted")]
+        used += [keys.CREATES, keys.of_partition(partition, "recorded")]
         try:
             async with mapped(LedgerUnavailable):
-                ours = await self._script(keys=[*used, keys.CREATES], args=[unit.epoch, *unit.args])
+                ours = await self._script(keys=used, args=[unit.epoch, next(self._serials), *unit.args])
                 unit.ours = bool(ours)
         except LedgerUnavailable as error:
             unit.problem = str(error)

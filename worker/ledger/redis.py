@@ -46,7 +46,7 @@ local owner = redis.call('GET', KEYS[1])
 if owner and owner ~= ARGV[1] then return 0 end
 -- Deleting comes first: a full server refuses a script whose first change needs memory. And no unit of
 -- an earlier life of the epoch's key may pass for one of this epoch.
-redis.call('DEL', KEYS[1], KEYS[3])
+redis.call('DEL', KEYS[1], KEYS[3], KEYS[5])
 redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2])
 -- Who ends well says so: an owner that is still named here did not.
 local last = redis.call('HGET', KEYS[4], 'owner')
@@ -276,4 +276,4 @@ class RedisLedger:
 
 
 def _lease(partition: int) -> list[str]:
-    return [keys.of_partition(partition, name) for name in ("lease", "epoch", "unit", "crashes")]
+    return [keys.of_partition(partition, name) for name in ("lease", "epoch", "unit", "crashes", "recorded")]
