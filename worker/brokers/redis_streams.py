@@ -218,7 +218,7 @@ class StreamLog:
         streamed = [reply for reply in unit.replies if not reply.listed] if listed else unit.replies
         args.append(len(streamed))
         for reply in streamed:
-            args += (reply.queue or "", reply.body)
+            args += (reply.queue or b"", reply.body)
         args.append(len(listed))
         for reply in listed:
             queue = reply.queue or names.REPLIES

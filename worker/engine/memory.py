@@ -97,11 +97,12 @@ class Partition:
     def remember(self, verdict: Verdict, at: float) -> None:
         """Keep what a repeat is answered with, settled `at` that time (in whole milliseconds), and that there
         is a letter of the group."""
-        if verdict.status in DEAD_LETTERED and verdict.command.group.kind is not HandleKind.OWN:
-            self.take_lettered((verdict.command.group,))
+        command = verdict.command
+        if verdict.status in DEAD_LETTERED and command.group.kind is not HandleKind.OWN:
+            self.take_lettered((command.group,))
         if not is_remembered(verdict):
             return
-        self.settled[verdict.command.key] = record_of(verdict, at)
+        self.settled[command.key] = record_of(verdict, at)
         if len(self.settled) > _SETTLED_KEPT:
             self.settled.popitem(last=False)
 
