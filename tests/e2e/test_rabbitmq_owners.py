@@ -37,7 +37,9 @@ def test_thaws_before_rabbitmq_has_missed_it(stage: RabbitStage) -> None:
     owner.says("partition lost")
     all_settled(stage, script, answers)
     assert answers.count > taken
-    made = successor.err.count("call applied")
+    # On a machine that is very busy the successor may lose it, too, and the first one be the next again.
+    _, _, *later = owner.err.split("owning the partition")
+    made = sum(said.count("call applied") for said in (successor.err, *later))
     # A call that was frozen on its way may still have arrived.
     assert calls + made <= stage.vendor.count() <= calls + made + 16
 

@@ -76,8 +76,7 @@ class Intake:
         """
         body = entry.body
         is_array = not body.startswith(b"{") and body.removeprefix(BOM).lstrip(SPACE).startswith(b"[")
-        if is_array:
-            entry.is_array = True
+        entry.is_array, entry.total = is_array, 1
         if entry.reply_to is not None or entry.correlation_id is not None:
             entry.reply_to, entry.correlation_id = _sound(entry.reply_to), _sound(entry.correlation_id)
         if entry.problem is not None:
