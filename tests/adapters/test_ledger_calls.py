@@ -125,6 +125,19 @@ async def test_records_of_an_earlier_life_bar_nobody(rig: Rig) -> None:
     assert await known(rig) == {ID_REF: [doubt("b").call]}
 
 
+async def test_who_shares_an_epoch_hears_of_it(rig: Rig) -> None:
+    """The epochs were set back while somebody works: of two that have the same, one may send nothing."""
+    await rig.own()
+    await rig.client.delete(EPOCH)
+    async with Rig(rig.url) as successor:
+        await successor.own("another")
+        for call_id in range(1, 4):
+            assert await rig.record_call(ID_REF, call_id, doubt("a"))
+        assert not await successor.record_call(OTHER_REF, 1, doubt("b"))
+        await successor.own("another")
+        assert await successor.record_call(OTHER_REF, 1, doubt("b"))
+
+
 def refs(count: int) -> list[GroupRef]:
     return [GroupRef("default", HandleKind.ID, f"g-{n}") for n in range(count)]
 

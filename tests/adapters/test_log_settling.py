@@ -107,6 +107,20 @@ async def test_serials_are_numbers(rig: Rig) -> None:
     assert await rig.replies() == [b"%d" % serial for serial in serials]
 
 
+async def test_who_shares_an_epoch_hears_of_it(rig: Rig, unit: Settlement) -> None:
+    """The epochs were set back while somebody works: of two that have the same, one is told that its is over.
+    Nothing counts as written that is not."""
+    former = await rig.own()
+    await rig.client.decr(EPOCH)
+    async with Rig(rig.url) as successor:
+        latter = await successor.own("another")
+        for serial in range(1, 4):
+            await former.settle(Settlement(0, replies=[Reply(None, b"former")]), serial)
+        with pytest.raises(StaleEpoch):
+            await latter.settle(unit, 1)
+        assert unit.done[0] in await rig.left()
+
+
 async def test_a_lost_answer(rig: Rig, unit: Settlement) -> None:
     """When the answer to a settlement gets lost, the repetition changes nothing."""
     log = await rig.own()

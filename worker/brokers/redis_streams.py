@@ -263,3 +263,5 @@ class StreamLog:
             answer = await self._script(keys=used, args=args)
         if answer == b"stale":
             raise StaleEpoch(f"partition {partition}: epoch {self._epoch} is over")
+        if answer == b"late":
+            raise StaleEpoch(f"partition {partition}: epoch {self._epoch} is somebody else's, too")

@@ -8,9 +8,11 @@
 -- partition.
 local epoch, serial, lifetime = ARGV[1], ARGV[2], ARGV[3]
 if redis.call('GET', KEYS[1]) ~= epoch then return 'stale' end
--- Serials grow. A request that was given up on its way may come after later units, and would undo them.
+-- Serials grow. A request that was given up on its way may come after later units, and would undo them: nobody
+-- hears that it is late. Who does hear it shares the epoch with somebody else, for it was set back.
 local by, last_written = string.match(redis.call('GET', KEYS[2]) or '', '^(%d+):(%d+)$')
-if by == epoch and tonumber(serial) <= tonumber(last_written) then return 'done' end
+if by == epoch and serial == last_written then return 'done' end
+if by == epoch and tonumber(serial) < tonumber(last_written) then return 'late' end
 
 local widths = {1, 2, 3, 2, 9, 2, 2, 1, 2, 2, 1, 6, 4, 2}
 local starts, last = {}, 5

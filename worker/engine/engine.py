@@ -198,7 +198,9 @@ class Engine:
                 self._act(mailbox, Park(event.now + self.linger_s))
             else:
                 self._mailboxes.push(mailbox)
-        self._mailboxes.put_away_if_stuck(mailbox, event.now)
+        # Asked for each command, and hardly ever so: to call it is half of what that takes.
+        if len(mailbox.pending) > self.group_backlog or partition.waiting + partition.extra >= self.room:
+            self._mailboxes.put_away_if_stuck(mailbox, event.now)
 
     def _use_permit(self, event: PermitGranted) -> None:
         account = self._turns.accounts[event.account]

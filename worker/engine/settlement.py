@@ -121,7 +121,8 @@ class OpenSettlement:
 
     def _remembered(self, verdict: Verdict, at: float, now: float) -> Record:
         """Note what is to be known of the command from now on; its record."""
-        unit, command, record = self._unit, verdict.command, record_of(verdict, at)
+        unit, command = self._unit, verdict.command
+        record = verdict.record or record_of(verdict, at)
         if verdict.status in DEAD_LETTERED:
             unit.letters.append(letter_of(verdict, now, self._place))
         if is_remembered(verdict):

@@ -5,9 +5,11 @@
 -- Answer: 1; 0 when the partition has another owner, and then nothing may be sent.
 if redis.call('GET', KEYS[1]) ~= ARGV[1] then return 0 end
 -- Serials grow. A request that was given up on its way may come after later ones: it must not bring an intent back
--- that was settled since, nor hide the group's call that is in doubt by then.
+-- that was settled since, nor hide the group's call that is in doubt by then. Nobody hears the answer to it: who
+-- does hear it shares the epoch with somebody else, for it was set back.
 local by, last = string.match(redis.call('GET', KEYS[5]) or '', '^(%d+):(%d+)$')
-if by == ARGV[1] and tonumber(ARGV[2]) <= tonumber(last) then return 1 end
+if by == ARGV[1] and ARGV[2] == last then return 1 end
+if by == ARGV[1] and tonumber(ARGV[2]) < tonumber(last) then return 0 end
 local time = redis.call('TIME')
 -- Times are the server's: the clocks of the next owner and of this one differ.
 local now = string.format('%.0f', time[1] * 1000 + math.floor(time[2] / 1000))

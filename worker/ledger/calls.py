@@ -35,6 +35,7 @@ class CallRecords:
         self._script = client.register_script(files(__package__).joinpath("call.lua").read_text())
         self._gathering: dict[int, _Unit] = {}
         self._writing: dict[int, asyncio.Lock] = {}
+        # For all partitions, whatever their epochs: it has to grow in each, and may skip.
         self._serials = itertools.count(1)
 
     async def write(self, partition: int, epoch: int, args: Args) -> bool:

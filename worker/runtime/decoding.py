@@ -22,7 +22,7 @@ def decode(held: deque[Entry], credit: int, intake: Intake, clock: Clock) -> lis
     size, until = 0, clock.monotonic() + _LASTS_S
     glance = _GLANCE_BYTES
     while held and len(items) < credit and size < _MOST_BYTES:
-        # Small ones take less time than the look at the clock.
+        # Nobody misses the time that a few kilobytes take.
         if size >= glance:
             if clock.monotonic() >= until:
                 break
