@@ -300,7 +300,7 @@ class SimulatedLedger:
         return lease[0] if lease is not None and lease[1] > self._world.loop.now else None
 
     def write(self, unit: Settlement, epoch: int, serial: int) -> bool | None:
-        """Everything of a unit that is the ledger's, under the epoch, once. `None`: stale, or late; False: again."""
+        """What of a unit is the ledger's, under the epoch, once. `None`: stale or late; False: again."""
         world, partition = self._world, unit.partition
         if self.epochs[partition] != epoch:
             world.fired["stale epoch"] += 1

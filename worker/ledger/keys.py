@@ -55,8 +55,8 @@ commands = names.command_stream
 
 
 def of_partition(partition: int, name: str) -> str:
-    """`lease`, `epoch`, `unit`, `partial`, `calls`, `attempted`, `recorded`, `crashes`, `side`, `dead-letters`,
-    and its `index`."""
+    """`lease`, `epoch`, `unit`, `partial`, `calls`, `attempted`, `recorded`, `crashes`, `side`,
+    `dead-letters`, and its `index`."""
     return f"numbergroup:{{{partition}}}:{name}"
 
 
