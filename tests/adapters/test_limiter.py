@@ -41,7 +41,7 @@ def most_in_a_window(times_s: list[float], window_s: float) -> int:
 
 
 def limiter(rig: Rig, rate: float, clock: Simulated, account: str = "default") -> RedisLimiter:
-    return RedisLimiter(rig.client, account, rate, clock.wall_ms, clock.sleep)
+    return RedisLimiter(rig.client, account, rate, clock.wall_ms, clock.sleep, lambda: clock.now_s)
 
 
 async def granted(rig: Rig, rate: float, count: int, random: Random, at_once: int = 1) -> list[float]:

@@ -210,6 +210,7 @@ def test_what_waits_is_said(stage: Stage, shell: Shell) -> None:
     assert "warning: 1 message waits in the broker" in done.err
 
 
+@pytest.mark.alone
 def test_the_limit_holds_over_all(stage: Stage, shell: Shell) -> None:
     """Pages are calls: several people who look at the same time keep to the account's rate limit."""
     stage.vendor.seed({f"g-{n}": [] for n in range(2_001)})
