@@ -56,7 +56,8 @@ class RabbitQueue:
 
     def ask(self, event: bytes) -> float:
         began = time.perf_counter()
-        self._channel.basic_publish(amqp.Message(event, delivery_mode=2), routing_key=COMMANDS)
+        message = amqp.Message(event, delivery_mode=2)
+        self._channel.basic_publish(message, routing_key=COMMANDS, mandatory=True)
         while not self._found:
             self._connection.drain_events(timeout=20)
         taken = time.perf_counter() - began

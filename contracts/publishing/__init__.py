@@ -14,6 +14,7 @@ from typing import Protocol
 from contracts.event import MAX_EVENTS_PER_MESSAGE
 from contracts.publishing.amqp_routing import ExchangeType
 from contracts.publishing.errors import InvalidCommand, PublishError
+from contracts.publishing.hosts import SEVERAL_HOSTS, names_several_hosts
 from contracts.publishing.packing import Message, Publishable, chunks, messages
 from contracts.publishing.to_amqp import AmqpSender
 from contracts.publishing.to_redis import RedisSender
@@ -122,6 +123,8 @@ def _opener(
     url: str, partitions: int, exchange: ExchangeType | None, timeout_s: float
 ) -> Callable[[], Sender]:
     scheme = url.partition("://")[0]
+    if names_several_hosts(url):
+        raise ValueError(f"url {SEVERAL_HOSTS}")
     if scheme in ("redis", "rediss"):
         return lambda: RedisSender(url, partitions, timeout_s)
     if scheme in ("amqp", "amqps"):

@@ -1,11 +1,14 @@
 """Publishing to RabbitMQ from Python: confirmed, routed, and honest about what went wrong."""
 
 import json
+import re
 import socket
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
+from amqp.exceptions import ChannelError
 from e2e_queues import QueueServer
 
 from contracts import InvalidCommand, PublishError, publish
@@ -112,6 +115,37 @@ def test_nothing_is_declared(rabbitmq: QueueServer) -> None:
     rabbitmq.declare(2)
     with pytest.raises(PublishError, match="as many partitions as you say"):
         publish(events(20, groups=20), rabbitmq.url, partitions=4)
+
+
+def snippet_of_the_readme(url: str) -> str:
+    """The README's example for kombu, with this broker in place of its own."""
+    readme = (Path(__file__).parents[2] / "README.md").read_text()
+    (code,) = re.findall(r"```python\n(from kombu import .*?)```", readme, flags=re.DOTALL)
+    assert "amqp://guest:guest@127.0.0.1:5672//" in code
+    return str(code.replace("amqp://guest:guest@127.0.0.1:5672//", url))
+
+
+def test_the_readme_before_any_worker(rabbitmq: QueueServer, capsys: pytest.CaptureFixture[str]) -> None:
+    """The README's own example loses nothing without a word: before the first worker has declared the queues
+    its publishing fails, and afterwards it prints the result."""
+    code = snippet_of_the_readme(rabbitmq.url)
+    with pytest.raises(ChannelError, match="NO_ROUTE"):
+        exec(code, {})
+    rabbitmq.declare()
+    rabbitmq.put(b'{"data": {"command": {"id": "c-2"}, "status": "applied"}}')
+    exec(code, {})
+    assert capsys.readouterr().out == "c-2 applied\n"
+    (command,) = rabbitmq.take()
+    assert json.loads(command.body)["id"] == "c-2"
+    assert command.properties["delivery_mode"] == 2
+
+
+@pytest.mark.parametrize("url", ["amqp://a//;amqp://b//", "amqp://me:hunter2@a,b//", "redis://a,b/0"])
+def test_several_hosts(url: str) -> None:
+    """A list of hosts is a mistake in the arguments, for only the first would be used."""
+    with pytest.raises(ValueError, match="several hosts") as caught:
+        publish([event(1)], url)
+    assert "hunter2" not in str(caught.value)
 
 
 def test_a_broker_that_refuses(rabbitmq: QueueServer) -> None:

@@ -460,6 +460,39 @@ def test_broker_urls(scheme: str) -> None:
     assert other.effective_ledger_url == other.ledger_url is not None
 
 
+@pytest.mark.parametrize(
+    "url",
+    [
+        "amqp://a//;amqp://b//",
+        "amqp://me:hunter2@a//;amqp://me:hunter2@b//",
+        "amqps://a:5671,b:5671/vhost",
+        "amqp://me:hunter2@a,b//",
+        "amqp://a;b//",
+        "amqp://me:hunter;2@a//",
+        "redis://a:6379,b:6379/0",
+        "rediss://:hunter2@a;b/0",
+        "redis://a/0,redis://b/0",
+    ],
+)
+def test_several_hosts_are_refused(url: str) -> None:
+    """Only one host would be used, without a word: the settings say so, and quote no password."""
+    line = line_of(ACCOUNT | {"NUMBERGROUP_BROKER_URL": url})
+    assert line.startswith("NUMBERGROUP_BROKER_URL ")
+    assert "names several hosts, and only one is supported" in line
+    assert "hunter" not in line
+
+
+@pytest.mark.parametrize(
+    "url", ["amqp://h", "amqp://h//", "amqp://h:5672/a%3Bb", "amqp://me:p%3Bq%2Cr@h//", "redis://:p,q;r@h/0"]
+)
+def test_one_host_is_enough(url: str) -> None:
+    """One host is one however its URL is written: without a user, a port or a vhost, or with separators that
+    belong to something else."""
+    settings = load_settings(ACCOUNT | {"NUMBERGROUP_BROKER_URL": url})
+    assert settings.broker_url is not None
+    assert settings.broker_url.get_secret_value() == url
+
+
 def test_no_rendering_of_settings_shows_a_secret() -> None:
     """Neither repr, str, dumps nor JSON of the settings hold the secret, the key, or a URL's password."""
     urls = {

@@ -6,6 +6,8 @@ from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, Secret
 
+from contracts.publishing.hosts import SEVERAL_HOSTS, names_several_hosts
+
 NXCLOUD = "https://number.nxcloud.com/api/pns/"
 OZONETEL = "https://in1-ccaas-api.ozonetel.com"
 _REDIS = "redis://localhost:6379/0"
@@ -35,6 +37,8 @@ def _url(example: str, *schemes: str) -> AfterValidator:
         scheme, _, rest = text.partition("://")
         if scheme not in schemes:
             raise ValueError(f"must begin with {' or '.join(f'{s}://' for s in schemes)}, as in {example}")
+        if names_several_hosts(text):
+            raise ValueError(SEVERAL_HOSTS)
         try:
             sound = urlsplit(text).hostname and urlsplit(text).port != 0
         except ValueError:
