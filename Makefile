@@ -7,7 +7,7 @@ PEERS := .venv-peers
 OLDER_PEERS := .venv-peers-older
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help demo test check simulate simulate-mutants bench schemas format lock clean
+.PHONY: help demo test test-all properties check simulate simulate-mutants bench schemas format lock clean
 
 help:  ## Show this.
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 20
@@ -15,12 +15,18 @@ help:  ## Show this.
 demo: $(VENV)/.runs  ## See the main job done, on embedded parts.
 	@$(BIN)/numbergroup demo
 
-# They wait more than they compute: more at a time than a small machine has cores. Those that count calls a
-# second run by themselves: requests of a process that has to wait for a core come in a heap.
+# Tests wait more than they compute, so more run at a time than a small machine has cores. Those that count calls
+# a second run by themselves: requests of a process that has to wait for a core arrive in bursts.
 JOBS ?= 5
-test: $(VENV)/.develops  ## Run all tests, five at a time and some alone (JOBS=0: one after the other). Those that need redis-server or rabbitmq-server say so when it is missing.
-	@$(BIN)/python -m pytest -q -n $(JOBS) -m "not alone"
-	@$(BIN)/python -m pytest -q -m alone
+PYTEST := $(BIN)/python -m pytest -q
+test: $(VENV)/.develops  ## Run the quick tests: two minutes. It says what it leaves out.
+	@$(PYTEST) -n $(JOBS) -m "not slow and not alone"
+
+test-all: $(VENV)/.develops  ## Run all tests: a quarter of an hour. RERUN=--rerun gives those with real servers a second chance. A test whose server is not on the machine is skipped, and says so.
+	@$(BIN)/python tests/run_all.py --jobs $(JOBS) $(RERUN)
+
+properties: $(VENV)/.develops  ## Search for new failures of the properties: many random examples, minutes.
+	@HYPOTHESIS_PROFILE=explore $(PYTEST) -n $(JOBS) tests/unit
 
 check: $(VENV)/.develops  ## Lint, types, layers, schemas.
 	$(BIN)/ruff check .

@@ -1,13 +1,17 @@
 """Who runs which test when they run side by side, and the servers of end-to-end tests and those of faults."""
 
 import re
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterator, Sequence
 from typing import Any
 
+import profiles
 import pytest
 from e2e_rabbit import Rabbit
 from e2e_stage import Vendor
 from xdist.scheduler import LoadScopeScheduling
+
+profiles.load()
 
 TOGETHER = {
     "a sweep": r"tests/faults/test_crash_points\.py",
@@ -29,6 +33,37 @@ class Shared(LoadScopeScheduling):
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Shared:
     return Shared(config, log)
+
+
+LEFT_OUT = pytest.StashKey[Counter[str]]()
+"""How many tests of each folder `-m` or `-k` left out."""
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.stash[LEFT_OUT] = Counter()
+
+
+def pytest_deselected(items: Sequence[pytest.Item]) -> None:
+    for item in items:
+        item.config.stash[LEFT_OUT]["/".join(item.location[0].split("/")[:2])] += 1
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Each process of pytest-xdist collects all tests; the one that reports collects none."""
+    if hasattr(session.config, "workeroutput"):
+        session.config.workeroutput["left_out"] = dict(session.config.stash[LEFT_OUT])
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: Any) -> None:
+    node.config.stash[LEFT_OUT] = Counter(getattr(node, "workeroutput", {}).get("left_out", {}))
+
+
+def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:
+    """Say what was left out, so that nobody takes a part for the whole."""
+    if left_out := config.stash[LEFT_OUT]:
+        places = ", ".join(f"{count:,} of {place}" for place, count in sorted(left_out.items()))
+        terminalreporter.write_line(f"left out: {places}. make test-all runs all tests")
 
 
 @pytest.fixture(scope="session")

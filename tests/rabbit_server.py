@@ -11,11 +11,12 @@ from typing import Any
 
 import pytest
 from amqp.exceptions import AMQPError
+from deadlines import room
 from kombu import Connection
 
 _BINARIES = ("/usr/lib/rabbitmq/bin/rabbitmq-server", "rabbitmq-server")
 _PLUGIN = "rabbitmq_consistent_hash_exchange"
-_START_S = 60.0
+_START_S = room(20)
 
 
 def _free_port() -> int:
@@ -93,7 +94,7 @@ class RabbitServer:
         """SIGKILL, to all of its processes."""
         self._signal(signal.SIGKILL)
         if self._process is not None:
-            self._process.wait(20)
+            self._process.wait(room(20))
             self._process = None
 
     def freeze(self) -> None:
@@ -106,7 +107,7 @@ class RabbitServer:
         """What the tool prints."""
         command = [str(Path(self._binary).with_name(tool)), "-n", self.node, "-q", *arguments]
         done = subprocess.run(
-            command, env=self.environment, capture_output=True, text=True, check=False, timeout=150
+            command, env=self.environment, capture_output=True, text=True, check=False, timeout=room(30)
         )
         assert done.returncode == 0, done.stdout + done.stderr
         return done.stdout

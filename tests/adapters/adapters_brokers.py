@@ -1,12 +1,12 @@
 """A broker as a producer, a consumer of results and a worker see it: the same on each kind."""
 
-import asyncio
 from collections.abc import Sequence
 from typing import Any, Protocol, Self
 
 from adapters_rig import DEDUP_MS, LEASE, TTL_S
 from adapters_servers import eventually
 from amqp.exceptions import NotFound
+from deadlines import deadline
 from kombu import Connection, Producer
 from redis.asyncio import Redis
 
@@ -146,7 +146,7 @@ class OnRabbit(_Ledgered):
 async def read(log: Log, count: int, credit: int = PREFETCH) -> list[Entry]:
     """The next `count` messages, in as many readings as it takes."""
     entries: list[Entry] = []
-    async with asyncio.timeout(20):
+    async with deadline(20):
         while len(entries) < count:
             found = await log.read(min(credit, count - len(entries)))
             assert len(found) <= credit

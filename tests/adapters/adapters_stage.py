@@ -10,6 +10,7 @@ from typing import Any, Self
 import orjson
 from adapters_rig import LEASE, Rig
 from adapters_servers import eventually
+from deadlines import room
 from redis.asyncio import Redis
 
 from worker import calls
@@ -196,7 +197,7 @@ class Running:
 
     async def ended(self) -> None:
         """Return when it has ended; raises what it raised, unless that was looked at."""
-        await asyncio.wait([self.task], timeout=30)
+        await asyncio.wait([self.task], timeout=room(30))
         assert self.task.done(), "the worker does not end"
         error = self.task.exception()
         if error is not None and error is not self._expected:
@@ -204,7 +205,7 @@ class Running:
 
     async def broke(self) -> BaseException | None:
         """What it ended with, when it has ended."""
-        await asyncio.wait([self.task], timeout=10)
+        await asyncio.wait([self.task], timeout=room(10))
         assert self.task.done(), "the worker goes on"
         self._expected = self.task.exception()
         return self._expected

@@ -6,6 +6,7 @@ import orjson
 import pytest
 from adapters_brokers import NAMED, PREFETCH, Place, bodies, left, nothing_more, read
 from adapters_rig import KEY_REF, command, event, key, record
+from deadlines import deadline
 
 from contracts.results import Status
 from worker.brokers.port import StaleEpoch
@@ -37,7 +38,7 @@ async def test_more_than_may_be_unsettled(place: Place) -> None:
     log = await place.own()
     seen: list[bytes] = []
     serial = 0
-    async with asyncio.timeout(30):
+    async with deadline(30):
         while len(seen) < len(MANY):
             entries = await log.read(PREFETCH)
             seen += bodies(entries)
@@ -59,7 +60,7 @@ async def test_the_next_owner_reads_what_is_unsettled(place: Place) -> None:
     await log.close()
     again = await place.own("another")
     found: list[bytes] = []
-    async with asyncio.timeout(20):
+    async with deadline(20):
         while MANY[98] not in found:
             found += bodies(await again.read(PREFETCH))
     # What lies beyond an unsettled message may come again; nothing that is unsettled is missing.

@@ -5,12 +5,16 @@ import asyncio
 import orjson
 import pytest
 from adapters_rig import Rig, event, read, tags
+from deadlines import deadline
 
+from worker.brokers import redis_streams
 from worker.brokers.port import BrokerUnavailable
 from worker.engine.intake import Intake
 from worker.engine.model import Refusal
 from worker.engine.settlement import Settlement
 from worker.ledger import keys
+
+LONGER_THAN_ANY_TEST_MS = 600_000
 
 
 async def test_in_order_from_the_start(rig: Rig) -> None:
@@ -38,13 +42,14 @@ async def test_nothing_to_read(rig: Rig) -> None:
     assert await (await rig.own()).read(10) == []
 
 
-async def test_a_read_ends_when_a_message_comes(rig: Rig) -> None:
+async def test_a_read_ends_when_a_message_comes(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
     """Who waits for messages has the next one at once."""
+    monkeypatch.setattr(redis_streams, "_BLOCK_MS", LONGER_THAN_ANY_TEST_MS)
     log = await rig.own()
     reading = asyncio.create_task(log.read(10))
     await asyncio.sleep(0)
     published = await rig.publish(b"1")
-    async with asyncio.timeout(0.9):
+    async with deadline(0.9):
         assert tags(await reading) == published
 
 
@@ -56,8 +61,9 @@ async def test_reads_grow(rig: Rig) -> None:
     assert steps == [16, 32, 64, 128, 256, 512, 1000, 92]
 
 
-async def test_falling_behind(rig: Rig) -> None:
+async def test_falling_behind(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
     """A read that was full says so: there may be more. The next one tells, and does not wait for it."""
+    monkeypatch.setattr(redis_streams, "_BLOCK_MS", LONGER_THAN_ANY_TEST_MS)
     await rig.publish(*[b"x"] * 20)
     log = await rig.own()
     assert not log.behind
@@ -69,7 +75,7 @@ async def test_falling_behind(rig: Rig) -> None:
     await rig.publish(b"x")
     await log.read(1)
     assert log.behind
-    async with asyncio.timeout(0.9):
+    async with deadline(0.9):
         assert await log.read(1) == []
     assert not log.behind
 

@@ -7,6 +7,7 @@ import pytest
 from adapters_brokers import NAMED, OnRabbit, bodies, left, read
 from adapters_rig import event
 from adapters_servers import eventually
+from deadlines import deadline
 from kombu import Producer
 from rabbit_server import RabbitServer
 from structlog.testing import capture_logs
@@ -178,7 +179,7 @@ async def test_large_messages(on_rabbit: OnRabbit, monkeypatch: pytest.MonkeyPat
     log = await on_rabbit.own()
     seen: list[bytes] = []
     serial = 0
-    async with asyncio.timeout(30):
+    async with deadline(30):
         while len(seen) < 100:
             entries = [entry for entry in await log.read(1000) if not entry.void]
             serial += 1
@@ -233,7 +234,7 @@ async def test_a_channel_that_is_closed(on_rabbit: OnRabbit, rabbit: RabbitServe
     await may_write("^$")
     try:
         for _ in range(2):
-            async with asyncio.timeout(10):
+            async with deadline(10):
                 with pytest.raises(BrokerUnavailable, match="results not taken"):
                     await log.settle(unit, 1)
     finally:

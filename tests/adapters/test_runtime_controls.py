@@ -8,6 +8,7 @@ import pytest
 from adapters_rig import ID_REF, event
 from adapters_servers import eventually
 from adapters_stage import Stage, Watched
+from deadlines import deadline
 from structlog.testing import capture_logs
 
 from worker.engine.model import GroupRef, HandleKind
@@ -135,7 +136,7 @@ async def test_the_ledger_is_away_from_the_start(stage: Stage) -> None:
     async with stage.worker(ports={"switchboard": switchboard}) as worker:
         await tried.wait()
         worker.worker.stop()
-        async with asyncio.timeout(15):
+        async with deadline(15):
             await worker.ended()
         assert worker.ledger.calls["acquire_lease"] == 0
     assert len(await stage.left()) == 1

@@ -10,6 +10,7 @@ import pytest
 from adapters_rig import Rig
 from adapters_servers import eventually
 from adapters_stage import Watched
+from deadlines import room
 
 from worker.ledger.port import LedgerUnavailable
 from worker.runtime.clock import Clock
@@ -93,7 +94,7 @@ async def test_waiting_for_a_renewal(held: Held) -> None:
     assert blocked(waiting)
     async with held.kept():
         held.renewals.put_nowait(0.0)
-        assert await asyncio.wait_for(waiting, 5)
+        assert await asyncio.wait_for(waiting, room(5))
 
 
 async def test_a_renewal_counts_from_before_it_was_sent(held: Held) -> None:
@@ -106,7 +107,7 @@ async def test_a_renewal_counts_from_before_it_was_sent(held: Held) -> None:
         assert blocked(waiting)
         assert await held.lease.outlives(TTL_S - 0.5)
         held.renewals.put_nowait(0.0)
-        assert await asyncio.wait_for(waiting, 5)
+        assert await asyncio.wait_for(waiting, room(5))
 
 
 async def answered(held: Held, least: int) -> bool:
@@ -126,7 +127,7 @@ async def test_no_ledger(held: Held) -> None:
         assert blocked(waiting)
         assert blocked(keeping)
         held.renewals.put_nowait(0.0)
-        assert await asyncio.wait_for(waiting, 5)
+        assert await asyncio.wait_for(waiting, room(5))
 
 
 async def test_a_lost_lease(held: Held) -> None:
@@ -137,7 +138,7 @@ async def test_a_lost_lease(held: Held) -> None:
     async with held.kept() as keeping:
         held.renewals.put_nowait(0.0)
         with pytest.raises(LeaseLost):
-            await asyncio.wait_for(asyncio.shield(keeping), 5)
+            await asyncio.wait_for(asyncio.shield(keeping), room(5))
     assert not await waiting
     assert not await held.lease.outlives(0.0)
 
@@ -149,7 +150,7 @@ async def test_no_more_sending(held: Held) -> None:
     await let_run()
     assert all(map(blocked, waiting))
     held.lease.stop_sending()
-    assert await asyncio.wait_for(asyncio.gather(*waiting), 5) == [False] * 3
+    assert await asyncio.wait_for(asyncio.gather(*waiting), room(5)) == [False] * 3
     assert not await held.lease.outlives(0.0)
 
 
@@ -161,7 +162,7 @@ async def test_one_who_waits_is_cancelled(held: Held) -> None:
     given_up.cancel()
     async with held.kept():
         held.renewals.put_nowait(0.0)
-        assert await asyncio.wait_for(waiting, 5)
+        assert await asyncio.wait_for(waiting, room(5))
     assert given_up.cancelled()
 
 
@@ -177,7 +178,7 @@ async def test_a_renewal_that_hangs(held: Held) -> None:
         await eventually(asked_again, "the first renewal is given up")
         assert blocked(keeping)
         held.renewals.put_nowait(0.0)
-        assert await asyncio.wait_for(waiting, 5)
+        assert await asyncio.wait_for(waiting, room(5))
 
 
 async def test_taken_by_another(rig: Rig) -> None:

@@ -7,6 +7,7 @@ import pytest
 from adapters_rig import LEASE, TTL_S, event
 from adapters_servers import eventually
 from adapters_stage import Stage
+from deadlines import room
 from structlog.testing import capture_logs
 
 from worker.brokers.port import StaleEpoch
@@ -130,7 +131,7 @@ async def test_no_call_slips_into_a_later_lease(embedded_url: str, turns: int) -
         async with stage.worker(ledger=instead, limiter=limiter, ports=ports, max_in_flight=2):
             await stage.publish(C1, event("other", group="g-2"))
             await stage.calls_waiting(1)
-            await asyncio.wait_for(lost.wait(), 5)
+            await asyncio.wait_for(lost.wait(), room(5))
             await stage.client.set("numbergroup:{0}:epoch", 2)
             await stage.calls_waiting(2)
             stage.gate.opened.set()

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from deadlines import room
 from e2e_forked import Order
 from e2e_launcher import launcher
 from e2e_processes import environment
@@ -34,7 +35,7 @@ class Shell:
             given, out, err = (Path(name, each) for each in ("in", "out", "err"))
             given.write_bytes(stdin)
             order = Order([*arguments], variables, str(self.folder), str(out), str(err), str(given))
-            code = launcher().ask(order).wait(_PATIENCE_S)
+            code = launcher().ask(order).wait(room(_PATIENCE_S))
             said, complained = out.read_bytes(), err.read_bytes()
         assert b"Traceback" not in complained, complained.decode()
         assert b"\x1b" not in said + complained, "it is no terminal, and got colours"

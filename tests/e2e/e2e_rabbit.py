@@ -9,6 +9,7 @@ from typing import Any
 
 import amqp
 from amqp.exceptions import AMQPError
+from deadlines import room
 from e2e_answers import Answers
 from e2e_stage import RedisServer, Stage, Vendor
 from rabbit_server import RabbitServer
@@ -77,7 +78,7 @@ class Rabbit(RabbitServer):
             capture_output=True,
             text=True,
             check=False,
-            timeout=20,
+            timeout=room(20),
         )
         answer = re.fullmatch(r"\{ok, (.*)\}", done.stdout, re.DOTALL)
         assert answer, done.stdout + done.stderr

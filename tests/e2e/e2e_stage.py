@@ -12,6 +12,7 @@ from typing import Any, Self
 from urllib.request import Request, urlopen
 
 import pytest
+from deadlines import room
 from e2e_answers import REPLIES, Answers
 from e2e_processes import NUMBERGROUP, Program, environment, eventually, free_port
 from redis import Redis
@@ -33,7 +34,7 @@ class RedisServer:
         self._password = password
         self.port = free_port()
         # Its types speak of every answer that any server might give.
-        self.client: Any = Redis(port=self.port, password=password, socket_timeout=10)
+        self.client: Any = Redis(port=self.port, password=password, socket_timeout=room(10))
         self.crashed = False
         self._program: Program | None = None
 
@@ -196,7 +197,9 @@ class Vendor:
 
     def _ask(self, method: str, path: str, body: Any = None) -> Any:
         data = None if body is None else json.dumps(body).encode()
-        with urlopen(Request(f"{self.origin}/_sandbox/{path}", data, method=method), timeout=10) as answer:
+        with urlopen(
+            Request(f"{self.origin}/_sandbox/{path}", data, method=method), timeout=room(10)
+        ) as answer:
             return json.load(answer)
 
 

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from deadlines import room
 from e2e_processes import NUMBERGROUP, environment, eventually
 
 _PATIENCE_S = 60.0
@@ -53,11 +54,11 @@ class Terminal:
         """Its exit code, when it has ended and all of it is on the screen."""
         while self._read():
             continue
-        return self._process.wait(30)
+        return self._process.wait(room(30))
 
     def _read(self) -> bool:
         """More of the screen, when there is more; whether there may be."""
-        if not select.select([self._master], [], [], _PATIENCE_S)[0]:
+        if not select.select([self._master], [], [], room(_PATIENCE_S))[0]:
             raise AssertionError(f"nothing comes after {self.screen!r}")
         with suppress(OSError):  # Linux says EIO when the other end has gone
             data = os.read(self._master, 65_536)

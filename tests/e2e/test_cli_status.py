@@ -6,6 +6,7 @@ from typing import Any
 from urllib.request import urlopen
 
 import pytest
+from deadlines import room
 from e2e_brokers import on_both_brokers
 from e2e_checks import all_settled
 from e2e_cli import Shell
@@ -119,7 +120,7 @@ def test_metrics(stage: Stage) -> None:
     all_settled(stage, script, answers)
 
     def shown() -> str:
-        with urlopen(f"http://127.0.0.1:{port}/metrics", timeout=10) as answer:
+        with urlopen(f"http://127.0.0.1:{port}/metrics", timeout=room(10)) as answer:
             return str(answer.read().decode())
 
     text = shown()

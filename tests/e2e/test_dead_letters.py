@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 from dead_letters_written import NUMBERS, group_field, letter, since_key, update
+from deadlines import room
 from e2e_cli import Shell
 from e2e_letters import AUDIT, COUNT, LETTERED, LETTERS, SIDE, left, post, replayed, some
 from e2e_processes import NUMBERGROUP, environment
@@ -389,7 +390,7 @@ def test_imports_from_a_pipe(redis: RedisServer, shell: Shell) -> None:
         capture_output=True,
         env=environment(shell.folder, shell.settings) | {"TMPDIR": str(temporary)},
         pass_fds=[reading],
-        timeout=60,
+        timeout=room(20),
         check=False,
     )
     os.close(reading)

@@ -5,6 +5,7 @@ import json
 import zlib
 
 import pytest
+from deadlines import room
 from e2e_answers import letters
 from e2e_brokers import on_rabbitmq
 from e2e_commands import Event, Script
@@ -158,7 +159,7 @@ def test_simple_queues(stage: RabbitStage) -> None:
         SimpleQueue(connection, commands) as to_worker,
     ):
         to_worker.put(event := script.update("group", "add", PHONES))
-        message = replies.get(timeout=20)
+        message = replies.get(timeout=room(20))
         message.ack()
     assert RESULT_ADAPTER.validate_python(message.payload).data.command.id == event["id"]
     assert stage.vendor.groups() == script.groups

@@ -12,6 +12,7 @@ from threading import Lock
 from typing import Any
 
 import pytest
+from deadlines import room
 from e2e_forked import Order
 from e2e_launcher import Launched, Launcher
 from e2e_processes import Program, environment, eventually, free_port
@@ -132,7 +133,7 @@ class Database:
 
     def __init__(self, server: Databases, number: int) -> None:
         self.url = f"redis://127.0.0.1:{server.port}/{number}"
-        self.client: Any = Redis.from_url(self.url, socket_timeout=10)
+        self.client: Any = Redis.from_url(self.url, socket_timeout=room(10))
 
     def end(self) -> None:
         self.client.close()

@@ -16,8 +16,8 @@ from faults_servers import LAUNCHER, Database, Databases, Launcher, launch
 
 pytestmark = pytest.mark.redis_server
 
-# Longer than it takes a successor to have the lease of two seconds.
-LASTS_S = "8"
+# Five times as long as it takes a successor to have the lease of two seconds, and to make a call.
+LASTS_S = "20"
 
 
 @pytest.fixture

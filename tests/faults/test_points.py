@@ -9,6 +9,7 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
+from deadlines import room
 from e2e_processes import environment
 from faults_launcher import OWN_POINTS
 from faults_scenario import POINTS
@@ -68,7 +69,7 @@ def test_a_production_worker_has_none(tmp_path: Path) -> None:
         assert process.stderr is not None
         assert any(b"trying again" in line for line in process.stderr)
         process.send_signal(signal.SIGTERM)
-        out, _ = process.communicate(timeout=20)
+        out, _ = process.communicate(timeout=room(20))
     finally:
         process.kill()
     unchanged, called, names = json.loads(out)
@@ -84,7 +85,7 @@ def test_no_variable_switches_one_on(tmp_path: Path, name: str) -> None:
         env=environment(tmp_path, {}) | {name: "stopping"},
         capture_output=True,
         text=True,
-        timeout=30,
+        timeout=room(30),
         check=False,
     )
     assert done.returncode == 2

@@ -11,7 +11,7 @@ def _needed(place: int) -> int | None:
     return seeds_needed(MUTANTS[place], 0)
 
 
-@pytest.mark.timeout(600)  # a minute of two processors, that others may want as well
+@pytest.mark.slow
 def test_every_mutant_is_caught() -> None:
     """Within the seeds that each may live."""
     with multiprocessing.get_context("spawn").Pool(2) as pool:

@@ -1,7 +1,6 @@
 """The real workers in a simulated world that fails in every way: at the end all promises are kept."""
 
 import os
-import random
 import subprocess
 import sys
 from collections import Counter
@@ -13,12 +12,11 @@ from simulation.running import run, simulating
 from simulation.seeds import make_plan
 from simulation.sweeping import EXPECTED, Sweep, replay, story, sweep
 
-pytestmark = pytest.mark.timeout(600)  # half a minute of two processors, that others may want as well
-
 TESTS = Path(__file__).parents[1]
-FIXED = (*range(1_200), 921_374)
-"""The last has found a settlement that was given up, and came after the next one."""
-FRESH = 900
+FEW = range(250)
+FIXED = (*range(2_000), 921_374)
+"""The last has found a settlement that was given up, and came after the next one. Fresh seeds decide nothing
+here: `make simulate` runs them, and a seed that fails there is added."""
 
 
 @pytest.fixture(scope="module")
@@ -32,6 +30,13 @@ def _explain(found: Sweep) -> str:
     return "\n".join([*failed, "", f"Seed {seed} made smaller:", "", *story(seed, smaller=True)])
 
 
+def test_all_promises_are_kept_in_a_few_worlds() -> None:
+    """As below, in a few seconds."""
+    found = sweep(FEW)
+    assert not found.failures, _explain(found)
+
+
+@pytest.mark.slow
 def test_all_promises_are_kept(fixed: Sweep) -> None:
     """Same final groups as one by one; one answer, and one letter, each; settled in order within a group; no
     two calls of a group at once, and none without the lease; the limit in every sliding second; never two
@@ -39,16 +44,10 @@ def test_all_promises_are_kept(fixed: Sweep) -> None:
     assert not fixed.failures, _explain(fixed)
 
 
+@pytest.mark.slow
 def test_the_faults_happened(fixed: Sweep) -> None:
     """What never fired was never survived."""
     assert fixed.fired.keys() >= EXPECTED
-
-
-def test_all_promises_are_kept_with_fresh_seeds() -> None:
-    """As above, with seeds that nobody has seen before."""
-    start = random.SystemRandom().randrange(10**9)
-    found = sweep(range(start, start + FRESH))
-    assert not found.failures, f"seeds {start}..{start + FRESH - 1}\n{_explain(found)}"
 
 
 def _trace(seed: int, hash_seed: int) -> str:

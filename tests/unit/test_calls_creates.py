@@ -1,9 +1,8 @@
 """Creates over real HTTP: at most one group, whatever becomes of the answer."""
 
-import asyncio
-
 import pytest
 from calls_rig import CREATE, Rig
+from deadlines import deadline
 
 from worker.engine.model import Applied, Unavailable, Withheld
 from worker.sandbox.faults import Drop, Fault, Garbage, Lost, Status
@@ -45,7 +44,7 @@ async def test_a_create_times_out() -> None:
     """Nor is it resent when its time is over."""
     async with Rig(timeout_s=0.2) as rig:
         rig.fault(Garbage(form="drip", interval_ms=10))
-        async with asyncio.timeout(4):
+        async with deadline(4):
             ended = await rig.run(CREATE)
         assert (ended.attempts, rig.arrived, ended.doubt_until) == (1, 1, rig.intents[0])
 

@@ -1,10 +1,9 @@
 """Looking through all groups: every page, a permit for each, and an end in any case."""
 
-import asyncio
-
 import orjson
 import pytest
 from calls_rig import FIND, KEY, MIB, Rig
+from deadlines import deadline
 
 from worker.engine.model import Applied, Call, CallKind, Unavailable, Withheld
 from worker.providers import listing
@@ -74,7 +73,7 @@ async def test_a_listing_that_repeats_itself_ends() -> None:
         rows = [{"groupId": name, "groupName": name, "phones": "", "remark": ""} for name in "ab"]
         body = orjson.dumps({"code": 0, "data": {"groups": rows, "total": 2}}).decode()
         rig.fault(Status(status=200, body=body))
-        async with asyncio.timeout(10):
+        async with deadline(10):
             ended = await rig.run(FIND)
         assert ended.outcome == Unavailable("the listing repeats itself", in_doubt=False)
         assert rig.arrived == 2

@@ -9,6 +9,7 @@ import aiohttp
 import orjson
 import pytest
 from calls_rig import ADD, CREATE, FIND, GROUP, MIB, A, B, Rig
+from deadlines import deadline
 
 from worker.engine.model import (
     AccountFault,
@@ -151,7 +152,7 @@ async def test_a_slow_drip_ends_at_the_timeout() -> None:
     """An answer that never ends is given up when the attempt's time is over; the call is in doubt."""
     async with Rig(timeout_s=0.2, attempts=1) as rig:
         rig.fault(Garbage(form="drip", interval_ms=10))
-        async with asyncio.timeout(4):
+        async with deadline(4):
             ended = await rig.run(ADD)
         assert ended.outcome == Unavailable("no answer: TimeoutError", in_doubt=True)
         assert ended.doubt_until is not None

@@ -6,7 +6,7 @@ import time
 from typing import Any
 
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 from kombu import Connection
 from kombu.transport.virtual import Message
@@ -160,7 +160,6 @@ def test_properties_that_are_no_names(name: Any) -> None:
     assert read(envelope(properties={"reply_to": name, "correlation_id": name})) == Unpacked(EVENT.encode())
 
 
-@settings(deadline=None)
 @given(st.binary(max_size=200) | JSON.map(json.dumps).map(str.encode))
 @example(b"")
 @example(b"{")
@@ -180,7 +179,6 @@ def test_anything_else(raw: bytes) -> None:
     assert found.body == raw
 
 
-@settings(deadline=None)
 @given(st.dictionaries(st.sampled_from([*envelope(), "other"]), JSON), st.dictionaries(st.text(), JSON))
 def test_parts_that_are_anything(parts: dict[str, Any], properties: dict[str, Any]) -> None:
     """An envelope with any of its parts exchanged: the body, or all of it; never an error."""

@@ -6,6 +6,7 @@ from urllib.error import HTTPError
 from urllib.request import urlopen
 
 import pytest
+from deadlines import room
 from prometheus_client.parser import text_string_to_metric_families
 
 from worker.engine.snapshot import AccountView, PartitionView, Snapshot
@@ -95,7 +96,7 @@ def test_before_there_are_any() -> None:
 
 async def served(server: MetricsServer, path: str = "") -> tuple[int, str, bytes]:
     def get() -> tuple[int, str, bytes]:
-        with urlopen(server.url + path, timeout=10) as answer:
+        with urlopen(server.url + path, timeout=room(10)) as answer:
             return answer.status, answer.headers["Content-Type"], answer.read()
 
     return await asyncio.to_thread(get)

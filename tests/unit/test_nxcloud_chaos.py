@@ -6,10 +6,11 @@ from typing import Any, get_args
 
 import orjson
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 from mutations import mutated
 from nxcloud_answers import CREDENTIALS, EVERY_KIND, LIST, REQUEST_ID, SECRET, VENDOR, said
+from profiles import examples
 
 from worker.engine.model import Applied, CallKind, Group, Outcome, Throttled, Withheld
 from worker.providers.port import Answer
@@ -96,7 +97,7 @@ ANSWERED = [
 
 
 @given(CALLS, st.sampled_from([200, 429, 500, 502, 503]), mutated(st.sampled_from(ANSWERED)))
-@settings(max_examples=500)
+@examples(500)
 def test_answers_that_were_good_once(call: Any, status: int, body: bytes) -> None:
     """Whatever became of their bytes: an outcome, without a phone number in its message."""
     got = VENDOR.outcome(call, Answer(status, body), CREDENTIALS)

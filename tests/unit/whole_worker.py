@@ -7,6 +7,7 @@ from typing import Any
 
 import orjson
 from aiohttp import web
+from deadlines import deadline
 from redis.asyncio import Redis
 
 from worker.bootstrap import open_worker
@@ -46,7 +47,7 @@ async def results_of(environ: dict[str, str], commands: Sequence[bytes]) -> dict
 async def _collected(client: Redis, count: int) -> dict[str, Any]:
     found: dict[str, Any] = {}
     cursor: Any = "0-0"
-    async with asyncio.timeout(PATIENCE_S):
+    async with deadline(PATIENCE_S):
         while len(found) < count:
             read: Any = await client.xread({keys.REPLIES: cursor}, block=200)
             for tag, fields in read[0][1] if read else ():

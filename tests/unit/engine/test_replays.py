@@ -8,9 +8,10 @@ from engine_bench import Bench
 from engine_commands import BY_ID, BY_KEY, add, create, delete, delete_group, replace
 from engine_strategies import NUMBERS, memberships, updates
 from engine_wire import letters, results
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from model_vendor import ModelVendor, OneByOne
+from profiles import examples
 from replay_office import Office, nothing
 
 from contracts.results import Status
@@ -31,7 +32,7 @@ def lettered(*commands: Command, members: str = "", ref: GroupRef = BY_ID) -> Of
     return office
 
 
-@settings(max_examples=300)
+@examples(300)
 @given(
     st.data(),
     memberships,

@@ -5,11 +5,12 @@ import re
 from pathlib import Path
 from typing import Any
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from intake_cases import body, event
 from jsonschema import Draft202012Validator
 from mutations import mutated
+from profiles import examples
 from test_intake_properties import read
 
 import contracts
@@ -34,7 +35,7 @@ _PATTERN = re.escape("'^([1-9][0-9]{6,14}(,[1-9][0-9]{6,14})*)?$'")
 
 
 @given(mutated(st.sampled_from(BODIES)))
-@settings(max_examples=600, deadline=None)
+@examples(600)
 def test_every_event_is_accounted_for(raw: bytes) -> None:
     """It is a command that conforms to the contract, or a refusal that carries its bytes; and no refusal
     shows any."""
@@ -80,7 +81,7 @@ def shows_nothing(raw: bytes, items: list[Command | Refusal]) -> None:
 
 
 @given(mutated(st.sampled_from(BODIES)), st.integers(1, 400))
-@settings(max_examples=150, deadline=None)
+@examples(150)
 def test_the_same_of_what_is_too_large(raw: bytes, limit: int) -> None:
     """Nothing of it is taken, and all of it is kept."""
     _, items = read(raw, limit)

@@ -4,9 +4,10 @@ import json
 import re
 from typing import Any
 
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 from intake_cases import body, entry, event
+from profiles import examples
 
 from worker.engine.intake import Intake
 from worker.engine.model import Command, Entry, Refusal
@@ -70,7 +71,6 @@ def read(raw: bytes, limit: int = 1_048_576) -> tuple[Entry, list[Command | Refu
     return message, items
 
 
-@settings(deadline=None)
 @given(st.binary(max_size=300))
 @example(b"[")
 @example(b'[{"id":"a","source":"b"}')
@@ -87,7 +87,7 @@ def test_random_bytes(raw: bytes) -> None:
 @given(
     st.lists(st.sampled_from([*'[]{},:"\\', "\\u", " ", "NaN", '"id"', '"source"', '"a"', "1"]), max_size=60)
 )
-@settings(max_examples=300, deadline=None)
+@examples(300)
 def test_random_tokens(tokens: list[str]) -> None:
     """Nor on what looks like JSON, with its brackets and quotes in any order."""
     read("".join(tokens).encode())
@@ -95,7 +95,6 @@ def test_random_tokens(tokens: list[str]) -> None:
 
 
 @given(JSON)
-@settings(deadline=None)
 def test_random_json(value: Any) -> None:
     """An event for each element of an array, else one."""
     raw = json.dumps(value).encode()
@@ -109,7 +108,7 @@ def test_random_json(value: Any) -> None:
 
 
 @given(st.lists(events(), max_size=4))
-@settings(max_examples=60, deadline=None)
+@examples(60)
 def test_no_event_is_lost(found: list[dict[str, Any]]) -> None:
     """Each comes to the end that it would have come to alone."""
     _, items = read(body(found))
@@ -128,7 +127,7 @@ def test_no_event_is_lost(found: list[dict[str, Any]]) -> None:
 
 
 @given(events())
-@settings(max_examples=150, deadline=None)
+@examples(150)
 def test_no_number_is_told(value: dict[str, Any]) -> None:
     """A refusal's message has nothing of the event in it: logs and letters have it."""
     _, (item,) = read(body(value))
@@ -139,7 +138,7 @@ def test_no_number_is_told(value: dict[str, Any]) -> None:
 
 
 @given(st.lists(events(), min_size=1, max_size=3), st.data())
-@settings(max_examples=60, deadline=None)
+@examples(60)
 def test_truncated_at_any_byte(found: list[dict[str, Any]], data: st.DataObject) -> None:
     """Nothing of it is applied, everything is kept, and whoever came whole is answered."""
     raw = body(found)
@@ -152,7 +151,7 @@ def test_truncated_at_any_byte(found: list[dict[str, Any]], data: st.DataObject)
 
 
 @given(st.lists(events(), min_size=1, max_size=3), st.integers(1, 600))
-@settings(max_examples=60, deadline=None)
+@examples(60)
 def test_too_large(found: list[dict[str, Any]], limit: int) -> None:
     """The same for what is larger than the limit: refused, kept, answered where possible."""
     raw = body(found)

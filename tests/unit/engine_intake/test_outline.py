@@ -4,7 +4,7 @@ import json
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from worker.engine.outline import elements, texts
@@ -16,7 +16,6 @@ VALUES = st.recursive(
 )
 
 
-@settings(deadline=None)
 @given(st.lists(VALUES), st.sampled_from([None, 1, "\t"]), st.booleans())
 def test_elements_are_what_a_parser_finds(values: list[Any], indent: Any, ascii_: bool) -> None:
     """On anything that a parser can read, however it is written."""
@@ -27,7 +26,6 @@ def test_elements_are_what_a_parser_finds(values: list[Any], indent: Any, ascii_
     assert all(one in body for one in found)
 
 
-@settings(deadline=None)
 @given(st.dictionaries(st.sampled_from(["id", "source", "a", 'q"', "\\", "ü"]), VALUES), st.booleans())
 def test_texts_are_what_a_parser_finds(values: dict[str, Any], ascii_: bool) -> None:
     body = json.dumps(values, ensure_ascii=ascii_).encode()

@@ -3,7 +3,7 @@
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 from wire_cases import UNPRINTABLE, body, command, with_data
@@ -95,7 +95,6 @@ class TestEnvelope:
         for name in ("groupId", "groupKey"):
             refused(command(DELETE, {name: text}))
 
-    @settings(deadline=None)
     @given(st.text(min_size=1, max_size=128).filter(str.isprintable))
     def test_every_printable_text_is_an_identifier(self, text: str) -> None:
         assert read(command(id=text)).id == text

@@ -7,8 +7,9 @@ from functools import cache
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from jsonschema import Draft202012Validator, FormatChecker
+from profiles import examples
 from pydantic import TypeAdapter, ValidationError
 from wire_cases import (
     GOOD,
@@ -200,7 +201,7 @@ class TestStrictness:
             schema = schemas.load(name)
             assert (schema["minItems"], schema["maxItems"]) == (1, 1000)
 
-    @settings(max_examples=300, deadline=None)
+    @examples(300)
     @given(commands())
     def test_schemas_and_models_agree(self, value: dict[str, Any]) -> None:
         """On anything that is nearly a command."""

@@ -1,0 +1,23 @@
+"""How many examples hypothesis tries: few while somebody waits, many before a change lands.
+
+The environment variable `HYPOTHESIS_PROFILE` names the profile. `dev` and `ci` try the same examples in
+every run, so that a failure comes from the change; `explore` looks for new ones.
+"""
+
+import os
+
+from hypothesis import settings
+
+settings.register_profile("dev", max_examples=20, deadline=None, derandomize=True)
+settings.register_profile("ci", max_examples=100, deadline=None, derandomize=True)
+settings.register_profile("explore", max_examples=1_000, deadline=None)
+
+
+def load() -> None:
+    """Make the profile that the environment names, else `dev`, the default of all properties."""
+    settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "dev"))
+
+
+def examples(of_a_hundred: int) -> settings:
+    """Settings of a property that tries `of_a_hundred` examples where others try a hundred."""
+    return settings(max_examples=max(1, of_a_hundred * settings.default.max_examples // 100))
