@@ -28,6 +28,7 @@ def india(stage: Stage, mode: str) -> None:
         "USERNAME": "sandbox",
         "API_KEY": "sandbox-api-key",
         "AUTH": mode,
+        "NATIONAL_NUMBERS": "91",
         "REQUEST_LASTS_S": "2",
         "TIMEOUT_S": "1",
     }

@@ -95,6 +95,65 @@ async def test_what_the_vendor_has_not_is_said() -> None:
     assert vendor.paths == set()
 
 
+SINGAPORE = "6591234567"
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        {"kind": "update", "groupId": "night", "operateType": "add"},
+        {"kind": "update", "groupId": "night", "operateType": "delete"},
+        {
+            "kind": "update",
+            "groupId": "night",
+            "operateType": "add",
+            "expiresAt": "2027-01-31T00:00:00Z",
+        },
+        {"kind": "create", "groupName": "night"},
+    ],
+    ids=["add", "delete", "add that expires", "create"],
+)
+async def test_a_number_of_ten_digits_is_refused(data: dict[str, Any]) -> None:
+    """The vendor would take it for an Indian one: nothing is sent, and the error says what to do, without the
+    number."""
+    vendor = Vendor()
+    command = event("c", phones=[NUMBERS[0], SINGAPORE], **data)
+    async with serving(vendor.answer) as url:
+        found = await results_of(environ(url), [command])
+    assert (found["c"]["status"], found["c"]["error"]["kind"]) == ("rejected", "invalid")
+    assert "at place 2" in found["c"]["error"]["message"]
+    assert "NATIONAL_NUMBERS" in found["c"]["error"]["message"]
+    assert SINGAPORE not in str(found["c"])
+    assert vendor.paths == set()
+
+
+async def test_a_refused_deletion_cancels_no_addition() -> None:
+    """`6591234567` of Singapore and `916591234567` of India are two numbers, which do not meet in merging."""
+    vendor = Vendor()
+    commands = [
+        event("india", "update", groupId="night", operateType="add", phones=["91" + SINGAPORE]),
+        event("singapore", "update", groupId="night", operateType="delete", phones=[SINGAPORE]),
+    ]
+    async with serving(vendor.answer) as url:
+        found = await results_of(environ(url), commands)
+    assert (found["india"]["status"], found["singapore"]["status"]) == ("applied", "rejected")
+    assert vendor.groups["night"] == ["91" + SINGAPORE]
+
+
+@pytest.mark.parametrize("code", ["91", "65"])
+async def test_a_country_code_for_ten_digits(code: str) -> None:
+    """With NATIONAL_NUMBERS, numbers of ten digits are merged and sent as numbers of that country."""
+    vendor = Vendor()
+    commands = [
+        event("add", "update", groupId="night", operateType="add", phones=["9876543210", "9876543211"]),
+        event("delete", "update", groupId="night", operateType="delete", phones=[code + "9876543210"]),
+    ]
+    async with serving(vendor.answer) as url:
+        found = await results_of(environ(url, NATIONAL_NUMBERS=code), commands)
+    assert {one["status"] for one in found.values()} == {"applied"}
+    assert vendor.groups["night"] == [code + "9876543211"]
+
+
 async def test_documented_errors_in_results() -> None:
     """Each refusal of the vendor's pages ends its own command, with the vendor's words and our code."""
     commands = [event(name, "update", groupId=name, operateType="add", phones=NUMBERS[:1]) for name in ERRORS]

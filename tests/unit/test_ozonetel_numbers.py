@@ -9,13 +9,13 @@ from hypothesis import strategies as st
 from ozonetel_said import ADD, CREDENTIALS, VENDORS
 
 from worker.engine.model import Applied
-from worker.providers.ozonetel_answers import canonical, rejected_of
+from worker.providers.ozonetel_answers import number_meant, rejected_of, with_country_code
 from worker.providers.port import Answer
 
-NUMBER = st.from_regex(r"[1-9][0-9]{6,14}", fullmatch=True) | st.from_regex(
-    r"91[1-9][0-9]{9}", fullmatch=True
-)
-NUMBERS = st.lists(NUMBER, unique_by=canonical, max_size=20)
+NUMBER = st.from_regex(r"[1-9][0-9]{6,8}|[1-9][0-9]{10,14}|91[1-9][0-9]{9}", fullmatch=True)
+"""What calls carry: a number of ten digits is refused, or has got its country code, before."""
+
+NUMBERS = st.lists(NUMBER, unique=True, max_size=20)
 JUNK: Any = st.recursive(
     st.none()
     | st.booleans()
@@ -43,6 +43,8 @@ def returned(number: str) -> str:
         ("9876543210", 9876543210),
         ("85211111114", "85211111114"),
         ("85211111114", "+852 1111-1114"),
+        ("919876543210", "+91 98765 43210"),
+        ("919876543210", "00919876543210"),
     ],
 )
 def test_one_number_in_two_forms(sent: str, back: Any) -> None:
@@ -64,10 +66,31 @@ def test_other_shapes_of_the_list(error: Any) -> None:
     assert rejected_of({"output": {"error": error}}, ("919876543210", "919876543211")) == ("919876543210",)
 
 
-def test_two_forms_of_one_number_in_one_call() -> None:
-    """To the vendor they are one: what is said of it is said of both."""
-    sent = ("9876543210", "919876543210")
-    assert rejected_of({"output": {"error": ["+919876543210"]}}, sent) == sent
+@pytest.mark.parametrize(
+    ("back", "meant"),
+    [
+        ("+919876543210", "919876543210"),
+        ("9876543210", "9876543210"),
+        ("+916591234567", None),
+        ("+6591234567", None),
+        ("006591234567", None),
+        ("6591234567", "916591234567"),
+    ],
+)
+def test_what_is_reported_is_one_number(back: str, meant: str | None) -> None:
+    """The same digits go before all else, and what has its country code is not read as if it had none."""
+    sent = {"9876543210", "919876543210"} | ({"916591234567"} if back != "+916591234567" else set())
+    assert number_meant(back, sent) == meant
+    rejected = rejected_of({"output": {"error": [back]}}, sorted(sent))
+    assert rejected == (() if meant is None else (meant,))
+
+
+@given(NUMBERS, st.sampled_from(["91", "1", "65", "852"]))
+def test_a_country_code_goes_before_ten_digits_only(numbers: list[str], code: str) -> None:
+    """All other numbers stay as they are, and what has got a code gets none again."""
+    spelt = with_country_code(code)
+    assert [spelt(number) for number in numbers] == numbers
+    assert spelt("6591234567") == code + "6591234567" == spelt(spelt("6591234567"))
 
 
 @given(NUMBERS, st.data())

@@ -130,7 +130,7 @@ def test_paths_and_fields_are_values() -> None:
 
 def command(kind: CommandKind, handle: HandleKind = HandleKind.ID, name: str = "20", **more: Any) -> Command:
     group = GroupRef("default", handle, name)
-    return Command(CommandKey("s", "1"), "t", kind, group, SENT, "f", [], **more)
+    return Command(CommandKey("s", "1"), "t", kind, group, SENT[1:], "f", [], **more)
 
 
 @pytest.mark.parametrize("auth", MODES)

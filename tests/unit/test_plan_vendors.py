@@ -39,3 +39,11 @@ def test_each_vendor_by_its_own_limits() -> None:
     assert [len(one.call.numbers) for one in ozonetel.calls] == [100, 100, 50]
     assert [command.key.id for command, _ in ozonetel.rejected] == ["3"]
     assert nxcloud.rejected == []
+
+
+def test_a_number_without_its_country_code_is_in_the_plan() -> None:
+    """What the vendor would take for another number is rejected in a plan as at work."""
+    command = event("1", "update", "blocked", groupId="night", operateType="delete", phones=["6591234567"])
+    (ozonetel,) = plan_groups(commands(command), load_settings(ENVIRON))
+    assert ozonetel.calls == []
+    assert [message.startswith("phones: a number") for _, message in ozonetel.rejected] == [True]

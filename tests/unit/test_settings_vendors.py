@@ -9,7 +9,7 @@ import pytest
 from test_settings import ACCOUNT, line_of, with_file
 
 from worker.providers.ozonetel import CLASSES, CURRENT, LEGACY, Ozonetel
-from worker.settings import VENDORS, OzonetelAccount, Settings, load_settings, restart_needed
+from worker.settings import VENDORS, OzonetelAccount, Settings, SettingsError, load_settings, restart_needed
 
 PREFIX = "NUMBERGROUP_ACCOUNTS__DEFAULT__"
 KEY = "hunter2-api-key"
@@ -47,6 +47,24 @@ def test_the_vendor_as_documented(auth: Any, api: Any) -> None:
     assert (vendor.auth, vendor.api) == (auth, api)
     assert vendor.capabilities == Ozonetel().capabilities
     assert (vendor.token_rules is not None) is (auth == "token")
+
+
+@pytest.mark.parametrize(
+    ("given", "number"), [("91", "919876543210"), ("+91", "919876543210"), (" 1 ", "19876543210")]
+)
+def test_a_country_code_for_numbers_of_ten_digits(given: str, number: str) -> None:
+    """NATIONAL_NUMBERS puts it before them; without it there is no other spelling of a number."""
+    spelling = account_of(NATIONAL_NUMBERS=given).vendor().capabilities.one_spelling
+    assert spelling is not None
+    assert spelling("9876543210") == number
+    assert account_of(NATIONAL_NUMBERS="Refuse").vendor().capabilities.one_spelling is None
+
+
+@pytest.mark.parametrize("given", ["india", "0", "091", "9191", "-91", "٩١", "refused"])
+def test_no_country_code(given: str) -> None:
+    """Anything else is an error that says what it may be."""
+    with pytest.raises(SettingsError, match="country code such as 91"):
+        account_of(NATIONAL_NUMBERS=given)
 
 
 def test_the_vendor_as_it_turns_out() -> None:

@@ -57,7 +57,7 @@ async def open_worker(
     set up.
     """
     accounts = require_accounts(settings)
-    intake = Intake(settings.max_message_bytes)
+    intake = Intake(settings.max_message_bytes, settings.spellings)
     async with AsyncExitStack() as opened:
         # It is there while the broker is waited for.
         metrics = await _serve_metrics(settings, opened)

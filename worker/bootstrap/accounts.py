@@ -51,7 +51,6 @@ def policy_of(account: AccountSettings, provider: Provider) -> AccountPolicy:
         number_expiry=can.number_expiry,
         idempotent=can.idempotent,
         number_pattern=can.number_pattern,
-        one_spelling=can.one_spelling,
         objection=provider.objection,
         results_per_number=can.results_per_number,
     )

@@ -10,7 +10,7 @@ from pydantic_core import from_json
 
 from contracts.commands import CREATE, LIST, UPDATE
 from worker.cli.endings import Failure
-from worker.engine.intake import Intake
+from worker.engine.intake import Intake, Spellings
 from worker.engine.model import Command, Entry
 from worker.engine.outline import elements
 
@@ -21,13 +21,15 @@ Envelope = Callable[[int], dict[str, str]]
 """The attributes that bare data gets: `id`, `source` and what else is known, by the number of the line."""
 
 
-def read_commands(file: Path, envelope: Envelope, most_bytes: int) -> list[tuple[bytes, Command]]:
+def read_commands(
+    file: Path, envelope: Envelope, most_bytes: int, *, spellings: Spellings | None = None
+) -> list[tuple[bytes, Command]]:
     """Every command of the file with its event as bytes, in order.
 
     Raises `Failure` that names the lines which are none, or are larger than `most_bytes`: then none
-    is returned.
+    is returned. `spellings`: see `Intake`.
     """
-    intake = Intake(most_bytes)
+    intake = Intake(most_bytes, spellings or {})
     found: list[tuple[bytes, Command]] = []
     errors: list[str] = []
     content = _content(file)

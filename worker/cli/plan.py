@@ -53,7 +53,10 @@ def run(file: Path, numbers: bool, as_json: bool) -> None:
     """Print the plan. A group whose key the file uses but does not create is taken to exist."""
     settings = load_settings()
     commands = read_commands(
-        file, lambda line: {"id": str(line), "source": "line"}, settings.max_message_bytes
+        file,
+        lambda line: {"id": str(line), "source": "line"},
+        settings.max_message_bytes,
+        spellings=settings.spellings,
     )
     groups = plan_groups([command for _, command in commands], settings)
     if as_json:

@@ -44,8 +44,7 @@ class AccountPolicy:
     an update that may have been carried out can be sent again; where it cannot, its commands fail instead
     (but after a crash of the worker, of which a vendor like that must be told nothing twice, they are sent
     again). `number_pattern`: a regular expression for a whole number; `objection`: why the vendor would
-    refuse a command, as far as can be told beforehand. `one_spelling`: of a number that the vendor knows in
-    several, the one that is merged by. `results_per_number`: of a call that it carries out,
+    refuse a command, as far as can be told beforehand. `results_per_number`: of a call that it carries out,
     the vendor may leave some numbers out.
     """
 
@@ -58,7 +57,6 @@ class AccountPolicy:
     isolation_per_second: float = float("inf")
     idempotent: bool = True
     number_pattern: str | None = None
-    one_spelling: Callable[[str], str] | None = None
     objection: Callable[[Command], Fault | None] | None = None
     results_per_number: bool = False
 

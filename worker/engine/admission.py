@@ -67,8 +67,6 @@ def admit(
         refused = policy.objection(command)
     if refused is not None:
         return Verdict(command, Status.REJECTED, fault=refused)
-    if policy.one_spelling is not None:
-        command.spell(policy.one_spelling)
     return None
 
 
@@ -91,7 +89,8 @@ def _unsupported(command: Command, policy: AccountPolicy) -> Fault | None:
 def _unfit(command: Command, pattern: str) -> Fault | None:
     """Which numbers the vendor does not take at all; by their places, for numbers are nobody's business."""
     fits = re.compile(pattern).fullmatch
-    unfit = [place for place, number in enumerate(command.numbers, 1) if not fits(number)]
+    numbers = command.as_written(command.numbers)
+    unfit = [place for place, number in enumerate(numbers, 1) if not fits(number)]
     if not unfit:
         return None
     count = f"{len(unfit)} of its {len(command.numbers)} numbers" if len(unfit) > 1 else "a number"

@@ -7,8 +7,8 @@ a whole, and even then those that can be read are answered.
 """
 
 import re
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from dataclasses import replace as but
 from datetime import datetime
 from functools import lru_cache
@@ -59,14 +59,22 @@ _PRINTABLE = re.compile(PRINTABLE)
 
 # Of the group that many commands are of there is one in memory, and it is found faster than made.
 _shared = lru_cache(8_192)(GroupRef)
+Spellings = Mapping[str, Callable[[str], str]]
+
 _explained: Final[Callable[[bytes], AnyCommand]] = COMMAND_ADAPTER.validator.validate_json
 
 
 @dataclass(slots=True, frozen=True)
 class Intake:
-    """`max_bytes`: what a message may have; of a larger one only the beginning is looked at."""
+    """`max_bytes`: what a message may have; of a larger one only the beginning is looked at.
+
+    `spellings`: by account, what makes one spelling of all ways to write a number. It is applied here and
+    nowhere else, so that all that follows (the look-up of what was decided, merging, calls, results) goes by
+    the same numbers.
+    """
 
     max_bytes: int = 1_048_576
+    spellings: Spellings = field(default_factory=dict)
 
     def read(self, entry: Entry) -> list[Command | Refusal]:
         """The commands of one message in order, without those that `entry.settled` names.
@@ -74,6 +82,14 @@ class Intake:
         Fills in `entry.is_array` and `entry.total`. An attribute of an event goes before the property
         of its message.
         """
+        items = self._read(entry)
+        if self.spellings:
+            for item in items:
+                if isinstance(item, Command) and (spelling := self.spellings.get(item.group.account)):
+                    item.spell(spelling)
+        return items
+
+    def _read(self, entry: Entry) -> list[Command | Refusal]:
         body = entry.body
         is_array = not body.startswith(b"{") and body.removeprefix(BOM).lstrip(SPACE).startswith(b"[")
         entry.is_array, entry.total = is_array, 1

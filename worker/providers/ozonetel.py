@@ -37,7 +37,7 @@ from worker.engine.model import (
 from worker.providers.answers import BadAnswer, json_object, scrubbed, whole_number
 from worker.providers.classes import Classes, FailureClass
 from worker.providers.ozonetel_answers import (
-    canonical,
+    NATIONAL_DIGITS,
     code_of,
     inserted_id,
     rejected_of,
@@ -56,7 +56,6 @@ CAPABILITIES = Capabilities(
     MOST_NUMBERS,
     results_per_number=True,
     number_expiry=True,
-    one_spelling=canonical,
 )
 
 CLASSES = Classes(
@@ -132,6 +131,15 @@ class Ozonetel:
         return None if problem is None else Fault("invalid", None, problem)
 
     def _problem(self, command: Command) -> str | None:
+        ambiguous = [at for at, one in enumerate(command.numbers, 1) if len(one) == NATIONAL_DIGITS]
+        if ambiguous:
+            # The vendor would take it for an Indian one, and so change a number that nobody named.
+            count = "a number" if len(ambiguous) == 1 else f"{len(ambiguous)} of its numbers"
+            return (
+                f"phones: {count} (the first at place {ambiguous[0]}) without a country code: the vendor "
+                f"takes {NATIONAL_DIGITS} digits for an Indian number; write the country code, or set "
+                "NATIONAL_NUMBERS for the account"
+            )
         if command.number_expiry is not None and self._written(command.number_expiry) is None:
             return "expiresAt is no date that the vendor's format can hold"
         if command.kind is not CommandKind.CREATE:

@@ -4,7 +4,7 @@ The vendor has no codes and no request ids: its messages are all there is. For e
 is a code of our own, so that an account's classes go by codes and by texts, as with any vendor.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence, Set
 from typing import Any
 
 from worker.providers.answers import BadAnswer, identifier
@@ -31,6 +31,8 @@ CODES = {
 _SUCCESS = "success"
 _FAILURES = frozenset({"error", "fail", "failed", "failure", "false"})
 _INDIA = "91"
+NATIONAL_DIGITS = 10
+"""A number of so many digits is taken for an Indian one without its country code [S]."""
 _LONGEST_ID = 128
 
 
@@ -70,8 +72,9 @@ def rejected_of(content: dict[str, Any], sent: Sequence[str]) -> tuple[str, ...]
     output = content.get("output")
     if not isinstance(output, dict):
         return ()
-    refused = {canonical(one) for one in _numbers(output.get("error"))}
-    return tuple(number for number in sent if canonical(number) in refused)
+    known = frozenset(sent)
+    refused = {number_meant(one, known) for one in _numbers(output.get("error"))}
+    return tuple(number for number in sent if number in refused)
 
 
 def inserted_id(content: dict[str, Any]) -> str:
@@ -83,11 +86,27 @@ def inserted_id(content: dict[str, Any]) -> str:
     return group_id
 
 
-def canonical(number: str) -> str:
-    """What two ways to write one number have in common: the vendor puts `+91` before ten digits, and `+`
-    before twelve that begin with 91 [S]."""
-    digits = "".join(one for one in number if one in "0123456789").lstrip("0")
-    return _INDIA + digits if len(digits) == 10 else digits
+def number_meant(reported: str, sent: Set[str]) -> str | None:
+    """The one number of those `sent` that the vendor reports; `None` when it is none of them.
+
+    The vendor puts `+91` before ten digits, and `+` before twelve that begin with 91 [S]. So the same digits
+    go before all else; then what differs by India's code. With a `+` the country code is there already.
+    """
+    digits = "".join(one for one in reported if one in "0123456789").lstrip("0")
+    if digits in sent:
+        return digits
+    if len(digits) == NATIONAL_DIGITS and not reported.lstrip().startswith(("+", "00")):
+        other = _INDIA + digits
+    elif len(digits) == NATIONAL_DIGITS + len(_INDIA) and digits.startswith(_INDIA):
+        other = digits.removeprefix(_INDIA)
+    else:
+        return None
+    return other if other in sent else None
+
+
+def with_country_code(code: str) -> Callable[[str], str]:
+    """What puts the country code before numbers of ten digits, and leaves all others as they are."""
+    return lambda number: code + number if len(number) == NATIONAL_DIGITS else number
 
 
 def _numbers(value: Any) -> Iterator[str]:

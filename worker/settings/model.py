@@ -1,5 +1,6 @@
 """All settings, as one value."""
 
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
@@ -54,6 +55,12 @@ class Settings(BaseSettings, frozen=True, extra="forbid", hide_input_in_errors=T
         """`ledger_url`, else the broker's where that is Redis, else None."""
         inherits = self.broker_url and self.broker_url.get_secret_value().startswith("redis")
         return self.ledger_url or (self.broker_url if inherits else None)
+
+    @property
+    def spellings(self) -> Mapping[str, Callable[[str], str]]:
+        """By account, what makes one spelling of all ways to write a number, where there are several."""
+        found = {name: account.vendor().capabilities.one_spelling for name, account in self.accounts.items()}
+        return {name: spelling for name, spelling in found.items() if spelling is not None}
 
     @property
     def files(self) -> tuple[Path, ...]:

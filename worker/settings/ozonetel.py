@@ -1,13 +1,15 @@
 """The settings of an Ozonetel account."""
 
+import re
 from dataclasses import fields, replace
 from pathlib import Path
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import Field, SecretStr, field_validator
 
 from worker.providers.ozonetel import CAPABILITIES, CURRENT, LEGACY, MOST_NUMBERS, Api, Ozonetel
+from worker.providers.ozonetel_answers import with_country_code
 from worker.providers.port import Credentials
 from worker.settings.account import AccountSettings
 from worker.settings.urls import OZONETEL, OzonetelUrl
@@ -41,6 +43,8 @@ class OzonetelAccount(AccountSettings, frozen=True):
     )  # nothing is signed: for so long it may be under way [I]
     timezone: str = Field("Asia/Kolkata", validate_default=True)  # of the expiry dates [I]
     description_length: int = Field(50, ge=2, le=1024)  # the most characters [I]
+    # Of numbers of ten digits, which the vendor takes for Indian ones without a country code [S]
+    national_numbers: str = "refuse"  # or a country code to put before them
     # Where the vendor's pages do not agree. None: as documented for `auth`
     create_path: ApiPath | None = None
     update_path: ApiPath | None = None  # also seen: /ca_apis/updateBlockNumber [V]
@@ -63,6 +67,15 @@ class OzonetelAccount(AccountSettings, frozen=True):
         except (ZoneInfoNotFoundError, ValueError, OSError):
             raise ValueError(f"is {value!r:.60}, which is no time zone: name one like Asia/Kolkata") from None
         return value
+
+    @field_validator("national_numbers", mode="before")
+    @classmethod
+    def _is_a_country_code(cls, value: Any) -> Any:
+        text = str(value) if type(value) is int else value
+        text = text.strip().lower().removeprefix("+") if isinstance(text, str) else text
+        if not isinstance(text, str) or not re.fullmatch("refuse|[1-9][0-9]{0,2}", text, re.ASCII):
+            raise ValueError(f"is {value!r:.40}: it must be refuse, or a country code such as 91")
+        return text
 
     @field_validator("api_key")
     @classmethod
@@ -97,7 +110,14 @@ class OzonetelAccount(AccountSettings, frozen=True):
             self.auth,
             replace(documented, **{key: value for key, value in given.items() if value is not None}),
             self.classes,
-            replace(CAPABILITIES, numbers_per_call=self.numbers_per_call, number_pattern=self.number_pattern),
+            replace(
+                CAPABILITIES,
+                numbers_per_call=self.numbers_per_call,
+                number_pattern=self.number_pattern,
+                one_spelling=None
+                if self.national_numbers == "refuse"
+                else with_country_code(self.national_numbers),
+            ),
             self.lasts_s,
             ZoneInfo(self.timezone),
             self.description_length,

@@ -41,6 +41,16 @@ def noted(later: Sequence[tuple[CommandKind, Sequence[str]]], order: int) -> dic
     return since
 
 
+def test_what_is_left_out_is_named_as_it_was_written() -> None:
+    """It is looked up in the one spelling of the account, and shown to people in the producer's."""
+    one = command(CommandKind.ADD, ("6591234567", "85211111111"))
+    one.spell(lambda number: f"91{number}" if len(number) == 10 else number)
+    assert one.numbers == ("916591234567", "85211111111")
+    assert staleness(one, 1, {"916591234567": "-2"}) == Staleness(("6591234567",))
+    assert staleness(one, 1, {"6591234567": "-2"}) == Staleness()
+    assert staleness(one, 1, {EVERYTHING: "2"}) == Staleness(("6591234567", "85211111111"), superseded=True)
+
+
 @given(st.sets(st.sampled_from(NUMBERS)), changes, st.lists(changes), st.lists(changes))
 def test_a_replay_undoes_nothing(
     before: set[str],

@@ -238,8 +238,11 @@ def spelt(number: str) -> str:
 def test_two_spellings_are_one_number() -> None:
     """The last word on a number wins, however it is written; the vendor hears of it in one spelling, and the
     producer in its own."""
-    bench = Bench(one_spelling=spelt)
-    bench.deliver(add("c1", ["a", "b"]), delete("c2", ["xa"]), add("c3", ["xc", "c"]))
+    bench = Bench()
+    commands = add("c1", ["a", "b"]), delete("c2", ["xa"]), add("c3", ["xc", "c"])
+    for one in commands:
+        one.spell(spelt)
+    bench.deliver(*commands)
     calls: list[Call] = []
 
     def vendor(call: Call) -> Outcome:

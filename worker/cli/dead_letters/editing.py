@@ -27,7 +27,7 @@ def run(letter_id: str, file: Path | None, replay: bool, as_json: bool) -> None:
     if file is None and not sys.stdin.isatty():
         raise typer.BadParameter("nobody is at a terminal to edit it: give --file")
     desk = Desk()
-    intake = Intake(desk.settings.max_message_bytes)
+    intake = Intake(desk.settings.max_message_bytes, desk.settings.spellings)
     letter = _find(desk, letter_id)
     if file is not None:
         body = _content(file)
@@ -106,7 +106,7 @@ def _save(desk: Desk, letter: Letter, body: bytes, command: Command, replay: boo
     if not as_json:
         typer.echo(f"edited {plain(letter.id)}")
     if replay and found is not None:
-        intake = Intake(desk.settings.max_message_bytes)
+        intake = Intake(desk.settings.max_message_bytes, desk.settings.spellings)
         done = carry_out_replay(
             desk, [found.position], desk.action("replay"), intake, partitions, force=False
         )

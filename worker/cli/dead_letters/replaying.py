@@ -122,7 +122,7 @@ class Plan:
 def run(asked: Asked, dry_run: bool, force: bool, yes: bool, as_json: bool, reveal: bool) -> None:
     """Exit code 1 when there were letters, and none could be replayed."""
     desk = Desk()
-    intake = Intake(desk.settings.max_message_bytes)
+    intake = Intake(desk.settings.max_message_bytes, desk.settings.spellings)
     plan, action = Plan(force, reveal), desk.action("replay", {"force": True} if force else {})
 
     async def look(reader: LetterReader, _: LetterChanger) -> int:

@@ -38,7 +38,9 @@ def run(letter_id: str, as_json: bool, reveal: bool) -> None:
         letter = (await reader.find([letter_id])).get(letter_id)
         if letter is None:
             return None, Outlook()
-        return letter, await _outlook(reader, letter, Intake(desk.settings.max_message_bytes))
+        return letter, await _outlook(
+            reader, letter, Intake(desk.settings.max_message_bytes, desk.settings.spellings)
+        )
 
     letter, outlook = desk.run(work)
     if letter is None:

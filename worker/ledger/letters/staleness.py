@@ -17,7 +17,8 @@ EVERYTHING = "*"
 
 @dataclass(slots=True, frozen=True)
 class Staleness:
-    """`left_out`: the command's numbers that others have decided. `superseded`: nothing of it is left."""
+    """`left_out`: the command's numbers, as its producer wrote them, that others have decided. `superseded`:
+    nothing of it is left."""
 
     left_out: tuple[str, ...] = ()
     superseded: bool = False
@@ -34,14 +35,14 @@ def staleness(command: Command, order: int, since: Mapping[str, str]) -> Stalene
     """
     kind = command.kind
     if _order(since.get(EVERYTHING)) > order and kind is not CommandKind.LIST:
-        return Staleness(command.numbers, superseded=True)
+        return Staleness(command.as_written(command.numbers), superseded=True)
     match kind:
         case CommandKind.ADD | CommandKind.DELETE:
-            left_out = tuple(n for n in command.numbers if _word(since, n)[1] > order)
-            return Staleness(left_out, len(left_out) == len(command.numbers))
+            left_out = [n for n in command.numbers if _word(since, n)[1] > order]
+            return Staleness(command.as_written(left_out), len(left_out) == len(command.numbers))
         case CommandKind.REPLACE:
-            deleted = (n for n in command.numbers if _word(since, n)[0] == "-" and _word(since, n)[1] > order)
-            return Staleness(tuple(deleted))
+            deleted = [n for n in command.numbers if _word(since, n)[0] == "-" and _word(since, n)[1] > order]
+            return Staleness(command.as_written(deleted))
         case CommandKind.DELETE_GROUP:
             # It would take with it whatever was decided since.
             return Staleness(superseded=any(_word(since, number)[1] > order for number in since))
