@@ -35,10 +35,13 @@ class LetterBook:
             self.settlements += 1
         base = self.settlements * _STEP
         for letter in unit.letters:
-            if letter.id in self.letters:
+            name, held = letter.id, self.letters.get(letter.id)
+            if held is not None and held[1].fingerprint != letter.fingerprint:
+                name = f"{letter.id}.{letter.fingerprint}"
+            if name in self.letters:
                 continue
             order = base + letter.place if letter.order is None else letter.order
-            self.letters[letter.id] = (order, letter)
+            self.letters[name] = (order, letter)
             if letter.group is not None:
                 self.lettered[field_of(letter.group)] += 1
         for said in unit.decisions:

@@ -18,9 +18,11 @@ SIDE, INDEX, LETTERS = (
 SHAPE = b'{"kind":"refused","code":"1002","message":"parameter error"}'
 
 
-def letter(name: str, ref: GroupRef | None = ID_REF, place: int = 1, **more: Any) -> Letter:
-    description = orjson.dumps({"id": name})
-    return Letter(name, description, b"raw\xff", "f00dfeed0001", SHAPE, ref, place, **more)
+def letter(
+    name: str, ref: GroupRef | None = ID_REF, place: int = 1, reason: str = "f00dfeed0001", **more: Any
+) -> Letter:
+    description = orjson.dumps({"id": name, "fingerprint": reason})
+    return Letter(name, description, b"raw\xff", reason, SHAPE, ref, place, **more)
 
 
 def decided(number: str | None, place: int, *, present: bool = True, ref: GroupRef = ID_REF) -> Decision:

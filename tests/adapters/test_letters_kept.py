@@ -55,18 +55,32 @@ async def test_a_letter_is_counted_everywhere(rig: Rig) -> None:
 
 
 async def test_equal_messages(rig: Rig) -> None:
-    """RabbitMQ's tags repeat for equal bytes: each message has a letter, under a name of its own; the first
-    keeps the name that results go by."""
+    """On RabbitMQ messages with equal bytes share the letter's id. They have one letter for each reason,
+    however often it is written, and each is counted once; the first keeps the name that results go by."""
     log = await rig.own()
+    other = "f00dfeed0002"
     await log.settle(Settlement(0, letters=[letter("a"), letter("a", place=2)]), 1)
-    await log.settle(Settlement(0, letters=[letter("a")]), 2)
+    for serial in (2, 3):
+        await log.settle(Settlement(0, letters=[letter("a"), letter("a", place=3, reason=other)]), serial)
     rows = [fields for _, fields in await rig.client.xrange(LETTERS)]
     names = [fields[b"id"].decode() for fields in rows]
-    assert names == ["a", f"a.{STEP + 2}", f"a.{2 * STEP + 1}"]
+    assert names == ["a", f"a.{other}"]
+    assert [int(fields[b"order"]) for fields in rows] == [STEP + 1, 2 * STEP + 3]
     assert [orjson.loads(fields[b"letter"])["id"] for fields in rows] == names
     assert {name.decode() for name in await rig.client.hkeys(INDEX)} == set(names)
-    assert await rig.client.get(keys.LETTER_COUNT) == b"3"
-    assert await rig.client.hget(keys.LETTERED, FIELD) == b"3"
+    assert await rig.client.get(keys.LETTER_COUNT) == b"2"
+    assert await rig.client.hget(keys.LETTERED, FIELD) == b"2"
+    assert await rig.client.hgetall(keys.FINGERPRINTS) == {b"f00dfeed0001": b"1", other.encode(): b"1"}
+
+
+@pytest.mark.parametrize("junk", [b"", b"+", b"no entry", b"1-1"])
+async def test_an_index_that_was_overwritten(rig: Rig, junk: bytes) -> None:
+    """Whatever the index has for a letter, the unit is settled."""
+    log = await rig.own()
+    await log.settle(Settlement(0, letters=[letter("a")]), 1)
+    await rig.client.hset(INDEX, "a", junk)
+    await log.settle(Settlement(0, letters=[letter("a")], records=[]), 2)
+    assert await rig.client.xlen(LETTERS) in (1, 2)
 
 
 async def test_without_letters_nothing_is_counted(rig: Rig) -> None:

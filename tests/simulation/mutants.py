@@ -16,7 +16,7 @@ from simulation.running import run, simulating
 from simulation.seeds import make_plan
 from simulation.stepwise import StepwiseLog
 from worker import calls
-from worker.engine import engine, outcomes
+from worker.engine import answers, engine, outcomes
 from worker.engine.accounts import Account
 from worker.engine.batches import finished
 from worker.engine.breaker import Breaker
@@ -302,6 +302,10 @@ def _an_outage_is_given_up() -> list[Patch]:
     return [(RetryPolicy, "is_over", lambda self, first_failed_at, now: now - first_failed_at > 60)]
 
 
+def _a_list_is_answered_under_its_first_id() -> list[Patch]:
+    return [(answers, "_digest", lambda content: "")]
+
+
 MUTANTS = (
     Mutant("a batch settles as a whole", _half_a_batch_settles),
     Mutant("a call waits for what is in doubt", _no_fence),
@@ -334,4 +338,5 @@ MUTANTS = (
     Mutant("who is told to wait waits", _no_pause_when_throttled),
     Mutant("a fault of the account is no command's", _a_fault_is_a_refusal),
     Mutant("an outage is not given up", _an_outage_is_given_up),
+    Mutant("a list that is made again has another id", _a_list_is_answered_under_its_first_id),
 )

@@ -113,13 +113,29 @@ end
 local function order(given, place)
   return given ~= '' and given or string.format('%.0f', base + tonumber(place))
 end
+-- Whether the letter of that id has an error of that fingerprint.
+local function has_reason(id, fingerprint)
+  local entry = redis.call('HGET', INDEX, id)
+  -- What is no entry id cannot be compared: one letter is enough.
+  if not string.match(entry, '^%d+%-%d+$') then return true end
+  local found = redis.call('XRANGE', KEYS[7], entry, entry)[1]
+  if not found then return false end
+  for at = 1, #found[2], 2 do
+    if found[2][at] == 'letter' then
+      return string.find(found[2][at + 1], '"fingerprint":"' .. fingerprint .. '"', 1, true) ~= nil
+    end
+  end
+  return false
+end
 section(9, function(i)
   local id, said, place = ARGV[i], ARGV[i + 1], order(ARGV[i + 8], ARGV[i + 7])
   local named = '{"id":"' .. id .. '"'
-  if redis.call('HEXISTS', INDEX, id) == 1 and string.sub(said, 1, #named) == named then
-    -- RabbitMQ's tags repeat for equal bytes: a letter of its own, under a name of its own. Whoever goes by the
-    -- name in the result finds one that says the same.
-    id = id .. '.' .. place
+  if string.sub(said, 1, #named) == named and redis.call('HEXISTS', INDEX, id) == 1 then
+    -- On RabbitMQ messages with equal bytes share the id: the letter that exists stands for all of them. One that
+    -- failed for another reason gets a letter for that reason.
+    if has_reason(id, ARGV[i + 4]) then return end
+    id = id .. '.' .. ARGV[i + 4]
+    if redis.call('HEXISTS', INDEX, id) == 1 then return end
     said = '{"id":"' .. id .. '"' .. string.sub(said, #named + 1)
   end
   local entry = {'id', id, 'letter', said, 'body', ARGV[i + 2], 'order', place}

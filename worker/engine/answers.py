@@ -6,6 +6,7 @@ To encode each as a whole took a third of all that the worker does for a command
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
+from hashlib import blake2b
 from typing import Any, NamedTuple
 
 import orjson
@@ -69,6 +70,9 @@ class Answers:
         if verdict.conflict or record.replays:
             variant = command.fingerprint if verdict.conflict else replay_variant(record.replays)
             name = variant_id(command.key, variant)
+        elif verdict.groups is not None:
+            # A list that is made again may find other groups: no two of them share an event id.
+            name = variant_id(command.key, _digest(about + rest))
         return tuple_of(Answer, (name, command_id, about, rest))
 
     def to_refusal(self, refusal: Refusal, key: CommandKey, at: float, letter_id: str) -> Answer:
@@ -82,7 +86,9 @@ class Answers:
             "error": _error(Fault(refusal.kind, None, refusal.message)),
             "deadLetterId": letter_id,
         }
-        name, rest = variant_id(key, "refused"), _rest(key.source, refusal.type, outcome)
+        # What is refused is not remembered: several messages under one key may be, each for its own reason.
+        reason = f"{refusal.kind}\0{refusal.message}".encode(errors="replace")
+        name, rest = variant_id(key, f"refused {_digest(reason)}"), _rest(key.source, refusal.type, outcome)
         return Answer(name, key.id, _about(at, None), rest)
 
     def addressed(self, answer: Answer, origin: Origin) -> tuple[str | None, bytes]:
@@ -146,6 +152,10 @@ def _outcome(
 def _tail(members: dict[str, Any]) -> bytes:
     """The members of a JSON object, to follow others."""
     return b"," + orjson.dumps(members)[1:-1]
+
+
+def _digest(content: bytes) -> str:
+    return blake2b(content, digest_size=12).hexdigest()
 
 
 def _error(fault: Fault) -> dict[str, str | None]:

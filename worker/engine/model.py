@@ -106,7 +106,8 @@ class Entry:
     `listed`: it came over a kombu list, and its answers go to one. `problem`: why it is refused
     whatever its body says, and `problem_kind` the kind of that error; `unread`: not even its beginning is
     looked at, for whom to answer. `void`: the broker will deliver it again, and then it is answered.
-    `replay`: an operator lets it be tried again.
+    `replay`: an operator lets it be tried again. `name` names its dead letters, where it is not the tag:
+    messages with equal bytes and properties share it.
     """
 
     partition: int
@@ -123,6 +124,7 @@ class Entry:
     unread: bool = False
     void: bool = False
     replay: Replay | None = None
+    name: str | None = None
 
     def mark(self, index: int) -> None:
         """That event is settled."""

@@ -62,7 +62,7 @@ def sequence_key(command: Command) -> SequenceKey | None:
 def dead_letter_id(origin: Origin) -> str:
     """Names the letter of one event of one message: the same however often it is written."""
     entry = origin.entry
-    return f"{entry.partition}-{entry.tag}-{origin.index}"
+    return f"{entry.partition}-{entry.name or entry.tag}-{origin.index}"
 
 
 def replay_variant(replays: int) -> str:

@@ -268,6 +268,24 @@ def test_a_listing_is_answered_with_the_groups() -> None:
     assert "subject" not in json.loads(unit.replies[0].body)
 
 
+def test_a_listing_that_is_made_again_has_its_own_event_id() -> None:
+    """A consumer that drops repeats by their id never takes one content for another."""
+    asked = {**event("c1"), "type": "numbergroup.list.v1", "data": {}}
+    content: dict[str, set[bytes]] = {}
+    for total, ids in ((7, ("r1",)), (8, ("r2",)), (8, ("r3",)), (7, ("r1",))):
+        (command,) = commands(entry("1-0", asked))
+        unit = settled(Verdict(command, Status.APPLIED, None, ids, 1, groups=(), total=total))
+        content.setdefault(results(unit)[0].id, set()).add(unit.replies[0].body)
+    assert [len(bodies) for bodies in content.values()] == [1, 1, 1]
+
+
+def test_refusals_under_one_name_have_an_event_id_for_each_reason() -> None:
+    """The same message again has the same id; another one, that is refused for something else, another id."""
+    bodies = [event("c1", data={"phones": "none"}), event("c1", type="what"), event("c1", type="what")]
+    found = [results(settled(*read(entry(f"{n}-0", body))))[0] for n, body in enumerate(bodies)]
+    assert found[0].id != found[1].id == found[2].id
+
+
 def test_a_group_that_is_known_by_its_key_is_named_by_it() -> None:
     """`groupKey` is in the result beside the vendor's id, and in the letter."""
     (command,) = commands(entry("1-0", event("c1", data={"groupKey": "k-1", "groupId": None})))

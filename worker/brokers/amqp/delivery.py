@@ -35,9 +35,15 @@ class Delivery(NamedTuple):
     redelivered: bool
 
 
-def digest_of(body: bytes) -> int:
-    """Names a message by what it says: the broker's own tags die with their channel."""
-    return int.from_bytes(blake2b(body, digest_size=8).digest())
+def digest_of(body: bytes, said: tuple[str | None, ...]) -> str:
+    """Names a message by its body and by the properties that its answer depends on: 24 hex digits.
+
+    RabbitMQ has no lasting name for a message: a delivery tag ends with its channel.
+    """
+    if not any(said):
+        return blake2b(body, digest_size=12).hexdigest()
+    key = blake2b(repr(said).encode(errors="replace")).digest()
+    return blake2b(body, digest_size=12, key=key).hexdigest()
 
 
 def said_in(properties: Mapping[str, Any]) -> Said:
@@ -52,12 +58,12 @@ def said_in(properties: Mapping[str, Any]) -> Said:
     )
 
 
-def entry_of(delivery: Delivery, partition: int, tag: str) -> Entry:
-    """What intake is to read."""
+def entry_of(delivery: Delivery, partition: int) -> Entry:
+    """What intake is to read. Its `name` is the message's digest; its `tag` has to be filled in."""
     said = delivery.said
     entry = Entry(
         partition,
-        tag,
+        "",
         delivery.body,
         reply_to=said.reply_to,
         correlation_id=said.correlation_id,
@@ -65,6 +71,7 @@ def entry_of(delivery: Delivery, partition: int, tag: str) -> Entry:
     )
     if delivery.queue == DEAD:
         entry.problem, entry.problem_kind = _given_up(said.headers)
+    entry.name = digest_of(entry.body, (entry.reply_to, entry.correlation_id, entry.problem))
     return entry
 
 

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 
-from worker.brokers.amqp.delivery import Delivery, digest_of, entry_of
+from worker.brokers.amqp.delivery import Delivery, entry_of
 from worker.engine.model import Entry
 
 Acknowledgement = tuple[int, bool]
@@ -29,7 +29,7 @@ class Window:
     _held: dict[int, Entry | str] = field(default_factory=dict)
     """By delivery tag, in order; of what is settled only its own tag is left."""
     _unsettled: dict[str, int] = field(default_factory=dict)
-    _copies: dict[int, int] = field(default_factory=dict)
+    _copies: dict[str, int] = field(default_factory=dict)
     """How many messages that say the same to the byte are held, and how many were named since the first."""
 
     def __len__(self) -> int:
@@ -51,10 +51,11 @@ class Window:
 
     def add(self, delivery: Delivery) -> Entry:
         """Take a delivery in; its number is higher than all before."""
-        digest = digest_of(delivery.body)
+        entry = entry_of(delivery, self.partition)
+        digest = entry.name or ""
         copies = self._copies.get(digest, 0)
         self._copies[digest] = copies + _HELD + _NAMED
-        entry = entry_of(delivery, self.partition, f"{digest}-{copies // _NAMED}")
+        entry.tag = f"{digest}-{copies // _NAMED}"
         self._held[delivery.tag] = entry
         self._unsettled[entry.tag] = delivery.tag
         self.bytes += len(delivery.body)
@@ -101,7 +102,7 @@ class Window:
     def _drop(self, number: int) -> None:
         tag = self._held.pop(number)
         assert isinstance(tag, str)
-        digest = int(tag.partition("-")[0])
+        digest = tag.partition("-")[0]
         copies = self._copies[digest] - _HELD
         if copies % _NAMED:
             self._copies[digest] = copies
