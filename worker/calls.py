@@ -33,6 +33,7 @@ from worker.engine.model import (
 )
 from worker.ledger.port import LedgerUnavailable
 from worker.providers.answers import http_date
+from worker.providers.certainty import is_in_doubt
 from worker.providers.keyring import Keyring, Which
 from worker.providers.listing import Listing
 from worker.providers.port import Credentials, Provider, Request
@@ -138,10 +139,17 @@ class Caller:
 
     async def _again(self, run: Run, first: Outcome) -> Outcome:
         """Try what may pass again; the first attempt was made. Most calls never pay for what this takes."""
-        made = [first]
+        made, was_answered = [first], False
 
         async def attempt() -> Outcome:
-            return made.pop() if made else await self._attempt(run)
+            nonlocal was_answered
+            outcome = made.pop() if made else await self._attempt(run)
+            if was_answered and isinstance(outcome, Refused) and outcome.exists:
+                # An earlier request may have made the group, whatever it was answered.
+                run.doubt_until = self._now_s() + self._clock.lasts_s + _CLOCK_MARGIN_S
+                return replace(outcome, in_doubt=True)
+            was_answered |= isinstance(outcome, Unavailable | Refused) and outcome.code is not None
+            return outcome
 
         retrying = AsyncRetrying(
             stop=stop_after_attempt(run.most),
@@ -180,7 +188,7 @@ class Caller:
             return token
         outcome = await self._request(run, replace(credentials, token=token), again=again)
         is_dead = isinstance(outcome, AccountFault) and outcome.code in self._tokens.rules.codes
-        if not is_dead or run.renewed:
+        if not is_dead or run.renewed or self._is_spent(run.call, outcome):
             return outcome
         run.renewed = True
         token = await self._tokens.current(credentials, dead=token)
@@ -230,7 +238,8 @@ class Caller:
         except Exception as error:
             # A bug of ours must not take the other groups down: this one parks, and says why.
             log.exception("call ended in an unexpected error", kind=run.call.kind.value)
-            outcome = Unavailable(f"internal error: {type(error).__name__}", in_doubt=sent, ours=True)
+            in_doubt = is_in_doubt(None, sent=sent)
+            outcome = Unavailable(f"internal error: {type(error).__name__}", in_doubt, ours=True)
         if _in_doubt(outcome):
             run.doubt_until = until
         return outcome
@@ -268,14 +277,16 @@ class Caller:
 
     def _may_pass(self, call: Call, outcome: Outcome) -> bool:
         if isinstance(outcome, Unavailable):
-            # A create that may have gone through is looked for, never sent again.
-            lost = call.kind is CallKind.CREATE and outcome.in_doubt
-            return not lost and not self._is_spent(call, outcome)
+            # Within a call there is no time to wait for as long as the vendor asks.
+            return not outcome.retry_after_s and not self._is_spent(call, outcome)
         return isinstance(outcome, Refused) and not outcome.certain and not self._is_spent(call, outcome)
 
     def _is_spent(self, call: Call, outcome: Outcome) -> bool:
-        """Whether it may have been carried out, and would do more if it were sent again."""
-        return call.kind in UPDATES and not self._provider.capabilities.idempotent and _in_doubt(outcome)
+        """Whether it may have been carried out, and would do more if it were sent again: a create that may
+        have gone through is looked for."""
+        once = call.kind is CallKind.CREATE
+        once |= call.kind in UPDATES and not self._provider.capabilities.idempotent
+        return once and _in_doubt(outcome)
 
     def _is_about_time(self, outcome: Outcome) -> bool:
         return isinstance(outcome, Unavailable) and outcome.code in self._provider.clock_codes

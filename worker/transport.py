@@ -10,6 +10,7 @@ import aiohttp
 
 from worker import points
 from worker.engine.model import Unavailable
+from worker.providers.certainty import is_in_doubt
 from worker.providers.port import Answer, Request
 
 MayGo = Callable[[], bool]
@@ -64,11 +65,11 @@ async def answer_to(
     try:
         return await transport.exchange(request, most_bytes, sent_by, may_go)
     except NotConnected as error:
-        return Unavailable(str(error), in_doubt=False)
+        return Unavailable(str(error), is_in_doubt(None, sent=False))
     except TooLate as error:
-        return Unavailable(str(error), in_doubt=False, ours=True)
+        return Unavailable(str(error), is_in_doubt(None, sent=False), ours=True)
     except NoAnswer as error:
-        return Unavailable(str(error), in_doubt=True)
+        return Unavailable(str(error), is_in_doubt(None))
 
 
 class HttpTransport:

@@ -121,8 +121,9 @@ def test_a_number_in_both_lists_is_rejected_and_one_in_none_is_taken() -> None:
     "said", [{"status": "error", "message": "what?"}, {"status": "fail"}, {"status": False}]
 )
 def test_an_unknown_error_may_pass(said: Any) -> None:
-    """A message that nobody knows is a refusal that is not certain, and has no code."""
-    assert outcome(ADD, said) == Refused(None, said.get("message", ""), certain=False)
+    """A message that nobody knows is a refusal that is not certain, and has no code; it may hide a call that
+    was applied."""
+    assert outcome(ADD, said) == Refused(None, said.get("message", ""), certain=False, in_doubt=True)
 
 
 @pytest.mark.parametrize("status", [401, 403])

@@ -14,7 +14,7 @@ from pydantic import Field, SecretStr
 
 from worker.engine.model import Applied, Call, CallKind, Command, CommandKind, Fault, Outcome, Unavailable
 from worker.providers.answers import identifier, json_object, scrubbed
-from worker.providers.classes import Classes, FailureClass
+from worker.providers.classes import Classes, FailureClass, Stated
 from worker.providers.port import Answer, Capabilities, Credentials, Request
 from worker.settings import AccountSettings
 
@@ -57,11 +57,12 @@ class Plain:
     def outcome(self, call: Call, answer: Answer, credentials: Credentials) -> Outcome:
         content = json_object(answer.body)
         if content is None or not (answer.status == 200 or "error" in content):
-            return self.classes.silence(call, answer, lists=False)
+            return self.classes.outcome(call, answer, lists=False)
         if "error" in content:
             text = str(content["error"])
             code = identifier(text.partition(":")[0], 16)
-            return self.classes.verdict(answer, code, text, scrubbed(text, credentials.secret), None)
+            stated = Stated(code, text, scrubbed(text, credentials.secret))
+            return self.classes.outcome(call, answer, stated, lists=False)
         group_id = identifier(content.get("id"), 64)
         if call.kind is CallKind.CREATE and group_id is None:
             return Unavailable("a success without the group's id", in_doubt=True)

@@ -30,7 +30,8 @@ from worker.engine.model import (
 
 _FAULT_PAUSE_S = (5.0, 60.0)
 _THROTTLE_PAUSE_S = (1.0, 60.0)
-_LONGEST_RETRY_AFTER_S = 3600.0
+LONGEST_RETRY_AFTER_S = 3600.0
+"""A vendor that asks for more is asked again after that."""
 _ASIDE_S = 1.0
 """How much longer than the account's pause the group waits that met its fault: another one goes first."""
 
@@ -177,13 +178,17 @@ class Account:
                 return outcome
             case Unavailable():
                 self.breaker.failed(mailbox.ref, now, jitter, probe=probe)
+                if outcome.whole_service and outcome.retry_after_s:
+                    self._wait(now, outcome.retry_after_s)
                 return outcome
             case Throttled():
                 self._throttled(now, outcome.retry_after_s)
             case AccountFault() if mailbox.fault_at is not None and self.answers > mailbox.fault_at:
                 mailbox.fault_at = self.answers
                 self.breaker.succeeded(now, jitter, probe=probe)
-                return Unavailable(outcome.message, in_doubt=False, code=outcome.code)
+                return Unavailable(
+                    outcome.message, outcome.in_doubt, outcome.code, retry_after_s=outcome.retry_after_s
+                )
             case AccountFault():
                 mailbox.fault_at = self.answers
                 self._faulted(now, outcome)
@@ -225,7 +230,12 @@ class Account:
         if retry_after_s is not None:
             # Who says again and again that there is nothing to wait for is not believed.
             pause = retry_after_s if self.throttles == 1 else max(retry_after_s, pause / 2)
-        self.throttled_until = max(self.throttled_until, now + min(max(pause, 0.0), _LONGEST_RETRY_AFTER_S))
+        self.throttled_until = max(self.throttled_until, now + min(max(pause, 0.0), LONGEST_RETRY_AFTER_S))
+
+    def _wait(self, now: float, retry_after_s: float) -> None:
+        """Stop asking for permits for as long as the vendor said: it is the whole service that fails."""
+        self.throttles = max(self.throttles, 1)
+        self.throttled_until = max(self.throttled_until, now + min(retry_after_s, LONGEST_RETRY_AFTER_S))
 
     def _faulted(self, now: float, fault: AccountFault) -> None:
         """Stop asking for permits, and probe now and then."""
@@ -233,4 +243,6 @@ class Account:
         if now >= self.fault_until or not self.faults:
             self.faults += 1
         least, most = _FAULT_PAUSE_S
-        self.fault_until = max(self.fault_until, now + min(most, least * 2.0 ** min(self.faults - 1, 30)))
+        pause = min(most, least * 2.0 ** min(self.faults - 1, 30))
+        pause = max(pause, min(fault.retry_after_s or 0.0, LONGEST_RETRY_AFTER_S))
+        self.fault_until = max(self.fault_until, now + pause)

@@ -129,6 +129,7 @@ def created(mailbox: Mailbox, group_id: str | None, request_id: str | None) -> N
     mailbox.made = made_intent(mailbox.created_by, group_id)
     mailbox.create_request = request_id
     mailbox.intent = None
+    mailbox.forget_creation()
 
 
 def lost_creation(

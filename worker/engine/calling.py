@@ -55,13 +55,15 @@ class Group:
 @dataclass(slots=True, frozen=True)
 class Applied:
     """The vendor carried the call out, but for the numbers that it `rejected` by name. For the looking kinds
-    `groups` is what was found."""
+    `groups` is what was found; `complete`: all that there is, so that what is not among them does not exist.
+    """
 
     request_id: str | None
     group_id: str | None = None
     groups: tuple[Group, ...] | None = None
     total: int | None = None
     rejected: tuple[str, ...] = ()
+    complete: bool = True
 
 
 @dataclass(slots=True, frozen=True)
@@ -69,6 +71,7 @@ class Refused:
     """The vendor will not do this call, however often it is asked (as far as `certain` says).
 
     `in_doubt`, here and below: it, or what stands before it, may have applied the call all the same.
+    `exists`: the group that the call is to create exists already.
     """
 
     code: str | None
@@ -76,6 +79,7 @@ class Refused:
     request_id: str | None = None
     certain: bool = True
     in_doubt: bool = False
+    exists: bool = False
 
 
 @dataclass(slots=True, frozen=True)
@@ -92,13 +96,17 @@ class Throttled:
 class Unavailable:
     """No usable answer. `in_doubt`: the vendor may have applied the call, or may yet.
 
-    `ours`: it never came to the vendor, for a reason that says nothing about the vendor.
+    `ours`: it never came to the vendor, for a reason that says nothing about the vendor. `retry_after_s`,
+    here and below: the vendor asks to wait so long before the next try; `whole_service`: before any other
+    call, too.
     """
 
     message: str
     in_doubt: bool
     code: str | None = None
     ours: bool = False
+    retry_after_s: float | None = None
+    whole_service: bool = False
 
 
 @dataclass(slots=True, frozen=True)
@@ -108,6 +116,7 @@ class AccountFault:
     code: str | None
     message: str
     in_doubt: bool = False
+    retry_after_s: float | None = None
 
 
 @dataclass(slots=True, frozen=True)

@@ -96,6 +96,12 @@ class Mailbox:
     create_request: str | None = None
     made: CreateIntent | None = None
     """What the ledger is to know instead of the intent of the create that made the group."""
+    create_failed: bool = False
+    """Whether its create was answered with a failure before that says nothing for certain."""
+    create_refusals: int = 0
+    """How often its create was refused in doubt: the vendor said no, and may have made the group."""
+    create_refusal: Refused | None = None
+    """The last of those refusals."""
     failures: int = 0
     first_failed_at: float = 0.0
     trouble: Fault | None = None
@@ -124,6 +130,10 @@ class Mailbox:
         if self.ref.kind is HandleKind.ID:
             return True
         return self.group_id is not None and self.created_by is None
+
+    def forget_creation(self) -> None:
+        """Drop what is known of a create that failed: the group was made, or its command is settled."""
+        self.create_failed, self.create_refusals, self.create_refusal = False, 0, None
 
     def uncut(self) -> None:
         """Give the batch's commands back, so that newer ones may merge with what is left to do."""
@@ -191,6 +201,7 @@ class Mailbox:
         self.batch = None
         self.failures = 0
         self.trouble = None
+        self.forget_creation()
         if not self.begun:
             self.known = Known()
             self.isolation = None

@@ -5,7 +5,7 @@ from dataclasses import replace
 from typing import assert_never
 
 from contracts.results import Status
-from worker.engine.accounts import AccountPolicy
+from worker.engine.accounts import LONGEST_RETRY_AFTER_S, AccountPolicy
 from worker.engine.attribution import all_with
 from worker.engine.batches import closed, created, finished, lost_creation, replan
 from worker.engine.creation import intent_of, made_by
@@ -22,16 +22,21 @@ from worker.engine.model import (
     Call,
     CallKind,
     Fault,
+    Group,
     Refused,
     Throttled,
     Unavailable,
     Verdict,
     Withheld,
 )
+from worker.engine.replays import replays_of
 from worker.engine.retry_policy import RetryPolicy
 
 _EFFECTIVE = (*CHANGING, CallKind.CREATE)
 _LOOKING = (CallKind.FIND_CREATED, CallKind.READ_MEMBERS)
+_REFUSALS = 3
+"""So often a create may be refused by a code that nobody knows, the group being looked for each time, until
+it counts as refused."""
 
 
 _Unsure = Refused | Unavailable | Throttled | AccountFault
@@ -44,6 +49,8 @@ def resolve(
     """Take the outcome in and say what comes next: another turn, a pause, or the end of the batch."""
     outcome = ended.outcome
     assert mailbox.batch is not None
+    if call.kind is CallKind.CREATE and ended.doubt_until is None:
+        ended = _reconsidered(mailbox, ended)
     if ended.doubt_until is not None:
         _take_doubt(mailbox, call, ended.doubt_until, answered=isinstance(outcome, Applied))
     if call.kind in _EFFECTIVE and (ended.doubt_until is not None or isinstance(outcome, Applied)):
@@ -60,7 +67,13 @@ def resolve(
             return _ended(mailbox, Status.FAILED, Fault("unavailable", outcome.code, said), None)
     match outcome:
         case Applied():
-            return _applied(mailbox, call, outcome, policy)
+            return _applied(mailbox, call, ended, outcome, policy, retry)
+        case Refused() if call.kind is CallKind.CREATE and ended.doubt_until is not None:
+            # Before anybody is blamed, the group is looked for.
+            mailbox.create_refusals += 1 if not outcome.certain else _REFUSALS
+            mailbox.create_refusal = outcome
+            mailbox.uncut()
+            return Queue()
         case Refused() if call.kind in _LOOKING:
             # Nobody asked for the look-up, so no command can be blamed for it.
             fault = Fault("unavailable", outcome.code, outcome.message)
@@ -74,12 +87,29 @@ def resolve(
             return _left_as_they_are(mailbox, call, outcome) or _refused(mailbox, outcome)
         case Unavailable():
             fault = Fault("unavailable", outcome.code, outcome.message)
-            return _retry_later(mailbox, fault, ended, retry)
+            return _retry_later(mailbox, fault, ended, retry, outcome.retry_after_s)
         case Throttled() | AccountFault() | Withheld():
             mailbox.uncut()
             return Queue()
         case _:
             assert_never(outcome)
+
+
+def _reconsidered(mailbox: Mailbox, ended: CallFinished) -> CallFinished:
+    """How a create ended that is not in doubt by itself, in the light of what its earlier requests met.
+
+    "It exists already", after a request of the same create that was answered, but with nothing that is
+    certain, says that this one may have made the group.
+    """
+    outcome = ended.outcome
+    assert mailbox.batch is not None
+    if isinstance(outcome, Refused) and outcome.exists:
+        create = mailbox.batch.change.create
+        again = create is not None and replays_of(mailbox.batch.commands[create].past) > 0
+        return replace(ended, doubt_until=ended.now) if mailbox.create_failed or again else ended
+    if isinstance(outcome, Unavailable | Throttled | AccountFault) and outcome.code is not None:
+        mailbox.create_failed = True
+    return ended
 
 
 def _take_doubt(mailbox: Mailbox, call: Call, until: float, *, answered: bool) -> None:
@@ -91,9 +121,21 @@ def _take_doubt(mailbox: Mailbox, call: Call, until: float, *, answered: bool) -
             mailbox.known.doubt(call)
 
 
-def _applied(mailbox: Mailbox, call: Call, outcome: Applied, policy: AccountPolicy) -> Decision:
+def _applied(
+    mailbox: Mailbox,
+    call: Call,
+    ended: CallFinished,
+    outcome: Applied,
+    policy: AccountPolicy,
+    retry: RetryPolicy,
+) -> Decision:
     batch = mailbox.batch
     assert batch is not None
+    if call.kind in _LOOKING and not outcome.complete and _sought(mailbox, call, outcome) is None:
+        # What is not among the groups that were shown may be among those that were not.
+        found, total = len(outcome.groups or ()), outcome.total
+        shown = f"the vendor shows {found} groups and says that it has {total}: the list proves nothing"
+        return _retry_later(mailbox, Fault("unavailable", None, shown), ended, retry)
     match call.kind:
         case CallKind.LIST:
             (command,) = batch.commands
@@ -105,9 +147,9 @@ def _applied(mailbox: Mailbox, call: Call, outcome: Applied, policy: AccountPoli
         case CallKind.DELETE_GROUP:
             return finished(mailbox, outcome.request_id)
         case CallKind.FIND_CREATED:
-            return _looked_for_created(mailbox, outcome, policy)
+            return _looked_for_created(mailbox, call, outcome, policy)
         case CallKind.READ_MEMBERS:
-            group = next((one for one in outcome.groups or () if one.group_id == call.group_id), None)
+            group = _sought(mailbox, call, outcome)
             if group is None and batch.refusal is not None:
                 return finished(mailbox, outcome.request_id)
             unlisted = Refused(None, "the vendor lists no such group", outcome.request_id)
@@ -123,15 +165,23 @@ def _applied(mailbox: Mailbox, call: Call, outcome: Applied, policy: AccountPoli
     return Queue() if batch.calls else finished(mailbox)
 
 
+def _sought(mailbox: Mailbox, call: Call, outcome: Applied) -> Group | None:
+    """The group that was looked for, if it is listed."""
+    groups, intent = outcome.groups or (), mailbox.intent
+    if call.kind is CallKind.FIND_CREATED:
+        return next((one for one in groups if intent is not None and made_by(intent, one)), None)
+    return next((one for one in groups if one.group_id == call.group_id), None)
+
+
 def _listed_expiry(policy: AccountPolicy) -> float | None:
     return UNLISTED if policy.number_expiry else None
 
 
-def _looked_for_created(mailbox: Mailbox, outcome: Applied, policy: AccountPolicy) -> Decision:
+def _looked_for_created(mailbox: Mailbox, call: Call, outcome: Applied, policy: AccountPolicy) -> Decision:
     intent, batch = mailbox.intent, mailbox.batch
     assert intent is not None
     assert batch is not None
-    group = next((one for one in outcome.groups or () if made_by(intent, one)), None)
+    group = _sought(mailbox, call, outcome)
     if group is not None:
         created(mailbox, group.group_id, outcome.request_id)
         mailbox.known.learn_all(group.numbers, outcome.request_id, _listed_expiry(policy))
@@ -146,6 +196,11 @@ def _looked_for_created(mailbox: Mailbox, outcome: Applied, policy: AccountPolic
         return Park(intent.settled_after)
     else:
         mailbox.intent = None
+        refusal = mailbox.create_refusal
+        if refusal is not None and mailbox.create_refusals >= _REFUSALS:
+            # The vendor said no, and made nothing.
+            mailbox.forget_creation()
+            return _refused(mailbox, refusal)
     replan(mailbox, policy)
     return Queue() if batch.calls else finished(mailbox)
 
@@ -183,7 +238,13 @@ def _refused(mailbox: Mailbox, outcome: Refused) -> Decision:
     return _ended(mailbox, Status.REJECTED, fault, outcome.request_id)
 
 
-def _retry_later(mailbox: Mailbox, fault: Fault, ended: CallFinished, retry: RetryPolicy) -> Decision:
+def _retry_later(
+    mailbox: Mailbox,
+    fault: Fault,
+    ended: CallFinished,
+    retry: RetryPolicy,
+    retry_after_s: float | None = None,
+) -> Decision:
     if mailbox.failures == 0:
         mailbox.first_failed_at = ended.now
     mailbox.failures += 1
@@ -191,7 +252,8 @@ def _retry_later(mailbox: Mailbox, fault: Fault, ended: CallFinished, retry: Ret
     if retry.is_over(mailbox.first_failed_at, ended.now):
         return _ended(mailbox, Status.FAILED, fault, None)
     mailbox.uncut()
-    return Park(ended.now + retry.delay_s(mailbox.failures, ended.jitter))
+    asked_s = min(retry_after_s or 0.0, LONGEST_RETRY_AFTER_S)
+    return Park(ended.now + max(asked_s, retry.delay_s(mailbox.failures, ended.jitter)))
 
 
 def _ended(mailbox: Mailbox, status: Status, fault: Fault, request_id: str | None) -> Finish:

@@ -1,6 +1,8 @@
 """Reading what vendors send back. They send anything: nothing here raises but `BadAnswer`."""
 
+import json
 import re
+from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from itertools import islice
@@ -15,19 +17,86 @@ _LARGEST = 2**53
 # Possessive: a megabyte of digits leaves no way back to be remembered for each of them.
 _NUMBERS = re.compile(r"\+?\d(?:[ ().-]?\d){6,}+")
 _REQUEST_ID = re.compile(r"[0-9]{16,20}")
+_CHARSET = re.compile(
+    r"charset\s*=\s*[\"']?(utf-?(?:8|16|32)(?:-?[lb]e)?|gb(?:k|2312|18030)|big5(?:-hkscs)?|iso-8859-[0-9]{1,2}"
+    r"|latin-?1|us-ascii|windows-125[0-8]|shift_jis|euc-(?:jp|kr))(?![\w-])",
+    re.IGNORECASE,
+)
+_BEGINNING = 80
+_LOOKED_AT = 4096
+_MOST_CHECKED = 256 * 1024
+_WHITE = re.compile(r"\s+")
+_UNREADABLE: Any = object()
 
 
 class BadAnswer(Exception):
     """The vendor says that it succeeded, but not what the call was made for."""
 
 
-def json_object(body: bytes) -> dict[str, Any] | None:
-    """The body as a JSON object; `None` for everything else."""
-    try:
-        value = from_json(body, allow_inf_nan=False)
-    except (ValueError, RecursionError):
+def json_object(body: bytes, content_type: str = "", once: str = "") -> dict[str, Any] | None:
+    """The body as a JSON object; `None` for everything else.
+
+    It may begin with a byte order mark, and be in another charset than UTF-8, if that is told by its first
+    bytes or by `content_type`. One that has the member `once` several times, with different values, is none:
+    nobody knows which of them is meant.
+    """
+    value = _parsed(body)
+    if value is _UNREADABLE:
+        text = as_text(body, content_type)
+        value = _UNREADABLE if text is None else _parsed(text)
+    if not isinstance(value, dict):
         return None
-    return value if isinstance(value, dict) else None
+    if once and len(body) <= _MOST_CHECKED and body.count(f'"{once}"'.encode()) > 1:
+        return None if _contradicts_itself(body, once) else value
+    return value
+
+
+def _parsed(body: bytes | str) -> Any:
+    try:
+        return from_json(body, allow_inf_nan=False)
+    except (ValueError, RecursionError):
+        return _UNREADABLE
+
+
+def as_text(body: bytes, content_type: str = "") -> str | None:
+    """The body as a text, without a byte order mark, what cannot be decoded replaced. `None`: it has no
+    charset that is known."""
+    charset: str = json.detect_encoding(body)
+    if charset == "utf-8":
+        named = _CHARSET.search(content_type)
+        charset = named[1] if named else charset
+    try:
+        return body.decode(charset, errors="replace").removeprefix("\ufeff")
+    except (LookupError, ValueError):
+        return None
+
+
+def beginning_of(body: bytes, content_type: str, masked: Callable[[str], str]) -> str:
+    """How a body begins that cannot be read, on one line, fit for logs and results as `masked` makes it."""
+    if not body:
+        return ""
+    text = as_text(body[:_LOOKED_AT], content_type)
+    if text is None:
+        text = body[:_LOOKED_AT].decode("ascii", errors="replace")
+    text = "".join(one if one.isprintable() and one != "\ufffd" else " " for one in text)
+    # Masked first: of what is cut off, a secret or a number could not be told any more.
+    return masked(_WHITE.sub(" ", text).strip())[:_BEGINNING]
+
+
+def _contradicts_itself(body: bytes, once: str) -> bool:
+    found: list[Any] = []
+
+    def take(pairs: Iterable[tuple[str, Any]]) -> dict[str, Any]:
+        pairs = list(pairs)
+        found[:] = [value for name, value in pairs if name == once]
+        return dict(pairs)
+
+    try:
+        # The outermost object ends last.
+        json.loads(body, object_pairs_hook=take)
+    except (ValueError, RecursionError):
+        return True
+    return any(one != found[0] or type(one) is not type(found[0]) for one in found[1:])
 
 
 def whole_number(value: Any) -> int | None:
@@ -44,6 +113,13 @@ def identifier(value: Any, longest: int) -> str | None:
     if isinstance(value, bool) or not isinstance(value, int | str):
         return None
     return "".join(islice(filter(str.isprintable, str(value).strip()), longest)) or None
+
+
+def vendor_code(value: Any, longest: int) -> str | None:
+    """An `identifier`, also of a whole number that was written as `0.0`."""
+    if isinstance(value, float) and value.is_integer() and abs(value) <= _LARGEST:
+        value = int(value)
+    return identifier(value, longest)
 
 
 def scrubbed(text: Any, secret: str) -> str:

@@ -20,8 +20,16 @@ from worker.engine.model import (
     Outcome,
     Unavailable,
 )
-from worker.providers.answers import BadAnswer, identifier, json_object, scrubbed, whole_number
-from worker.providers.classes import Classes, FailureClass
+from worker.providers.answers import (
+    BadAnswer,
+    beginning_of,
+    identifier,
+    json_object,
+    scrubbed,
+    vendor_code,
+    whole_number,
+)
+from worker.providers.classes import Classes, FailureClass, Stated
 from worker.providers.port import Answer, Capabilities, Credentials, Request
 from worker.providers.signature import Algorithm, sign
 
@@ -38,6 +46,9 @@ _LONGEST_CODE = 32
 _LONGEST_REQUEST_ID = 128
 _OPERATE_TYPES = {CallKind.ADD: 0, CallKind.DELETE: 1, CallKind.REPLACE: 2}
 
+
+_NOTHING_DONE = frozenset({"1001", "1002", "1003", "1004", "1005", "10003", "10004", "10011", "10012"})
+"""The codes of the vendor's page with which nothing was done: all but 10009, which does not tell."""
 
 CLASSES = Classes(
     {
@@ -102,19 +113,28 @@ class NXCloud:
 
     def outcome(self, call: Call, answer: Answer, credentials: Credentials) -> Outcome:
         # Whatever the HTTP status: the vendor's own verdict, if there is one, is in the body.
-        content = json_object(answer.body)
-        code = None if content is None else identifier(content.get("code"), _LONGEST_CODE)
-        if content is None or code is None:
-            return self.classes.silence(call, answer)
+        content_type = answer.headers.get("content-type", "")
+        content = json_object(answer.body, content_type, once="code")
+        code = None if content is None else vendor_code(content.get("code"), _LONGEST_CODE)
+        text = "" if content is None else _text(content)
+        if content is None or (code is None and not self.classes.says_failure(text)):
+            begins = beginning_of(answer.body, content_type, lambda some: scrubbed(some, credentials.secret))
+            return self.classes.outcome(call, answer, beginning=begins)
         request_id = identifier(content.get("requestId"), _LONGEST_REQUEST_ID)
         if code == "0":
             try:
                 return _success(call, content, request_id)
             except BadAnswer as error:
                 return Unavailable(f"a success that cannot be understood: {error}", in_doubt=True, code=code)
-        said = content.get("msg")
-        text = said if isinstance(said, str) else ""
-        return self.classes.verdict(answer, code, text, scrubbed(text, credentials.secret), request_id)
+        message = scrubbed(text, credentials.secret)
+        stated = Stated(code, text, message, request_id, nothing_done=code in _NOTHING_DONE)
+        return self.classes.outcome(call, answer, stated)
+
+
+def _text(content: dict[str, Any]) -> str:
+    """What the vendor says, by whichever of these names."""
+    texts = (content.get(name) for name in ("msg", "message", "error"))
+    return next((one for one in texts if isinstance(one, str) and one), "")
 
 
 def _body(call: Call) -> dict[str, Any]:
@@ -138,13 +158,16 @@ def _body(call: Call) -> dict[str, Any]:
 def _success(call: Call, content: dict[str, Any], request_id: str | None) -> Applied:
     if call.kind is CallKind.CREATE:
         data = content.get("data")
-        group_id = content.get("groupId") or (data.get("groupId") if isinstance(data, dict) else None)
-        if not isinstance(group_id, str):
+        group_id = _group_id(content) or (_group_id(data) if isinstance(data, dict) else None)
+        if group_id is None:
             raise BadAnswer("no groupId")
         return Applied(request_id, group_id)
     if call.kind is not CallKind.LIST:
         return Applied(request_id)
     data = content.get("data")
+    if data in (None, []) and "data" in content:
+        # PHP, and Java's optional values, have such for an empty listing.
+        data = {}
     if not isinstance(data, dict):
         raise BadAnswer("no data")
     rows = data.get("groups")
@@ -158,19 +181,28 @@ def _success(call: Call, content: dict[str, Any], request_id: str | None) -> App
 
 
 def _group(row: Any) -> Group:
-    group_id = row.get("groupId") if isinstance(row, dict) else None
-    if not isinstance(group_id, str) or not group_id:
+    group_id = _group_id(row) if isinstance(row, dict) else None
+    if group_id is None:
         raise BadAnswer("a group without groupId")
     phones = row.get("phones")
     if phones is None:
         phones = ""
     if not isinstance(phones, str):
         raise BadAnswer("phones is not a string")
-    numbers = tuple(number.strip() for number in phones.split(",") if number.strip())
-    name, remark = row.get("groupName"), row.get("remark")
-    return Group(
-        group_id,
-        name if isinstance(name, str) else "",
-        remark if isinstance(remark, str) else "",
-        numbers,
-    )
+    numbers = tuple(dict.fromkeys(number.strip() for number in phones.split(",") if number.strip()))
+    return Group(group_id, _words(row.get("groupName")), _words(row.get("remark")), numbers)
+
+
+def _group_id(said: dict[str, Any]) -> str | None:
+    """The id as it is: a text, or a number as some versions of an API write it."""
+    value = said.get("groupId")
+    if isinstance(value, int) and not isinstance(value, bool) and value > 0:
+        return str(value)
+    return value if isinstance(value, str) and value else None
+
+
+def _words(value: Any) -> str:
+    """A name or a remark; one that looks like a number may come as one."""
+    if isinstance(value, int) and not isinstance(value, bool):
+        return str(value)
+    return value if isinstance(value, str) else ""

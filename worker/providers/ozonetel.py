@@ -15,7 +15,7 @@ import re
 from base64 import b64encode
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, assert_never
 from zoneinfo import ZoneInfo
 
 import orjson
@@ -34,8 +34,8 @@ from worker.engine.model import (
     Throttled,
     Unavailable,
 )
-from worker.providers.answers import BadAnswer, json_object, scrubbed, whole_number
-from worker.providers.classes import Classes, FailureClass
+from worker.providers.answers import BadAnswer, beginning_of, json_object, scrubbed, whole_number
+from worker.providers.classes import Classes, Failure, FailureClass, Stated
 from worker.providers.ozonetel_answers import (
     NATIONAL_DIGITS,
     code_of,
@@ -95,7 +95,6 @@ CURRENT = Api(
 )
 
 _NAME = range(2, 51)  # how many characters a name may have [V]
-_UNSUITABLE = frozenset({401, 403})
 _DIGITS = re.compile("[0-9]{7,}")
 
 
@@ -217,7 +216,7 @@ class Ozonetel:
 
     def outcome(self, call: Call, answer: Answer, credentials: Credentials) -> Outcome:
         # Whatever the HTTP status: the vendor's own verdict, if there is one, is in the body.
-        content = json_object(answer.body)
+        content = _content(answer)
         if content is None or verdict_of(content) is not True:
             return self._failure(call, answer, content, credentials)
         try:
@@ -235,29 +234,33 @@ class Ozonetel:
 
     def _failure(
         self, call: Call, answer: Answer, content: dict[str, Any] | None, credentials: Credentials
-    ) -> Outcome:
+    ) -> Failure:
         text = "" if content is None else text_of(content)
         # A group may be called like an error of ours, and the vendor quotes names.
         own = [one for one in (call.group_name, call.remark, call.group_id) if one]
         said = "" if content is None else text_of(content, without=own)
         code = code_of(said)
-        if content is None or (verdict_of(content) is None and code is None):
-            return self.classes.silence(call, answer, lists=False)
-        message = _shown(text, credentials)
-        found = self.classes.verdict(answer, code, said, message, None)
-        if isinstance(found, Refused) and not found.certain and answer.status in _UNSUITABLE:
-            # In words that nobody knows, but it is about us: no command must be refused for that.
-            return AccountFault(f"http-{answer.status}", message)
-        if isinstance(found, AccountFault) and code is None and self.classes.unknown is FailureClass.REFUSED:
+        silent = content is None or verdict_of(content) is None
+        if silent and code is None and not self.classes.says_failure(said):
+            kind = answer.headers.get("content-type", "")
+            # What should have been a token may be one, in some other form.
+            shown = b"" if call is _ASKING else answer.body
+            begins = beginning_of(shown, kind, lambda some: _shown(some, credentials))
+            return self.classes.outcome(call, answer, beginning=begins, lists=False)
+        # With each of its documented messages the vendor says that nothing was done.
+        stated = Stated(code, said, _shown(text, credentials), nothing_done=code is not None)
+        found = self.classes.outcome(call, answer, stated, lists=False)
+        if isinstance(found, AccountFault) and found.code is None:
             # By a text of the operator's: the one way to say how the vendor calls a dead token.
-            return replace(found, code="authentication-failed")
+            fits = self.classes.unknown is FailureClass.REFUSED
+            return replace(found, code="authentication-failed") if fits else found
         return found
 
     def token_request(self, credentials: Credentials) -> Request:
         return self._request("POST", self.api.token_path, {}, credentials, bearing=False)
 
     def token(self, answer: Answer, credentials: Credentials) -> str | AccountFault | Throttled | Unavailable:
-        content = json_object(answer.body)
+        content = _content(answer)
         token = None if content is None else content.get("token")
         if isinstance(token, str) and token.isascii() and token.isprintable() and token.strip():
             return token.strip()
@@ -270,12 +273,16 @@ class Ozonetel:
             case Refused(code=code, message=message, in_doubt=in_doubt):
                 # Without a token no call of the account can work, whatever the reason is.
                 return AccountFault(code, f"no token: {message}", in_doubt)
-            case _:
-                return AccountFault(None, "no token in the answer")
+            case other:
+                assert_never(other)
 
 
 _ASKING = Call(CallKind.LIST)
 """A call that changes nothing, as to ask for a token does."""
+
+
+def _content(answer: Answer) -> dict[str, Any] | None:
+    return json_object(answer.body, answer.headers.get("content-type", ""), once="status")
 
 
 def _shown(text: str, credentials: Credentials) -> str:

@@ -49,7 +49,8 @@ def verdict_of(content: dict[str, Any]) -> bool | None:
 def text_of(content: dict[str, Any], without: Sequence[str] = ()) -> str:
     """All that the vendor says of a failure, as it came: its message, and what it finds wrong; in the latter
     `without` these words of ours."""
-    message, errors = content.get("message"), content.get("errors")
+    message = next((content[name] for name in ("message", "msg", "error") if content.get(name)), None)
+    errors = content.get("errors")
     more = errors.values() if isinstance(errors, dict) else errors if isinstance(errors, list) else [errors]
     wrong = [one for one in more if isinstance(one, str)]
     for ours in without:

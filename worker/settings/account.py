@@ -96,6 +96,7 @@ class AccountSettings(BaseModel, frozen=True, extra="forbid", hide_input_in_erro
             {code: found for found, (codes, _) in classes.items() for code in codes},
             {text: found for found, (_, texts) in classes.items() for text in texts},
             FailureClass(self.unknown_codes),
+            rate_wording="throttle_texts" not in self.model_fields_set,
         )
 
     @property

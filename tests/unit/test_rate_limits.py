@@ -1,0 +1,212 @@
+"""How vendors say "too fast", and what only sounds like it."""
+
+import time
+
+import pytest
+
+from worker.engine.model import AccountFault, Call, CallKind, Outcome, Refused, Throttled
+from worker.providers.classes import Classes, FailureClass, Stated
+from worker.providers.nxcloud import CLASSES
+from worker.providers.port import Answer
+from worker.providers.rate_limits import Wording, rate_wording
+from worker.settings import NXCloudAccount
+
+PLAIN = [
+    "request is too frequent, please try again later",
+    "Requests are too frequent",
+    "Request too frequently",
+    "Operation too fast, try again in a minute",
+    "QPS limit exceeded",
+    "Exceeded QPS limit",
+    "qps over limit",
+    "rate limit exceeded",
+    "Rate Limit Exceeded: too many requests, try again later",
+    "Rate exceeded",
+    "API rate exceeded",
+    "You are being rate limited.",
+    "ratelimited",
+    "user_rate_limited",
+    "RateLimitReached",
+    "rate-limited by upstream",
+    "API rate limit reached for requests",
+    "Request rate is over the limit",
+    "Calls per second limit exceeded",
+    "API call limit reached",
+    "API calls quota exceeded! maximum admitted 100 per Second.",
+    "Max request limit exceeded",
+    "The number of requests exceeds the limit",
+    "You have exceeded the limit of requests per minute",
+    "Too Many Requests",
+    "too many API calls",
+    "Too many concurrent requests",
+    "too_many_requests",
+    "TooManyRequestsException",
+    "Throttling.User: Request was denied due to user flow control.",
+    "Throttled",
+    "ThrottlingException: Rate exceeded",
+    "Request was throttled. Expected available in 17 seconds.",
+    "frequency limit",
+    "Frequency control",
+    "call frequency exceeds the limit",
+    "The request frequency is too high",
+    "api freq out of limit: access frequency limited",
+    "concurrent requests over limit",
+    "Concurrency limit reached",
+    "traffic limit reached",
+    "Flow control triggered: flow limit",
+    "SlowDown",
+    "Please slow down",
+    "RequestLimitExceeded",
+    "请求过于频繁",
+    "操作太频繁，请稍后再试",
+    "您的访问过于频繁",
+    "接口调用频率超过限制",
+    "接口调用超过频率限制",
+    "请求频率过高",
+    "请求过快",
+    "调用次数过于频繁",
+    "并发请求数超过上限",
+    "并发超限",
+    "QPS超限",
+    "触发限流，请稍后重试",
+    "触发流控",
+    "访问受限",
+    "請求過於頻繁，請稍後再試",
+    "存取頻率超過限制",
+]
+LIKELY = [
+    "Limit exceeded",
+    "Max limit exceeded",
+    "the daily limit has been reached",
+    "exceeded your current limit",
+    "over limit",
+    "Quota exceeded",
+    "insufficient quota",
+    "You exceeded your current quota, please check your plan",
+    "too many",
+    "Too many, please wait",
+    "配额已用完",
+    "今日额度不足",
+    "次数超限",
+]
+BUSY = [
+    "system busy",
+    "The system is busy, please try again later",
+    "Server Busy",
+    "server too busy",
+    "service is busy now",
+    "系统繁忙",
+    "系统繁忙，请稍候再试",
+    "服务器繁忙",
+    "系統忙碌中",
+]
+OTHER = [
+    "",
+    "success",
+    "parameter limit out of range",
+    "limit out of range",
+    "limit is required",
+    "limit must be between 0 and 1000",
+    "the limit must be an integer",
+    "limit is required and must be an integer",
+    "rate limit must be a number",
+    "limitation of liability",
+    "phones exceed the limit of 1000",
+    "phones must be at most 1000 numbers",
+    "too many phones",
+    "Too many numbers in one call",
+    "too many parameters",
+    "The number of phones exceeds the limit",
+    "Request body size exceeds the limit",
+    "request entity too large: limit exceeded",
+    "Name (X) allows 2 to 50 characters only",
+    "groupName exceeds the length limit of 50 characters",
+    "group limit exceeded",
+    "field length limit exceeded",
+    "frequency must be between 1 and 5",
+    "parameter error",
+    "invalid signature",
+    "timestamp expired",
+    "insufficient permissions or wrong accessKey",
+    "failed to retrieve data",
+    "country code mismatch",
+    "generated",
+    "accurate",
+    "moderate usage",
+    "overview",
+    "business account is closed",
+    "号码数量超过限制",
+    "参数长度超过限制",
+    "分组名称超过上限",
+    "号码格式错误",
+    "参数错误",
+    "签名错误",
+    "用户不存在",
+]
+
+ADD = Call(CallKind.ADD, ("85211111114",), "g-1")
+SETTINGS = NXCloudAccount(access_key="k", access_secret="s").classes  # type: ignore[arg-type]
+
+
+def understood(classes: Classes, text: str, code: str | None = "9999", status: int = 200) -> Outcome:
+    return classes.outcome(ADD, Answer(status, b""), Stated(code, text, text))
+
+
+@pytest.mark.parametrize("text", PLAIN)
+def test_rate_limits(text: str) -> None:
+    """Whatever the case, and whatever the code: the account is asked to make fewer calls."""
+    for said in (text, text.upper(), text.lower(), f"error: {text}!"):
+        assert rate_wording(said) is Wording.PLAIN
+    for classes in (CLASSES, SETTINGS):
+        for code in ("9999", "1002", None):
+            assert isinstance(understood(classes, text, code), Throttled)
+
+
+@pytest.mark.parametrize("text", LIKELY)
+def test_limits_and_quotas(text: str) -> None:
+    """A limit of which it is not said what it limits: that of calls, unless the code says otherwise."""
+    assert rate_wording(text) is Wording.LIKELY
+    assert rate_wording(text.upper()) is Wording.LIKELY
+    assert isinstance(understood(CLASSES, text), Throttled)
+    assert isinstance(understood(CLASSES, text, "1002"), Refused)
+    assert isinstance(understood(CLASSES, text, "1005"), AccountFault)
+
+
+@pytest.mark.parametrize("text", BUSY)
+def test_busy(text: str) -> None:
+    """The account waits; but whoever says that it is busy may have carried the call out."""
+    assert rate_wording(text) is Wording.BUSY
+    got = understood(CLASSES, text)
+    assert isinstance(got, Throttled)
+    assert got.in_doubt
+    assert isinstance(understood(CLASSES, text, "1002"), Refused)
+
+
+@pytest.mark.parametrize("text", OTHER)
+def test_what_is_no_rate_limit(text: str) -> None:
+    """A message about the content of a command must not stop the account: the command is refused."""
+    for said in (text, text.upper(), text.capitalize()):
+        assert rate_wording(said) is None
+    assert isinstance(understood(CLASSES, text), Refused)
+
+
+def test_texts_that_are_set_replace_all_that() -> None:
+    """An operator who says which texts mean it is taken at his word."""
+    classes = NXCloudAccount(access_key="k", access_secret="s", throttle_texts=("nope",)).classes  # type: ignore[arg-type]
+    assert isinstance(understood(classes, "too many requests"), Refused)
+    assert isinstance(understood(classes, "Nope."), Throttled)
+
+
+def test_a_text_in_another_class_goes_first() -> None:
+    """What an operator says of a text goes before what it usually means."""
+    classes = Classes(texts={"quota": FailureClass.ACCOUNT_FAULT, "too frequent": FailureClass.RETRYABLE})
+    assert isinstance(understood(classes, "Quota exceeded"), AccountFault)
+    assert not isinstance(understood(classes, "request is too frequent"), Throttled)
+
+
+def test_a_long_text_takes_no_time() -> None:
+    """However a megabyte is made up, it is read in a moment."""
+    began = time.process_time()
+    for part in ("request ", "over ", "rate over ", "too many ", "limit ", "请求", "a"):
+        rate_wording(part * (1_000_000 // len(part)))
+    assert time.process_time() - began < 2.0
