@@ -1,6 +1,7 @@
 """The broker and the ledger's server, as the settings name them."""
 
 import asyncio
+import math
 from collections.abc import Mapping
 from contextlib import AsyncExitStack
 
@@ -13,7 +14,7 @@ from worker.brokers.amqp.depth import depth
 from worker.brokers.amqp.topology import Topology
 from worker.brokers.connect import check, connect
 from worker.brokers.port import Broker
-from worker.brokers.redis_streams import RedisBroker
+from worker.brokers.redis_streams import RedisBroker, ReplyRetention
 from worker.engine.intake import Intake
 from worker.runtime.patience import Persistence, patiently
 from worker.runtime.ports import most_pending
@@ -53,7 +54,9 @@ async def reach_broker(
                 "NUMBERGROUP_LEDGER_URL unset"
             )
         client = await _connect(broker_url, "NUMBERGROUP_BROKER_URL", settings.partitions, opened, persist)
-        return client, RedisBroker(client, record_ms, settings.partitions, intake)
+        # Rounded up: what is shorter than a millisecond is not without end.
+        retention = ReplyRetention(math.ceil(settings.reply_retention_hours * 3_600_000), settings.reply_max)
+        return client, RedisBroker(client, record_ms, settings.partitions, intake, retention=retention)
     if ledger_url is None:
         ledger = embedded.start()
         opened.callback(ledger.stop)

@@ -7,6 +7,7 @@ deleted: the stream is the backlog. Reading harms nothing, so an owner that was 
 import asyncio
 from collections import deque
 from collections.abc import Mapping, Sequence, Set
+from dataclasses import dataclass
 from importlib.resources import files
 from typing import Any
 
@@ -47,6 +48,21 @@ _OF_LETTERS = (
 log = get_logger("commands")
 
 
+@dataclass(frozen=True, slots=True)
+class ReplyRetention:
+    """How long replies stay in a reply queue, and how many messages of them; 0 is without end.
+
+    It holds for queues whose names begin with those of the default ones. It is enforced when replies are
+    written, and approximately: some more may stay. The replies written last always stay.
+    """
+
+    age_ms: int = 0
+    messages: int = 0
+
+
+KEEP_ALL = ReplyRetention()
+
+
 class RedisBroker:
     """Every partition's log on one Redis. `record_ms`: how long a settled command is remembered.
 
@@ -54,10 +70,17 @@ class RedisBroker:
     """
 
     def __init__(
-        self, client: Redis, record_ms: int, partitions: int = 1, intake: Intake | None = None
+        self,
+        client: Redis,
+        record_ms: int,
+        partitions: int = 1,
+        intake: Intake | None = None,
+        *,
+        retention: ReplyRetention = KEEP_ALL,
     ) -> None:
         self._client = client
         self._record_ms = record_ms
+        self._retention = retention
         self._mover = Mover(client, partitions, intake or Intake())
         self._settle = client.register_script(files(__package__).joinpath("settle.lua").read_text())
 
@@ -72,7 +95,15 @@ class RedisBroker:
         """The client is its owner's."""
 
     def log(self, partition: int, epoch: int) -> "StreamLog":
-        return StreamLog(self._client, self._settle, self._mover, partition, epoch, self._record_ms)
+        return StreamLog(
+            self._client,
+            self._settle,
+            self._mover,
+            partition,
+            epoch,
+            self._record_ms,
+            retention=self._retention,
+        )
 
     async def backlog(self, partitions: int) -> Mapping[int, int]:
         async with mapped(BrokerUnavailable):
@@ -91,8 +122,17 @@ class StreamLog:
     unit_size = 1_000
 
     def __init__(
-        self, client: Redis, settle: Any, mover: Mover, partition: int, epoch: int, record_ms: int
+        self,
+        client: Redis,
+        settle: Any,
+        mover: Mover,
+        partition: int,
+        epoch: int,
+        record_ms: int,
+        *,
+        retention: ReplyRetention = KEEP_ALL,
     ) -> None:
+        self._retention = retention
         self._client = client
         self._script = settle
         self._mover = mover
@@ -258,7 +298,7 @@ class StreamLog:
         args.append(len(unit.quarantined))
         for ref, fault in unit.quarantined.items():
             args += (keys.field(ref), "" if fault is None else encode_quarantine(fault))
-        args.append(partition)
+        args += (partition, self._retention.age_ms, self._retention.messages)
         async with mapped(BrokerUnavailable):
             answer = await self._script(keys=used, args=args)
         if answer == b"stale":

@@ -5,7 +5,7 @@
 -- ARGV: epoch, serial, record lifetime (ms), address of the default list, then fourteen sections: a count and
 -- that many items each: done, replies to streams, replies to lists, records, letters, partial, bindings,
 -- ended intents, sequences, ended calls, ended attempts, decisions, replayed, quarantined; then the
--- partition.
+-- partition, how long replies are kept (ms), and how many messages of them in each queue (0: no limit).
 local epoch, serial, lifetime = ARGV[1], ARGV[2], ARGV[3]
 if redis.call('GET', KEYS[1]) ~= epoch then return 'stale' end
 -- Serials grow. A request that was given up on its way may come after later units, and would undo them: nobody
@@ -74,18 +74,60 @@ for first = at + 1, at + done, 1000 do
   redis.call('HDEL', KEYS[4], unpack(ARGV, first, upto))
 end
 at = at + 1 + done
+local kept_ms, kept_messages = tonumber(ARGV[last + 1]), tonumber(ARGV[last + 2])
+local to_streams, to_lists, oldest = {}, {}, 0
+if kept_ms > 0 and any(2) then
+  -- Asked before replies are written: they must not be older than it.
+  local now = redis.call('TIME')
+  oldest = now[1] * 1000 + math.floor(now[2] / 1000) - kept_ms
+end
 section(2, function(i)
   local queue = ARGV[i]
   if queue == '' or not is('stream', queue) then queue = KEYS[8] end
   redis.call('XADD', queue, '*', 'event', ARGV[i + 1])
   kinds[queue] = 'stream'
+  to_streams[queue] = (to_streams[queue] or 0) + 1
 end)
 section(3, function(i)
   local queue, address = ARGV[i], ARGV[i + 1]
   if not is('list', queue) then queue, address = KEYS[9], ARGV[4] end
   redis.call('LPUSH', queue, address .. ARGV[i + 2])
   kinds[queue] = 'list'
+  to_lists[queue] = (to_lists[queue] or 0) + 1
 end)
+
+-- Reply queues that this unit wrote to are trimmed, a bounded part at a time. Replies of this unit stay: they
+-- are newer than any age, and count as a part of the limit. Queues under other names may hold other data.
+local function is_own(queue)
+  for _, base in ipairs({KEYS[8], KEYS[9]}) do
+    if queue == base then return true end
+    local start = string.sub(queue, 1, #base + 1)
+    if start == base .. ':' or start == base .. '.' then return true end
+  end
+  return false
+end
+for queue, written in pairs(to_streams) do
+  if is_own(queue) then
+    if kept_messages > 0 then
+      redis.call('XTRIM', queue, 'MAXLEN', '~', string.format('%.0f', math.max(kept_messages, written)))
+    end
+    if oldest > 0 then redis.call('XTRIM', queue, 'MINID', '~', string.format('%.0f', oldest)) end
+  end
+end
+local MOST_TRIMMED = 10000
+for queue, written in pairs(to_lists) do
+  if is_own(queue) then
+    local length = redis.call('LLEN', queue)
+    local kept = math.max(kept_messages, written, length - MOST_TRIMMED)
+    if kept_messages > 0 and length > kept then redis.call('LTRIM', queue, 0, kept - 1) end
+    -- Messages in a list have no age: the list ends as a whole, when its newest message is that old.
+    if kept_ms > 0 then
+      redis.call('PEXPIRE', queue, string.format('%.0f', kept_ms))
+    else
+      redis.call('PERSIST', queue)
+    end
+  end
+end
 section(2, function(i) redis.call('SET', ARGV[i], ARGV[i + 1], 'PX', lifetime) end)
 
 -- What is no number counts as none: these are counted by hand, for HINCRBY would fail half-way.

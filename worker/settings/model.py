@@ -41,6 +41,8 @@ class Settings(BaseSettings, frozen=True, extra="forbid", hide_input_in_errors=T
         *("numbergroup.replies", "numbergroup.replies.*"),  # lists and AMQP queues
     )
     dedup_hours: float = Field(24.0, ge=0.01, le=87_600)
+    reply_retention_hours: float = Field(168.0, ge=0, le=87_600)  # results on Redis; 0: for ever
+    reply_max: int = Field(1_000_000, ge=0)  # messages with results in one queue on Redis; 0: any number
     give_up_after_s: Positive = 86_400.0
     log_format: Annotated[Literal["console", "json"], Choice] | None = None  # None: by the terminal
     log_level: Annotated[Literal["debug", "info", "warning", "error"], Choice] = "info"
