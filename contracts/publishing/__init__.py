@@ -14,10 +14,10 @@ from typing import Protocol
 from contracts.event import MAX_EVENTS_PER_MESSAGE
 from contracts.publishing.amqp_routing import ExchangeType
 from contracts.publishing.errors import InvalidCommand, PublishError
-from contracts.publishing.hosts import SEVERAL_HOSTS, names_several_hosts
 from contracts.publishing.packing import Message, Publishable, chunks, messages
 from contracts.publishing.to_amqp import AmqpSender
 from contracts.publishing.to_redis import RedisSender
+from contracts.publishing.urls import InvalidUrl, check_tls, parse, unverified
 
 __all__ = ["ExchangeType", "InvalidCommand", "PublishError", "Receipt", "deliver", "publish"]
 
@@ -58,6 +58,7 @@ def publish(
     max_message_bytes: int = 1_048_576,
     exchange: ExchangeType | str | None = None,
     timeout_s: float = 30.0,
+    tls_verify: bool = True,
 ) -> int:
     """Publish commands to the broker at `url`, in order; returns how many, when all of them are confirmed.
 
@@ -75,10 +76,15 @@ def publish(
 
     `timeout_s`: how long a broker may say nothing at all.
 
+    `tls_verify=False`: the server's certificate and name are not verified. Anybody on the way can read and
+    change the commands then. The URL alone cannot say that.
+
     Raises `PublishError` when not everything was published, `InvalidCommand` when something is no command,
-    `ImportError` when the broker's library is not installed, `ValueError` for a mistake in the arguments.
+    `ImportError` when the broker's library is not installed, `ValueError` for a mistake in the arguments, the
+    URL among them.
     """
     known = None if exchange is None else ExchangeType(exchange)
+    url = _checked(url, tls_verify=tls_verify)
     return deliver(commands, url, partitions, batch, max_message_bytes, known, timeout_s).commands
 
 
@@ -122,11 +128,20 @@ def deliver(
 def _opener(
     url: str, partitions: int, exchange: ExchangeType | None, timeout_s: float
 ) -> Callable[[], Sender]:
-    scheme = url.partition("://")[0]
-    if names_several_hosts(url):
-        raise ValueError(f"url {SEVERAL_HOSTS}")
-    if scheme in ("redis", "rediss"):
-        return lambda: RedisSender(url, partitions, timeout_s)
-    if scheme in ("amqp", "amqps"):
+    if parse(url).is_amqp:
         return lambda: AmqpSender(url, partitions, exchange, timeout_s)
-    raise ValueError("url must begin with redis://, rediss://, amqp:// or amqps://")
+    return lambda: RedisSender(url, partitions, timeout_s)
+
+
+def _checked(url: str, *, tls_verify: bool) -> str:
+    """The URL, with nothing verified only if that is wanted. Raises `ValueError`, with no secret in it."""
+    try:
+        address = parse(url)
+        check_tls(address)
+        if tls_verify and not address.is_verified:
+            raise InvalidUrl("switches the verification of certificates off: only tls_verify=False does that")
+    except InvalidUrl as error:
+        problem = f"url {error}"
+    else:
+        return url if tls_verify else unverified(url)
+    raise ValueError(problem)

@@ -3,9 +3,9 @@
 import socket
 from contextlib import suppress
 from typing import Any
-from urllib.parse import urlsplit
 
 from contracts.publishing.errors import needed
+from contracts.publishing.urls import amqp_arguments, parse
 
 # Linux has it, and those systems that have not do not need it set.
 _USER_TIMEOUT = getattr(socket, "TCP_USER_TIMEOUT", None)
@@ -15,18 +15,17 @@ def connect(url: str, timeout_s: float, **options: Any) -> Any:
     """An open `amqp.Connection`, with `options` of its own; every read and write ends after `timeout_s`.
 
     Raises `OSError` when nobody answers, `amqp.AMQPError` when the broker refuses. The certificate behind
-    `amqps://` is verified, name included, against the system's authorities (or `SSL_CERT_FILE`).
+    `amqps://` is verified, name included, against the system's authorities (or `SSL_CERT_FILE`, or the URL's
+    `cacertfile`). Of the URL's parameters only `heartbeat` has no effect: nobody would keep it up.
     """
     kombu = needed("kombu", "kombu")
     # Left to itself, py-amqp ends a connection whose peer has not read for a second: a broker under load
     # does that and means no harm.
     patience = {_USER_TIMEOUT: round(timeout_s * 1000)} if _USER_TIMEOUT else {}
+    arguments, transport = amqp_arguments(parse(url))
     client = kombu.Connection(
-        url,
-        # Without a name, py-amqp does not look whose certificate it is.
-        ssl={"server_hostname": urlsplit(url).hostname} if url.startswith("amqps://") else False,
-        connect_timeout=min(5.0, timeout_s),
-        transport_options={"socket_settings": patience, **options},
+        **{"connect_timeout": min(5.0, timeout_s), **arguments},
+        transport_options={"socket_settings": patience, **transport, **options},
     )
     connection = client.transport.establish_connection()
     connection.sock.settimeout(timeout_s)

@@ -5,6 +5,7 @@ from typing import Any
 from contracts.names import PARTITIONS_KEY, command_stream, partition_of
 from contracts.publishing.errors import PublishError, needed
 from contracts.publishing.packing import Message
+from contracts.publishing.urls import parse, redis_arguments
 
 _AT_ONCE = 500
 _BYTES_AT_ONCE = 8 * 1024 * 1024
@@ -21,12 +22,14 @@ class RedisSender:
         self._errors: tuple[type[Exception], ...] = (redis.RedisError, OSError)
         # One retry on a new connection: one that was closed while the commands kept us waiting is no
         # outage. What had arrived arrives twice then, which the worker recognises.
+        address = parse(url)
+        arguments = {
+            "socket_connect_timeout": min(5.0, timeout_s),
+            "socket_timeout": timeout_s,
+            **redis_arguments(address),
+        }
         self._client: Any = redis.Redis.from_url(
-            url,
-            protocol=2,
-            socket_connect_timeout=min(5.0, timeout_s),
-            socket_timeout=timeout_s,
-            retry=retry.Retry(backoff.NoBackoff(), 1),
+            address.url, protocol=2, retry=retry.Retry(backoff.NoBackoff(), 1), **arguments
         )
         self._waiting: list[Message] = []
         self._size = 0

@@ -72,3 +72,14 @@ def test_a_file_of_settings(bare_shell: Shell) -> None:
     done = bare_shell("run", CONFIG="bad.toml")
     assert done.code == 2
     assert done.err.startswith("numbergroup: accounts.default.acess_key in bad.toml is unknown: did you mean")
+
+
+def test_parameters_of_urls(bare_shell: Shell) -> None:
+    """A parameter of the broker's URL that does not work is one line, the same in every command."""
+    url = f"redis://:{SECRET}@localhost/0?decode_responses=true"
+    runs = (("run",), ("run", "--check"), ("publish", "-"), ("replies",), ("status",))
+    for done in bare_shell.at_once(*runs, **ACCOUNT, BROKER_URL=url):
+        assert (done.code, done.out) == (2, "")
+        assert done.err == (
+            "numbergroup: NUMBERGROUP_BROKER_URL has the parameter decode_responses, which must be false\n"
+        )

@@ -512,6 +512,43 @@ def test_no_rendering_of_settings_shows_a_secret() -> None:
     assert "fme2na3kdi3ki" not in repr(settings)
 
 
+@pytest.mark.parametrize("key", ["BROKER_URL", "LEDGER_URL"])
+@pytest.mark.parametrize("tail", ["decode_responses=true", "protocol=3", "max_connections=1", "family=6"])
+def test_parameters_of_urls(key: str, tail: str) -> None:
+    """A parameter that the worker cannot live with is one line that names the setting and the parameter."""
+    line = line_of(ACCOUNT | {f"NUMBERGROUP_{key}": f"redis://:hunter2@h/0?{tail}"})
+    assert line.startswith(f"NUMBERGROUP_{key} has ")
+    assert tail.partition("=")[0] in line
+
+
+@pytest.mark.parametrize(
+    "url", ["rediss://:hunter2@h/0?ssl_cert_reqs=none", "amqps://me:hunter2@h//?verify=verify_none"]
+)
+def test_only_a_setting_switches_verification_off(url: str) -> None:
+    """A URL alone cannot: it takes TLS_VERIFY=off, which goes for a URL that does not say so, too."""
+    line = line_of({"NUMBERGROUP_BROKER_URL": url})
+    assert line.endswith("remove that from it, or set NUMBERGROUP_TLS_VERIFY=off")
+    for text in (url, url.partition("?")[0]):
+        settings = load_settings({"NUMBERGROUP_BROKER_URL": text, "NUMBERGROUP_TLS_VERIFY": "OFF"})
+        assert settings.broker_url is not None
+        assert settings.broker_url.get_secret_value() == url
+
+
+def test_a_certificate_that_is_not_there(tmp_path: Path) -> None:
+    """Certificates and keys of URLs are read at once: a mistake there is one of the settings."""
+    file = tmp_path / "ca.pem"
+    line = line_of({"NUMBERGROUP_BROKER_URL": f"amqps://me:hunter2@h//?cacertfile={file}"})
+    assert line.startswith("NUMBERGROUP_BROKER_URL names a file of certificate authorities")
+
+
+def test_channels_for_every_partition() -> None:
+    """A limit of channels that is below what so many partitions need is a mistake in the settings."""
+    url = {"NUMBERGROUP_BROKER_URL": "amqp://h//?channel_max=20"}
+    assert load_settings(url | {"NUMBERGROUP_PARTITIONS": "12"}).partitions == 12
+    line = line_of(url | {"NUMBERGROUP_PARTITIONS": "13"})
+    assert "channel_max" in line
+
+
 @pytest.mark.parametrize(
     ("url", "redacted"),
     [

@@ -1,10 +1,13 @@
 """Connecting to Redis, and checking that it can be trusted with the work."""
 
+from typing import Any
+
 from redis.asyncio import ConnectionPool, Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.exceptions import AuthenticationError, RedisError
 
+from contracts.publishing.urls import parse, redis_arguments
 from worker.brokers.port import BrokerUnavailable
 from worker.ledger.connection import quick
 from worker.telemetry import get_logger
@@ -24,16 +27,21 @@ def connect(url: str, partitions: int = 1, retries: int = 1) -> Redis:
 
     One retry on a new connection: a connection that was closed while it was idle is no outage. None for who
     has to know whether a command was carried out once. Each partition reads, settles and renews its lease
-    at the same time.
+    at the same time. The URL's parameters go before our own. Raises `InvalidUrl`.
     """
+    address = parse(url)
+    arguments: dict[str, Any] = {
+        "socket_connect_timeout": 3,
+        "socket_timeout": 6,
+        "health_check_interval": 15,
+        **redis_arguments(address),
+    }
     pool = ConnectionPool.from_url(
-        url,
+        address.url,
         protocol=2,
-        socket_connect_timeout=3,
-        socket_timeout=6,
-        health_check_interval=15,
         retry=Retry(NoBackoff(), retries),
         max_connections=_CONNECTIONS + 3 * partitions,
+        **arguments,
     )
     # It says whether it is TCP, TLS or a Unix socket.
     pool.connection_class = quick(pool.connection_class)

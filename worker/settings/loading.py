@@ -9,11 +9,13 @@ from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 from pydantic_settings import EnvSettingsSource
 
+from contracts.publishing.urls import InvalidUrl, check_tls, parse, unverified
 from worker.settings.account import AccountSettings
 from worker.settings.errors import PREFIX, Key, SettingsError, variable
 from worker.settings.files import fill_in, read_env_file, read_toml
 from worker.settings.keys import check_known, keys, variables
 from worker.settings.model import Settings
+from worker.settings.urls import SecretUrl
 from worker.settings.vendors import credential_keys
 
 _OF_ENVIRONMENT = (("config",), ("env_file",))
@@ -39,10 +41,29 @@ def load_settings(environ: Mapping[str, str] | None = None) -> Settings:
     written |= named
     written |= fill_in(values, written, credential_keys())
     try:
-        return Settings(**values)
+        settings = Settings(**values)
     except ValidationError as error:
         problem = error.errors(include_url=False)[0]
+    else:
+        return _with_urls(settings, written)
     raise SettingsError(_line(problem, written))  # not above: its context would hold the values
+
+
+def _with_urls(settings: Settings, written: Mapping[Key, str]) -> Settings:
+    """The settings, once the files that their URLs name were read. With `TLS_VERIFY=off` the URLs contain it:
+    it goes wherever a URL goes. Raises SettingsError."""
+    changed: dict[str, SecretUrl] = {}
+    for key in ("broker_url", "ledger_url"):
+        url: SecretUrl | None = getattr(settings, key)
+        if url is None:
+            continue
+        try:
+            check_tls(parse(url.get_secret_value()))
+        except InvalidUrl as error:
+            raise SettingsError(f"{written[key,]} {error}") from None
+        if settings.tls_verify == "off":
+            changed[key] = SecretUrl(unverified(url.get_secret_value()))
+    return settings.model_copy(update=changed) if changed else settings
 
 
 def _environment(environ: Mapping[str, str]) -> tuple[dict[Key, str], dict[Key, str]]:

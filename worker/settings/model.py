@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import Field, field_validator, model_validator
 from pydantic_settings import BaseSettings
 
+from contracts.publishing.urls import parse
 from worker.settings.errors import variable
 from worker.settings.urls import BrokerUrl, LedgerUrl, SecretUrl
 from worker.settings.values import Choice, Host, Positive, Texts, sane
@@ -19,6 +20,7 @@ AccountName = Annotated[str, Field(pattern="^[a-z0-9_-]{1,64}$")]
 # A lease is renewed eight times in its life: what may be sent for longer than this would have to wait for
 # the next renewal, and calls would leave in bunches.
 _LEASE_SHARE = 0.8
+_OTHER_CHANNELS = 8
 
 
 class Settings(BaseSettings, frozen=True, extra="forbid", hide_input_in_errors=True, allow_inf_nan=False):
@@ -28,6 +30,8 @@ class Settings(BaseSettings, frozen=True, extra="forbid", hide_input_in_errors=T
     env_file: Path | None = None
     broker_url: BrokerUrl | None = None  # None: the embedded broker, for trying out
     ledger_url: LedgerUrl | None = None  # None: see effective_ledger_url
+    # Whether certificates of brokers and ledgers are verified. No URL can switch it off.
+    tls_verify: Annotated[Literal["on", "off"], Choice] = "on"
     partitions: int = Field(1, ge=1, le=MOST_PARTITIONS)  # the same for all workers and producers
     lease_ttl_s: float = Field(10.0, ge=2)
     linger_ms: int = Field(0, ge=0)
@@ -80,6 +84,26 @@ class Settings(BaseSettings, frozen=True, extra="forbid", hide_input_in_errors=T
                 raise ValueError(
                     f"{variable('accounts', name, 'timeout_s')} is {account.timeout_s:g}, over {share} "
                     f"of {ttl}: lower the first or raise the second"
+                )
+        return self
+
+    @model_validator(mode="after")
+    def _urls_fit(self) -> Self:
+        for key in ("broker_url", "ledger_url"):
+            url = getattr(self, key)
+            if url is None:
+                continue
+            address = parse(url.get_secret_value())
+            if self.tls_verify == "on" and not address.is_verified:
+                raise ValueError(
+                    f"{variable(key)} switches the verification of certificates off, which a URL alone "
+                    f"cannot: remove that from it, or set {variable('tls_verify')}=off"
+                )
+            channels = address.options.get("channel_max")
+            if channels is not None and channels < self.partitions + _OTHER_CHANNELS:
+                raise ValueError(
+                    f"{variable(key)} has a channel_max that is too small for {variable('partitions')}="
+                    f"{self.partitions}: it must be {self.partitions + _OTHER_CHANNELS} or more"
                 )
         return self
 

@@ -14,13 +14,13 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
-from urllib.parse import urlsplit
 
 import amqp
 from amqp.exceptions import AccessRefused, AMQPError, ChannelError, NotAllowed
 from kombu import Connection
 from tenacity import RetryCallState, RetryError, Retrying, retry_if_exception_type, wait_random_exponential
 
+from contracts.publishing.urls import amqp_arguments, parse
 from worker.brokers.amqp.frames import delivering_handler
 from worker.brokers.amqp.wire import Wire
 from worker.brokers.connect import UnfitServer
@@ -45,18 +45,19 @@ log = get_logger("rabbitmq")
 def open_connection(url: str, name: str, heartbeat_s: int = 0) -> Any:
     """py-amqp's connection to the broker at `url`, open.
 
-    Every answer is waited for seconds only. A server's certificate is verified. Raises one of `FAILURES`.
+    Every answer is waited for seconds only. The URL's parameters replace our own values; its heartbeat
+    does where there is to be one. A certificate is verified unless the URL says otherwise. Raises one of
+    `FAILURES`.
     """
-    parts = urlsplit(url)
-    secure: dict[str, Any] | bool = False
-    if parts.scheme == "amqps":
-        secure = {"context": {"check_hostname": True}, "server_hostname": parts.hostname}
+    address = parse(url)
+    arguments, transport = amqp_arguments(address)
+    if heartbeat_s:
+        heartbeat_s = address.options.get("heartbeat", heartbeat_s)
     client = Connection(
-        url,
-        ssl=secure,
+        **{"connect_timeout": _CONNECT_S, **arguments},
         heartbeat=heartbeat_s,
-        connect_timeout=_CONNECT_S,
         transport_options={
+            **transport,
             "frame_handler": delivering_handler,
             "client_properties": {"connection_name": f"{name} {os.getpid()}"},
             # py-amqp's own is one second, which a hiccup of the network may outlast.
