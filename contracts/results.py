@@ -37,7 +37,10 @@ class ErrorInfo(_Data):
 
     `kind` is one of `invalid`, `unsupported`, `misrouted` (published to another partition than its
     group's), `refused`, `unavailable`, `expired`, `crashed`, `stale`, `conflict` (the same id with
-    another body, or a groupKey that is taken), `unknown-group`, …: consumers must expect new ones.
+    another body, or a groupKey that is taken), `unknown-group`, `too-large` (the broker takes no message of
+    the result's size: a list has failed, of any other result parts are left out), `reply-queue` (the queue
+    that was asked for takes nothing, and the result is in the default one), …: consumers must expect new
+    ones.
     `crashed`: worker after worker died with the command's message in hand, the last one with nothing else. It
     is not tried any more; what it asks for may be done in part. Publish it under a new id when the worker, or
     the message, is mended.

@@ -82,6 +82,7 @@ def test_what_comes_back(stage: Stage) -> None:
     eventually(lambda: not stage.backlog(), "an empty queue")
 
     default = stage.answers()
+    eventually(lambda: (default.count, billing.count) == (2, 1), "three results")
     assert set(default.statuses()) == {"c-1", "c-3"}
     assert set(billing.statuses()) == {"c-2"}
     assert not stage.redis.client.exists("celery")

@@ -1,8 +1,10 @@
 """Queues that are missing, forbidden, full, deleted, or not as the worker would have them."""
 
+import json
+
 import amqp
 import pytest
-from e2e_answers import letters
+from e2e_answers import Answers, letters
 from e2e_brokers import on_rabbitmq
 from e2e_checks import all_settled
 from e2e_commands import Script, lone
@@ -140,6 +142,59 @@ def test_what_rabbitmq_itself_gives_up(stage: RabbitStage) -> None:
     reason = f"the broker gave it up: expired, queue {COMMANDS}"
     assert {letter.error.message for letter, _ in kept} == {reason}
     assert stage.vendor.count() == 0
+
+
+def answered(answers: Answers, count: int) -> None:
+    eventually(lambda: answers.count == count, f"{count} results")
+
+
+def listing(name: str, limit: int) -> bytes:
+    event = {"specversion": "1.0", "id": name, "source": "e2e", "type": "numbergroup.list.v1"}
+    return json.dumps(event | {"data": {"limit": limit}}).encode()
+
+
+def test_answers_that_rabbitmq_does_not_take(stage: RabbitStage) -> None:
+    """A list that is larger than a message may be has failed, and says which limit would do; everything else
+    goes on; and so it is after a restart, when nobody knows what the broker takes."""
+    script, answers = Script(), stage.answers()
+    groups = {f"large-{n:02}": [f"8521{n:03}{m:04}" for m in range(50)] for n in range(60)}
+    stage.vendor.seed(groups)
+    stage.rabbit.configure("max_message_size", 20_000)
+    try:
+        for turn in range(2):
+            worker = stage.worker()
+            stage.publish([listing(f"all-{turn}", 60), listing(f"some-{turn}", 5)])
+            published(stage, script, 20)
+            answered(answers, len(script.events) + 2 * (turn + 1))
+            eventually(lambda: not stage.backlog(), "an empty queue")
+            failed = answers.one(f"all-{turn}").data
+            assert (failed.status, failed.error and failed.error.kind) == ("failed", "too-large")
+            assert "with a limit of" in str(failed.error)
+            assert len(answers.one(f"some-{turn}").data.groups or ()) == 5
+            assert worker.stop() == 0
+    finally:
+        stage.rabbit.configure("max_message_size", 128 * 1024 * 1024)
+    assert [body for _, body in letters(stage.redis.client)] == [listing(f"all-{n}", 60) for n in range(2)]
+    assert stage.vendor.groups() == script.groups | {name: set(phones) for name, phones in groups.items()}
+
+
+def test_an_exclusive_queue_whose_client_has_gone(stage: RabbitStage) -> None:
+    """The answer is in the default queue, with an error beside its status; the others are not held up, and
+    the queue is not declared in the client's place."""
+    script, answers = Script(), stage.answers()
+    mine = f"{REPLIES}.of-a-client"
+    first, *others = lone(script.some_updates(20, NAMES))
+    with stage.connect() as connection:
+        connection.channel().queue_declare(mine, exclusive=True)
+        stage.publish_messages([amqp.Message(first, delivery_mode=2, reply_to=mine)])
+    stage.publish(others)
+    stage.worker()
+    eventually(lambda: answers.count == 20, "all results")
+    (noted,) = [name for name in answers.of if answers.one(name).data.error]
+    assert noted == script.events[0]["id"]
+    assert answers.statuses()[noted] in ("applied", "superseded")
+    assert not there(stage, mine)
+    all_settled(stage, script, answers)
 
 
 def there(stage: RabbitStage, queue: str) -> bool:

@@ -66,7 +66,11 @@ async def reach_broker(
     client = await _connect(ledger_url, "NUMBERGROUP_LEDGER_URL", settings.partitions, opened, persist)
     await persist("connecting to RabbitMQ", lambda: asyncio.to_thread(check_rabbitmq, broker_url))
     heartbeat_s = max(_LEAST_HEARTBEAT_S, round(settings.lease_ttl_s / 2))
-    topology = Topology(settings.partitions)
+    topology = Topology(
+        settings.partitions,
+        reply_type=settings.reply_queue_type,
+        reply_expires_ms=round(settings.reply_queue_expires_hours * 3_600_000),
+    )
     broker = AmqpBroker(broker_url, client, record_ms, _prefetch(settings), heartbeat_s, topology)
     return client, broker
 

@@ -41,13 +41,20 @@ from worker.engine.replays import LATEST, Replay, replays_of, standing
 class Reply(NamedTuple):
     """One message for a reply queue; `queue` is `None` for the default one.
 
-    `listed`: the command came over a kombu list. `correlation_id`: the reply's own property.
+    `listed`: the command came over a kombu list. `correlation_id`: the reply's own property. `entry`: the
+    message that is answered.
     """
 
     queue: str | None
     body: bytes
     correlation_id: str | None = None
     listed: bool = False
+    entry: Entry | None = None
+
+    @property
+    def is_to_client(self) -> bool:
+        """Whether the message's own `reply_to` names the queue: it belongs to the client that sent it."""
+        return self.queue is not None and self.entry is not None and self.entry.reply_to == self.queue
 
 
 @dataclass(slots=True, frozen=True)
@@ -98,6 +105,7 @@ class OpenSettlement:
         self._arrays: dict[tuple[str, str | None], tuple[Entry, list[bytes]]] = {}
         self._touched: dict[str, Entry] = {}
         self._place = 0
+        self.reply_bytes = 0
 
     def take(self, settle: Settle, now: float) -> None:
         """Take in what else is to be settled; `now` (Unix seconds) is when its letters are written."""
@@ -158,10 +166,11 @@ class OpenSettlement:
         if entry.replay is not None:
             answer = _of_replay(answer, entry.replay, verdict)
         queue, result = self._answers.addressed(answer, origin)
+        self.reply_bytes += len(result)
         if entry.is_array:
             self._arrays.setdefault((entry.tag, queue), (entry, []))[1].append(result)
         else:
-            unit.replies.append(tuple_of(Reply, (queue, result, origin.correlation_id, entry.listed)))
+            unit.replies.append(tuple_of(Reply, (queue, result, origin.correlation_id, entry.listed, entry)))
 
     def close(self) -> Settlement:
         """The unit, of all that was taken."""
@@ -169,7 +178,7 @@ class OpenSettlement:
         for (_, queue), (entry, results) in self._arrays.items():
             for start in range(0, len(results), MAX_EVENTS_PER_MESSAGE):
                 some = b",".join(results[start : start + MAX_EVENTS_PER_MESSAGE])
-                unit.replies.append(Reply(queue, b"[%b]" % some, entry.correlation_id, entry.listed))
+                unit.replies.append(Reply(queue, b"[%b]" % some, entry.correlation_id, entry.listed, entry))
         for tag, entry in self._touched.items():
             if len(entry.settled) < entry.total:
                 unit.partial.append((tag, sorted(entry.settled)))

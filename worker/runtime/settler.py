@@ -58,7 +58,9 @@ class Settler:
         effects, verdicts = self._sizes[-1]
         self._sizes[-1] = effects + 1, verdicts + len(effect.verdicts)
         self._size += len(effect.verdicts) + _letters_bytes(effect) // _BYTES_PER_ANSWER
-        if self._size >= self._log.unit_size:
+        unit_size = self._log.unit_size
+        # Lists may be large, too: what is written together must not grow without bound.
+        if self._size >= unit_size or self._open.reply_bytes >= unit_size * _BYTES_PER_ANSWER:
             self._close(self._open)
         self._added += 1
         self.unwritten += len(effect.verdicts)

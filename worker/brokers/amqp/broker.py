@@ -11,24 +11,24 @@ the message to come back.
 import asyncio
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from redis.asyncio import Redis
 
-from contracts.names import REPLIES
 from worker import points
 from worker.brokers import side
 from worker.brokers.amqp.consuming import Consumers, Tap
 from worker.brokers.amqp.delivery import Delivery
 from worker.brokers.amqp.link import connected
 from worker.brokers.amqp.marks import Marks
-from worker.brokers.amqp.outgoing import Outgoing
 from worker.brokers.amqp.publishing import Publisher
+from worker.brokers.amqp.results import Results
 from worker.brokers.amqp.topology import Topology, waiting
 from worker.brokers.amqp.window import Window
 from worker.brokers.port import BrokerUnavailable, Log, StaleEpoch
 from worker.brokers.redis_streams import RedisBroker
+from worker.engine.letters import Letter
 from worker.engine.model import Entry
 from worker.engine.settlement import Reply, Settlement
 from worker.telemetry import get_logger
@@ -38,7 +38,8 @@ _QUIET_S = 1.0
 _HELD_BYTES = 256 * 1024 * 1024
 _MOST_PREFETCH = 65_535
 _DELIVERED = 3  # times what is in hand: at twice, of 80,000 messages 44,541 were acknowledged one by one
-_SHORT_BYTES = 255
+_PARTS = 64
+"""More than the ledger is told of any unit, one after the other."""
 
 log = get_logger("rabbitmq")
 
@@ -99,10 +100,12 @@ class AmqpBroker:
 
 @dataclass(slots=True)
 class _Progress:
-    """How far a unit has come: settling it again goes on from there."""
+    """How far a unit has come: settling it again goes on from there. `part`: of what goes to the ledger."""
 
     serial: int
-    replies: Sequence[Reply]
+    replies: list[Reply]
+    letters: list[Letter] = field(default_factory=list)
+    part: int = 0
     recorded: bool = False
     partial_recorded: bool = False
 
@@ -136,7 +139,8 @@ class AmqpLog:
         self._more = self._quiet = self._marks_kept = False
         self._marks = Marks(client, partition)
         self._side = side.SideTap(client, partition, self._arrival)
-        self._progress = _Progress(0, ())
+        self._progress = _Progress(0, [])
+        self._results = Results(publisher)
         self.unsettled = 0
 
     async def read(self, credit: int) -> Sequence[Entry]:
@@ -169,20 +173,29 @@ class AmqpLog:
 
     async def settle(self, unit: Settlement, serial: int) -> None:
         if self._progress.serial != serial:
-            self._progress = _Progress(serial, unit.replies)
+            self._progress = _Progress(serial, list(unit.replies))
         progress = self._progress
+        progress.replies, due = self._results.fit(progress.replies)
+        progress.letters += due
         if not progress.recorded:
             # Of what is acknowledged by now nobody will ask which of its commands were settled.
-            written = replace(unit, replies=[], partial=[], replayed=[], done=self._marks.over)
-            await self._records.settle(written, 2 * serial)
+            letters = [*unit.letters, *progress.letters]
+            written = replace(
+                unit, replies=[], partial=[], replayed=[], done=self._marks.over, letters=letters
+            )
+            await self._record(progress, written)
             progress.recorded, self._marks.over = True, []
             points.reach("settled in the ledger")
-        await self._publish(progress)
+        elif progress.letters:
+            await self._record(progress, Settlement(self._partition, letters=progress.letters))
+        progress.letters = []
+        # What was confirmed is not said again.
+        await self._results.send(progress.replies, progress.replies)
         points.reach("results confirmed")
         if (unit.partial or unit.replayed) and not progress.partial_recorded:
             # Not before: a result that is not confirmed yet must be given again.
             rest = Settlement(self._partition, partial=unit.partial, replayed=unit.replayed)
-            await self._records.settle(rest, 2 * serial + 1)
+            await self._record(progress, rest)
             self._marks.put(unit.partial)
             progress.partial_recorded = True
             points.reach("part of a message marked")
@@ -212,7 +225,7 @@ class AmqpLog:
         if self._marks.over:
             last = Settlement(self._partition, done=self._marks.over)
             with suppress(StaleEpoch, BrokerUnavailable):
-                await self._records.settle(last, 2 * self._progress.serial + 2)
+                await self._records.settle(last, _PARTS * (self._progress.serial + 1))
 
     def opened(self, generation: int, waiting: int) -> None:
         self._tell(self._open, generation, waiting)
@@ -261,16 +274,10 @@ class AmqpLog:
             self._forget()
             self._consumers.reopen(self._tap, generation, fewer)
 
-    async def _publish(self, progress: _Progress) -> None:
-        replies = progress.replies
-        failed = await self._publisher.publish(
-            [Outgoing(_short(one.queue) or REPLIES, one.body, _short(one.correlation_id)) for one in replies]
-        )
-        # What was confirmed is not said again.
-        progress.replies = [replies[position] for position in sorted(failed)]
-        if failed:
-            reason = failed[min(failed)]
-            raise BrokerUnavailable(f"{len(failed)} of {len(replies)} results not taken: {reason}")
+    async def _record(self, progress: _Progress, written: Settlement) -> None:
+        """In the ledger, as the unit's next part: once, however often it is tried."""
+        await self._records.settle(written, _PARTS * progress.serial + progress.part)
+        progress.part += 1
 
     def _acknowledge(self, tags: Sequence[str], room: int) -> None:
         self._marks.drop(tags)
@@ -284,8 +291,3 @@ class AmqpLog:
         if acknowledged:
             self.unsettled = len(window)
             self._consumers.acknowledge(self._tap, window.generation, acknowledged)
-
-
-def _short(text: str | None) -> str | None:
-    """The text if AMQP can say it: 255 bytes at most. A result's own attributes have what it cannot."""
-    return text if text is not None and len(text.encode(errors="replace")) <= _SHORT_BYTES else None

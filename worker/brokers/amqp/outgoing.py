@@ -21,12 +21,19 @@ _ALWAYS = b"\x10application/json\x05utf-8\x02"
 _CHUNK_BYTES = 64 * 1024
 
 
+DIRECT_REPLY_TO = "amq.rabbitmq.reply-to."
+"""How the address of a client begins that waits for answers without a queue:
+https://www.rabbitmq.com/docs/direct-reply-to"""
+
+
 class Outgoing(NamedTuple):
-    """`queue` and `correlation_id` have 255 bytes at most."""
+    """`queue` and `correlation_id` have 255 bytes at most. `declare`: whether the queue may be declared where
+    it is missing."""
 
     queue: str
     body: bytes
     correlation_id: str | None = None
+    declare: bool = True
 
     @property
     def name(self) -> str:
@@ -43,7 +50,7 @@ def chunks(channel: int, messages: Sequence[Outgoing], most_bytes: int) -> Itera
     frames: list[bytes] = []
     size = 0
     for message in messages:
-        queue, body, _ = message
+        queue, body = message.queue, message.body
         method = begun.get(queue)
         if method is None:
             method = begun[queue] = _frame(_METHOD, channel, _method(queue))
@@ -61,9 +68,13 @@ def chunks(channel: int, messages: Sequence[Outgoing], most_bytes: int) -> Itera
 
 
 def _method(queue: str) -> bytes:
-    """To the default exchange, which knows each queue by its name."""
+    """To the default exchange, which knows each queue by its name.
+
+    An address of direct reply-to is no queue: with `mandatory` it would come back although it was delivered.
+    """
+    mandatory = 0 if queue.startswith(DIRECT_REPLY_TO) else _MANDATORY
     return b"".join(
-        (_BASIC.to_bytes(2), _PUBLISH.to_bytes(2), bytes(2), _short(""), _short(queue), bytes([_MANDATORY]))
+        (_BASIC.to_bytes(2), _PUBLISH.to_bytes(2), bytes(2), _short(""), _short(queue), bytes([mandatory]))
     )
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from itertools import count
 from typing import Any
 
-from amqp.exceptions import AccessRefused, NotFound, PreconditionFailed
+from amqp.exceptions import AccessRefused, ChannelError, NotFound, PreconditionFailed
 
 from contracts.names import EXCHANGE, REPLIES, command_queue
 from worker.telemetry import get_logger
@@ -26,6 +26,11 @@ _COMMAND_ARGUMENTS = {
     "x-overflow": "reject-publish",
 }
 _DEAD_ARGUMENTS = {"x-queue-type": "quorum", "x-single-active-consumer": True}
+# RabbitMQ 4 has a limit of 20 where none is declared: a result that was looked at more often would be lost.
+_REPLY_ARGUMENTS: dict[str, dict[str, Any]] = {
+    "classic": {"x-queue-type": "classic"},
+    "quorum": {"x-queue-type": "quorum", "x-delivery-limit": 1_000_000},
+}
 _BY_HASH = "x-consistent-hash"
 
 log = get_logger("rabbitmq")
@@ -38,6 +43,10 @@ class Topology:
     partitions: int = 1
     by_handle: bool = True
     """Whether commands are in the partition of their handle: not known of somebody else's exchange."""
+    reply_type: str = "classic"
+    """`classic` or `quorum`: of the reply queues that are declared here."""
+    reply_expires_ms: int = 0
+    """After how long without a consumer a reply queue ends that was declared for a `replyto`; 0: never."""
 
     def queues(self) -> list[str]:
         return [command_queue(partition, self.partitions) for partition in range(self.partitions)]
@@ -77,8 +86,11 @@ class Topology:
         self.declare_replies(connection, REPLIES)
 
     def declare_replies(self, connection: Any, queue: str) -> None:
-        """A queue for results: durable, and otherwise as any consumer would declare it."""
-        self.declare(connection, queue, {})
+        """A queue for results, durable. The default one stays for ever."""
+        arguments = dict(_REPLY_ARGUMENTS[self.reply_type])
+        if queue != REPLIES and self.reply_expires_ms:
+            arguments["x-expires"] = self.reply_expires_ms
+        self.declare(connection, queue, arguments)
 
     def declare(self, connection: Any, queue: str, arguments: dict[str, Any]) -> None:
         """Raises `NotFound` when it is missing and must not be declared."""
@@ -131,6 +143,19 @@ class Topology:
                 keys=f"{self.queues()[0]} to {self.queues()[-1]}",
                 formula=f"crc32(groupKey or groupId) mod {self.partitions}",
             )
+
+
+def is_there(connection: Any, queue: str) -> bool:
+    """Whether there is a queue of this name, whoever it belongs to, or a client that waits at this address.
+    Raises what py-amqp does over a lost connection."""
+    try:
+        _declared(connection, queue, passive=True)
+    except NotFound:
+        return False
+    except ChannelError:
+        # Somebody keeps it to himself, or keeps us from looking.
+        return True
+    return True
 
 
 def waiting(connection: Any, partitions: int) -> dict[int, int]:

@@ -57,7 +57,10 @@ class Wire:
 
     def write(self, frames: Iterable[bytes]) -> None:
         """Send frames as they are."""
-        self._transport.write(b"".join(frames))
+        data = memoryview(b"".join(frames))
+        # Each piece has the socket's time-out for itself: a large message takes longer than a small one.
+        for start in range(0, len(data), _AT_ONCE):
+            self._transport.write(data[start : start + _AT_ONCE])
         # By this py-amqp sees that no heartbeat is due.
         self._connection.bytes_sent += 1
 
