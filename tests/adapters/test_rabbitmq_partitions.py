@@ -6,6 +6,7 @@ from typing import Any
 
 import orjson
 import pytest
+from adapters_brokers import read
 from adapters_rig import DEDUP_MS, event
 from kombu import Connection, Producer
 from rabbit_server import RabbitServer
@@ -15,8 +16,11 @@ from structlog.testing import capture_logs
 from contracts import publish
 from contracts.names import EXCHANGE, command_queue, partition_of
 from worker.brokers.amqp.broker import AmqpBroker
+from worker.brokers.amqp.depth import stray_depth
 from worker.brokers.amqp.topology import Topology
 from worker.brokers.connect import connect
+from worker.engine.settlement import Settlement
+from worker.ledger.redis import RedisLedger
 
 pytestmark = pytest.mark.rabbitmq_server
 
@@ -115,21 +119,57 @@ async def test_an_exchange_by_hash(hashing: RabbitServer, ledger: Redis, partiti
 
 
 async def test_fewer_partitions(server: RabbitServer, ledger: Redis) -> None:
-    """The queues that nobody reads any more get nothing more; what is in them is complained about."""
+    """The queues of more partitions get nothing more from the exchange; what is in them is complained about,
+    and read as what was published to no partition, until a queue is deleted, which disturbs nobody."""
     async with worker(server, ledger, 4) as broker:
         assert dict(await broker.backlog(4)) == {0: 0, 1: 0, 2: 0, 3: 0}
-    with Connection(server.url) as connection:
-        Producer(connection.channel()).publish({}, routing_key=command_queue(3, 4))
+    left = command_queue(3, 4)
+    with Connection(server.url, transport_options={"confirm_publish": True}) as connection:
+        producer = Producer(connection.channel())
+        producer.publish({"id": "left"}, routing_key=left)
         with capture_logs() as logs:
             async with worker(server, ledger, 2) as broker:
+                assert stray_depth(server.url, 2) == {command_queue(2, 4): 0, left: 1}
+                epoch = await RedisLedger(ledger).acquire_lease(0, "me", 10)
+                assert epoch is not None
+                log = broker.log(0, epoch)
+                (entry,) = await read(log, 1)
+                assert (entry.stray, orjson.loads(entry.body)) == (left, {"id": "left"})
+                await log.settle(Settlement(0, done=[entry.tag]), 1)
+                connection.channel().queue_delete(left)
+                producer.publish({"id": "2"}, routing_key=command_queue(2, 4))
+                (entry,) = await read(log, 1)
+                assert entry.stray == command_queue(2, 4)
+                await log.settle(Settlement(0, done=[entry.tag]), 2)
+                await log.close()
                 assert publish(commands(2), server.url, partitions=2) == 80
                 assert sum(map(len, await found(broker, 2, 80))) == 80
-        left = [
-            connection.channel().queue_declare(command_queue(number, 4), passive=True).message_count
-            for number in (2, 3)
-        ]
-        assert left == [0, 1]
-    assert {line["queue"] for line in logs if line["log_level"] == "error"} == {command_queue(3, 4)}
+    assert {line["queue"] for line in logs if line["log_level"] == "error"} == {left}
+
+
+@pytest.mark.parametrize(("before", "after"), [(1, 2), (2, 1)])
+async def test_one_partition_or_several(rabbit: RabbitServer, ledger: Redis, before: int, after: int) -> None:
+    """What is published for the other number, before the change or after it, is read in order, and known for
+    what it is; an owner who dies leaves it to the next one."""
+    emptied(rabbit)
+    async with worker(rabbit, ledger, before) as broker:
+        assert sum((await broker.backlog(before)).values()) == 0
+    publish([event(f"c-{n}", "group-1") for n in range(3)], rabbit.url, partitions=before)
+    queue = command_queue(partition_of("group-1", before), before)
+    for count in (5, 7):
+        async with worker(rabbit, ledger, after) as broker:
+            first = 3 if count == 5 else 5
+            names = [f"c-{n}" for n in range(first, count)]
+            with Connection(rabbit.url, transport_options={"confirm_publish": True}) as connection:
+                for name in names:
+                    Producer(connection.channel()).publish(
+                        event(name, "group-1"), routing_key=queue, content_type="application/json"
+                    )
+            log = broker.log(0, 1)
+            entries = await read(log, count)
+            assert {entry.stray for entry in entries} == {queue}
+            assert [orjson.loads(entry.body)["id"] for entry in entries] == [f"c-{n}" for n in range(count)]
+            await log.close()
 
 
 async def test_what_a_consumer_has_in_hand_is_a_backlog(rabbit: RabbitServer, ledger: Redis) -> None:

@@ -99,6 +99,17 @@ def test_check(rabbitmq: QueueServer, shell: Shell) -> None:
     assert "NUMBERGROUP_LEDGER_URL" in away.err
 
 
+def test_a_queue_that_loses_commands(rabbitmq: QueueServer, shell: Shell) -> None:
+    """A worker does not start on it, and says what would be lost; that can be accepted."""
+    rabbitmq.declare(**{"x-delivery-limit": 5})
+    checked, run = shell.at_once(("run", "--check"), ("run",))
+    for done in (checked, run):
+        assert done.code == 2
+        assert "the queue numbergroup.commands was declared by others, and loses commands" in done.err
+        assert "its delivery limit is 5, and no dead-lettering is declared" in done.err
+    assert shell("run", "--check", LOSSY_QUEUES="accept").code == 0
+
+
 def test_encrypted(rabbitmq: QueueServer, shell: Shell, certificate: str) -> None:
     """A certificate that nobody vouches for is named as what is wrong."""
     rabbitmq.declare()

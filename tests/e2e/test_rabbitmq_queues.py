@@ -7,16 +7,21 @@ import pytest
 from e2e_answers import Answers, letters
 from e2e_brokers import on_rabbitmq
 from e2e_checks import all_settled
-from e2e_commands import Script, lone
+from e2e_cli import Shell
+from e2e_commands import Script, arrays, lone
 from e2e_processes import eventually
 from e2e_rabbit import COMMANDS, REPLIES, RabbitStage
 from e2e_stage import Worker
+
+from contracts import publish
+from contracts.names import command_queue, partition_of
 
 pytestmark = [pytest.mark.redis_server, on_rabbitmq]
 
 NAMES = [f"id{n:02}" for n in range(20)]
 NO_REPLIES = "no such reply queue"
 LIMITED = "limited"
+IN_FORCE = "the number of partitions is in force"
 
 
 def published(stage: RabbitStage, script: Script, count: int = 100) -> None:
@@ -153,6 +158,7 @@ def listing(name: str, limit: int) -> bytes:
     return json.dumps(event | {"data": {"limit": limit}}).encode()
 
 
+@pytest.mark.slow
 def test_answers_that_rabbitmq_does_not_take(stage: RabbitStage) -> None:
     """A list that is larger than a message may be has failed, and says which limit would do; everything else
     goes on; and so it is after a restart, when nobody knows what the broker takes."""
@@ -178,6 +184,7 @@ def test_answers_that_rabbitmq_does_not_take(stage: RabbitStage) -> None:
     assert stage.vendor.groups() == script.groups | {name: set(phones) for name, phones in groups.items()}
 
 
+@pytest.mark.slow
 def test_an_exclusive_queue_whose_client_has_gone(stage: RabbitStage) -> None:
     """The answer is in the default queue, with an error beside its status; the others are not held up, and
     the queue is not declared in the client's place."""
@@ -195,6 +202,49 @@ def test_an_exclusive_queue_whose_client_has_gone(stage: RabbitStage) -> None:
     assert answers.statuses()[noted] in ("applied", "superseded")
     assert not there(stage, mine)
     all_settled(stage, script, answers)
+
+
+def emptied(stage: RabbitStage, queue: str) -> None:
+    eventually(lambda: not stage.rabbit.messages(stage.vhost, queue), f"{queue} empty")
+
+
+def published_to(stage: RabbitStage, queue: str, bodies: list[bytes]) -> None:
+    """Confirmed, and by a producer that knows of another number of partitions than the workers."""
+    with stage.connect() as connection:
+        channel = connection.channel()
+        for body in stage.noted(bodies):
+            channel.basic_publish(amqp.Message(body, delivery_mode=2), "", queue, mandatory=True)
+
+
+@pytest.mark.slow
+def test_another_number_of_partitions(stage: RabbitStage, shell: Shell) -> None:
+    """From one partition to two and back: whatever is still published to the queues of the number before is
+    counted while no worker runs, and answered as misrouted by the next one, whoever is killed over that;
+    published again, to where it belongs, it is carried out."""
+    script, answers = Script(), stage.answers()
+    stage.worker({"PARTITIONS": "1"}).says(IN_FORCE)
+    for turn, (before, after) in enumerate([(1, 2), (2, 1)]):
+        assert stage.workers[-1].stop() == 0
+        stage.worker({"PARTITIONS": str(after)}).says(IN_FORCE)
+        queue = command_queue(partition_of("group", before), before)
+        events = script.some_updates(6, ["group"])
+        published_to(stage, queue, lone(events[:2]))
+        answered(answers, 12 * turn + 2)
+        emptied(stage, queue)
+        stage.workers[-1].kill()
+        published_to(stage, queue, [*lone(events[2:3]), *arrays(events[3:], 3)])
+        assert json.loads(shell("status", "--json").out)["strays"][queue] == 2
+        stage.worker({"PARTITIONS": str(after)})
+        answered(answers, 12 * turn + 6)
+        for event in events:
+            error = answers.of[event["id"]][0].data.error
+            assert error is not None
+            assert (error.kind, queue in error.message) == ("misrouted", True)
+        assert publish(events, stage.settings["BROKER_URL"], partitions=after) == 6
+        answered(answers, 12 * turn + 12)
+        assert {answers.of[event["id"]][1].data.status for event in events} <= {"applied", "superseded"}
+        emptied(stage, queue)
+    assert stage.vendor.groups() == script.groups
 
 
 def there(stage: RabbitStage, queue: str) -> bool:

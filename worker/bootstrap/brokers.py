@@ -4,13 +4,14 @@ import asyncio
 import math
 from collections.abc import Mapping
 from contextlib import AsyncExitStack
+from functools import partial
 
 from redis.asyncio import Redis
 
 from worker.brokers import embedded
 from worker.brokers.amqp.broker import AmqpBroker
 from worker.brokers.amqp.broker import check as check_rabbitmq
-from worker.brokers.amqp.depth import depth
+from worker.brokers.amqp.depth import depth, stray_depth
 from worker.brokers.amqp.topology import Topology
 from worker.brokers.connect import check, connect
 from worker.brokers.port import Broker
@@ -40,6 +41,16 @@ async def backlog(broker_url: str, client: Redis, partitions: int) -> Mapping[in
     return await RedisBroker(client, 0, partitions).backlog(partitions)
 
 
+async def strays(broker_url: str, partitions: int) -> Mapping[str, int]:
+    """The queues of another number of partitions, and how many messages wait in each; RabbitMQ only.
+
+    Raises like `backlog`.
+    """
+    if broker_url.startswith("amqp"):
+        return await asyncio.to_thread(stray_depth, broker_url, partitions)
+    return {}
+
+
 async def reach_broker(
     settings: Settings, broker_url: str, intake: Intake, opened: AsyncExitStack, persist: Persistence
 ) -> tuple[Redis, Broker]:
@@ -64,13 +75,14 @@ async def reach_broker(
         if persist is patiently:
             log.warning(NO_LEDGER)
     client = await _connect(ledger_url, "NUMBERGROUP_LEDGER_URL", settings.partitions, opened, persist)
-    await persist("connecting to RabbitMQ", lambda: asyncio.to_thread(check_rabbitmq, broker_url))
-    heartbeat_s = max(_LEAST_HEARTBEAT_S, round(settings.lease_ttl_s / 2))
     topology = Topology(
         settings.partitions,
         reply_type=settings.reply_queue_type,
         reply_expires_ms=round(settings.reply_queue_expires_hours * 3_600_000),
     )
+    checking = partial(check_rabbitmq, broker_url, topology, accept_losses=settings.lossy_queues == "accept")
+    await persist("connecting to RabbitMQ", lambda: asyncio.to_thread(checking))
+    heartbeat_s = max(_LEAST_HEARTBEAT_S, round(settings.lease_ttl_s / 2))
     broker = AmqpBroker(broker_url, client, record_ms, _prefetch(settings), heartbeat_s, topology)
     return client, broker
 

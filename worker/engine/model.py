@@ -107,7 +107,8 @@ class Entry:
     whatever its body says, and `problem_kind` the kind of that error; `unread`: not even its beginning is
     looked at, for whom to answer. `void`: the broker will deliver it again, and then it is answered.
     `replay`: an operator lets it be tried again. `name` names its dead letters, where it is not the tag:
-    messages with equal bytes and properties share it.
+    messages with equal bytes and properties share it. `stray`: the queue that it was published to, where
+    that is none of any partition's.
     """
 
     partition: int
@@ -125,6 +126,7 @@ class Entry:
     void: bool = False
     replay: Replay | None = None
     name: str | None = None
+    stray: str | None = None
 
     def mark(self, index: int) -> None:
         """That event is settled."""

@@ -18,7 +18,7 @@ from worker.runtime.gatekeeper import Company, Gatekeeper
 from worker.runtime.lease import Lease, LeaseLost
 from worker.runtime.patience import patiently
 from worker.runtime.ports import Ports
-from worker.runtime.routing import PartitionOf, misrouted
+from worker.runtime.routing import by_handle, misrouted
 from worker.runtime.settler import Settler
 from worker.runtime.tasks import cancel, first_of
 from worker.telemetry import get_logger
@@ -229,13 +229,14 @@ class PartitionRunner:
                 await gate.wait()
                 continue
             points.reach("messages in hand")
+            strays = any(entry.stray is not None for entry in let_in)
             async with self._decoding:
                 items = decode(let_in, credit, ports.intake, ports.clock)
             commands = [item for item in items if isinstance(item, Command)]
             await self._expect_replays(commands, settler)
             facts = await patiently("looking commands up", partial(ports.ledger.lookup, commands))
-            if ports.partition_of is not None:
-                items = [self._routed(item, facts, ports.partition_of) for item in items]
+            if strays or ports.partition_of is not None:
+                items = [self._routed(item, facts) for item in items]
             points.reach("commands taken in")
             self._dispatch(Delivered(self.number, items, facts, ports.clock.now()))
             gate.looking = bool(let_in)
@@ -261,12 +262,18 @@ class PartitionRunner:
         doubts = {ref: [replace(one, until=now + one.until) for one in some] for ref, some in calls}
         return Owned(self.number, doubts, now, left.attempted, left.quarantined)
 
-    def _routed(self, item: Command | Refusal, facts: Facts, partition_of: PartitionOf) -> Command | Refusal:
+    def _routed(self, item: Command | Refusal, facts: Facts) -> Command | Refusal:
         """The item, or its refusal if it belongs elsewhere. A repeat gets the first answer anywhere."""
         if isinstance(item, Refusal) or item.key in facts.settled:
             return item
-        belongs = partition_of(item)
-        return item if belongs == self.number else misrouted(item, belongs, self._ports.partitions)
+        partition_of, partitions = self._ports.partition_of, self._ports.partitions
+        stray = item.origins[0].entry.stray is not None
+        belongs = self.number
+        if partition_of is not None:
+            belongs = partition_of(item)
+        elif stray:
+            belongs = by_handle(partitions)(item)
+        return misrouted(item, belongs, partitions) if stray or belongs != self.number else item
 
     def _written(self, gate: Gatekeeper, unit: Settlement) -> None:
         self._room.set()

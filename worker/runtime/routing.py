@@ -31,9 +31,10 @@ def misrouted(command: Command, belongs: int, partitions: int) -> Refusal:
     origin, group = command.origins[0], command.group
     entry = origin.entry
     body = _events(entry.body)[origin.index] if entry.is_array else entry.body
+    place = f"partition {entry.partition}" if entry.stray is None else f"the queue {entry.stray}"
     message = (
-        f"published to partition {entry.partition}, but its group belongs in partition {belongs} of "
-        f"{partitions}: give the producer the number that NUMBERGROUP_PARTITIONS is, and publish it there"
+        f"published to {place}, but its group belongs in partition {belongs} of {partitions}: give the "
+        "producer the number that NUMBERGROUP_PARTITIONS is, and publish it there"
     )
     return Refusal(
         origin, message, body, command.key, command.type, group.account, kind="misrouted", group=group

@@ -46,6 +46,7 @@ class Settings(BaseSettings, frozen=True, extra="forbid", hide_input_in_errors=T
     )
     reply_queue_type: Annotated[Literal["quorum", "classic"], Choice] = "classic"  # of those declared here
     reply_queue_expires_hours: float = Field(168.0, ge=0, le=1_193)  # of a `replyto`, unused; 0: never
+    lossy_queues: Annotated[Literal["refuse", "accept"], Choice] = "refuse"  # those that others declared
     dedup_hours: float = Field(24.0, ge=0.01, le=87_600)
     reply_retention_hours: float = Field(168.0, ge=0, le=87_600)  # results on Redis; 0: for ever
     reply_max: int = Field(1_000_000, ge=0)  # messages with results in one queue on Redis; 0: any number

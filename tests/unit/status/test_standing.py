@@ -48,6 +48,14 @@ def words(found: Standing) -> str:
     return "\n".join(in_words(found))
 
 
+def test_what_was_published_for_another_number_of_partitions() -> None:
+    """It is counted by its queue, as long as there is something."""
+    found = replace(of(EMPTY), strays={"numbergroup.commands": 1_234, "numbergroup.commands.7": 0})
+    assert "  numbergroup.commands  backlog 1,234, published for another number of partitions" in words(found)
+    assert "numbergroup.commands.7" not in words(found)
+    assert as_json(found)["strays"] == {"numbergroup.commands": 1_234, "numbergroup.commands.7": 0}
+
+
 def test_no_worker() -> None:
     """It says so, and what is known all the same."""
     found = of(replace(EMPTY, pauses={"default": Pause("why", "me@here", NOW - 90)}, letters=7))

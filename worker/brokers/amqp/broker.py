@@ -19,6 +19,7 @@ from redis.asyncio import Redis
 from worker import points
 from worker.brokers import side
 from worker.brokers.amqp.consuming import Consumers, Tap
+from worker.brokers.amqp.declared import refuse_losses
 from worker.brokers.amqp.delivery import Delivery
 from worker.brokers.amqp.link import connected
 from worker.brokers.amqp.marks import Marks
@@ -44,10 +45,11 @@ _PARTS = 64
 log = get_logger("rabbitmq")
 
 
-def check(url: str) -> None:
-    """Raises `UnfitServer` where no waiting helps, `BrokerUnavailable` for a broker that is away. Blocks."""
-    with connected(url):
-        return
+def check(url: str, topology: Topology, *, accept_losses: bool) -> None:
+    """Raises `UnfitServer` where no waiting helps, or a queue that is there loses commands;
+    `BrokerUnavailable` for a broker that is away. Declares nothing. Blocks."""
+    with connected(url) as connection:
+        refuse_losses(connection, topology, accept=accept_losses)
 
 
 class AmqpBroker:

@@ -14,7 +14,7 @@ from contracts.names import command_queue
 from worker import points
 from worker.brokers.amqp.delivery import Delivery, Said
 from worker.brokers.amqp.link import FAILURES, Link
-from worker.brokers.amqp.topology import DEAD, Topology
+from worker.brokers.amqp.topology import DEAD, Topology, strays
 from worker.telemetry import get_logger
 
 _SUSPICIOUS_S = 10.0
@@ -190,6 +190,8 @@ class Consumers(Link):
         self._consume(tap, self._queue(tap))
         if tap.partition == 0:
             self._consume(tap, DEAD)
+            for queue in strays(self.connection, self._topology.partitions):
+                self._consume(tap, queue, stray=True)
         self.on_drained()
 
     def _give_back(self, tap: Tap) -> None:
@@ -204,14 +206,24 @@ class Consumers(Link):
             self._waiting(tap)
         tap.channel.close()
 
-    def _consume(self, tap: Tap, queue: str) -> None:
-        tap.channel.basic_consume(queue, callback=partial(self._take, tap, tap.generation, queue))
+    def _consume(self, tap: Tap, queue: str, *, stray: bool = False) -> None:
+        taking = partial(self._take, tap, tap.generation, queue, stray)
+        # Whoever deletes a queue that is no longer used disturbs nothing.
+        tap.channel.basic_consume(queue, callback=taking, on_cancel=_ignore if stray else None)
 
     def _take(
-        self, tap: Tap, generation: int, queue: str, tag: int, redelivered: bool, said: Said, body: bytes
+        self,
+        tap: Tap,
+        generation: int,
+        queue: str,
+        stray: bool,
+        tag: int,
+        redelivered: bool,
+        said: Said,
+        body: bytes,
     ) -> None:
         if tap.generation == generation:
-            tap.fresh.append(Delivery(tag, queue, body, said, redelivered))
+            tap.fresh.append(Delivery(tag, queue, body, said, redelivered, stray))
 
     def _lose(self, tap: Tap) -> None:
         if tap.channel is not None:
@@ -220,4 +232,4 @@ class Consumers(Link):
 
 
 def _ignore(*_: Any) -> None:
-    """It comes again."""
+    """It comes again, or is gone for good."""

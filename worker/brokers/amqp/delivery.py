@@ -26,13 +26,15 @@ class Said(NamedTuple):
 
 
 class Delivery(NamedTuple):
-    """One message as it came. `tag` is the broker's, and counts within its channel."""
+    """One message as it came. `tag` is the broker's, and counts within its channel. `stray`: its queue is of
+    another number of partitions."""
 
     tag: int
     queue: str
     body: bytes
     said: Said
     redelivered: bool
+    stray: bool = False
 
 
 def digest_of(body: bytes, said: tuple[str | None, ...]) -> str:
@@ -68,6 +70,7 @@ def entry_of(delivery: Delivery, partition: int) -> Entry:
         reply_to=said.reply_to,
         correlation_id=said.correlation_id,
         problem=said.problem,
+        stray=delivery.queue if delivery.stray else None,
     )
     if delivery.queue == DEAD:
         entry.problem, entry.problem_kind = _given_up(said.headers)

@@ -1,9 +1,11 @@
 """How much waits in the queues, for whoever only wants to look."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
 
 from worker.brokers.amqp.link import FAILURES, REFUSALS, open_connection
-from worker.brokers.amqp.topology import ready
+from worker.brokers.amqp.topology import ready, strays
 from worker.brokers.connect import UnfitServer
 from worker.brokers.port import BrokerUnavailable
 
@@ -13,6 +15,18 @@ def depth(url: str, partitions: int) -> Mapping[int, int]:
 
     Raises `UnfitServer` where no waiting helps, `BrokerUnavailable` for a broker that is away.
     """
+    with _looking(url) as connection:
+        return ready(connection, partitions)
+
+
+def stray_depth(url: str, partitions: int) -> Mapping[str, int]:
+    """The same, of each queue that belongs to another number of partitions."""
+    with _looking(url) as connection:
+        return strays(connection, partitions)
+
+
+@contextmanager
+def _looking(url: str) -> Iterator[Any]:
     try:
         connection = open_connection(url, "numbergroup status")
     except REFUSALS as error:
@@ -20,7 +34,7 @@ def depth(url: str, partitions: int) -> Mapping[int, int]:
     except FAILURES as error:
         raise BrokerUnavailable(f"{type(error).__name__}: {error}") from error
     try:
-        return ready(connection, partitions)
+        yield connection
     except FAILURES as error:
         raise BrokerUnavailable(f"{type(error).__name__}: {error}") from error
     finally:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from itertools import count
 from typing import Any
 
-from amqp.exceptions import AccessRefused, ChannelError, NotFound, PreconditionFailed
+from amqp.exceptions import AccessRefused, ChannelError, NotFound, PreconditionFailed, ResourceLocked
 
 from contracts.names import EXCHANGE, REPLIES, command_queue
 from worker.telemetry import get_logger
@@ -14,7 +14,9 @@ from worker.telemetry import get_logger
 DEAD = "numbergroup.dead"
 """What the broker itself gives up: read by the worker, and taken into the dead letters."""
 _DELIVERY_LIMIT = 1_000
-_COMMAND_ARGUMENTS = {
+_NO_LIMIT = 1_000_000
+_LIMITED_SINCE = 4
+COMMAND_ARGUMENTS = {
     "x-queue-type": "quorum",
     "x-single-active-consumer": True,
     # Without a limit what is given back goes to the tail; a parked group may be given back often.
@@ -29,7 +31,7 @@ _DEAD_ARGUMENTS = {"x-queue-type": "quorum", "x-single-active-consumer": True}
 # RabbitMQ 4 has a limit of 20 where none is declared: a result that was looked at more often would be lost.
 _REPLY_ARGUMENTS: dict[str, dict[str, Any]] = {
     "classic": {"x-queue-type": "classic"},
-    "quorum": {"x-queue-type": "quorum", "x-delivery-limit": 1_000_000},
+    "quorum": {"x-queue-type": "quorum", "x-delivery-limit": _NO_LIMIT},
 }
 _BY_HASH = "x-consistent-hash"
 
@@ -61,28 +63,25 @@ class Topology:
         self._retire(connection)
 
     def _retire(self, connection: Any) -> None:
-        """Let the queues of another number of partitions have no more commands: nobody takes them there."""
-        several = self.partitions > 1
-        alone = [command_queue(0, 1)] if several else []
-        for queues in alone, _numbered(self.partitions if several else 0):
-            # They were declared together: where one is missing, so are those after it.
-            with suppress(NotFound):
-                for queue in queues:
-                    left = _declared(connection, queue, passive=True)
-                    if left:
-                        log.error(
-                            "commands wait where nobody takes them: publish them to the exchange, or start "
-                            "with the NUMBERGROUP_PARTITIONS of their producers",
-                            queue=queue,
-                            count=left,
-                        )
-                    with suppress(AccessRefused):
-                        _unbind(connection, queue)
+        """Let the queues of another number of partitions have no more commands from the exchange."""
+        for queue, left in strays(connection, self.partitions).items():
+            if left:
+                log.error(
+                    "commands wait that were published for another number of partitions: they are misrouted",
+                    queue=queue,
+                    count=left,
+                )
+            with suppress(AccessRefused):
+                _unbind(connection, queue)
 
     def _queues(self, connection: Any) -> None:
         for queue in self.queues():
-            self.declare(connection, queue, _COMMAND_ARGUMENTS)
-        self.declare(connection, DEAD, _DEAD_ARGUMENTS)
+            self.declare(connection, queue, COMMAND_ARGUMENTS)
+        dead = dict(_DEAD_ARGUMENTS)
+        if has_default_limit(str(connection.server_properties.get("version", ""))):
+            # Elsewhere it was never declared with one, and is not declared otherwise now.
+            dead["x-delivery-limit"] = _NO_LIMIT
+        self.declare(connection, DEAD, dead)
         self.declare_replies(connection, REPLIES)
 
     def declare_replies(self, connection: Any, queue: str) -> None:
@@ -95,7 +94,7 @@ class Topology:
     def declare(self, connection: Any, queue: str, arguments: dict[str, Any]) -> None:
         """Raises `NotFound` when it is missing and must not be declared."""
         try:
-            _declared(connection, queue, durable=True, auto_delete=False, arguments=arguments)
+            declare_once(connection, queue, durable=True, auto_delete=False, arguments=arguments)
         except PreconditionFailed as error:
             log.warning(
                 "this queue has other arguments than ours, and is used as it is",
@@ -105,7 +104,7 @@ class Topology:
             )
         except AccessRefused:
             log.warning("not allowed to declare this queue: it must be there", queue=queue)
-            _declared(connection, queue, passive=True)
+            declare_once(connection, queue, passive=True)
 
     def _exchange(self, connection: Any) -> None:
         """A direct one: whoever publishes names the partition, by the wire's formula.
@@ -145,17 +144,40 @@ class Topology:
             )
 
 
+def has_default_limit(version: str) -> bool:
+    """Whether RabbitMQ of this version limits the deliveries of a quorum queue that says nothing of it:
+    https://www.rabbitmq.com/docs/quorum-queues"""
+    major = version.partition(".")[0]
+    return major.isdigit() and int(major) >= _LIMITED_SINCE
+
+
 def is_there(connection: Any, queue: str) -> bool:
     """Whether there is a queue of this name, whoever it belongs to, or a client that waits at this address.
     Raises what py-amqp does over a lost connection."""
     try:
-        _declared(connection, queue, passive=True)
+        declare_once(connection, queue, passive=True)
     except NotFound:
         return False
     except ChannelError:
         # Somebody keeps it to himself, or keeps us from looking.
         return True
     return True
+
+
+def strays(connection: Any, partitions: int) -> dict[str, int]:
+    """The queues of another number of partitions, and how many messages are ready in each.
+
+    Raises what py-amqp does, but for queues that it must not look into.
+    """
+    several = partitions > 1
+    alone = [command_queue(0, 1)] if several else []
+    found: dict[str, int] = {}
+    for queues in alone, _numbered(partitions if several else 0):
+        # They were declared together: where one is missing, so are those after it.
+        with suppress(NotFound, ResourceLocked, AccessRefused):
+            for queue in queues:
+                found[queue] = declare_once(connection, queue, passive=True)
+    return found
 
 
 def waiting(connection: Any, partitions: int) -> dict[int, int]:
@@ -188,7 +210,7 @@ def _numbered(first: int) -> Iterator[str]:
     return (command_queue(number, 2) for number in count(first))
 
 
-def _declared(connection: Any, queue: str, **how: Any) -> int:
+def declare_once(connection: Any, queue: str, **how: Any) -> int:
     """How many messages are ready in the queue.
 
     On a channel of its own, which ends with it: the broker closes it over what it does not want.

@@ -4,11 +4,12 @@ import asyncio
 import sys
 import time
 from collections.abc import Mapping
+from dataclasses import replace
 
 import orjson
 from redis.asyncio import Redis
 
-from worker.bootstrap.brokers import backlog
+from worker.bootstrap.brokers import backlog, strays
 from worker.brokers.connect import UnfitServer, connect
 from worker.brokers.port import BrokerUnavailable
 from worker.cli.broker import broker_failure, broker_url, speaks_amqp
@@ -59,20 +60,23 @@ async def _look(settings: Settings) -> tuple[Standing, Failure | None]:
     client = connect(ledger_url(settings))
     try:
         overview = await look(client, settings.partitions)
-        waiting, failure = await _backlog(settings, client, len(overview.owners))
+        waiting, elsewhere, failure = await _backlog(settings, client, len(overview.owners))
     finally:
         await client.aclose()
     in_hand_counts = not speaks_amqp(broker_url(settings))
-    return standing(overview, waiting, settings.max_dead_letters, in_hand_counts=in_hand_counts), failure
+    found = standing(overview, waiting, settings.max_dead_letters, in_hand_counts=in_hand_counts)
+    return replace(found, strays=elsewhere), failure
 
 
 async def _backlog(
     settings: Settings, client: Redis, partitions: int
-) -> tuple[Mapping[int, int] | None, Failure | None]:
+) -> tuple[Mapping[int, int] | None, Mapping[str, int], Failure | None]:
+    """What waits in each partition, and in queues of no partition."""
+    url = broker_url(settings)
     try:
-        return await backlog(broker_url(settings), client, partitions), None
+        return await backlog(url, client, partitions), await strays(url, partitions), None
     except (BrokerUnavailable, UnfitServer) as error:
-        return None, broker_failure(settings, error)
+        return None, {}, broker_failure(settings, error)
 
 
 def _print(found: Standing, program: bool, *, clear: bool) -> None:

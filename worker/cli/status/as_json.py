@@ -32,6 +32,7 @@ def as_json(standing: Standing) -> dict[str, Any]:
             }
             for one in standing.partitions
         ],
+        "strays": dict(standing.strays),
         "accounts": {one.name: _account_json(one) for one in standing.accounts},
         "groups": [_group_json(one) for one in standing.groups],
         "moreGroups": dict(standing.unnamed),

@@ -69,7 +69,8 @@ class GroupStanding:
 
 @dataclass(slots=True, frozen=True)
 class Standing:
-    """`unnamed`: how many more groups there are in each state. `alarm`: `many` dead letters, or `full`."""
+    """`unnamed`: how many more groups there are in each state. `alarm`: `many` dead letters, or `full`.
+    `strays`: how many messages wait in each queue of another number of partitions."""
 
     now: float
     workers: Sequence[LiveWorker]
@@ -82,6 +83,7 @@ class Standing:
     alarm: str | None
     kinds: Sequence[LetterKind]
     problems: Sequence[str]
+    strays: Mapping[str, int] = field(default_factory=dict)
 
 
 def standing(

@@ -19,6 +19,9 @@ def in_words(standing: Standing) -> Iterator[str]:
     else:
         yield "no worker is running: what follows is what the ledger knows"
     yield from _table("partitions", _partition_rows(standing))
+    for queue, count in standing.strays.items():
+        if count:
+            yield f"  {plain(queue)}  backlog {count:,}, published for another number of partitions"
     accounts = [_account_rows(one, now) for one in standing.accounts]
     yield from _table("accounts", [row for rows in accounts for row in rows])
     groups = [_group_row(one, now) for one in standing.groups[:_SHOWN]]
