@@ -11,6 +11,7 @@ import aiohttp
 from worker import points
 from worker.engine.model import Unavailable
 from worker.providers.certainty import is_in_doubt
+from worker.providers.content_coding import unpacked
 from worker.providers.port import Answer, Request
 
 MayGo = Callable[[], bool]
@@ -75,7 +76,8 @@ async def answer_to(
 class HttpTransport:
     """See `Transport`. Close it when done; it has one HTTP session.
 
-    No cookies, no proxies from the environment, no compression; a redirect is an answer like any other.
+    No cookies, no proxies from the environment, a redirect is an answer like any other. No compression is
+    asked for; an answer that is compressed all the same is unpacked, and may not be larger for that.
     `timeout_s` is the time that one exchange may take, connecting included.
     """
 
@@ -139,7 +141,8 @@ class HttpTransport:
                 if len(body) > most_bytes:
                     raise ValueError("the answer does not end")
             headers = {name.lower(): value for name, value in response.headers.items()}
-            return Answer(response.status, bytes(body), headers)
+            encoding = headers.get("content-encoding", "")
+            return Answer(response.status, unpacked(bytes(body), encoding, most_bytes), headers)
 
     async def close(self) -> None:
         await self.session.close()

@@ -2,10 +2,11 @@
 
 import asyncio
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from email.utils import formatdate
 from typing import Any
 
+from simulation.anything import answer_of
 from simulation.loop import PROCESS
 from simulation.plans import AccountPlan, Fault
 from simulation.vendor import LEASE, SimulatedVendor
@@ -84,7 +85,7 @@ class SimulatedTransport:
             world.note("no answer")
             raise came
         world.note(f"answer {came.status} {came.body[:60]!r}")
-        if came.status == 429 and "retry-after" in came.headers:
+        if (came.status == 429 or came.status >= 500) and "retry-after" in came.headers:
             self.vendor.turned_away(self.account, float(came.headers["retry-after"]))
         return came  # type: ignore[no-any-return]
 
@@ -159,6 +160,23 @@ class SimulatedTransport:
             case "500 applied":
                 self.vendor.take(self.account, request)
                 return Answer(500, b"<html>", headers)
+            case "says anything" | "applied, says anything":
+                assert fate is not None
+                applied = fate.kind != "says anything"
+                if applied:
+                    self.vendor.take(self.account, request)
+                creates = request.headers["action"] == "createGroup"
+                said = answer_of(fate.slot, applied=applied, creates=creates)
+                return replace(said, headers=headers | said.headers)
+            case "unknown code applied":
+                if request.headers["action"] == "createGroup":
+                    # Of another call it could not be found out, and its commands would be refused.
+                    self.vendor.take(self.account, request)
+                return self._verdict(777, "what nobody knows", headers)
+            case "hides a group":
+                assert fate is not None
+                self.vendor.hides_until = self.world.loop.now + fate.for_s
+                return Answer(200, self.vendor.take(self.account, request), headers)
             case "garbage":
                 return Answer(200, b'{"code":', headers)
             case "garbage applied":

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from contracts.results import Status
+from simulation import running
 from simulation.broker import OneStepLog
 from simulation.ledger import SimulatedLedger
 from simulation.plans import Broken
@@ -23,10 +24,12 @@ from worker.engine.breaker import Breaker
 from worker.engine.known import Known
 from worker.engine.mailbox import Batch, Mailbox, State
 from worker.engine.memory import Partition
-from worker.engine.model import AccountFault, Fault, Refused
+from worker.engine.model import AccountFault, Applied, CallKind, Fault, Refused
 from worker.engine.probation import History
 from worker.engine.retry_policy import RetryPolicy
 from worker.engine.settlement import OpenSettlement
+from worker.providers import classes
+from worker.providers.listing import Listing
 from worker.runtime import recording
 from worker.runtime.lease import Lease
 from worker.runtime.partition import PartitionRunner
@@ -306,6 +309,52 @@ def _a_list_is_answered_under_its_first_id() -> list[Patch]:
     return [(answers, "_digest", lambda content: "")]
 
 
+def _doubt_is_no_default() -> list[Patch]:
+    in_doubt = classes.is_in_doubt
+
+    def mutated(status: int | None, known: Any = None, **more: Any) -> bool:
+        # Whatever the body states is believed, and of what it does not, only a server error is not.
+        return in_doubt(status, known, **more) and (status is None or (known is None and status >= 500))
+
+    return [(classes, "is_in_doubt", mutated)]
+
+
+def _a_create_in_doubt_is_sent_again() -> list[Patch]:
+    return [(calls.Caller, "_is_spent", lambda self, call, outcome: False)]
+
+
+def _a_refusal_in_doubt_is_a_refusal() -> list[Patch]:
+    def mutated(mailbox: Mailbox, call: Any, ended: Any, policy: Any, retry: Any) -> Any:
+        if isinstance(ended.outcome, Refused) and call.kind is CallKind.CREATE:
+            ended = replace(ended, doubt_until=None)
+        return resolve(mailbox, call, ended, policy, retry)
+
+    resolve = engine.resolve
+    return [(engine, "resolve", mutated)]
+
+
+def _a_short_page_is_the_last() -> list[Patch]:
+    return [(Listing, "_is_last", lambda self, found: found < self.page.limit)]
+
+
+def _a_list_with_gaps_proves_absence() -> list[Patch]:
+    take = Listing.take
+
+    def mutated(self: Listing, outcome: Any) -> Any:
+        ended = take(self, outcome)
+        return replace(ended, complete=True) if isinstance(ended, Applied) else ended
+
+    return [(Listing, "take", mutated)]
+
+
+def _an_unknown_code_goes_before_the_status() -> list[Patch]:
+    return [(classes, "_decides", lambda status: False), (running, "_FORGIVING", running._CLASSES)]
+
+
+def _retry_after_is_for_429_only() -> list[Patch]:
+    return [(Account, "_wait", lambda self, now, retry_after_s: None)]
+
+
 MUTANTS = (
     Mutant("a batch settles as a whole", _half_a_batch_settles),
     Mutant("a call waits for what is in doubt", _no_fence),
@@ -339,4 +388,11 @@ MUTANTS = (
     Mutant("a fault of the account is no command's", _a_fault_is_a_refusal),
     Mutant("an outage is not given up", _an_outage_is_given_up),
     Mutant("a list that is made again has another id", _a_list_is_answered_under_its_first_id),
+    Mutant("a failure is in doubt unless it is certain", _doubt_is_no_default),
+    Mutant("a create in doubt is not sent again within its call", _a_create_in_doubt_is_sent_again),
+    Mutant("a create that was refused in doubt is looked for", _a_refusal_in_doubt_is_a_refusal, 3_000),
+    Mutant("a listing goes on until its total is found", _a_short_page_is_the_last),
+    Mutant("a list that does not show all proves no absence", _a_list_with_gaps_proves_absence, 2_000),
+    Mutant("an unknown code does not go before a server error", _an_unknown_code_goes_before_the_status),
+    Mutant("the time that a server error names is waited for", _retry_after_is_for_429_only, 2_000),
 )

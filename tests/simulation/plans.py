@@ -35,6 +35,8 @@ ASK_FAULTS = ("fails before", "fails after", "comes late")
 """One request to broker or ledger fails, before or after it took effect; or it is given up on its way, and
 takes effect `for_s` later, whatever was asked since."""
 
+ANYTHING = ("says anything", "applied, says anything")
+
 CALL_FAULTS = (
     "not connected",
     "lost before",
@@ -53,11 +55,20 @@ CALL_FAULTS = (
     "garbage",
     "slow",
     "too slow",
+    *ANYTHING,
+    "unknown code applied",
+    "hides a group",
 )
-"""What becomes of one request to the vendor; `for_s` is how late it arrives, or how long the pause is."""
+"""What becomes of one request to the vendor; `for_s` is how late it arrives, or how long the pause is. The
+vendor says anything (`slot` tells what), whether it has carried the call out or not; it lists one group too
+few."""
 
 DOUBTFUL = frozenset(
-    {"lost before", "lost after", "late", "500 applied", "500", "garbage applied", "garbage"}
+    {
+        *("lost before", "lost after", "late", "500 applied", "500", "garbage applied", "garbage"),
+        *ANYTHING,
+        "unknown code applied",
+    }
 )
 
 
@@ -99,7 +110,8 @@ class AccountPlan:
 @dataclass(frozen=True, slots=True)
 class Plan:
     """`starts`: when the process of each slot starts. `initial`: the vendor's groups, by account and id.
-    `rejects`: numbers that never come into a group, and are named. `killer`: whoever decodes a message with
+    `page_cap`: the most groups that the vendor lists at once. `rejects`: numbers that never come into a
+    group, and are named. `killer`: whoever decodes a message with
     these bytes in it dies."""
 
     seed: int
@@ -116,6 +128,7 @@ class Plan:
     record_s: float = 3600.0
     read_count: int = 50
     initial: tuple[tuple[str, str, tuple[str, ...]], ...] = ()
+    page_cap: int = 1000
     poison: frozenset[str] = frozenset()
     rejects: frozenset[str] = frozenset()
     killer: bytes = b""
@@ -179,6 +192,8 @@ def described(plan: Plan) -> list[str]:
         *(f"account {one}" for one in plan.accounts),
         *(f"group {group} of {account}: {', '.join(numbers)}" for account, group, numbers in plan.initial),
     ]
+    if plan.page_cap < 1000:
+        lines.append(f"{plan.page_cap} group(s) a page at most")
     if plan.poison:
         lines.append(f"refused numbers: {min(plan.poison)} to {max(plan.poison)}")
     if plan.rejects:

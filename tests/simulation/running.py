@@ -5,7 +5,7 @@ import sys
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from simulation.broker import SimulatedBroker
@@ -13,7 +13,7 @@ from simulation.carrying import SimulatedTransport, WatchedCaller
 from simulation.checks import Checks, taken_in
 from simulation.ledger import SimulatedLedger, SimulatedLimiter
 from simulation.loop import PROCESS, Process
-from simulation.plans import DOUBTFUL, AccountPlan, Broken, Fault, Plan
+from simulation.plans import ANYTHING, DOUBTFUL, AccountPlan, Broken, Fault, Plan
 from simulation.switchboard import SimulatedSwitchboard
 from simulation.vendor import SECRET, PerNumber, SimulatedVendor
 from simulation.world import World
@@ -40,6 +40,8 @@ LONGEST_S = 400.0
 MOST_STEPS = 400_000
 
 _CLASSES = Classes(CLASSES.codes, {"rate limit": FailureClass.THROTTLED})
+_FORGIVING = replace(_CLASSES, unknown=FailureClass.RETRYABLE)
+"""Of who knows that the vendor says anything."""
 _RETRY = RetryPolicy(base_s=0.3, cap_s=3.0)
 
 
@@ -169,7 +171,8 @@ class Simulation:
 
     def _account(self, account: AccountPlan, limiter: SimulatedLimiter) -> tuple[Any, AccountPolicy]:
         plan, clock = self.plan, self.world.clock
-        provider = PerNumber("http://vendor/", classes=_CLASSES, acceptance_window_s=plan.window_s)
+        classes = _FORGIVING if any(fault.kind in ANYTHING for fault in plan.faults) else _CLASSES
+        provider = PerNumber("http://vendor/", classes=classes, acceptance_window_s=plan.window_s)
         caller = WatchedCaller(
             provider,
             Keyring(account.name, Credentials(account.name, SECRET)),

@@ -196,7 +196,8 @@ def make_plan(seed: int) -> Plan:
     if plan.killer:
         plan = replace(plan, messages=_with_killer(random, plan))
     faults = [*make_faults(random, plan, weather), *_replays(seed, plan, weather)]
-    return replace(plan, faults=tuple(faults), rejects=_rejects(seed, plan, weather))
+    page_cap = Random(f"pages {seed}").choice([1000, 1000, 1, 2])
+    return replace(plan, faults=tuple(faults), rejects=_rejects(seed, plan, weather), page_cap=page_cap)
 
 
 def _rejects(seed: int, plan: Plan, weather: Weather) -> frozenset[str]:

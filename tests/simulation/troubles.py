@@ -3,6 +3,7 @@
 from dataclasses import dataclass, replace
 from random import Random
 
+from simulation.anything import COUNT
 from simulation.plans import TROUBLES, Fault, Plan
 
 THEMES = (
@@ -119,8 +120,33 @@ def make_faults(random: Random, plan: Plan, weather: Weather) -> list[Fault]:
             faults[place] = replace(fault, kind="comes late", for_s=round(late.uniform(0.5, 8.0), 3))
     if weather.fluke:
         faults.append(Fault(random.choice(["refused", "unknown code"]), "call", random.randint(1, 5)))
+    faults = _saying_anything(plan, faults, weather)
     if weather.letters:
         faults.append(Fault("letters fail", "s", 0.0, 0, random.randint(1, 3)))
+    return faults
+
+
+def _saying_anything(plan: Plan, faults: list[Fault], weather: Weather) -> list[Fault]:
+    """The faults, some of those of a call made into others, which came later; by a chance of their own, so
+    that the seeds that are known tell the stories that they told."""
+    chance = Random(f"anything {plan.seed}")
+    into = {
+        **dict.fromkeys(("500", "503", "garbage"), "says anything"),
+        **dict.fromkeys(("500 applied", "garbage applied"), "applied, says anything"),
+        **dict.fromkeys(("slow", "throttled by text"), "hides a group"),
+    }
+    for place, fault in enumerate(faults):
+        if fault.kind in ("unknown code", "refused") and chance.random() < 0.5:
+            faults[place] = replace(fault, kind="unknown code applied")
+        elif fault.kind in into and fault.unit == "call" and chance.random() < 0.4:
+            lasts = plan.window_s + 4.0 if into[fault.kind] == "hides a group" else 0.0
+            faults[place] = replace(fault, kind=into[fault.kind], slot=chance.randrange(COUNT), for_s=lasts)
+    if weather.theme != "still" and not weather.fluke and chance.random() < 0.12:
+        for _ in range(chance.randint(1, 5)):
+            kind = chance.choice(["applied, says anything", "applied, says anything", "says anything"])
+            faults.append(Fault(kind, "call", chance.randint(1, 10), chance.randrange(COUNT)))
+        if chance.random() < 0.3:
+            faults.append(Fault("hides a group", "call", chance.randint(1, 6), 0, plan.window_s + 4.0))
     return faults
 
 

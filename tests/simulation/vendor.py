@@ -73,6 +73,8 @@ class SimulatedVendor:
     """By account, the requests that somebody waits for."""
     waits: dict[tuple[str, str], float] = field(default_factory=dict)
     """By process and account: until when it was told to wait."""
+    hides_until: float = 0.0
+    """Until when it does not list its newest group, but counts it."""
     probes: int = 0
     """How many requests were written while the breaker was known to be open."""
     _serial: int = 1_600_000_000_000_000_000
@@ -118,7 +120,7 @@ class SimulatedVendor:
     ) -> tuple[int, dict[str, Any]]:
         groups = self.groups[account.name]
         if action == "listGroup":
-            first, limit = body["offset"], body["limit"] or 1000
+            first, limit = body["offset"], min(body["limit"] or 1000, self.world.plan.page_cap)
             page = list(groups.items())[first : first + limit]
             rows = [
                 {
@@ -128,6 +130,7 @@ class SimulatedVendor:
                     "phones": ",".join(one.numbers),
                 }
                 for name, one in page
+                if not (self.hides_until > self.world.loop.now and name == [*groups][-1])
             ]
             return 0, {"data": {"groups": rows, "total": len(groups)}}
         numbers = body["phones"].split(",") if body.get("phones") else []

@@ -85,10 +85,17 @@ class Rig:
         self.use(self.sandbox.url)
         return self
 
-    def use(self, base_url: str, bug: str = "", **codes: FailureClass) -> None:
+    def use(
+        self,
+        base_url: str,
+        bug: str = "",
+        *,
+        unknown: FailureClass = FailureClass.REFUSED,
+        **codes: FailureClass,
+    ) -> None:
         """Call this vendor from now on, with that bug of ours; `http_500=` puts a code in a class."""
         named = {code.replace("_", "-"): found for code, found in codes.items()}
-        classes = Classes({**CLASSES.codes, **named}, {"rate limit": FailureClass.THROTTLED})
+        classes = Classes({**CLASSES.codes, **named}, {"rate limit": FailureClass.THROTTLED}, unknown)
         can = Capabilities(
             frozenset(CommandKind), 1000, page_size=self._page_size, idempotent=self._idempotent
         )

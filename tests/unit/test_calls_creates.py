@@ -1,10 +1,11 @@
 """Creates over real HTTP: at most one group, whatever becomes of the answer."""
 
 import pytest
-from calls_rig import CREATE, Rig
+from calls_rig import ADD, CREATE, FIND, Rig
 from deadlines import deadline
 
-from worker.engine.model import Applied, Unavailable, Withheld
+from worker.engine.model import AccountFault, Applied, Refused, Throttled, Unavailable, Withheld
+from worker.providers.classes import FailureClass
 from worker.sandbox.faults import Drop, Fault, Garbage, Lost, Status
 
 
@@ -25,15 +26,29 @@ async def test_the_intent_is_recorded_before_the_request() -> None:
         Garbage(applied=True),
         Status(status=500, applied=True),
         Status(status=503, applied=True),
+        Status(status=500, applied=True, body='{"code":500,"msg":"Internal Server Error"}'),
+        Status(status=502, applied=True, body='{"code":"E","msg":"bad gateway"}', retry_after="0"),
+        Status(status=200, applied=True, body='{"code":10009,"msg":"failed to retrieve data"}'),
+        Status(status=200, applied=True, body='{"code":777,"msg":"what?"}'),
+        Status(status=409, applied=True, body='{"code":777,"msg":"conflict"}'),
+        Status(status=408, applied=True, body=""),
+        Status(status=302, applied=True, body=""),
+        Status(status=200, applied=True, body='{"code":true}'),
+        Status(status=200, applied=True, body='{"code":777,"msg":"System busy"}'),
     ],
-    ids=lambda fault: fault.kind,
+    ids=lambda fault: f"{fault.kind}-{getattr(fault, 'status', '')}",
 )
-async def test_a_create_that_may_have_gone_through_is_never_resent(fault: Fault) -> None:
-    """Without a readable answer a create ends in doubt after one request."""
+@pytest.mark.parametrize("unknown", FailureClass)
+async def test_a_create_that_may_have_gone_through_is_never_resent(
+    fault: Fault, unknown: FailureClass
+) -> None:
+    """Without an answer that is certain a create ends in doubt after one request, whatever unknown codes are
+    taken for."""
     async with Rig() as rig:
+        rig.use(rig.sandbox.url, unknown=unknown)
         rig.fault(fault)
         ended = await rig.run(CREATE)
-        assert isinstance(ended.outcome, Unavailable)
+        assert isinstance(ended.outcome, Unavailable | Refused | AccountFault | Throttled)
         assert ended.outcome.in_doubt
         assert (ended.attempts, rig.arrived) == (1, 1)
         assert ended.doubt_until == rig.intents[0]
@@ -116,3 +131,40 @@ async def test_a_permit_is_for_one_try() -> None:
         rig.takes_intents = False
         ended = await rig.run(CREATE)
         assert (ended.attempts, len(rig.intents), rig.permits) == (0, 3, 2)
+
+
+@pytest.mark.parametrize(
+    "body",
+    ['{"code":1002,"msg":"no"}', '{"code":1004,"msg":"timestamp expired"}', '{"code":777,"msg":"QPS limit"}'],
+)
+async def test_what_is_certain_is_no_doubt(body: str) -> None:
+    """A documented refusal of a create, or a rate limit, says that nothing was made: there is nothing to look
+    for."""
+    async with Rig() as rig:
+        rig.fault(Status(status=200, body=body))
+        assert (await rig.run(CREATE)).doubt_until is None
+
+
+async def test_already_exists_after_a_request_of_the_same_call() -> None:
+    """An earlier request had to count as not carried out, and was: what exists may be of its making."""
+    async with Rig() as rig:
+        rig.use(rig.sandbox.url, unknown=FailureClass.RETRYABLE)
+        rig.fault(Status(status=400, applied=True, body='{"code":777,"msg":"?"}', times=1))
+        rig.fault(Status(status=200, body='{"code":1002,"msg":"groupName already exists"}'))
+        ended = await rig.run(CREATE)
+        assert isinstance(ended.outcome, Refused)
+        assert (ended.outcome.exists, ended.outcome.in_doubt) == (True, True)
+        assert ended.doubt_until is not None
+
+
+@pytest.mark.parametrize("seconds", ["30", "1"])
+async def test_the_vendors_time_is_not_waited_for_within_a_call(seconds: str) -> None:
+    """Who asks for more than a moment is not asked again at once: the engine waits, and holds no slot."""
+    async with Rig() as rig:
+        rig.fault(Status(status=503, retry_after=seconds, body='{"code":503,"msg":"Service Unavailable"}'))
+        for call in (ADD, FIND):
+            before = rig.arrived
+            ended = await rig.run(call)
+            assert isinstance(ended.outcome, Unavailable)
+            assert ended.outcome.retry_after_s == float(seconds)
+            assert rig.arrived == before + 1

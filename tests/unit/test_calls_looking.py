@@ -5,9 +5,9 @@ import pytest
 from calls_rig import FIND, KEY, MIB, Rig
 from deadlines import deadline
 
-from worker.engine.model import Applied, Call, CallKind, Unavailable, Withheld
+from worker.engine.model import Applied, Call, CallKind, Group, Unavailable, Withheld
 from worker.providers import listing
-from worker.sandbox.faults import Drop, Status
+from worker.sandbox.faults import Drop, HideGroups, PageCap, Status
 
 
 def seed(rig: Rig, count: int, numbers: int = 1) -> None:
@@ -108,3 +108,55 @@ async def test_a_listing_without_end_ends(monkeypatch: pytest.MonkeyPatch, limit
         ended = await rig.run(FIND)
         assert ended.outcome == Unavailable("the listing does not end", in_doubt=False)
         assert rig.arrived == 2
+
+
+@pytest.mark.parametrize(("count", "most", "pages"), [(250, 100, 3), (3, 1, 3), (5, 2, 3), (100, 100, 1)])
+async def test_a_vendor_that_caps_its_pages(count: int, most: int, pages: int) -> None:
+    """A page that is shorter than was asked for is not the last while the vendor counts more groups."""
+    async with Rig() as rig:
+        seed(rig, count)
+        rig.fault(PageCap(most=most))
+        ended = await rig.run(FIND)
+        assert isinstance(ended.outcome, Applied)
+        assert ended.outcome.complete
+        assert len(ended.outcome.groups or ()) == count
+        assert rig.arrived == pages
+
+
+async def test_a_vendor_that_counts_more_than_it_shows() -> None:
+    """An empty page ends the listing, and what it does not show is not said to be absent."""
+    async with Rig() as rig:
+        seed(rig, 3)
+        rig.fault(HideGroups(groups=frozenset({"g-2"})))
+        ended = await rig.run(FIND)
+        assert isinstance(ended.outcome, Applied)
+        assert [group.group_id for group in ended.outcome.groups or ()] == ["g-0", "g-1"]
+        assert (ended.outcome.complete, ended.outcome.total) == (False, 3)
+
+
+def pages(*shown: tuple[list[str], int | None], limit: int = 2) -> tuple[bool, list[str]]:
+    """What a listing makes of these pages, each with its total: whether it is complete, and its groups."""
+    found = listing.Listing(limit)
+    for place, (ids, total) in enumerate(shown):
+        groups = tuple(Group(one, one, "", ()) for one in ids)
+        ended = found.take(Applied(None, groups=groups, total=total))
+        if place < len(shown) - 1:
+            assert ended is None, f"it ended with page {place}"
+    assert isinstance(ended, Applied)
+    return ended.complete, [group.group_id for group in ended.groups or ()]
+
+
+def test_totals() -> None:
+    """`total` may count all groups, those of the page, or be missing; it may change meanwhile."""
+    assert pages((["a", "b"], 3), (["c"], 3)) == (True, ["a", "b", "c"])
+    assert pages((["a", "b"], 2), (["c"], 1)) == (True, ["a", "b", "c"])
+    assert pages((["a", "b"], 2), ([], 2)) == (True, ["a", "b"])
+    assert pages((["a", "b"], 2), ([], 0)) == (True, ["a", "b"])
+    assert pages((["a"], None), (["b"], None), ([], None)) == (True, ["a", "b"])
+    assert pages(([], None)) == (True, [])
+    assert pages(([], 0)) == (True, [])
+    assert pages(([], 4)) == (False, [])
+    assert pages((["a"], 3), (["b"], 3), ([], 3)) == (False, ["a", "b"])
+    assert pages((["a", "b"], 4), (["b", "c"], 4), (["d"], 4)) == (True, ["a", "b", "c", "d"])
+    assert pages((["a", "b"], 3), (["c"], 4), (["d"], 4)) == (True, ["a", "b", "c", "d"])
+    assert pages((["a", "b"], 3), (["c"], 2), ([], 2)) == (False, ["a", "b", "c"])

@@ -5,7 +5,8 @@ refusal of an unknown group, no limit of numbers a call and no pattern of a numb
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass, replace
 from typing import Any, TypeVar, assert_never
 
 from worker.sandbox.groups import Groups, OperateType
@@ -92,8 +93,23 @@ def incoming(request: Request) -> Sequence[str]:
     return ()
 
 
-def carry_out(request: Request, access_key: str, groups: Groups, *, strict_groups: bool) -> _Body | Refusal:
-    """Makes the change, and returns what the answer has beyond `code`, `msg` and `requestId`."""
+def capped(request: Request, most: int | None) -> Request:
+    """The request, as a vendor takes it that lists so many groups at most."""
+    if most is None or not isinstance(request, ListGroup):
+        return request
+    return replace(request, limit=min(request.limit or MAX_LIMIT, most))
+
+
+def carry_out(
+    request: Request,
+    access_key: str,
+    groups: Groups,
+    *,
+    strict_groups: bool,
+    hidden: AbstractSet[str] = frozenset(),
+) -> _Body | Refusal:
+    """Makes the change, and returns what the answer has beyond `code`, `msg` and `requestId`. Groups that are
+    `hidden` are not listed, but counted."""
     match request:
         case CreateGroup():
             group = groups.create(access_key, request.phones, name=request.name, remark=request.remark)
@@ -120,6 +136,7 @@ def carry_out(request: Request, access_key: str, groups: Groups, *, strict_group
                     "remark": group.remark,
                 }
                 for group in page
+                if group.group_id not in hidden
             ]
             return {"data": {"groups": listed, "total": groups.count(access_key)}}
         case _:

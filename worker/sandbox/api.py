@@ -2,6 +2,8 @@
 
 import asyncio
 import contextlib
+import gzip
+import zlib
 from collections.abc import Awaitable, Callable, Mapping
 from email.utils import formatdate
 from http import HTTPStatus
@@ -103,8 +105,12 @@ class Api:
             await self._sleep(wait_ms / 1000)
             call.check_again(self._clock())
         if drawn.decisive is None:
-            return self._send(call, call.perform())
-        return await self._fail(http, call, drawn.decisive)
+            answer: web.StreamResponse = self._send(call, call.perform())
+        else:
+            answer = await self._fail(http, call, drawn.decisive)
+        if drawn.coding is not None and isinstance(answer, web.Response):
+            _compress(answer, drawn.coding)
+        return answer
 
     async def _fail(self, http: web.Request, call: VendorCall, fault: Decisive) -> web.StreamResponse:
         match fault:
@@ -117,9 +123,10 @@ class Api:
             case Status():
                 if fault.applied:
                     call.perform()
+                headers = {} if fault.retry_after is None else {"Retry-After": fault.retry_after}
                 if fault.body is None:
-                    return self._raw(call, fault.status, _gateway_page(fault.status), _HTML)
-                return self._raw(call, fault.status, fault.body.encode(), fault.content_type)
+                    return self._raw(call, fault.status, _gateway_page(fault.status), _HTML, headers)
+                return self._raw(call, fault.status, fault.body.encode(), fault.content_type, headers)
             case Garbage():
                 return await self._talk_nonsense(http, call, fault)
             case Lost():
@@ -207,6 +214,16 @@ def _gateway_page(status: int) -> bytes:
     except ValueError:
         title = str(status)
     return f"<html><head><title>{title}</title></head><body><h1>{title}</h1></body></html>\n".encode()
+
+
+def _compress(answer: web.Response, coding: str) -> None:
+    body = answer.body if isinstance(answer.body, bytes) else b""
+    if coding == "gzip":
+        answer.body = gzip.compress(body)
+    else:
+        # Of a coding that is not known here, the bytes are none that anybody could read.
+        answer.body = zlib.compress(body) if coding == "deflate" else body[::-1]
+    answer.headers["Content-Encoding"] = coding
 
 
 def _hang_up(http: web.Request) -> web.Response:

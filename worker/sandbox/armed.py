@@ -7,11 +7,15 @@ from typing import Any
 
 from worker.sandbox.faults import (
     CodeAsString,
+    Compressed,
     Decisive,
     Drop,
     Fault,
+    HideGroups,
     KillToken,
     Latency,
+    PageCap,
+    Passing,
     Redirect,
     RefuseNumbers,
     Refusing,
@@ -57,13 +61,17 @@ class Target:
 @dataclass(frozen=True, slots=True)
 class Drawn:
     """What happens to one call: how long it waits, which fault decides its answer, how its code looks, which
-    numbers are not taken, whether its token dies."""
+    numbers are not taken, whether its token dies, in which coding the answer comes, how many groups a page of
+    a listing has at most, and which of them it leaves out."""
 
     latency_ms: float = 0.0
     decisive: Decisive | None = None
     code_as_string: bool = False
     rejected: frozenset[str] = frozenset()
     kills_token: bool = False
+    coding: str | None = None
+    page_cap: int | None = None
+    hidden: frozenset[str] = frozenset()
 
     @property
     def kind(self) -> str | None:
@@ -75,6 +83,12 @@ class Drawn:
             return "reject_numbers"
         if self.code_as_string:
             return "code_as_string"
+        if self.hidden:
+            return "hide_groups"
+        if self.page_cap is not None:
+            return "page_cap"
+        if self.coding is not None:
+            return "compressed"
         return "latency" if self.latency_ms else None
 
 
@@ -116,23 +130,33 @@ class ArmedFaults:
         has_code = decisive is None or isinstance(decisive, (RefuseNumbers, VendorCode))
         latency_ms, code_as_string, kills_token = 0.0, False, False
         rejected: frozenset[str] = frozenset()
+        hidden: frozenset[str] = frozenset()
+        coding: str | None = None
+        page_cap: int | None = None
+        lists = target.action == "listGroup" and decisive is None
         for armed in self._armed.values():
             match armed.fault:
                 case Latency(ms=ms, jitter_ms=jitter_ms) if self._fires(armed, target):
                     latency_ms += ms + (self._random.uniform(0, jitter_ms) if jitter_ms else 0)
                 case CodeAsString() if has_code and self._fires(armed, target):
                     code_as_string = True
+                case Compressed() if coding is None and self._fires(armed, target):
+                    coding = armed.fault.coding
+                case PageCap() if lists and self._fires(armed, target):
+                    page_cap = min(armed.fault.most, page_cap or armed.fault.most)
+                case HideGroups() if lists and self._fires(armed, target):
+                    hidden |= armed.fault.groups
                 case KillToken() if target.bears_token and self._fires(armed, target):
                     kills_token = True
                 case RejectNumbers(numbers=numbers) if not isinstance(decisive, _NOT_APPLIED):
                     if not numbers.isdisjoint(target.named) and self._fires(armed, target):
                         rejected |= numbers
-        return Drawn(latency_ms, decisive, code_as_string, rejected, kills_token)
+        return Drawn(latency_ms, decisive, code_as_string, rejected, kills_token, coding, page_cap, hidden)
 
     def _decides(self, target: Target) -> Decisive | None:
         for armed in self._armed.values():
             fault = armed.fault
-            if isinstance(fault, (Latency, CodeAsString, KillToken, RejectNumbers)):
+            if isinstance(fault, Passing):
                 continue
             if isinstance(fault, RefuseNumbers) and fault.numbers.isdisjoint(target.incoming):
                 continue

@@ -33,7 +33,9 @@ class Call:
         "_cap",
         "_customer",
         "_groups",
+        "_hidden",
         "_lasts_s",
+        "_page_cap",
         "_request",
         "_strict_groups",
         "_ts",
@@ -49,6 +51,8 @@ class Call:
         self._groups = state.groups
         self._cap = state.cap
         self._as_string = False
+        self._page_cap: int | None = None
+        self._hidden: frozenset[str] = frozenset()
         self._strict_groups = options.strict_groups
         self._lasts_s = options.signature_lasts_s
         self._ts = headers.get("ts", "")
@@ -75,6 +79,7 @@ class Call:
 
     def meet(self, drawn: Drawn) -> None:
         self._as_string = drawn.code_as_string
+        self._page_cap, self._hidden = drawn.page_cap, drawn.hidden
 
     def check_again(self, now_ms: int) -> None:
         """Looks at the time stamp again, after the call was long on its way."""
@@ -85,7 +90,11 @@ class Call:
         if isinstance(self._request, Refusal):
             return self._refused(self._request)
         done = actions.carry_out(
-            self._request, self._customer, self._groups, strict_groups=self._strict_groups
+            actions.capped(self._request, self._page_cap),
+            self._customer,
+            self._groups,
+            strict_groups=self._strict_groups,
+            hidden=self._hidden,
         )
         if isinstance(done, Refusal):
             return self._refused(done)

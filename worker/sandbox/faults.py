@@ -2,7 +2,8 @@
 
 The tree, by what becomes of the call:
 
-    it goes on          latency, code_as_string (NXCloud's only), reject_numbers and kill_token (Ozonetel's)
+    it goes on          latency, compressed, code_as_string, page_cap and hide_groups (NXCloud's only),
+                        reject_numbers and kill_token (Ozonetel's)
     it is refused       refuse_numbers, throttle, redirect, code (NXCloud's), authentication_failed and error
                         (Ozonetel's)
     it may be applied,  status, garbage      (`applied`: the change is made, the answer hides it)
@@ -85,6 +86,32 @@ class CodeAsString(_Aimed):
     kind: Literal["code_as_string"] = "code_as_string"
 
 
+class Compressed(_Aimed):
+    """The answer is compressed, whatever the client accepts. `br`: the header says so, and the bytes are none
+    that this could be."""
+
+    kind: Literal["compressed"] = "compressed"
+    coding: Literal["gzip", "deflate", "br"] = "gzip"
+
+
+class PageCap(_Aimed):
+    """A listing has `most` groups a page at most, whatever its `limit`; `total` counts them all."""
+
+    only = "nxcloud"
+
+    kind: Literal["page_cap"] = "page_cap"
+    most: int = Field(ge=1, le=1000)
+
+
+class HideGroups(_Aimed):
+    """A listing leaves out these groups, which `total` counts all the same."""
+
+    only = "nxcloud"
+
+    kind: Literal["hide_groups"] = "hide_groups"
+    groups: Annotated[frozenset[str], Field(strict=False, min_length=1)]
+
+
 class RejectNumbers(_Aimed):
     """Those of `numbers` that a create, add or delete names are not taken, and the answer says so number by
     number (`output.error`) under `status: success`."""
@@ -163,13 +190,14 @@ class Redirect(_Aimed):
 
 
 class Status(_Aimed):
-    """An HTTP status with a raw `body` (None: a gateway's HTML page)."""
+    """An HTTP status with a raw `body` (None: a gateway's HTML page), and `Retry-After` if it is given."""
 
     kind: Literal["status"] = "status"
     status: int = Field(ge=200, le=599)
     body: str | None = None
     content_type: _HeaderValue = "application/json"
     applied: bool = False
+    retry_after: _HeaderValue | None = None
 
 
 class Garbage(_Aimed):
@@ -207,7 +235,8 @@ class Late(_Aimed):
 
 Refusing = RefuseNumbers | VendorCode | AuthenticationFailed | ErrorAnswer
 Decisive = Refusing | Throttle | Redirect | Status | Garbage | Lost | Drop | Late
-Fault = Latency | CodeAsString | RejectNumbers | KillToken | Decisive
+Passing = Latency | CodeAsString | Compressed | PageCap | HideGroups | RejectNumbers | KillToken
+Fault = Passing | Decisive
 
 _FAULT: TypeAdapter[Fault] = TypeAdapter(Annotated[Fault, Field(discriminator="kind")])
 

@@ -36,7 +36,8 @@ Faults: every field after "kind" that is followed by = may be left out, and then
   latency                ms: integer; jitter_ms: integer = 0
                          {"kind": "latency", "ms": 300, "jitter_ms": 200}
   status                 status: integer, 200 to 599; body: string = a gateway's page;
-                         content_type: string = application/json; applied: boolean = false
+                         content_type: string = application/json; applied: boolean = false;
+                         retry_after: string = none
                          {"kind": "status", "status": 503, "times": 3}
                          {"kind": "status", "status": 200, "body": "{}", "applied": true}
   throttle               retry_after: string or null = "1" (the header as it stands; null: without);
@@ -57,11 +58,17 @@ Faults: every field after "kind" that is followed by = may be left out, and then
   garbage                form: "html", "truncated", "cut" or "drip" = "html"; interval_ms: integer = 1000
                          (of a drip); applied: boolean = false
                          {"kind": "garbage", "form": "truncated", "applied": true}
+  compressed             coding: "gzip", "deflate" or "br" = "gzip" (of br the header only)
+                         {"kind": "compressed", "coding": "gzip"}
 NXCloud's calls only
   code                   code: integer, not 0; msg: string = the vendor's
                          {"kind": "code", "code": 10009, "msg": "try again"}
   code_as_string         codes are answered as strings
                          {"kind": "code_as_string"}
+  page_cap               most: integer. A listing has so many groups a page at most
+                         {"kind": "page_cap", "most": 100}
+  hide_groups            groups: array of strings. A listing leaves them out, and counts them in its total
+                         {"kind": "hide_groups", "groups": ["6a7sd3402px21429s04"]}
 Ozonetel's calls only
   reject_numbers         numbers: array of strings. They land in output.error under status success
                          {"kind": "reject_numbers", "numbers": ["919876543210"]}

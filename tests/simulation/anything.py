@@ -1,0 +1,52 @@
+"""What a vendor may answer with, whether it has carried the call out or not."""
+
+import orjson
+
+from worker.providers.port import Answer
+
+_NOTICE = b"<br />\n<b>Notice</b>: Undefined index in <b>/www/a.php</b> on line <b>7</b><br />\n"
+
+
+def _json(code: object, msg: str) -> bytes:
+    return orjson.dumps({"code": code, "msg": msg, "requestId": "0"})
+
+
+_APPLIED_OR_NOT = (
+    Answer(500, _json(500, "Internal Server Error")),
+    Answer(200, _json(10009, "failed to retrieve data")),
+    Answer(200, _json(777, "what nobody knows")),
+    Answer(502, _json("E_GATEWAY", "bad gateway"), {"retry-after": "1"}),
+    Answer(409, _json(777, "another request is under way")),
+    Answer(408, b""),
+    Answer(200, _json(777, "系统繁忙")),
+    Answer(200, _NOTICE + _json(0, "success")),
+    Answer(200, b""),
+    Answer(504, b"<html>"),
+    Answer(500, _json(777, "too many requests")),
+    Answer(599, _json(True, "?")),
+)
+_OF_CREATES = (
+    Answer(503, _json(503, "Service Unavailable"), {"retry-after": "2"}),
+    Answer(302, b"", {"location": "http://elsewhere/"}),
+)
+_NEVER_APPLIED = (
+    Answer(400, _json(777, "no")),
+    Answer(401, _json(401, "no")),
+    Answer(404, _json("E404", "no")),
+    Answer(429, _json(777, "no"), {"retry-after": "1"}),
+    Answer(200, _json(777, "请求过于频繁")),
+    Answer(200, _json(1004, "timestamp expired")),
+)
+
+COUNT = len(_APPLIED_OR_NOT) + len(_OF_CREATES) + len(_NEVER_APPLIED)
+
+
+def answer_of(place: int, *, applied: bool, creates: bool) -> Answer:
+    """One of them. With a 503 or a redirect only a create may have been carried out for all that is assumed:
+    it can be looked for."""
+    answers = [*_APPLIED_OR_NOT]
+    if creates or not applied:
+        answers += _OF_CREATES
+    if not applied:
+        answers += _NEVER_APPLIED
+    return answers[place % len(answers)]
