@@ -230,6 +230,28 @@ def test_a_page_that_fails(stage: Stage, shell: Shell) -> None:
     failed(shell("groups", "list"), "asks for fewer calls", "try again in 7 s")
 
 
+def test_a_vendor_that_caps_its_pages(stage: Stage, shell: Shell) -> None:
+    """It shows fewer groups at once than it is asked for: none of them is planned to be created anew."""
+    stage.vendor.seed({f"g-{n}": [A] for n in range(25)}, {f"g-{n}": f"name {n}" for n in range(25)})
+    stage.vendor.fault("page_cap", most=10)
+    assert len(shell("groups", "list", "--json").out.splitlines()) == 25
+    rows = "".join(f"name {n},{A}\n" for n in range(25))
+    done = shell("groups", "diff", "-", stdin=f"groupName,phone\n{rows}".encode())
+    assert (done.code, done.out) == (0, "")
+    assert "no differences" in done.err
+
+
+def test_a_vendor_that_counts_more_than_it_shows(stage: Stage, shell: Shell) -> None:
+    """Nothing is compared with a list that is not whole; it is printed with a warning."""
+    stage.vendor.seed({"g-1": [A], "g-2": [B]})
+    stage.vendor.fault("hide_groups", groups=["g-2"])
+    done = shell("groups", "diff", "-", stdin=f"groupId,phone\ng-1,{A}\n".encode())
+    failed(done, "the vendor counts 2 groups, and lists 1")
+    listed = shell("groups", "list", "--json")
+    assert (listed.code, len(listed.out.splitlines())) == (0, 1)
+    assert "warning: the vendor counts 2 groups, and lists 1" in listed.err
+
+
 def failed(done: Finished, *said: str, code: int = 1) -> None:
     """It ends with this code and one message, without a number."""
     assert (done.code, done.out) == (code, ""), done

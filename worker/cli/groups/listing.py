@@ -21,7 +21,7 @@ _NONE = "-"
 
 def run(account: str, group_id: str | None, name: str | None, form: Format, reveal: bool) -> None:
     """Print them, and how many they are on standard error. Raises `Failure` when they cannot be had."""
-    listed = Account(account).listed()
+    listed = Account(account).listed(whole=False)
     found = [group for group in listed if group_id in (None, group.group_id) and name in (None, group.name)]
     if form is Format.TABLE:
         _table(found, reveal)

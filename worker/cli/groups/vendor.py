@@ -68,8 +68,10 @@ class Account:
         vendors = re.compile(self.can.number_pattern).fullmatch
         return lambda number: contract(number) and vendors(number)
 
-    def listed(self) -> Sequence[Group]:
-        """All groups, in the vendor's order. Raises `Failure` when they cannot be had."""
+    def listed(self, *, whole: bool = True) -> Sequence[Group]:
+        """All groups, in the vendor's order. Raises `Failure` when they cannot be had; also when the vendor
+        shows another number of groups than it counts, or if it need not be the `whole` list, warns of
+        that."""
         settings = self.settings
         telemetry.configure(settings.log_format, "error" if settings.log_level == "error" else "warning")
         try:
@@ -78,7 +80,13 @@ class Account:
             raise ledger_failure(settings, error) from None
         if not isinstance(outcome, Applied):
             raise Failure(f"the groups of account {self.name} cannot be listed: {_why(outcome)}")
-        return outcome.groups or ()
+        groups = outcome.groups or ()
+        if not outcome.complete:
+            problem = f"the vendor counts {outcome.total:,} groups, and lists {len(groups):,}"
+            if whole:
+                raise Failure(f"the groups of account {self.name} cannot be compared: {problem}; try again")
+            typer.echo(f"warning: {problem}", err=True)
+        return groups
 
     async def _look(self) -> Outcome:
         async with open_caller(self.settings, self.name, await self._ledger()) as (caller, limiter):
