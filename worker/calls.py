@@ -134,7 +134,8 @@ class Caller:
             outcome = await self._again(run, outcome)
         if isinstance(outcome, Withheld) and run.requests:
             # What became of the first attempt is what there is to say.
-            outcome = Unavailable("stopped between two attempts", in_doubt=run.doubt_until is not None)
+            in_doubt = run.doubt_until is not None
+            outcome = Unavailable("stopped between two attempts", in_doubt, run.last_code)
         return Ended(outcome, run.doubt_until, run.requests)
 
     async def _again(self, run: Run, first: Outcome) -> Outcome:
@@ -242,6 +243,8 @@ class Caller:
             outcome = Unavailable(f"internal error: {type(error).__name__}", in_doubt, ours=True)
         if _in_doubt(outcome):
             run.doubt_until = until
+        if not isinstance(outcome, Applied | Withheld):
+            run.last_code = outcome.code
         return outcome
 
     async def _look(self, looking: Run) -> Ended:

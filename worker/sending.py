@@ -31,6 +31,7 @@ class Run:
     is_well: Callable[[], bool]
     may_begin: Callable[[], bool]
     doubt_until: float | None = None
+    last_code: str | None = None
     requests: int = 0
     corrected: bool = False
     renewed: bool = False

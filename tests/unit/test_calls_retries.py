@@ -250,14 +250,16 @@ async def test_withheld() -> None:
         assert (ended.attempts, rig.arrived, rig.slept_s) == (0, 0, [])
 
 
-@pytest.mark.parametrize(("fault", "in_doubt"), [(Status(status=503), False), (Drop(), True)])
-async def test_stopped_between_two_attempts(fault: Status | Drop, in_doubt: bool) -> None:
+@pytest.mark.parametrize(
+    ("fault", "in_doubt", "code"), [(Status(status=503), False, "http-503"), (Drop(), True, None)]
+)
+async def test_stopped_between_two_attempts(fault: Status | Drop, in_doubt: bool, code: str | None) -> None:
     """When the right to send ends between two attempts, what became of the first is told."""
     async with Rig() as rig:
         rig.fault(fault)
         rig.may_send = lambda asked: asked <= 2
         ended = await rig.run(ADD)
-        assert ended.outcome == Unavailable("stopped between two attempts", in_doubt=in_doubt)
+        assert ended.outcome == Unavailable("stopped between two attempts", in_doubt, code)
         assert (ended.attempts, rig.arrived) == (1, 1)
         assert (ended.doubt_until is not None) is in_doubt
 
