@@ -252,9 +252,7 @@ class Checks:
         )
 
     def _may_be_refused(self, command: Command) -> bool:
-        flukes = any(
-            fault.kind in ("refused", "unknown code", "unknown code applied") for fault in self.plan.faults
-        )
+        flukes = any(fault.kind in ("refused", "unknown code") for fault in self.plan.faults)
         return flukes or not self.plan.poison.isdisjoint(command.numbers)
 
     def _fewest_calls(self) -> None:

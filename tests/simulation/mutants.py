@@ -390,7 +390,7 @@ MUTANTS = (
     Mutant("a list that is made again has another id", _a_list_is_answered_under_its_first_id),
     Mutant("a failure is in doubt unless it is certain", _doubt_is_no_default),
     Mutant("a create in doubt is not sent again within its call", _a_create_in_doubt_is_sent_again),
-    Mutant("a create that was refused in doubt is looked for", _a_refusal_in_doubt_is_a_refusal, 3_000),
+    Mutant("a create that was refused in doubt is looked for", _a_refusal_in_doubt_is_a_refusal),
     Mutant("a listing goes on until its total is found", _a_short_page_is_the_last),
     Mutant("a list that does not show all proves no absence", _a_list_with_gaps_proves_absence, 2_000),
     Mutant("an unknown code does not go before a server error", _an_unknown_code_goes_before_the_status),

@@ -60,7 +60,8 @@ CALL_FAULTS = (
     "hides a group",
 )
 """What becomes of one request to the vendor; `for_s` is how late it arrives, or how long the pause is. The
-vendor says anything (`slot` tells what), whether it has carried the call out or not; it lists one group too
+vendor says anything (`slot` tells what), whether it has carried the call out or not; it refuses a create that
+it carried out; it lists one group too
 few."""
 
 DOUBTFUL = frozenset(

@@ -136,17 +136,19 @@ def _saying_anything(plan: Plan, faults: list[Fault], weather: Weather) -> list[
         **dict.fromkeys(("slow", "throttled by text"), "hides a group"),
     }
     for place, fault in enumerate(faults):
-        if fault.kind in ("unknown code", "refused") and chance.random() < 0.5:
-            faults[place] = replace(fault, kind="unknown code applied")
-        elif fault.kind in into and fault.unit == "call" and chance.random() < 0.4:
+        if fault.kind in into and fault.unit == "call" and chance.random() < 0.4:
             lasts = plan.window_s + 4.0 if into[fault.kind] == "hides a group" else 0.0
             faults[place] = replace(fault, kind=into[fault.kind], slot=chance.randrange(COUNT), for_s=lasts)
-    if weather.theme != "still" and not weather.fluke and chance.random() < 0.12:
+    if weather.theme == "still" or weather.fluke:
+        return faults
+    if chance.random() < 0.12:
         for _ in range(chance.randint(1, 5)):
             kind = chance.choice(["applied, says anything", "applied, says anything", "says anything"])
             faults.append(Fault(kind, "call", chance.randint(1, 10), chance.randrange(COUNT)))
         if chance.random() < 0.3:
             faults.append(Fault("hides a group", "call", chance.randint(1, 6), 0, plan.window_s + 4.0))
+    elif chance.random() < 0.12:
+        faults += [Fault("unknown code applied", "call", at) for at in chance.sample(range(1, 7), 3)]
     return faults
 
 

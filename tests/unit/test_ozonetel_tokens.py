@@ -61,6 +61,15 @@ def test_why_there_is_none(message: str, kind: type, status: int) -> None:
     assert got.message.endswith(message)  # type: ignore[attr-defined]
 
 
+@pytest.mark.parametrize("status", [200, 401, 500])
+def test_a_stated_failure_has_made_no_token(status: int) -> None:
+    """In whatever words: it does not count among those of the hour. Nor is anything shown that may be one."""
+    assert not token({"status": "false", "message": "account disabled", "data": None}, status).in_doubt
+    silent = token({"jwt": TOKEN})
+    assert silent.in_doubt
+    assert TOKEN not in silent.message
+
+
 @pytest.mark.parametrize(
     "said", [{}, {"token": ""}, {"token": 7}, {"token": "a\r\nb"}, {"status": "success"}, b""]
 )

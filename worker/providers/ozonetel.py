@@ -267,6 +267,9 @@ class Ozonetel:
         if content is not None and verdict_of(content):
             content = None  # a success without a token says nothing
         failure = self._failure(_ASKING, answer, content, credentials)
+        if content is not None and verdict_of(content) is False:
+            # In whatever words: a failure that is stated in the answer has made no token.
+            failure = replace(failure, in_doubt=False)
         match failure:
             case AccountFault() | Throttled() | Unavailable():
                 return failure
