@@ -38,7 +38,7 @@ from worker.providers.keyring import Keyring, Which
 from worker.providers.listing import Listing
 from worker.providers.port import Credentials, Provider, Request
 from worker.providers.vendor_clock import VendorClock
-from worker.sending import Guard, Record, Run
+from worker.sending import Guard, Record, Run, in_doubt
 from worker.telemetry import get_logger
 from worker.tokens import Tokens
 from worker.transport import MayGo, Transport, Withdrawn, answer_to
@@ -134,8 +134,8 @@ class Caller:
             outcome = await self._again(run, outcome)
         if isinstance(outcome, Withheld) and run.requests:
             # What became of the first attempt is what there is to say.
-            in_doubt = run.doubt_until is not None
-            outcome = Unavailable("stopped between two attempts", in_doubt, run.last_code)
+            lost = run.doubt_until is not None
+            outcome = Unavailable("stopped between two attempts", lost, run.last_code)
         return Ended(outcome, run.doubt_until, run.requests)
 
     async def _again(self, run: Run, first: Outcome) -> Outcome:
@@ -239,12 +239,9 @@ class Caller:
         except Exception as error:
             # A bug of ours must not take the other groups down: this one parks, and says why.
             log.exception("call ended in an unexpected error", kind=run.call.kind.value)
-            in_doubt = is_in_doubt(None, sent=sent)
-            outcome = Unavailable(f"internal error: {type(error).__name__}", in_doubt, ours=True)
-        if _in_doubt(outcome):
-            run.doubt_until = until
-        if not isinstance(outcome, Applied | Withheld):
-            run.last_code = outcome.code
+            message = f"internal error: {type(error).__name__}"
+            outcome = Unavailable(message, is_in_doubt(None, sent=sent), ours=True)
+        run.record_outcome(outcome, until, self._now_s())
         return outcome
 
     async def _look(self, looking: Run) -> Ended:
@@ -289,7 +286,7 @@ class Caller:
         have gone through is looked for."""
         once = call.kind is CallKind.CREATE
         once |= call.kind in UPDATES and not self._provider.capabilities.idempotent
-        return once and _in_doubt(outcome)
+        return once and in_doubt(outcome)
 
     def _is_about_time(self, outcome: Outcome) -> bool:
         return isinstance(outcome, Unavailable) and outcome.code in self._provider.clock_codes
@@ -308,7 +305,3 @@ class Caller:
         if self._tokens is not None:
             await self._tokens.close()
         await self._transport.close()
-
-
-def _in_doubt(outcome: Outcome) -> bool:
-    return not isinstance(outcome, Applied | Withheld) and outcome.in_doubt

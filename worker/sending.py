@@ -4,7 +4,17 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Protocol
 
-from worker.engine.model import Call
+from worker.engine.model import (
+    AccountFault,
+    Applied,
+    Call,
+    CallKind,
+    Outcome,
+    Refused,
+    Throttled,
+    Unavailable,
+    Withheld,
+)
 
 Record = Callable[[float], Awaitable[bool]]
 """Makes it durable that a request is about to be sent, which the vendor can accept until the given time
@@ -40,3 +50,26 @@ class Run:
         """Whether its next request may be sent, as far as others of the account have found out by now: the
         `first` one, or one that is made `again` after a failure."""
         return (self.is_well() or not again) and (not first or self.may_begin())
+
+    def record_outcome(self, outcome: Outcome, until: float, now: float) -> None:
+        """Record how a request of it ended, which the vendor can accept `until` then (Unix seconds)."""
+        if isinstance(outcome, Applied | Withheld):
+            return
+        self.last_code = outcome.code
+        if outcome.in_doubt:
+            # What the vendor itself has answered is over, done or not: nothing of it comes later. But a group
+            # that was made may be listed later.
+            is_over = self.call.kind is not CallKind.CREATE and _is_the_vendors(outcome)
+            self.doubt_until = max(self.doubt_until or 0.0, now if is_over else until)
+
+
+def in_doubt(outcome: Outcome) -> bool:
+    """Whether the call may have been carried out, although that is not what it was answered."""
+    return not isinstance(outcome, Applied | Withheld) and outcome.in_doubt
+
+
+def _is_the_vendors(outcome: Refused | Throttled | Unavailable | AccountFault) -> bool:
+    """Whether the answer's body says so, and not only its status, or nothing."""
+    if outcome.code is None:
+        return isinstance(outcome, Refused)
+    return not outcome.code.startswith("http-")

@@ -338,3 +338,27 @@ async def test_a_permit_that_was_granted_long_ago() -> None:
         ended = await rig.caller.run(ADD, rig, rig.record_intent, 9.9)
         assert isinstance(ended.outcome, Applied)
         assert (rig.arrived, rig.permits) == (1, 1)
+
+
+@pytest.mark.parametrize(
+    ("fault", "lasts_s"),
+    [
+        (VendorCode(code=10009), 0.0),
+        (VendorCode(code=9999, msg="what?"), 0.0),
+        (Status(status=500, body='{"code":9999,"msg":"what?"}'), 61.0),
+        (Status(status=200, body="nothing of it"), 61.0),
+    ],
+)
+async def test_how_long_a_doubt_lasts(fault: Status | VendorCode, lasts_s: float) -> None:
+    """What the vendor itself answered is over, done or not; what a gateway may have answered may be done
+    later."""
+    async with Rig(attempts=2) as rig:
+        rig.fault(fault)
+        ended = await rig.run(ADD, once=True)
+        assert ended.doubt_until == rig.now_s + lasts_s
+        rig.sandbox.state.faults.clear()
+        rig.fault(Drop(times=1), fault)
+        began = rig.now_s
+        both = await rig.run(ADD)
+        assert both.doubt_until is not None
+        assert both.doubt_until >= began + 61.0

@@ -78,7 +78,7 @@ def beginning_of(body: bytes, content_type: str, masked: Callable[[str], str]) -
     text = as_text(body[:_LOOKED_AT], content_type)
     if text is None:
         text = body[:_LOOKED_AT].decode("ascii", errors="replace")
-    text = "".join(one if one.isprintable() and one != "\ufffd" else " " for one in text)
+    text = "".join(char if char.isprintable() and char != "\ufffd" else " " for char in text)
     # Masked first: of what is cut off, a secret or a number could not be told any more.
     return masked(_WHITE.sub(" ", text).strip())[:_BEGINNING]
 
@@ -86,17 +86,17 @@ def beginning_of(body: bytes, content_type: str, masked: Callable[[str], str]) -
 def _contradicts_itself(body: bytes, once: str) -> bool:
     found: list[Any] = []
 
-    def take(pairs: Iterable[tuple[str, Any]]) -> dict[str, Any]:
+    def collect(pairs: Iterable[tuple[str, Any]]) -> dict[str, Any]:
         pairs = list(pairs)
         found[:] = [value for name, value in pairs if name == once]
         return dict(pairs)
 
     try:
         # The outermost object ends last.
-        json.loads(body, object_pairs_hook=take)
+        json.loads(body, object_pairs_hook=collect)
     except (ValueError, RecursionError):
         return True
-    return any(one != found[0] or type(one) is not type(found[0]) for one in found[1:])
+    return any(value != found[0] or type(value) is not type(found[0]) for value in found[1:])
 
 
 def whole_number(value: Any) -> int | None:

@@ -151,8 +151,8 @@ class Classes:
         return _Reading()
 
     def _of_texts(self, text: str) -> FailureClass | None:
-        said = text.lower()
-        return next((found for sought, found in self.texts.items() if sought.lower() in said), None)
+        lowered = text.lower()
+        return next((found for sought, found in self.texts.items() if sought.lower() in lowered), None)
 
     def _wording(self, text: str) -> Wording | None:
         return rate_wording(text) if self.rate_wording else None

@@ -5,6 +5,7 @@ import zlib
 _GZIP_MAGIC = b"\x1f\x8b"
 _GZIP = 16 + zlib.MAX_WBITS
 _MOST_CODINGS = 3
+_MOST_STREAMS = 64
 
 
 class TooLarge(ValueError):
@@ -18,8 +19,8 @@ def unpacked(body: bytes, content_encoding: str, most_bytes: int) -> bytes:
     another coding, a header that is not true, or bytes that end in the middle. Raises `TooLarge` when there
     are more than `most_bytes`; no more than that are ever held.
     """
-    codings = [one.strip().lower() for one in content_encoding.split(",")]
-    codings = [one for one in codings if one not in ("", "identity")]
+    codings = [coding.strip().lower() for coding in content_encoding.split(",")]
+    codings = [coding for coding in codings if coding not in ("", "identity")]
     if not codings and body.startswith(_GZIP_MAGIC):
         codings = ["gzip"]
     if len(codings) > _MOST_CODINGS:
@@ -28,23 +29,23 @@ def unpacked(body: bytes, content_encoding: str, most_bytes: int) -> bytes:
     for coding in reversed(codings):
         match coding:
             case "gzip" | "x-gzip":
-                some = _inflated(found, _GZIP, most_bytes)
+                inflated = _inflated(found, _GZIP, most_bytes)
             case "deflate":
                 # Meant is zlib's format; many send the bare one.
-                some = _inflated(found, zlib.MAX_WBITS, most_bytes)
-                some = _inflated(found, -zlib.MAX_WBITS, most_bytes) if some is None else some
+                inflated = _inflated(found, zlib.MAX_WBITS, most_bytes)
+                inflated = _inflated(found, -zlib.MAX_WBITS, most_bytes) if inflated is None else inflated
             case _:
-                some = None
-        if some is None:
+                inflated = None
+        if inflated is None:
             return body
-        found = some
+        found = inflated
     return found
 
 
 def _inflated(body: bytes, window_bits: int, most_bytes: int) -> bytes | None:
     """`None` for what is no whole stream. A gzip may have several, one after the other (RFC 1952, 2.2)."""
     found = bytearray()
-    while True:
+    for _ in range(_MOST_STREAMS):
         inflating = zlib.decompressobj(window_bits)
         try:
             found += inflating.decompress(body, most_bytes + 1 - len(found))
@@ -57,3 +58,4 @@ def _inflated(body: bytes, window_bits: int, most_bytes: int) -> bytes | None:
         body = inflating.unused_data
         if window_bits != _GZIP or not body.startswith(_GZIP_MAGIC):
             return bytes(found)
+    return None

@@ -118,7 +118,7 @@ class NXCloud:
         code = None if content is None else vendor_code(content.get("code"), _LONGEST_CODE)
         text = "" if content is None else _text(content)
         if content is None or (code is None and not self.classes.says_failure(text)):
-            begins = beginning_of(answer.body, content_type, lambda some: scrubbed(some, credentials.secret))
+            begins = beginning_of(answer.body, content_type, lambda text: scrubbed(text, credentials.secret))
             return self.classes.outcome(call, answer, beginning=begins)
         request_id = identifier(content.get("requestId"), _LONGEST_REQUEST_ID)
         if code == "0":
@@ -134,7 +134,7 @@ class NXCloud:
 def _text(content: dict[str, Any]) -> str:
     """What the vendor says, by whichever of these names."""
     texts = (content.get(name) for name in ("msg", "message", "error"))
-    return next((one for one in texts if isinstance(one, str) and one), "")
+    return next((text for text in texts if isinstance(text, str) and text), "")
 
 
 def _body(call: Call) -> dict[str, Any]:
@@ -193,9 +193,9 @@ def _group(row: Any) -> Group:
     return Group(group_id, _words(row.get("groupName")), _words(row.get("remark")), numbers)
 
 
-def _group_id(said: dict[str, Any]) -> str | None:
+def _group_id(content: dict[str, Any]) -> str | None:
     """The id as it is: a text, or a number as some versions of an API write it."""
-    value = said.get("groupId")
+    value = content.get("groupId")
     if isinstance(value, int) and not isinstance(value, bool) and value > 0:
         return str(value)
     return value if isinstance(value, str) and value else None

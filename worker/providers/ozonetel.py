@@ -245,7 +245,7 @@ class Ozonetel:
             kind = answer.headers.get("content-type", "")
             # What should have been a token may be one, in some other form.
             shown = b"" if call is _ASKING else answer.body
-            begins = beginning_of(shown, kind, lambda some: _shown(some, credentials))
+            begins = beginning_of(shown, kind, lambda part: _shown(part, credentials))
             return self.classes.outcome(call, answer, beginning=begins, lists=False)
         # With each of its documented messages the vendor says that nothing was done.
         stated = Stated(code, said, _shown(text, credentials), nothing_done=code is not None)
