@@ -159,7 +159,7 @@ def test_none(stage: Stage, shell: Shell) -> None:
     """No groups are none, and no failure."""
     none, csv_of_none = shell.at_once(("groups", "list"), ("groups", "list", "--format", "csv"))
     assert (none.code, none.out, none.err) == (0, "", "0 groups\n")
-    assert csv_of_none.out == "groupId,groupName,phone\n"
+    assert csv_of_none.out == "groupId,groupName,phone,remark\n"
     stage.vendor.seed({"g-1": [A]})
     other = shell("groups", "list", "--group", "g-2")
     assert (other.code, other.out, other.err) == (0, "", "no such groups\n")

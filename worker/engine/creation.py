@@ -6,10 +6,14 @@ there, the name and the numbers.
 """
 
 import hashlib
+import re
 from collections.abc import Iterable
 from dataclasses import replace
 
 from worker.engine.model import Call, Command, CommandKey, CommandKind, CreateIntent, Group
+
+# Followed by text of others it takes the space between them along; else that before it, which is ours.
+_MARKER = re.compile(r"^\[ng:[0-9a-f]{18}\] ?| ?\[ng:(?:[0-9a-f]{18}\]|[0-9a-f]{1,18}$)")
 
 
 def marker_of(key: CommandKey) -> str:
@@ -22,6 +26,12 @@ def marked(call: Call, create: Command) -> Call:
     marker = marker_of(create.key)
     remark = f"{call.remark} [{marker}]" if call.remark else f"[{marker}]"
     return replace(call, remark=remark, marker=marker)
+
+
+def without_marker(group: Group) -> Group:
+    """The group as people gave it: its remark without the marker, also where the vendor has cut that off."""
+    remark = _MARKER.sub("", group.remark)
+    return group if remark == group.remark else replace(group, remark=remark)
 
 
 def intent_of(call: Call, settled_after: float) -> CreateIntent:

@@ -8,7 +8,7 @@ from contracts.results import Status
 from worker.engine.accounts import LONGEST_RETRY_AFTER_S, AccountPolicy
 from worker.engine.attribution import all_with
 from worker.engine.batches import closed, created, finished, lost_creation, replan
-from worker.engine.creation import intent_of, made_by
+from worker.engine.creation import intent_of, made_by, without_marker
 from worker.engine.decisions import Decision, Finish, Park, Queue
 from worker.engine.doubt import Doubt
 from worker.engine.known import UNLISTED
@@ -140,9 +140,8 @@ def _applied(
         case CallKind.LIST:
             (command,) = batch.commands
             ids = (outcome.request_id,) if outcome.request_id else ()
-            verdict = Verdict(
-                command, Status.APPLIED, None, ids, 1, groups=outcome.groups or (), total=outcome.total
-            )
+            groups = tuple(map(without_marker, outcome.groups or ()))
+            verdict = Verdict(command, Status.APPLIED, None, ids, 1, groups=groups, total=outcome.total)
             return Finish([verdict])
         case CallKind.DELETE_GROUP:
             return finished(mailbox, outcome.request_id)

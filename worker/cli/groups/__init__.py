@@ -48,6 +48,12 @@ def list_(
         ),
     ] = Format.TABLE,
     as_json: Annotated[bool, typer.Option("--json", help="The same as --format ndjson.")] = False,
+    raw: Annotated[
+        bool,
+        typer.Option(
+            "--raw", help="In csv, write cells as they are, also those that a spreadsheet takes for formulas."
+        ),
+    ] = False,
     reveal: Annotated[
         bool, typer.Option("--reveal", help="Show phone numbers in full in the table.")
     ] = False,
@@ -55,13 +61,14 @@ def list_(
     """List the groups that the vendor has.
 
     All of them, page by page, within the account's rate limit. csv and ndjson are data: `groups diff` takes
-    both, and phone numbers are not masked in them. Not on a terminal, the table's columns are separated by
-    tabs.
+    both, and phone numbers are not masked in them. csv is fit for spreadsheets: a cell that they would take
+    for a formula (it begins with =, +, - or @) has an apostrophe before it, unless --raw. Not on a terminal,
+    the table's columns are separated by tabs.
     """
     from worker.cli.groups.listing import run
 
     with ending():
-        run(account, group, name, Format.NDJSON if as_json else form, reveal)
+        run(account, group, name, form=Format.NDJSON if as_json else form, raw=raw, reveal=reveal)
 
 
 @app.command()
@@ -99,7 +106,8 @@ def diff(
     The fewest calls, as NDJSON that `publish` takes; nothing is sent. CSV has a header: groupId or groupName,
     and phone (one number a row) or phones (separated by spaces, commas or semicolons). NDJSON has an object a
     line: groupId or groupName, and phones. With a groupId, the groupName is not looked at; a group whose name
-    is not there yet is created. Other columns and members do not count.
+    is not there yet is created. Other columns and members do not count. In CSV, an apostrophe before =, +, -
+    or @ is left out.
 
     It is a snapshot: what waits in the broker is not in it. The numbers are not masked.
     """

@@ -11,6 +11,7 @@ import typer
 from worker.cli.dead_letters.masking import mask_text
 from worker.cli.dead_letters.table import Rows
 from worker.cli.groups import Format
+from worker.cli.groups.cells import escaped
 from worker.cli.groups.vendor import Account
 from worker.cli.screen import counted
 from worker.engine.model import Group
@@ -19,15 +20,18 @@ _SHOWN = 3
 _NONE = "-"
 
 
-def run(account: str, group_id: str | None, name: str | None, form: Format, reveal: bool) -> None:
-    """Print them, and how many they are on standard error. Raises `Failure` when they cannot be had."""
+def run(
+    account: str, group_id: str | None, name: str | None, *, form: Format, raw: bool, reveal: bool
+) -> None:
+    """Print them, and how many they are on standard error. `raw`: CSV for programs, whatever a spreadsheet
+    would make of it. Raises `Failure` when they cannot be had."""
     listed = Account(account).listed(whole=False)
     found = [group for group in listed if group_id in (None, group.group_id) and name in (None, group.name)]
     if form is Format.TABLE:
         _table(found, reveal)
     else:
         out = sys.stdout.buffer
-        out.writelines(as_csv(found) if form is Format.CSV else _ndjson(found))
+        out.writelines(as_csv(found, raw=raw) if form is Format.CSV else _ndjson(found))
         out.flush()
     numbers = sum(len(group.numbers) for group in found)
     of_all = f" of {len(listed):,}" if len(found) < len(listed) else ""
@@ -55,16 +59,21 @@ def _table(groups: Sequence[Group], reveal: bool) -> None:
     rows.end()
 
 
-def as_csv(groups: Iterable[Group]) -> Iterator[bytes]:
-    """One number a row: spreadsheets cut long cells off. A group without numbers has one row all the same."""
+def as_csv(groups: Iterable[Group], *, raw: bool = False) -> Iterator[bytes]:
+    """One number a row: spreadsheets cut long cells off. A group without numbers has one row all the same.
+
+    Unless it is `raw`, cells that a spreadsheet would take for formulas are escaped.
+    """
+    cell = str if raw else escaped
     buffer = io.StringIO()
     writer = csv.writer(buffer, lineterminator="\n")
-    writer.writerow(("groupId", "groupName", "phone"))
+    writer.writerow(("groupId", "groupName", "phone", "remark"))
     # By itself it quotes what ends its own lines, and no other end of a line.
     quoting = csv.writer(buffer, lineterminator="\n", quoting=csv.QUOTE_ALL)
     for group in groups:
-        by = quoting if "\r" in group.group_id + group.name else writer
-        by.writerows((group.group_id, group.name, number) for number in group.numbers or ("",))
+        by = quoting if "\r" in group.group_id + group.name + group.remark else writer
+        group_id, name, remark = map(cell, (group.group_id, group.name, group.remark))
+        by.writerows((group_id, name, cell(number), remark) for number in group.numbers or ("",))
         yield buffer.getvalue().encode()
         buffer.seek(0)
         buffer.truncate()

@@ -19,6 +19,7 @@ from worker.cli.broker import broker_failure, broker_url, speaks_amqp
 from worker.cli.endings import Failure
 from worker.cli.ledger import ledger_failure, ledger_url
 from worker.cli.screen import counted
+from worker.engine.creation import without_marker
 from worker.engine.model import (
     AccountFault,
     Applied,
@@ -69,9 +70,9 @@ class Account:
         return lambda number: contract(number) and vendors(number)
 
     def listed(self, *, whole: bool = True) -> Sequence[Group]:
-        """All groups, in the vendor's order. Raises `Failure` when they cannot be had; also when the vendor
-        shows another number of groups than it counts, or if it need not be the `whole` list, warns of
-        that."""
+        """All groups, in the vendor's order, without the workers' own marker in their remarks. Raises
+        `Failure` when they cannot be had; also when the vendor shows another number of groups than it
+        counts, or if it need not be the `whole` list, warns of that."""
         settings = self.settings
         telemetry.configure(settings.log_format, "error" if settings.log_level == "error" else "warning")
         try:
@@ -86,7 +87,7 @@ class Account:
             if whole:
                 raise Failure(f"the groups of account {self.name} cannot be compared: {problem}; try again")
             typer.echo(f"warning: {problem}", err=True)
-        return groups
+        return [without_marker(group) for group in groups]
 
     async def _look(self) -> Outcome:
         async with open_caller(self.settings, self.name, await self._ledger()) as (caller, limiter):

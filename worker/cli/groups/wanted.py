@@ -17,6 +17,7 @@ from pydantic_core import from_json
 
 from contracts.event import Identifier
 from worker.cli.endings import Failure
+from worker.cli.groups.cells import unescaped
 from worker.cli.groups.reconcile import Wanted
 
 _BOM = b"\xef\xbb\xbf"
@@ -233,8 +234,8 @@ class _Columns:
             raise _WrongLine(
                 f"it has {len(cells)} cells, and the header {self._width}: quote cells that hold separators"
             )
-        group_id = cells[self._id].strip() if self._id is not None else ""
-        name = cells[self._name].strip() if self._name is not None else ""
-        text = cells[self._numbers].strip()
+        group_id = unescaped(cells[self._id].strip()) if self._id is not None else ""
+        name = unescaped(cells[self._name].strip()) if self._name is not None else ""
+        text = unescaped(cells[self._numbers].strip())
         numbers = ([text] if text else []) if self._one else _split(text)
         return Said(group_id or None, name, numbers)
