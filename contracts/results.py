@@ -67,6 +67,25 @@ class ListedGroup(_Data):
     groupName: str  # noqa: N815
     remark: str
     phones: list[str]
+    customerId: str | None = None  # noqa: N815
+    """Whose group it is, where the vendor says that (NXCloud)."""
+
+
+class VendorDetails(_Data):
+    """What the vendor said of the calls that decided this command's numbers, under the vendor's own names.
+    Only Ozonetel says any of this. Members that it did not say are absent, or `null`.
+
+    The counts are those of the calls. A call that was made for several commands (`mergedCommands`) is in the
+    result of each of them with all that it says; the counts of several calls are summed up.
+    """
+
+    new: int | None = None
+    inserted: int | None = None
+    deleted: int | None = None
+    affectedRows: int | None = None  # noqa: N815
+    lastInsertId: int | str | None = None  # noqa: N815
+    reasons: dict[str, str] | None = None
+    """Of this command's `rejectedNumbers`, why the vendor did not take them, where it says that."""
 
 
 class ResultData(_Data):
@@ -87,6 +106,8 @@ class ResultData(_Data):
     rejectedNumbers: list[str] | None = None  # noqa: N815
     """With `partial`, or with `rejected` if the vendor took none: the numbers that were this command's to
     decide (no later one had), and that the vendor did not take."""
+    vendor: VendorDetails | None = None
+    """What the vendor said beyond the members above."""
     groups: list[ListedGroup] | None = None
     """The answer to `numbergroup.list.v1`."""
     total: int | None = None

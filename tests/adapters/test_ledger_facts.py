@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import orjson
 import pytest
 from adapters_rig import (
     CRASHES,
@@ -128,6 +129,12 @@ async def test_records_outlast_the_commands(rig: Rig) -> None:
     assert DEDUP_MS - 60_000 < left_ms <= DEDUP_MS
 
 
+DETAILS = st.dictionaries(st.text(), st.text(), min_size=1).map(
+    lambda reasons: orjson.dumps({"new": 1, "lastInsertId": "20", "reasons": reasons})
+)
+"""What a vendor says, as results have it."""
+
+
 @given(
     st.builds(
         Record,
@@ -141,6 +148,7 @@ async def test_records_outlast_the_commands(rig: Rig) -> None:
         st.integers(0, 4 * 10**12).map(lambda ms: ms / 1000),
         st.integers(0, 5),
         st.lists(st.text()).map(tuple),
+        st.none() | DETAILS,
     )
 )
 def test_records_come_back_as_they_were(written: Record) -> None:
@@ -156,6 +164,7 @@ def test_records_come_back_as_they_were(written: Record) -> None:
             st.sampled_from([None, Fault("refused", "1002", "no")]),
             st.sampled_from([1_700_000_000.123, 1_700_000_000.124]),
             st.sampled_from([(), ("85212345678",)]),
+            st.sampled_from([None, b'{"new":1}', b'{"new":2}']),
         ),
         max_size=8,
     )
@@ -169,9 +178,9 @@ def test_records_of_one_settlement_share_nothing_that_differs(drawn: list[Any]) 
                 mark,
                 [],
             ),
-            Record(mark, status, "g", ("r",), 2, fault, "letter" if fault else None, at, 0, rejected),
+            Record(mark, status, "g", ("r",), 2, fault, "letter" if fault else None, at, 0, rejected, said),
         )
-        for n, (mark, status, fault, at, rejected) in enumerate(drawn)
+        for n, (mark, status, fault, at, rejected, said) in enumerate(drawn)
     ]
     alone = [(keys.settled(one.digest), encode_record(record).decode()) for one, record in records]
     assert encode_records(records) == [text for pair in alone for text in pair]

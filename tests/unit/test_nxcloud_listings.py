@@ -21,7 +21,11 @@ def row(**changed: Any) -> dict[str, Any]:
 
 
 GROUP_A = Group(
-    "b8c2aaf940d534d3c9ed8b780757f94e", "groupA", "Number Group A", ("85211111114", "85235753351")
+    "b8c2aaf940d534d3c9ed8b780757f94e",
+    "groupA",
+    "Number Group A",
+    ("85211111114", "85235753351"),
+    "cus_1",
 )
 
 
@@ -49,7 +53,7 @@ def test_numbers_with_spaces(phones: str) -> None:
 def test_a_group_without_anything(empty: Any) -> None:
     """Null and empty texts of a group are empty texts, and no numbers."""
     got = outcome(LIST, said(0, data={"groups": [row(phones=empty, groupName=empty, remark=empty)]}))
-    assert got == Applied(REQUEST_ID, groups=(Group(GROUP_A.group_id, "", "", ()),), total=None)
+    assert got == Applied(REQUEST_ID, groups=(Group(GROUP_A.group_id, "", "", (), "cus_1"),), total=None)
 
 
 @pytest.mark.parametrize(

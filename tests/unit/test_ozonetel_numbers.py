@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from ozonetel_said import ADD, CREDENTIALS, VENDORS
 
 from worker.engine.model import Applied
-from worker.providers.ozonetel_answers import number_meant, rejected_of, with_country_code
+from worker.providers.ozonetel_numbers import number_meant, rejected_of, with_country_code
 from worker.providers.port import Answer
 
 NUMBER = st.from_regex(r"[1-9][0-9]{6,8}|[1-9][0-9]{10,14}|91[1-9][0-9]{9}", fullmatch=True)

@@ -53,7 +53,7 @@ class Answers:
         """The answer to a command: its own verdict's, or what is on record of it."""
         command = verdict.command
         ref, (source, command_id), kind = command.group, command.key, command.type
-        if verdict.groups is not None or record.fault is not None or record.rejected:
+        if verdict.groups is not None or record.fault is not None or record.rejected or record.vendor:
             outcome = _outcome(record, ref, verdict.groups, verdict.total)
             about, rest = _about(record.settled_at, record.group_id), _rest(source, kind, outcome)
         else:
@@ -140,13 +140,23 @@ def _outcome(
         members["deadLetterId"] = record.dead_letter_id
     if record.rejected:
         members["rejectedNumbers"] = record.rejected
+    if record.vendor is not None:
+        members["vendor"] = orjson.Fragment(record.vendor)
     if groups is not None:
-        members["groups"] = [
-            {"groupId": one.group_id, "groupName": one.name, "remark": one.remark, "phones": one.numbers}
-            for one in groups
-        ]
+        members["groups"] = list(map(listed, groups))
         members["total"] = total
     return members
+
+
+def listed(group: Group) -> dict[str, Any]:
+    """A group as results and exports have it (`contracts.results.ListedGroup`)."""
+    members: dict[str, Any] = {
+        "groupId": group.group_id,
+        "groupName": group.name,
+        "remark": group.remark,
+        "phones": group.numbers,
+    }
+    return members if group.customer_id is None else members | {"customerId": group.customer_id}
 
 
 def _tail(members: dict[str, Any]) -> bytes:

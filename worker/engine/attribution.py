@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Sequence
 
 from contracts.results import Status
+from worker.engine.details import encoded
 from worker.engine.known import Known
 from worker.engine.mailbox import Batch, Mailbox
 from worker.engine.merge import Change, Op
@@ -48,6 +49,10 @@ def carried_out(mailbox: Mailbox, deletion_request: str | None = None) -> list[V
             if command.kind is CREATE and mailbox.create_request not in ids:
                 ids = _distinct([mailbox.create_request, *ids])
         verdict = Verdict(command, status, group_id, ids, merged)
+        if known.has_details and change.delete is None:
+            base = position == change.base or command.kind is CREATE
+            calls = known.details_of(_decided(position, command, change, status), base=base)
+            verdict.vendor = encoded(calls, command, rejected)
         if rejected:
             verdict.rejected = rejected
             if status is Status.REJECTED:
@@ -73,19 +78,27 @@ def _by_fate(
 def _requests(
     position: int, command: Command, change: Change, known: Known, status: Status
 ) -> tuple[str, ...]:
-    told, base, decided = known.told, known.base_request, change.decided
+    told, base = known.told, known.base_request
     ids: list[str | None] = []
     if position == change.base or not command.numbers:
         # An empty replace is in every call: it decided all numbers, or a later base did in its stead.
         ids.append(base)
     if position == change.base and not command.numbers:
         ids.extend(said.request_id for said in told.values())
-    superseded = status is Status.SUPERSEDED
-    for number in command.numbers:
-        decision = decided.get(number)
-        if superseded or decision is None or decision.by == position:
-            ids += known.requests(number) or [base]
+    for number in _decided(position, command, change, status):
+        ids += known.requests(number) or [base]
     return _distinct(ids)
+
+
+def _decided(position: int, command: Command, change: Change, status: Status) -> list[str]:
+    """The numbers by whose calls the command is answered: those that it has decided; of one that is
+    superseded, all."""
+    superseded, decided = status is Status.SUPERSEDED, change.decided
+    return [
+        number
+        for number in command.numbers
+        if superseded or (decision := decided.get(number)) is None or decision.by == position
+    ]
 
 
 def all_with(mailbox: Mailbox, status: Status, fault: Fault, request_id: str | None) -> list[Verdict]:

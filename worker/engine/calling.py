@@ -1,7 +1,10 @@
 """The words of calling the vendor: calls, and how they may end."""
 
 import enum
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Any, Final
 
 
 class CallKind(enum.StrEnum):
@@ -44,18 +47,35 @@ class Call:
 
 @dataclass(slots=True, frozen=True)
 class Group:
-    """A group as the vendor lists it."""
+    """A group as the vendor lists it; `customer_id`: whose it is, where the vendor says that."""
 
     group_id: str
     name: str
     remark: str
     numbers: tuple[str, ...]
+    customer_id: str | None = None
+
+
+_NOTHING: Final[Mapping[str, Any]] = MappingProxyType({})
+
+
+@dataclass(slots=True, frozen=True)
+class Details:
+    """What the vendor says of a call beyond its outcome, under its own names: `counts`, `ids`, and by number
+    the `reasons` for not taking it, without phone numbers in their texts."""
+
+    counts: Mapping[str, int] = field(default_factory=lambda: _NOTHING)
+    ids: Mapping[str, int | str] = field(default_factory=lambda: _NOTHING)
+    reasons: Mapping[str, str] = field(default_factory=lambda: _NOTHING)
 
 
 @dataclass(slots=True, frozen=True)
 class Applied:
-    """The vendor carried the call out, but for the numbers that it `rejected` by name. For the looking kinds
-    `groups` is what was found; `complete`: all that there is, so that what is not among them does not exist.
+    """The vendor carried the call out, but for the numbers that it `rejected`. For the looking kinds `groups`
+    is what was found; `complete`: all that there is, so that what is not among them does not exist.
+
+    `names_none`: the vendor names no number at all, and says that it took none. Of a call that may have been
+    carried out before, by a request without an answer, this says nothing.
     """
 
     request_id: str | None
@@ -64,6 +84,8 @@ class Applied:
     total: int | None = None
     rejected: tuple[str, ...] = ()
     complete: bool = True
+    names_none: bool = False
+    details: Details | None = field(default=None, compare=False)
 
 
 @dataclass(slots=True, frozen=True)

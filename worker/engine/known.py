@@ -1,22 +1,24 @@
 """What is known of a group at the vendor, from the answers of calls whose commands are not settled yet."""
 
 import math
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Final, NamedTuple
 
-from worker.engine.model import Call, CallKind
+from worker.engine.model import Call, CallKind, Details
 
 UNLISTED: Final = math.nan
 """The expiry of a member that was found in a list which says none: it is equal to no other."""
 
 
 class Told(NamedTuple):
-    """What the vendor was last told of a number, and the requestId of the call that told it."""
+    """What the vendor was last told of a number, the requestId of the call that told it, and what the vendor
+    said of that call beyond its outcome."""
 
     present: bool
     request_id: str | None
     expiry: float | None = None
+    details: Details | None = None
 
     def says(self, present: bool, expiry: float | None) -> bool:
         return self.present is present and (not present or self.expiry == expiry)
@@ -35,17 +37,27 @@ class Known:
     base_request: str | None = None
     rejected: dict[str, Told] = field(default_factory=dict)
     unsure: dict[str, bool] = field(default_factory=dict)
+    base_details: Details | None = None
+    has_details: bool = False
+    """Whether the vendor said anything of a call beyond its outcome."""
 
-    def apply(self, call: Call, request_id: str | None, rejected: Collection[str] = ()) -> None:
+    def apply(
+        self,
+        call: Call,
+        request_id: str | None,
+        rejected: Collection[str] = (),
+        details: Details | None = None,
+    ) -> None:
         """Take in that the vendor carried `call` out, but for the numbers that it `rejected`."""
+        self.has_details |= details is not None
         left_out = frozenset(rejected).intersection(call.numbers)
         taken = [number for number in call.numbers if number not in left_out] if left_out else call.numbers
         if call.kind in (CallKind.REPLACE, CallKind.CREATE):
-            self.learn_all(taken, request_id, call.expires_at)
+            self.learn_all(taken, request_id, call.expires_at, details)
             # What the group did not take before says nothing of what it has now.
             self.rejected = {}
         elif call.kind in (CallKind.ADD, CallKind.DELETE):
-            told = Told(call.kind is CallKind.ADD, request_id, call.expires_at)
+            told = Told(call.kind is CallKind.ADD, request_id, call.expires_at, details)
             self.told.update(dict.fromkeys(taken, told))
             if self.unsure:
                 self._drop(self.unsure, taken)
@@ -53,14 +65,22 @@ class Known:
             self._drop(self.rejected, taken)
         for number in call.numbers if left_out else ():
             if number in left_out:
-                self.rejected[number] = Told(call.kind is not CallKind.DELETE, request_id, call.expires_at)
+                present = call.kind is not CallKind.DELETE
+                self.rejected[number] = Told(present, request_id, call.expires_at, details)
                 if call.kind is CallKind.REPLACE:
                     # It may have left with the others, or stayed as it was.
                     self.unsure[number] = False
 
-    def learn_all(self, members: Sequence[str], request_id: str | None, expiry: float | None = None) -> None:
+    def learn_all(
+        self,
+        members: Sequence[str],
+        request_id: str | None,
+        expiry: float | None = None,
+        details: Details | None = None,
+    ) -> None:
         """Take in that the group has exactly `members`."""
-        self.told = dict.fromkeys(members, Told(True, request_id, expiry))
+        self.told = dict.fromkeys(members, Told(True, request_id, expiry, details))
+        self.base_details = details
         self.unsure = {}
         self.complete = True
         self.base_request = request_id
@@ -107,6 +127,14 @@ class Known:
     def needs(self, number: str, present: bool, expiry: float | None = None) -> bool:
         """Whether the vendor has to be told so still."""
         return not (self.says(number, present, expiry) or self.rejects(number, present, expiry))
+
+    def details_of(self, numbers: Iterable[str], *, base: bool) -> list[Details]:
+        """What the vendor said of the calls that told it of these numbers last, each call once; with `base`,
+        of the one that decided all others as well."""
+        found = [self.base_details] if base else []
+        for number in numbers:
+            found += [told[number].details for told in (self.told, self.rejected) if number in told]
+        return list({id(one): one for one in found if one is not None}.values())
 
     def requests(self, number: str) -> list[str | None]:
         """The requestIds of the calls that told the vendor of the number last."""

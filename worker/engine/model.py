@@ -20,6 +20,7 @@ from worker.engine.calling import (
     Applied as Applied,
     Call as Call,
     CallKind as CallKind,
+    Details as Details,
     Group as Group,
     Outcome as Outcome,
     Refused as Refused,
@@ -251,7 +252,7 @@ class Fault:
 
 class Record(NamedTuple):
     """What is remembered of a settled command, so that a repeat gets the first answer. `replays`: how often
-    it was tried again before; `rejected`: see `Verdict`."""
+    it was tried again before; `rejected`, `vendor`: see `Verdict`."""
 
     fingerprint: str
     status: Status
@@ -263,6 +264,7 @@ class Record(NamedTuple):
     settled_at: float
     replays: int = 0
     rejected: tuple[str, ...] = ()
+    vendor: bytes | None = None
 
 
 @dataclass(slots=True)
@@ -271,7 +273,8 @@ class Verdict:
 
     `repeat_of` is set when the answer is an earlier one; `conflict` when another command was
     settled under the same key, and this one was not applied because of it. `rejected`: the numbers that were
-    its own to decide, and that the vendor did not take. `record` is made once; see `records.record_of`.
+    its own to decide, and that the vendor did not take. `vendor`: what the vendor said beyond all that, as
+    the result has it (JSON; see `worker.engine.details`). `record` is made once; see `records.record_of`.
     """
 
     command: Command
@@ -285,4 +288,5 @@ class Verdict:
     repeat_of: Record | None = None
     conflict: bool = False
     rejected: tuple[str, ...] = ()
+    vendor: bytes | None = None
     record: Record | None = field(default=None, init=False, compare=False)

@@ -58,6 +58,8 @@ def resolve(
     if isinstance(outcome, Refused | Unavailable):
         mailbox.batch.take_failure(ended.now)
     elif isinstance(outcome, Applied) and outcome.rejected:
+        if outcome.names_none and _may_have_been_done(mailbox, call, ended):
+            outcome = replace(outcome, rejected=())
         mailbox.batch.take_failure(ended.now, frozenset(outcome.rejected))
     if ended.doubt_until is not None and isinstance(outcome, _Unsure):
         if call.kind is CallKind.CREATE and not policy.finds:
@@ -112,6 +114,12 @@ def _reconsidered(mailbox: Mailbox, ended: CallFinished) -> CallFinished:
     return ended
 
 
+def _may_have_been_done(mailbox: Mailbox, call: Call, ended: CallFinished) -> bool:
+    """Whether an earlier request of the call, or of one like it, is in doubt."""
+    alike = [doubt.call.numbers for doubt in mailbox.doubts if doubt.call.kind is call.kind]
+    return ended.doubt_until is not None or any(not set(call.numbers).isdisjoint(some) for some in alike)
+
+
 def _take_doubt(mailbox: Mailbox, call: Call, until: float, *, answered: bool) -> None:
     if call.kind is CallKind.CREATE:
         mailbox.intent = intent_of(call, until)
@@ -157,7 +165,7 @@ def _applied(
             mailbox.known.learn_all(group.numbers, outcome.request_id, _listed_expiry(policy))
             replan(mailbox, policy)
         case _:
-            mailbox.known.apply(call, outcome.request_id, outcome.rejected)
+            mailbox.known.apply(call, outcome.request_id, outcome.rejected, outcome.details)
             batch.calls.popleft()
             if call.kind is CallKind.CREATE:
                 created(mailbox, outcome.group_id, outcome.request_id)

@@ -47,6 +47,7 @@ def record_of(verdict: Verdict, at: float) -> Record:
             at,
             replays_of(command.past) if command.past is not None else 0,
             command.as_written(verdict.rejected) if verdict.rejected else (),
+            verdict.vendor,
         )
         verdict.record = tuple_of(Record, said)
     return verdict.record

@@ -6,13 +6,15 @@ Reading raises nothing, whatever is there: what this version cannot read is told
 
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import reduce
+from operator import or_
 from typing import Annotated, Any, TypeVar
 
 import orjson
 from pydantic import Field, TypeAdapter, ValidationError
 
 from contracts import dead_letters as contract
-from contracts.results import Status
+from contracts.results import Status, VendorDetails
 from worker.engine.doubt import Doubt
 from worker.engine.model import (
     QUARANTINED,
@@ -39,17 +41,20 @@ _Ms = Annotated[int, Field(ge=0, le=253_402_300_799_999)]
 _Text = str | None
 _Fault = tuple[str, _Text, str]
 
-_RECORD: TypeAdapter[tuple[Any, ...]] = TypeAdapter(
-    tuple[str, Status, _Text, list[str], _Count, _Ms]
-    | tuple[str, Status, _Text, list[str], _Count, _Ms, _Count]
-    | tuple[str, Status, _Text, list[str], _Count, _Ms, _Fault, _Text]
-    | tuple[str, Status, _Text, list[str], _Count, _Ms, _Fault, _Text, _Count]
-    # With the numbers that the vendor did not take.
-    | tuple[str, Status, _Text, list[str], _Count, _Ms, list[str]]
-    | tuple[str, Status, _Text, list[str], _Count, _Ms, _Count, list[str]]
-    | tuple[str, Status, _Text, list[str], _Count, _Ms, _Fault, _Text, list[str]]
-    | tuple[str, Status, _Text, list[str], _Count, _Ms, _Fault, _Text, _Count, list[str]]
+_RECORD_HEAD: Any = (str, Status, _Text, list[str], _Count, _Ms)
+# After the head, in this order, what the record has of: the fault and the letter, how often it was replayed,
+# the numbers that the vendor did not take, and what else the vendor said.
+_RECORD_FORMS: Any = reduce(
+    or_,
+    (
+        tuple.__class_getitem__((*_RECORD_HEAD, *fault, *replays, *rejected, *vendor))
+        for fault in ((), (_Fault, _Text))
+        for replays in ((), (_Count,))
+        for rejected in ((), (list[str],))
+        for vendor in ((), (VendorDetails,))
+    ),
 )
+_RECORD: TypeAdapter[tuple[Any, ...]] = TypeAdapter(_RECORD_FORMS)
 _Seconds = Annotated[float, Field(allow_inf_nan=False)]
 _INTENT: TypeAdapter[tuple[Any, ...]] = TypeAdapter(
     tuple[_Text, _Text, str, _Seconds] | tuple[_Text, _Text, str, _Seconds, str]
@@ -70,7 +75,7 @@ log = get_logger("ledger")
 
 
 def encode_record(record: Record) -> bytes:
-    mark, status, group_id, request_ids, merged, fault, letter, settled_at, replays, rejected = record
+    mark, status, group_id, request_ids, merged, fault, letter, settled_at, replays, rejected, vendor = record
     said: list[Any] = [mark, status.value, group_id, request_ids, merged, round(settled_at * 1000)]
     if fault is not None:
         said += ([fault.kind, fault.code, fault.message], letter)
@@ -78,6 +83,8 @@ def encode_record(record: Record) -> bytes:
         said.append(replays)
     if rejected:
         said.append(rejected)
+    if vendor is not None:
+        said.append(orjson.Fragment(vendor))
     return orjson.dumps(said)
 
 
@@ -102,12 +109,14 @@ def decode_record(data: bytes) -> Record | None:
         log.error("a record of a settled command cannot be read", bytes=len(data))
         return None
     fingerprint, status, group_id, request_ids, merged, settled_ms, *rest = found
+    vendor = rest.pop() if rest and isinstance(rest[-1], VendorDetails) else None
     rejected = rest.pop() if rest and isinstance(rest[-1], list) else ()
     replays = rest.pop() if len(rest) % 2 else 0
     fault = Fault(*rest[0]) if rest else None
     letter = rest[1] if rest else None
     said = (fingerprint, status, group_id, tuple(request_ids), merged, fault, letter)
-    return Record(*said, settled_ms / 1000, replays, tuple(rejected))
+    details = None if vendor is None else orjson.dumps(vendor.model_dump(exclude_none=True))
+    return Record(*said, settled_ms / 1000, replays, tuple(rejected), details)
 
 
 def encode_intent(intent: CreateIntent) -> bytes:

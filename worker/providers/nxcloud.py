@@ -44,6 +44,7 @@ _ACTIONS = {
 }
 _LONGEST_CODE = 32
 _LONGEST_REQUEST_ID = 128
+_LONGEST_CUSTOMER_ID = 128
 _OPERATE_TYPES = {CallKind.ADD: 0, CallKind.DELETE: 1, CallKind.REPLACE: 2}
 
 
@@ -190,7 +191,8 @@ def _group(row: Any) -> Group:
     if not isinstance(phones, str):
         raise BadAnswer("phones is not a string")
     numbers = tuple(dict.fromkeys(number.strip() for number in phones.split(",") if number.strip()))
-    return Group(group_id, _words(row.get("groupName")), _words(row.get("remark")), numbers)
+    customer_id = identifier(row.get("customerId"), _LONGEST_CUSTOMER_ID)
+    return Group(group_id, _words(row.get("groupName")), _words(row.get("remark")), numbers, customer_id)
 
 
 def _group_id(content: dict[str, Any]) -> str | None:

@@ -37,12 +37,17 @@ from worker.engine.model import (
 from worker.providers.answers import BadAnswer, beginning_of, json_object, scrubbed, whole_number
 from worker.providers.classes import Classes, Failure, FailureClass, Stated
 from worker.providers.ozonetel_answers import (
-    NATIONAL_DIGITS,
     code_of,
     inserted_id,
-    rejected_of,
     text_of,
     verdict_of,
+)
+from worker.providers.ozonetel_numbers import (
+    NATIONAL_DIGITS,
+    details_of,
+    made_no_group,
+    rejected_of,
+    took_none,
 )
 from worker.providers.port import Answer, Capabilities, Credentials, Request, TokenRules
 
@@ -220,17 +225,27 @@ class Ozonetel:
         if content is None or verdict_of(content) is not True:
             return self._failure(call, answer, content, credentials)
         try:
-            return self._success(call, content)
+            return self._success(call, content, credentials)
         except BadAnswer as error:
             return Unavailable(f"a success that cannot be understood: {error}", in_doubt=True)
 
-    def _success(self, call: Call, content: dict[str, Any]) -> Applied:
+    def _success(self, call: Call, content: dict[str, Any], credentials: Credentials) -> Applied:
         group_id = None
         if call.kind is CallKind.CREATE:
             group_id = inserted_id(content) if self.auth == "legacy" else call.group_name
             if group_id is None:
                 raise BadAnswer("no name of the group")
-        return Applied(None, group_id, rejected=rejected_of(content, call.numbers))
+            if made_no_group(content):
+                raise BadAnswer("it says that no group was made")
+        rejected, none = rejected_of(content, call.numbers), took_none(content, call.numbers)
+        details = details_of(content, call.numbers, lambda text: _shown(text, credentials))
+        return Applied(
+            None,
+            group_id,
+            rejected=call.numbers if none else rejected,
+            names_none=none and not rejected,
+            details=details,
+        )
 
     def _failure(
         self, call: Call, answer: Answer, content: dict[str, Any] | None, credentials: Credentials

@@ -4,7 +4,7 @@ The vendor has no codes and no request ids: its messages are all there is. For e
 is a code of our own, so that an account's classes go by codes and by texts, as with any vendor.
 """
 
-from collections.abc import Callable, Iterator, Sequence, Set
+from collections.abc import Sequence
 from typing import Any
 
 from worker.providers.answers import BadAnswer, identifier
@@ -30,9 +30,6 @@ CODES = {
 
 _SUCCESS = "success"
 _FAILURES = frozenset({"error", "fail", "failed", "failure", "false"})
-_INDIA = "91"
-NATIONAL_DIGITS = 10
-"""A number of so many digits is taken for an Indian one without its country code [S]."""
 _LONGEST_ID = 128
 
 
@@ -64,20 +61,6 @@ def code_of(text: str) -> str | None:
     return next((code for sought, code in CODES.items() if sought in said), None)
 
 
-def rejected_of(content: dict[str, Any], sent: Sequence[str]) -> tuple[str, ...]:
-    """The numbers that `output.error` names, as they were sent and in that order.
-
-    One that stands in both lists is rejected; one that stands in none counts as taken [I]. An entry may be
-    several numbers, comma-separated, as in the vendor's own example of a create [V].
-    """
-    output = content.get("output")
-    if not isinstance(output, dict):
-        return ()
-    known = frozenset(sent)
-    refused = {number_meant(one, known) for one in _numbers(output.get("error"))}
-    return tuple(number for number in sent if number in refused)
-
-
 def inserted_id(content: dict[str, Any]) -> str:
     """The id of the group that a create made, `output.lastInsertId`. Raises `BadAnswer` without one."""
     output = content.get("output")
@@ -85,37 +68,3 @@ def inserted_id(content: dict[str, Any]) -> str:
     if group_id is None or group_id == "0":
         raise BadAnswer("no lastInsertId")
     return group_id
-
-
-def number_meant(reported: str, sent: Set[str]) -> str | None:
-    """The one number of those `sent` that the vendor reports; `None` when it is none of them.
-
-    The vendor puts `+91` before ten digits, and `+` before twelve that begin with 91 [S]. So the same digits
-    go before all else; then what differs by India's code. With a `+` the country code is there already.
-    """
-    digits = "".join(one for one in reported if one in "0123456789").lstrip("0")
-    if digits in sent:
-        return digits
-    if len(digits) == NATIONAL_DIGITS and not reported.lstrip().startswith(("+", "00")):
-        other = _INDIA + digits
-    elif len(digits) == NATIONAL_DIGITS + len(_INDIA) and digits.startswith(_INDIA):
-        other = digits.removeprefix(_INDIA)
-    else:
-        return None
-    return other if other in sent else None
-
-
-def with_country_code(code: str) -> Callable[[str], str]:
-    """What puts the country code before numbers of ten digits, and leaves all others as they are."""
-    return lambda number: code + number if len(number) == NATIONAL_DIGITS else number
-
-
-def _numbers(value: Any) -> Iterator[str]:
-    """Wherever they stand: PHP, which the vendor's paths speak of, writes an array with gaps as an object."""
-    if isinstance(value, dict | list):
-        for one in (*value, *value.values()) if isinstance(value, dict) else value:
-            yield from _numbers(one)
-    elif isinstance(value, str):
-        yield from value.split(",")
-    elif isinstance(value, int) and not isinstance(value, bool) and 0 < value < 10**15:
-        yield str(value)

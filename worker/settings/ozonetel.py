@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from pydantic import Field, SecretStr, field_validator
 
 from worker.providers.ozonetel import CAPABILITIES, CURRENT, LEGACY, MOST_NUMBERS, Api, Ozonetel
-from worker.providers.ozonetel_answers import with_country_code
+from worker.providers.ozonetel_numbers import with_country_code
 from worker.providers.port import Credentials
 from worker.settings.account import AccountSettings
 from worker.settings.urls import OZONETEL, OzonetelUrl

@@ -65,8 +65,13 @@ def settled(draw: st.DrawFn) -> tuple[Verdict, Record, Origin]:
         draw(MAYBE) if fault else None,
         draw(TIMES),
         rejected=tuple(draw(st.lists(NAMES, max_size=2))),
+        vendor=draw(st.sampled_from([None, b'{"new":1}', b'{"deleted":2,"reasons":{"85211111114":"why"}}'])),
     )
-    groups = (Group("g-1", draw(NAMES), draw(NAMES), ("85211111114",)),) if draw(st.booleans()) else None
+    groups = (
+        (Group("g-1", draw(NAMES), draw(NAMES), ("85211111114",), draw(MAYBE)),)
+        if draw(st.booleans())
+        else None
+    )
     verdict = Verdict(command(key, ref, origin), record.status, groups=groups, total=groups and 7)
     return verdict, record, origin
 
@@ -89,6 +94,8 @@ def test_each_says_what_is_its_own(those: list[tuple[Verdict, Record, Origin]]) 
         assert data.groupKey == (ref.name if ref.kind is HandleKind.KEY else None)
         assert data.requestIds == [*record.request_ids]
         assert data.rejectedNumbers == ([*record.rejected] or None)
+        said = data.vendor and data.vendor.model_dump_json(exclude_none=True).encode()
+        assert said == record.vendor
         assert (data.error and (data.error.kind, data.error.code, data.error.message)) == (
             fault and (fault.kind, fault.code, fault.message)
         )
@@ -96,6 +103,8 @@ def test_each_says_what_is_its_own(those: list[tuple[Verdict, Record, Origin]]) 
         assert (data.groups is None, data.total) == (verdict.groups is None, verdict.total)
         # A list is not remembered, and so has an id of its own each time.
         assert (event.id == key.digest()) is (data.groups is None)
+        customers = [one.customer_id for one in verdict.groups or ()]
+        assert [one.customerId for one in data.groups or ()] == customers
 
 
 @given(st.builds(CommandKey, NAMES, NAMES), MAYBE, NAMES)

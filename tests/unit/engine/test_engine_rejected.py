@@ -1,7 +1,9 @@
 """Numbers that the vendor names and does not take: whose they are, and what their commands are answered."""
 
 import json
+from collections.abc import Callable
 
+import pytest
 from engine_bench import LOST, UNREACHABLE, Bench
 from engine_commands import BY_ID, BY_KEY, add, command, create, delete, replace
 from engine_wire import results
@@ -16,6 +18,7 @@ from worker.engine.model import (
     CallKind,
     Command,
     CommandKind,
+    Details,
     GroupRef,
     Outcome,
     Record,
@@ -256,3 +259,53 @@ def test_two_spellings_are_one_number() -> None:
     ]
     assert bench.statuses == {"c1": "rejected", "c2": "applied", "c3": "applied"}
     assert bench.verdicts["c1"].command.as_written(bench.verdicts["c1"].rejected) == ("b",)
+
+
+NONE = Applied(None, rejected=("a", "b"), names_none=True, details=Details({"inserted": 0}))
+
+
+@pytest.mark.parametrize("make", [add, delete])
+def test_a_success_that_names_nothing_took_nothing(make: Callable[..., Command]) -> None:
+    """Who asked for it is told that none of the numbers was taken."""
+    bench = Bench()
+    bench.deliver(make("c1", "ab"))
+    bench.run(lambda _: NONE)
+    assert bench.statuses == {"c1": "rejected"}
+    assert bench.verdicts["c1"].rejected == ("a", "b")
+    assert bench.verdicts["c1"].vendor == b'{"inserted":0}'
+
+
+@pytest.mark.parametrize("make", [add, delete])
+def test_nothing_is_left_to_take_of_what_may_have_been_done(make: Callable[..., Command]) -> None:
+    """A request without an answer may have been carried out: that the vendor takes nothing the second time
+    says nothing, and nobody is told that it failed."""
+    bench, answers_ = Bench(), iter((LOST, NONE))
+    bench.deliver(make("c1", "ab"))
+    bench.run(lambda _: next(answers_))
+    assert bench.statuses == {"c1": "applied"}
+
+
+def test_details_are_those_of_the_calls_that_decided() -> None:
+    """Counts of several calls are summed up; a command has those of its own numbers' calls, each once."""
+    bench = Bench(cap=2)
+    said = {("d",): Details({"deleted": 1}), ("a", "b"): Details({"new": 2}), ("c",): Details({"new": 1})}
+    bench.deliver(add("c1", "abc"), delete("c2", "d"), add("c3", "c"), add("c4", "ab"))
+    bench.run(lambda call: Applied(None, details=said[call.numbers]))
+    assert {name: verdict.vendor for name, verdict in bench.verdicts.items()} == {
+        "c1": b'{"new":3}',
+        "c2": b'{"deleted":1}',
+        "c3": b'{"new":1}',
+        "c4": b'{"new":2}',
+    }
+
+
+def test_a_repeat_gets_the_details_too() -> None:
+    """The first result, as it was."""
+    bench = Bench()
+    bench.deliver(add("c1", "a"))
+    bench.run(lambda _: Applied(None, details=Details({"new": 1})))
+    bench.deliver(add("c1", "a"))
+    _first, again = (verdict for settle in bench.settles for verdict in settle.verdicts)
+    assert isinstance(again, Verdict)
+    assert again.repeat_of is not None
+    assert again.repeat_of.vendor == b'{"new":1}'

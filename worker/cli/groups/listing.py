@@ -14,6 +14,7 @@ from worker.cli.groups import Format
 from worker.cli.groups.cells import escaped
 from worker.cli.groups.vendor import Account
 from worker.cli.screen import counted
+from worker.engine.answers import listed as as_listed
 from worker.engine.model import Group
 
 _SHOWN = 3
@@ -82,10 +83,4 @@ def as_csv(groups: Iterable[Group], *, raw: bool = False) -> Iterator[bytes]:
 
 def _ndjson(groups: Iterable[Group]) -> Iterator[bytes]:
     for group in groups:
-        line = {
-            "groupId": group.group_id,
-            "groupName": group.name,
-            "remark": group.remark,
-            "phones": group.numbers,
-        }
-        yield orjson.dumps(line) + b"\n"
+        yield orjson.dumps(as_listed(group)) + b"\n"
