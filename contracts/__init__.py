@@ -12,6 +12,7 @@ from contracts.commands import (
     CreateGroup,
     DeleteGroup,
     ListGroups,
+    RenameGroup,
     UpdateGroup,
 )
 from contracts.dead_letters import DeadLetter
@@ -29,6 +30,7 @@ __all__ = [
     "InvalidCommand",
     "ListGroups",
     "PublishError",
+    "RenameGroup",
     "ResultEvent",
     "Status",
     "UpdateGroup",

@@ -10,6 +10,7 @@ from contracts.event import MAX_EVENTS_PER_MESSAGE, Envelope, Identifier, ShortT
 CREATE: Final = "numbergroup.create.v1"
 UPDATE: Final = "numbergroup.update.v1"
 DELETE: Final = "numbergroup.delete.v1"
+RENAME: Final = "numbergroup.rename.v1"
 LIST: Final = "numbergroup.list.v1"
 
 PHONE = r"^[1-9][0-9]{6,14}$"
@@ -45,6 +46,11 @@ _ONE_HANDLE: dict[str, Any] = {
             "properties": {given: {"type": "string"}, other: {"type": "null"}},
         }
         for given, other in (("groupId", "groupKey"), ("groupKey", "groupId"))
+    ]
+}
+_A_NEW_NAME: dict[str, Any] = {
+    "anyOf": [
+        {"required": [name], "properties": {name: {"type": "string"}}} for name in ("groupName", "remark")
     ]
 }
 _ONLY_REPLACE_MAY_BE_EMPTY: dict[str, Any] = {
@@ -95,16 +101,22 @@ class _Addressed(_Data):
         return self.groupKey or self.groupId or ""
 
 
+GroupName = Annotated[str, Field(max_length=256)]
+Remark = Annotated[str, Field(max_length=1024)]
+
+
 class CreateData(_Phones):
     """What to create."""
 
     model_config = ConfigDict(json_schema_extra={"allOf": [{"properties": _SOME_PHONES}]})
 
-    groupName: Annotated[str, Field(max_length=256)] | None = None  # noqa: N815
+    groupName: GroupName | None = None  # noqa: N815
     """Without a name, the vendor takes the group's id for it."""
-    remark: Annotated[str, Field(max_length=1024)] | None = None
+    remark: Remark | None = None
     groupKey: Identifier | None = None  # noqa: N815
     """A name of the producer's own, by which later commands may address the group."""
+    expiresAt: Timestamp | None = None  # noqa: N815
+    """When the numbers leave the group by themselves; only some vendors support it."""
 
     @model_validator(mode="after")
     def _has_numbers(self) -> Self:
@@ -139,6 +151,23 @@ class UpdateData(_Addressed, _Phones):
 
 class DeleteData(_Addressed):
     """Which group to delete."""
+
+
+class RenameData(_Addressed):
+    """Which group gets another name, another remark, or both."""
+
+    model_config = ConfigDict(json_schema_extra=_ONE_HANDLE | _A_NEW_NAME)
+
+    groupName: GroupName | None = None  # noqa: N815
+    """The new name; absent: it stays as it is."""
+    remark: Remark | None = None
+    """The new remark; absent: it stays as it is."""
+
+    @model_validator(mode="after")
+    def _says_something(self) -> Self:
+        if self.groupName is None and self.remark is None:
+            raise ValueError("groupName or remark must be given, or both")
+        return self
 
 
 class ListData(_Data):
@@ -183,6 +212,13 @@ class DeleteGroup(_CommandEnvelope):
     data: DeleteData
 
 
+class RenameGroup(_CommandEnvelope):
+    """Give a group another name or remark; only some vendors support it."""
+
+    type: Literal["numbergroup.rename.v1"]
+    data: RenameData
+
+
 class ListGroups(_CommandEnvelope):
     """List groups; `limit` and `offset` as the vendor has them."""
 
@@ -190,7 +226,7 @@ class ListGroups(_CommandEnvelope):
     data: ListData
 
 
-AnyCommand = CreateGroup | UpdateGroup | DeleteGroup | ListGroups
+AnyCommand = CreateGroup | UpdateGroup | DeleteGroup | RenameGroup | ListGroups
 CommandEvent = Annotated[AnyCommand, Field(discriminator="type")]
 CommandBatch = Annotated[list[CommandEvent], Field(min_length=1, max_length=MAX_EVENTS_PER_MESSAGE)]
 

@@ -27,6 +27,7 @@ from contracts.commands import (
     CreateGroup,
     DeleteGroup,
     ListGroups,
+    RenameGroup,
     UpdateGroup,
 )
 from contracts.dead_letters import DeadLetter
@@ -48,6 +49,7 @@ _SOURCES: dict[str, tuple[TypeAdapter[Any], str, str]] = {
     "create": (TypeAdapter(CreateGroup), "Create a group", "The command `numbergroup.create.v1`."),
     "update": (TypeAdapter(UpdateGroup), "Update a group", "The command `numbergroup.update.v1`."),
     "delete": (TypeAdapter(DeleteGroup), "Delete a group", "The command `numbergroup.delete.v1`."),
+    "rename": (TypeAdapter(RenameGroup), "Rename a group", "The command `numbergroup.rename.v1`."),
     "list": (TypeAdapter(ListGroups), "List groups", "The command `numbergroup.list.v1`."),
     "result": (TypeAdapter(ResultEvent), "Result", "The answer to one command, as a CloudEvent."),
     "result-batch": (TypeAdapter(ResultBatch), "Results", "Answers to commands that settled together."),

@@ -125,7 +125,7 @@ _DATA: dict[str, dict[str, Any]] = {
 }
 
 _ATTRIBUTES: dict[str, dict[str, Any]] = {
-    "an unknown type": {"type": "numbergroup.rename.v1"},
+    "an unknown type": {"type": "numbergroup.move.v1"},
     "an unknown version": {"type": "numbergroup.update.v2"},
     "no type": {"type": None},
     "an unknown specversion": {"specversion": "2.0"},

@@ -90,7 +90,7 @@ def test_nothing_is_sent_when_a_line_is_bad(stage: Stage, shell: Shell) -> None:
         BARE.replace("85211111114,", "+85211111114,"),
         "not JSON",
         BARE.replace("delete", "merge"),
-        EVENT.replace("update.v1", "rename.v1"),
+        EVENT.replace("update.v1", "move.v1"),
         f"[{EVENT}, 7]",
         '{"groupID": "g1", "operateType": "add", "phones": "85211111114"}',
         '{"id": "c-1", "source": "crm", "data": {"groupId": "g1"}}',

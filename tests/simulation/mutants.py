@@ -97,7 +97,7 @@ def _doubtful_is_believed() -> list[Patch]:
 
 def _all_numbers_were_taken() -> list[Patch]:
     apply = Known.apply
-    return [(Known, "apply", lambda self, call, request_id, rejected=(): apply(self, call, request_id))]
+    return [(Known, "apply", lambda self, call, request_id, *_: apply(self, call, request_id))]
 
 
 def _refused_as_a_whole() -> list[Patch]:

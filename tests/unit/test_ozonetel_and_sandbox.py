@@ -157,3 +157,30 @@ async def test_tokens() -> None:
         pair.credentials = Credentials("sandbox", "wrong")
         assert isinstance(await pair.token(), AccountFault)
         await pair.transport.close()
+
+
+async def test_a_rename(pair: Pair) -> None:
+    """The sandbox's group gets its new description, by the legacy paths its new name, too, and keeps its
+    numbers."""
+    group_id = await pair.created(A, C)
+    name = "of the day" if pair.account.auth == "legacy" else None
+    got = await pair.call(Call(CallKind.RENAME, group_id=group_id, group_name=name, remark="all of it"))
+    assert isinstance(got, Applied)
+    assert got.rejected == ()
+    group = pair.sandbox.state.ozonetel.groups.find("sandbox", name or NAME)
+    assert group is not None
+    assert (group.name, group.description) == (name or NAME, "all of it")
+    assert [member.sent for member in group.members.values()] == [A, C]
+
+
+async def test_a_name_that_another_group_has(pair: Pair) -> None:
+    """It is refused, and nothing is changed."""
+    if pair.account.auth != "legacy":
+        return
+    group_id = await pair.created(A)
+    await pair.call(Call(CallKind.CREATE, (C,), group_name="other"))
+    got = await pair.call(Call(CallKind.RENAME, group_id=group_id, group_name="other", remark="mine"))
+    assert isinstance(got, Refused)
+    group = pair.sandbox.state.ozonetel.groups.find("sandbox", NAME)
+    assert group is not None
+    assert group.description == NAME

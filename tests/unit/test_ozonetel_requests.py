@@ -75,6 +75,44 @@ def test_the_new_paths(call: Call, method: str, path: str, content: Any, auth: A
     assert orjson.loads(sent.body) == content
 
 
+@pytest.mark.parametrize(
+    ("texts", "sent"),
+    [
+        ({"group_name": "day"}, {"name": "day"}),
+        ({"remark": "of the day"}, {"description": "of the day"}),
+        ({"group_name": "day", "remark": "of the day"}, {"name": "day", "description": "of the day"}),
+    ],
+)
+def test_a_rename(texts: dict[str, str], sent: dict[str, str]) -> None:
+    """It is an update without numbers, of what is to change alone."""
+    call = Call(CallKind.RENAME, group_id="20", **texts)  # type: ignore[arg-type]
+    assert request(call, "legacy").method == "PUT"
+    assert body(call) == {"Id": 20, "blockNumbers": [], **sent}
+    if "group_name" not in texts:
+        assert body(call, "basic") == WHO | {"groupName": "20", "blockNumbers": [], **sent}
+
+
+def test_a_name_that_cannot_be_changed() -> None:
+    """Where the vendor knows a group by its name, it cannot get another one; a remark can be changed."""
+    rename = command(CommandKind.RENAME, group_name="day")
+    for auth in ("basic", "token"):
+        found = VENDORS[auth].objection(rename)  # type: ignore[index]
+        assert found is not None
+        assert found.kind == "unsupported"
+        assert VENDORS[auth].objection(command(CommandKind.RENAME, remark="of the day")) is None  # type: ignore[index]
+    assert VENDORS["legacy"].objection(rename) is None
+    by_name = replace(VENDORS["legacy"], api=replace(VENDORS["legacy"].api, update_group_field="name"))
+    assert by_name.objection(rename) is not None
+
+
+@pytest.mark.parametrize("texts", [{"group_name": "x"}, {"remark": "x" * 51}, {"remark": ""}])
+def test_limits_of_a_rename(texts: dict[str, str]) -> None:
+    """Those of a create."""
+    found = VENDORS["legacy"].objection(command(CommandKind.RENAME, **texts))
+    assert found is not None
+    assert (found.kind, "2 to 50" in found.message) == ("invalid", True)
+
+
 @pytest.mark.parametrize("call", EVERY_KIND, ids=lambda call: call.kind.value)
 def test_who_we_are(call: Call) -> None:
     """Each mode shows just what it needs: with a token, the API key stays at home."""

@@ -76,6 +76,42 @@ async def test_expiry_dates_go_with_their_numbers() -> None:
     assert len(vendor.bodies) == 3
 
 
+async def test_a_create_may_have_an_expiry_and_later_adds_their_own() -> None:
+    """Merged, each number keeps its own: the create's, that of a later add, or none."""
+    vendor = Vendor()
+    commands = [
+        event("create", "create", groupName="night", groupKey="k", phones=NUMBERS[:2], expiresAt=DIWALI),
+        event(*("later", "update"), groupKey="k", operateType="add", phones=NUMBERS[1:3], expiresAt=NEW_YEAR),
+        event("ever", "update", groupKey="k", operateType="add", phones=NUMBERS[3:4]),
+    ]
+    async with serving(vendor.answer) as url:
+        found = await results_of(environ(url), commands)
+    assert {one["status"] for one in found.values()} == {"applied"}
+    told = {number: body.get("expiryDate") for body in vendor.bodies for number in body["blockNumbers"]}
+    assert told == {
+        NUMBERS[0]: "2030-10-27 00:00:00",
+        NUMBERS[1]: "2030-01-01 00:00:00",
+        NUMBERS[2]: "2030-01-01 00:00:00",
+        NUMBERS[3]: None,
+    }
+
+
+async def test_a_group_is_renamed() -> None:
+    """By the legacy paths; elsewhere a name is `unsupported`, and a remark is changed."""
+    vendor = Vendor()
+    commands = [
+        event("name", "rename", groupId="20", groupName="day", remark="of the day"),
+        event("add", "update", groupId="20", operateType="add", phones=NUMBERS[:1]),
+    ]
+    async with serving(vendor.answer) as url:
+        found = await results_of(environ(url, AUTH="legacy"), commands)
+        other = await results_of(environ(url), [event("other", "rename", groupId="night", groupName="day")])
+    assert {one["status"] for one in found.values()} == {"applied"}
+    assert {"Id": 20, "blockNumbers": [], "name": "day", "description": "of the day"} in vendor.bodies
+    assert len(vendor.bodies) == 2
+    assert (other["other"]["status"], other["other"]["error"]["kind"]) == ("rejected", "unsupported")
+
+
 async def test_limits_are_checked_before_any_call() -> None:
     """Names, descriptions, numbers of another pattern: refused with the reason, and nothing is sent."""
     vendor = Vendor()

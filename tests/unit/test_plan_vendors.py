@@ -41,6 +41,22 @@ def test_each_vendor_by_its_own_limits() -> None:
     assert nxcloud.rejected == []
 
 
+def test_a_rename_in_a_plan() -> None:
+    """What is left of the renames is one call; NXCloud has none."""
+    legacy = ENVIRON | {"NUMBERGROUP_ACCOUNTS__BLOCKED__AUTH": "legacy"}
+    nxcloud, ozonetel = plan_groups(
+        commands(
+            event("1", "rename", groupId="night", groupName="day"),
+            event("2", "rename", "blocked", groupId="20", groupName="day"),
+            event("3", "rename", "blocked", groupId="20", groupName="noon", remark="of noon"),
+        ),
+        load_settings(legacy),
+    )
+    assert ["cannot rename a group" in message for _, message in nxcloud.rejected] == [True]
+    (planned,) = ozonetel.calls
+    assert (planned.call.kind.value, planned.call.group_name) == ("rename", "noon")
+
+
 def test_a_number_without_its_country_code_is_in_the_plan() -> None:
     """What the vendor would take for another number is rejected in a plan as at work."""
     command = event("1", "update", "blocked", groupId="night", operateType="delete", phones=["6591234567"])

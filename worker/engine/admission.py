@@ -24,6 +24,7 @@ _OPERATIONS = {
     CommandKind.DELETE: "delete numbers",
     CommandKind.REPLACE: "replace all numbers",
     CommandKind.DELETE_GROUP: "delete a group",
+    CommandKind.RENAME: "rename a group",
     CommandKind.LIST: "list groups",
 }
 

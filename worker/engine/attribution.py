@@ -8,7 +8,7 @@ from worker.engine.known import Known
 from worker.engine.mailbox import Batch, Mailbox
 from worker.engine.merge import Change, Op
 from worker.engine.messages import Decided
-from worker.engine.model import CREATE, Command, Fault, GroupRef, Verdict, is_stale
+from worker.engine.model import CREATE, RENAME, Command, Fault, GroupRef, Verdict, is_stale
 from worker.engine.records import DEAD_LETTERED
 
 _APPLIED, _SUPERSEDED = Status.APPLIED, Status.SUPERSEDED
@@ -22,8 +22,10 @@ def carried_out(mailbox: Mailbox, deletion_request: str | None = None) -> list[V
     assert batch is not None
     change, commands, known = batch.change, batch.commands, mailbox.known
     deciders = {by for _, by in change.decided.values()}
+    deciders.update(change.names.values())
     told = [*known.told.values(), *known.rejected.values()]
-    everything = _distinct([one.request_id for one in told] + [known.base_request])
+    told_ids = [one.request_id for one in told] + [one.request_id for one in known.texts.values()]
+    everything = _distinct([*told_ids, known.base_request])
     group_id, merged = mailbox.group_id, len(commands)
     # Nearly always there is none: to ask for each is a tenth of the time that a batch takes.
     any_passed_over = change.outdated or change.refused or batch.expired or any(map(is_stale, commands))
@@ -80,6 +82,10 @@ def _requests(
 ) -> tuple[str, ...]:
     told, base = known.told, known.base_request
     ids: list[str | None] = []
+    if command.kind is RENAME:
+        return _distinct(
+            one for name in _decided(position, command, change, status) for one in known.requests(name)
+        )
     if position == change.base or not command.numbers:
         # An empty replace is in every call: it decided all numbers, or a later base did in its stead.
         ids.append(base)
@@ -91,9 +97,11 @@ def _requests(
 
 
 def _decided(position: int, command: Command, change: Change, status: Status) -> list[str]:
-    """The numbers by whose calls the command is answered: those that it has decided; of one that is
-    superseded, all."""
+    """The numbers (of a rename: the texts) by whose calls the command is answered: those that it has decided;
+    of one that is superseded, all."""
     superseded, decided = status is Status.SUPERSEDED, change.decided
+    if command.kind is RENAME:
+        return [name for name in command.names if superseded or change.names.get(name) == position]
     return [
         number
         for number in command.numbers
@@ -112,7 +120,7 @@ def all_with(mailbox: Mailbox, status: Status, fault: Fault, request_id: str | N
     known = mailbox.known
     verdicts = []
     for position, command in enumerate(batch.commands):
-        carried = [one for number in command.numbers for one in known.requests(number)]
+        carried = [one for number in command.decides for one in known.requests(number)]
         ids = _distinct([*carried, request_id])
         verdict = Verdict(command, status, mailbox.group_id, ids, len(batch.commands), fault)
         verdicts.append(_passed_over(mailbox, position) or verdict)
@@ -127,7 +135,7 @@ def _passed_over(mailbox: Mailbox, position: int) -> Verdict | None:
     if command.stale or position in batch.change.outdated:
         # What was said later has decided: in this batch, or in one that is settled since.
         known = mailbox.known
-        ids = _distinct(one for number in command.numbers for one in known.requests(number))
+        ids = _distinct(one for number in command.decides for one in known.requests(number))
         return Verdict(command, Status.SUPERSEDED, mailbox.group_id, ids, merged)
     if position in batch.expired:
         return Verdict(command, Status.EXPIRED, mailbox.group_id, merged=merged, fault=_EXPIRED)
@@ -150,7 +158,8 @@ def decided_by(ref: GroupRef, batch: Batch, verdicts: Sequence[Verdict]) -> Deci
         for number, decision in change.decided.items()
         if carried[decision.by] and number not in left_out.get(decision.by, ())
     ]
-    return Decided(ref, everything, numbers)
+    texts = [(name, True, by) for name, by in change.names.items() if carried[by]]
+    return Decided(ref, everything, numbers + texts)
 
 
 def _distinct(ids: Iterable[str | None]) -> tuple[str, ...]:

@@ -41,7 +41,7 @@ def next_step(mailbox: Mailbox, policy: AccountPolicy, now: float) -> Send | Par
     if not batch.calls:
         return finished(mailbox)
     call = batch.calls[0]
-    if call.group_id is None and call.kind in (CallKind.ADD, CallKind.DELETE):
+    if call.group_id is None and call.kind in (CallKind.ADD, CallKind.DELETE, CallKind.RENAME):
         # Planned behind a create, when the group had no id yet.
         call = replace(call, group_id=mailbox.group_id)
     until = mailbox.wait_for_doubt(call, now)
@@ -94,6 +94,7 @@ def replan(mailbox: Mailbox, policy: AccountPolicy) -> None:
         group_id=mailbox.group_id,
         numbers_per_call=policy.numbers_per_call,
         replaces=CommandKind.REPLACE in policy.supports,
+        marks=policy.marks,
     )
     if calls and calls[0].kind is CallKind.CREATE and policy.marks:
         assert change.create is not None

@@ -13,6 +13,8 @@ class CallKind(enum.StrEnum):
     DELETE = "delete"
     REPLACE = "replace"
     DELETE_GROUP = "delete-group"
+    RENAME = "rename"
+    """Set the group's name, its remark, or both: what is `None` stays as it is."""
     LIST = "list"
     FIND_CREATED = "find-created"
     """Look through all groups for the one that an earlier, unanswered create may have made."""
@@ -20,10 +22,12 @@ class CallKind(enum.StrEnum):
     """Look through all groups for this one's members."""
 
 
-CHANGING = frozenset({CallKind.ADD, CallKind.DELETE, CallKind.REPLACE, CallKind.DELETE_GROUP})
+CHANGING = frozenset(
+    {CallKind.ADD, CallKind.DELETE, CallKind.REPLACE, CallKind.DELETE_GROUP, CallKind.RENAME}
+)
 """What changes a group that is there."""
 
-UPDATES = CHANGING - {CallKind.DELETE_GROUP}
+UPDATES = CHANGING - {CallKind.DELETE_GROUP, CallKind.RENAME}
 """What changes the numbers of a group that is there."""
 
 

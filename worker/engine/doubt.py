@@ -28,6 +28,11 @@ def undoes(late: Call, call: Call) -> bool:
     if CallKind.DELETE_GROUP in (late.kind, call.kind):
         # What comes late for a group that is gone may bring it back: the vendor does not say.
         return late.kind is not call.kind
+    if CallKind.RENAME in (late.kind, call.kind):
+        # It touches no numbers. What one of two leaves as it is, the other may set.
+        texts = (late.group_name, call.group_name), (late.remark, call.remark)
+        both = late.kind is call.kind
+        return both and any(None not in (old, new) and old != new for old, new in texts)
     if call.kind is CallKind.READ_MEMBERS:
         return True
     if {late.kind, call.kind} == {CallKind.ADD, CallKind.REPLACE}:

@@ -23,6 +23,7 @@ from contracts.commands import (
     CREATE,
     LIST,
     OPERATIONS,
+    RENAME,
     UPDATE,
     AnyCommand,
     numbers_of,
@@ -219,9 +220,12 @@ def _command(entry: Entry, index: int, event: Plain) -> Command:
         own = data.get("groupKey")
         group = _own(account, key) if own is None else _shared(account, _KEY, own)
         numbers, name, remark = numbers_of(data["phones"]), data.get("groupName"), data.get("remark")
-        mark = _fingerprint("create", group, numbers, (name, remark))
+        until = _seconds(data.get("expiresAt"))
+        # Without an expiry it is what it was before there could be one: a repeat may be as old as that.
+        rest = (name, remark) if until is None else (name, remark, until)
+        mark = _fingerprint("create", group, numbers, rest)
         return Command(
-            *(key, kind, CommandKind.CREATE, group, numbers, mark, [origin], expires),
+            *(key, kind, CommandKind.CREATE, group, numbers, mark, [origin], expires, until),
             group_name=name,
             remark=remark,
             sequence=said("sequence"),
@@ -235,6 +239,15 @@ def _command(entry: Entry, index: int, event: Plain) -> Command:
             *(key, kind, CommandKind.LIST, group, (), mark, [origin], expires), limit=limit, offset=offset
         )
     group = _group(account, data)
+    if kind == RENAME:
+        name, remark = data.get("groupName"), data.get("remark")
+        mark = _fingerprint("rename", group, (), (name, remark))
+        return Command(
+            *(key, kind, CommandKind.RENAME, group, (), mark, [origin], expires),
+            group_name=name,
+            remark=remark,
+            sequence=said("sequence"),
+        )
     mark = _fingerprint("delete group", group, ())
     return Command(
         *(key, kind, CommandKind.DELETE_GROUP, group, (), mark, [origin], expires), sequence=said("sequence")

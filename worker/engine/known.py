@@ -5,7 +5,7 @@ from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Final, NamedTuple
 
-from worker.engine.model import Call, CallKind, Details
+from worker.engine.model import NAME, REMARK, Call, CallKind, Details, Group
 
 UNLISTED: Final = math.nan
 """The expiry of a member that was found in a list which says none: it is equal to no other."""
@@ -24,6 +24,14 @@ class Told(NamedTuple):
         return self.present is present and (not present or self.expiry == expiry)
 
 
+class Text(NamedTuple):
+    """A group's name or remark as the vendor has it; whose call set it, and what the vendor said of that."""
+
+    value: str | None
+    request_id: str | None
+    details: Details | None = None
+
+
 @dataclass(slots=True)
 class Known:
     """`complete` means that numbers which are neither in `told` nor `unsure` are known to be absent;
@@ -37,6 +45,8 @@ class Known:
     base_request: str | None = None
     rejected: dict[str, Told] = field(default_factory=dict)
     unsure: dict[str, bool] = field(default_factory=dict)
+    texts: dict[str, Text] = field(default_factory=dict)
+    """What the vendor was told of the group's name and remark."""
     base_details: Details | None = None
     has_details: bool = False
     """Whether the vendor said anything of a call beyond its outcome."""
@@ -50,6 +60,8 @@ class Known:
     ) -> None:
         """Take in that the vendor carried `call` out, but for the numbers that it `rejected`."""
         self.has_details |= details is not None
+        if call.kind in (CallKind.CREATE, CallKind.RENAME):
+            self._apply_texts(call, request_id, details)
         left_out = frozenset(rejected).intersection(call.numbers)
         taken = [number for number in call.numbers if number not in left_out] if left_out else call.numbers
         if call.kind in (CallKind.REPLACE, CallKind.CREATE):
@@ -71,6 +83,15 @@ class Known:
                     # It may have left with the others, or stayed as it was.
                     self.unsure[number] = False
 
+    def _apply_texts(self, call: Call, request_id: str | None, details: Details | None) -> None:
+        remark = call.remark
+        if remark is not None and call.marker is not None:
+            remark = remark.removesuffix(f"[{call.marker}]").removesuffix(" ")
+        texts = {NAME: call.group_name, REMARK: remark}
+        is_whole = call.kind is CallKind.CREATE
+        said = {name: text for name, text in texts.items() if is_whole or text is not None}
+        self.texts |= {name: Text(text, request_id, details) for name, text in said.items()}
+
     def learn_all(
         self,
         members: Sequence[str],
@@ -85,8 +106,17 @@ class Known:
         self.complete = True
         self.base_request = request_id
 
+    def learn_texts(self, group: Group, request_id: str | None) -> None:
+        """Take in that the group is named as it is listed."""
+        self.texts = {NAME: Text(group.name, request_id), REMARK: Text(group.remark, request_id)}
+
     def doubt(self, call: Call) -> None:
         """Take in that nobody knows whether the vendor carried `call` out."""
+        if call.kind is CallKind.RENAME:
+            for name, text in ((NAME, call.group_name), (REMARK, call.remark)):
+                if text is not None:
+                    self.texts.pop(name, None)
+            return
         if call.kind in (CallKind.REPLACE, CallKind.CREATE):
             self.told, self.unsure = {}, {}
             self.complete = False
@@ -134,14 +164,18 @@ class Known:
         found = [self.base_details] if base else []
         for number in numbers:
             found += [told[number].details for told in (self.told, self.rejected) if number in told]
+            if number in self.texts:
+                found.append(self.texts[number].details)
         return list({id(one): one for one in found if one is not None}.values())
 
     def requests(self, number: str) -> list[str | None]:
-        """The requestIds of the calls that told the vendor of the number last."""
+        """The requestIds of the calls that told the vendor of the number (or of the group's text) last."""
         told = self.told.get(number)
         ids = [] if told is None else [told.request_id]
         if self.rejected and number in self.rejected:
             ids.append(self.rejected[number].request_id)
+        if self.texts and number in self.texts:
+            ids.append(self.texts[number].request_id)
         return ids
 
     def _was_absent(self, number: str) -> bool:

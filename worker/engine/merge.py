@@ -7,6 +7,7 @@ Rules (DESIGN.md, "Merging"):
 - `replace` (and the creation of a group) clears the map: it is the *base*, and decides every number
   that nobody names afterwards.
 - `delete group` ends a batch: what comes before it is superseded. What follows starts anew.
+- A rename decides the group's name, its remark, or both; the last word on each wins, apart from the other.
 - A command that is tried again stands where it first stood, before what was decided since: numbers that
   later commands have decided are left out; where nothing is left of it, it is outdated.
 - A command that cannot apply where it stands (no such group, or one too many creations) is refused
@@ -18,7 +19,18 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from worker.engine.model import ADD, CREATE, DELETE, DELETE_GROUP, REPLACE, Command, Fault, tuple_of
+from worker.engine.model import (
+    ADD,
+    CREATE,
+    DELETE,
+    DELETE_GROUP,
+    RENAME,
+    REPLACE,
+    TEXTS,
+    Command,
+    Fault,
+    tuple_of,
+)
 from worker.engine.replays import LATEST, Since, standing
 
 
@@ -43,13 +55,15 @@ class Change:
 
     `base` is the position of the last replace or create; `None` means that numbers nobody named
     stay as they are. `create` is the position of the command that makes the group, `delete` of the
-    one that deletes it; `refused` has those that cannot apply, `outdated` those of which nothing is left.
+    one that deletes it; `names` has, of the group's texts that a rename sets, the position of the last one
+    that sets it; `refused` has those that cannot apply, `outdated` those of which nothing is left.
     """
 
     decided: dict[str, Decision] = field(default_factory=dict)
     base: int | None = None
     create: int | None = None
     delete: int | None = None
+    names: dict[str, int] = field(default_factory=dict)
     refused: dict[int, Fault] = field(default_factory=dict)
     outdated: set[int] = field(default_factory=set)
 
@@ -115,6 +129,7 @@ def merge(
             decided.clear()
             decided.update(dict.fromkeys(command.numbers, Decision(_PUT_IN, position)))
             change.base = position
+            change.names.clear()
         elif not present:
             change.refused[position] = _UNKNOWN_GROUP
         elif kind is ADD or kind is DELETE:
@@ -129,6 +144,10 @@ def merge(
                 decided.update(dict.fromkeys(again.added(), Decision(_PUT_IN, position)))
             decided.update(kept)
             change.base = position
+        elif kind is RENAME:
+            change.names.update(
+                dict.fromkeys(again.left_names(command) if again else command.names, position)
+            )
         elif kind is DELETE_GROUP:
             change.delete = position
             present = False
@@ -147,12 +166,17 @@ class _Again:
     def is_outdated(self, command: Command, left: Sequence[str]) -> bool:
         """Whether nothing is left of it, when later commands have decided all numbers but these."""
         base = self.change.base
+        if command.kind is RENAME:
+            # A replacement of all numbers does not name the group; but in the ledger it cannot be told from
+            # the group's creation, and nothing newer must be undone.
+            created = base is not None and self.commands[base].kind is CREATE and self._is_later(base)
+            return created or self.since.everything > self.order or not self.left_names(command)
         if self.since.everything > self.order or (base is not None and self._is_later(base)):
             return True
         if command.kind is DELETE_GROUP:
             # It would take with it what was decided since.
             said = any(order > self.order for _, order in self.since.numbers.values())
-            return said or bool(self.kept())
+            return said or bool(self.kept()) or any(map(self._is_later, self.change.names.values()))
         return command.kind in (ADD, DELETE) and not left
 
     def left(self, numbers: Sequence[str]) -> tuple[str, ...]:
@@ -165,6 +189,15 @@ class _Again:
             and not (number in decided and self._is_later(decided[number].by))
         )
 
+    def left_names(self, command: Command) -> list[str]:
+        """Those of the texts it sets that no later command has set."""
+        names, since = self.change.names, self.since
+        return [
+            name
+            for name in command.names
+            if since.later(name, self.order) is None and not (name in names and self._is_later(names[name]))
+        ]
+
     def kept(self) -> dict[str, Decision]:
         """What was merged before it and stands after it."""
         return {
@@ -175,7 +208,8 @@ class _Again:
 
     def added(self) -> list[str]:
         """What was put into the group since."""
-        return [number for number in self.since.numbers if self.since.later(number, self.order)]
+        numbers = (number for number in self.since.numbers if number not in TEXTS)
+        return [number for number in numbers if self.since.later(number, self.order)]
 
     def _is_later(self, position: int) -> bool:
         return standing(self.commands[position].past) > self.order

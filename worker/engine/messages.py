@@ -219,7 +219,8 @@ class StartCall:
 @dataclass(slots=True, frozen=True)
 class Decided:
     """What a batch has decided of a group: numbers, whether they are in it now, and by which of the verdicts
-    (its place among them); `everything`: by which one all others."""
+    (its place among them); so, too, its texts that a rename has set (`NAME`, `REMARK`: they are `True`).
+    `everything`: by which one all others."""
 
     ref: GroupRef
     everything: int | None

@@ -85,13 +85,21 @@ class CommandKind(enum.IntEnum):
     CREATE = 3
     DELETE_GROUP = 4
     LIST = 5
+    RENAME = 6
 
 
 # Up to Python 3.11 to name a member by its class takes ten times as long: for what is asked of every command.
-ADD, DELETE, REPLACE, CREATE, DELETE_GROUP, LIST = CommandKind
+ADD, DELETE, REPLACE, CREATE, DELETE_GROUP, LIST, RENAME = CommandKind
 
 ALL_NUMBERS = (REPLACE, DELETE_GROUP)
 """What becomes of these depends on numbers that they do not name."""
+
+
+NAME: Final = "name"
+REMARK: Final = "remark"
+"""A group's texts: where numbers are named by themselves (what was decided of each), these are named so."""
+
+TEXTS: Final = (NAME, REMARK)
 
 
 _THE_ONLY_ONE = frozenset({0})
@@ -188,6 +196,22 @@ class Command:
 
     def __post_init__(self) -> None:
         self.digest = self.key.digest()
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Which of a group's texts a rename sets: `NAME`, `REMARK`."""
+        if self.kind is not RENAME:
+            return ()
+        return (NAME,) * (self.group_name is not None) + (REMARK,) * (self.remark is not None)
+
+    @property
+    def decides(self) -> tuple[str, ...]:
+        """What it has the last word on, until a later command decides it anew: numbers, or texts."""
+        return self.numbers or self.names
+
+    def text(self, name: str) -> str | None:
+        """What it sets this one of a group's texts to."""
+        return self.group_name if name == NAME else self.remark
 
     def spell(self, one_spelling: Callable[[str], str]) -> None:
         """Have each number in the spelling that the vendor's several come to."""

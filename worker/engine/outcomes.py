@@ -192,6 +192,7 @@ def _looked_for_created(mailbox: Mailbox, call: Call, outcome: Applied, policy: 
     if group is not None:
         created(mailbox, group.group_id, outcome.request_id)
         mailbox.known.learn_all(group.numbers, outcome.request_id, _listed_expiry(policy))
+        mailbox.known.learn_texts(without_marker(group), outcome.request_id)
         for doubt in mailbox.doubts:
             # What a dead worker has sent to the group may arrive after it was looked at.
             if doubt.call.group_id == group.group_id:

@@ -14,9 +14,11 @@ from contracts.commands import (
     CREATE,
     LIST,
     OPERATIONS,
+    RENAME,
     CreateGroup,
     DeleteGroup,
     ListGroups,
+    RenameGroup,
     UpdateGroup,
 )
 from contracts.event import MAX_EVENTS_PER_MESSAGE
@@ -48,7 +50,11 @@ def _plain(model: type[BaseModel]) -> Any:
 
 
 _EVENT: Any = Annotated[
-    _plain(CreateGroup) | _plain(UpdateGroup) | _plain(DeleteGroup) | _plain(ListGroups),
+    _plain(CreateGroup)
+    | _plain(UpdateGroup)
+    | _plain(DeleteGroup)
+    | _plain(RenameGroup)
+    | _plain(ListGroups),
     Field(discriminator="type"),
 ]
 _BATCH: Any = Annotated[list[_EVENT], Field(min_length=1, max_length=MAX_EVENTS_PER_MESSAGE)]
@@ -64,6 +70,8 @@ def check(event: Plain) -> None:
     """Raises `Contradiction` for what the models' own validators refuse."""
     kind, data = event["type"], event["data"]
     if kind not in _ADDRESSED_BY_NOTHING and (data.get("groupId") is None) == (data.get("groupKey") is None):
+        raise Contradiction
+    if kind == RENAME and data.get("groupName") is None and data.get("remark") is None:
         raise Contradiction
     if not data.get("phones", True) and (kind == CREATE or OPERATIONS[data["operateType"]] != "replace"):
         raise Contradiction

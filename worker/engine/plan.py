@@ -5,12 +5,12 @@ of adds; with a base, one `replace` (or `create`) and one `add` for each further
 the group by themselves, those of a chunk leave it together.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
-from worker.engine.known import Known
+from worker.engine.known import Known, Text
 from worker.engine.merge import Change
-from worker.engine.model import Call, CallKind, Command
+from worker.engine.model import NAME, REMARK, Call, CallKind, Command
 
 
 class _Target(NamedTuple):
@@ -36,27 +36,50 @@ def plan(
     group_id: str | None,
     numbers_per_call: int,
     replaces: bool = True,
+    marks: bool = True,
 ) -> list[Call]:
     """The calls that are still needed, in the order in which they must be made.
 
     An empty list means that the vendor has been told everything already. After a looking call
     (`READ_MEMBERS`) the caller takes in what was found and plans again. For a vendor that has no replace
-    (not `replaces`) the only base can be a create, of this very sequence.
+    (not `replaces`) the only base can be a create, of this very sequence. A create that `marks` its group may
+    have a name that a later rename gave; else it has its own, for it is by that name that it is known again.
     """
     if change.delete is not None:
         return [] if group_id is None else [Call(CallKind.DELETE_GROUP, group_id=group_id)]
     target = _Target(group_id, numbers_per_call, replaces)
     if change.create is not None and group_id is None:
-        return _creation(change, commands, change.create, target)
-    if change.base is None or not (replaces or known.complete):
+        return _creation(change, commands, change.create, target, marks)
+    return _numbers(change, commands, known, target) + _renaming(change, commands, known.texts, group_id)
+
+
+def _numbers(change: Change, commands: Sequence[Command], known: Known, target: _Target) -> list[Call]:
+    if change.base is None or not (target.replaces or known.complete):
         # A group that one of these made can have no numbers but those that they name.
         gone = [number for number in change.unwanted() if known.is_blank or known.needs(number, False)]
         return _edit(gone, _needed(change, commands, known, target), target)
     return _rebase(change, commands, change.base, known, target)
 
 
-def _creation(change: Change, commands: Sequence[Command], create: int, target: _Target) -> list[Call]:
+def _renaming(
+    change: Change, commands: Sequence[Command], known: Mapping[str, Text], group_id: str | None
+) -> list[Call]:
+    """The one call that sets the texts which the vendor does not have yet."""
+    wanted = {name: commands[by].text(name) for name, by in change.names.items()}
+    new = {name: text for name, text in wanted.items() if name not in known or known[name].value != text}
+    if not new:
+        return []
+    return [Call(CallKind.RENAME, (), group_id, group_name=new.get(NAME), remark=new.get(REMARK))]
+
+
+def _creation(
+    change: Change, commands: Sequence[Command], create: int, target: _Target, marks: bool
+) -> list[Call]:
     command = commands[create]
+    texts: dict[str, str | None] = {NAME: command.group_name, REMARK: command.remark}
+    for name, by in change.names.items():
+        if marks or name != NAME:
+            texts[name] = commands[by].text(name)
     chunks = _wanted(change, change.wanted(), commands, target)
     # The vendor requires phones: a group that ends empty is made with one number, which is then deleted.
     first, *rest = chunks or [_Chunk(command.numbers[:1], command.number_expiry)]
@@ -64,15 +87,16 @@ def _creation(change: Change, commands: Sequence[Command], create: int, target: 
         Call(
             CallKind.CREATE,
             first.numbers,
-            group_name=command.group_name,
-            remark=command.remark,
+            group_name=texts[NAME],
+            remark=texts[REMARK],
             expires_at=first.expiry,
         )
     ]
     calls += [_add(chunk, None) for chunk in rest]
     if not chunks:
         calls.append(Call(CallKind.DELETE, first.numbers))
-    return calls
+    made = {name: Text(text, None) for name, text in texts.items()}
+    return calls + _renaming(change, commands, made, None)
 
 
 def _rebase(

@@ -64,7 +64,12 @@ _MS = TypeAdapter(_Ms)
 # No longer than settings allow a signature to last, twice.
 _Left = Annotated[int, Field(le=8_000_000)]
 _CALLS: TypeAdapter[list[tuple[Any, ...]]] = TypeAdapter(
-    list[tuple[CallKind, _Text, _Left, list[str]] | tuple[CallKind, _Text, _Left, list[str], _Seconds]]
+    list[
+        tuple[CallKind, _Text, _Left, list[str]]
+        | tuple[CallKind, _Text, _Left, list[str], _Seconds]
+        # A rename's texts.
+        | tuple[CallKind, _Text, _Left, list[str], None, _Text, _Text]
+    ]
 )
 _HISTORY = TypeAdapter(History)
 _QUARANTINE = TypeAdapter(dict[str, _Text])
@@ -159,6 +164,8 @@ def encode_calls(doubts: Sequence[Doubt], now: float) -> bytes:
 def _call_in_doubt(doubt: Doubt, now: float) -> list[Any]:
     call, left_ms = doubt.call, round(1000 * (doubt.until - now))
     said = [call.kind.value, call.group_id, left_ms, call.numbers]
+    if call.kind is CallKind.RENAME:
+        return [*said, None, call.group_name, call.remark]
     return said if call.expires_at is None else [*said, call.expires_at]
 
 
@@ -171,10 +178,17 @@ def decode_calls(data: bytes, now_ms: int) -> list[Doubt]:
         passed_ms = now_ms - _MS.validate_python(int(written_ms))
         doubts = [
             Doubt(
-                Call(kind, tuple(numbers), group_id, expires_at=expiry[0] if expiry else None),
+                Call(
+                    kind,
+                    tuple(numbers),
+                    group_id,
+                    expires_at=rest[0] if rest else None,
+                    group_name=rest[1] if len(rest) > 1 else None,
+                    remark=rest[2] if len(rest) > 1 else None,
+                ),
                 (left_ms - passed_ms) / 1000,
             )
-            for kind, group_id, left_ms, numbers, *expiry in _CALLS.validate_json(said)
+            for kind, group_id, left_ms, numbers, *rest in _CALLS.validate_json(said)
         ]
     except ValueError:
         log.error("calls in doubt cannot be read", bytes=len(data))

@@ -76,5 +76,5 @@ def _wanted(again: Sequence[Command]) -> dict[GroupRef, list[str] | None]:
         if command.kind in ALL_NUMBERS or numbers is None:
             wanted[ref] = None
         else:
-            numbers += command.numbers
+            numbers += command.decides
     return wanted

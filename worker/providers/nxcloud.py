@@ -5,7 +5,7 @@ the signature. What those leave open (rate limits, unknown codes) is a setting o
 """
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, assert_never
 
 import orjson
 
@@ -68,7 +68,7 @@ CLASSES = Classes(
 """The codes of the vendor's page; what they say about trying again is inferred, and a setting."""
 
 
-CAPABILITIES = Capabilities(frozenset(CommandKind), 1000)
+CAPABILITIES = Capabilities(frozenset(CommandKind) - {CommandKind.RENAME}, 1000)
 """How many numbers a call may have is not documented."""
 
 
@@ -139,6 +139,7 @@ def _text(content: dict[str, Any]) -> str:
 
 
 def _body(call: Call) -> dict[str, Any]:
+    """Raises `ValueError` for an operation that the vendor has not."""
     phones = ",".join(call.numbers)
     match call.kind:
         case CallKind.CREATE:
@@ -154,6 +155,10 @@ def _body(call: Call) -> dict[str, Any]:
             return {"groupId": call.group_id}
         case CallKind.LIST | CallKind.FIND_CREATED | CallKind.READ_MEMBERS:
             return {"limit": call.limit, "offset": call.offset}
+        case CallKind.RENAME:
+            raise ValueError("NXCloud has no way to rename a group")
+        case other:
+            assert_never(other)
 
 
 def _success(call: Call, content: dict[str, Any], request_id: str | None) -> Applied:

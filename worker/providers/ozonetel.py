@@ -7,7 +7,8 @@ Sources: the vendor's pages "Create / Update Block Number Group", "Delete Block 
     basic   /ca_apis/…, header `apiKey` [V]                              a groupId is the group's name
     token   /ca_apis/…, a token that lasts an hour [V]                   a groupId is the group's name
 
-It can create groups, add numbers and delete numbers. To replace, to list, or to delete a group is not
+It can create groups, add numbers, delete numbers and change a group's description (in the legacy mode its
+name, too). To replace, to list, or to delete a group is not
 documented. It gives no request ids, so that the outcomes have none.
 """
 
@@ -57,7 +58,7 @@ MOST_NUMBERS: Final = 100
 """In one call, of any operation [S]."""
 
 CAPABILITIES = Capabilities(
-    frozenset({CommandKind.CREATE, CommandKind.ADD, CommandKind.DELETE}),
+    frozenset({CommandKind.CREATE, CommandKind.ADD, CommandKind.DELETE, CommandKind.RENAME}),
     MOST_NUMBERS,
     results_per_number=True,
     number_expiry=True,
@@ -131,8 +132,16 @@ class Ozonetel:
         return TokenRules(3600.0, 10, frozenset({"authentication-failed", "invalid-token", "http-401"}))
 
     def objection(self, command: Command, /) -> Fault | None:
+        if command.kind is CommandKind.RENAME and command.group_name is not None and not self._has_names:
+            said = "the vendor knows a group by its name: with this AUTH only its remark can be changed"
+            return Fault("unsupported", None, said)
         problem = self._problem(command)
         return None if problem is None else Fault("invalid", None, problem)
+
+    @property
+    def _has_names(self) -> bool:
+        """Whether an update names the group by something else than its name, and so may give it another."""
+        return self.auth == "legacy" and self.api.update_group_field != "name"
 
     def _problem(self, command: Command) -> str | None:
         ambiguous = [at for at, one in enumerate(command.numbers, 1) if len(one) == NATIONAL_DIGITS]
@@ -150,11 +159,12 @@ class Ozonetel:
             named = self.auth != "legacy" and command.group.kind is HandleKind.ID
             if named and len(command.group.name) not in _NAME:
                 return "groupId is the group's name with this vendor: it has 2 to 50 characters"
-            return None
+            if command.kind is not CommandKind.RENAME:
+                return None
         name, remark = command.group_name, command.remark
-        if name is None:
+        if name is None and command.kind is CommandKind.CREATE:
             return "groupName is missing: the vendor's groups must have a name"
-        if len(name) not in _NAME:
+        if name is not None and len(name) not in _NAME:
             return f"groupName has {len(name)} characters: the vendor takes 2 to 50"
         if remark is not None and not _NAME.start <= len(remark) <= self.longest_description:
             return (
@@ -167,7 +177,7 @@ class Ozonetel:
         match call.kind:
             case CallKind.CREATE:
                 method, path = "POST", self.api.create_path
-            case CallKind.ADD:
+            case CallKind.ADD | CallKind.RENAME:
                 method, path = "PUT", self.api.update_path
             case CallKind.DELETE:
                 method, path = "DELETE", self.api.delete_path
@@ -183,6 +193,11 @@ class Ozonetel:
                 body |= {"name": call.group_name, "description": call.remark or self._stand_in(call)}
             case CallKind.ADD:
                 body[self.api.update_group_field] = self._handle(call)
+            case CallKind.RENAME:
+                # An update of no numbers [I]: its name and its description are fields of the update [S].
+                body[self.api.update_group_field] = self._handle(call)
+                texts = {"name": call.group_name, "description": call.remark}
+                body |= {name: text for name, text in texts.items() if text is not None}
             case _:
                 body[self.api.delete_group_field] = self._handle(call)
         if call.expires_at is not None and call.kind is not CallKind.DELETE:

@@ -79,9 +79,13 @@ class Create:
 
 @dataclass(frozen=True, slots=True)
 class Add:
+    """An update: numbers to add, the group's new texts, or both."""
+
     group: int | str
     numbers: Sequence[str]
     expires_ms: int | None
+    name: str | None = None
+    description: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,6 +125,12 @@ def read(operation: Operation, mode: Mode, body: Mapping[str, Any]) -> Request |
             # The current pages name no field for the group, and yet an error for an unknown one.
             group = _group(body, mode, ("id",), ("groupName", "name", "id"))
     numbers = _numbers(body)
+    texts = _texts(body, mode) if operation == "updateBlockNumbers" else {}
+    if isinstance(texts, Refusal):
+        return texts
+    if numbers is None and texts:
+        # That an update may be of the texts alone is nowhere said [I].
+        numbers = []
     if group is None or numbers is None:
         return MANDATORY
     if operation == "deleteBlockNumber":
@@ -128,7 +138,7 @@ def read(operation: Operation, mode: Mode, body: Mapping[str, Any]) -> Request |
     wrong, expires_ms = _wrong(numbers), _expires_ms(body)
     if wrong is not None:
         return wrong
-    return INVALID_DATE if isinstance(expires_ms, Refusal) else Add(group, numbers, expires_ms)
+    return INVALID_DATE if isinstance(expires_ms, Refusal) else Add(group, numbers, expires_ms, **texts)
 
 
 def _create(body: Mapping[str, Any]) -> Request | Refusal:
@@ -138,12 +148,24 @@ def _create(body: Mapping[str, Any]) -> Request | Refusal:
         return MANDATORY
     for text in (name, description):
         if len(text) not in _LENGTHS:
-            # The page has it under `name` for both.
-            return Refusal("invalid data", {"name": f"Name ({text}) allows 2 to 50 characters only"})
+            return _wrong_length(text)
     wrong, expires_ms = _wrong(numbers), _expires_ms(body)
     if wrong is not None:
         return wrong
     return expires_ms if isinstance(expires_ms, Refusal) else Create(name, description, numbers, expires_ms)
+
+
+def _texts(body: Mapping[str, Any], mode: Mode) -> dict[str, str] | Refusal:
+    """The group's new name and description, as far as the body has them. By the current paths a group is
+    known by its name, and an update has no other field for a new one."""
+    names = ("name", "description") if mode == "legacy" else ("description",)
+    found: dict[str, str] = {name: body[name] for name in names if isinstance(body.get(name), str)}
+    return next((_wrong_length(text) for text in found.values() if len(text) not in _LENGTHS), found)
+
+
+def _wrong_length(text: str) -> Refusal:
+    # The page has it under `name` for a description, too.
+    return Refusal("invalid data", {"name": f"Name ({text}) allows 2 to 50 characters only"})
 
 
 def _group(

@@ -143,6 +143,11 @@ class OzonetelCall:
         return self._done(asked, {**output, "error": rejected, "new": new, "inserted": new})
 
     def _add(self, request: Add, group: BlockGroup) -> Reply:
+        other = self._vendor.groups.find(self._customer, request.name) if request.name else None
+        if other is not None and other is not group:
+            return self._refused(Refusal("invalid data", {"name": f"Name ({request.name}) already exists"}))
+        group.name = request.name or group.name
+        group.description = request.description or group.description
         taken, rejected = self._sorted(request.numbers)
         new = group.add(taken, request.expires_ms, self._now_ms)
         asked = {"id": group.group_id, "blockNumbers": request.numbers}

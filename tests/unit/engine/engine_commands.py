@@ -62,5 +62,9 @@ def delete_group(name: str, group: GroupRef = BY_ID, **more: Any) -> Command:
     return command(CommandKind.DELETE_GROUP, name, (), group, **more)
 
 
+def rename(name: str, group_name: str | None = None, remark: str | None = None, **more: Any) -> Command:
+    return command(CommandKind.RENAME, name, (), group_name=group_name, remark=remark, **more)
+
+
 def listing(name: str, **more: Any) -> Command:
     return command(CommandKind.LIST, name, (), GroupRef("default", HandleKind.OWN, name), **more)

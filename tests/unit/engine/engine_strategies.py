@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 
-from engine_commands import BY_ID, BY_KEY, add, create, delete, delete_group, replace
+from engine_commands import BY_ID, BY_KEY, add, create, delete, delete_group, rename, replace
 from hypothesis import strategies as st
 
 from worker.engine.model import Command, GroupRef
@@ -13,6 +13,9 @@ EXPIRIES = (None, 5_000.0, 6_000.0)
 """When numbers leave the group by themselves: `None` for never."""
 
 expiries = st.sampled_from(EXPIRIES)
+
+TEXTS = [("one", None), ("two", None), (None, "first"), (None, "second"), ("one", "second"), ("two", "")]
+"""Names and remarks that a rename may give."""
 
 _ALL = 2 ** len(NUMBERS) - 1
 
@@ -28,10 +31,14 @@ def _commands(
         commands = []
         for place, (which, bits, expiry) in enumerate(drawn):
             make = makers[which]
+            if make is rename:
+                texts = TEXTS[bits % len(TEXTS)]
+                commands.append(make(f"c{place}", *texts, group=group))
+                continue
             # Only a replace may be empty.
             numbers = _set(bits if make is replace else bits or 1)
             more = () if make is delete_group else (numbers,)
-            until = EXPIRIES[expiry] if make in (add, replace) else None
+            until = EXPIRIES[expiry] if make in (add, replace, create) else None
             commands.append(make(f"c{place}", *more, group=group, number_expiry=until))
         return commands
 
@@ -44,9 +51,10 @@ memberships = st.integers(0, _ALL).map(_set).map(set)
 """Who is in the group before the first command."""
 
 
-def keyed_commands(*, expiring: bool = False) -> st.SearchStrategy[list[Command]]:
+def keyed_commands(*, expiring: bool = False, renaming: bool = False) -> st.SearchStrategy[list[Command]]:
     """Commands of one group that is known by its key, sensible or not."""
-    return _commands([add, delete, replace, create, delete_group], BY_KEY, expiring)
+    makers = [add, delete, replace, create, delete_group]
+    return _commands([*makers, rename, rename] if renaming else makers, BY_KEY, expiring)
 
 
 def updates(*, expiring: bool = False) -> st.SearchStrategy[list[Command]]:

@@ -72,6 +72,10 @@ class ModelVendor:
         if call.kind is CallKind.DELETE_GROUP:
             del self.groups[call.group_id]
             return Applied(request)
+        if call.kind is CallKind.RENAME:
+            group.name = group.name if call.group_name is None else call.group_name
+            group.remark = group.remark if call.remark is None else call.remark
+            return Applied(request)
         assert call.numbers, "the vendor requires phones"
         group.members = changed(group.members, call, self.rejects)
         return Applied(request, rejected=self._left_out(call))
@@ -109,6 +113,8 @@ class OneByOne:
 
     members: dict[GroupRef, Members] = field(default_factory=dict)
     rejects: Collection[str] = ()
+    texts: dict[GroupRef, tuple[str | None, str]] = field(default_factory=dict)
+    """By group, its name and its remark; `None` where it has its id for a name."""
 
     @property
     def groups(self) -> dict[GroupRef, set[str]]:
@@ -123,12 +129,21 @@ class OneByOne:
                 if members is not None:
                     return False
                 self.members[command.group] = taken
+                self.texts[command.group] = command.group_name or None, command.remark or ""
             case CommandKind.LIST:
                 pass
             case _ if members is None:
                 return False
+            case CommandKind.RENAME:
+                name, remark = self.texts.get(command.group, (None, ""))
+                texts = command.group_name, command.remark
+                self.texts[command.group] = (
+                    name if texts[0] is None else texts[0],
+                    remark if texts[1] is None else texts[1],
+                )
             case CommandKind.DELETE_GROUP:
                 del self.members[command.group]
+                self.texts.pop(command.group, None)
             case CommandKind.REPLACE:
                 self.members[command.group] = taken
             case CommandKind.ADD:

@@ -22,6 +22,7 @@ class PureWorker:
     known: Known = field(default_factory=Known)
     created_by: Command | None = None
     refused: set[str] = field(default_factory=set)
+    marks: bool = True
 
     def work(self, trouble: Iterator[str]) -> bool:
         """Carry out one batch of what is pending, until `trouble` strikes: whether it was settled.
@@ -61,6 +62,7 @@ class PureWorker:
             group_id=self.group_id,
             numbers_per_call=self.vendor.cap,
             replaces=self.vendor.replaces,
+            marks=self.marks,
         )
 
     def _make(self, call: Call, batch: list[Command], fate: str) -> bool:

@@ -14,15 +14,25 @@ from simulated_network import FATES
 from simulated_runtime import Runtime
 
 from worker.engine.accounts import AccountPolicy
+from worker.engine.creation import without_marker
 from worker.engine.intake import Intake
-from worker.engine.model import Command, CommandKey, CommandKind, Entry, GroupRef, HandleKind, Record
+from worker.engine.model import (
+    Command,
+    CommandKey,
+    CommandKind,
+    Entry,
+    Group,
+    GroupRef,
+    HandleKind,
+    Record,
+)
 
 NUMBERS = [f"8521000000{n}" for n in range(7)]
 BY_ID = ["g-1", "g-2"]
 BY_KEY = ["k-1", "k-2"]
 REJECTED = [f"8527000000{n}" for n in range(3)]
 EXPIRIES = ["2032-01-01T00:00:00Z", "2033-01-01T00:00:00Z"]
-EDITS = frozenset({CommandKind.CREATE, CommandKind.ADD, CommandKind.DELETE})
+EDITS = frozenset({CommandKind.CREATE, CommandKind.ADD, CommandKind.DELETE, CommandKind.RENAME})
 INSTEAD = {"replace": "add", "empty": "create", "delete group": "delete", "list": "own"}
 """What is asked of a vendor that can do no more than that."""
 
@@ -140,8 +150,8 @@ class Story:
             when = datetime.fromtimestamp(self.runtime.now + random.uniform(-5, 60), UTC)
             more["expirytime"] = when.isoformat()
         kind = random.choices(
-            ["add", "delete", "replace", "empty", "create", "own", "delete group", "list"],
-            [30, 30, 8, 4, 12, 2, 6, 2],
+            ["add", "delete", "replace", "empty", "create", "own", "delete group", "list", "rename"],
+            [30, 30, 8, 4, 12, 2, 6, 2, 8],
         )[0]
         if self.weather.edits:
             # What is refused at the door is in nobody's order.
@@ -158,6 +168,11 @@ class Story:
             key = handle if kind == "create" and by_key else {}
             made = {"phones": numbers, **label, **key}
             return {**event(name), "type": "numbergroup.create.v1", "data": made, **more}
+        if kind == "rename":
+            texts = {"groupName": f"name {name}", "remark": f"remark {random.randint(0, 1)}"}
+            left_out = random.choice(["groupName", "remark", ""])
+            data = {**handle, **{key: text for key, text in texts.items() if key != left_out}}
+            return {**event(name), "type": "numbergroup.rename.v1", "data": data, **more}
         if kind == "delete group":
             if not by_key and random.random() < 0.8:
                 kind = "add"
@@ -250,6 +265,11 @@ class Story:
         orphans = found.keys() - expected.keys()
         assert len(orphans) <= lost
         assert {name: members for name, members in found.items() if name not in orphans} == expected
+        texts = {ids[ref]: model.texts.get(ref, (None, "")) for ref in model.members}
+        for group_id, (label, remark) in texts.items():
+            group = self.vendor.groups[group_id]
+            shown = without_marker(Group(group_id, group.name, group.remark, ()))
+            assert (shown.name, shown.remark) == (label or group_id, remark)
         for (_, number), key in last.items():
             assert number in ledger.settled[key].rejected, "nobody was told that it was not taken"
         assert ledger.intents == {}, "a create was left open"

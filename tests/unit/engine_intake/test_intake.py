@@ -247,7 +247,7 @@ def test_refusals_name_the_place() -> None:
         "data.operateType: ": event(data={"groupId": "g", "operateType": "merge", "phones": [PHONE]}),
         "data.groupID: Extra inputs are not permitted": event(data={"groupID": "g"}, type_="delete"),
         "data: exactly one of groupId and groupKey": event(data={}, type_="delete"),
-        "type: none of 'numbergroup.create.v1'": event(type_="rename"),
+        "type: none of 'numbergroup.create.v1'": event(type_="move"),
         "type: Field required": {"id": "c-1", "source": "crm"},
         "specversion: ": event(specversion="0.3"),
         "expirytime: must be a date-time of RFC 3339": event(expirytime="tomorrow"),

@@ -17,6 +17,7 @@ from contracts.commands import (
     LIST,
     MESSAGE_ADAPTER,
     OPERATIONS,
+    RENAME,
     UPDATE,
 )
 from contracts.dead_letters import DeadLetter
@@ -62,7 +63,7 @@ def test_command_has_a_schema_of_its_own(example: Path) -> None:
     event = json.loads(example.read_bytes())
     if kind_of(example) != "command":
         return
-    for name in ("create", "update", "delete", "list"):
+    for name in ("create", "update", "delete", "rename", "list"):
         of_type = event["type"] == f"numbergroup.{name}.v1"
         assert Draft202012Validator(schemas.load(name)).is_valid(event) is of_type
 
@@ -119,7 +120,7 @@ def test_every_variant_has_an_example() -> None:
     read = {path: json.loads(path.read_bytes()) for path in FILES}
     lone = [event for path, event in read.items() if kind_of(path) == "command"]
     data = [event["data"] for event in lone]
-    assert {event["type"] for event in lone} == {CREATE, UPDATE, DELETE, LIST}
+    assert {event["type"] for event in lone} == {CREATE, UPDATE, DELETE, RENAME, LIST}
     assert {one.get("operateType") for one in data} - {None} == set(OPERATIONS)
     assert {type(one["phones"]) for one in data if "phones" in one} == {str, list}
     assert any(one.get("phones") == [] for one in data)

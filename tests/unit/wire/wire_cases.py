@@ -6,12 +6,13 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from contracts.commands import CREATE, DELETE, LIST, UPDATE
+from contracts.commands import CREATE, DELETE, LIST, RENAME, UPDATE
 
 GOOD: dict[str, dict[str, Any]] = {
     UPDATE: {"groupId": "6a7sd3402px21429s04", "operateType": "add", "phones": ["85211111114"]},
     CREATE: {"phones": ["85211111114", "85235753351"]},
     DELETE: {"groupId": "6a7sd3402px21429s04"},
+    RENAME: {"groupId": "6a7sd3402px21429s04", "groupName": "night shift"},
     LIST: {},
 }
 
@@ -196,7 +197,8 @@ _MEMBERS: dict[str, st.SearchStrategy[Any]] = {
 }
 _OF_TYPE = {
     UPDATE: ("groupId", "groupKey", "operateType", "phones", "expiresAt"),
-    CREATE: ("phones", "groupName", "remark", "groupKey"),
+    CREATE: ("phones", "groupName", "remark", "groupKey", "expiresAt"),
+    RENAME: ("groupId", "groupKey", "groupName", "remark"),
     DELETE: ("groupId", "groupKey"),
     LIST: ("limit", "offset"),
 }

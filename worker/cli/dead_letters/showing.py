@@ -58,7 +58,7 @@ async def _outlook(reader: LetterReader, letter: Letter, intake: Intake) -> Outl
     field, order = group_field(command), letter.order or 0
     if field is None:
         return Outlook()
-    (since,) = await reader.since([(field, command.numbers)])
+    (since,) = await reader.since([(field, command.decides)])
     added: set[str] = set()
     if command.kind is CommandKind.REPLACE:
         own = set(command.numbers)

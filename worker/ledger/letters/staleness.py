@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import assert_never
 
-from worker.engine.model import Command, CommandKind
+from worker.engine.model import TEXTS, Command, CommandKind
 
 _MOST_DIGITS = 19
 
@@ -17,8 +17,8 @@ EVERYTHING = "*"
 
 @dataclass(slots=True, frozen=True)
 class Staleness:
-    """`left_out`: the command's numbers, as its producer wrote them, that others have decided. `superseded`:
-    nothing of it is left."""
+    """`left_out`: the command's numbers, as its producer wrote them, that others have decided; of a rename,
+    its texts. `superseded`: nothing of it is left."""
 
     left_out: tuple[str, ...] = ()
     superseded: bool = False
@@ -37,6 +37,9 @@ def staleness(command: Command, order: int, since: Mapping[str, str]) -> Stalene
     if _order(since.get(EVERYTHING)) > order and kind is not CommandKind.LIST:
         return Staleness(command.as_written(command.numbers), superseded=True)
     match kind:
+        case CommandKind.RENAME:
+            texts = tuple(name for name in command.names if _word(since, name)[1] > order)
+            return Staleness(texts, len(texts) == len(command.names))
         case CommandKind.ADD | CommandKind.DELETE:
             left_out = [n for n in command.numbers if _word(since, n)[1] > order]
             return Staleness(command.as_written(left_out), len(left_out) == len(command.numbers))
@@ -54,7 +57,10 @@ def staleness(command: Command, order: int, since: Mapping[str, str]) -> Stalene
 
 def added_since(order: int, since: Mapping[str, str]) -> list[str]:
     """The numbers that a replay of a replace leaves in the group, whatever it says itself."""
-    return [number for number in since if _word(since, number)[0] == "+" and _word(since, number)[1] > order]
+    numbers = (number for number in since if number not in TEXTS)
+    return [
+        number for number in numbers if _word(since, number)[0] == "+" and _word(since, number)[1] > order
+    ]
 
 
 def _word(since: Mapping[str, str], number: str) -> tuple[str, int]:
