@@ -31,6 +31,7 @@ from worker.engine.model import (
     Unavailable,
     Withheld,
 )
+from worker.engine.poison_detection import Step
 from worker.ledger.port import LedgerUnavailable
 from worker.providers.answers import http_date
 from worker.providers.certainty import is_in_doubt
@@ -38,7 +39,7 @@ from worker.providers.keyring import Keyring, Which
 from worker.providers.listing import Listing
 from worker.providers.port import Credentials, Provider, Request
 from worker.providers.vendor_clock import VendorClock
-from worker.sending import Guard, Record, Run, in_doubt
+from worker.sending import NO_STEPS, Guard, Record, Run, Steps, in_doubt
 from worker.telemetry import get_logger
 from worker.tokens import Tokens
 from worker.transport import MayGo, Transport, Withdrawn, answer_to
@@ -115,17 +116,19 @@ class Caller:
         once: bool = False,
         is_well: Callable[[], bool] = lambda: True,
         may_begin: Callable[[], bool] = lambda: True,
+        steps: Steps = NO_STEPS,
     ) -> Ended:
         """Make `call`; its first permit was granted before, at `permitted_at` (monotonic seconds; now).
 
         `record` is awaited before each request that is no look. `once`: it is not tried again, unless the
         answer says what was wrong with our time or credentials; nor is it when the account is not `is_well`
-        any more. It is not made at all if it may not begin any more at the moment of sending. Never raises,
-        whatever the vendor or the network do.
+        any more. It is not made at all if it may not begin any more at the moment of sending. `steps` learns
+        which step is reached. Never raises, whatever the vendor or the network do.
         """
         permitted_at = self._monotonic_s() if permitted_at is None else permitted_at
         most = 1 if once else self._limits.attempts
-        run = Run(call, guard, record, permitted_at, most, is_well, may_begin)
+        run = Run(call, guard, record, permitted_at, most, is_well, may_begin, steps)
+        await steps.leave()
         return await (self._look(run) if call.kind in _LOOKING else self._make(run))
 
     async def _make(self, run: Run) -> Ended:
@@ -207,10 +210,14 @@ class Caller:
                 permitted_at = self._monotonic_s()
             if not await run.guard.outlives(self._limits.timeout_s):
                 return Withheld()
+            # It may wait: the time that counts is that of signing.
+            await run.steps.enter(Step.COMPOSE)
             until = self._now_s() + self._clock.lasts_s + _CLOCK_MARGIN_S
             request = self._provider.request(run.call, self._clock.signing_ms(), credentials)
+            await run.steps.leave()
             if run.call.kind is not CallKind.LIST and not await run.record(until):
                 return Unavailable("the ledger did not take the intent to send it", in_doubt=False, ours=True)
+            await run.steps.enter(Step.SEND)
             # Each of the two grows older while the other is waited for.
             while await run.guard.outlives(self._limits.timeout_s):
                 if self._monotonic_s() - permitted_at <= _PERMIT_LASTS_S:
@@ -230,7 +237,7 @@ class Caller:
             run.requests += 1
             sent = True
             points.reach("about to send")
-            outcome = await self._send(run.call, request, credentials, sent_by, may_go)
+            outcome = await self._send(run, request, credentials, sent_by, may_go)
         except Withdrawn:
             run.requests -= 1
             return Withheld()
@@ -241,6 +248,8 @@ class Caller:
             log.exception("call ended in an unexpected error", kind=run.call.kind.value)
             message = f"internal error: {type(error).__name__}"
             outcome = Unavailable(message, is_in_doubt(None, sent=sent), ours=True)
+        finally:
+            await run.steps.leave()
         run.record_outcome(outcome, until, self._now_s())
         return outcome
 
@@ -257,13 +266,24 @@ class Caller:
                 return Ended(outcome, None, attempts)
 
     async def _send(
-        self, call: Call, request: Request, credentials: Credentials, sent_by: float, may_go: MayGo
+        self, run: Run, request: Request, credentials: Credentials, sent_by: float, may_go: MayGo
     ) -> Outcome:
+        call = run.call
         most = _LISTING_BYTES if call.kind is CallKind.LIST else _ANSWER_BYTES
-        answer = await answer_to(request, self._transport, most, sent_by, may_go)
+
+        def may_be_written() -> bool:
+            if may_go():
+                run.steps.writing()
+                return True
+            return False
+
+        exchange = answer_to(request, self._transport, most, sent_by, may_be_written)
+        answer = await run.steps.sent(exchange)
         if isinstance(answer, Unavailable):
             return answer
+        await run.steps.enter(Step.READ_ANSWER)
         outcome = self._provider.outcome(call, answer, credentials)
+        await run.steps.leave()
         date = http_date(answer.headers.get("date"))
         vendor_s = None if date is None else date.timestamp()
         if self._is_about_time(outcome) and self._clock.correct(vendor_s):

@@ -1,8 +1,8 @@
 """What a call needs before it may be sent, and how far it has come."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol, TypeVar
 
 from worker.engine.model import (
     AccountFault,
@@ -15,6 +15,9 @@ from worker.engine.model import (
     Unavailable,
     Withheld,
 )
+from worker.engine.poison_detection import Step
+
+T = TypeVar("T")
 
 Record = Callable[[float], Awaitable[bool]]
 """Makes it durable that a request is about to be sent, which the vendor can accept until the given time
@@ -26,6 +29,42 @@ class Guard(Protocol):
 
     async def outlives(self, seconds: float) -> bool:
         """Wait until the lease lasts for that long; False when it is lost or the worker stops."""
+
+
+class Steps(Protocol):
+    """Learns which step a call has reached, so that a worker's death can be put down to that step."""
+
+    async def enter(self, step: Step, /) -> None:
+        """A step begins, and the one before it is over."""
+
+    async def leave(self) -> None:
+        """The step is over, if there is one."""
+
+    async def sent(self, exchange: Coroutine[Any, Any, T]) -> T:
+        """The result of `exchange`. The step is over as soon as the request is being written: to wait is not
+        dangerous."""
+
+    def writing(self) -> None:
+        """The request is written now."""
+
+
+class NoSteps:
+    """See `Steps`: for calls that nothing is suspected of."""
+
+    async def enter(self, _step: Step, /) -> None:
+        return
+
+    async def leave(self) -> None:
+        return
+
+    async def sent(self, exchange: Coroutine[Any, Any, T]) -> T:
+        return await exchange
+
+    def writing(self) -> None:
+        return
+
+
+NO_STEPS = NoSteps()
 
 
 @dataclass(slots=True)
@@ -40,6 +79,7 @@ class Run:
     most: int
     is_well: Callable[[], bool]
     may_begin: Callable[[], bool]
+    steps: Steps = NO_STEPS
     doubt_until: float | None = None
     last_code: str | None = None
     requests: int = 0

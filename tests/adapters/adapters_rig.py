@@ -26,7 +26,7 @@ from worker.engine.model import (
     Record,
     SequenceKey,
 )
-from worker.engine.probation import History, InHand
+from worker.engine.poison_detection import History, InHand
 from worker.engine.settlement import Letter, Reply, Settlement
 from worker.ledger import keys
 from worker.ledger.port import Sender

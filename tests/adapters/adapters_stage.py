@@ -199,9 +199,16 @@ class Running:
         """Return when it has ended; raises what it raised, unless that was looked at."""
         await asyncio.wait([self.task], timeout=room(30))
         assert self.task.done(), "the worker does not end"
+        if self.task.cancelled():
+            return
         error = self.task.exception()
         if error is not None and error is not self._expected:
             raise error
+
+    async def kill(self) -> None:
+        """End it where it stands: its leases run out, and nothing is said of them."""
+        self.task.cancel()
+        await asyncio.wait([self.task], timeout=30)
 
     async def broke(self) -> BaseException | None:
         """What it ended with, when it has ended."""

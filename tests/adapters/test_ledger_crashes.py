@@ -4,12 +4,12 @@ import pytest
 from adapters_rig import CRASHES, LEASE, TTL_S, Rig
 from adapters_servers import cutting
 
-from worker.engine.probation import History, InHand
+from worker.engine.poison_detection import History, InHand, Step, Suspect
 from worker.ledger.port import CrashNotes
 
 CLEAN = CrashNotes(History(), False, InHand())
-HISTORY = History(3, ("a", "b"))
-IN_HAND = InHand(("a",), ("b",), elsewhere=True)
+HISTORY = History(3, (Suspect(Step.DECODE, "a"), Suspect(Step.SEND, "b", 2)))
+IN_HAND = InHand(Step.PLAN, ("a", "b"))
 
 
 async def test_the_first_owner(rig: Rig) -> None:
@@ -91,7 +91,7 @@ async def test_notes_that_nobody_can_read(rig: Rig) -> None:
 
 @pytest.mark.parametrize(
     "junk",
-    [b"", b"\xff", b"[]", b'{"crashes":"many"}', b'{"crashes":5,"condemned":["x"]}', b'{"suspects":[[]]}'],
+    [b"", b"\xff", b"[]", b'{"crashes":"many"}', b'{"crashes":5,"suspects":["x"]}', b'{"suspects":[[]]}'],
 )
 async def test_a_history_that_cannot_be_read(rig: Rig, junk: bytes) -> None:
     """It is forgotten, and ends no worker."""

@@ -1,5 +1,6 @@
 """Workers that die of a message, in this process: how the next ones go about it."""
 
+from dataclasses import replace
 from typing import Any
 
 import orjson
@@ -10,14 +11,21 @@ from adapters_stage import Stage
 from structlog.testing import capture_logs
 
 from contracts.names import partition_of
+from worker.engine.engine import Engine
 from worker.engine.intake import Intake
+from worker.engine.messages import Effect, Event, StartCall
 from worker.engine.model import Command, Entry, Refusal
-from worker.engine.probation import Caution
+from worker.engine.poison_detection import Caution, History, InHand, Step, Suspect
 from worker.ledger import keys
+from worker.ledger.port import CrashNotes
+from worker.runtime.poison_guard import digest_of
 from worker.sandbox.faults import Status
 
 DEADLY = b"85299999999"
-CAUTION = Caution(max_crashes=4, patience_s=0.5)
+CAUTION = Caution(max_crashes=3, patience_s=0.5, pause_s=0.01)
+ALONE, AMONG_OTHERS = 2 + 3, 2 + 1 + 3
+"""So many workers die of a message: two before anything is noted, one to find the suspects, and those that
+condemn it."""
 
 
 class Killed(Exception):
@@ -78,7 +86,7 @@ async def test_found_among_others(stage: Stage) -> None:
     """The answer says what happened, and the letter has the bytes as they came."""
     await stage.publish(*(event(f"a-{n}", phones=f"8521{n:07}") for n in range(30)))
     await stage.publish(deadly("c-1"), *(event(f"b-{n}", phones=f"8522{n:07}") for n in range(30)))
-    await die(stage, 4)
+    await die(stage, AMONG_OTHERS)
     async with stage.worker("last", ports=ports()):
         results = dict(await stage.answered(61))
         await forgotten(stage)
@@ -87,14 +95,14 @@ async def test_found_among_others(stage: Stage) -> None:
     assert fields[b"body"] == deadly("c-1")
     error = orjson.loads(fields[b"letter"])["error"]
     assert error["kind"] == "crashed"
-    assert "workers died 4 times" in error["message"]
+    assert "workers died 3 times" in error["message"]
     assert stage.members("g-1") == {f"852{m}{n:07}" for m in (1, 2) for n in range(30)}
 
 
 async def test_copies_of_it(stage: Stage) -> None:
     """What says the same to the byte is as bad: it costs no further workers, also when it comes later."""
     await stage.publish(*[deadly("c-1")] * 3, event("a-1"))
-    await die(stage, 4)
+    await die(stage, AMONG_OTHERS)
     async with stage.worker("last", ports=ports()):
         await forgotten(stage)
         await stage.publish(deadly("c-1"), event("a-2"))
@@ -112,7 +120,7 @@ async def test_an_array_with_it(stage: Stage) -> None:
     """Each of its events that has an id is answered, and all of the message is kept."""
     body = b"[" + b",".join((event("c-1", "g-1"), deadly("c-2", "g-2"), b'{"id": 7}')) + b"]"
     await stage.publish(body)
-    await die(stage, 4)
+    await die(stage, ALONE)
     async with stage.worker("last", ports=ports()):
         assert await stage.answered(2) == [("c-1", "failed"), ("c-2", "failed")]
     letters = await stage.client.xrange("numbergroup:{0}:dead-letters")
@@ -120,24 +128,20 @@ async def test_an_array_with_it(stage: Stage) -> None:
 
 
 async def test_a_clean_end_in_the_middle(stage: Stage) -> None:
-    """Who is stopped well has neither crashed nor cleared anybody."""
-    await stage.publish(event("a-1"), deadly("c-1"))
-    five = Caution(max_crashes=5)
-    await die(stage, 3, caution=five)
-    noted = (await stage.ledger.crash_notes(0)).in_hand
-    stage.gate.opened.clear()
-    async with stage.worker("clean", ports=ports(caution=five)):
-        await stage.calls_waiting(1)
-        before = await stage.ledger.crash_notes(0)
-        assert before.history.crashes == 3
-        assert len(noted.fresh) == 2
-        assert set(before.history.suspects) == set(noted.fresh)
-        assert before.in_hand.fresh == noted.fresh[:1]
-    after = await stage.ledger.crash_notes(0)
-    assert (after.history, after.in_hand.fresh) == (before.history, ())
-    await die(stage, 2, first=3, caution=five)
-    async with stage.worker("last", ports=ports(caution=five)):
-        assert await stage.answered(2) == [("a-1", "applied"), ("c-1", "failed")]
+    """A worker that is stopped while the culprit is looked for has neither crashed nor cleared it."""
+    patient = ports(caution=replace(CAUTION, patience_s=60.0))
+    await stage.publish(deadly("c-1"))
+    await die(stage, 4)
+    await stage.client.delete(keys.commands(0))
+    async with stage.worker("clean", ports=patient) as running:
+        await running.asked("note_history")
+    notes = await stage.ledger.crash_notes(0)
+    culprit = Suspect(Step.DECODE, digest_of(deadly("c-1")), 2)
+    assert notes == CrashNotes(History(4, (culprit,)), False, InHand())
+    await stage.publish(deadly("c-1"))
+    await die(stage, 1, first=4)
+    async with stage.worker("last", ports=ports()):
+        assert await stage.answered(1) == [("c-1", "failed")]
 
 
 async def test_one_crash_changes_nothing(stage: Stage) -> None:
@@ -154,11 +158,11 @@ async def test_one_crash_changes_nothing(stage: Stage) -> None:
 
 
 async def test_a_stuck_group_before_it(stage: Stage) -> None:
-    """A group that the vendor will not serve keeps nobody from finding the culprit behind it, though it takes
-    twice as many crashes; nor is it dead-lettered in its place."""
+    """A group that the vendor will not serve keeps nobody from finding the culprit behind it, and costs no
+    further workers; nor is it dead-lettered in its place."""
     stage.fault(Status(status=503, group_id="stuck"))  # type: ignore[call-arg]
     await stage.publish(event("s-1", "stuck"), deadly("c-1"), event("a-1"))
-    await die(stage, 8)
+    await die(stage, AMONG_OTHERS)
     async with stage.worker("last", ports=ports()):
 
         async def two() -> bool:
@@ -168,6 +172,85 @@ async def test_a_stuck_group_before_it(stage: Stage) -> None:
         stage.sandbox.state.faults.clear()
         results = dict(await stage.answered(3))
     assert results == {"c-1": "failed", "a-1": "applied", "s-1": "applied"}
+
+
+async def test_killed_from_outside_while_the_vendor_is_down(stage: Stage) -> None:
+    """However often workers are killed while their commands merely wait for the vendor: none is condemned,
+    for none was in a step."""
+    usual = ports(caution=replace(CAUTION, pause_s=1.0))
+    stage.fault(Status(status=503))  # type: ignore[call-arg]
+    names = [f"c-{n}" for n in range(20)]
+    await stage.publish(*(event(name, f"g-{name}") for name in names))
+    for number in range(12):
+        calls = stage.arrived
+        async with stage.worker(f"w-{number}", ports=usual) as running:
+
+            async def called(before: int = calls) -> bool:
+                return stage.arrived > before
+
+            await eventually(called, "the vendor is asked")
+            await running.kill()
+        await time_passes(stage)
+    assert await crashes(stage) >= 10
+    stage.sandbox.state.faults.clear()
+    async with stage.worker("last", ports=ports()):
+        assert dict(await stage.answered(20)) == dict.fromkeys(names, "applied")
+
+
+async def test_killed_from_outside_while_the_vendor_thinks(stage: Stage) -> None:
+    """Nor is a command condemned whose call was on its way each time: to wait for an answer is no step."""
+    await stage.publish(event("c-1"), event("c-2", "g-2"))
+    for number in range(10):
+        stage.gate.opened.clear()
+        async with stage.worker(f"w-{number}", ports=ports()) as running:
+            await stage.calls_waiting(1)
+            if number >= 2:
+                await eventually(lambda: nothing_in_hand(stage), "the step is over")
+            await running.kill()
+        await time_passes(stage)
+    async with stage.worker("last", ports=ports()):
+        assert dict(await stage.answered(2)) == {"c-1": "applied", "c-2": "applied"}
+
+
+async def nothing_in_hand(stage: Stage) -> bool:
+    return not (await stage.ledger.crash_notes(0)).in_hand
+
+
+class DeadlyEngine:
+    """Kills the worker that forms a batch with the deadly number in it."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._engine, name)
+
+    def handle(self, one: Event) -> list[Effect]:
+        effects = self._engine.handle(one)
+        for effect in effects:
+            if isinstance(effect, StartCall) and DEADLY.decode() in effect.call.numbers:
+                raise Killed
+        return effects
+
+
+async def test_a_command_that_kills_when_its_batch_is_formed(stage: Stage) -> None:
+    """It is found among the others of its group and of its message. They are applied, and its letter names
+    group and order, so that a replay undoes nothing that came later."""
+    body = b"[" + b",".join((event("c-1"), deadly("c-2"), event("c-3", phones="85211111112"))) + b"]"
+    await stage.publish(body, event("c-4", "g-2"))
+    for number in range(AMONG_OTHERS):
+        with capture_logs():
+            async with stage.worker(f"w-{number}", engine=DeadlyEngine, ports=ports(intake=Intake())) as one:
+                assert isinstance(await one.broke(), Killed)
+        await time_passes(stage)
+    async with stage.worker("last", engine=DeadlyEngine, ports=ports(intake=Intake())):
+        results = dict(await stage.answered(4))
+    assert results == {"c-1": "applied", "c-2": "failed", "c-3": "applied", "c-4": "applied"}
+    ((_, fields),) = await stage.client.xrange("numbergroup:{0}:dead-letters")
+    letter = orjson.loads(fields[b"letter"])
+    assert (letter["error"]["kind"], letter["group"]) == ("crashed", "id:g-1")
+    assert fields[b"body"] == deadly("c-2")
+    assert b"order" in fields
 
 
 async def test_nobody_in_another_partition_is_blamed(stage: Stage) -> None:

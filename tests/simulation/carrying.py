@@ -8,13 +8,16 @@ from typing import Any
 
 from simulation.anything import answer_of
 from simulation.loop import PROCESS
-from simulation.plans import AccountPlan, Fault
+from simulation.plans import DEADLY, AccountPlan, Fault
+from simulation.poison import die_in
 from simulation.vendor import LEASE, SimulatedVendor
 from simulation.world import EPOCH, World
 from worker.calls import Caller, Ended, Guard, Record
 from worker.engine.model import Call
+from worker.engine.poison_detection import Step
 from worker.providers.port import Answer, Request
 from worker.runtime.lease import Lease
+from worker.sending import NO_STEPS, Steps
 from worker.transport import MayGo, NoAnswer, NotConnected, TooLate, Withdrawn, always
 
 
@@ -31,11 +34,14 @@ class WatchedCaller(Caller):
         once: bool = False,
         is_well: Callable[[], bool] = lambda: True,
         may_begin: Callable[[], bool] = lambda: True,
+        steps: Steps = NO_STEPS,
     ) -> Ended:
         assert isinstance(guard, Lease)
+        assert isinstance(self._transport, SimulatedTransport)
+        die_in(self._transport.world, Step.CALL, call.numbers)
         LEASE.set(guard)
         return await super().run(
-            call, guard, record, permitted_at, once=once, is_well=is_well, may_begin=may_begin
+            call, guard, record, permitted_at, once=once, is_well=is_well, may_begin=may_begin, steps=steps
         )
 
 
@@ -64,6 +70,8 @@ class SimulatedTransport:
         if not may_go():
             raise Withdrawn("not sent: something has come between")
         fate = world.fate_of_call(process)
+        if world.plan.deadly_step == Step.SEND and DEADLY.encode() in request.body:
+            world.die(process)
         if fate is not None and fate.kind == "not connected":
             raise NotConnected("not connected: on this occasion")
         name = self.vendor.check_sending(self.account, request, deadline, thawed=process.thaws != thaws)
@@ -97,6 +105,8 @@ class SimulatedTransport:
         if world.trouble_until["vendor down"] > loop.now:
             # Who is down takes his time to say so.
             back_s += 0.7 * world.plan.timeout_s * world.random.random()
+        if world.trouble_until["vendor slow"] > loop.now:
+            back_s += world.plan.timeout_s * (0.3 + 0.6 * world.random.random())
         if kind in ("slow", "too slow"):
             back_s = (0.5 if kind == "slow" else 1.5) * world.plan.timeout_s
         lost = NoAnswer("no answer: lost")

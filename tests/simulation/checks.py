@@ -9,11 +9,13 @@ import orjson
 from simulation.broker import SimulatedBroker
 from simulation.ledger import SimulatedLedger
 from simulation.one_by_one import apply, ends_full, fewest, is_conflict, is_stale
-from simulation.plans import DOUBTFUL, Plan
+from simulation.plans import DEADLY, DOUBTFUL, MAX_CRASHES, Plan
+from simulation.poison import is_deadly
 from simulation.vendor import SimulatedVendor
 from simulation.world import World
 from worker.engine.intake import Intake
 from worker.engine.model import (
+    CRASHED,
     Command,
     CommandKey,
     CommandKind,
@@ -29,6 +31,8 @@ from worker.runtime.routing import by_handle
 _CREATED = ("applied", "partial", "superseded")
 _MOST_MEMBERS = 8
 """How many numbers a group has at most."""
+_MOST_DEATHS = 2 + 1 + MAX_CRASHES
+"""Two before anything is noted, one to find the suspects, and those that condemn."""
 _PLAIN = (CommandKind.ADD, CommandKind.DELETE, CommandKind.REPLACE)
 
 
@@ -44,16 +48,20 @@ class Taken:
     refused: Counter[str] = field(default_factory=Counter)
     unanswerable: int = 0
     misrouted: set[str] = field(default_factory=set)
+    deadly: set[str] = field(default_factory=set)
+    """What may be condemned, by id."""
 
 
 def taken_in(plan: Plan) -> Taken:
     """What intake makes of the plan's messages."""
     taken, belongs = Taken(), by_handle(plan.partitions)
     for place, message in enumerate(sorted(plan.messages, key=lambda one: one.at)):
-        deadly = bool(plan.killer) and plan.killer in message.body
+        deadly = is_deadly(plan, message.body)
         # An array that is refused unread has a letter for each event, and one for what may be behind them.
         taken.unanswerable += deadly and message.body.startswith(b"[")
         for item in Intake().read(Entry(message.partition, str(place), message.body)):
+            if isinstance(item, Command) and (deadly or DEADLY in item.numbers):
+                taken.deadly.add(item.key.id)
             if deadly and item.key is not None:
                 taken.answers[item.key.id] += 1
                 taken.refused[item.key.id] += 1
@@ -86,7 +94,7 @@ class Checks:
     def check(self) -> None:
         """Find the first promise that is broken, if any."""
         promises = (self._answers, self._records, self._letters, self._order, self._groups, self._pending)
-        for check in (*promises, self._given_up, self._rejected):
+        for check in (*promises, self._given_up, self._rejected, self._condemned):
             check()
             if self.world.failure is not None:
                 return
@@ -163,6 +171,21 @@ class Checks:
             if record.status == "failed" and record.fault is not None and record.fault.kind == "unavailable":
                 self.world.broken("given up", f"{key.id} is {record}")
 
+    def _condemned(self) -> None:
+        """However often workers are killed, nothing is condemned but what kills them; and that, soon."""
+        for reply in self.broker.replies:
+            error, name = reply["data"].get("error"), reply["data"]["command"]["id"]
+            if error is not None and error["kind"] == CRASHED and name not in self.taken.deadly:
+                self.world.broken("condemned", f"{name} is an innocent: {error['message']}")
+        for letter in self.ledger.letters:
+            said = orjson.loads(letter.description)
+            named = said["command"] is not None and said["command"]["type"] is not None
+            if said["error"]["kind"] == CRASHED and named and said["group"] is None and not self.plan.killer:
+                self.world.broken("condemned", f"the letter of {said['command']['id']} has no group")
+        deaths = self.world.fired["killed by a message"]
+        if deaths > _MOST_DEATHS:
+            self.world.broken("condemned", f"{deaths} workers died of one message")
+
     def _order(self) -> None:
         arrivals: dict[GroupRef, list[CommandKey]] = defaultdict(list)
         for key, command in self.taken.firsts.items():
@@ -191,7 +214,7 @@ class Checks:
         latest: dict[SequenceKey, int] = {}
         # Of a refused command, some numbers may have gone out before with those of others, as long as it was
         # known that the bad one need not.
-        loose: set[str] = set()
+        loose: set[str] = {DEADLY}
         firsts = list(self.taken.firsts.items())
         for place, (key, command) in enumerate(firsts):
             record, ref = self.ledger.first.get(key), command.group

@@ -24,7 +24,7 @@ from worker.engine.model import (
     Record,
     SequenceKey,
 )
-from worker.engine.probation import History, InHand
+from worker.engine.poison_detection import History, InHand
 from worker.engine.records import DEAD_LETTERED, sequence_key
 from worker.engine.settlement import Settlement
 from worker.ledger.port import CrashNotes, Inheritance, OtherPartitions, Sender, Standing

@@ -25,7 +25,7 @@ from worker.engine.known import Known
 from worker.engine.mailbox import Batch, Mailbox, State
 from worker.engine.memory import Partition
 from worker.engine.model import AccountFault, Applied, CallKind, Fault, Refused
-from worker.engine.probation import History
+from worker.engine.poison_detection import Caution, History
 from worker.engine.retry_policy import RetryPolicy
 from worker.engine.settlement import OpenSettlement
 from worker.providers import classes
@@ -255,16 +255,11 @@ def _no_sequence() -> list[Patch]:
 
 
 def _no_crash_counts() -> list[Patch]:
-    return [(History, "after", lambda self, in_hand, most: self)]
+    return [(History, "after", lambda self, in_hand: self)]
 
 
-def _the_alone_are_not_condemned() -> list[Patch]:
-    after = History.after
-
-    def mutated(self: History, in_hand: Any, most: int) -> History:
-        return after(self, in_hand, 10**6)
-
-    return [(History, "after", mutated)]
+def _nothing_is_condemned() -> list[Patch]:
+    return [(Caution, "max_crashes", property(lambda self: 10**6))]
 
 
 def _replays_undo() -> list[Patch]:
@@ -379,7 +374,7 @@ MUTANTS = (
     Mutant("nothing is cut before all that waits is read", _cut_before_all_is_read),
     Mutant("a command with a lower sequence is superseded", _no_sequence),
     Mutant("crashes are counted", _no_crash_counts),
-    Mutant("what is alone in hand at the last crash is put away", _the_alone_are_not_condemned),
+    Mutant("what is alone in its step at the last crash is put away", _nothing_is_condemned),
     Mutant("what is tried again does not undo what was decided since", _replays_undo, 1_200),
     Mutant("one worker at a time probes", _everybody_probes, 2_000),
     Mutant("an open breaker lets one call through", _no_probe_is_the_first),

@@ -15,6 +15,7 @@ WORLD_FAULTS = (
     "vendor down",
     "bad credentials",
     "vendor throttles",
+    "vendor slow",
     "account paused",
     "group paused",
     "redelivery",
@@ -23,10 +24,10 @@ WORLD_FAULTS = (
 )
 """The ledger or the broker refuses everything for `for_s`; the ledger carries out late what it was asked, and
 answers nothing meanwhile; settlements take long; the vendor cannot be connected to, answers 503 only,
-takes our credentials for wrong ones, or turns every tenth call away; an operator pauses the first account,
-or the first group; a connection to the broker is lost, and with it all acknowledgements on their way; so
-many units with dead letters are not taken (`for_s` counts them); an operator lets what was refused be
-tried again (after the vendor has mended, with a `slot`)."""
+takes our credentials for wrong ones, turns every tenth call away, or takes its time; an operator pauses the
+first account, or the first group; a connection to the broker is lost, and with it all acknowledgements on
+their way; so many units with dead letters are not taken (`for_s` counts them); an operator lets what was
+refused be tried again (after the vendor has mended, with a `slot`)."""
 
 TROUBLES = ("vendor down", "bad credentials", "vendor throttles", "account paused", "group paused")
 """Those of the world's faults that are the vendor's or an operator's."""
@@ -73,6 +74,12 @@ DOUBTFUL = frozenset(
 )
 
 
+MAX_CRASHES = 5
+
+DEADLY = "85288888888"
+"""The number of the command that kills in the plan's `deadly_step`, if that is no step of reading."""
+
+
 @dataclass(frozen=True, slots=True)
 class Message:
     """What is published, when (seconds) and where."""
@@ -112,8 +119,8 @@ class AccountPlan:
 class Plan:
     """`starts`: when the process of each slot starts. `initial`: the vendor's groups, by account and id.
     `page_cap`: the most groups that the vendor lists at once. `rejects`: numbers that never come into a
-    group, and are named. `killer`: whoever decodes a message with
-    these bytes in it dies."""
+    group, and are named. `deadly_step`: the step in which workers die of a message that has the bytes of
+    `killer`, or of a command that has the number `DEADLY`."""
 
     seed: int
     transactional: bool = True
@@ -133,6 +140,7 @@ class Plan:
     poison: frozenset[str] = frozenset()
     rejects: frozenset[str] = frozenset()
     killer: bytes = b""
+    deadly_step: str = ""
     messages: tuple[Message, ...] = ()
     faults: tuple[Fault, ...] = ()
 
@@ -144,7 +152,7 @@ class Plan:
     def is_calm(self) -> bool:
         """Whether no process dies or loses what it owns, so that nothing is done twice."""
         harmless = all(fault.kind in CALL_FAULTS for fault in self.faults)
-        return harmless and self.workers == 1 and not self.killer
+        return harmless and self.workers == 1 and not self.deadly_step
 
     @property
     def is_shaken(self) -> bool:
@@ -156,7 +164,9 @@ class Plan:
         """Whether nothing at all goes wrong, and everything waits when the only worker starts."""
         whole = self.max_pending > len(self.messages) * 5
         said = b"".join(one.body for one in self.messages)
-        plain = not (self.poison or self.killer) and b"expirytime" not in said and b"sequence" not in said
+        plain = (
+            not (self.poison or self.deadly_step) and b"expirytime" not in said and b"sequence" not in said
+        )
         late = all(message.at < self.starts[0] for message in self.messages)
         return not self.faults and self.workers == 1 and whole and plain and late
 
@@ -201,5 +211,7 @@ def described(plan: Plan) -> list[str]:
         lines.append(f"numbers that are not taken: {', '.join(sorted(plan.rejects))}")
     if plan.killer:
         lines.append(f"messages with {plan.killer.decode()} kill")
+    if plan.deadly_step:
+        lines.append(f"what kills does so in the step {plan.deadly_step!r}")
     lines += [f"{one.at:8.3f} s  partition {one.partition}  {one.body.decode()}" for one in plan.messages]
     return lines + [str(fault) for fault in plan.faults]

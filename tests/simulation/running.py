@@ -13,18 +13,16 @@ from simulation.carrying import SimulatedTransport, WatchedCaller
 from simulation.checks import Checks, taken_in
 from simulation.ledger import SimulatedLedger, SimulatedLimiter
 from simulation.loop import PROCESS, Process
-from simulation.plans import ANYTHING, DOUBTFUL, AccountPlan, Broken, Fault, Plan
+from simulation.plans import ANYTHING, DOUBTFUL, MAX_CRASHES, AccountPlan, Broken, Fault, Plan
+from simulation.poison import DeadlyBuilder, DeadlyEngine, DeadlyIntake, DeadlyProvider
 from simulation.switchboard import SimulatedSwitchboard
-from simulation.vendor import SECRET, PerNumber, SimulatedVendor
+from simulation.vendor import SECRET, SimulatedVendor
 from simulation.world import World
 from worker.calls import Limits
 from worker.engine.accounts import AccountPolicy
-from worker.engine.engine import Engine
-from worker.engine.intake import Intake
-from worker.engine.model import Command, Entry, GroupRef, Refusal
-from worker.engine.probation import Caution
+from worker.engine.model import GroupRef
+from worker.engine.poison_detection import Caution
 from worker.engine.retry_policy import RetryPolicy
-from worker.engine.settlement import SettlementBuilder
 from worker.providers.classes import Classes, FailureClass
 from worker.providers.keyring import Keyring
 from worker.providers.nxcloud import CLASSES
@@ -86,23 +84,6 @@ class Report:
     """What came of it, as text: the same for the same plan."""
 
 
-class DeadlyIntake(Intake):
-    """Dies of what the plan says that it dies of, unless it was told not to look at it."""
-
-    __slots__ = ("_process", "_world")
-
-    def __init__(self, world: World, process: Process) -> None:
-        super().__init__()
-        object.__setattr__(self, "_world", world)
-        object.__setattr__(self, "_process", process)
-
-    def read(self, entry: Entry) -> list[Command | Refusal]:
-        killer = self._world.plan.killer
-        if killer and killer in entry.body and entry.problem is None:
-            self._world.die(self._process)
-        return super().read(entry)
-
-
 class Simulation:
     """The workers and the world of one plan."""
 
@@ -145,18 +126,18 @@ class Simulation:
             self.broker,
             self.ledger,  # type: ignore[arg-type]
             self.switchboard,
-            DeadlyIntake(self.world, process),
-            SettlementBuilder(["replies.*"]),
+            DeadlyIntake(self.world),
+            DeadlyBuilder(self.world, ["replies.*"]),
             self.world.clock,
             owner=process.name,
             lease_ttl_s=plan.lease_ttl_s,
             max_pending=plan.max_pending,
-            # Who dies for other reasons, in a storm, dies often: no message is to be blamed for that.
-            caution=Caution(5 if plan.killer else 1_000, patience_s=plan.window_s + 5.0),
+            caution=Caution(MAX_CRASHES, patience_s=plan.window_s + 5.0),
             partitions=plan.partitions,
             partition_of=by_handle(plan.partitions),
         )
-        engine = Engine(policies, _RETRY, plan.linger_s)
+        engine = DeadlyEngine(policies, _RETRY, plan.linger_s)
+        engine.world = self.world
         worker = Worker(engine, ports, callers, limiters, random.random)
         process.stop = worker.stop
         return worker
@@ -172,7 +153,8 @@ class Simulation:
     def _account(self, account: AccountPlan, limiter: SimulatedLimiter) -> tuple[Any, AccountPolicy]:
         plan, clock = self.plan, self.world.clock
         classes = _FORGIVING if any(fault.kind in ANYTHING for fault in plan.faults) else _CLASSES
-        provider = PerNumber("http://vendor/", classes=classes, acceptance_window_s=plan.window_s)
+        provider = DeadlyProvider("http://vendor/", classes=classes, acceptance_window_s=plan.window_s)
+        object.__setattr__(provider, "world", self.world)
         caller = WatchedCaller(
             provider,
             Keyring(account.name, Credentials(account.name, SECRET)),

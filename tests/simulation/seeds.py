@@ -8,13 +8,14 @@ from typing import Any
 import orjson
 
 from contracts.names import partition_of
-from simulation.plans import AccountPlan, Fault, Message, Plan
+from simulation.plans import DEADLY, AccountPlan, Fault, Message, Plan
 from simulation.troubles import (
     Weather,
     make_faults,
     make_weather,
 )
 from simulation.world import EPOCH
+from worker.engine.poison_detection import Step
 
 NUMBERS = [f"8521000000{place}" for place in range(7)]
 _POISON = [f"8529{place:07}" for place in range(100)]
@@ -51,7 +52,7 @@ class _Author:
             spread_s = random.choice([0.15, 0.4, 2.0])
         if self.weather.theme == "hand-over":
             spread_s = 4.0
-        if self.weather.theme == "outage":
+        if self.weather.theme in ("outage", "kill loop"):
             count, spread_s = random.randint(10, 60), random.choice([0.0, 3.0, 20.0])
         if self.weather.theme == "late and dead":
             spread_s = random.choice([1.0, 10.0])
@@ -146,6 +147,10 @@ def make_plan(seed: int) -> Plan:
     """The plan of a seed."""
     random = Random(f"plan {seed}")
     weather = make_weather(random)
+    # Drawn apart, so that the plans of known seeds stay what they are otherwise.
+    apart = Random(f"crashes {seed}")
+    if apart.random() < 0.08:
+        weather = Weather(theme="kill loop")
     workers = random.choices([1, 2, 3], [4, 5, 2])[0]
     if weather.theme in ("zombie", "hand-over", "outage"):
         workers = max(2, workers)
@@ -191,10 +196,15 @@ def make_plan(seed: int) -> Plan:
     if plan.transactional and not (weather.repeats or weather.sequences) and random.random() < 0.3:
         plan = replace(plan, record_s=2.0)
     if weather.theme == "killer":
-        plan = replace(plan, killer=b'"killer"', lease_ttl_s=3.0, timeout_s=1.0, record_s=3600.0)
+        plan = replace(plan, lease_ttl_s=3.0, timeout_s=1.0, record_s=3600.0)
+        plan = replace(plan, killer=b'"killer"', deadly_step=apart.choice([Step.DECODE, *Step]))
+    if weather.theme == "kill loop":
+        plan = replace(plan, lease_ttl_s=3.0, timeout_s=1.0, record_s=3600.0)
+        if apart.random() < 0.4:
+            plan = replace(plan, deadly_step=apart.choice([*Step]))
     plan = replace(plan, messages=_Author(random, plan, weather, handles).messages())
-    if plan.killer:
-        plan = replace(plan, messages=_with_killer(random, plan))
+    if plan.deadly_step:
+        plan = _with_killer(apart if weather.theme == "kill loop" else random, plan, handles)
     faults = [*make_faults(random, plan, weather), *_replays(seed, plan, weather)]
     page_cap = Random(f"pages {seed}").choice([1000, 1000, 1, 2])
     return replace(plan, faults=tuple(faults), rejects=_rejects(seed, plan, weather), page_cap=page_cap)
@@ -228,7 +238,30 @@ def _replays(seed: int, plan: Plan, weather: Weather) -> list[Fault]:
     ]
 
 
-def _with_killer(random: Random, plan: Plan) -> tuple[Message, ...]:
+def _with_killer(random: Random, plan: Plan, handles: list[tuple[str, dict[str, str]]]) -> Plan:
+    """One of the messages is one that kills, or has a command that does."""
+    if plan.deadly_step in (Step.DECODE, Step.ADMIT):
+        return replace(plan, killer=b'"killer"', messages=_with_deadly_message(random, plan))
+    account, group_id = handles[0][0], "g-deadly"
+    phones = [DEADLY]
+    data = {"operateType": "add", "phones": phones, "groupId": group_id}
+    event = {"specversion": "1.0", "id": "deadly", "source": "crm", "type": "numbergroup.update.v1"}
+    before = {**event, "id": "before", "data": {**data, "phones": NUMBERS[:1]}}
+    behind = {**event, "id": "behind", "data": {**data, "phones": NUMBERS[1:2]}}
+    said = [before, {**event, "data": data}, behind]
+    if account != "default":
+        said = [{**one, "account": account} for one in said]
+    partition = partition_of(group_id, plan.partitions)
+    at = random.choice(plan.messages).at
+    whole = random.random() < 0.5
+    bodies: list[Any] = [said] if whole else said
+    made = tuple(Message(at, partition, orjson.dumps(body)) for body in bodies)
+    messages = tuple(sorted((*plan.messages, *made), key=lambda one: one.at))
+    initial = (*plan.initial, (account, group_id, ()))
+    return replace(plan, killer=b"", initial=initial, messages=messages)
+
+
+def _with_deadly_message(random: Random, plan: Plan) -> tuple[Message, ...]:
     """One of the messages is one that kills: alone, or one of the others."""
     place = random.randrange(len(plan.messages))
     message = plan.messages[place]

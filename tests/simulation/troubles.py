@@ -95,6 +95,8 @@ def make_weather(random: Random) -> Weather:
 def make_faults(random: Random, plan: Plan, weather: Weather) -> list[Fault]:
     """The faults of a plan without any."""
     faults = _of_theme(random, plan, weather.theme)
+    if weather.theme == "killer":
+        faults += _kills(Random(f"kills {plan.seed}"), plan, Random(f"some {plan.seed}").choice([0, 0, 4]))
     for kind, count in (("kill", weather.kills), ("freeze", weather.freezes), ("stop", weather.stops)):
         for _ in range(count):
             faults.append(_process_fault(random, plan, kind))
@@ -171,6 +173,18 @@ def _process_fault(random: Random, plan: Plan, kind: str) -> Fault:
     return Fault(kind, unit, at, slot, round(lasts, 3))
 
 
+def _kills(random: Random, plan: Plan, count: int) -> list[Fault]:
+    """Kills from outside, one after the other."""
+    faults, at_s = list[Fault](), plan.starts[0]
+    pause_s = random.choice([0.5, 2.0, 5.0])
+    for _ in range(count):
+        slot, unit = random.randrange(plan.workers), random.choice(["s", "s", "s", "step", "ask"])
+        at_s += random.uniform(0.1, 2 * pause_s)
+        at = at_s if unit == "s" else 10 ** random.uniform(1.0, 3.5 if unit == "step" else 2.7)
+        faults.append(Fault("kill", unit, round(at, 3) if unit == "s" else int(at), slot, 0.1))
+    return faults
+
+
 def _of_theme(random: Random, plan: Plan, theme: str) -> list[Fault]:
     faults: list[Fault] = []
     slot, call = random.randrange(plan.workers), random.randint(1, 6)
@@ -211,6 +225,11 @@ def _of_theme(random: Random, plan: Plan, theme: str) -> list[Fault]:
         if random.random() < 0.3:
             end = random.choice(["kill", "stop", "freeze"])
             faults.append(Fault(end, "s", plan.starts[slot] + random.uniform(1.0, 30.0), slot, long_s))
+    elif theme == "kill loop":
+        kind = random.choice(["vendor down", "vendor slow", "vendor throttles", ""])
+        if kind:
+            faults.append(Fault(kind, "s", 0.0, 0, random.choice([60.0, 200.0])))
+        faults += _kills(random, plan, random.randint(10, 40))
     elif theme == "slow ledger":
         at_s = round(plan.starts[0] + random.uniform(0.0, 2.0), 3)
         for place in range(random.randint(1, 3)):

@@ -227,7 +227,7 @@ class World:
             self._settling_slow_until = max(self._settling_slow_until, until)
         elif fault.kind == "vendor away":
             self.vendor_away_until = max(self.vendor_away_until, until)
-        elif fault.kind in ("vendor down", "bad credentials", "vendor throttles"):
+        elif fault.kind in ("vendor down", "bad credentials", "vendor throttles", "vendor slow"):
             self.trouble_until[fault.kind] = max(self.trouble_until[fault.kind], until)
         elif fault.kind in ("account paused", "group paused"):
             self.on_pause(fault, True)

@@ -15,7 +15,7 @@ from worker.brokers import embedded
 from worker.brokers.connect import connect
 from worker.engine.engine import Engine
 from worker.engine.intake import Intake
-from worker.engine.probation import Caution
+from worker.engine.poison_detection import Caution
 from worker.engine.retry_policy import RetryPolicy
 from worker.engine.settlement import Settlement, SettlementBuilder
 from worker.ledger.port import Limiter, OtherPartitions

@@ -115,14 +115,22 @@ class Account:
         self._tie += 1
         heapq.heappush(self.ready, (mailbox.turn, self._tie, mailbox))
 
-    def pop(self) -> Mailbox | None:
+    def peek(self) -> Mailbox | None:
         """The ready mailbox whose turn it is."""
         while self.ready:
-            turn, _, mailbox = heapq.heappop(self.ready)
+            turn, _, mailbox = self.ready[0]
             # A mailbox that was settled, parked or forgotten since leaves a stale place in line.
             if mailbox.state is State.READY and mailbox.pending and mailbox.turn == turn:
                 return mailbox
+            heapq.heappop(self.ready)
         return None
+
+    def pop(self) -> Mailbox | None:
+        """The same, which stands in line no longer."""
+        mailbox = self.peek()
+        if mailbox is not None:
+            heapq.heappop(self.ready)
+        return mailbox
 
     def forget(self, partition: int) -> None:
         """Drop what waits of this partition, so that no permit is asked for it."""

@@ -14,6 +14,7 @@ from worker.engine.mailbox import Batch, Mailbox, State
 from worker.engine.merge import Change, batch_length, merge
 from worker.engine.model import (
     CHANGING,
+    CRASHED,
     Call,
     CallKind,
     Command,
@@ -25,16 +26,21 @@ from worker.engine.model import (
     is_stale,
 )
 from worker.engine.plan import plan
+from worker.engine.poison_detection import Precautions
 
 
-def next_step(mailbox: Mailbox, policy: AccountPolicy, now: float) -> Send | Park | Finish:
+def next_step(
+    mailbox: Mailbox, policy: AccountPolicy, now: float, precautions: Precautions | None = None
+) -> Send | Park | Finish:
     """The next call of the mailbox's batch, which is cut now if there is none.
 
     `Finish` when no call is needed; `Park` when an earlier call in doubt could undo the next one.
     """
     batch = mailbox.batch
     if batch is None:
-        batch = mailbox.batch = cut(mailbox, now)
+        if precautions is not None and (deaths := precautions.condemned.get(mailbox.pending[0].digest)):
+            return _given_up(mailbox, deaths)
+        batch = mailbox.batch = cut(mailbox, now, precautions)
         if _is_open(mailbox) and not policy.finds and not _adopted(mailbox):
             return lost_creation(mailbox, policy)
         replan(mailbox, policy)
@@ -50,6 +56,7 @@ def next_step(mailbox: Mailbox, policy: AccountPolicy, now: float) -> Send | Par
             mailbox.uncut()
         return Park(until)
     batch.started = True
+    batch.sent += 1
     mailbox.begun = max(mailbox.begun, len(batch.commands))
     mailbox.sent_at = now
     mailbox.intent_recorded |= call.kind is CallKind.CREATE
@@ -58,7 +65,34 @@ def next_step(mailbox: Mailbox, policy: AccountPolicy, now: float) -> Send | Par
     return Send(call, None if policy.marks or call.kind not in CHANGING else mailbox.made)
 
 
-def expired_head(mailbox: Mailbox, now: float) -> Finish | None:
+def _given_up(mailbox: Mailbox, deaths: int) -> Finish:
+    """The end of the mailbox's first command, of which so many workers died."""
+    mailbox.batch = Batch((mailbox.pending[0],), Change(), frozenset())
+    said = (
+        f"workers died {deaths} times with this command in hand and nothing else: it is not tried any more. "
+        "What it asks for may be done in part. Mend it, or the worker, then replay it"
+    )
+    return closed(mailbox, all_with(mailbox, Status.FAILED, Fault(CRASHED, None, said), None))
+
+
+def next_commands(mailbox: Mailbox, precautions: Precautions | None) -> Sequence[Command]:
+    """The commands of the mailbox's batch, or of the one that is formed next."""
+    if mailbox.batch is not None:
+        return mailbox.batch.commands
+    return tuple(islice(mailbox.pending, _length(mailbox, precautions)))
+
+
+def _length(mailbox: Mailbox, precautions: Precautions | None) -> int:
+    """How many of the pending commands the next batch has."""
+    length = batch_length(mailbox.pending)
+    if mailbox.isolation is not None:
+        length = min(length, mailbox.isolation)
+    if precautions is not None:
+        length = precautions.batch_length((one.digest for one in mailbox.pending), length)
+    return length
+
+
+def expired_head(mailbox: Mailbox, now: float, precautions: Precautions | None = None) -> Finish | None:
     """The end of those commands at the mailbox's head whose time is over, if any, and no call carries them.
 
     They need no permit: who waits for an account that is down is told in time.
@@ -66,6 +100,8 @@ def expired_head(mailbox: Mailbox, now: float) -> Finish | None:
     if mailbox.state is State.IN_FLIGHT or (mailbox.batch is not None and mailbox.batch.started):
         return None
     head = tuple(takewhile(lambda command: _has_expired(command, now), mailbox.pending))
+    if precautions is not None:
+        head = head[: precautions.batch_length((one.digest for one in head), len(head))]
     if not head:
         return None
     everyone = frozenset(range(len(head)))
@@ -168,11 +204,9 @@ def closed(mailbox: Mailbox, verdicts: Sequence[Verdict], *, gone: bool = False)
     return Finish(verdicts, bindings, intents_done)
 
 
-def cut(mailbox: Mailbox, now: float) -> Batch:
+def cut(mailbox: Mailbox, now: float, precautions: Precautions | None = None) -> Batch:
     """A batch of what waits: all of it, as far as it can be merged."""
-    length = batch_length(mailbox.pending)
-    if mailbox.isolation is not None:
-        length = min(length, mailbox.isolation)
+    length = _length(mailbox, precautions)
     commands = tuple(islice(mailbox.pending, length))
     stale = frozenset(compress(range(length), map(is_stale, commands)))
     expired = frozenset(

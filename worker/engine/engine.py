@@ -18,7 +18,7 @@ from typing import assert_never
 
 from worker.engine.accounts import AccountPolicy
 from worker.engine.admission import admit
-from worker.engine.batches import next_step
+from worker.engine.batches import next_commands, next_step
 from worker.engine.decisions import Decision, Finish, Park, Queue, Send
 from worker.engine.mailbox import Mailbox, State
 from worker.engine.mailboxes import Mailboxes
@@ -34,6 +34,7 @@ from worker.engine.messages import (
     LeaseLost,
     Owned,
     PermitGranted,
+    PrecautionsChanged,
     ProbeDenied,
     Settle,
     StartCall,
@@ -43,6 +44,7 @@ from worker.engine.messages import (
 )
 from worker.engine.model import (
     CHANGING,
+    CRASHED,
     AccountFault,
     Applied,
     Call,
@@ -54,11 +56,12 @@ from worker.engine.model import (
     Verdict,
 )
 from worker.engine.outcomes import resolve
+from worker.engine.poison_detection import Precautions
 from worker.engine.records import milliseconds
 from worker.engine.retry_policy import RetryPolicy
 from worker.engine.snapshot import Snapshot, view_account, view_partition
 from worker.engine.timers import Timers
-from worker.engine.turns import Turns
+from worker.engine.turns import Turn, Turns
 
 _IDLE = State.IDLE
 
@@ -109,6 +112,19 @@ class Engine:
         """Whether nothing holds the account's calls up, as far as is known by now."""
         return self._turns.accounts[account].is_well
 
+    def next_turn(self, account: str) -> Turn | None:
+        """Whose batch is formed when the account's next permit is granted, as far as is known by now."""
+        mailbox = self._turns.accounts[account].peek()
+        if mailbox is None:
+            return None
+        commands = next_commands(mailbox, self._precautions(mailbox))
+        place = 0 if mailbox.batch is None else mailbox.batch.sent
+        return Turn(mailbox.partition, mailbox.ref, tuple(one.digest for one in commands), place)
+
+    def _precautions(self, mailbox: Mailbox) -> Precautions | None:
+        partition = self._mailboxes.partitions.get(mailbox.partition)
+        return None if partition is None else partition.precautions
+
     def snapshot(self, now: float) -> Snapshot:
         """How everything stands, for operators."""
         return Snapshot(
@@ -137,6 +153,8 @@ class Engine:
             case CredentialsChanged():
                 self._mailboxes.resume(self._turns.accounts[event.account].mended())
                 self._turns.ask([event.account], event.now)
+            case PrecautionsChanged(number, precautions):
+                self._mailboxes.partitions.setdefault(number, Partition()).precautions = precautions
             case Tick():
                 self._mailboxes.wake(event.now)
             case LeaseLost():
@@ -160,6 +178,8 @@ class Engine:
             partition.waiting += 1
             if isinstance(item, Refusal):
                 answered.append(item)
+                if item.kind == CRASHED and item.group is not None:
+                    partition.take_lettered((item.group,))
                 continue
             verdict = admit(item, partition, event.facts, self.policies)
             if verdict is not None:
@@ -205,14 +225,16 @@ class Engine:
     def _use_permit(self, event: PermitGranted) -> None:
         account = self._turns.accounts[event.account]
         if self._turns.came(event):
-            while (mailbox := account.pop()) is not None:
+            only = event.only
+            while (mailbox := account.peek()) is not None and only in (None, mailbox.ref):
+                account.pop()
                 step = self._step(mailbox, event.now)
                 if step is None:
                     mailbox.state = State.HELD
                     self._mailboxes.put_away_if_stuck(mailbox, event.now)
-                    continue
-                self._act(mailbox, step, event.now)
-                if isinstance(step, Send):
+                else:
+                    self._act(mailbox, step, event.now)
+                if isinstance(step, Send) or only is not None:
                     break
         self._turns.ask([event.account], event.now)
 
@@ -226,7 +248,7 @@ class Engine:
             due = account.isolation.reserve(now)
             if due > now:
                 return Park(due)
-        return next_step(mailbox, account.policy, now)
+        return next_step(mailbox, account.policy, now, self._precautions(mailbox))
 
     def _finish_call(self, event: CallFinished) -> None:
         flight = self._in_flight.pop(event.call_id, None)
@@ -283,11 +305,14 @@ class Engine:
                 if call.kind in CHANGING:
                     mailbox.recorded = self._serial
                 known = tuple(mailbox.doubts)
+                batch = mailbox.batch if self._precautions(mailbox) is not None else None
                 self._effects.append(
                     StartCall(
                         *(self._serial, mailbox.partition, mailbox.ref, call, known, mailbox.perishable),
                         made=made,
                         probe=account.probing,
+                        digests=() if batch is None else [one.digest for one in batch.commands],
+                        place=0 if batch is None else batch.sent,
                     )
                 )
             case Queue():

@@ -21,6 +21,7 @@ from pydantic_core import from_json
 from contracts.commands import (
     COMMAND_ADAPTER,
     CREATE,
+    DELETE,
     LIST,
     OPERATIONS,
     RENAME,
@@ -43,7 +44,7 @@ from worker.engine.model import (
     Refusal,
     tuple_of,
 )
-from worker.engine.outline import BOM, SPACE, elements, texts
+from worker.engine.outline import BOM, SPACE, elements, member, texts
 from worker.engine.plain import Contradiction, Plain, check, parse_many, parse_one
 from worker.engine.replays import Past, Replay
 
@@ -182,6 +183,7 @@ class _Message:
             _printable(said, "correlationid") or self.entry.correlation_id,
             _printable(said, "traceparent"),
         )
+        crashed = self.entry.problem_kind == CRASHED
         return Refusal(
             origin,
             problem,
@@ -190,7 +192,9 @@ class _Message:
             _printable(said, "type"),
             _printable(said, "account", 128),
             self.entry.problem_kind,
-            Status.FAILED if self.entry.problem_kind == CRASHED else Status.REJECTED,
+            Status.FAILED if crashed else Status.REJECTED,
+            # It may be a good command: tried again, it must not undo what was decided since.
+            _group_named(raw, said) if crashed and said else None,
         )
 
 
@@ -305,6 +309,19 @@ def _fingerprint(asked: str, group: GroupRef, numbers: tuple[str, ...], rest: ob
 def _key(said: dict[str, str]) -> CommandKey | None:
     sender, name = _printable(said, "source", 128), _printable(said, "id", 128)
     return CommandKey(sender, name) if sender and name else None
+
+
+def _group_named(raw: bytes, said: dict[str, str]) -> GroupRef | None:
+    """The group of a command that is not decoded; `None` where it names none in a way that can be read."""
+    if said.get("type") not in (UPDATE, CREATE, DELETE):
+        return None
+    data = texts(member(raw, "data"))
+    account = _printable(said, "account", 128) or DEFAULT_ACCOUNT
+    for kind, name in ((_ID, "groupId"), (_KEY, "groupKey")):
+        handle = _printable(data, name)
+        if handle is not None:
+            return GroupRef(account, kind, handle)
+    return None
 
 
 def _printable(said: dict[str, str], name: str, longest: int = _LONGEST_TEXT) -> str | None:

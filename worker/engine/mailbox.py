@@ -54,6 +54,8 @@ class Batch:
     expired: frozenset[int]
     calls: deque[Call] = field(default_factory=deque)
     started: bool = False
+    sent: int = 0
+    """How many of its calls were begun."""
     refusal: Refused | None = None
     """Why the vendor would not delete the group, while it is looked whether the group is there."""
 

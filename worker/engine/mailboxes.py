@@ -123,7 +123,7 @@ class Mailboxes:
         fault = partition.quarantined[mailbox.ref] = reason(mailbox)
         self.settle(partition, Settle(mailbox.partition, [], now, quarantined={mailbox.ref: fault}))
         while mailbox.pending:
-            self.finish(mailbox, put_away(mailbox, fault, now), now, wait_on=True)
+            self.finish(mailbox, put_away(mailbox, fault, now, partition.precautions), now, wait_on=True)
 
     def let_go(self, number: int, partition: Partition, ref: GroupRef, now: float) -> None:
         """End the group's quarantine. In the ledger, too: if it began after the operator's word and before
@@ -174,10 +174,8 @@ class Mailboxes:
         partition = self.partitions.get(mailbox.partition)
         if partition is None or partition.mailboxes.get(mailbox.ref) is not mailbox:
             return
-        end = expired_head(mailbox, now)
-        if end is None:
-            return
-        self.finish(mailbox, end, now, wait_on=mailbox.state is not State.READY)
+        while mailbox.pending and (end := expired_head(mailbox, now, partition.precautions)) is not None:
+            self.finish(mailbox, end, now, wait_on=mailbox.state is not State.READY)
 
     def drain(self, partition: int | None) -> None:
         if partition is None:

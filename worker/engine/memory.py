@@ -24,6 +24,7 @@ from worker.engine.model import (
     SequenceKey,
     Verdict,
 )
+from worker.engine.poison_detection import Precautions
 from worker.engine.records import DEAD_LETTERED, is_remembered, milliseconds, record_of, sequence_key
 from worker.engine.replays import Since, standing
 
@@ -61,6 +62,8 @@ class Partition:
     expected: dict[GroupRef, Since] = field(default_factory=dict)
     quarantined: dict[GroupRef, Fault] = field(default_factory=dict)
     """Groups whose commands are put away, and why."""
+    precautions: Precautions | None = None
+    """What batches must observe while crashes are looked into."""
     waiting: int = 0
     extra: int = 0
     """How many more small commands there would be room for, if those in memory were all small."""

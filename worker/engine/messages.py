@@ -23,6 +23,7 @@ from worker.engine.model import (
     SequenceKey,
     Verdict,
 )
+from worker.engine.poison_detection import Precautions
 from worker.engine.replays import Since
 
 
@@ -111,11 +112,13 @@ class CredentialsChanged:
 
 @dataclass(slots=True, frozen=True)
 class PermitGranted:
-    """One call of the account may be made now: the answer to one `WantPermit`."""
+    """One call of the account may be made now: the answer to one `WantPermit`. `only`: no other group may
+    use it; see `Engine.next_turn`."""
 
     account: str
     now: float
     probe: bool = False
+    only: GroupRef | None = None
 
 
 @dataclass(slots=True, frozen=True)
@@ -146,6 +149,14 @@ class LeaseLost:
 
 
 @dataclass(slots=True, frozen=True)
+class PrecautionsChanged:
+    """What the partition's batches must observe from here on, because workers crashed; `None`: nothing."""
+
+    partition: int
+    precautions: Precautions | None
+
+
+@dataclass(slots=True, frozen=True)
 class Tick:
     """Time has passed: the answer to `WakeAt`."""
 
@@ -169,6 +180,7 @@ Event = (
     | Told
     | CredentialsChanged
     | LeaseLost
+    | PrecautionsChanged
     | Tick
     | Drain
 )
@@ -204,6 +216,7 @@ class StartCall:
     every `Settle` that came earlier: one of them may close the intent of the group's last create.
 
     A `probe` finds out whether the vendor works again: it is one request, and is not tried anew.
+    `digests` identify the batch's commands, if there are precautions, and `place` is the call's in the batch.
     """
 
     call_id: int
@@ -214,6 +227,8 @@ class StartCall:
     perishable: Sequence[CommandKey] = ()
     made: CreateIntent | None = None
     probe: bool = False
+    digests: Sequence[str] = ()
+    place: int = 0
 
 
 @dataclass(slots=True, frozen=True)

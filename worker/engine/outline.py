@@ -85,6 +85,37 @@ def texts(body: bytes) -> dict[str, str]:
     return found
 
 
+def member(body: bytes, name: str) -> bytes:
+    """The bytes of an object's member that is an object or an array; none if there is no such member.
+
+    Of a name that occurs twice the last one counts.
+    """
+    found = b""
+    depth = at = start = 0
+    said: str | None = None
+    key: str | None = None
+    while step := (_TO_BRACKET if depth > 1 else _TO_TOKEN).match(body, at):
+        at = step.end()
+        mark = body[step.start(1) if depth <= 1 else at - 1]
+        if mark in _OPENING:
+            if depth == 1:
+                start = at - 1
+            depth += 1
+        elif mark == _COLON:
+            key = said
+        elif mark == _COMMA:
+            said = key = None
+        elif mark == _QUOTE:
+            said = _string(step[1])
+        else:
+            depth -= 1
+            if depth == 1 and key == name:
+                found = body[start:at]
+            if depth == 0:
+                break
+    return found
+
+
 def _string(token: bytes) -> str | None:
     try:
         text = from_json(token)

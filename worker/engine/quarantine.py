@@ -12,6 +12,7 @@ from worker.engine.batches import closed, cut
 from worker.engine.decisions import Finish
 from worker.engine.mailbox import Mailbox, State
 from worker.engine.model import QUARANTINED, Fault
+from worker.engine.poison_detection import Precautions
 
 _HOW = "numbergroup resume group lets it go on, numbergroup dead-letters replay brings this back"
 
@@ -40,8 +41,8 @@ def reason(mailbox: Mailbox) -> Fault:
     return Fault(QUARANTINED, mailbox.trouble.code, said)
 
 
-def put_away(mailbox: Mailbox, fault: Fault, now: float) -> Finish:
+def put_away(mailbox: Mailbox, fault: Fault, now: float, precautions: Precautions | None = None) -> Finish:
     """The end of the mailbox's next commands, as many as one batch may have."""
     mailbox.isolation = None
-    mailbox.batch = cut(mailbox, now)
+    mailbox.batch = cut(mailbox, now, precautions)
     return closed(mailbox, all_with(mailbox, Status.FAILED, fault, None))

@@ -10,10 +10,23 @@ from worker.engine.accounts import Account, AccountPolicy
 from worker.engine.breaker import BreakerNotice, BreakerState
 from worker.engine.mailbox import Mailbox
 from worker.engine.messages import Effect, PermitGranted, ProbeDenied, TellBreaker, Told, WantPermit
-from worker.engine.model import Outcome
+from worker.engine.model import GroupRef, Outcome
 from worker.engine.timers import Timers
 
 _DENIED_S = 0.5
+
+
+@dataclass(slots=True, frozen=True)
+class Turn:
+    """The group that uses the next permit, and the digests of the commands that its batch may have.
+
+    `place`: which of the batch's calls is next.
+    """
+
+    partition: int
+    ref: GroupRef
+    digests: tuple[str, ...]
+    place: int
 
 
 @dataclass(slots=True)

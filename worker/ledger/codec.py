@@ -27,7 +27,7 @@ from worker.engine.model import (
     HandleKind,
     Record,
 )
-from worker.engine.probation import History, InHand
+from worker.engine.poison_detection import History, InHand, Step
 from worker.engine.replays import Replay, Since
 from worker.ledger import keys
 from worker.ledger.port import LedgerUnavailable
@@ -72,6 +72,9 @@ _CALLS: TypeAdapter[list[tuple[Any, ...]]] = TypeAdapter(
     ]
 )
 _HISTORY = TypeAdapter(History)
+_IN_HAND: TypeAdapter[tuple[Step | None, tuple[str, ...], int]] = TypeAdapter(
+    tuple[Step | None, tuple[str, ...], int]
+)
 _QUARANTINE = TypeAdapter(dict[str, _Text])
 # No longer than what counts exactly.
 _DECIDED = re.compile(rb"([+-]?)([0-9]{1,15})")
@@ -211,15 +214,14 @@ def decode_history(data: bytes | None) -> History:
 
 
 def encode_in_hand(in_hand: InHand) -> bytes:
-    return orjson.dumps([in_hand.fresh, in_hand.lived_with, in_hand.elsewhere])
+    return orjson.dumps([in_hand.step, in_hand.digests, in_hand.place])
 
 
 def decode_in_hand(data: bytes | None) -> InHand:
     """What was in hand; nothing for none, and for what this version cannot read."""
     try:
-        fresh, lived_with, elsewhere = orjson.loads(data) if data else ((), (), False)
-        return InHand(tuple(map(str, fresh)), tuple(map(str, lived_with)), bool(elsewhere))
-    except (ValueError, TypeError):
+        return InHand(*_IN_HAND.validate_json(data)) if data else InHand()
+    except ValidationError:
         log.error("what is noted of messages in hand cannot be read: it is forgotten")
         return InHand()
 

@@ -8,7 +8,7 @@ from worker.engine.breaker import BreakerNotice
 from worker.engine.doubt import Doubt
 from worker.engine.messages import Controls, Facts
 from worker.engine.model import Command, CommandKey, CreateIntent, Fault, GroupRef
-from worker.engine.probation import History, InHand
+from worker.engine.poison_detection import History, InHand
 from worker.ledger.token_state import TokenState
 
 

@@ -9,7 +9,7 @@ from redis.asyncio import Redis
 from worker.engine.doubt import Doubt
 from worker.engine.messages import Facts
 from worker.engine.model import CREATE, Command, CreateIntent, GroupRef, HandleKind
-from worker.engine.probation import History, InHand
+from worker.engine.poison_detection import History, InHand
 from worker.engine.records import sequence_key
 from worker.ledger import keys, lettering
 from worker.ledger.calls import CallRecords

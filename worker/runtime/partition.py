@@ -12,11 +12,12 @@ from worker.brokers.port import Log, StaleEpoch
 from worker.engine.messages import Delivered, Drain, Event, Expected, Facts, Owned, Settle
 from worker.engine.messages import LeaseLost as Forget
 from worker.engine.model import Command, Entry, Refusal
+from worker.engine.poison_detection import InHand, Step
 from worker.engine.settlement import Settlement
 from worker.runtime.decoding import decode
-from worker.runtime.gatekeeper import Company, Gatekeeper
 from worker.runtime.lease import Lease, LeaseLost
 from worker.runtime.patience import patiently
+from worker.runtime.poison_guard import CallSteps, PoisonGuard, SoloMode
 from worker.runtime.ports import Ports
 from worker.runtime.routing import by_handle, misrouted
 from worker.runtime.settler import Settler
@@ -45,7 +46,8 @@ class PartitionRunner:
         held_up: Callable[[int], Mapping[str, int]],
         written: Callable[[Settlement], None],
         decoding: asyncio.Lock,
-        company: Company,
+        solo: SoloMode,
+        jitter: Callable[[], float],
     ) -> None:
         self.number = number
         self._ports = ports
@@ -54,7 +56,9 @@ class PartitionRunner:
         self._held_up = held_up
         self._on_written = written
         self._decoding = decoding
-        self._company = company
+        self._solo = solo
+        self._jitter = jitter
+        self._guard: PoisonGuard | None = None
         self._leaving = asyncio.Event()
         self._calls = 0
         self._quiet = asyncio.Event()
@@ -109,6 +113,17 @@ class PartitionRunner:
         assert self._settler is not None
         self._settler.add(effect)
 
+    def steps_of(self, digests: Sequence[str], place: int) -> CallSteps | None:
+        """For a call, or a batch, of the commands that these identify; `None` while steps may overlap."""
+        if not self._solo or self._guard is None:
+            return None
+        return CallSteps(self._guard, digests, place, self.lease.stop_sending)
+
+    async def pause(self, in_hand: InHand) -> None:
+        """Wait before the step, if a worker died in it before with one of these alone."""
+        if self._guard is not None:
+            await self._guard.pause(in_hand)
+
     async def flushed(self) -> None:
         """Return when every settlement so far is durable."""
         if self._settler is not None:
@@ -133,30 +148,32 @@ class PartitionRunner:
         finally:
             self.lease.stop_sending()
             self._dispatch(Forget(self.number))
-            self._settler = None
+            self._settler = self._guard = None
             self.idle = True
-        self._company.leave(self.number)
 
     async def _own(self) -> None:
         ports = self._ports
         source = ports.broker.log(self.number, self.lease.epoch)
-        gate = Gatekeeper(
+        guard = self._guard = PoisonGuard(
             self.number,
             self.lease.epoch,
             ports.ledger,
             ports.clock,
             replace(ports.caution, max_pending=ports.most_pending),
-            self._company,
+            self._solo,
             lambda: self._waiting(self.number) + settler.unwritten,
+            self._dispatch,
+            self._jitter,
         )
-        written = partial(self._written, gate)
-        settler = self._settler = Settler(self.number, source, ports.builder, ports.clock, written)
+        settler = self._settler = Settler(
+            self.number, source, ports.builder, ports.clock, self._written, guard
+        )
         upkeep = [
             asyncio.create_task(self.lease.keep()),
             asyncio.create_task(settler.run()),
             asyncio.create_task(_feed(source)),
         ]
-        reading = asyncio.create_task(self._read(source, settler, gate))
+        reading = asyncio.create_task(self._read(source, settler, guard))
         leaving = asyncio.create_task(self._leaving.wait())
         try:
             await first_of([*upkeep, reading, leaving])
@@ -178,6 +195,7 @@ class PartitionRunner:
             await cancel([*upkeep, reading, leaving])
             await source.close()
             self._caught_up.set()
+            guard.close()
 
     async def _drained(self, settler: Settler) -> None:
         await self._quiet.wait()
@@ -197,13 +215,14 @@ class PartitionRunner:
             async with asyncio.timeout(_LOOK_AGAIN_S):
                 await self._room.wait()
 
-    async def _read(self, source: Log, settler: Settler, gate: Gatekeeper) -> None:
+    async def _read(self, source: Log, settler: Settler, guard: PoisonGuard) -> None:
         ports = self._ports
         self._dispatch(await self._inherit())
         held: deque[Entry] = deque()
-        let_in: deque[Entry] = deque()
-        await gate.open()
+        chunk: deque[Entry] = deque()
+        await guard.open()
         while True:
+            await guard.review()
             credit = self._credit(settler)
             if credit <= 0:
                 self._caught_up.set()
@@ -213,34 +232,30 @@ class PartitionRunner:
                 self._caught_up.set()
                 await ports.letter_cap.room()
                 continue
-            if not held and not let_in:
+            if not held and not chunk:
                 held.extend(await patiently("reading commands", partial(source.read, credit)))
                 if not held:
                     self._caught_up.set()
-                    await gate.rest()
                     continue
                 if ports.letter_cap.reached():
                     # It was reached while we waited for these: they are left where they are.
                     continue
-            if not let_in:
-                let_in.extend(await gate.let_in(held))
-            if not let_in:
-                self._caught_up.set()
-                await gate.wait()
-                continue
+            if not chunk:
+                chunk = guard.select(held)
+            digests = guard.digests(chunk)
             points.reach("messages in hand")
-            strays = any(entry.stray is not None for entry in let_in)
-            async with self._decoding:
-                items = decode(let_in, credit, ports.intake, ports.clock)
+            strays = any(entry.stray is not None for entry in chunk)
+            async with self._decoding, guard.step(Step.DECODE, digests):
+                items = decode(chunk, credit, ports.intake, ports.clock)
             commands = [item for item in items if isinstance(item, Command)]
             await self._expect_replays(commands, settler)
-            facts = await patiently("looking commands up", partial(ports.ledger.lookup, commands))
-            if strays or ports.partition_of is not None:
-                items = [self._routed(item, facts) for item in items]
-            points.reach("commands taken in")
-            self._dispatch(Delivered(self.number, items, facts, ports.clock.now()))
-            gate.looking = bool(let_in)
-            if let_in or held or source.behind:
+            async with guard.step(Step.ADMIT, digests):
+                facts = await patiently("looking commands up", partial(ports.ledger.lookup, commands))
+                if strays or ports.partition_of is not None:
+                    items = [self._routed(item, facts) for item in items]
+                points.reach("commands taken in")
+                self._dispatch(Delivered(self.number, items, facts, ports.clock.now()))
+            if chunk or held or source.behind:
                 self._caught_up.clear()
             else:
                 self._caught_up.set()
@@ -275,9 +290,8 @@ class PartitionRunner:
             belongs = by_handle(partitions)(item)
         return misrouted(item, belongs, partitions) if stray or belongs != self.number else item
 
-    def _written(self, gate: Gatekeeper, unit: Settlement) -> None:
+    def _written(self, unit: Settlement) -> None:
         self._room.set()
-        gate.settled(unit.done + [tag for tag, _ in unit.replayed])
         self._on_written(unit)
 
     def _new_lease(self) -> Lease:

@@ -22,7 +22,8 @@ class Permits:
 
     `caught_up` returns when what waits in the broker is in memory: what is cut before has less to merge.
     `dispatch` hands an event to the engine, with the time (monotonic seconds) when its permit was granted;
-    whether a call that probes came of it. `probe_s`: how long one may take until another worker may send
+    `use` does so with a granted permit, as soon as a batch may be formed, and returns whether a call that
+    probes came of it. `probe_s`: how long one may take until another worker may send
     one, too: longer than a call lasts.
     """
 
@@ -36,6 +37,7 @@ class Permits:
         jitter: Callable[[], float],
         caught_up: Callable[[], Awaitable[None]],
         dispatch: Callable[[Event, float], bool],
+        use: Callable[[PermitGranted, float], Awaitable[bool]],
     ) -> None:
         self._limiters = limiters
         self._switchboard = switchboard
@@ -45,6 +47,7 @@ class Permits:
         self._jitter = jitter
         self._caught_up = caught_up
         self._dispatch = dispatch
+        self._use = use
         self._wanted: dict[str, deque[bool]] = {name: deque() for name in limiters}
         self._asked = {name: asyncio.Event() for name in limiters}
         self._notices: dict[str, BreakerNotice | None] = {}
@@ -90,7 +93,7 @@ class Permits:
         at = self._clock.monotonic()
         for _ in range(granted):
             wanted.popleft()
-            used = self._dispatch(PermitGranted(account, self._clock.now(), probe), at)
+            used = await self._use(PermitGranted(account, self._clock.now(), probe), at)
             if probe and not used:
                 await self.probed(account)
 

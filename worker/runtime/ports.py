@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 
 from worker.brokers.port import Broker
 from worker.engine.intake import Intake
-from worker.engine.probation import Caution
+from worker.engine.poison_detection import Caution
 from worker.engine.settlement import SettlementBuilder
 from worker.ledger.port import Ledger, Switchboard
 from worker.ledger.reports import Reports

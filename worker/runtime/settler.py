@@ -8,10 +8,12 @@ from functools import partial
 from worker import points
 from worker.brokers.port import Log
 from worker.engine.messages import Settle
-from worker.engine.model import Refusal
+from worker.engine.model import Refusal, Verdict
+from worker.engine.poison_detection import Step
 from worker.engine.settlement import OpenSettlement, Settlement, SettlementBuilder
 from worker.runtime.clock import Clock
 from worker.runtime.patience import patiently
+from worker.runtime.poison_guard import PoisonGuard, digest_of
 from worker.telemetry import get_logger
 
 _BYTES_PER_ANSWER = 1_000
@@ -21,7 +23,10 @@ log = get_logger("settler")
 
 class Settler:
     """Puts what is to be settled into the next unit while the last one is being written: group commit,
-    without a window."""
+    without a window.
+
+    While `guard` takes notes, each effect is a unit of its own, which is encoded and written as one step.
+    """
 
     def __init__(
         self,
@@ -30,12 +35,16 @@ class Settler:
         builder: SettlementBuilder,
         clock: Clock,
         written: Callable[[Settlement], None],
+        guard: PoisonGuard,
     ) -> None:
         self._partition = partition
         self._log = target
         self._builder = builder
         self._clock = clock
         self._written = written
+        self._guard = guard
+        self._apart: deque[Settle] = deque()
+        """What is written effect by effect, behind all units."""
         self._open: OpenSettlement | None = None
         self._size = 0
         self._closed: deque[Settlement] = deque()
@@ -51,6 +60,19 @@ class Settler:
 
     def add(self, effect: Settle) -> None:
         """Take it; it is durable some time after."""
+        if self._guard.is_noting or self._apart:
+            parts = self._parts(effect)
+            self._apart += parts
+            self._added += len(parts)
+        else:
+            self._put(effect)
+            self._added += 1
+        self.unwritten += len(effect.verdicts)
+        self._arrived.set()
+        self._idle.clear()
+
+    def _put(self, effect: Settle) -> None:
+        """Put it into the open unit."""
         if self._open is None:
             self._open = self._builder.begin(self._partition)
             self._sizes.append((0, 0))
@@ -62,10 +84,16 @@ class Settler:
         # Lists may be large, too: what is written together must not grow without bound.
         if self._size >= unit_size or self._open.reply_bytes >= unit_size * _BYTES_PER_ANSWER:
             self._close(self._open)
-        self._added += 1
-        self.unwritten += len(effect.verdicts)
-        self._arrived.set()
-        self._idle.clear()
+
+    def _parts(self, effect: Settle) -> list[Settle]:
+        """The effect, or each of its answers for itself where one is suspect and they need not settle
+        together."""
+        verdicts = effect.verdicts
+        if effect != Settle(effect.partition, verdicts, effect.at):
+            return [effect]
+        if not any(self._guard.is_suspect(_digest(verdict)) for verdict in verdicts):
+            return [effect]
+        return [Settle(effect.partition, [verdict], effect.at) for verdict in verdicts]
 
     async def drained(self) -> None:
         """Return when everything that was added is durable."""
@@ -81,11 +109,9 @@ class Settler:
         """Write until cancelled; raises `StaleEpoch` when the partition has another owner."""
         while True:
             await self._arrived.wait()
-            unit = self._next()
-            self._serial += 1
-            points.reach("settling dead letters" if unit.letters else "settling")
-            await patiently("writing results", partial(self._log.settle, unit, self._serial))
-            points.reach("dead letters settled" if unit.letters else "settled")
+            is_apart = self._open is None and not self._closed
+            digests = [_digest(verdict) for verdict in self._apart[0].verdicts] if is_apart else []
+            unit = await self._guard.brief(Step.SETTLE, digests, self._write)
             if unit.letters:
                 # Where nobody reads results, this is all that operators hear of it.
                 log.warning(
@@ -99,12 +125,23 @@ class Settler:
             self._advanced.set()
             self._advanced = asyncio.Event()
             self.unwritten -= verdicts
-            if not self._sizes:
+            if not self._sizes and not self._apart:
                 self._arrived.clear()
                 self._idle.set()
             self._written(unit)
 
+    async def _write(self) -> Settlement:
+        """Write the next unit, until it is durable."""
+        unit = self._next()
+        self._serial += 1
+        points.reach("settling dead letters" if unit.letters else "settling")
+        await patiently("writing results", partial(self._log.settle, unit, self._serial))
+        points.reach("dead letters settled" if unit.letters else "settled")
+        return unit
+
     def _next(self) -> Settlement:
+        if self._open is None and not self._closed:
+            self._put(self._apart.popleft())
         if self._open is not None and not self._closed:
             self._close(self._open)
         return self._closed.popleft()
@@ -112,6 +149,13 @@ class Settler:
     def _close(self, unit: OpenSettlement) -> None:
         self._closed.append(unit.close())
         self._open, self._size = None, 0
+
+
+def _digest(verdict: Verdict | Refusal) -> str:
+    """What identifies the command, or the message that is none."""
+    if isinstance(verdict, Refusal):
+        return digest_of(verdict.origin.entry.body)
+    return verdict.command.digest
 
 
 def _letters_bytes(effect: Settle) -> int:

@@ -3,6 +3,7 @@
 import asyncio
 from collections import Counter
 from collections.abc import Callable, Coroutine, Mapping
+from dataclasses import replace
 from typing import Any, assert_never
 
 from worker import points
@@ -13,6 +14,7 @@ from worker.engine.messages import (
     CredentialsChanged,
     Drain,
     Event,
+    PermitGranted,
     Settle,
     StartCall,
     TellBreaker,
@@ -21,19 +23,21 @@ from worker.engine.messages import (
     WantPermit,
 )
 from worker.engine.model import AccountFault, Applied, HandleKind, Throttled
+from worker.engine.poison_detection import Step
 from worker.engine.settlement import Settlement
 from worker.ledger.port import Limiter
 from worker.ledger.reports import Report
 from worker.runtime.controls import Listening
-from worker.runtime.gatekeeper import Company
 from worker.runtime.lease import Lease
 from worker.runtime.partition import PartitionRunner
 from worker.runtime.permits import Permits
+from worker.runtime.poison_guard import SoloMode, in_hand_of
 from worker.runtime.ports import Ports
 from worker.runtime.recording import CallRecord
 from worker.runtime.reporting import Reporting
 from worker.runtime.rotation import Rotation
 from worker.runtime.sharing import Sharing
+from worker.sending import NO_STEPS
 from worker.telemetry import get_logger, says_debug
 
 _DRAIN_S = 21.0
@@ -82,15 +86,16 @@ class Worker:
             jitter,
             self._caught_up,
             self._dispatch,
+            self._use_permit,
         )
         self._on_written = written
         self._letters_written = 0
         self._began_at = ports.clock.now()
-        decoding, company = asyncio.Lock(), Company()
+        decoding, self._solo = asyncio.Lock(), SoloMode()
         self._partitions = [
             PartitionRunner(
                 *(number, ports, self._dispatch, engine.waiting, engine.held_up, self._written),
-                *(decoding, company),
+                *(decoding, self._solo, jitter),
             )
             for number in range(ports.partitions)
         ]
@@ -202,6 +207,26 @@ class Worker:
                     assert_never(effect)
         return probe
 
+    async def _use_permit(self, event: PermitGranted, permitted_at: float) -> bool:
+        """Dispatch the event: a batch is formed, which is a step of its own. Whether a probe came of it."""
+        if not self._solo:
+            return self._dispatch(event, permitted_at)
+        turn = self._engine.next_turn(event.account)
+        if turn is not None:
+            in_hand = in_hand_of(Step.PLAN, turn.digests, turn.place)
+            await self._partitions[turn.partition].pause(in_hand)
+        async with self._solo.alone():
+            turn = self._engine.next_turn(event.account)
+            if turn is None:
+                return self._dispatch(event, permitted_at)
+            steps = self._partitions[turn.partition].steps_of(turn.digests, turn.place)
+            if steps is None:
+                return self._dispatch(event, permitted_at)
+            await steps.begin(in_hand_of(Step.PLAN, turn.digests, turn.place))
+            used = self._dispatch(replace(event, now=self._clock.now(), only=turn.ref), permitted_at)
+            await steps.end()
+            return used
+
     def _spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         task = asyncio.create_task(work)
         self._tasks.add(task)
@@ -248,23 +273,29 @@ class Worker:
         record = CallRecord(effect, lease, self._ports.ledger, self._clock, partition.flushed)
         began = self._clock.monotonic()
         account = effect.ref.account
+        steps = partition.steps_of(effect.digests, effect.place) or NO_STEPS
+        await steps.enter(Step.CALL)
         ended = await self._callers[account].run(
             *(effect.call, lease, record.write, permitted_at),
             once=effect.probe,
             is_well=lambda: not self._turned_away[account] and self._engine.is_well(account),
             may_begin=lambda: effect.probe or self._may_call(account),
+            steps=steps,
         )
+        await steps.leave()
         points.reach("call ended")
         turned_away = isinstance(ended.outcome, Throttled | AccountFault)
         self._turned_away[account] += turned_away
         self._report(effect, ended, self._clock.monotonic() - began)
         try:
             await record.close(ended)
+            await steps.enter(Step.RESOLVE)
             self._dispatch(
                 CallFinished(
                     effect.call_id, ended.outcome, self._clock.now(), self._jitter(), ended.doubt_until
                 )
             )
+            await steps.leave()
         finally:
             self._turned_away[account] -= turned_away
         partition.call_ended()

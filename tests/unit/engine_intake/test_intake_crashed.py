@@ -42,6 +42,26 @@ def test_a_lone_one_is_answered() -> None:
     assert (one.key, one.body) == (("crm", "c-1"), body)
 
 
+@pytest.mark.parametrize(
+    ("kind", "data", "group"),
+    [
+        ("update", {"groupId": "g-1", "operateType": "add", "phones": ["85211111111"]}, ("id", "g-1")),
+        ("update", {"phones": [], "operateType": "replace", "groupKey": "vip"}, ("key", "vip")),
+        ("create", {"phones": ["85211111111"], "groupKey": "vip"}, ("key", "vip")),
+        ("delete", {"groupId": "g-1"}, ("id", "g-1")),
+        ("create", {"phones": ["85211111111"]}, None),
+        ("list", {}, None),
+        ("update", {"groupId": 7}, None),
+        ("update", [{"groupId": "g-1"}], None),
+    ],
+)
+def test_its_group_is_known(kind: str, data: Any, group: tuple[str, str] | None) -> None:
+    """So that its letter has a place in the group's order, and a replay undoes nothing that came later."""
+    said = {**event(), "type": f"numbergroup.{kind}.v1", "data": data, "account": "other"}
+    (one,) = refused(orjson.dumps(said))
+    assert one.group == (group and ("other", *group))
+
+
 def test_every_event_of_an_array_is_answered() -> None:
     """And the message is kept as a whole, once."""
     events = [orjson.dumps(event("c-1")), orjson.dumps(event("c-2"))]

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from worker.engine.outline import elements, texts
+from worker.engine.outline import elements, member, texts
 
 VALUES = st.recursive(
     st.none() | st.booleans() | st.integers() | st.text(),
@@ -30,6 +30,22 @@ def test_elements_are_what_a_parser_finds(values: list[Any], indent: Any, ascii_
 def test_texts_are_what_a_parser_finds(values: dict[str, Any], ascii_: bool) -> None:
     body = json.dumps(values, ensure_ascii=ascii_).encode()
     assert texts(body) == {name: value for name, value in values.items() if isinstance(value, str)}
+
+
+@given(st.dictionaries(st.sampled_from(["data", "source", 'q"', "\\"]), VALUES), st.booleans())
+def test_a_member_is_what_a_parser_finds(values: dict[str, Any], ascii_: bool) -> None:
+    """Of objects and arrays; anything else is none."""
+    found = member(json.dumps(values, ensure_ascii=ascii_).encode(), "data")
+    expected = values.get("data")
+    assert (json.loads(found) if found else None) == (expected if isinstance(expected, dict | list) else None)
+
+
+@pytest.mark.parametrize(
+    "body", [b"", b"{", b'{"data":{', b'{"data":{"a":[}', b'["data",{}]', b'{"data":7,"b":{}}', b'}{"data":']
+)
+def test_a_member_that_is_not_there(body: bytes) -> None:
+    """Whatever the bytes are: nothing is found, and nothing raises."""
+    assert member(body, "data") == b""
 
 
 @pytest.mark.parametrize(

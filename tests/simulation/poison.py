@@ -1,0 +1,109 @@
+"""What kills a simulated worker: a message that it reads, or a command that it carries out."""
+
+from typing import Any
+
+from simulation.loop import PROCESS
+from simulation.plans import DEADLY, Plan
+from simulation.vendor import PerNumber
+from simulation.world import World
+from worker.engine.engine import Engine
+from worker.engine.intake import Intake
+from worker.engine.messages import CallFinished, Delivered, Effect, Event, PermitGranted, Settle, StartCall
+from worker.engine.model import CRASHED, Call, Command, Entry, Outcome, Refusal
+from worker.engine.poison_detection import Step
+from worker.engine.settlement import OpenSettlement, SettlementBuilder
+from worker.providers.port import Answer, Credentials, Request
+
+
+def die_in(world: World, step: Step, numbers: Any) -> None:
+    """Kill the process, if the command with the deadly number kills in this step."""
+    process = PROCESS.get()
+    if world.plan.deadly_step == step and DEADLY in numbers and process is not None:
+        world.die(process)
+
+
+def is_deadly(plan: Plan, body: bytes) -> bool:
+    """Whether the message kills a worker that reads it."""
+    return bool(plan.killer) and plan.killer in body
+
+
+class DeadlyIntake(Intake):
+    """Dies of reading what the plan says, unless the worker refuses it unread."""
+
+    __slots__ = ("_world",)
+
+    def __init__(self, world: World) -> None:
+        super().__init__()
+        object.__setattr__(self, "_world", world)
+
+    def read(self, entry: Entry) -> list[Command | Refusal]:
+        plan, process = self._world.plan, PROCESS.get()
+        reads = plan.deadly_step == Step.DECODE and entry.problem is None
+        if reads and is_deadly(plan, entry.body) and process is not None:
+            self._world.die(process)
+        return super().read(entry)
+
+
+class DeadlyEngine(Engine):
+    """Dies of admitting a message, of planning a batch and of resolving a call."""
+
+    world: World
+
+    def handle(self, event: Event) -> list[Effect]:
+        plan, process = self.world.plan, PROCESS.get()
+        if isinstance(event, Delivered) and plan.deadly_step == Step.ADMIT and process is not None:
+            for item in event.items:
+                origins = [item.origin] if isinstance(item, Refusal) else item.origins
+                entry = origins[0].entry
+                if entry.problem is None and is_deadly(plan, entry.body):
+                    self.world.die(process)
+        if isinstance(event, CallFinished) and event.call_id in self._in_flight:
+            die_in(self.world, Step.RESOLVE, self._in_flight[event.call_id].call.numbers)
+        effects = super().handle(event)
+        if isinstance(event, PermitGranted):
+            for effect in effects:
+                if isinstance(effect, StartCall):
+                    die_in(self.world, Step.PLAN, effect.call.numbers)
+        return effects
+
+
+class _DeadlySettlement(OpenSettlement):
+    def __init__(self, world: World, *rest: Any) -> None:
+        super().__init__(*rest)
+        self._world = world
+
+    def take(self, settle: Settle, now: float) -> None:
+        for verdict in settle.verdicts:
+            if isinstance(verdict, Refusal) or (verdict.fault and verdict.fault.kind == CRASHED):
+                continue
+            die_in(self._world, Step.SETTLE, verdict.command.numbers)
+        super().take(settle, now)
+
+
+class DeadlyBuilder(SettlementBuilder):
+    """Dies of encoding the answer of the command with the deadly number."""
+
+    __slots__ = ("_world",)
+
+    def __init__(self, world: World, *rest: Any) -> None:
+        super().__init__(*rest)
+        object.__setattr__(self, "_world", world)
+
+    def begin(self, partition: int) -> OpenSettlement:
+        return _DeadlySettlement(self._world, partition, self.reply_queues)
+
+
+class DeadlyProvider(PerNumber):
+    """Dies of building a request, and of reading its answer."""
+
+    __slots__ = ("world",)
+
+    world: World
+
+    def request(self, call: Call, wall_ms: int, credentials: Credentials) -> Request:
+        die_in(self.world, Step.COMPOSE, call.numbers)
+        return super().request(call, wall_ms, credentials)
+
+    def outcome(self, call: Call, answer: Answer, credentials: Credentials) -> Outcome:
+        die_in(self.world, Step.READ_ANSWER, call.numbers)
+        return super().outcome(call, answer, credentials)
