@@ -88,10 +88,34 @@ async def test_marks_of_an_owner_who_died(on_rabbit: OnRabbit, rabbit: RabbitSer
     (following,) = await read(log, 1)
     await log.settle(Settlement(0, done=[following.tag]), 1)
     await log.settle(Settlement(0), 2)
-    assert await on_rabbit.client.hkeys(marks) == [again.tag.encode()]
+    assert await on_rabbit.client.hgetall(marks) == {again.tag.encode(): b"[1]", following.tag.encode(): b"1"}
     await log.settle(Settlement(0, done=[again.tag]), 3)
     await log.close()
     assert not await on_rabbit.client.exists(marks)
+
+
+async def test_what_is_answered_behind_a_stuck_message(on_rabbit: OnRabbit, rabbit: RabbitServer) -> None:
+    """It comes again with a lost connection, and nobody has to work at it; an equal message that was not
+    answered is worked at. It leaves the broker behind the stuck one, and its note before it."""
+    marks = keys.of_partition(0, "partial")
+    await on_rabbit.publish(b"stuck", b"equal", b"equal", b"other")
+    log = await on_rabbit.own()
+    first = await read(log, 4)
+    await log.settle(Settlement(0, done=[first[1].tag, first[3].tag]), 1)
+    noted = {entry.tag.encode(): b"1" for entry in (first[1], first[3])}
+    assert await on_rabbit.client.hgetall(marks) == noted
+    await drop_connections(rabbit)
+    await voided([first[0], first[2]])
+    again = await read(log, 2)
+    assert bodies(again) == [b"stuck", b"equal"]
+    await log.settle(Settlement(0, done=[again[1].tag]), 2)
+    assert await on_rabbit.client.hlen(marks) == 3
+    await log.settle(Settlement(0, done=[again[0].tag]), 3)
+    assert await log.read(1) == []
+    assert not await on_rabbit.client.exists(marks)
+    await log.close()
+    on_rabbit.reconnect()
+    await left(on_rabbit, 0)
 
 
 async def test_an_old_entry_acknowledges_no_new_message(on_rabbit: OnRabbit, rabbit: RabbitServer) -> None:

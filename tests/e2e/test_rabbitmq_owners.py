@@ -3,19 +3,30 @@
 import os
 import signal
 import time
+from functools import partial
 
 import pytest
+from e2e_answers import letters
 from e2e_brokers import on_rabbitmq
 from e2e_checks import all_settled
 from e2e_commands import Script, arrays, lone
-from e2e_processes import Program, environment, eventually
+from e2e_processes import NUMBERGROUP, Program, environment, eventually
 from e2e_rabbit import RabbitStage
+
+from contracts.commands import LIST
 
 pytestmark = [pytest.mark.redis_server, on_rabbitmq]
 
 NAMES = [f"id{n:02}" for n in range(30)]
 HEARTBEAT_S = 4
+NOTES = "numbergroup:{0}:partial"
 BUSY = ("sh", "-c", "while :; do :; done")
+
+
+def operate(stage: RabbitStage, *arguments: str) -> None:
+    settings = environment(stage.folder, stage.settings)
+    program = Program(f"operator-{arguments[0]}", [*NUMBERGROUP, *arguments], stage.folder, settings)
+    assert program.ended() == 0, program.err
 
 
 def test_thaws_before_rabbitmq_has_missed_it(stage: RabbitStage) -> None:
@@ -42,6 +53,43 @@ def test_thaws_before_rabbitmq_has_missed_it(stage: RabbitStage) -> None:
     made = sum(said.count("call applied") for said in (successor.err, *later))
     # A call that was frozen on its way may still have arrived.
     assert calls + made <= stage.vendor.count() <= calls + made + 16
+
+
+@pytest.mark.slow
+def test_killed_while_a_group_is_stuck(stage: RabbitStage) -> None:
+    """Whatever was answered behind the stuck group's command is not answered again, however often the worker
+    dies: one result for each command, a repeat's included, and one letter for each malformed message."""
+    script, answers = Script(), stage.answers(every_repeat=True)
+    operate(stage, "pause", "group", "stuck")
+    head = script.update("stuck", "add", ["85211111111"])
+    good = script.some_updates(200, NAMES)
+    malformed = [b"not JSON %d" % n for n in range(20)]
+    invalid = [{"specversion": "1.0", "id": f"bad-{n}", "source": "e2e", "type": "what"} for n in range(20)]
+    listing = {**head, "id": "list", "type": LIST, "data": {}}
+    stage.publish(lone([head, *good]) + malformed + lone([*invalid, listing, good[0]]))
+
+    def answered(expected: int, without_answer: int) -> bool:
+        notes = stage.redis.client.hlen(NOTES)
+        return answers.count >= expected and notes == expected + without_answer
+
+    expected = 200 + 20 + 2
+    for death in range(4):
+        worker = stage.worker()
+        worker.says("owning the partition")
+        # Everything before it has come again when it is answered.
+        stage.publish(lone(script.some_updates(1, NAMES)))
+        expected += 1
+        eventually(partial(answered, expected, len(malformed)), "all are answered, and noted")
+        assert answers.count == expected, f"after {death} deaths"
+        assert len(letters(stage.redis.client)) == 40
+        if death < 3:
+            worker.kill()
+    operate(stage, "resume", "group", "stuck")
+    eventually(lambda: not stage.backlog(), "an empty queue")
+    eventually(lambda: answers.count > expected, "the stuck command is answered")
+    assert {name: len(some) for name, some in answers.of.items() if len(some) > 1} == {good[0]["id"]: 2}
+    assert stage.vendor.groups() == script.groups
+    assert not stage.redis.client.exists(NOTES)
 
 
 def test_two_workers_that_remember_for_themselves(stage: RabbitStage) -> None:

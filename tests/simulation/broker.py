@@ -29,6 +29,9 @@ class SimulatedBroker:
         self.published: list[list[Message]] = [[] for _ in range(world.plan.partitions)]
         self.left: list[dict[int, Message]] = [{} for _ in range(world.plan.partitions)]
         self.replies: list[Any] = []
+        self.may_repeat = 0
+        """How many answers may have been repeated: those of units in flight, and of acknowledgements on their
+        way, when a process died or lost its connection."""
         self.changed: list[list[Any]] = [[] for _ in range(world.plan.partitions)]
         """Whoever waits for news of a partition: its consumers."""
         self.queues = [Queue(self, number) for number in range(world.plan.partitions)]

@@ -113,6 +113,10 @@ class Checks:
             got = len(by_id[name])
             if got < owed or (self.plan.transactional and got > owed):
                 broken("answers", f"{name} has {got} answers, and should have {owed}")
+        repeated = sum(len(by_id[name]) - owed for name, owed in self.taken.answers.items())
+        if not self.plan.transactional and repeated > self.broker.may_repeat:
+            said = f"{repeated} answers were repeated, and {self.broker.may_repeat} were in flight at losses"
+            broken("repeats", said)
         for name in by_id.keys() - self.taken.answers.keys():
             broken("answers", f"an answer to nobody's command {name}")
         for name, replies in by_id.items():

@@ -52,6 +52,8 @@ class SimulatedLedger:
         self.attempted: dict[int, dict[CommandKey, None]] = defaultdict(dict)
         """By partition: commands with an expirytime that were in a call, and are not settled."""
         self.partial: dict[int, dict[str, set[int]]] = defaultdict(dict)
+        self.unacknowledged: dict[int, dict[str, int]] = defaultdict(dict)
+        """By partition: messages that are answered and wait at the broker, and how many events each has."""
         self.letters: list[Letter] = []
         """All that were ever to be written: equal ones, as RabbitMQ has them, are one in the book."""
         self.book = LetterBook()
@@ -312,8 +314,14 @@ class SimulatedLedger:
         self.units[partition] = (epoch, serial)
         for tag in unit.done:
             self.partial[partition].pop(tag, None)
+        for tag in unit.forgotten:
+            self.partial[partition].pop(tag, None)
+            self.unacknowledged[partition].pop(tag, None)
         for tag, indexes in unit.partial:
             self.partial[partition][tag] = set(indexes)
+        for tag, total in unit.unacknowledged:
+            self.partial[partition].pop(tag, None)
+            self.unacknowledged[partition][tag] = total
         for command, record in unit.records:
             self._record(command.key, record)
         self.letters += unit.letters

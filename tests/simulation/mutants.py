@@ -17,6 +17,8 @@ from simulation.running import run, simulating
 from simulation.seeds import make_plan
 from simulation.stepwise import StepwiseLog
 from worker import calls
+from worker.brokers.amqp.marks import Marks
+from worker.brokers.amqp.returning import Returning, Taken
 from worker.engine import answers, engine, outcomes
 from worker.engine.accounts import Account
 from worker.engine.batches import finished
@@ -350,6 +352,50 @@ def _retry_after_is_for_429_only() -> list[Patch]:
     return [(Account, "_wait", lambda self, now, retry_after_s: None)]
 
 
+def _nothing_is_noted_of_what_waits() -> list[Patch]:
+    changes = Marks.changes
+
+    def mutated(self: Marks, unit: Any, leaving: Any) -> Any:
+        self._due.clear()
+        return changes(self, unit, leaving)
+
+    return [(Marks, "changes", mutated)]
+
+
+def _notes_outlive_their_messages() -> list[Patch]:
+    changes = Marks.changes
+
+    def mutated(self: Marks, unit: Any, leaving: Any) -> Any:
+        found = changes(self, unit, leaving)
+        if found is not None:
+            found.forgotten = []
+        return found
+
+    return [(Marks, "changes", mutated)]
+
+
+def _equal_messages_are_one() -> list[Patch]:
+    claim = Returning.claim
+
+    def mutated(self: Returning, digest: str) -> Any:
+        found = claim(self, digest)
+        if found is not None:
+            self.note(*found)
+        return found
+
+    return [(Returning, "claim", mutated)]
+
+
+def _what_is_in_settlements_is_worked_at_again() -> list[Patch]:
+    note = Returning.note
+
+    def mutated(self: Returning, tag: str, state: Any) -> None:
+        if not isinstance(state, Taken):
+            note(self, tag, state)
+
+    return [(Returning, "note", mutated)]
+
+
 MUTANTS = (
     Mutant("a batch settles as a whole", _half_a_batch_settles),
     Mutant("a call waits for what is in doubt", _no_fence),
@@ -390,4 +436,8 @@ MUTANTS = (
     Mutant("a list that does not show all proves no absence", _a_list_with_gaps_proves_absence, 2_000),
     Mutant("an unknown code does not go before a server error", _an_unknown_code_goes_before_the_status),
     Mutant("the time that a server error names is waited for", _retry_after_is_for_429_only, 2_000),
+    Mutant("what is answered and waits is noted", _nothing_is_noted_of_what_waits),
+    Mutant("a note is removed before its message leaves", _notes_outlive_their_messages, 3_000),
+    Mutant("a note stands for one message", _equal_messages_are_one, 3_000),
+    Mutant("what a settlement has is not answered again", _what_is_in_settlements_is_worked_at_again, 3_000),
 )

@@ -3,6 +3,7 @@
 import asyncio
 from collections import deque
 from collections.abc import Sequence
+from contextlib import suppress
 from contextvars import copy_context
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -10,6 +11,8 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from simulation.loop import PROCESS, Process
 from worker.brokers.amqp.delivery import Delivery, said_in
+from worker.brokers.amqp.marks import Marks
+from worker.brokers.amqp.returning import Part, State, Whole
 from worker.brokers.amqp.window import Window
 from worker.brokers.port import BrokerUnavailable, StaleEpoch
 from worker.engine.model import Entry
@@ -22,6 +25,8 @@ if TYPE_CHECKING:
 
 _BLOCK_S = 2.0
 _RECONNECT_S = 0.3
+_LEAVING = 3
+"""Fewer than in earnest: as few messages as there are in a plan make several steps."""
 
 
 class Queue:
@@ -34,7 +39,12 @@ class Queue:
         self._ready: list[tuple[int, bytes, bool]] = []
         self._unacked: dict[int, tuple[int, bytes, bool]] = {}
         self._line: list[StepwiseLog] = []
+        self._logs: list[StepwiseLog] = []
         self._tags = 0
+
+    def watch(self, log: "StepwiseLog") -> None:
+        """Whatever it has in flight when it is lost may be repeated."""
+        self._logs.append(log)
 
     def add(self, serial: int, body: bytes) -> None:
         self._ready.append((serial, body, False))
@@ -52,6 +62,7 @@ class Queue:
         """Its channel is closed: what it did not acknowledge is delivered again, in its place."""
         if log not in self._line:
             return
+        self._broker.may_repeat += log.exposed
         active = self._line[0] is log
         self._line.remove(log)
         if active:
@@ -62,13 +73,18 @@ class Queue:
 
     def lose(self, process: Process | None) -> None:
         """The connections of this process are lost, or all."""
-        for log in list(self._line):
+        for log in list(self._logs):
             if process is None or log.process is process:
+                if log not in self._line:
+                    self._broker.may_repeat += log.exposed
+                    continue
                 self.leave(log)
                 log.tell(log.lost, log.generation)
 
-    def acknowledge(self, log: "StepwiseLog", tags: Sequence[tuple[int, bool]]) -> None:
+    def acknowledge(self, log: "StepwiseLog", answers: int, tags: Sequence[tuple[int, bool]]) -> None:
         if not self._line or self._line[0] is not log:
+            # It has not heard yet that its connection is lost.
+            self._broker.may_repeat += answers
             return
         for tag, multiple in tags:
             for number in [one for one in self._unacked if one <= tag] if multiple else [tag]:
@@ -95,8 +111,10 @@ class Queue:
 class _Progress:
     serial: int
     replies: Sequence[Reply]
+    write: int = 0
+    answers: int = 0
     recorded: bool = False
-    partial_recorded: bool = False
+    over: bool = False
 
 
 @dataclass(eq=False)
@@ -111,10 +129,9 @@ class StepwiseLog:
     _opened: bool = False
     _connected: bool = False
     _fresh: deque[Entry] = field(default_factory=deque)
-    _partial: dict[str, set[int]] = field(default_factory=dict)
-    _over: list[str] = field(default_factory=list)
-    _progress: _Progress = field(default_factory=lambda: _Progress(0, ()))
-    _acknowledging: list[tuple[int, list[tuple[int, bool]]]] = field(default_factory=list)
+    _progress: _Progress = field(default_factory=lambda: _Progress(0, (), over=True))
+    _acknowledging: list[tuple[int, int, list[tuple[int, bool]]]] = field(default_factory=list)
+    _writes: int = 0
     _expected: int = 0
     _side_cursor: int = 0
 
@@ -124,7 +141,16 @@ class StepwiseLog:
         self.process = PROCESS.get()
         self._context = copy_context()
         self._window = Window(self.partition)
+        self._marks = Marks(self.partition)
+        self._writing = asyncio.Lock()
         self._arrival = asyncio.Event()
+        self.queue.watch(self)
+
+    @property
+    def exposed(self) -> int:
+        """How many answers a loss at this moment may repeat."""
+        unit = 0 if self._progress.over else self._progress.answers
+        return unit + sum(answers for _, answers, _ in self._acknowledging)
 
     def tell(self, what: Any, *said: Any) -> None:
         """From the broker's connection to the process, in order; a frozen one hears it later."""
@@ -133,7 +159,7 @@ class StepwiseLog:
     async def read(self, credit: int) -> Sequence[Entry]:
         if not self._opened:
             found = await self.world.ask("ledger", "recall", self._recall)
-            self._partial = {tag: set(indexes) for tag, indexes in found.items()}
+            self._window = Window(self.partition, returning=self._marks.recalled(found))
             self._opened = True
             await self._connect()
         replays = await self._replays(credit)
@@ -146,6 +172,11 @@ class StepwiseLog:
                     await self._arrival.wait()
             except TimeoutError:
                 self._expected = 0
+        if self._progress.over and self._window.is_head_settled:
+            with suppress(BrokerUnavailable):
+                async with self._writing:
+                    if self._progress.over:
+                        await self._release(Settlement(self.partition), self.world.plan.max_pending // 4)
         return [self._fresh.popleft() for _ in range(min(credit, len(self._fresh)))]
 
     async def _replays(self, credit: int) -> Sequence[Entry]:
@@ -161,8 +192,11 @@ class StepwiseLog:
         self._side_cursor = ledger.side_end(number, found, self._side_cursor)
         return found
 
-    def _recall(self) -> dict[str, set[int]]:
-        return dict(self.broker.ledger.partial[self.partition])
+    def _recall(self) -> dict[str, State]:
+        ledger, number = self.broker.ledger, self.partition
+        parts = {tag: some for tag, some in ledger.partial[number].items() if not tag.startswith(SIDE)}
+        states: dict[str, State] = {tag: Part(frozenset(some)) for tag, some in parts.items()}
+        return states | {tag: Whole(total) for tag, total in ledger.unacknowledged[number].items()}
 
     @property
     def behind(self) -> bool:
@@ -188,13 +222,14 @@ class StepwiseLog:
         if generation != self.generation or not self._opened:
             return
         if self._window.generation != generation:
-            self._window = Window(self.partition, generation)
+            self._window = Window(self.partition, generation, self._window.returning)
         for delivery in deliveries:
             entry = self._window.add(delivery)
-            if delivery.redelivered:
-                entry.settled = set(self._partial.get(entry.tag, ()))
-                self.world.fired["redelivered"] += 1
-            self._fresh.append(entry)
+            self.world.fired["redelivered"] += delivery.redelivered
+            if entry is None:
+                self.world.fired["answered already"] += 1
+            else:
+                self._fresh.append(entry)
         self._arrival.set()
 
     def lost(self, generation: int) -> None:
@@ -206,29 +241,52 @@ class StepwiseLog:
             self.world.loop.create_task(self._connect())
 
     def _forget(self) -> None:
-        self._window.void()
-        self._window = Window(self.partition)
+        self._window = Window(self.partition, returning=self._window.void())
         self._fresh.clear()
         self._expected = 0
 
     async def settle(self, unit: Settlement, serial: int) -> None:
-        if self._progress.serial != serial:
-            self._progress = _Progress(serial, unit.replies)
-        progress = self._progress
-        if not progress.recorded:
-            written = replace(unit, replies=[], partial=[], replayed=[], done=self._over)
-            await self._write(written, 2 * serial)
-            progress.recorded, self._over = True, []
-        while progress.replies:
-            await self.world.ask("broker", "publish", partial(self.broker.answer, progress.replies[0]))
-            progress.replies = progress.replies[1:]
-        if (unit.partial or unit.replayed) and not progress.partial_recorded:
-            rest = Settlement(self.partition, partial=unit.partial, replayed=unit.replayed)
-            await self._write(rest, 2 * serial + 1)
-            marks = ((tag, set(indexes)) for tag, indexes in unit.partial if not tag.startswith(SIDE))
-            self._partial.update(marks)
-            progress.partial_recorded = True
-        self._acknowledge(unit.done, self.world.plan.max_pending // 4)
+        async with self._writing:
+            if self._progress.serial != serial:
+                self._writes += 1
+                self._progress = _Progress(serial, unit.replies, self._writes, unit.answered)
+            progress = self._progress
+            if not progress.recorded:
+                due = self._marks.due()
+                written = replace(unit, replies=[], partial=[], replayed=[], done=[], unacknowledged=due)
+                await self._write(written, progress.write)
+                self._marks.written(written)
+                progress.recorded = True
+            while progress.replies:
+                await self.world.ask("broker", "publish", partial(self.broker.answer, progress.replies[0]))
+                progress.replies = progress.replies[1:]
+            self._marks.answered(self._window.settle(unit.done))
+            await self._release(unit, self.world.plan.max_pending // 4)
+            progress.over = True
+
+    async def _release(self, unit: Settlement, room: int) -> None:
+        while True:
+            window = self._window
+            if window.all_came:
+                self._marks.gone(window.returning.forget())
+            leaving = window.leaving(room, _LEAVING)
+            changes = self._marks.changes(unit, leaving.tags)
+            if changes is not None:
+                self._writes += 1
+                await self._write(changes, self._writes)
+                self._marks.written(changes)
+                unit = Settlement(self.partition)
+            if window is not self._window:
+                self._marks.answered({tag: window.total(tag) for tag in leaving.tags})
+                continue
+            if not leaving.numbers:
+                return
+            answers = sum(window.total(tag) for tag in leaving.tags)
+            window.drop(leaving)
+            self._marks.left(leaving.tags)
+            if self._connected:
+                self._acknowledging.append((self.generation, answers, leaving.acknowledgements))
+                self.world.loop.later(self.world.lag(), self._arrive)
 
     async def _write(self, unit: Settlement, serial: int) -> None:
         def write() -> None:
@@ -243,19 +301,12 @@ class StepwiseLog:
         except Exception as error:
             raise error if isinstance(error, StaleEpoch) else BrokerUnavailable(str(error)) from error
 
-    def _acknowledge(self, tags: Sequence[str], room: int) -> None:
-        self._over += [tag for tag in tags if self._partial.pop(tag, None) is not None]
-        acknowledged = self._window.settle(tags, room)
-        if acknowledged and self._connected:
-            self._acknowledging.append((self.generation, acknowledged))
-            self.world.loop.later(self.world.lag(), self._arrive)
-
     def _arrive(self) -> None:
         """Acknowledgements arrive in order; those of a lost connection do not."""
         sent, self._acknowledging = self._acknowledging, []
-        for generation, tags in sent:
+        for generation, answers, tags in sent:
             if generation == self.generation:
-                self.queue.acknowledge(self, tags)
+                self.queue.acknowledge(self, answers, tags)
 
     async def feed(self) -> None:
         await self.world.loop.create_future()
@@ -264,7 +315,10 @@ class StepwiseLog:
         if not self._opened:
             return
         self._opened = False
-        self._acknowledge((), room=0)
+        with suppress(StaleEpoch, BrokerUnavailable):
+            async with self._writing:
+                if self._progress.over:
+                    await self._release(Settlement(self.partition), room=0)
 
         def close() -> None:
             self._arrive()

@@ -270,9 +270,11 @@ class StreamLog:
             args += (letter.id, letter.description, letter.body, letter.original or "", letter.fingerprint)
             group = "" if letter.group is None else keys.field(letter.group)
             args += (letter.shape, group, letter.place, "" if letter.order is None else letter.order)
-        args.append(len(unit.partial))
+        args.append(len(unit.partial) + len(unit.unacknowledged))
         for tag, indexes in unit.partial:
             args += (tag, orjson.dumps(indexes))
+        for answered in unit.unacknowledged:
+            args += answered
         args.append(len(unit.bindings))
         for ref, group_id in unit.bindings.items():
             args += (keys.field(ref), group_id or "")
@@ -298,6 +300,8 @@ class StreamLog:
         args.append(len(unit.quarantined))
         for ref, fault in unit.quarantined.items():
             args += (keys.field(ref), "" if fault is None else encode_quarantine(fault))
+        args.append(len(unit.forgotten))
+        args += unit.forgotten
         args += (partition, self._retention.age_ms, self._retention.messages)
         async with mapped(BrokerUnavailable):
             answer = await self._script(keys=used, args=args)

@@ -2,9 +2,9 @@
 -- KEYS: epoch, unit, commands, partial, group-keys, creates, dead-letters, default reply stream, default reply
 -- list, calls, attempted, side; of letters: index, partitions, count, fingerprints, shapes, lettered, settlements,
 -- quarantined
--- ARGV: epoch, serial, record lifetime (ms), address of the default list, then fourteen sections: a count and
+-- ARGV: epoch, serial, record lifetime (ms), address of the default list, then fifteen sections: a count and
 -- that many items each: done, replies to streams, replies to lists, records, letters, partial, bindings,
--- ended intents, sequences, ended calls, ended attempts, decisions, replayed, quarantined; then the
+-- ended intents, sequences, ended calls, ended attempts, decisions, replayed, quarantined, forgotten; then the
 -- partition, how long replies are kept (ms), and how many messages of them in each queue (0: no limit).
 local epoch, serial, lifetime = ARGV[1], ARGV[2], ARGV[3]
 if redis.call('GET', KEYS[1]) ~= epoch then return 'stale' end
@@ -14,13 +14,13 @@ local by, last_written = string.match(redis.call('GET', KEYS[2]) or '', '^(%d+):
 if by == epoch and serial == last_written then return 'done' end
 if by == epoch and tonumber(serial) < tonumber(last_written) then return 'late' end
 
-local widths = {1, 2, 3, 2, 9, 2, 2, 1, 2, 2, 1, 6, 4, 2}
+local widths = {1, 2, 3, 2, 9, 2, 2, 1, 2, 2, 1, 6, 4, 2, 1}
 local starts, last = {}, 5
 for number, width in ipairs(widths) do
   starts[number] = last
   last = last + 1 + tonumber(ARGV[last]) * width
 end
-local LETTERS, DECISIONS, REPLAYED, QUARANTINED = 5, 12, 13, 14
+local LETTERS, DECISIONS, REPLAYED, QUARANTINED, FORGOTTEN = 5, 12, 13, 14, 15
 local function any(number) return ARGV[starts[number]] ~= '0' end
 local at = 5
 local function section(width, visit)
@@ -66,6 +66,10 @@ section(4, function(i)
   if redis.call('XDEL', SIDE, ARGV[i]) == 1 and ARGV[i + 2] ~= '' then ended[#ended + 1] = i + 2 end
 end)
 at = 5
+local forgotten = starts[FORGOTTEN]
+for first = forgotten + 1, last - 1, 1000 do
+  redis.call('HDEL', KEYS[4], unpack(ARGV, first, math.min(first + 999, last - 1)))
+end
 local done = tonumber(ARGV[at])
 -- Many in one command cost a third of one by one.
 for first = at + 1, at + done, 1000 do
@@ -194,7 +198,11 @@ section(9, function(i)
   end
   if ARGV[i + 6] ~= '' then counted(LETTERED, ARGV[i + 6], 1) end
 end)
-section(2, function(i) redis.call('HSET', KEYS[4], ARGV[i], ARGV[i + 1]) end)
+local partial = tonumber(ARGV[at])
+for first = at + 1, at + 2 * partial, 1000 do
+  redis.call('HSET', KEYS[4], unpack(ARGV, first, math.min(first + 999, at + 2 * partial)))
+end
+at = at + 1 + 2 * partial
 section(2, function(i)
   if ARGV[i + 1] == '' then
     redis.call('HDEL', KEYS[5], ARGV[i])

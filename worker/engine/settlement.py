@@ -72,7 +72,9 @@ class Decision:
 @dataclass(slots=True)
 class Settlement:
     """`done` may leave the broker; of `partial` messages the named indexes are settled by now. `replayed`:
-    messages that were tried again are done, with the fields of the groups that their letters were of."""
+    messages that were tried again are done, with the fields of the groups that their letters were of.
+    `unacknowledged`: messages that are answered and cannot leave the broker yet, with the number of their
+    events; `forgotten`: those of which no note is kept any more."""
 
     partition: int
     replies: list[Reply] = field(default_factory=list)
@@ -80,6 +82,8 @@ class Settlement:
     letters: list[Letter] = field(default_factory=list)
     done: list[str] = field(default_factory=list)
     partial: list[tuple[str, list[int]]] = field(default_factory=list)
+    unacknowledged: list[tuple[str, int]] = field(default_factory=list)
+    forgotten: list[str] = field(default_factory=list)
     bindings: dict[GroupRef, str | None] = field(default_factory=dict)
     intents_done: list[GroupRef] = field(default_factory=list)
     calls_done: list[tuple[GroupRef, int]] = field(default_factory=list)

@@ -76,6 +76,7 @@ _IN_HAND: TypeAdapter[tuple[Step | None, tuple[str, ...], int]] = TypeAdapter(
     tuple[Step | None, tuple[str, ...], int]
 )
 _QUARANTINE = TypeAdapter(dict[str, _Text])
+_TOTAL = re.compile(rb"[0-9]{1,7}")
 # No longer than what counts exactly.
 _DECIDED = re.compile(rb"([+-]?)([0-9]{1,15})")
 
@@ -157,6 +158,12 @@ def decode_marks(found: Mapping[bytes, bytes]) -> dict[str, set[int]]:
         else:
             marks[tag.decode(errors="replace")] = indexes
     return marks
+
+
+def decode_whole(found: Mapping[bytes, bytes]) -> tuple[dict[str, int], dict[bytes, bytes]]:
+    """By the messages' tags, how many events each has whose events are all settled; and the other marks."""
+    whole = {tag.decode(errors="replace"): int(data) for tag, data in found.items() if _TOTAL.fullmatch(data)}
+    return whole, {tag: data for tag, data in found.items() if not _TOTAL.fullmatch(data)}
 
 
 def encode_calls(doubts: Sequence[Doubt], now: float) -> bytes:

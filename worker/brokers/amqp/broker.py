@@ -6,6 +6,10 @@ in the side log, which is the ledger's). A crash between
 them repeats results (under the same event ids), and loses nothing. What a lost connection leaves
 unsettled is delivered again: the engine knows it by its source and id, and only its answers wait for
 the message to come back.
+
+What is answered and waits behind a message that is not stays with RabbitMQ, which delivers it again after a
+crash. The ledger has a note on each such message: it is acknowledged then, and not answered again. So a crash
+repeats at most the results of one unit: those that were sent, and not noted yet.
 """
 
 import asyncio
@@ -22,7 +26,7 @@ from worker.brokers.amqp.consuming import Consumers, Tap
 from worker.brokers.amqp.declared import refuse_losses
 from worker.brokers.amqp.delivery import Delivery
 from worker.brokers.amqp.link import connected
-from worker.brokers.amqp.marks import Marks
+from worker.brokers.amqp.marks import Marks, recall
 from worker.brokers.amqp.publishing import Publisher
 from worker.brokers.amqp.results import Results
 from worker.brokers.amqp.topology import Topology, waiting
@@ -39,8 +43,9 @@ _QUIET_S = 1.0
 _HELD_BYTES = 256 * 1024 * 1024
 _MOST_PREFETCH = 65_535
 _DELIVERED = 3  # times what is in hand: at twice, of 80,000 messages 44,541 were acknowledged one by one
-_PARTS = 64
-"""More than the ledger is told of any unit, one after the other."""
+_LEAVING = 4_000
+"""So many answers belong to the messages that are acknowledged at once: those a crash may repeat."""
+_PASSED_OVER = 1_000
 
 log = get_logger("rabbitmq")
 
@@ -102,14 +107,15 @@ class AmqpBroker:
 
 @dataclass(slots=True)
 class _Progress:
-    """How far a unit has come: settling it again goes on from there. `part`: of what goes to the ledger."""
+    """How far a unit has come: settling it again goes on from there. `write`: the number under which the
+    ledger gets the unit."""
 
     serial: int
-    replies: list[Reply]
+    replies: list[Reply] = field(default_factory=list)
+    write: int = 0
     letters: list[Letter] = field(default_factory=list)
-    part: int = 0
     recorded: bool = False
-    partial_recorded: bool = False
+    over: bool = False
 
 
 class AmqpLog:
@@ -138,34 +144,58 @@ class AmqpLog:
         self._window = Window(partition)
         self._expected = 0
         self._arrival = asyncio.Event()
-        self._more = self._quiet = self._marks_kept = False
-        self._marks = Marks(client, partition)
+        self._more = self._quiet = False
+        self._client = client
+        self._marks = Marks(partition)
         self._side = side.SideTap(client, partition, self._arrival)
-        self._progress = _Progress(0, [])
+        self._progress = _Progress(0, over=True)
         self._results = Results(publisher)
+        self._writing = asyncio.Lock()
+        self._writes = 0
         self.unsettled = 0
 
     async def read(self, credit: int) -> Sequence[Entry]:
         if not self._opened:
-            await self._marks.recall(self._side.log)
+            states = await recall(self._client, self._partition, self._side.log)
+            self._window = Window(self._partition, returning=self._marks.recalled(states))
             self._opened = True
             self._consumers.open(self._tap)
             self._side.open()
-        if not self._window.unread and not self._side.full:
-            self._arrival.clear()
-            try:
-                async with asyncio.timeout(_QUIET_S if self.behind else _WAIT_S):
-                    await self._arrival.wait()
-            except TimeoutError:
-                self._quiet = True
-        found = self._side.take(credit)
-        return found + [self._next() for _ in range(min(credit - len(found), len(self._window.unread)))]
+        while True:
+            if not self._window.unread and not self._side.full:
+                self._arrival.clear()
+                try:
+                    async with asyncio.timeout(_QUIET_S if self.behind else _WAIT_S):
+                        await self._arrival.wait()
+                except TimeoutError:
+                    self._quiet = True
+            found = self._side.take(credit)
+            found += await self._next(credit - len(found))
+            if self._progress.over and self._window.is_head_settled:
+                await self._acknowledge_returned()
+            if found or not self.behind:
+                return found
 
-    def _next(self) -> Entry:
-        entry, again = self._window.next()
-        if again:
-            entry.settled = self._marks.of(entry.tag)
-        return entry
+    async def _next(self, most: int) -> list[Entry]:
+        """What has come and is not answered, `most` at most."""
+        found: list[Entry] = []
+        passed = 0
+        while len(found) < most and self._window.unread:
+            entry = self._window.next()
+            if entry is not None:
+                found.append(entry)
+                continue
+            passed += 1
+            if passed % _PASSED_OVER == 0:
+                await asyncio.sleep(0)
+        return found
+
+    async def _acknowledge_returned(self) -> None:
+        """No unit will do it: all of these were answered before their channel was lost."""
+        with suppress(BrokerUnavailable):
+            async with self._writing:
+                if self._progress.over:
+                    await self._release(Settlement(self._partition), self._room)
 
     @property
     def behind(self) -> bool:
@@ -174,35 +204,59 @@ class AmqpLog:
         return not self._quiet and (self._more or self._window.received < self._expected)
 
     async def settle(self, unit: Settlement, serial: int) -> None:
-        if self._progress.serial != serial:
-            self._progress = _Progress(serial, list(unit.replies))
-        progress = self._progress
-        progress.replies, due = self._results.fit(progress.replies)
-        progress.letters += due
-        if not progress.recorded:
-            # Of what is acknowledged by now nobody will ask which of its commands were settled.
-            letters = [*unit.letters, *progress.letters]
-            written = replace(
-                unit, replies=[], partial=[], replayed=[], done=self._marks.over, letters=letters
-            )
-            await self._record(progress, written)
-            progress.recorded, self._marks.over = True, []
-            points.reach("settled in the ledger")
-        elif progress.letters:
-            await self._record(progress, Settlement(self._partition, letters=progress.letters))
-        progress.letters = []
-        # What was confirmed is not said again.
-        await self._results.send(progress.replies, progress.replies)
-        points.reach("results confirmed")
-        if (unit.partial or unit.replayed) and not progress.partial_recorded:
-            # Not before: a result that is not confirmed yet must be given again.
-            rest = Settlement(self._partition, partial=unit.partial, replayed=unit.replayed)
-            await self._record(progress, rest)
-            self._marks.put(unit.partial)
-            progress.partial_recorded = True
-            points.reach("part of a message marked")
+        async with self._writing:
+            if self._progress.serial != serial:
+                self._writes += 1
+                self._progress = _Progress(serial, list(unit.replies), self._writes)
+            progress = self._progress
+            if not progress.recorded:
+                due = self._marks.due()
+                written = replace(unit, replies=[], partial=[], replayed=[], done=[], unacknowledged=due)
+                await self._records.settle(written, progress.write)
+                self._marks.written(written)
+                progress.recorded = True
+                points.reach("settled in the ledger")
+            progress.replies, letters = self._results.fit(progress.replies)
+            progress.letters += letters
+            if progress.letters:
+                await self._record(Settlement(self._partition, letters=progress.letters))
+                progress.letters = []
+            # What was confirmed is not said again.
+            await self._results.send(progress.replies, progress.replies)
+            points.reach("results confirmed")
+            self._marks.answered(self._window.settle(unit.done))
+            await self._release(unit, self._room)
+            progress.over = True
+
+    @property
+    def _room(self) -> int:
         prefetch = self._tap.prefetch
-        self._acknowledge(unit.done, max(prefetch - self._in_hand, prefetch // 4))
+        return max(prefetch - self._in_hand, prefetch // 4)
+
+    async def _release(self, unit: Settlement, room: int) -> None:
+        """Note what is answered and must wait, and acknowledge what need not. The results of all that is
+        settled are confirmed."""
+        while True:
+            window = self._window
+            if window.all_came:
+                self._marks.gone(window.returning.forget())
+            leaving = window.leaving(room, _LEAVING)
+            changes = self._marks.changes(unit, leaving.tags)
+            if changes is not None:
+                await self._record(changes)
+                self._marks.written(changes)
+                unit = Settlement(self._partition)
+                points.reach("part of a message marked")
+            if window is not self._window:
+                # Its channel was lost meanwhile: these come again, and have no note any more.
+                self._marks.answered({tag: window.total(tag) for tag in leaving.tags})
+                continue
+            if not leaving.numbers:
+                return
+            window.drop(leaving)
+            self._marks.left(leaving.tags)
+            self.unsettled = len(window)
+            self._consumers.acknowledge(self._tap, window.generation, leaving.acknowledgements)
 
     async def feed(self) -> None:
         """There is one way in only."""
@@ -213,8 +267,11 @@ class AmqpLog:
             return
         self._opened = False
         self._side.close()
-        # What waits behind a stuck message, settled, need not be answered again by the next owner.
-        self._acknowledge((), room=0)
+        # What waits behind a stuck message, answered, need not come to the next owner.
+        with suppress(StaleEpoch, BrokerUnavailable):
+            async with self._writing:
+                if self._progress.over:
+                    await self._release(Settlement(self._partition), room=0)
         closed = self._loop.create_future()
 
         def finish() -> None:
@@ -224,10 +281,6 @@ class AmqpLog:
         self._consumers.close(self._tap, lambda: self._tell(finish))
         await closed
         self._forget()
-        if self._marks.over:
-            last = Settlement(self._partition, done=self._marks.over)
-            with suppress(StaleEpoch, BrokerUnavailable):
-                await self._records.settle(last, _PARTS * (self._progress.serial + 1))
 
     def opened(self, generation: int, waiting: int) -> None:
         self._tell(self._open, generation, waiting)
@@ -248,17 +301,16 @@ class AmqpLog:
 
     def _open(self, generation: int, waiting: int) -> None:
         self._forget()
-        self._window = Window(self._partition, generation)
+        self._window = Window(self._partition, generation, self._window.returning)
         self._expected = min(waiting, self._tap.prefetch)
-        self._quiet = self._marks_kept = False
+        self._quiet = False
 
     def _lose(self, generation: int) -> None:
         if self._window.generation == generation:
             self._forget()
 
     def _forget(self) -> None:
-        self._window.void()
-        self._window = Window(self._partition)
+        self._window = Window(self._partition, returning=self._window.void())
         self._more = False
         self.unsettled = self._expected = 0
 
@@ -276,20 +328,7 @@ class AmqpLog:
             self._forget()
             self._consumers.reopen(self._tap, generation, fewer)
 
-    async def _record(self, progress: _Progress, written: Settlement) -> None:
-        """In the ledger, as the unit's next part: once, however often it is tried."""
-        await self._records.settle(written, _PARTS * progress.serial + progress.part)
-        progress.part += 1
-
-    def _acknowledge(self, tags: Sequence[str], room: int) -> None:
-        self._marks.drop(tags)
-        window = self._window
-        if window.generation and window.received >= self._expected and not self._marks_kept:
-            # All that can come again has come.
-            self._marks.keep(window)
-            self._marks_kept = True
-        # A message that was lost with its channel, and came again, goes too: its answers are confirmed.
-        acknowledged = window.settle(tags, room)
-        if acknowledged:
-            self.unsettled = len(window)
-            self._consumers.acknowledge(self._tap, window.generation, acknowledged)
+    async def _record(self, written: Settlement) -> None:
+        """In the ledger; what may be written twice."""
+        self._writes += 1
+        await self._records.settle(written, self._writes)

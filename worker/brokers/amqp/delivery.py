@@ -74,7 +74,7 @@ def entry_of(delivery: Delivery, partition: int) -> Entry:
     )
     if delivery.queue == DEAD:
         entry.problem, entry.problem_kind = _given_up(said.headers)
-    entry.name = digest_of(entry.body, (entry.reply_to, entry.correlation_id, entry.problem))
+    entry.name = digest_of(entry.body, (entry.reply_to, entry.correlation_id, entry.problem, entry.stray))
     return entry
 
 
