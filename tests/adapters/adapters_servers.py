@@ -42,12 +42,20 @@ def free_port() -> int:
 
 class RedisServer:
     """A `redis-server` on loopback with its data in `folder`. `durable`: SIGKILL costs it nothing.
-    `unix`: the path of a socket at which it listens, too.
+    `unix`: the path of a socket at which it listens, too. `cluster`: one node of a cluster.
 
     Skips the test when there is none on the PATH, unless REQUIRE_SERVERS is set.
     """
 
-    def __init__(self, folder: Path, *, durable: bool = False, password: str = "", unix: str = "") -> None:
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        durable: bool = False,
+        password: str = "",
+        unix: str = "",
+        cluster: bool = False,
+    ) -> None:
         binary = shutil.which("redis-server")
         if binary is None:
             complain = pytest.fail if os.environ.get("REQUIRE_SERVERS") else pytest.skip
@@ -63,6 +71,7 @@ class RedisServer:
             "appendfsync": "always",
             **({"requirepass": password} if password else {}),
             **({"unixsocket": unix} if unix else {}),
+            **({"cluster-enabled": "yes", "cluster-port": str(free_port())} if cluster else {}),
         }
         self._command = [str(binary), *(part for name, one in options.items() for part in (f"--{name}", one))]
         self._log = folder / "redis.log"

@@ -11,8 +11,10 @@ from redis.asyncio import Redis
 from structlog.testing import capture_logs
 
 from worker.brokers.connect import UnfitServer, check, connect
+from worker.brokers.permissions import COMMANDS, PATTERNS
 from worker.brokers.port import BrokerUnavailable
 from worker.brokers.redis_streams import RedisBroker
+from worker.brokers.server_facts import ServerFacts, look, warnings
 from worker.ledger.redis import RedisLedger
 
 
@@ -48,14 +50,102 @@ async def test_a_server_that_evicts_commands(open_redis: Any, policy: str) -> No
 
 
 @pytest.mark.redis_server
-async def test_a_server_that_evicts_what_expires(open_redis: Any) -> None:
-    """A policy that may forget leases and records is complained about, loudly."""
-    async with connected(open_redis().url) as client:
+async def test_what_a_setup_may_lose(open_redis: Any) -> None:
+    """Of each setup it is said what would be lost; of one that writes everything at once, nothing is."""
+    async with connected(open_redis(durable=True).url) as client:
+        assert await _warnings(client) == []
+        await client.config_set("appendfsync", "everysec")
+        (everysec,) = await _warnings(client)
+        assert "appendfsync is everysec" in everysec
+        assert "the last second may be lost: waiting commands, results, dead letters" in everysec
+        await client.config_set("appendonly", "no")
+        (nothing,) = await _warnings(client)
+        assert "keeps nothing on disk" in nothing
+        await client.config_set("save", "3600 1")
+        (snapshots,) = await _warnings(client)
+        assert "keeps only snapshots on disk" in snapshots
+        (of_ledger,) = await _warnings(client, holds_commands=False)
+        assert "waiting commands" not in of_ledger
+        await client.config_set("appendonly", "yes")
+        await client.config_set("appendfsync", "always")
         await client.config_set("maxmemory", "100mb")
         await client.config_set("maxmemory-policy", "volatile-lru")
-        with capture_logs() as logs:
+        (evicting,) = await _warnings(client)
+        assert "(maxmemory-policy is volatile-lru): set it to noeviction" in evicting
+
+
+async def _warnings(client: Redis, *, holds_commands: bool = True) -> list[str]:
+    await check(client)
+    return list(warnings(await look(client), holds_commands=holds_commands))
+
+
+@pytest.mark.redis_server
+async def test_a_server_that_does_not_tell_its_setup(open_redis: Any) -> None:
+    """Where CONFIG is forbidden, INFO tells of the AOF; where INFO is, too, nothing is claimed."""
+    server = open_redis()
+    async with connected(server.url) as admin:
+        await admin.execute_command("ACL", "SETUSER", "w", "on", ">w", "~*", "+@all", "-config")
+        async with connected(server.url.replace("//", "//w:w@")) as client:
+            (snapshots,) = await _warnings(client)
+            assert "keeps only snapshots on disk (appendonly is no)" in snapshots
+        await admin.execute_command("ACL", "SETUSER", "w", "-info")
+        async with connected(server.url.replace("//", "//w:w@")) as client:
+            assert await _warnings(client) == []
+
+
+@pytest.mark.redis_server
+async def test_a_read_only_replica(open_redis: Any) -> None:
+    """It answers, and takes no changes: that is found by writing a key, and it is waited for a failover."""
+    primary = open_redis()
+    replica = open_redis()
+    async with connected(replica.url) as client:
+        await client.execute_command("REPLICAOF", "127.0.0.1", str(primary.port))
+        with pytest.raises(BrokerUnavailable, match="read-only replica of Redis: name the primary"):
             await check(client)
-    assert [(line["log_level"], line["policy"]) for line in logs] == [("error", "volatile-lru")]
+
+
+@pytest.mark.redis_server
+async def test_a_redis_cluster(open_redis: Any) -> None:
+    """A cluster is refused, by what INFO tells, and without INFO by how it answers."""
+    server = open_redis(cluster=True)
+    async with connected(server.url) as admin:
+        with pytest.raises(UnfitServer, match="Redis Cluster, which is not supported"):
+            await check(admin)
+        await admin.execute_command("CLUSTER", "ADDSLOTSRANGE", 0, 16_383)
+        await admin.execute_command("ACL", "SETUSER", "w", "on", ">w", "~*", "+@all", "-info")
+        async with connected(server.url.replace("//", "//w:w@")) as client:
+            with pytest.raises(UnfitServer, match="Redis Cluster, which is not supported"):
+                await check(client)
+
+
+@pytest.mark.redis_server
+async def test_permissions_that_are_missing(open_redis: Any) -> None:
+    """Commands and keys that the ACL forbids are named, all of them at once; nothing is left behind."""
+    server = open_redis()
+    url = server.url.replace("//", "//w:w@")
+    async with connected(server.url) as admin:
+        minimal = [f"+{name}" for name in COMMANDS]
+        user = ("ACL", "SETUSER", "w", "reset", "on", ">w", *(f"~{one}" for one in PATTERNS), *minimal)
+        await admin.execute_command(*user)
+        async with connected(url) as client:
+            await check(client)
+        await admin.execute_command(*user, "-xadd", "-hset", "-set")
+        async with connected(url) as client:
+            with pytest.raises(UnfitServer, match="commands that a worker needs: HSET, SET, XADD"):
+                await check(client)
+        await admin.execute_command(*user, "resetkeys", "~numbergroup:*")
+        async with connected(url) as client:
+            with pytest.raises(UnfitServer, match=r"keys that a worker needs: numbergroup\.commands"):
+                await check(client)
+        await admin.execute_command(*user, "resetkeys", "%R~*")
+        async with connected(url) as client:
+            with pytest.raises(UnfitServer, match="keys that a worker needs: numbergroup:check"):
+                await check(client)
+        await admin.execute_command(*user, "-ping")
+        async with connected(url) as client:
+            with pytest.raises(UnfitServer, match="'ping' command"):
+                await check(client)
+        assert await admin.keys() == []
 
 
 @pytest.mark.redis_server
@@ -81,20 +171,11 @@ async def test_a_server_that_is_not_ready(answer: bytes) -> None:
             await check(client)
 
 
-async def test_an_old_server() -> None:
-    """A server older than what is tested is used, and the log says so."""
-
-    def say(data: bytes) -> bytes:
-        if b"INFO" in data and b"SETINFO" not in data:
-            return b"$21\r\nredis_version:6.2.14\r\n\r\n"
-        if b"CONFIG" in data:
-            return b"*2\r\n$9\r\nmaxmemory\r\n$1\r\n0\r\n"
-        return b"+PONG\r\n" * data.count(b"*")
-
-    with capture_logs() as logs:
-        async with answering(say) as url, connected(url) as client:
-            await check(client)
-    assert [(line["log_level"], line["version"]) for line in logs] == [("warning", "6.2.14")]
+@pytest.mark.parametrize(("version", "warned"), [("6.2.14", 1), ("7.0.0", 0), ("8", 0)])
+def test_an_old_server(version: str, warned: int) -> None:
+    """A server older than what is tested is used, and that is said."""
+    found = list(warnings(ServerFacts(version=version), holds_commands=True))
+    assert len(found) == warned
 
 
 async def test_connections_for_every_partition(url: str) -> None:

@@ -92,11 +92,43 @@ def test_a_redis_that_forgets(stage: Stage, shell: Shell) -> None:
 
 @pytest.mark.redis_server
 def test_check(stage: Stage, shell: Shell) -> None:
-    """`run --check` says that all is well, and leaves no trace."""
+    """`run --check` says that all is well, the vendor asked, and what would be lost; it leaves no trace."""
     done = shell("run", "--check")
     assert (done.code, done.err) == (0, "")
-    assert done.out == f"settings are fine: accounts default; the broker at {stage.redis.url} answers\n"
-    assert stage.redis.client.keys() == []
+    said, *warnings = done.out.splitlines()
+    assert said == (
+        f"settings are fine: accounts default; the broker at {stage.redis.url} answers; "
+        "the vendor answers for default"
+    )
+    assert [one for one in warnings if "on disk" not in one] == []
+    assert set(stage.redis.client.keys()) <= {b"numbergroup:rate:default"}
+
+
+@pytest.mark.redis_server
+def test_check_reports_all_problems_at_once(stage: Stage, shell: Shell) -> None:
+    """A server that evicts, and a user who may not do what is needed: both are named, the commands too."""
+    client = stage.redis.client
+    client.config_set("maxmemory", "100mb")
+    client.config_set("maxmemory-policy", "allkeys-lru")
+    client.execute_command("ACL", "SETUSER", "w", "on", ">w-password", "~*", "+@all", "-xadd", "-hset")
+    done = shell("run", "--check", BROKER_URL=stage.redis.url.replace("//", "//w:w-password@"))
+    assert (done.code, done.out) == (2, "")
+    first, evicts, forbids = done.err.splitlines()
+    assert first == "numbergroup: 2 problems:"
+    assert evicts.endswith("set it to noeviction")
+    assert forbids.endswith("forbids commands that a worker needs: HSET, XADD")
+    assert "w-password" not in done.err
+
+
+@pytest.mark.redis_server
+def test_check_asks_the_vendor(stage: Stage, shell: Shell) -> None:
+    """Credentials that the vendor refuses are to be changed; a vendor that is away may come back."""
+    refused = shell("run", "--check", ACCOUNTS__DEFAULT__ACCESS_SECRET="wrong-secret")
+    assert refused.code == 2
+    assert refused.err.startswith("numbergroup: the vendor refuses the account default (1003): ")
+    away = shell("run", "--check", ACCOUNTS__DEFAULT__BASE_URL=f"http://127.0.0.1:{free_port()}/")
+    assert away.code == 1
+    assert away.err.startswith("numbergroup: the vendor of account default does not answer as it should: ")
 
 
 @pytest.mark.redis_server

@@ -9,6 +9,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from importlib.metadata import version
 
 from worker import calls
+from worker.bootstrap import findings
 from worker.bootstrap.accounts import caller_of
 from worker.bootstrap.brokers import reach_broker
 from worker.brokers import embedded
@@ -27,8 +28,8 @@ from worker.metrics import Figures, MetricsServer
 from worker.providers.keyring import Keyring
 from worker.runtime.clock import Clock
 from worker.runtime.letter_cap import LetterCap
-from worker.runtime.partitioning import agree_on_partitions, refuse_a_backlog
-from worker.runtime.patience import once, patiently
+from worker.runtime.partitioning import agree_on_partitions
+from worker.runtime.patience import patiently
 from worker.runtime.ports import Ports
 from worker.runtime.rotation import Rotation
 from worker.runtime.routing import by_handle
@@ -64,6 +65,11 @@ async def open_worker(
         client, broker = await reach_broker(settings, broker_url, intake, opened, patiently)
         ledger = RedisLedger(client)
         opened.push_async_callback(broker.close)
+        for finding in [
+            *findings.of_settings(settings),
+            *await patiently("looking at the ledger's setup", lambda: findings.of_server(settings, client)),
+        ]:
+            log.warning(finding)
         clock = await _common_clock(ledger)
         await agree_on_partitions(ledger, broker, settings.partitions)
         await patiently("opening the broker", broker.open)
@@ -160,14 +166,6 @@ async def _common_clock(ledger: RedisLedger) -> Clock:
     return clock
 
 
-async def examine(settings: Settings, broker_url: str) -> None:
-    """Raises what would keep a worker from starting: see `open_worker`; and `BrokerUnavailable` at once."""
-    async with AsyncExitStack() as opened:
-        client, broker = await reach_broker(settings, broker_url, Intake(), opened, once)
-        opened.push_async_callback(broker.close)
-        await refuse_a_backlog(RedisLedger(client), broker, settings.partitions)
-
-
 @asynccontextmanager
 async def open_caller(
     settings: Settings, name: str, ledger_url: str | None
@@ -179,6 +177,8 @@ async def open_caller(
     Raises `LedgerUnavailable` when the ledger does not answer.
     """
     account = require_accounts(settings)[name]
+    for notice in account.notices:
+        log.warning(notice, account=name)
     async with AsyncExitStack() as opened:
         if ledger_url is None:
             own = embedded.start()

@@ -8,19 +8,14 @@ from worker.providers.keyring import Keyring
 from worker.providers.port import Provider
 from worker.runtime.clock import Clock
 from worker.settings import AccountSettings
-from worker.telemetry import get_logger
 from worker.tokens import tokens_of
 from worker.transport import HttpTransport
-
-log = get_logger("worker")
 
 
 def caller_of(
     keyring: Keyring, account: AccountSettings, limiter: Limiter, clock: Clock, store: TokenStore
 ) -> tuple[calls.Caller, AccountPolicy]:
     """Who makes the account's calls, and under which limits."""
-    for notice in account.notices:
-        log.warning(notice, account=keyring.account)
     provider = account.vendor()
     transport = HttpTransport(account.max_in_flight, account.connect_timeout_s, account.timeout_s)
     caller = calls.Caller(

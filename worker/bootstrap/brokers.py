@@ -4,7 +4,6 @@ import asyncio
 import math
 from collections.abc import Mapping
 from contextlib import AsyncExitStack
-from functools import partial
 
 from redis.asyncio import Redis
 
@@ -75,16 +74,25 @@ async def reach_broker(
         if persist is patiently:
             log.warning(NO_LEDGER)
     client = await _connect(ledger_url, "NUMBERGROUP_LEDGER_URL", settings.partitions, opened, persist)
-    topology = Topology(
+    topology = _topology(settings)
+    await persist("connecting to RabbitMQ", lambda: look_at_rabbitmq(settings, broker_url))
+    heartbeat_s = max(_LEAST_HEARTBEAT_S, round(settings.lease_ttl_s / 2))
+    broker = AmqpBroker(broker_url, client, record_ms, _prefetch(settings), heartbeat_s, topology)
+    return client, broker
+
+
+async def look_at_rabbitmq(settings: Settings, broker_url: str) -> None:
+    """Raises `UnfitServer` and `BrokerUnavailable`, as a worker would that starts."""
+    accept = settings.lossy_queues == "accept"
+    await asyncio.to_thread(check_rabbitmq, broker_url, _topology(settings), accept_losses=accept)
+
+
+def _topology(settings: Settings) -> Topology:
+    return Topology(
         settings.partitions,
         reply_type=settings.reply_queue_type,
         reply_expires_ms=round(settings.reply_queue_expires_hours * 3_600_000),
     )
-    checking = partial(check_rabbitmq, broker_url, topology, accept_losses=settings.lossy_queues == "accept")
-    await persist("connecting to RabbitMQ", lambda: asyncio.to_thread(checking))
-    heartbeat_s = max(_LEAST_HEARTBEAT_S, round(settings.lease_ttl_s / 2))
-    broker = AmqpBroker(broker_url, client, record_ms, _prefetch(settings), heartbeat_s, topology)
-    return client, broker
 
 
 def _prefetch(settings: Settings) -> int:

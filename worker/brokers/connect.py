@@ -5,21 +5,41 @@ from typing import Any
 from redis.asyncio import ConnectionPool, Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
-from redis.exceptions import AuthenticationError, RedisError
+from redis.exceptions import (
+    AskError,
+    AuthenticationError,
+    ClusterCrossSlotError,
+    ClusterDownError,
+    MovedError,
+    NoPermissionError,
+    RedisError,
+    ResponseError,
+)
 
 from contracts.publishing.urls import parse, redis_arguments
+from worker.brokers.permissions import PATTERNS, ReadOnly, missing, write_a_key
 from worker.brokers.port import BrokerUnavailable
+from worker.brokers.server_facts import ServerFacts, look
 from worker.ledger.connection import quick
-from worker.telemetry import get_logger
+from worker.ledger.scripts import remember
 
-_OLDEST = (7, 0)
 _CONNECTIONS = 100
-
-log = get_logger("redis")
 
 
 class UnfitServer(Exception):
-    """The server answers, but must not be used as it is set up; the message says what to change."""
+    """The server answers, but must not be used as it is set up; each problem says what to change."""
+
+    def __init__(self, *problems: str) -> None:
+        super().__init__("; ".join(problems))
+        self.problems = problems
+
+
+class _Client(Redis):
+    """Scripts that are registered can be named when an ACL stops them."""
+
+    def register_script(self, script: Any) -> Any:
+        remember(script)
+        return super().register_script(script)
 
 
 def connect(url: str, partitions: int = 1, retries: int = 1) -> Redis:
@@ -45,35 +65,78 @@ def connect(url: str, partitions: int = 1, retries: int = 1) -> Redis:
     )
     # It says whether it is TCP, TLS or a Unix socket.
     pool.connection_class = quick(pool.connection_class)
-    return Redis.from_pool(pool)
+    return _Client.from_pool(pool)
 
 
 async def check(client: Redis, setting: str = "NUMBERGROUP_BROKER_URL") -> None:
-    """Raises `UnfitServer` for a server that would lose data, `BrokerUnavailable` for one that is away.
+    """Raises `UnfitServer` with all problems of a server that would lose data or that forbids what the work
+    takes, `BrokerUnavailable` for one that is away, or a replica for now.
 
-    `setting`: what an operator would have to change.
+    `setting`: what an operator would have to change. Writes a key and deletes it.
     """
+    commands: list[str] = []
+    barred: list[str] = []
     try:
         await client.ping()
+        facts = await look(client)
+        problems = _problems(facts)
+        if await _is_cluster(client, facts):
+            # It answers nothing else as a single server does.
+            raise UnfitServer(
+                f"{setting} names a Redis Cluster, which is not supported: use a single Redis server"
+            )
+        if facts.has_acl:
+            commands, barred = await missing(client)
+        else:
+            await write_a_key(client)
+    except ReadOnly:
+        raise ReadOnlyReplica(
+            f"{setting} names a read-only replica of Redis: name the primary server"
+        ) from None
+    except NoPermissionError as error:
+        raise UnfitServer(
+            f"the ACL of the user in {setting} forbids what a worker needs ({error})"
+        ) from error
     except AuthenticationError as error:
         raise UnfitServer(f"Redis refuses the credentials in {setting} ({error})") from error
     except (RedisError, OSError) as error:
         raise BrokerUnavailable(f"{setting}: {type(error).__name__}: {error}") from error
-    try:
-        info = await client.info("server")
-        memory = await client.config_get("maxmemory*")
-    except (RedisError, OSError):
-        # The embedded broker knows no INFO, and managed servers often forbid CONFIG.
-        return
-    version = str(info.get("redis_version", "7.0"))
-    if tuple(int(part) for part in version.split(".")[:2] if part.isdigit()) < _OLDEST:
-        log.warning("this server is older than what is tested", version=version, tested="7.0 and newer")
-    policy = str(memory.get("maxmemory-policy", "noeviction"))
-    if memory.get("maxmemory", "0") == "0" or policy == "noeviction":
-        return
-    if policy.startswith("allkeys"):
-        raise UnfitServer(
-            f"the broker may throw commands away when memory runs out (maxmemory-policy {policy}): "
-            "set it to noeviction"
+    if commands:
+        problems.append(
+            f"the ACL of the user in {setting} forbids commands that a worker needs: {', '.join(commands)}"
         )
-    log.error("the broker may forget leases and settled commands: set it to noeviction", policy=policy)
+    if barred:
+        problems.append(
+            f"the ACL of the user in {setting} forbids keys that a worker needs: {', '.join(barred)} "
+            f"(permit {' and '.join('~' + one for one in PATTERNS)})"
+        )
+    if problems:
+        raise UnfitServer(*problems)
+
+
+class ReadOnlyReplica(BrokerUnavailable):
+    """It may become the primary yet."""
+
+
+def _problems(facts: ServerFacts) -> list[str]:
+    if not (facts.may_evict or "").startswith("allkeys"):
+        return []
+    policy = f"(maxmemory-policy {facts.may_evict})"
+    return [f"the broker may throw commands away when memory runs out {policy}: set it to noeviction"]
+
+
+async def _is_cluster(client: Redis, facts: ServerFacts) -> bool:
+    """Where the server does not tell, two keys do: a cluster refuses keys of different slots together."""
+    if facts.is_cluster:
+        return True
+    try:
+        await client.exists("numbergroup:partitions", "numbergroup:workers")
+    except ResponseError as error:
+        return is_of_cluster(error)
+    return False
+
+
+def is_of_cluster(error: BaseException) -> bool:
+    """Whether only a Redis Cluster answers like this."""
+    cluster = (MovedError, AskError, ClusterCrossSlotError, ClusterDownError)
+    return isinstance(error, cluster) or str(error).startswith(("MOVED ", "CROSSSLOT ", "CLUSTERDOWN "))

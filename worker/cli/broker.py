@@ -6,8 +6,9 @@ import ssl
 from redis.exceptions import AuthenticationError, ResponseError
 
 from worker.brokers import embedded
+from worker.brokers.connect import is_of_cluster
 from worker.cli.endings import Failure
-from worker.settings import Settings, redact_url
+from worker.settings import Settings, SettingsError, redact_url
 
 # AMQP 0-9-1, 1.2.4: those of its reply codes that another try would meet again.
 _REFUSALS = (403, 404, 405, 406, 530)
@@ -34,8 +35,13 @@ def refusal(error: BaseException) -> str | None:
 
 
 def broker_failure(settings: Settings, error: BaseException) -> Failure:
-    """What `error`, of the broker's library or of the network, says to a person."""
+    """What `error`, of the broker's library or of the network, says to a person.
+
+    Raises `SettingsError` when the broker is a Redis Cluster.
+    """
     where = redact_url(broker_url(settings))
+    if is_of_cluster(error):
+        raise SettingsError(f"the broker at {where} is a Redis Cluster, which is not supported") from None
     if (said := refusal(error)) is not None:
         return Failure(f"the broker at {where} refuses: {said}")
     hint = "is it running, and is NUMBERGROUP_BROKER_URL right?"

@@ -1,6 +1,7 @@
 """The ledger that the commands talk to, and what to say when it does not answer."""
 
 from worker.brokers import embedded
+from worker.brokers.connect import is_of_cluster
 from worker.cli.broker import reason, refusal, speaks_amqp
 from worker.cli.endings import Failure
 from worker.settings import Settings, SettingsError, redact_url
@@ -32,6 +33,8 @@ def ledger_failure(settings: Settings, error: BaseException) -> Failure:
     """What `error`, a `LedgerUnavailable` or what it came from, says to a person."""
     cause = error.__cause__ or error
     where = redact_url(ledger_url(settings))
+    if is_of_cluster(cause):
+        raise SettingsError(f"the ledger at {where} is a Redis Cluster, which is not supported") from None
     if (said := refusal(cause)) is not None:
         return Failure(f"the ledger at {where} refuses: {said}")
     if error.__cause__ is None:

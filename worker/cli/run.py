@@ -9,10 +9,11 @@ from contextlib import asynccontextmanager
 from types import FrameType
 
 from worker import telemetry
-from worker.bootstrap import examine, open_worker
+from worker.bootstrap import open_worker
 from worker.bootstrap.brokers import NO_LEDGER
+from worker.bootstrap.examination import examine, problems_of
 from worker.brokers import embedded
-from worker.brokers.connect import UnfitServer
+from worker.brokers.connect import ReadOnlyReplica, UnfitServer
 from worker.brokers.port import BrokerUnavailable
 from worker.cli.broker import broker_failure, broker_url, reason, speaks_amqp
 from worker.cli.endings import Failure
@@ -122,33 +123,53 @@ def _on_signals(action: Callable[[], object]) -> None:
 
 
 def check() -> str:
-    """What a worker with these settings would work with.
+    """What a worker with these settings would work with, and what to look at.
 
-    Raises `SettingsError` like `run`, and `Failure` when no broker answers.
+    Raises `SettingsError` like `run`, and `Failure` when a server does not answer: with all problems in it,
+    each on a line of its own.
     """
     settings = load_settings()
     accounts = ", ".join(sorted(require_accounts(settings)))
     url = broker_url(settings)
+    telemetry.configure(settings.log_format, "error")
     if settings.broker_url is None:
         return (
             f"settings are fine: accounts {accounts}; no broker is set, so that an embedded one will be used"
         )
-    try:
-        asyncio.run(examine(settings, url))
-    except UnfitServer as error:
-        raise SettingsError(str(error)) from None
-    except (BrokerUnavailable, LedgerUnavailable) as error:
-        ledger = settings.ledger_url and redact_url(settings.ledger_url.get_secret_value())
-        of_ledger = isinstance(error, LedgerUnavailable) or str(error).startswith("NUMBERGROUP_LEDGER_URL")
-        if ledger and of_ledger:
-            raise Failure(
-                f"no ledger answers at {ledger} ({reason(error)}): is it running, and is "
-                "NUMBERGROUP_LEDGER_URL right?"
-            ) from None
-        raise broker_failure(settings, error) from None
+    found = asyncio.run(examine(settings, url))
+    wrong = [*found.refused]
+    away = [*found.silent]
+    for error in found.problems:
+        if isinstance(error, UnfitServer | SettingsError | ReadOnlyReplica):
+            wrong += problems_of(error)
+        else:
+            away.append(str(_unavailable(settings, error)))
+    lines = [*wrong, *away]
+    if lines and len(lines) > 1:
+        lines.insert(0, f"{len(lines)} problems:")
+    if wrong:
+        raise SettingsError(*lines)
+    if away:
+        raise Failure("\n".join(lines))
     said = f"settings are fine: accounts {accounts}; the broker at {redact_url(url)} answers"
-    if not speaks_amqp(url):
-        return said
-    if settings.ledger_url is None:
-        return f"{said}; {NO_LEDGER}"
-    return f"{said}, and so does the ledger at {redact_url(settings.ledger_url.get_secret_value())}"
+    if speaks_amqp(url):
+        ledger = settings.ledger_url
+        said += (
+            f"; {NO_LEDGER}"
+            if ledger is None
+            else f", and so does the ledger at {redact_url(ledger.get_secret_value())}"
+        )
+    if found.answering:
+        said += f"; the vendor answers for {', '.join(sorted(found.answering))}"
+    return "\n".join([said, *(f"warning: {one}" for one in found.findings)])
+
+
+def _unavailable(settings: Settings, error: BrokerUnavailable | LedgerUnavailable) -> Failure:
+    ledger = settings.ledger_url and redact_url(settings.ledger_url.get_secret_value())
+    of_ledger = isinstance(error, LedgerUnavailable) or str(error).startswith("NUMBERGROUP_LEDGER_URL")
+    if ledger and of_ledger:
+        return Failure(
+            f"no ledger answers at {ledger} ({reason(error)}): is it running, and is "
+            "NUMBERGROUP_LEDGER_URL right?"
+        )
+    return broker_failure(settings, error)

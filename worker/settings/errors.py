@@ -7,10 +7,11 @@ Key = tuple[str, ...]
 
 
 class SettingsError(ValueError):
-    """The settings cannot be used. `str()` is one line: which key, what is wrong, what to do. No secrets."""
+    """The settings cannot be used. `str()` is a line for each problem: which key, what is wrong, what to do.
+    No secrets."""
 
-    def __init__(self, message: str) -> None:
-        super().__init__(" ".join(message.split()))
+    def __init__(self, *problems: str) -> None:
+        super().__init__("\n".join(" ".join(problem.split()) for problem in problems))
 
 
 def variable(*key: str) -> str:

@@ -228,3 +228,12 @@ def test_groups_in_quarantine() -> None:
     said = words(found)
     assert "id:g-1  default  in dead letters  quarantined: its group is stuck" in said
     assert "85211111114" not in said
+
+
+def test_warnings() -> None:
+    """What a worker warns of at its start is shown here, too: for people and for programs."""
+    found = replace(of(EMPTY), warnings=["Redis keeps nothing on disk\x1b[2J"])
+    assert "warning: Redis keeps nothing on disk" in words(found)
+    assert "\x1b" not in words(found)
+    assert as_json(found)["warnings"] == ["Redis keeps nothing on disk\x1b[2J"]
+    assert as_json(of(EMPTY))["warnings"] == []

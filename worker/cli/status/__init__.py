@@ -9,6 +9,7 @@ from dataclasses import replace
 import orjson
 from redis.asyncio import Redis
 
+from worker.bootstrap import findings
 from worker.bootstrap.brokers import backlog, strays
 from worker.brokers.connect import UnfitServer, connect
 from worker.brokers.port import BrokerUnavailable
@@ -61,11 +62,12 @@ async def _look(settings: Settings) -> tuple[Standing, Failure | None]:
     try:
         overview = await look(client, settings.partitions)
         waiting, elsewhere, failure = await _backlog(settings, client, len(overview.owners))
+        warnings = [*findings.of_settings(settings), *await findings.of_server(settings, client)]
     finally:
         await client.aclose()
     in_hand_counts = not speaks_amqp(broker_url(settings))
     found = standing(overview, waiting, settings.max_dead_letters, in_hand_counts=in_hand_counts)
-    return replace(found, strays=elsewhere), failure
+    return replace(found, strays=elsewhere, warnings=warnings), failure
 
 
 async def _backlog(

@@ -43,6 +43,7 @@ def as_json(standing: Standing) -> dict[str, Any]:
             "fingerprints": [_kind_json(one) for one in standing.kinds],
         },
         "problems": list(standing.problems),
+        "warnings": list(standing.warnings),
     }
 
 

@@ -84,6 +84,8 @@ class Standing:
     kinds: Sequence[LetterKind]
     problems: Sequence[str]
     strays: Mapping[str, int] = field(default_factory=dict)
+    warnings: Sequence[str] = ()
+    """Of the settings and the server: what a worker warns of at its start."""
 
 
 def standing(

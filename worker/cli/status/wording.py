@@ -30,6 +30,7 @@ def in_words(standing: Standing) -> Iterator[str]:
         yield f"  and {more:,} more"
     yield from _letters(standing)
     yield from (f"problem: {plain(one)}" for one in standing.problems)
+    yield from (f"warning: {plain(one)}" for one in standing.warnings)
 
 
 def _worker_rows(standing: Standing) -> Iterator[Row]:

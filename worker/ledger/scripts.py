@@ -1,0 +1,30 @@
+"""Which command of a script an ACL forbids: Redis names the script and the line, and not the command."""
+
+import hashlib
+import re
+
+_PLACE = re.compile(r"script: ([0-9a-f]{40}), on @user_script:([0-9]+)")
+_COMMAND = re.compile(r"redis\.p?call\('([A-Z]+)'")
+_scripts: dict[str, str] = {}
+
+
+def remember(script: str) -> None:
+    """Keep the text of a script that is used: there are some twenty in a process."""
+    _scripts[hashlib.sha1(script.encode()).hexdigest()] = script  # noqa: S324  # as Redis names it
+
+
+def explain(message: str) -> str:
+    """The message of an error, with the command that the ACL forbids where a script was stopped by one."""
+    if "can't run this command" in message:
+        return f"{message.strip()}: the ACL of this user forbids {_command(message)}"
+    if "can't access at least one of the keys" in message:
+        return f"{message.strip()}: the ACL of this user forbids the keys of {_command(message)}"
+    return message
+
+
+def _command(message: str) -> str:
+    place = _PLACE.search(message)
+    lines = _scripts.get(place[1], "").splitlines() if place else []
+    line = lines[int(place[2]) - 1] if place and int(place[2]) <= len(lines) else ""
+    found = list(dict.fromkeys(_COMMAND.findall(line)))
+    return " or ".join(found) if found else "a command of a script (see `numbergroup run --check`)"

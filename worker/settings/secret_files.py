@@ -1,0 +1,26 @@
+"""Files that hold secrets, and who else may read or change them."""
+
+import os
+import stat
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+
+def warnings(files: Iterable[Path]) -> Iterator[str]:
+    """What is wrong with the permissions of files that exist; nothing where the system does not tell.
+
+    Whoever may write such a file decides who may use the vendor's account, and where commands come from.
+    """
+    for file in dict.fromkeys(files):
+        try:
+            found, folder = file.stat(), file.resolve().parent.stat()
+        except (OSError, ValueError, RuntimeError):
+            continue
+        if found.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
+            yield f"{file} holds settings or secrets, and others may write it: chmod go-w it"
+        elif folder.st_mode & stat.S_IWOTH and not folder.st_mode & stat.S_ISVTX:
+            yield f"{file} holds settings or secrets, and others may replace it: chmod o-w its folder"
+        elif found.st_uid not in (0, os.geteuid()):
+            yield f"{file} holds settings or secrets, and another user owns it: chown it"
+        if found.st_mode & stat.S_IROTH:
+            yield f"{file} holds settings or secrets, and everybody on this machine may read it: chmod o-r it"
