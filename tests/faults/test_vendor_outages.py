@@ -48,7 +48,8 @@ SAYS: dict[str, bytes] = {
     "a success for somebody": answer(b'{"code":0,"data":', "500 Oops"),
     "5,000 digits": answer(b'{"code":' + b"9" * 5_000 + b"}"),
     "100,000 arrays": answer(b'{"code":' + b"[" * 100_000),
-    "UTF-16": answer(SUCCESS.decode().encode("utf-16")),
+    "half of UTF-16": answer(SUCCESS.decode().encode("utf-16")[:-5]),
+    "a success and a notice": answer(b"<br />Notice: x in y.php" + SUCCESS),
 }
 
 

@@ -38,6 +38,8 @@ _NEVER_APPLIED = (
     Answer(200, _json(1004, "timestamp expired")),
 )
 
+COMES_BACK = len(_APPLIED_OR_NOT)
+"""The place of an answer that says when to come back."""
 COUNT = len(_APPLIED_OR_NOT) + len(_OF_CREATES) + len(_NEVER_APPLIED)
 
 

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, replace
 from random import Random
 
-from simulation.anything import COUNT
+from simulation.anything import COMES_BACK, COUNT
 from simulation.plans import TROUBLES, Fault, Plan
 
 THEMES = (
@@ -151,6 +151,8 @@ def _saying_anything(plan: Plan, faults: list[Fault], weather: Weather) -> list[
             faults.append(Fault("hides a group", "call", chance.randint(1, 6), 0, plan.window_s + 4.0))
     elif chance.random() < 0.12:
         faults += [Fault("unknown code applied", "call", at) for at in chance.sample(range(1, 7), 3)]
+    elif chance.random() < 0.12:
+        faults += [Fault("says anything", "call", at, COMES_BACK) for at in chance.sample(range(1, 7), 2)]
     return faults
 
 

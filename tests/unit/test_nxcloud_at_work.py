@@ -3,8 +3,13 @@
 from typing import Any
 
 import orjson
+import pytest
 from aiohttp import web
 from whole_worker import event, results_of, serving
+
+from worker.sandbox.faults import Status
+from worker.sandbox.options import Options
+from worker.sandbox.server import start
 
 NUMBER = "85211111114"
 REFUSALS = {
@@ -60,3 +65,26 @@ async def test_what_may_pass_and_what_is_about_the_account() -> None:
     """Neither costs a command anything but time."""
     found = await results(*PASSING, DENIAL)
     assert {one["status"] for one in found.values()} == {"applied"}
+
+
+@pytest.mark.slow
+async def test_a_vendor_that_is_down_and_says_until_when() -> None:
+    """A 503 that says so in a body of its own is nobody's refusal, and until it is over no group is
+    called."""
+    sandbox = await start(Options(), port=0)
+    try:
+        down = '{"code":503,"msg":"Service Unavailable"}'
+        sandbox.state.faults.add([Status(status=503, body=down, retry_after="2", times=1)])
+        account = {"BASE_URL": sandbox.url, "ACCESS_KEY": "sandbox-key", "ACCESS_SECRET": "sandbox-secret"}
+        environ = {f"NUMBERGROUP_ACCOUNTS__DEFAULT__{key}": value for key, value in account.items()}
+        environ["NUMBERGROUP_ACCOUNTS__DEFAULT__MAX_IN_FLIGHT"] = "1"
+        update = {"operateType": "add", "phones": [NUMBER]}
+        found = await results_of(
+            environ, [event(name, "update", groupId=name, **update) for name in ("g-1", "g-2")]
+        )
+        assert {one["status"] for one in found.values()} == {"applied"}
+        first, *later = sorted(one.at_ms for one in sandbox.state.calls.recent())
+        assert len(later) == 2
+        assert min(later) - first >= 1_900
+    finally:
+        await sandbox.stop()

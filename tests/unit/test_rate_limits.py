@@ -4,7 +4,7 @@ import time
 
 import pytest
 
-from worker.engine.model import AccountFault, Call, CallKind, Outcome, Refused, Throttled
+from worker.engine.model import AccountFault, Call, CallKind, Outcome, Refused, Throttled, Unavailable
 from worker.providers.classes import Classes, FailureClass, Stated
 from worker.providers.nxcloud import CLASSES
 from worker.providers.port import Answer
@@ -55,6 +55,11 @@ PLAIN = [
     "traffic limit reached",
     "Flow control triggered: flow limit",
     "SlowDown",
+    "OVER_QUERY_LIMIT",
+    "Frequent requests",
+    "Maximum number of requests reached",
+    "Exceeded the maximum number of calls",
+    "请求量过大",
     "Please slow down",
     "RequestLimitExceeded",
     "请求过于频繁",
@@ -98,7 +103,17 @@ BUSY = [
     "系统繁忙",
     "系统繁忙，请稍候再试",
     "服务器繁忙",
+    "Server overloaded",
+    "系统过载",
     "系統忙碌中",
+]
+LATER = [
+    "Please try again later",
+    "retry later",
+    "Service temporarily unavailable",
+    "temporary failure",
+    "请稍后再试",
+    "請稍後重試",
 ]
 OTHER = [
     "",
@@ -122,6 +137,10 @@ OTHER = [
     "Name (X) allows 2 to 50 characters only",
     "groupName exceeds the length limit of 50 characters",
     "group limit exceeded",
+    "maximum number of groups reached",
+    "limit must not exceed 1000",
+    "phone is invalid, please correct it and try again later",
+    "号码格式错误，请稍后再试",
     "field length limit exceeded",
     "frequency must be between 1 and 5",
     "parameter error",
@@ -178,6 +197,16 @@ def test_busy(text: str) -> None:
     assert rate_wording(text) is Wording.BUSY
     got = understood(CLASSES, text)
     assert isinstance(got, Throttled)
+    assert got.in_doubt
+    assert isinstance(understood(CLASSES, text, "1002"), Refused)
+
+
+@pytest.mark.parametrize("text", LATER)
+def test_try_later(text: str) -> None:
+    """Who asks to try later is not refusing, unless the code is known to be a refusal."""
+    assert rate_wording(text) is Wording.LATER
+    got = understood(CLASSES, text)
+    assert isinstance(got, Unavailable)
     assert got.in_doubt
     assert isinstance(understood(CLASSES, text, "1002"), Refused)
 

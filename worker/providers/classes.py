@@ -49,11 +49,12 @@ class Stated:
 
 
 class _Reading(NamedTuple):
-    """The class of what the body states, as far as it is known; `busy`: it only says that the vendor is
-    busy."""
+    """The class of what the body states, as far as it is known. `busy`: it only says that the vendor is busy;
+    `later`: that a later try may go through; `exists`: that the group to create is there."""
 
     known: FailureClass | None = None
     busy: bool = False
+    later: bool = False
     exists: bool = False
 
 
@@ -81,13 +82,14 @@ class Classes:
         """The outcome of an answer that is no success, from its status and what its body states, together.
 
         `stated`: `None` for a body that cannot be read, or says nothing; then `beginning` is how it begins,
-        as it may be shown, for an answer whose status tells nothing. `lists`: the vendor can list groups, so
+        as it may be shown. `lists`: the vendor can list groups, so
         that one whose creation is in doubt can be looked up.
         """
         reading = _Reading() if stated is None else self._read(call, stated)
         found, code, by_status = self._class_of(answer.status, stated, reading)
         wait_s = _pause_s(answer)
-        if found is FailureClass.REFUSED and reading.known is None and wait_s is not None:
+        may_pass = wait_s is not None or reading.later
+        if found is FailureClass.REFUSED and reading.known is None and may_pass:
             # What can be tried again later is not refused.
             found = FailureClass.RETRYABLE
         in_doubt = is_in_doubt(
@@ -146,9 +148,9 @@ class Classes:
             return _Reading(by_code, exists=exists)
         if exists:
             return _Reading(FailureClass.REFUSED, exists=True)
-        if wording is not None:
+        if wording in (Wording.LIKELY, Wording.BUSY):
             return _Reading(FailureClass.THROTTLED, busy=wording is Wording.BUSY)
-        return _Reading()
+        return _Reading(later=wording is Wording.LATER)
 
     def _of_texts(self, text: str) -> FailureClass | None:
         lowered = text.lower()
@@ -173,7 +175,9 @@ def _class_of_status(status: int) -> FailureClass:
 
 
 def _silence(status: int, beginning: str) -> str:
-    begins = f"; it begins with {beginning!r}" if beginning and status < 300 else ""
+    # A gateway's page to its own status tells nothing more.
+    is_telling = beginning and (status < 300 or beginning.startswith("{"))
+    begins = f"; it begins with {beginning!r}" if is_telling else ""
     return f"HTTP {status} without a verdict in the body{_hint(status)}{begins}"
 
 
