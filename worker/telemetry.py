@@ -20,6 +20,8 @@ import orjson
 import structlog
 from structlog.typing import EventDict, FilteringBoundLogger, Processor, WrappedLogger
 
+from worker.text.escaping import escaped, escaped_json
+
 _PHONE = "[phone]"
 _SECRET = "[secret]"  # noqa: S105
 _DEEPEST = 8
@@ -123,9 +125,17 @@ def _repr(value: object) -> str:
 
 def _json(_logger: WrappedLogger, _method: str, event: EventDict) -> bytes:
     try:
-        return orjson.dumps(event)
+        return escaped_json(orjson.dumps(event))
     except TypeError:  # an int beyond 64 bits, a lone surrogate
         return json.dumps(event).encode()
+
+
+def _for_terminals(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
+    """Texts that others wrote may be in any value; what is nested is written as `repr` has it."""
+    return {
+        escaped(key): "\n".join(map(escaped, value.split("\n"))) if isinstance(value, str) else value
+        for key, value in event.items()
+    }
 
 
 class _Sink:
@@ -176,8 +186,10 @@ def configure(
         render: Processor = structlog.dev.ConsoleRenderer(
             colors=colors, exception_formatter=structlog.dev.plain_traceback
         )
+        shown: list[Processor] = [_for_terminals]
         factory = structlog.PrintLoggerFactory(cast("TextIO", _Sink(stream)))
     else:
+        shown = []
         render, factory = _json, structlog.BytesLoggerFactory(cast("BinaryIO", _Sink(stream)))
     structlog.configure(
         processors=[
@@ -187,6 +199,7 @@ def configure(
             scrub,  # nothing after it adds anything but level and time
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
+            *shown,
             render,
         ],
         wrapper_class=structlog.make_filtering_bound_logger(threshold),

@@ -62,12 +62,12 @@ def test_what_it_says(stage: Stage, shell: Shell) -> None:
     again = shell("pause", "account", "default", "--reason", "other")
     assert again.code == 0
     assert again.out.startswith("account default was paused already by ")
-    assert again.out.endswith("Z: new [2J keys\n")
+    assert again.out.endswith("Z: new\\u001b[2J keys\n")
     resumed, once_more = shell("resume", "account", "default"), shell("resume", "account", "default")
     assert (resumed.code, resumed.out) == (0, "resumed account default\n")
     assert once_more.out.startswith("no operator had paused account default; ")
     assert audit(stage) == [
-        ("pause", {"account": "default", "reason": "new [2J keys"}),
+        ("pause", {"account": "default", "reason": "new\\u001b[2J keys"}),
         ("resume", {"account": "default"}),
         ("resume", {"account": "default"}),
     ]

@@ -94,7 +94,6 @@ def test_nothing_is_sent_when_a_line_is_bad(stage: Stage, shell: Shell) -> None:
         f"[{EVENT}, 7]",
         '{"groupID": "g1", "operateType": "add", "phones": "85211111114"}',
         '{"id": "c-1", "source": "crm", "data": {"groupId": "g1"}}',
-        b'{"groupId": "\xff"}',
         EVENT.replace('["85211111114"]', "[" + ", ".join(['"85211111114"'] * 200_000) + "]"),
     ]
     file = shell.write("commands.ndjson", EVENT, *bad, BARE)
@@ -118,7 +117,12 @@ def test_json_over_several_lines(shell: Shell) -> None:
 
 
 def test_files_that_cannot_be_read(shell: Shell) -> None:
-    """Exit code 1 and one line."""
+    """Exit code 1 and one line; of what is no text, too, in a file and on standard input."""
+    packed = shell("publish", "-", stdin=b"\x1f\x8b\x08\x00")
+    assert (packed.code, packed.out) == (1, "")
+    assert packed.err == "numbergroup: standard input: it is compressed with gzip: unpack it first (gunzip)\n"
+    file = shell.write("latin1.ndjson", EVENT, b'{"groupId": "\xff"}')
+    assert shell("plan", file).err == f"numbergroup: {file}: line 2 is not UTF-8: save the file in UTF-8\n"
     assert (
         shell("publish", "missing.ndjson").err == "numbergroup: missing.ndjson: No such file or directory\n"
     )

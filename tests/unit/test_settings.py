@@ -387,8 +387,11 @@ def test_a_bad_file_is_one_line(tmp_path: Path, text: str) -> None:
 def test_a_file_that_is_not_utf8_is_one_line(tmp_path: Path) -> None:
     """Binary files and directories are answered as plainly as misspelt keys."""
     file = tmp_path / "x.toml"
-    file.write_bytes(b"\xff\xfe")
-    assert line_of({"NUMBERGROUP_CONFIG": str(file)}).startswith(f"{file} must be TOML in UTF-8 but is not")
+    file.write_bytes(b"\xff\x80")
+    line = line_of({"NUMBERGROUP_CONFIG": str(file)})
+    assert line == (
+        f"NUMBERGROUP_CONFIG names {file}, which cannot be read: line 1 is not UTF-8: save the file in UTF-8"
+    )
     assert line_of({"NUMBERGROUP_CONFIG": str(tmp_path)}).endswith("cannot be read: Is a directory")
 
 

@@ -60,7 +60,7 @@ def test_a_value_and_a_file_are_one_too_many(tmp_path: Path, in_table: bool) -> 
     [
         (b"", "names {}, which is empty"),
         (b" \n", "names {}, which is empty"),
-        (b"\xff\xfe\x00", "names {}, which is no text in UTF-8"),
+        (b"s\xe9cret", "names {}, which cannot be read: line 1 is not UTF-8: save the file in UTF-8"),
         (None, "names {}, which cannot be read: No such file or directory"),
     ],
 )
@@ -141,8 +141,10 @@ def test_a_bad_environment_file_is_one_line(tmp_path: Path, text: str) -> None:
 def test_an_environment_file_that_is_none(tmp_path: Path) -> None:
     """Binary files, directories and files that are not there are answered as plainly."""
     file = tmp_path / "x.env"
-    file.write_bytes(b"\xff\xfe")
-    assert line_of({"NUMBERGROUP_ENV_FILE": str(file)}) == f"{file} must be UTF-8 but is not, correct it"
+    file.write_bytes(b"\xff\x80")
+    why = "line 1 is not UTF-8: save the file in UTF-8"
+    where = f"NUMBERGROUP_ENV_FILE names {file}"
+    assert line_of({"NUMBERGROUP_ENV_FILE": str(file)}) == f"{where}, which cannot be read: {why}"
     for name, why in ((tmp_path, os.strerror(21)), (tmp_path / "no", os.strerror(2))):
         line = line_of({"NUMBERGROUP_ENV_FILE": str(name)})
         assert line == f"NUMBERGROUP_ENV_FILE names {name}, which cannot be read: {why}"

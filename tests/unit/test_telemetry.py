@@ -10,7 +10,7 @@ import warnings
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import orjson
 import pytest
@@ -378,6 +378,18 @@ def test_console_off_a_terminal() -> None:
     assert "ValueError: [phone]" in line
     assert "\x1b[" not in line
     assert PHONE not in line
+
+
+@pytest.mark.parametrize("form", ["console", "json"])
+def test_texts_of_others_move_no_cursor(form: Literal["console", "json"]) -> None:
+    """Names and messages that others wrote are escaped in every form, wherever they stand in a line."""
+    stream = io.StringIO()
+    configure(form, "info", stream)
+    trick = "vip\u202e\u200b\x9b2J"
+    get_logger("worker").info(f"group {trick}", group=trick, groups=[trick], **{trick: 1})
+    line = stream.getvalue()
+    assert line.removesuffix("\n").isprintable()
+    assert line.count("\\u202e") == 4
 
 
 def test_json_on_a_terminal_and_on_text_streams() -> None:

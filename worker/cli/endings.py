@@ -6,6 +6,8 @@ from contextlib import contextmanager
 
 import typer
 
+from worker.text.escaping import escaped
+
 FAILED = 1
 USAGE = 2
 INTERRUPTED = 130
@@ -59,4 +61,5 @@ def _write_no_more() -> None:
 
 
 def _say(message: str) -> None:
-    typer.echo(f"numbergroup: {message}", err=True)
+    lines = map(escaped, message.split("\n"))
+    typer.echo("numbergroup: " + "\n".join(lines), err=True)

@@ -1,7 +1,6 @@
 """Reading NDJSON: a line is an event, an array of events, or the bare `data` of one."""
 
-import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,12 +9,12 @@ from pydantic_core import from_json
 
 from contracts.commands import CREATE, LIST, UPDATE
 from worker.cli.endings import Failure
+from worker.cli.files import name_of, read_lines
 from worker.engine.intake import Intake, Spellings
 from worker.engine.model import Command, Entry
 from worker.engine.outline import elements
 
 _MOST_ERRORS = 10
-_BOM = b"\xef\xbb\xbf"
 
 Envelope = Callable[[int], dict[str, str]]
 """The attributes that bare data gets: `id`, `source` and what else is known, by the number of the line."""
@@ -32,8 +31,10 @@ def read_commands(
     intake = Intake(most_bytes, spellings or {})
     found: list[tuple[bytes, Command]] = []
     errors: list[str] = []
-    content = _content(file)
-    for number, line in _lines(content):
+    lines = [(number, line.encode().strip()) for number, line in read_lines(file)]
+    for number, line in lines:
+        if not line:
+            continue
         body = _event(line, number, envelope)
         entry = Entry(0, f"line {number}", body)
         items = intake.read(entry)
@@ -43,42 +44,24 @@ def read_commands(
                 found.append((events[item.origins[0].index], item))
             else:
                 errors.append(f"line {number}: {item.message}")
-    if errors and _is_one_document(content):
+    if errors and _is_one_document([line for _, line in lines]):
         raise Failure(
-            f"{_name(file)}: nothing was sent, because this is one JSON document over several lines: put "
+            f"{name_of(file)}: nothing was sent, because this is one JSON document over several lines: put "
             "each event, or each array of events, on a line of its own (jq -c . does that)"
         )
     if errors:
         more = len(errors) - _MOST_ERRORS
         shown = "\n  ".join(errors[:_MOST_ERRORS]) + (f"\n  and {more} more" if more > 0 else "")
-        raise Failure(f"{_name(file)}: nothing was sent, because these are no commands:\n  {shown}")
+        raise Failure(f"{name_of(file)}: nothing was sent, because these are no commands:\n  {shown}")
     return found
 
 
-def _name(file: Path) -> str:
-    return "standard input" if str(file) == "-" else str(file)
-
-
-def _content(file: Path) -> bytes:
-    try:
-        content = sys.stdin.buffer.read() if str(file) == "-" else file.read_bytes()
-    except OSError as error:
-        raise Failure(f"{file}: {error.strerror}") from None
-    return content.removeprefix(_BOM)
-
-
-def _lines(content: bytes) -> Iterator[tuple[int, bytes]]:
-    for number, line in enumerate(content.split(b"\n"), start=1):
-        if line.strip():
-            yield number, line.strip()
-
-
-def _is_one_document(content: bytes) -> bool:
+def _is_one_document(lines: Sequence[bytes]) -> bool:
     """Whether it is JSON as a whole, though not line by line."""
-    if b"\n" not in content.strip():
+    if sum(map(bool, lines)) < 2:
         return False
     try:
-        from_json(content)
+        from_json(b"\n".join(lines))
     except ValueError:
         return False
     return True

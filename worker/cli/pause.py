@@ -1,24 +1,23 @@
 """`numbergroup pause` and `numbergroup resume`: what is said to all workers, through the ledger."""
 
 import asyncio
-import sys
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 from typing import Any, TypeVar
 
-import orjson
 import typer
 from pydantic import TypeAdapter, ValidationError
 
 from contracts.event import Identifier
 from worker.brokers.connect import connect
 from worker.cli.ledger import ledger_failure, ledger_url
-from worker.cli.screen import plain
+from worker.cli.screen import print_json
 from worker.cli.who import who
 from worker.engine.model import GroupRef, HandleKind
 from worker.ledger.port import LedgerUnavailable, Pause
 from worker.ledger.switchboard import RedisSwitchboard
 from worker.settings import Settings, SettingsError, load_settings
+from worker.text.escaping import escaped
 
 T = TypeVar("T")
 Target = str | GroupRef
@@ -44,7 +43,7 @@ def group(handle: str, of_account: str) -> GroupRef:
 def run_pause(target: Target, reason: str, as_json: bool) -> None:
     """Pause it, and say what was done. Raises `SettingsError` where no worker could hear of it."""
     settings = load_settings()
-    reason, me = plain(reason)[:_LONGEST_REASON], who()
+    reason, me = escaped(" ".join(reason.split()))[:_LONGEST_REASON], who()
 
     async def act(switchboard: RedisSwitchboard) -> tuple[bool, Pause | None]:
         done = await switchboard.pause(target, reason, me)
@@ -103,7 +102,7 @@ def _with_switchboard(settings: Settings, act: Callable[[RedisSwitchboard], Awai
 def _warn(settings: Settings, target: Target) -> None:
     name = target if isinstance(target, str) else target.account
     if name not in settings.accounts:
-        typer.echo(f"warning: no account {name} is configured here: is the name right?", err=True)
+        typer.echo(f"warning: no account {escaped(name)} is configured here: is the name right?", err=True)
 
 
 def _checked(name: str, where: str) -> str:
@@ -115,15 +114,15 @@ def _checked(name: str, where: str) -> str:
 
 def _named(target: Target) -> str:
     if isinstance(target, str):
-        return f"account {target}"
-    return f"group {target.kind}:{target.name} of account {target.account}"
+        return f"account {escaped(target)}"
+    return f"group {target.kind}:{escaped(target.name)} of account {escaped(target.account)}"
 
 
 def _by(pause: Pause) -> str:
     if not pause.who:
-        return f": {pause.reason}"
-    return f" by {plain(pause.who)} at {_time(pause.since)}" + (
-        f": {plain(pause.reason)}" if pause.reason else ""
+        return f": {escaped(pause.reason)}"
+    return f" by {escaped(pause.who)} at {_time(pause.since)}" + (
+        f": {escaped(pause.reason)}" if pause.reason else ""
     )
 
 
@@ -138,4 +137,4 @@ def _as_json(pause: Pause) -> dict[str, str]:
 def _print_json(target: Target, said: dict[str, Any]) -> None:
     name = target if isinstance(target, str) else target.account
     of_group = {} if isinstance(target, str) else {"group": f"{target.kind}:{target.name}"}
-    sys.stdout.buffer.write(orjson.dumps({"account": name, **of_group, **said}) + b"\n")
+    print_json({"account": name, **of_group, **said})

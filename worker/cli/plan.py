@@ -1,18 +1,16 @@
 """`numbergroup plan`: what commands would cost if they all waited, from the engine's own rules."""
 
-import sys
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import orjson
 from rich.console import Console
 
 from worker.bootstrap.accounts import policy_of
 from worker.cli.lines import read_commands
-from worker.cli.screen import counted, screen
+from worker.cli.screen import counted, print_json, screen
 from worker.engine.accounts import AccountPolicy
 from worker.engine.admission import admit
 from worker.engine.known import Known
@@ -23,6 +21,7 @@ from worker.engine.model import Call, CallKind, Command, CommandKind, GroupRef, 
 from worker.engine.plan import plan
 from worker.providers.nxcloud import CAPABILITIES
 from worker.settings import Settings, load_settings
+from worker.text.escaping import escaped
 
 _NUMBERS_SHOWN = 5
 
@@ -60,7 +59,7 @@ def run(file: Path, numbers: bool, as_json: bool) -> None:
     )
     groups = plan_groups([command for _, command in commands], settings)
     if as_json:
-        sys.stdout.buffer.write(orjson.dumps(_as_json(groups)) + b"\n")
+        print_json(_as_json(groups))
     else:
         _print(groups, None if numbers else _NUMBERS_SHOWN)
 
@@ -136,9 +135,9 @@ def _name(command: Command) -> str:
 def _print(groups: Sequence[PlannedGroup], numbers_shown: int | None) -> None:
     console = screen()
     for group in groups:
-        account = "" if group.ref.account == "default" else f" of account {group.ref.account}"
+        account = "" if group.ref.account == "default" else f" of account {escaped(group.ref.account)}"
         console.print(
-            f"{group.name}{account}: {counted(group.commands, 'command')}, "
+            f"{escaped(group.name)}{account}: {counted(group.commands, 'command')}, "
             f"{counted(len(group.calls), 'call')}"
         )
         for planned in group.calls:
@@ -146,7 +145,7 @@ def _print(groups: Sequence[PlannedGroup], numbers_shown: int | None) -> None:
         if group.repeats:
             console.print(f"  {counted(group.repeats, 'repeat')}, answered like the first")
         for rejected, message in group.rejected:
-            console.print(f"  rejected: {_said(rejected)}: {message}")
+            console.print(f"  rejected: {escaped(_said(rejected))}: {escaped(message)}")
     commands = sum(group.commands for group in groups)
     calls = sum(len(group.calls) for group in groups)
     console.print(f"{counted(commands, 'command')} would cost {counted(calls, 'call')}. Nothing was sent.")
@@ -159,7 +158,7 @@ def _print_call(console: Console, planned: PlannedCall, numbers_shown: int | Non
     console.print(f"  {planned.call.kind.value}{numbers}{note}")
     shown = list(planned.deciders.items())[:numbers_shown]
     for number, command in shown:
-        console.print(f"    {number}  by {_said(command) if command else 'the call before it'}")
+        console.print(f"    {number}  by {escaped(_said(command)) if command else 'the call before it'}")
     if count > len(shown):
         console.print(f"    and {count - len(shown):,} more (--numbers shows all)")
 

@@ -11,6 +11,7 @@ from worker.cli.endings import Failure
 from worker.cli.lines import read_commands
 from worker.cli.screen import counted
 from worker.settings import Settings, load_settings, redact_url
+from worker.text.escaping import escaped
 
 _TIMEOUT_S = 10.0
 
@@ -30,7 +31,7 @@ def run(file: Path, batch: int, source: str, account: str | None, exchange: str 
     except PublishError as error:
         raise _failure(settings, error) from None
     # Whoever sent one bare command wants to look for its answer.
-    named = f" (id {commands[0][1].key.id})" if len(commands) == 1 else ""
+    named = f" (id {escaped(commands[0][1].key.id)})" if len(commands) == 1 else ""
     packed = f" in {counted(receipt.messages, 'message')}" if batch > 1 else ""
     typer.echo(f"published {counted(receipt.commands, 'command')}{named}{packed} to {redact_url(url)}")
 

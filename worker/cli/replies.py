@@ -11,7 +11,9 @@ import orjson
 from contracts import names
 from worker.cli.broker import broker_url, speaks_amqp
 from worker.cli.endings import Failure
+from worker.cli.screen import print_json_line
 from worker.settings import load_settings
+from worker.text.escaping import escaped
 
 
 @dataclass(slots=True)
@@ -31,7 +33,7 @@ class Printer:
         for result in results:
             if self.done or not (self.for_id is None or _answers(result, self.for_id)):
                 continue
-            sys.stdout.buffer.write(orjson.dumps(result) + b"\n")
+            print_json_line(orjson.dumps(result))
             shown += 1
             self.done = self.for_id is not None
         return 0 < shown == len(results)
@@ -54,7 +56,7 @@ def run(follow: bool, for_id: str | None, queue: str | None, take: bool) -> None
         reading = replies_redis.read(settings, queue or names.REPLY_STREAM, printer, follow=follow, take=take)
         asyncio.run(reading)
     if for_id is not None and not printer.done:
-        raise Failure(f"no answer to {for_id} yet: --follow waits for it")
+        raise Failure(f"no answer to {escaped(for_id)} yet: --follow waits for it")
 
 
 def _results(body: bytes | str) -> Sequence[object]:

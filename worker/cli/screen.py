@@ -1,6 +1,12 @@
 """What the commands print on."""
 
+import sys
+from typing import Any
+
+import orjson
 from rich.console import Console
+
+from worker.text.escaping import escaped_json
 
 _UNWRAPPED = 1_000
 
@@ -18,6 +24,12 @@ def counted(count: int, noun: str) -> str:
     return f"{count:,} {noun}" + ("" if count == 1 else "s")
 
 
-def plain(text: str) -> str:
-    """The text in one line, without what could move a terminal's cursor: somebody else wrote it."""
-    return " ".join("".join(one if one.isprintable() else " " for one in text).split())
+def print_json(value: Any) -> None:
+    """One line of JSON on standard output, safe to look at on a terminal."""
+    print_json_line(orjson.dumps(value))
+    sys.stdout.buffer.flush()
+
+
+def print_json_line(line: bytes) -> None:
+    """A line that is JSON already, without its end; the caller flushes."""
+    sys.stdout.buffer.write(escaped_json(line) + b"\n")

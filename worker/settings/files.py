@@ -12,15 +12,16 @@ from typing import Any
 from dotenv.parser import parse_stream
 
 from worker.settings.errors import Key, SettingsError, variable
+from worker.text.reading import UnreadableText, text_of
 
 _MOST_BYTES = 2**20
 
 
 def read_toml(file: str) -> dict[str, Any]:
     """Raises SettingsError."""
-    content = _read(file, variable("config"))
+    text = _text(file, variable("config"))
     try:
-        return tomllib.loads(content.decode("utf-8"))
+        return tomllib.loads(text)
     except ValueError as error:
         raise SettingsError(f"{file} must be TOML in UTF-8 but is not, correct it: {error}") from None
     except RecursionError:
@@ -32,11 +33,7 @@ def read_env_file(file: str) -> dict[str, str]:
 
     The last of several lines about one variable counts, as it does there.
     """
-    content = _read(file, variable("env_file"))
-    try:
-        text = content.decode("utf-8")
-    except ValueError:
-        raise SettingsError(f"{file} must be UTF-8 but is not, correct it") from None
+    text = _text(file, variable("env_file"))
     values: dict[str, str] = {}
     for line in parse_stream(io.StringIO(text)):
         if line.error or (line.key is not None and line.value is None):
@@ -72,19 +69,19 @@ def fill_in(values: dict[str, Any], written: Mapping[Key, str], of_files: Collec
 
 
 def _secret(file: str, where: str) -> str:
-    content = _read(file, where)
-    try:
-        text = content.decode("utf-8").strip()
-    except ValueError:
-        raise SettingsError(f"{where} names {file}, which is no text in UTF-8") from None
+    text = _text(file, where).strip()
     if not text:
         raise SettingsError(f"{where} names {file}, which is empty")
+    if "\n" in text:
+        raise SettingsError(f"{where} names {file}, which has several lines: it must hold the value only")
     return text
 
 
-def _read(file: str, where: str) -> bytes:
+def _text(file: str, where: str) -> str:
     try:
-        return content_of(Path(file))
+        return text_of(content_of(Path(file)))
+    except UnreadableText as error:
+        raise SettingsError(f"{where} names {file}, which cannot be read: {error}") from None
     except (OSError, ValueError) as error:
         why = getattr(error, "strerror", None) or "it is no path"
         raise SettingsError(f"{where} names {file}, which cannot be read: {why}") from None

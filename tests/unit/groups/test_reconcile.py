@@ -265,3 +265,59 @@ def test_ids_and_order() -> None:
         ("g", "ADD"),
         ("h", "ADD"),
     ]
+
+
+NAMES = {
+    "the same": "Große Gruppe",
+    "with a zero-width space": "Große Gruppe\u200b",
+    "with a byte order mark": "\ufeffGroße Gruppe",
+    "with a soft hyphen": "Große\u00ad Gruppe",
+    "with a variation selector": "Große\ufe0f Gruppe",
+    "with a mark of direction": "\u200eGroße Gruppe\u200e",
+}
+
+
+@pytest.mark.parametrize("file", NAMES)
+@pytest.mark.parametrize("listed", NAMES)
+def test_names_that_look_the_same(file: str, listed: str) -> None:
+    """One name, however it is written: nothing is created beside the group that is there, and a warning says
+    how the names differ."""
+    there = group("g-1", NUMBERS[:1], NAMES[listed])
+    found = reconcile([Wanted(None, NAMES[file], 7, {NUMBERS[0]})], [there], rules(10))
+    assert (found.differences, found.same, found.others, found.problems) == ([], 1, 0, [])
+    assert len(found.warnings) == (file != listed)
+    assert all(line.startswith("line 7: ") and "group g-1" in line for line in found.warnings)
+
+
+def test_composed_and_decomposed_names() -> None:
+    """Unicode has two ways to write them, and files come from systems that prefer one."""
+    there = group("g-1", NUMBERS[:1], "Mu\u0308nchen")
+    found = reconcile([Wanted(None, "M\u00fcnchen", 2, {NUMBERS[1]})], [there], rules(10))
+    assert [one.group_id for one in found.differences] == ["g-1"]
+    assert len(found.warnings) == 1
+
+
+def test_of_names_that_look_the_same_the_one_that_is_written_so() -> None:
+    """Where the vendor has both, the file can tell them apart; what is written like none is a problem."""
+    listed = [group("g-1", NUMBERS[:1], "vip"), group("g-2", NUMBERS[1:2], "vip\u200b")]
+    exact = [Wanted(None, "vip\u200b", 2, {NUMBERS[1]}), Wanted(None, "vip", 3, {NUMBERS[0]})]
+    found = reconcile(exact, listed, rules(10))
+    assert (found.differences, found.same, found.warnings) == ([], 2, [])
+    found = reconcile([Wanted(None, "vip\u200d", 2, {NUMBERS[1]})], listed, rules(10))
+    assert found.problems == ["line 2: 2 groups have this name (g-1, g-2): give a groupId"]
+
+
+def test_new_names_that_look_the_same() -> None:
+    """They are one new group, with all numbers of both."""
+    wanted = [Wanted(None, "new", 2, {NUMBERS[0]}), Wanted(None, "n\u200bew", 3, {NUMBERS[1]})]
+    found = reconcile(wanted, [], rules(10))
+    assert [(one.name, one.numbers) for one in found.differences] == [("new", 2)]
+    assert len(found.warnings) == 1
+
+
+def test_names_that_look_different_are_others() -> None:
+    """What people can tell apart is never put together: case, spaces, letters of other scripts."""
+    listed = [group(f"g-{n}", NUMBERS[:1], name) for n, name in enumerate(["VIP", "v ip", "v\u0456p"])]
+    found = reconcile([Wanted(None, "vip", 2, {NUMBERS[0]})], listed, rules(10))
+    assert [(one.group_id, one.name) for one in found.differences] == [(None, "vip")]
+    assert (found.warnings, found.others) == ([], 3)

@@ -8,11 +8,11 @@ from typing import Any
 
 import typer
 
-from worker.cli.dead_letters.wording import plain
 from worker.cli.endings import Failure
 from worker.ledger.letters.letter import Letter
 from worker.ledger.letters.reading import LetterReader
 from worker.ledger.letters.selection import Selection
+from worker.text.escaping import escaped
 
 _UNITS = {"s": 1, "m": 60, "h": 3_600, "d": 86_400, "w": 604_800}
 _AGE = re.compile(r"(?:[0-9]{1,9}[smhdw])+")
@@ -57,7 +57,7 @@ class Asked:
             if missing := [one for one in self.ids if one not in found]:
                 more = f" and {len(missing) - _SHOWN} more" if len(missing) > _SHOWN else ""
                 raise Failure(
-                    f"no such letter: {', '.join(map(plain, missing[:_SHOWN]))}{more}; nothing was changed"
+                    f"no such letter: {', '.join(map(escaped, missing[:_SHOWN]))}{more}; nothing was changed"
                 )
             for one in found.values():
                 yield one

@@ -6,9 +6,10 @@ from typing import Any
 import orjson
 import typer
 
-from worker.cli.dead_letters.desk import Desk, print_json
+from worker.cli.dead_letters.desk import Desk
 from worker.cli.dead_letters.table import Rows
 from worker.cli.dead_letters.wording import when
+from worker.cli.screen import print_json
 from worker.ledger.letters.changing import LetterChanger
 from worker.ledger.letters.reading import LetterReader
 

@@ -8,7 +8,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
-import orjson
 import typer
 from rich.console import Console
 from rich.progress import Progress
@@ -16,7 +15,7 @@ from rich.progress import Progress
 from worker.brokers.connect import connect
 from worker.cli.endings import INTERRUPTED, Failure
 from worker.cli.ledger import ledger_failure, ledger_url
-from worker.cli.screen import counted
+from worker.cli.screen import counted, print_json
 from worker.cli.who import who
 from worker.ledger.letters.changing import PAGE, PAGE_BYTES, Action, LetterChanger
 from worker.ledger.letters.letter import Letter, Position
@@ -150,9 +149,3 @@ def confirm(question: str, *, yes: bool) -> None:
 def require_terminal(question: str) -> None:
     if not sys.stdin.isatty():
         raise typer.BadParameter(f"{question} Nobody is at a terminal to say so: give --yes")
-
-
-def print_json(value: Any) -> None:
-    """One line."""
-    sys.stdout.buffer.write(orjson.dumps(value) + b"\n")
-    sys.stdout.buffer.flush()

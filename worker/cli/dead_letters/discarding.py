@@ -10,12 +10,12 @@ import typer
 from worker.cli.dead_letters.asking import Asked
 from worker.cli.dead_letters.desk import Desk, carry_out, require_terminal
 from worker.cli.dead_letters.files import Exporter, new_file
-from worker.cli.dead_letters.wording import plain
 from worker.cli.endings import FAILED
 from worker.cli.screen import counted
 from worker.ledger.letters.changing import LetterChanger
 from worker.ledger.letters.letter import Letter, Position
 from worker.ledger.letters.reading import LetterReader
+from worker.text.escaping import escaped
 
 
 def run(asked: Asked, export: Path | None, no_export: bool, yes: bool, as_json: bool) -> None:
@@ -31,7 +31,7 @@ def run(asked: Asked, export: Path | None, no_export: bool, yes: bool, as_json: 
         except BaseException:
             file.unlink()
             raise
-        note["export"] = plain(file.name)
+        note["export"] = escaped(file.name)
     elif positions:
         _confirm(len(positions), yes=yes)
     _discard(desk, positions, note, file if positions else None, as_json)
@@ -86,5 +86,5 @@ def _discard(
 
     done = carry_out(desk, positions, "discarding", change)
     if file is not None and not as_json:
-        typer.echo(f"{counted(len(positions), 'letter')} copied to {plain(str(file))}")
-    done.end("discarded", {"export": None if file is None else plain(str(file))} if as_json else None)
+        typer.echo(f"{counted(len(positions), 'letter')} copied to {escaped(str(file))}")
+    done.end("discarded", {"export": None if file is None else escaped(str(file))} if as_json else None)

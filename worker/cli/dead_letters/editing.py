@@ -11,15 +11,18 @@ from pathlib import Path
 import orjson
 import typer
 
-from worker.cli.dead_letters.desk import Desk, print_json
+from worker.cli.dead_letters.desk import Desk
 from worker.cli.dead_letters.replaying import carry_out_replay
-from worker.cli.dead_letters.wording import plain
 from worker.cli.endings import Failure
+from worker.cli.files import read_text
+from worker.cli.screen import print_json
 from worker.engine.intake import Intake
 from worker.engine.model import Command, CommandKey, Entry, HandleKind
 from worker.ledger.letters.changing import LetterChanger
 from worker.ledger.letters.letter import Letter, description_with
 from worker.ledger.letters.reading import LetterReader
+from worker.text.escaping import escaped
+from worker.text.reading import UnreadableText, text_of
 
 
 def run(letter_id: str, file: Path | None, replay: bool, as_json: bool) -> None:
@@ -30,21 +33,22 @@ def run(letter_id: str, file: Path | None, replay: bool, as_json: bool) -> None:
     intake = Intake(desk.settings.max_message_bytes, desk.settings.spellings)
     letter = _find(desk, letter_id)
     if file is not None:
-        body = _content(file)
+        body = read_text(file).encode().strip()
         _save(desk, letter, body, read_edited(letter, body, intake), replay, as_json)
         return
     draft = _Draft(letter.body)
     try:
         while (edited := draft.edit()) is not None:
             try:
-                command = read_edited(letter, edited, intake)
+                body = _body_of(edited)
+                command = read_edited(letter, body, intake)
             except Failure as failure:
                 typer.echo(f"numbergroup: {failure}", err=True)
                 if not typer.confirm("Edit it again?", default=True, err=True):
                     raise Failure("nothing was changed") from None
                 continue
             try:
-                _save(desk, letter, edited, command, replay, as_json)
+                _save(desk, letter, body, command, replay, as_json)
             except Failure as failure:
                 raise Failure(f"{failure}\n  what you wrote is in {draft.keep()}") from None
             return
@@ -63,7 +67,9 @@ def read_edited(letter: Letter, body: bytes, intake: Intake) -> Command:
         raise Failure(f"this is no command: {item.message}")
     was = letter.said.command
     if was is not None and item.key != CommandKey(was.source, was.id):
-        raise Failure(f"source and id must stay {plain(was.source)} and {plain(was.id)}: results go by them")
+        raise Failure(
+            f"source and id must stay {escaped(was.source)} and {escaped(was.id)}: results go by them"
+        )
     return item
 
 
@@ -87,7 +93,7 @@ def _find(desk: Desk, letter_id: str) -> Letter:
 
     letter = desk.run(work)
     if letter is None:
-        raise Failure(f"no such letter: {plain(letter_id)}")
+        raise Failure(f"no such letter: {escaped(letter_id)}")
     return letter
 
 
@@ -102,9 +108,9 @@ def _save(desk: Desk, letter: Letter, body: bytes, command: Command, replay: boo
 
     saved, found, partitions = desk.run(work)
     if not saved:
-        raise Failure(f"{plain(letter.id)} had gone, or changed, meanwhile: nothing was changed")
+        raise Failure(f"{escaped(letter.id)} had gone, or changed, meanwhile: nothing was changed")
     if not as_json:
-        typer.echo(f"edited {plain(letter.id)}")
+        typer.echo(f"edited {escaped(letter.id)}")
     if replay and found is not None:
         intake = Intake(desk.settings.max_message_bytes, desk.settings.spellings)
         done = carry_out_replay(
@@ -115,12 +121,12 @@ def _save(desk: Desk, letter: Letter, body: bytes, command: Command, replay: boo
         print_json({"edited": letter.id})
 
 
-def _content(file: Path) -> bytes:
+def _body_of(content: bytes) -> bytes:
+    """The event in UTF-8, however the editor saved it. Raises `Failure`."""
     try:
-        content = sys.stdin.buffer.read() if str(file) == "-" else file.read_bytes()
-    except OSError as error:
-        raise Failure(f"{file}: {error.strerror}") from None
-    return content.strip()
+        return text_of(content).encode().strip()
+    except UnreadableText as error:
+        raise Failure(f"what you wrote cannot be read: {error}") from None
 
 
 class _Draft:
@@ -148,7 +154,7 @@ class _Draft:
             written = self._file.read_bytes()
         except OSError as error:
             raise Failure(f"the editor left no file ({error.strerror}): nothing was changed") from None
-        return None if written == self._before else written.strip()
+        return None if written == self._before else written
 
     def keep(self) -> Path:
         self._kept = True

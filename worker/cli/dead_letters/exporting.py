@@ -15,6 +15,7 @@ from worker.cli.screen import counted
 from worker.ledger.letters.changing import LetterChanger
 from worker.ledger.letters.letter import Letter
 from worker.ledger.letters.reading import LetterReader
+from worker.text.escaping import escaped, escaped_json
 
 
 def run(asked: Asked, output: Path | None, reveal: bool) -> None:
@@ -29,7 +30,7 @@ def run(asked: Asked, output: Path | None, reveal: bool) -> None:
             except BaseException:
                 output.unlink()
                 raise
-    where = "" if output is None else f" to {output}"
+    where = "" if output is None else f" to {escaped(str(output))}"
     typer.echo(f"exported {counted(count, 'letter')}{where}", err=True)
     if not reveal:
         typer.echo(
@@ -44,7 +45,8 @@ def _write(asked: Asked, out: BinaryIO, reveal: bool) -> int:
         nonlocal count
         exporter = Exporter(reader, await reader.ledger_id())
         async for letter in asked.letters(reader):
-            out.write((await exporter.line(letter) if reveal else _masked(letter)) + b"\n")
+            line = await exporter.line(letter) if reveal else _masked(letter)
+            out.write(escaped_json(line) + b"\n")
             count += 1
 
     Desk().run(work)

@@ -1,23 +1,19 @@
 """`numbergroup dead-letters import`."""
 
-import shutil
-import sys
-import tempfile
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO
 
 import typer
 
-from worker.cli.dead_letters.desk import Desk, interruptible, print_json
-from worker.cli.dead_letters.wording import plain
+from worker.cli.dead_letters.desk import Desk, interruptible
 from worker.cli.endings import INTERRUPTED, Failure
-from worker.cli.screen import counted
+from worker.cli.files import RereadableFile, name_of
+from worker.cli.screen import counted, print_json
 from worker.ledger.letters.changing import PAGE, PAGE_BYTES, Action, Arrival, LetterChanger
 from worker.ledger.letters.portable import NotALetter, from_line
 from worker.ledger.letters.reading import LetterReader
+from worker.text.escaping import escaped
 
 _MOST_ERRORS = 10
 
@@ -33,13 +29,12 @@ class _Taken:
 def run(file: Path, as_json: bool) -> None:
     """Raises `Failure` that names the lines which are no letters: then none is taken in."""
     desk = Desk()
-    taken, action = _Taken(), desk.action("import", {"file": plain(file.name)})
+    taken, action = _Taken(), desk.action("import", {"file": escaped(file.name)})
     failed = None
-    with _opened(file) as lines:
-        _check(file, lines)
-        lines.seek(0)
+    with RereadableFile(file) as content:
+        check_file(file, content)
         try:
-            desk.run(lambda reader, changer: _take_in(reader, changer, lines, action, taken))
+            desk.run(lambda reader, changer: _take_in(reader, changer, content, action, taken))
         except Failure as failure:
             failed = failure
     if as_json:
@@ -56,11 +51,11 @@ def run(file: Path, as_json: bool) -> None:
 
 
 async def _take_in(
-    reader: LetterReader, changer: LetterChanger, lines: BinaryIO, action: Action, taken: _Taken
+    reader: LetterReader, changer: LetterChanger, content: RereadableFile, action: Action, taken: _Taken
 ) -> None:
     unindexed, ledger = await _unindexed(reader), await reader.ledger_id()
     with interruptible() as stop:
-        for page in _pages(lines, ledger):
+        for page in _pages(content, ledger):
             if stop.is_set():
                 taken.stopped = True
                 return
@@ -78,44 +73,27 @@ async def _unindexed(reader: LetterReader) -> set[str]:
     return {letter.id async for letter in reader.scan()}
 
 
-@contextmanager
-def _opened(file: Path) -> Iterator[BinaryIO]:
-    """The file, to be read twice: a copy that nobody else can read of what is a pipe."""
-    try:
-        with ExitStack() as stack:
-            lines: BinaryIO = sys.stdin.buffer if str(file) == "-" else stack.enter_context(file.open("rb"))
-            if str(file) == "-" or not file.is_file():
-                copy = stack.enter_context(tempfile.TemporaryFile())
-                shutil.copyfileobj(lines, copy)
-                copy.seek(0)
-                lines = copy
-            yield lines
-    except OSError as error:
-        raise Failure(f"{file}: {error.strerror or error}") from None
-
-
-def _check(file: Path, lines: BinaryIO) -> None:
+def check_file(file: Path, content: RereadableFile) -> None:
     errors: list[str] = []
-    for number, line in enumerate(lines, start=1):
+    for number, line in content.lines():
         try:
             if line.strip():
-                from_line(line, "")
+                from_line(line.encode(), "")
         except NotALetter as error:
             errors.append(f"line {number}: {error}")
             if len(errors) == _MOST_ERRORS:
                 break
     if errors:
-        name = "standard input" if str(file) == "-" else str(file)
         shown = "\n  ".join(errors)
-        raise Failure(f"{name}: nothing was imported, because these are no letters:\n  {shown}")
+        raise Failure(f"{name_of(file)}: nothing was imported, because these are no letters:\n  {shown}")
 
 
-def _pages(lines: BinaryIO, ledger: str) -> Iterator[list[Arrival]]:
+def _pages(content: RereadableFile, ledger: str) -> Iterator[list[Arrival]]:
     page: list[Arrival] = []
     size = 0
-    for line in lines:
+    for _, line in content.lines():
         if line.strip():
-            page.append(from_line(line, ledger))
+            page.append(from_line(line.encode(), ledger))
             size += len(line)
         if len(page) == PAGE or size > PAGE_BYTES:
             yield page

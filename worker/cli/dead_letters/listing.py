@@ -7,10 +7,10 @@ from collections.abc import Callable
 import typer
 
 from worker.cli.dead_letters.asking import Asked
-from worker.cli.dead_letters.desk import Desk, print_json
+from worker.cli.dead_letters.desk import Desk
 from worker.cli.dead_letters.table import Rows
 from worker.cli.dead_letters.wording import described, revealed, when
-from worker.cli.screen import counted
+from worker.cli.screen import counted, print_json
 from worker.ledger.letters.changing import LetterChanger
 from worker.ledger.letters.letter import Letter
 from worker.ledger.letters.reading import LetterReader

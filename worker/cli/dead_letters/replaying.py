@@ -9,11 +9,10 @@ from typing import Any
 import typer
 
 from worker.cli.dead_letters.asking import Asked
-from worker.cli.dead_letters.desk import Desk, Done, carry_out, confirm, print_json
+from worker.cli.dead_letters.desk import Desk, Done, carry_out, confirm
 from worker.cli.dead_letters.masking import mask_number
-from worker.cli.dead_letters.wording import plain
 from worker.cli.endings import FAILED
-from worker.cli.screen import counted
+from worker.cli.screen import counted, print_json
 from worker.engine.intake import Intake
 from worker.engine.model import Command
 from worker.ledger.letters.changing import PAGE, PAGE_BYTES, Action, LetterChanger, Move
@@ -21,6 +20,7 @@ from worker.ledger.letters.letter import Letter, Position
 from worker.ledger.letters.reading import LetterReader
 from worker.ledger.letters.replay import Obstacle, destination, group_field, read, replay_of
 from worker.ledger.letters.staleness import Staleness, staleness
+from worker.text.escaping import escaped
 
 _SHOWN = 10
 _NUMBERS_SHOWN = 5
@@ -139,7 +139,7 @@ def run(asked: Asked, dry_run: bool, force: bool, yes: bool, as_json: bool, reve
     partitions = desk.run(look)
     if not as_json:
         for line in plan.lines():
-            typer.echo(plain(line))
+            typer.echo(escaped(line))
     if dry_run:
         _end_dry_run(plan, as_json)
     elif plan.positions:

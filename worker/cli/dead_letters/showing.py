@@ -7,11 +7,11 @@ from typing import Any
 import orjson
 import typer
 
-from worker.cli.dead_letters.desk import Desk, print_json
+from worker.cli.dead_letters.desk import Desk
 from worker.cli.dead_letters.masking import mask_number
-from worker.cli.dead_letters.wording import body_text, described, plain, revealed, when
+from worker.cli.dead_letters.wording import body_text, described, revealed, when
 from worker.cli.endings import Failure
-from worker.cli.screen import counted
+from worker.cli.screen import counted, print_json
 from worker.engine.intake import Intake
 from worker.engine.model import CommandKind
 from worker.ledger.letters.changing import LetterChanger
@@ -19,6 +19,7 @@ from worker.ledger.letters.letter import Letter
 from worker.ledger.letters.reading import LetterReader
 from worker.ledger.letters.replay import Obstacle, group_field, read
 from worker.ledger.letters.staleness import Staleness, added_since, staleness
+from worker.text.escaping import escaped
 
 
 @dataclass(slots=True, frozen=True)
@@ -44,7 +45,7 @@ def run(letter_id: str, as_json: bool, reveal: bool) -> None:
 
     letter, outlook = desk.run(work)
     if letter is None:
-        raise Failure(f"no such letter: {plain(letter_id)}")
+        raise Failure(f"no such letter: {escaped(letter_id)}")
     if as_json:
         print_json(_as_json(letter, outlook, reveal))
     else:
@@ -112,12 +113,12 @@ def _print(letter: Letter, outlook: Outlook, reveal: bool) -> None:
     ]
     for name, value in facts:
         if value is not None and value != "":
-            typer.echo(f"{name:13}{plain(str(value))}")
+            typer.echo(f"{name:13}{escaped(str(value))}")
     for one in said.history:
         message = revealed(one.error.message, reveal=reveal)
-        typer.echo(f"{'before that':13}{when(one.time)} {plain(f'{one.error.kind}: {message}')}")
+        typer.echo(f"{'before that':13}{when(one.time)} {escaped(f'{one.error.kind}: {message}')}")
     for line in outlook_lines(letter, outlook, reveal):
-        typer.echo(f"{'replay':13}{plain(line)}")
+        typer.echo(f"{'replay':13}{escaped(line)}")
     typer.echo("\n" + body_text(letter.body, reveal=reveal, indent=True))
     if letter.original is not None:
         typer.echo("\nas it first arrived:\n" + body_text(letter.original, reveal=reveal, indent=True))

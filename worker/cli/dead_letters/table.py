@@ -8,8 +8,8 @@ from rich import box
 from rich.table import Table
 from rich.text import Text
 
-from worker.cli.dead_letters.wording import plain
 from worker.cli.screen import screen
+from worker.text.escaping import escaped
 
 _MOST_IN_A_TABLE = 1_000
 
@@ -29,7 +29,7 @@ class Rows:
         self._as_table = screen().is_terminal and self.most <= _MOST_IN_A_TABLE
 
     def add(self, *cells: str) -> None:
-        row = [plain(cell) for cell in cells]
+        row = [escaped(cell) for cell in cells]
         if self._as_table:
             self._kept.append(row)
         else:

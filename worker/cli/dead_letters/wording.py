@@ -8,11 +8,7 @@ import orjson
 
 from worker.cli.dead_letters.masking import mask_body, mask_json, mask_text
 from worker.ledger.letters.letter import Letter
-
-
-def plain(text: str) -> str:
-    """The text without what would move a terminal's cursor or hide something."""
-    return "".join(char if char.isprintable() else f"\\u{ord(char):04x}" for char in text)
+from worker.text.escaping import escaped
 
 
 def when(at: datetime) -> str:
@@ -29,7 +25,7 @@ def body_text(body: bytes, *, reveal: bool, indent: bool = False) -> str:
     if indent:
         with suppress(ValueError, TypeError):  # TypeError: nested deeper than it is written
             text = orjson.dumps(orjson.loads(text), option=orjson.OPT_INDENT_2).decode()
-    return "\n".join(map(plain, text.splitlines()))
+    return "\n".join(map(escaped, text.splitlines()))
 
 
 def described(letter: Letter, *, reveal: bool) -> dict[str, Any]:

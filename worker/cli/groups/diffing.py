@@ -14,14 +14,16 @@ from pydantic import TypeAdapter, ValidationError
 from contracts.event import Identifier
 from worker.cli.dead_letters.files import new_file
 from worker.cli.endings import Failure
+from worker.cli.files import name_of
 from worker.cli.groups.events import Envelope, events
 from worker.cli.groups.reconcile import Difference, Reconciliation, Rules, reconcile
 from worker.cli.groups.vendor import Account
 from worker.cli.groups.wanted import read_wanted
 from worker.cli.screen import counted
 from worker.engine.model import CommandKind
+from worker.text.escaping import escaped_json
 
-_MOST_PROBLEMS = 10
+_MOST_PROBLEMS = _MOST_WARNINGS = 10
 _LONGEST_PREFIX = 64
 _NAME: TypeAdapter[str] = TypeAdapter(Identifier)
 
@@ -57,7 +59,7 @@ def run(file: Path, asked: Asked) -> bool:
     if found.problems:
         more = len(found.problems) - _MOST_PROBLEMS
         shown = "\n  ".join(found.problems[:_MOST_PROBLEMS]) + (f"\n  and {more} more" if more > 0 else "")
-        raise Failure(f"{_name(file)}: no commands, because these groups cannot be had:\n  {shown}")
+        raise Failure(f"{name_of(file)}: no commands, because these groups cannot be had:\n  {shown}")
     run_id = f"{asked.ids_prefix}{secrets.token_hex(8)}"
     envelope = Envelope(asked.source, asked.account, run_id, account.settings.max_message_bytes, size)
     lines = events(found.differences, envelope)
@@ -80,14 +82,11 @@ def _check(asked: Asked) -> None:
             raise typer.BadParameter("1 to 128 printable characters are needed", param_hint=option) from None
 
 
-def _name(file: Path) -> str:
-    return "standard input" if str(file) == "-" else str(file)
-
-
 def _write(lines: Iterable[bytes], out: BinaryIO) -> int:
     count = 0
+    on_terminal = out.isatty()
     for line in lines:
-        out.write(line + b"\n")
+        out.write((escaped_json(line) if on_terminal else line) + b"\n")
         count += 1
     return count
 
@@ -112,8 +111,10 @@ def _say(found: Reconciliation, commands: int, size: int, warning: str | None) -
         )
     if found.unspeakable:
         lines.append(f"{counted(found.unspeakable, 'listed number')} left alone: no command can name them")
-    if warning is not None:
-        lines.append(f"warning: {warning}")
+    warnings = [*found.warnings[:_MOST_WARNINGS], *([] if warning is None else [warning])]
+    if (more := len(found.warnings) - _MOST_WARNINGS) > 0:
+        warnings.append(f"{more:,} more groupNames differ so from others")
+    lines += [f"warning: {one}" for one in warnings]
     typer.echo("\n".join(lines), err=True)
 
 

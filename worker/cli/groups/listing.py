@@ -4,6 +4,8 @@ import csv
 import io
 import sys
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
+from typing import BinaryIO
 
 import orjson
 import typer
@@ -11,11 +13,13 @@ import typer
 from worker.cli.dead_letters.masking import mask_text
 from worker.cli.dead_letters.table import Rows
 from worker.cli.groups import Format
-from worker.cli.groups.cells import escaped
+from worker.cli.groups.cells import escaped as for_spreadsheet
 from worker.cli.groups.vendor import Account
 from worker.cli.screen import counted
 from worker.engine.answers import listed as as_listed
 from worker.engine.model import Group
+from worker.text.comparing import visible_name
+from worker.text.escaping import escaped, escaped_json
 
 _SHOWN = 3
 _NONE = "-"
@@ -27,12 +31,17 @@ def run(
     """Print them, and how many they are on standard error. `raw`: CSV for programs, whatever a spreadsheet
     would make of it. Raises `Failure` when they cannot be had."""
     listed = Account(account).listed(whole=False)
-    found = [group for group in listed if group_id in (None, group.group_id) and name in (None, group.name)]
+    wanted = None if name is None else visible_name(name)
+    found = [
+        group
+        for group in listed
+        if group_id in (None, group.group_id) and wanted in (None, visible_name(group.name))
+    ]
     if form is Format.TABLE:
         _table(found, reveal)
     else:
         out = sys.stdout.buffer
-        out.writelines(as_csv(found, raw=raw) if form is Format.CSV else _ndjson(found))
+        out.writelines(_csv(found, out, raw=raw) if form is Format.CSV else _ndjson(found))
         out.flush()
     numbers = sum(len(group.numbers) for group in found)
     of_all = f" of {len(listed):,}" if len(found) < len(listed) else ""
@@ -60,20 +69,37 @@ def _table(groups: Sequence[Group], reveal: bool) -> None:
     rows.end()
 
 
+def _csv(groups: Iterable[Group], out: BinaryIO, *, raw: bool) -> Iterator[bytes]:
+    if not out.isatty():
+        return as_csv(groups, raw=raw)
+    shown = (
+        replace(
+            group,
+            group_id=escaped(group.group_id),
+            name=escaped(group.name),
+            remark=escaped(group.remark),
+        )
+        for group in groups
+    )
+    return as_csv(shown, raw=raw)
+
+
 def as_csv(groups: Iterable[Group], *, raw: bool = False) -> Iterator[bytes]:
     """One number a row: spreadsheets cut long cells off. A group without numbers has one row all the same.
 
     Unless it is `raw`, cells that a spreadsheet would take for formulas are escaped.
     """
-    cell = str if raw else escaped
+    cell = str if raw else for_spreadsheet
     buffer = io.StringIO()
     writer = csv.writer(buffer, lineterminator="\n")
     writer.writerow(("groupId", "groupName", "phone", "remark"))
     # By itself it quotes what ends its own lines, and no other end of a line.
     quoting = csv.writer(buffer, lineterminator="\n", quoting=csv.QUOTE_ALL)
     for group in groups:
-        by = quoting if "\r" in group.group_id + group.name + group.remark else writer
-        group_id, name, remark = map(cell, (group.group_id, group.name, group.remark))
+        # NUL is no text, and `groups diff` takes no file that has one.
+        texts = [text.replace("\0", "\ufffd") for text in (group.group_id, group.name, group.remark)]
+        by = quoting if "\r" in "".join(texts) else writer
+        group_id, name, remark = map(cell, texts)
         by.writerows((group_id, name, cell(number), remark) for number in group.numbers or ("",))
         yield buffer.getvalue().encode()
         buffer.seek(0)
@@ -83,4 +109,4 @@ def as_csv(groups: Iterable[Group], *, raw: bool = False) -> Iterator[bytes]:
 
 def _ndjson(groups: Iterable[Group]) -> Iterator[bytes]:
     for group in groups:
-        yield orjson.dumps(as_listed(group)) + b"\n"
+        yield escaped_json(orjson.dumps(as_listed(group))) + b"\n"

@@ -15,8 +15,11 @@ for a moment that are to stay.
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
-from worker.cli.screen import plain
 from worker.engine.model import CommandKind, Group
+from worker.text.comparing import visible_name
+from worker.text.escaping import escaped
+
+_ALIKE = "the groupName differs only in Unicode normalisation or invisible characters from that"
 
 
 @dataclass(slots=True)
@@ -74,21 +77,24 @@ class Difference:
 @dataclass(slots=True)
 class Reconciliation:
     """`same`: groups that are as they should be. `others`: those that nobody wants, and that are left alone.
-    `unspeakable`: listed numbers that no command can name, and that are left alone. `problems`: why there is
-    no way; then the rest is not to be used."""
+    `unspeakable`: listed numbers that no command can name, and that are left alone. `warnings`: groups that
+    were taken for the same although their names are written differently. `problems`: why there is no way;
+    then the rest is not to be used."""
 
     differences: list[Difference] = field(default_factory=list)
     same: int = 0
     others: int = 0
     unspeakable: int = 0
+    warnings: list[str] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
 
 
 def reconcile(wanted: Iterable[Wanted], listed: Sequence[Group], rules: Rules) -> Reconciliation:
     """What makes the `listed` groups the `wanted` ones; those that are wanted first, in their order.
 
-    A name that no group has makes a new one. An id that no group has, and a name that several have, are
-    problems.
+    Names that differ only in Unicode normalisation or invisible characters are one name, where none is
+    written the same. A name that no group has makes a new one. An id that no group has, and a name that
+    several have, are problems.
     """
     done = Reconciliation()
     found, new = _find(wanted, listed, done)
@@ -123,31 +129,54 @@ def _find(
 ) -> tuple[dict[str, Wanted], list[Wanted]]:
     """What is wanted of the groups that are there, by their ids, and those that are not."""
     ids = {group.group_id for group in listed}
-    names: dict[str, list[str]] = {}
-    for group in listed:
-        names.setdefault(group.name, []).append(group.group_id)
+    names = _Names(listed)
     found: dict[str, Wanted] = {}
-    new: list[Wanted] = []
+    new: dict[str, Wanted] = {}
     for target in wanted:
         if target.group_id is None:
-            matches = names.get(target.name, [])
+            matches = names.matches(target, done)
         else:
             matches = [target.group_id] if target.group_id in ids else []
         if len(matches) > 1:
             shown = ", ".join(matches[:3]) + (", …" if len(matches) > 3 else "")
             done.problems.append(
-                f"line {target.line}: {len(matches)} groups have this name ({plain(shown)}): give a groupId"
+                f"line {target.line}: {len(matches)} groups have this name ({escaped(shown)}): give a groupId"
             )
         elif matches:
             known = found.setdefault(matches[0], target)
             known.numbers |= target.numbers
         elif target.group_id is None:
-            new.append(target)
+            known = new.setdefault(visible_name(target.name) or target.name, target)
+            known.numbers |= target.numbers
+            if known is not target:
+                done.warnings.append(f"line {target.line}: {_ALIKE} on line {known.line}: one group")
         else:
             done.problems.append(
                 f"line {target.line}: no group has this groupId; to make a new one give its groupName only"
             )
-    return found, new
+    return found, list(new.values())
+
+
+class _Names:
+    """The listed groups by their names, as they are written and as people see them."""
+
+    def __init__(self, listed: Iterable[Group]) -> None:
+        self._written: dict[str, list[str]] = {}
+        self._visible: dict[str, list[str]] = {}
+        for group in listed:
+            self._written.setdefault(group.name, []).append(group.group_id)
+            if visible := visible_name(group.name):
+                self._visible.setdefault(visible, []).append(group.group_id)
+
+    def matches(self, target: Wanted, done: Reconciliation) -> list[str]:
+        """The ids of the groups of this name: of those that are written the same, else of those that look the
+        same, with a warning."""
+        if exact := self._written.get(target.name):
+            return exact
+        alike = self._visible.get(visible_name(target.name), [])
+        if len(alike) == 1:
+            done.warnings.append(f"line {target.line}: {_ALIKE} of group {escaped(alike[0])}: taken for it")
+        return alike
 
 
 def _ways(members: set[str], wanted: set[str]) -> Iterator[Sequence[Step]]:

@@ -5,30 +5,27 @@ What is said of them never holds a number.
 
 import csv
 import re
-import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import ExitStack
 from itertools import chain
 from pathlib import Path
-from typing import Any, BinaryIO, NamedTuple
+from typing import Any, NamedTuple
 
 from pydantic import TypeAdapter, ValidationError
 from pydantic_core import from_json
 
 from contracts.event import Identifier
 from worker.cli.endings import Failure
+from worker.cli.files import name_of, read_lines
 from worker.cli.groups.cells import unescaped
 from worker.cli.groups.reconcile import Wanted
+from worker.text.reading import Line
 
-_BOM = b"\xef\xbb\xbf"
 _MOST_ERRORS = 10
 _LONGEST_NAME = 256
 _LARGEST_CELL = 256 * 1024 * 1024
 _SEPARATORS = re.compile(r"[\s,;]+")
 _COLUMNS = {name.lower(): name for name in ("groupId", "groupName", "phone", "phones")}
 _ID: TypeAdapter[str] = TypeAdapter(Identifier)
-
-Line = tuple[int, str]
 
 
 class Said(NamedTuple):
@@ -53,14 +50,9 @@ def read_wanted(file: Path, speakable: Callable[[str], object]) -> list[Wanted]:
     What is said of a group on several lines is put together. Raises `Failure` that names the lines which
     cannot be understood, or says why none can; also when there is no group in it.
     """
-    name = "standard input" if str(file) == "-" else str(file)
-    found = _Collected(speakable)
+    name, found = name_of(file), _Collected(speakable)
     try:
-        with ExitStack() as stack:
-            source: BinaryIO = sys.stdin.buffer if str(file) == "-" else stack.enter_context(file.open("rb"))
-            _read(source, found)
-    except OSError as error:
-        raise Failure(f"{name}: {error.strerror or error}") from None
+        _read(read_lines(file), found)
     except _WrongFile as error:
         raise Failure(f"{name}: {error}") from None
     if found.errors:
@@ -123,8 +115,7 @@ def _check_address(said: Said) -> None:
         raise _WrongLine("groupId must be 1 to 128 printable characters") from None
 
 
-def _read(source: BinaryIO, found: _Collected) -> None:
-    lines = _lines(source)
+def _read(lines: Iterator[Line], found: _Collected) -> None:
     first = next((line for line in lines if line[1].strip()), None)
     if first is None:
         return
@@ -137,14 +128,6 @@ def _read(source: BinaryIO, found: _Collected) -> None:
         _read_ndjson(chain([first], lines), found)
     else:
         _read_csv(first, lines, found)
-
-
-def _lines(source: BinaryIO) -> Iterator[Line]:
-    for number, line in enumerate(source, start=1):
-        try:
-            yield number, (line.removeprefix(_BOM) if number == 1 else line).decode("utf-8")
-        except UnicodeDecodeError:
-            raise _WrongFile(f"line {number} is not UTF-8: save the file in that encoding") from None
 
 
 def _read_ndjson(lines: Iterable[Line], found: _Collected) -> None:

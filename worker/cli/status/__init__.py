@@ -1,12 +1,10 @@
 """`numbergroup status`: how everything stands, from what the ledger and the broker know."""
 
 import asyncio
-import sys
 import time
 from collections.abc import Mapping
 from dataclasses import replace
 
-import orjson
 from redis.asyncio import Redis
 
 from worker.bootstrap import findings
@@ -16,7 +14,7 @@ from worker.brokers.port import BrokerUnavailable
 from worker.cli.broker import broker_failure, broker_url, speaks_amqp
 from worker.cli.endings import Failure
 from worker.cli.ledger import ledger_failure, ledger_url
-from worker.cli.screen import screen
+from worker.cli.screen import print_json, screen
 from worker.cli.status.as_json import as_json
 from worker.cli.status.standing import Standing, standing
 from worker.cli.status.wording import in_words
@@ -83,8 +81,7 @@ async def _backlog(
 
 def _print(found: Standing, program: bool, *, clear: bool) -> None:
     if program:
-        sys.stdout.buffer.write(orjson.dumps(as_json(found)) + b"\n")
-        sys.stdout.flush()
+        print_json(as_json(found))
         return
     console = screen()
     if clear and console.is_terminal:

@@ -2,8 +2,9 @@
 
 from collections.abc import Iterable, Iterator, Sequence
 
-from worker.cli.screen import counted, plain
+from worker.cli.screen import counted
 from worker.cli.status.standing import AccountStanding, GroupStanding, PartitionStanding, Standing
+from worker.text.escaping import escaped
 
 _SHOWN = 20
 _TEXT = 100
@@ -21,7 +22,7 @@ def in_words(standing: Standing) -> Iterator[str]:
     yield from _table("partitions", _partition_rows(standing))
     for queue, count in standing.strays.items():
         if count:
-            yield f"  {plain(queue)}  backlog {count:,}, published for another number of partitions"
+            yield f"  {escaped(queue)}  backlog {count:,}, published for another number of partitions"
     accounts = [_account_rows(one, now) for one in standing.accounts]
     yield from _table("accounts", [row for rows in accounts for row in rows])
     groups = [_group_row(one, now) for one in standing.groups[:_SHOWN]]
@@ -29,8 +30,8 @@ def in_words(standing: Standing) -> Iterator[str]:
     if more := len(standing.groups) - len(groups) + sum(standing.unnamed.values()):
         yield f"  and {more:,} more"
     yield from _letters(standing)
-    yield from (f"problem: {plain(one)}" for one in standing.problems)
-    yield from (f"warning: {plain(one)}" for one in standing.warnings)
+    yield from (f"problem: {escaped(one)}" for one in standing.problems)
+    yield from (f"warning: {escaped(one)}" for one in standing.warnings)
 
 
 def _worker_rows(standing: Standing) -> Iterator[Row]:
@@ -39,7 +40,7 @@ def _worker_rows(standing: Standing) -> Iterator[Row]:
         more = "…" if len(owned) > _SHOWN else ""
         mine = f"partitions {','.join(owned[:_SHOWN])}{more}" if owned else "stands by"
         told = "" if one.report else "has not reported"
-        yield (plain(one.owner), f"for {_span(standing.now - one.since)}", mine, told)
+        yield (escaped(one.owner), f"for {_span(standing.now - one.since)}", mine, told)
 
 
 def _partition_rows(standing: Standing) -> list[Row]:
@@ -53,7 +54,7 @@ def _partition_rows(standing: Standing) -> list[Row]:
 
 
 def _partition_row(one: PartitionStanding, now: float) -> Row:
-    owner = f"owner {plain(one.owner)}" if one.owner else "no owner"
+    owner = f"owner {escaped(one.owner)}" if one.owner else "no owner"
     backlog = "backlog unknown" if one.backlog is None else f"backlog {one.backlog:,}"
     in_hand = f"in hand {one.in_hand:,} of {counted(one.groups, 'group')}" if one.in_hand else ""
     oldest = "" if one.oldest_at is None else f"oldest {_span(now - one.oldest_at)}"
@@ -62,7 +63,7 @@ def _partition_row(one: PartitionStanding, now: float) -> Row:
 
 def _account_rows(one: AccountStanding, now: float) -> Iterator[Row]:
     pause, breaker = _pause(one, now), _breaker(one, now)
-    yield (plain(one.name), pause or breaker or "calls go out")
+    yield (escaped(one.name), pause or breaker or "calls go out")
     if pause and breaker:
         yield ("", breaker)
     calls = ", ".join(f"{count:,} {name}" for name, count in sorted(one.calls.items())) or "none"
@@ -100,12 +101,12 @@ def _group_row(one: GroupStanding, now: float) -> Row:
         since = f" for {_span(now - one.since)}" if one.since else ""
         why = f"{one.state}{since}{_again(one.until, now)}"
         if one.trouble and one.state == "quarantined":
-            why += f": {plain(one.trouble.message)}"
+            why += f": {escaped(one.trouble.message)}"
         elif one.trouble:
             why += _because(f"{one.trouble.kind} {one.trouble.code or ''}: {one.trouble.message}")
     handle = f"{one.ref.kind}:{one.ref.name}"
     waiting = "in dead letters" if one.state == "quarantined" else counted(one.waiting, "command")
-    return (plain(handle), plain(one.ref.account), waiting, why)
+    return (escaped(handle), escaped(one.ref.account), waiting, why)
 
 
 def _letters(standing: Standing) -> Iterator[str]:
@@ -117,10 +118,10 @@ def _letters(standing: Standing) -> Iterator[str]:
     yield f"dead letters {standing.letters:,}, at most {standing.cap:,}{said}"
     yield from _columns(
         (
-            plain(one.fingerprint),
+            escaped(one.fingerprint),
             f"{one.count:,}",
-            plain(f"{one.kind} {one.code or ''}"),
-            plain(one.message)[:_TEXT],
+            escaped(f"{one.kind} {one.code or ''}"),
+            escaped(one.message)[:_TEXT],
         )
         for one in standing.kinds[:_SHOWN]
     )
@@ -149,11 +150,11 @@ def _columns(rows: Iterable[Row]) -> Iterator[str]:
 
 def _by(who: str | None, since: float | None, now: float) -> str:
     ago = f" {_span(now - since)} ago" if since else ""
-    return f" by {plain(who) if who else 'an operator'}{ago}"
+    return f" by {escaped(who) if who else 'an operator'}{ago}"
 
 
 def _because(reason: str | None) -> str:
-    return f": {plain(reason)[:_TEXT]}" if reason else ""
+    return f": {escaped(reason)[:_TEXT]}" if reason else ""
 
 
 def _again(until: float | None, now: float) -> str:
