@@ -1,7 +1,7 @@
 """The results: what the worker answers to every command."""
 
 from enum import StrEnum
-from typing import Annotated, Literal
+from typing import Annotated, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 
@@ -30,6 +30,13 @@ class Status(StrEnum):
 
 class _Data(BaseModel):
     model_config = ConfigDict(frozen=True, strict=True, extra="forbid", use_attribute_docstrings=True)
+
+
+ERROR_KINDS: Final = (
+    *("invalid", "unsupported", "misrouted", "unknown-group", "conflict", "refused", "unavailable"),
+    *("crashed", "quarantined", "expired", "stale", "unknown"),
+)
+"""The kinds of errors there are so far. `unknown`: a dead letter whose description cannot be read."""
 
 
 class ErrorInfo(_Data):

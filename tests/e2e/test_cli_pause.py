@@ -98,9 +98,13 @@ def test_as_json(stage: Stage, shell: Shell) -> None:
 
 
 def test_handles(stage: Stage, shell: Shell) -> None:
-    """A bare handle is a groupId; what only begins like a kind is one, too."""
-    for handle in ("a", "id:b", "key:c", "other:d", "id:key:e"):
+    """A bare handle is a groupId; of one with a colon in it nobody guesses what it is, but asks."""
+    for handle in ("a", "id:b", "key:c", "id:other:d", "id:key:e"):
         assert shell("pause", "group", handle).code == 0
+    for verb in ("pause", "resume"):
+        asked = shell(verb, "group", "foo:bar")
+        assert (asked.code, asked.out) == (2, "")
+        assert "Say id:foo:bar or key:foo:bar" in " ".join(asked.err.split())
     assert [detail["group"] for _, detail in audit(stage)] == [
         "id:a",
         "id:b",

@@ -10,6 +10,7 @@ from e2e_queues import QueueServer
 from e2e_replies import names, result, some
 
 from contracts.names import COMMANDS, REPLIES
+from worker.brokers import embedded
 
 pytestmark = pytest.mark.rabbitmq_server
 
@@ -84,6 +85,29 @@ def test_a_broker_that_refuses(rabbitmq: QueueServer, shell: Shell) -> None:
     nowhere = shell("run", "--check", BROKER_URL=rabbitmq.url + "nowhere")
     assert nowhere.code == 2
     assert "vhost /nowhere not found" in nowhere.err
+
+
+def test_a_queue_that_no_worker_reads(rabbitmq: QueueServer, shell: Shell) -> None:
+    """`status` names it, and the one that was meant; what it cannot be told is why nobody answers."""
+    rabbitmq.declare()
+    misspelt = "numbergroup:commands"
+    with rabbitmq.channel() as channel:
+        channel.queue_declare(misspelt, auto_delete=False)
+    rabbitmq.put(BARE, queue=misspelt)
+    wrong = rabbitmq.url.replace(":guest@", ":a-password@")
+    ledger = embedded.start()
+    try:
+        done = shell("status", LEDGER_URL=ledger.url)
+        refused = shell("status", LEDGER_URL=ledger.url, BROKER_URL=wrong)
+    finally:
+        ledger.stop()
+        with rabbitmq.channel() as channel:
+            channel.queue_delete(misspelt)
+    assert "no worker reads the queue numbergroup:commands, which holds 1 messages" in done.out
+    assert "was numbergroup.commands meant?" in done.out
+    assert refused.code == 1
+    assert "refuses: ACCESS_REFUSED" in refused.err
+    assert "is it running" not in refused.err
 
 
 def test_check(rabbitmq: QueueServer, shell: Shell) -> None:

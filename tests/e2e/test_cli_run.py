@@ -10,7 +10,7 @@ import pytest
 from conftest import Open
 from e2e_cli import Shell
 from e2e_commands import Script, lone
-from e2e_processes import NUMBERGROUP, environment, free_port
+from e2e_processes import NUMBERGROUP, environment, eventually, free_port
 from e2e_stage import Stage, Vendor, Worker
 
 EMBEDDED = ("127.0.0.1", 8901)
@@ -78,6 +78,17 @@ def test_wrong_password(open_stage: Open) -> None:
     assert published.code == 1
     assert published.err.startswith("numbergroup: the broker at redis://:***@127.0.0.1:")
     assert "wrong-password" not in done.err + published.err
+    assert "are user and password in NUMBERGROUP_BROKER_URL right?" in published.err
+    nobody = shell("status", BROKER_URL=stage.redis.url.replace(":right@", ""))
+    assert (nobody.code, nobody.out) == (1, "")
+    assert "refuses: Authentication required: are user and password in" in nobody.err
+    stage.redis.client.execute_command(
+        "ACL", "SETUSER", "reader", "on", ">pw", "~*", "+@read", "+@connection"
+    )
+    reader = shell("pause", "account", "default", BROKER_URL=stage.redis.url.replace(":right", "reader:pw"))
+    assert (reader.code, reader.out) == (1, "")
+    assert "refuses: " in reader.err
+    assert "no permissions to run the 'evalsha' command" in reader.err
 
 
 @pytest.mark.redis_server
@@ -144,6 +155,30 @@ def test_an_unexpected_error(stage: Stage) -> None:
     assert last.startswith("numbergroup: the worker ended on an unexpected error, ")
     assert "critical" in {json.loads(line)["level"] for line in logged}
     assert stage.backlog() == 1
+
+
+@pytest.mark.slow
+@pytest.mark.redis_server
+def test_a_terminal_that_hangs_up(stage: Stage) -> None:
+    """SIGHUP drains as SIGTERM does, exit code 0; a worker under `nohup` works on."""
+    answers = stage.answers()
+    drained, kept = stage.worker(), None
+    variables = environment(stage.folder, stage.settings)
+    try:
+        drained.says("owning the partition")
+        drained.signal(signal.SIGHUP)
+        drained.says("stopping")
+        assert drained.ended() == 0
+        kept = Worker("kept", ["nohup", *NUMBERGROUP, "run"], stage.folder, variables)
+        stage.workers.append(kept)
+        kept.says("owning the partition")
+        kept.signal(signal.SIGHUP)
+        script = Script()
+        stage.publish(lone([script.create("k")]))
+        eventually(lambda: answers.count, "an answer of the worker that was to stay")
+        assert kept.stop() == 0
+    finally:
+        drained.end()
 
 
 def test_sandbox(bare_shell: Shell, shared_vendor: Vendor) -> None:

@@ -80,11 +80,17 @@ def test_nobody_works(stage: Stage, shell: Shell) -> None:
     """It says so, with what the ledger and the broker know; exit code 0. A worker that was killed is gone
     from it as soon as its life is over."""
     stage.publish([b"{}"])
+    stage.redis.client.xadd("numbergroup:0:commands", {"event": "{}"})
     found = status(shell)
     assert (found["workers"], found["partitions"][0]["backlog"]) == ([], 1)
+    (problem,) = found["problems"]
+    assert problem.startswith("no worker reads the stream numbergroup:0:commands, which holds 1 entries")
+    assert problem.endswith("was numbergroup:{0}:commands meant?")
     assert shell("status").out.startswith("no worker is running")
     worker = stage.worker()
-    reported(shell, lambda found: found["workers"], "a worker")
+    found = reported(shell, lambda found: found["deadLetters"]["capIsReported"], "a report of the worker")
+    assert found["deadLetters"]["cap"] == 500_000
+    assert json.loads(shell("status", "--json", MAX_DEAD_LETTERS="7").out)["deadLetters"]["cap"] == 500_000
     worker.kill()
     reported(shell, lambda found: not found["workers"], "the dead worker is gone")
 

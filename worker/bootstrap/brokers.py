@@ -2,18 +2,19 @@
 
 import asyncio
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import AsyncExitStack
 
 from redis.asyncio import Redis
 
-from worker.brokers import embedded
+from worker.brokers import embedded, lookalikes
 from worker.brokers.amqp.broker import AmqpBroker
 from worker.brokers.amqp.broker import check as check_rabbitmq
-from worker.brokers.amqp.depth import depth, stray_depth
+from worker.brokers.amqp.depth import depth, depth_of_lookalikes, stray_depth
 from worker.brokers.amqp.topology import Topology
-from worker.brokers.connect import check, connect
-from worker.brokers.port import Broker
+from worker.brokers.connect import UnfitServer, check, connect
+from worker.brokers.lookalikes import Lookalike
+from worker.brokers.port import Broker, BrokerUnavailable
 from worker.brokers.redis_streams import RedisBroker, ReplyRetention
 from worker.engine.intake import Intake
 from worker.runtime.patience import Persistence, patiently
@@ -48,6 +49,16 @@ async def strays(broker_url: str, partitions: int) -> Mapping[str, int]:
     if broker_url.startswith("amqp"):
         return await asyncio.to_thread(stray_depth, broker_url, partitions)
     return {}
+
+
+async def unread_queues(broker_url: str, client: Redis, partitions: int) -> Sequence[Lookalike]:
+    """What was probably published to, and no worker reads; nothing where the broker does not let us look."""
+    if not broker_url.startswith("amqp"):
+        return await lookalikes.on_redis(client, partitions)
+    try:
+        return await asyncio.to_thread(depth_of_lookalikes, broker_url, partitions)
+    except (BrokerUnavailable, UnfitServer):
+        return []
 
 
 async def reach_broker(

@@ -17,6 +17,7 @@ from redis.exceptions import ResponseError
 
 from contracts import names
 from worker.brokers import envelope
+from worker.brokers.entry_shapes import kept_of, misshapen
 from worker.brokers.kombu_lists import NOTE, Mover, noted
 from worker.brokers.port import BrokerUnavailable, StaleEpoch
 from worker.brokers.side import Rows, SideLog, fields_of, read_streams, waiting
@@ -227,13 +228,9 @@ class StreamLog:
             return Entry(self._partition, name, flat[1], settled=settled)
         fields = fields_of(flat)
         body = fields.get(_EVENT)
-        if body is not None:
+        if body is not None and misshapen(flat) is None:
             return Entry(self._partition, name, body, settled=settled, **(noted(fields.get(NOTE, b"")) or {}))
-        # Not a command as the contract has it: kept whole, for intake to refuse.
-        pairs = {
-            field.decode(errors="replace"): value.decode(errors="replace") for field, value in fields.items()
-        }
-        return Entry(self._partition, name, orjson.dumps(pairs), settled=settled)
+        return Entry(self._partition, name, kept_of(flat), settled=settled, problem=misshapen(flat))
 
     async def settle(self, unit: Settlement, serial: int) -> None:
         partition = self._partition

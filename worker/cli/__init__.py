@@ -8,7 +8,7 @@ import typer
 
 from worker.cli import switches
 from worker.cli.dead_letters import app as dead_letters
-from worker.cli.endings import ending
+from worker.cli.endings import ending, run_program
 from worker.cli.groups import app as groups_app
 
 app = typer.Typer(
@@ -73,8 +73,8 @@ def run(
 ) -> None:
     """Run the worker.
 
-    SIGTERM finishes or hands back what is in flight, within 25 s. Without NUMBERGROUP_BROKER_URL it starts
-    a broker of its own on 127.0.0.1:8901, for trying out.
+    SIGTERM, SIGHUP and Ctrl-C let it finish or hand back what is in flight, within 25 s. Without
+    NUMBERGROUP_BROKER_URL it starts a broker of its own on 127.0.0.1:8901, for trying out.
     """
     from worker.cli.run import check as look
     from worker.cli.run import run
@@ -232,5 +232,5 @@ app.add_typer(groups_app)
 
 
 def main() -> None:
-    """The console script. Exit codes: 0 done, 1 failed, 2 usage or settings."""
-    sys.exit(app())
+    """The console script. Exit codes: see `ExitCode`."""
+    sys.exit(run_program(app))

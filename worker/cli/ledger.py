@@ -2,8 +2,10 @@
 
 from worker.brokers import embedded
 from worker.brokers.connect import is_of_cluster
-from worker.cli.broker import reason, refusal, speaks_amqp
+from worker.cli.broker import speaks_amqp
+from worker.cli.causes import cause_of
 from worker.cli.endings import Failure
+from worker.ledger.port import LedgerUnavailable
 from worker.settings import Settings, SettingsError, redact_url
 
 
@@ -31,17 +33,16 @@ def ledger_url(settings: Settings) -> str:
 
 def ledger_failure(settings: Settings, error: BaseException) -> Failure:
     """What `error`, a `LedgerUnavailable` or what it came from, says to a person."""
-    cause = error.__cause__ or error
     where = redact_url(ledger_url(settings))
-    if is_of_cluster(cause):
+    if is_of_cluster(error.__cause__ or error):
         raise SettingsError(f"the ledger at {where} is a Redis Cluster, which is not supported") from None
-    if (said := refusal(cause)) is not None:
-        return Failure(f"the ledger at {where} refuses: {said}")
-    if error.__cause__ is None:
+    if error.__cause__ is None and isinstance(error, LedgerUnavailable):
         return Failure(f"the ledger at {where}: {error}")
-    hint = "is it running, and is NUMBERGROUP_LEDGER_URL right?"
-    if settings.ledger_url is None:
-        hint = "is it running, and is NUMBERGROUP_BROKER_URL right?"
+    cause = cause_of(error)
+    setting = "NUMBERGROUP_BROKER_URL" if settings.ledger_url is None else "NUMBERGROUP_LEDGER_URL"
+    advice = cause.advice(setting)
+    if cause.refused:
+        return Failure(f"the ledger at {where} refuses: {cause.said}{advice}")
     if settings.broker_url is None:
-        hint = "start `numbergroup run`, or set NUMBERGROUP_BROKER_URL"
-    return Failure(f"no ledger answers at {where} ({reason(cause)}): {hint}")
+        advice = ": start `numbergroup run`, or set NUMBERGROUP_BROKER_URL"
+    return Failure(f"no ledger answers at {where} ({cause.said}){advice}")

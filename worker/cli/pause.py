@@ -2,18 +2,22 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from datetime import UTC, datetime
 from typing import Any, TypeVar
 
 import typer
 from pydantic import TypeAdapter, ValidationError
+from redis.asyncio import Redis
 
 from contracts.event import Identifier
 from worker.brokers.connect import connect
 from worker.cli.ledger import ledger_failure, ledger_url
+from worker.cli.resuming import throttled_until, what_follows
 from worker.cli.screen import print_json
+from worker.cli.status.standing import Standing, standing
+from worker.cli.times import in_utc
 from worker.cli.who import who
 from worker.engine.model import GroupRef, HandleKind
+from worker.ledger.overview import look
 from worker.ledger.port import LedgerUnavailable, Pause
 from worker.ledger.switchboard import RedisSwitchboard
 from worker.settings import Settings, SettingsError, load_settings
@@ -33,10 +37,16 @@ def account(name: str) -> str:
 
 
 def group(handle: str, of_account: str) -> GroupRef:
-    """The group of `id:…`, `key:…` or a bare id. Raises `typer.BadParameter`."""
+    """The group of `id:…`, `key:…` or a bare id without a colon. Raises `typer.BadParameter`."""
     kind, colon, name = handle.partition(":")
-    if not colon or kind not in (HandleKind.ID, HandleKind.KEY):
+    if not colon:
         kind, name = HandleKind.ID, handle
+    elif kind not in (HandleKind.ID, HandleKind.KEY):
+        shown = escaped(handle)
+        raise typer.BadParameter(
+            f"is it the groupId or the groupKey that is {shown!r}? Say id:{shown} or key:{shown}",
+            param_hint="HANDLE",
+        )
     return GroupRef(_checked(of_account, "--account"), HandleKind(kind), _checked(name, "HANDLE"))
 
 
@@ -45,7 +55,7 @@ def run_pause(target: Target, reason: str, as_json: bool) -> None:
     settings = load_settings()
     reason, me = escaped(" ".join(reason.split()))[:_LONGEST_REASON], who()
 
-    async def act(switchboard: RedisSwitchboard) -> tuple[bool, Pause | None]:
+    async def act(switchboard: RedisSwitchboard, _: Redis) -> tuple[bool, Pause | None]:
         done = await switchboard.pause(target, reason, me)
         return done, (await switchboard.pauses()).get(target)
 
@@ -65,20 +75,30 @@ def run_resume(target: Target, as_json: bool) -> None:
     """Resume it, and say what was done. Raises `SettingsError` where no worker could hear of it."""
     settings, me = load_settings(), who()
 
-    async def act(switchboard: RedisSwitchboard) -> bool:
-        return await switchboard.resume(target, me)
+    async def act(switchboard: RedisSwitchboard, client: Redis) -> tuple[bool, Standing | None]:
+        changed = await switchboard.resume(target, me)
+        try:
+            overview = await look(client, settings.partitions)
+        except LedgerUnavailable:
+            # It is resumed all the same.
+            return changed, None
+        return changed, standing(overview, None, settings.max_dead_letters, in_hand_counts=False)
 
-    changed = _with_switchboard(settings, act)
+    changed, found = _with_switchboard(settings, act)
     _warn(settings, target)
+    follows = what_follows(found, target) if found else None
     if as_json:
-        _print_json(target, {"paused": False, "changed": changed})
+        until = throttled_until(found, target) if found else None
+        tried = {} if until is None else {"throttledUntil": in_utc(until)}
+        _print_json(target, {"paused": False, "changed": changed, **tried})
     elif changed:
-        typer.echo(f"resumed {_named(target)}")
+        typer.echo(f"resumed {_named(target)}" + (f"; {follows}" if follows else ""))
     else:
-        typer.echo(f"no operator had paused {_named(target)}; if something else held it up, it is tried now")
+        otherwise = "if something else held it up, it is tried now"
+        typer.echo(f"no operator had paused {_named(target)}; {follows or otherwise}")
 
 
-def _with_switchboard(settings: Settings, act: Callable[[RedisSwitchboard], Awaitable[T]]) -> T:
+def _with_switchboard(settings: Settings, act: Callable[[RedisSwitchboard, Redis], Awaitable[T]]) -> T:
     if settings.broker_url is not None and settings.effective_ledger_url is None:
         raise SettingsError(
             "no NUMBERGROUP_LEDGER_URL: workers on RabbitMQ are told through a Redis, and without one nobody "
@@ -89,7 +109,7 @@ def _with_switchboard(settings: Settings, act: Callable[[RedisSwitchboard], Awai
     async def connected() -> T:
         client = connect(url)
         try:
-            return await act(RedisSwitchboard(client))
+            return await act(RedisSwitchboard(client), client)
         finally:
             await client.aclose()
 
@@ -121,17 +141,13 @@ def _named(target: Target) -> str:
 def _by(pause: Pause) -> str:
     if not pause.who:
         return f": {escaped(pause.reason)}"
-    return f" by {escaped(pause.who)} at {_time(pause.since)}" + (
+    return f" by {escaped(pause.who)} at {in_utc(pause.since)}" + (
         f": {escaped(pause.reason)}" if pause.reason else ""
     )
 
 
-def _time(seconds: float) -> str:
-    return datetime.fromtimestamp(int(seconds), UTC).isoformat().replace("+00:00", "Z")
-
-
 def _as_json(pause: Pause) -> dict[str, str]:
-    return {"reason": pause.reason, "who": pause.who, "since": _time(pause.since)}
+    return {"reason": pause.reason, "who": pause.who, "since": in_utc(pause.since)}
 
 
 def _print_json(target: Target, said: dict[str, Any]) -> None:

@@ -4,7 +4,7 @@ import asyncio
 import gc
 import signal
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager
 from types import FrameType
 
@@ -17,11 +17,11 @@ from worker.brokers.connect import ReadOnlyReplica, UnfitServer
 from worker.brokers.port import BrokerUnavailable
 from worker.cli.broker import broker_failure, broker_url, reason, speaks_amqp
 from worker.cli.endings import Failure
+from worker.cli.signals import ending_signals
 from worker.ledger.port import LedgerUnavailable
 from worker.settings import Settings, SettingsError, load_settings, redact_url, require_accounts
 
 _PATIENCE_S = 6.0
-_SIGNALS = (signal.SIGTERM, signal.SIGINT)
 _COLLECT_AFTER = (500_000, 20, 50)
 _LOOK_S = 10.0
 _COLLECT_WITHIN_S = 300.0
@@ -61,7 +61,8 @@ async def _work(settings: Settings, url: str) -> None:
     def end() -> None:
         stop()
 
-    _on_signals(end)
+    signals = ending_signals()
+    _on_signals(signals, end)
     try:
         async with open_worker(settings, url, read_again=load_settings) as worker:
             stop = worker.stop
@@ -82,7 +83,7 @@ async def _work(settings: Settings, url: str) -> None:
         ) from None
     finally:
         # Nothing is left to stop: a signal must not spoil the exit code while the process winds up.
-        for number in _SIGNALS:
+        for number in signals:
             signal.signal(number, signal.SIG_IGN)
     log.info("stopped")
 
@@ -111,14 +112,14 @@ async def _collect(in_hand: Callable[[], int]) -> None:
             last = time.monotonic()
 
 
-def _on_signals(action: Callable[[], object]) -> None:
+def _on_signals(signals: Iterable[signal.Signals], action: Callable[[], object]) -> None:
     """Not the event loop's own handlers: closing the loop removes those, and the next signal kills."""
     loop = asyncio.get_running_loop()
 
     def handle(_number: int, _frame: FrameType | None) -> None:
         loop.call_soon_threadsafe(action)
 
-    for number in _SIGNALS:
+    for number in signals:
         signal.signal(number, handle)
 
 

@@ -1,12 +1,12 @@
 """`numbergroup sandbox`."""
 
 import asyncio
-import signal
 
 import typer
 from pydantic import ValidationError
 
 from worker.cli.endings import Failure
+from worker.cli.signals import ending_signals
 from worker.sandbox.options import Options
 from worker.sandbox.server import start
 from worker.settings import NXCloudAccount, OzonetelAccount, SettingsError, load_settings
@@ -48,7 +48,7 @@ def run(
 async def _serve(options: Options, port: int, *, nxcloud: bool, ozonetel: bool) -> None:
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
+    for number in ending_signals():
         loop.add_signal_handler(number, stop.set)
     try:
         sandbox = await start(options, port=port)

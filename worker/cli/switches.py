@@ -10,7 +10,9 @@ Account = Annotated[str, typer.Argument(metavar="NAME", help="The account, as in
 Handle = Annotated[
     str,
     typer.Argument(
-        metavar="HANDLE", help="id:GROUPID or key:GROUPKEY, as its commands address it; id: may be left out."
+        metavar="HANDLE",
+        help="id:GROUPID or key:GROUPKEY, as its commands address it; id: may be left out, unless there is a "
+        "colon in the GROUPID.",
     ),
 ]
 OfAccount = Annotated[str, typer.Option("--account", metavar="NAME", help="The group's account.")]
@@ -55,7 +57,8 @@ def _pause_group(
 def _resume_account(name: Account, as_json: AsJson = False) -> None:
     """Let the account go on.
 
-    It is tried at once, also where the vendor had refused it and no operator had paused it.
+    It is tried at once, also where the vendor had refused it and no operator had paused it; but where the
+    vendor throttles it, when that is over.
     """
     from worker.cli.pause import account, run_resume
 

@@ -17,7 +17,8 @@ _MOST_GROUPS = 100
 class AccountView:
     """How an account stands. `paused_by`: `operator`, `fault` or `throttle`, `until` when (Unix seconds, as
     all times here; an operator's pause has no end). `failing`: of the calls that ended lately, how many
-    failed, 0 to 1. `outcomes`: calls that ended, by class."""
+    failed, 0 to 1. `outcomes`: calls that ended, by class. `throttled_until`: until when the vendor asked for
+    no calls, whatever else holds the account up."""
 
     in_flight: int
     permits_wanted: int
@@ -31,6 +32,7 @@ class AccountView:
     reason: str | None
     outcomes: Mapping[str, int]
     isolation_calls: int
+    throttled_until: float | None = None
 
 
 @dataclass(slots=True, frozen=True)
@@ -85,6 +87,7 @@ def view_account(account: Account, now: float) -> AccountView:
         reason,
         dict(account.outcomes),
         account.isolation.spent,
+        account.throttled_until if now < account.throttled_until else None,
     )
 
 

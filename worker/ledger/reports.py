@@ -19,7 +19,9 @@ _PAGE = 100
 
 @dataclass(slots=True, frozen=True)
 class Report:
-    """How a worker stood `at` that time (Unix seconds). `letters_written`: by this worker, since it began."""
+    """How a worker stood `at` that time (Unix seconds). `letters_written`: by this worker, since it began.
+    `letters_cap`: with so many dead letters in the ledger it takes nothing more in; older versions do not
+    report it."""
 
     owner: str
     version: str
@@ -27,6 +29,7 @@ class Report:
     at: float
     letters_written: int
     snapshot: Snapshot
+    letters_cap: int | None = None
 
 
 class Reports(Protocol):

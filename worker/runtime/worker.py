@@ -107,7 +107,14 @@ class Worker:
         """How it stands."""
         now = self._clock.now()
         who = self._ports.owner, self._ports.version
-        return Report(*who, self._began_at, now, self._letters_written, self._engine.snapshot(now))
+        return Report(
+            *who,
+            self._began_at,
+            now,
+            self._letters_written,
+            self._engine.snapshot(now),
+            letters_cap=self._ports.letter_cap.most,
+        )
 
     @property
     def in_hand(self) -> int:

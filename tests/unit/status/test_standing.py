@@ -237,3 +237,21 @@ def test_warnings() -> None:
     assert "\x1b" not in words(found)
     assert as_json(found)["warnings"] == ["Redis keeps nothing on disk\x1b[2J"]
     assert as_json(of(EMPTY))["warnings"] == []
+
+
+def test_the_cap_of_the_workers() -> None:
+    """The smallest cap that a worker reports counts, for that worker stops first: the operator's settings may
+    be others. Where no worker reports one, the settings' is shown, and called so."""
+    workers = [worker("a"), worker("b"), worker("old")]
+    caps = [500, 20, None]
+    told = [
+        replace(one, report=replace(one.report, letters_cap=cap))
+        for one, cap in zip(workers, caps, strict=True)
+        if one.report
+    ]
+    found = of(replace(EMPTY, workers=told, letters=20))
+    assert (found.cap, found.alarm, as_json(found)["deadLetters"]["capIsReported"]) == (20, "full", True)
+    assert "dead letters 20, at most 20: too many, NOTHING MORE IS TAKEN IN" in words(found)
+    alone = of(replace(EMPTY, workers=[workers[2]], letters=20))
+    assert (alone.cap, alone.alarm, alone.cap_is_reported) == (1_000, None, False)
+    assert "dead letters 20, at most 1,000 by the settings here" in words(alone)

@@ -1,12 +1,15 @@
 """How much waits in the queues, for whoever only wants to look."""
 
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
+
+from amqp.exceptions import AccessRefused, NotFound, ResourceLocked
 
 from worker.brokers.amqp.link import FAILURES, REFUSALS, open_connection
 from worker.brokers.amqp.topology import ready, strays
 from worker.brokers.connect import UnfitServer
+from worker.brokers.lookalikes import Lookalike, amqp_names
 from worker.brokers.port import BrokerUnavailable
 
 
@@ -23,6 +26,22 @@ def stray_depth(url: str, partitions: int) -> Mapping[str, int]:
     """The same, of each queue that belongs to another number of partitions."""
     with _looking(url) as connection:
         return strays(connection, partitions)
+
+
+def depth_of_lookalikes(url: str, partitions: int) -> list[Lookalike]:
+    """The queues that were probably taken for ours, and how many messages are in them. Blocks.
+
+    Raises as `depth`.
+    """
+    found = []
+    with _looking(url) as connection:
+        for name, meant in amqp_names(partitions):
+            with suppress(NotFound, AccessRefused, ResourceLocked):
+                channel = connection.channel()
+                count = channel.queue_declare(name, passive=True).message_count
+                channel.close()
+                found.append(Lookalike("queue", name, count, meant))
+    return found
 
 
 @contextmanager

@@ -8,6 +8,7 @@ from typing import Any
 
 import typer
 
+from contracts.results import ERROR_KINDS
 from worker.cli.endings import Failure
 from worker.ledger.letters.letter import Letter
 from worker.ledger.letters.reading import LetterReader
@@ -17,6 +18,7 @@ from worker.text.escaping import escaped
 _UNITS = {"s": 1, "m": 60, "h": 3_600, "d": 86_400, "w": 604_800}
 _AGE = re.compile(r"(?:[0-9]{1,9}[smhdw])+")
 _PART = re.compile(r"([0-9]+)([smhdw])")
+_FINGERPRINT = re.compile("[0-9a-f]{12}")
 _SHOWN = 5
 
 
@@ -39,7 +41,17 @@ class Asked:
 
     def check(self, everything: bool | None = None) -> None:
         """Raises `typer.BadParameter` unless it says what is meant: ids, filters or, where that has to be
-        said, `everything`."""
+        said, `everything`; also for filters that no letter can ever meet."""
+        if self.kind is not None and self.kind not in ERROR_KINDS:
+            raise typer.BadParameter(
+                f"{self.kind!r} is none of {', '.join(ERROR_KINDS)}", param_hint="--kind"
+            )
+        if self.fingerprint is not None and not _FINGERPRINT.fullmatch(self.fingerprint):
+            raise typer.BadParameter(
+                f"{self.fingerprint!r} is no fingerprint of 12 hexadecimal digits: see `dead-letters list "
+                "--by fingerprint`",
+                param_hint="--fingerprint",
+            )
         filters = not self.selection(datetime.now(UTC)).is_everything
         ways = bool(self.ids) + filters + bool(everything)
         if ways > 1:

@@ -13,7 +13,8 @@ from rich.console import Console
 from rich.progress import Progress
 
 from worker.brokers.connect import connect
-from worker.cli.endings import INTERRUPTED, Failure
+from worker.cli.endings import Failure
+from worker.cli.exit_codes import ExitCode
 from worker.cli.ledger import ledger_failure, ledger_url
 from worker.cli.screen import counted, print_json
 from worker.cli.who import who
@@ -81,7 +82,7 @@ class Done:
             )
         if self.left:
             typer.echo(f"numbergroup: stopped: {counted(self.left, 'letter')} left as they were", err=True)
-            raise typer.Exit(INTERRUPTED)
+            raise typer.Exit(ExitCode.INTERRUPTED)
 
 
 def carry_out(desk: Desk, positions: Sequence[Position], what: str, change: Change) -> Done:

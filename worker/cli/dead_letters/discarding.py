@@ -10,7 +10,7 @@ import typer
 from worker.cli.dead_letters.asking import Asked
 from worker.cli.dead_letters.desk import Desk, carry_out, require_terminal
 from worker.cli.dead_letters.files import Exporter, new_file
-from worker.cli.endings import FAILED
+from worker.cli.exit_codes import ExitCode
 from worker.cli.screen import counted
 from worker.ledger.letters.changing import LetterChanger
 from worker.ledger.letters.letter import Letter, Position
@@ -73,7 +73,7 @@ def _confirm(count: int, *, yes: bool) -> None:
         != f"{count}"
     ):
         typer.echo("nothing was discarded", err=True)
-        raise typer.Exit(FAILED)
+        raise typer.Exit(ExitCode.FAILED)
 
 
 def _discard(

@@ -7,7 +7,8 @@ from pathlib import Path
 import typer
 
 from worker.cli.dead_letters.desk import Desk, interruptible
-from worker.cli.endings import INTERRUPTED, Failure
+from worker.cli.endings import Failure
+from worker.cli.exit_codes import ExitCode
 from worker.cli.files import RereadableFile, name_of
 from worker.cli.screen import counted, print_json
 from worker.ledger.letters.changing import PAGE, PAGE_BYTES, Action, Arrival, LetterChanger
@@ -47,7 +48,7 @@ def run(file: Path, as_json: bool) -> None:
         raise Failure(f"{failed}\n  the same command again takes in the rest, and nothing twice")
     if taken.stopped:
         typer.echo("numbergroup: stopped: the same command again takes in the rest", err=True)
-        raise typer.Exit(INTERRUPTED)
+        raise typer.Exit(ExitCode.INTERRUPTED)
 
 
 async def _take_in(

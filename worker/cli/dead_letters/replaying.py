@@ -11,7 +11,7 @@ import typer
 from worker.cli.dead_letters.asking import Asked
 from worker.cli.dead_letters.desk import Desk, Done, carry_out, confirm
 from worker.cli.dead_letters.masking import mask_number
-from worker.cli.endings import FAILED
+from worker.cli.exit_codes import ExitCode
 from worker.cli.screen import counted, print_json
 from worker.engine.intake import Intake
 from worker.engine.model import Command
@@ -152,7 +152,7 @@ def run(asked: Asked, dry_run: bool, force: bool, yes: bool, as_json: bool, reve
     elif as_json:
         print_json(plan.as_json() | {"replayed": 0, "gone": 0, "left": 0})
     if plan.obstacles and not plan.positions:
-        raise typer.Exit(FAILED)
+        raise typer.Exit(ExitCode.FAILED)
 
 
 def carry_out_replay(

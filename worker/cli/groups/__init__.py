@@ -10,6 +10,7 @@ from typing import Annotated
 import typer
 
 from worker.cli.endings import ending
+from worker.cli.exit_codes import ExitCode
 
 app = typer.Typer(
     name="groups",
@@ -20,10 +21,6 @@ app = typer.Typer(
 )
 
 Account = Annotated[str, typer.Option("--account", metavar="NAME", help="Whose groups.")]
-
-
-DIFFERENT = 3
-"""The exit code that tells differences from a failure, where it is asked for."""
 
 
 class Format(StrEnum):
@@ -116,4 +113,4 @@ def diff(
     with ending():
         differ = run(file, Asked(account, delete_others, replace, output, source, ids_prefix))
         if differ and exit_code:
-            raise typer.Exit(DIFFERENT)
+            raise typer.Exit(ExitCode.DIFFERENT)

@@ -2,14 +2,15 @@
 
 import asyncio
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from redis.asyncio import Redis
 
 from worker.bootstrap import findings
-from worker.bootstrap.brokers import backlog, strays
+from worker.bootstrap.brokers import backlog, strays, unread_queues
 from worker.brokers.connect import UnfitServer, connect
+from worker.brokers.lookalikes import Lookalike
 from worker.brokers.port import BrokerUnavailable
 from worker.cli.broker import broker_failure, broker_url, speaks_amqp
 from worker.cli.endings import Failure
@@ -24,6 +25,8 @@ from worker.settings import Settings, SettingsError, load_settings
 
 _EVERY_S = 2.0
 
+Looked = tuple[Standing, Failure | None, Sequence[Lookalike]]
+
 
 def run(program: bool, watch: bool) -> None:
     """Print it, once or again and again.
@@ -37,8 +40,10 @@ def run(program: bool, watch: bool) -> None:
             "no NUMBERGROUP_LEDGER_URL: beside RabbitMQ, workers say in a Redis how they stand; without one "
             "it is in the worker's memory only. Set it, for the workers, too; or see NUMBERGROUP_METRICS_PORT"
         )
+    unread: Sequence[Lookalike] | None = None
     while True:
-        found, failure = _found(settings)
+        # They are looked for once: RabbitMQ logs each question about a queue that is not there.
+        found, failure, unread = _found(settings, unread)
         _print(found, program, clear=watch)
         if not watch:
             break
@@ -47,25 +52,29 @@ def run(program: bool, watch: bool) -> None:
         raise failure
 
 
-def _found(settings: Settings) -> tuple[Standing, Failure | None]:
-    """How it stands; and why nobody knows what waits in the broker, where that is so."""
+def _found(settings: Settings, unread: Sequence[Lookalike] | None) -> Looked:
+    """How it stands; why the broker does not say what waits in it, where that is so; what no worker reads,
+    which is looked for when it is not given."""
     try:
-        return asyncio.run(_look(settings))
+        return asyncio.run(_look(settings, unread))
     except LedgerUnavailable as error:
         raise ledger_failure(settings, error) from None
 
 
-async def _look(settings: Settings) -> tuple[Standing, Failure | None]:
+async def _look(settings: Settings, unread: Sequence[Lookalike] | None) -> Looked:
     client = connect(ledger_url(settings))
     try:
         overview = await look(client, settings.partitions)
         waiting, elsewhere, failure = await _backlog(settings, client, len(overview.owners))
         warnings = [*findings.of_settings(settings), *await findings.of_server(settings, client)]
+        if unread is None:
+            unread = await unread_queues(broker_url(settings), client, len(overview.owners))
     finally:
         await client.aclose()
     in_hand_counts = not speaks_amqp(broker_url(settings))
+    overview = replace(overview, problems=[*overview.problems, *map(str, unread)])
     found = standing(overview, waiting, settings.max_dead_letters, in_hand_counts=in_hand_counts)
-    return replace(found, strays=elsewhere, warnings=warnings), failure
+    return replace(found, strays=elsewhere, warnings=warnings), failure, unread
 
 
 async def _backlog(

@@ -39,6 +39,7 @@ def as_json(standing: Standing) -> dict[str, Any]:
         "deadLetters": {
             "count": standing.letters,
             "cap": standing.cap,
+            "capIsReported": standing.cap_is_reported,
             "alarm": standing.alarm,
             "fingerprints": [_kind_json(one) for one in standing.kinds],
         },
@@ -68,6 +69,7 @@ def _account_json(one: AccountStanding) -> dict[str, Any]:
         "readyGroups": one.ready_groups,
         "calls": dict(sorted(one.calls.items())),
         "isolationCalls": one.isolation_calls,
+        "throttledUntil": _time(one.throttled_until),
     }
 
 

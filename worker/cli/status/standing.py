@@ -49,6 +49,7 @@ class AccountStanding:
     ready_groups: int = 0
     isolation_calls: int = 0
     calls: Counter[str] = field(default_factory=Counter)
+    throttled_until: float | None = None
 
 
 @dataclass(slots=True, frozen=True)
@@ -69,8 +70,10 @@ class GroupStanding:
 
 @dataclass(slots=True, frozen=True)
 class Standing:
-    """`unnamed`: how many more groups there are in each state. `alarm`: `many` dead letters, or `full`.
-    `strays`: how many messages wait in each queue of another number of partitions."""
+    """`unnamed`: how many more groups there are in each state. `cap`: with so many dead letters a worker
+    takes nothing more in, the smallest of all workers'; where none reports it (`cap_is_reported`), that of
+    the settings. `alarm`: `many` dead letters, or `full`. `strays`: how many messages wait in each queue of
+    another number of partitions."""
 
     now: float
     workers: Sequence[LiveWorker]
@@ -86,12 +89,16 @@ class Standing:
     strays: Mapping[str, int] = field(default_factory=dict)
     warnings: Sequence[str] = ()
     """Of the settings and the server: what a worker warns of at its start."""
+    cap_is_reported: bool = False
 
 
 def standing(
     overview: Overview, backlog: Mapping[int, int] | None, cap: int, *, in_hand_counts: bool
 ) -> Standing:
-    """Put it together. `in_hand_counts`: whether what workers have in hand is in the broker's `backlog`."""
+    """Put it together. `cap`: of dead letters, where no worker says its own. `in_hand_counts`: whether what
+    workers have in hand is in the broker's `backlog`."""
+    caps = [one.report.letters_cap for one in overview.workers if one.report and one.report.letters_cap]
+    cap = min(caps, default=cap)
     views = _views(overview.workers)
     partitions = [
         _partition(number, owner, views.get(number), overview, backlog, in_hand_counts=in_hand_counts)
@@ -116,6 +123,7 @@ def standing(
         "full" if overview.letters >= cap else alarm,
         overview.kinds,
         overview.problems,
+        cap_is_reported=bool(caps),
     )
 
 
@@ -182,6 +190,8 @@ def _add(account: AccountStanding, view: AccountView) -> None:
     account.ready_groups += view.ready_groups
     account.isolation_calls += view.isolation_calls
     account.calls.update(view.outcomes)
+    if view.throttled_until is not None:
+        account.throttled_until = max(account.throttled_until or 0.0, view.throttled_until)
 
 
 def _groups(views: Iterable[PartitionView], pauses: Mapping[str | GroupRef, Pause]) -> list[GroupStanding]:

@@ -115,7 +115,8 @@ def _letters(standing: Standing) -> Iterator[str]:
         "many": ": many; at the cap nothing more is taken in",
     }
     said = alarms.get(standing.alarm or "", "")
-    yield f"dead letters {standing.letters:,}, at most {standing.cap:,}{said}"
+    whose = "" if standing.cap_is_reported else " by the settings here"
+    yield f"dead letters {standing.letters:,}, at most {standing.cap:,}{whose}{said}"
     yield from _columns(
         (
             escaped(one.fingerprint),
