@@ -8,15 +8,10 @@ takes longer is the engine's, which parks the group and holds no slot meanwhile.
 import asyncio
 import time
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 
-from tenacity import (
-    AsyncRetrying,
-    retry_if_result,
-    stop_after_attempt,
-    wait_random_exponential,
-)
+from tenacity import AsyncRetrying, retry_if_result, stop_after_attempt, wait_random_exponential
 from tenacity.wait import wait_base
 
 from worker import points
@@ -40,6 +35,8 @@ from worker.providers.listing import Listing
 from worker.providers.port import Credentials, Provider, Request
 from worker.providers.vendor_clock import VendorClock
 from worker.sending import NO_STEPS, Guard, Record, Run, Steps, in_doubt
+from worker.sending import Ended as Ended
+from worker.sending import Limits as Limits
 from worker.telemetry import get_logger
 from worker.tokens import Tokens
 from worker.transport import MayGo, Transport, Withdrawn, answer_to
@@ -51,24 +48,6 @@ _PERMIT_LASTS_S = 0.05
 _LOOKING = (CallKind.FIND_CREATED, CallKind.READ_MEMBERS)
 
 log = get_logger("calls")
-
-
-@dataclass(slots=True, frozen=True)
-class Ended:
-    """How a call ended. `doubt_until` (Unix seconds): a request of it may take effect until then."""
-
-    outcome: Outcome
-    doubt_until: float | None = None
-    attempts: int = 0
-
-
-@dataclass(slots=True, frozen=True)
-class Limits:
-    """Of one account, in seconds; `attempts` within one call."""
-
-    connect_timeout_s: float = 3.0
-    timeout_s: float = 8.0
-    attempts: int = 3
 
 
 class Caller:
@@ -143,16 +122,17 @@ class Caller:
 
     async def _again(self, run: Run, first: Outcome) -> Outcome:
         """Try what may pass again; the first attempt was made. Most calls never pay for what this takes."""
-        made, was_answered = [first], False
+        made = [first]
 
         async def attempt() -> Outcome:
-            nonlocal was_answered
-            outcome = made.pop() if made else await self._attempt(run)
+            if made:
+                return made.pop()
+            was_answered = run.last_code is not None
+            outcome = await self._attempt(run)
             if was_answered and isinstance(outcome, Refused) and outcome.exists:
                 # An earlier request may have made the group, whatever it was answered.
                 run.doubt_until = self._now_s() + self._clock.lasts_s + _CLOCK_MARGIN_S
                 return replace(outcome, in_doubt=True)
-            was_answered |= isinstance(outcome, Unavailable | Refused) and outcome.code is not None
             return outcome
 
         retrying = AsyncRetrying(
@@ -302,8 +282,7 @@ class Caller:
         return isinstance(outcome, Refused) and not outcome.certain and not self._is_spent(call, outcome)
 
     def _is_spent(self, call: Call, outcome: Outcome) -> bool:
-        """Whether it may have been carried out, and would do more if it were sent again: a create that may
-        have gone through is looked for."""
+        """Whether it may have been carried out, and would do more if it were sent again."""
         once = call.kind is CallKind.CREATE
         once |= call.kind in UPDATES and not self._provider.capabilities.idempotent
         return once and in_doubt(outcome)

@@ -67,6 +67,24 @@ class NoSteps:
 NO_STEPS = NoSteps()
 
 
+@dataclass(slots=True, frozen=True)
+class Ended:
+    """How a call ended. `doubt_until` (Unix seconds): a request of it may take effect until then."""
+
+    outcome: Outcome
+    doubt_until: float | None = None
+    attempts: int = 0
+
+
+@dataclass(slots=True, frozen=True)
+class Limits:
+    """Of one account, in seconds; `attempts` within one call."""
+
+    connect_timeout_s: float = 3.0
+    timeout_s: float = 8.0
+    attempts: int = 3
+
+
 @dataclass(slots=True)
 class Run:
     """One call on its way, to be tried `most` times. `permit`: when that of its next request was granted, if
