@@ -37,3 +37,24 @@ def one_killed_round(stage: Stage, script: Script, number: int) -> None:
     eventually(lambda: stage.vendor.count() >= before + 15, "work going on")
     worker.kill()
     assert stage.backlog() > 0, "it was killed after its work, not in the middle"
+
+
+@pytest.mark.slow
+def test_killed_after_each_start(stage: Stage) -> None:
+    """As by a deployment that restarts in a loop, while the vendor is down: no command is condemned, for none
+    was in a step that kills."""
+    stage.settings["MAX_CRASHES"] = "3"
+    script, answers = Script(), stage.answers()
+    names = [f"id{n:02}" for n in range(20)]
+    stage.publish(lone([script.update(name, "add", script.pool(name)[:2]) for name in names]))
+    stage.vendor.fault("status", status=503)
+    for _ in range(10):
+        before = stage.vendor.count()
+        worker = stage.worker()
+        eventually(lambda before=before: stage.vendor.count() > before, "a call", within_s=90.0)
+        worker.kill()
+    assert stage.backlog() > 0
+    stage.vendor.heal()
+    stage.worker()
+    all_settled(stage, script, answers, within_s=180.0)
+    assert set(answers.statuses().values()) == {"applied"}

@@ -9,7 +9,7 @@ import orjson
 from simulation.broker import SimulatedBroker
 from simulation.ledger import SimulatedLedger
 from simulation.one_by_one import apply, ends_full, fewest, is_conflict, is_stale
-from simulation.plans import DEADLY, DOUBTFUL, MAX_CRASHES, Plan
+from simulation.plans import DEADLY, DOUBTFUL, HARMLESS, MAX_CRASHES, Plan
 from simulation.poison import is_deadly
 from simulation.vendor import SimulatedVendor
 from simulation.world import World
@@ -218,7 +218,7 @@ class Checks:
         latest: dict[SequenceKey, int] = {}
         # Of a refused command, some numbers may have gone out before with those of others, as long as it was
         # known that the bad one need not.
-        loose: set[str] = {DEADLY}
+        loose: set[str] = {DEADLY, HARMLESS}
         firsts = list(self.taken.firsts.items())
         for place, (key, command) in enumerate(firsts):
             record, ref = self.ledger.first.get(key), command.group

@@ -27,15 +27,16 @@ from worker.engine.known import Known
 from worker.engine.mailbox import Batch, Mailbox, State
 from worker.engine.memory import Partition
 from worker.engine.model import AccountFault, Applied, CallKind, Fault, Refused
-from worker.engine.poison_detection import Caution, History
+from worker.engine.poison_detection import Caution, History, InHand, Precautions
 from worker.engine.retry_policy import RetryPolicy
 from worker.engine.settlement import OpenSettlement
 from worker.providers import classes
 from worker.providers.listing import Listing
-from worker.runtime import recording
+from worker.runtime import poison_guard, recording
 from worker.runtime.lease import Lease
 from worker.runtime.partition import PartitionRunner
 from worker.runtime.permits import Permits
+from worker.runtime.poison_guard import CallSteps, PoisonGuard
 from worker.runtime.recording import CallRecord
 from worker.runtime.settler import Settler
 
@@ -260,6 +261,29 @@ def _no_crash_counts() -> list[Patch]:
     return [(History, "after", lambda self, in_hand: self)]
 
 
+async def _go_on(self: PoisonGuard, in_hand: InHand) -> None:
+    return
+
+
+def _to_wait_is_a_step() -> list[Patch]:
+    async def mutated(self: CallSteps, exchange: Any) -> Any:
+        return await exchange
+
+    return [(CallSteps, "sent", mutated), (PoisonGuard, "pause", _go_on)]
+
+
+def _suspects_in_company() -> list[Patch]:
+    return [(Precautions, "batch_length", lambda self, digests, most: min(most, self.batch_limit))]
+
+
+def _the_condemned_are_tried_again() -> list[Patch]:
+    return [(Precautions, "deaths_of", lambda self, digest: 0)]
+
+
+def _all_calls_of_a_batch_are_one() -> list[Patch]:
+    return [(poison_guard, "in_hand_of", lambda step, digests, place=0: InHand(step, tuple({*digests})))]
+
+
 def _nothing_is_condemned() -> list[Patch]:
     return [(Caution, "max_crashes", property(lambda self: 10**6))]
 
@@ -421,6 +445,9 @@ MUTANTS = (
     Mutant("a command with a lower sequence is superseded", _no_sequence),
     Mutant("crashes are counted", _no_crash_counts),
     Mutant("what is alone in its step at the last crash is put away", _nothing_is_condemned),
+    Mutant("suspects go alone", _suspects_in_company),
+    Mutant("a condemned command is not tried again", _the_condemned_are_tried_again),
+    Mutant("the calls of a batch are told apart", _all_calls_of_a_batch_are_one),
     Mutant("what is tried again does not undo what was decided since", _replays_undo, 1_200),
     Mutant("one worker at a time probes", _everybody_probes, 2_000),
     Mutant("an open breaker lets one call through", _no_probe_is_the_first),
@@ -441,3 +468,6 @@ MUTANTS = (
     Mutant("a note stands for one message", _equal_messages_are_one, 3_000),
     Mutant("what a settlement has is not answered again", _what_is_in_settlements_is_worked_at_again, 3_000),
 )
+
+WAITING = Mutant("to wait for the vendor is no step, and a suspect waits", _to_wait_is_a_step)
+"""It takes many kills in a row: see `test_kills`."""

@@ -74,10 +74,14 @@ DOUBTFUL = frozenset(
 )
 
 
-MAX_CRASHES = 5
+MAX_CRASHES = 3
+"""The fewest that may be set: the easier for an innocent to be condemned."""
 
 DEADLY = "85288888888"
 """The number of the command that kills in the plan's `deadly_step`, if that is no step of reading."""
+
+HARMLESS = "85277777777"
+"""Another number of that command, which may go out in a call before."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ from typing import Any
 import orjson
 
 from contracts.names import partition_of
-from simulation.plans import DEADLY, AccountPlan, Fault, Message, Plan
+from simulation.plans import DEADLY, HARMLESS, AccountPlan, Fault, Message, Plan
 from simulation.troubles import (
     Weather,
     make_faults,
@@ -243,7 +243,7 @@ def _with_killer(random: Random, plan: Plan, handles: list[tuple[str, dict[str, 
     if plan.deadly_step in (Step.DECODE, Step.ADMIT):
         return replace(plan, killer=b'"killer"', messages=_with_deadly_message(random, plan))
     account, group_id = handles[0][0], "g-deadly"
-    phones = [DEADLY]
+    phones = random.choice([[DEADLY], [HARMLESS, DEADLY]])
     data = {"operateType": "add", "phones": phones, "groupId": group_id}
     event = {"specversion": "1.0", "id": "deadly", "source": "crm", "type": "numbergroup.update.v1"}
     before = {**event, "id": "before", "data": {**data, "phones": NUMBERS[:1]}}
@@ -258,7 +258,10 @@ def _with_killer(random: Random, plan: Plan, handles: list[tuple[str, dict[str, 
     made = tuple(Message(at, partition, orjson.dumps(body)) for body in bodies)
     messages = tuple(sorted((*plan.messages, *made), key=lambda one: one.at))
     initial = (*plan.initial, (account, group_id, ()))
-    return replace(plan, killer=b"", initial=initial, messages=messages)
+    accounts = plan.accounts
+    if len(phones) > 1:
+        accounts = tuple(replace(one, numbers_per_call=1) for one in accounts)
+    return replace(plan, killer=b"", accounts=accounts, initial=initial, messages=messages)
 
 
 def _with_deadly_message(random: Random, plan: Plan) -> tuple[Message, ...]:

@@ -7,7 +7,8 @@ import orjson
 import pytest
 
 from contracts.names import partition_of
-from simulation.plans import DEADLY, Broken, Fault, Message, Plan
+from simulation.mutants import WAITING
+from simulation.plans import DEADLY, MAX_CRASHES, Broken, Fault, Message, Plan
 from simulation.running import Report, run, simulating
 from worker.engine.poison_detection import Step
 
@@ -84,7 +85,7 @@ def test_poison_is_found_among_kills(step: Step) -> None:
     plan = a_plan(number, VENDORS[number % 3], transactional=bool(number % 2), kills=40)
     report, broken = outcome(with_poison(plan, step))
     assert broken is None
-    assert report.fired["killed by a message"] >= 5
+    assert report.fired["killed by a message"] >= MAX_CRASHES
 
 
 def test_one_worker_that_is_killed_after_each_start() -> None:
@@ -96,3 +97,11 @@ def test_one_worker_that_is_killed_after_each_start() -> None:
         down = Fault("vendor down", "s", 0.0, 0, kills[-1].at + 1.0)
         _, broken = outcome(replace(plan, messages=early, faults=(down, *kills)))
         assert broken is None
+
+
+@pytest.mark.slow
+def test_waiting_must_be_no_step() -> None:
+    """Without that rule innocents are condemned, and it shows."""
+    with simulating(), WAITING.at_work():
+        broken = (run(a_plan(seed, "vendor slow", transactional=True)).broken for seed in range(2, 40))
+        assert next((one for one in broken if one is not None), None) is not None

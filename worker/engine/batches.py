@@ -38,7 +38,7 @@ def next_step(
     """
     batch = mailbox.batch
     if batch is None:
-        if precautions is not None and (deaths := precautions.condemned.get(mailbox.pending[0].digest)):
+        if precautions is not None and (deaths := precautions.deaths_of(mailbox.pending[0].digest)):
             return _given_up(mailbox, deaths)
         batch = mailbox.batch = cut(mailbox, now, precautions)
         if _is_open(mailbox) and not policy.finds and not _adopted(mailbox):

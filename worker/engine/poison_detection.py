@@ -125,6 +125,10 @@ class Precautions:
     suspects: Collection[str]
     condemned: Mapping[str, int]
 
+    def deaths_of(self, digest: str) -> int:
+        """How many workers died of it, if it is condemned."""
+        return self.condemned.get(digest, 0)
+
     def batch_length(self, digests: Iterable[str], most: int) -> int:
         """How many of the next `most` commands may be in one batch; one at least."""
         most = min(most, self.batch_limit)
