@@ -31,7 +31,7 @@ class SimulatedBroker:
         self.replies: list[Any] = []
         self.may_repeat = 0
         """How many answers may have been repeated: those of units in flight, and of acknowledgements on their
-        way, when a process died or lost its connection."""
+        way, when a process died or lost its connection; and those whose confirmation was lost."""
         self.changed: list[list[Any]] = [[] for _ in range(world.plan.partitions)]
         """Whoever waits for news of a partition: its consumers."""
         self.queues = [Queue(self, number) for number in range(world.plan.partitions)]
@@ -81,8 +81,16 @@ class SimulatedBroker:
         return {number: len(self.left[number]) for number in range(partitions)}
 
     def answer(self, reply: Reply) -> None:
+        self.replies += self._said(reply)
+
+    def count(self, reply: Reply) -> int:
+        """How many answers are in it."""
+        return len(self._said(reply))
+
+    @staticmethod
+    def _said(reply: Reply) -> list[Any]:
         said = orjson.loads(reply.body)
-        self.replies += said if isinstance(said, list) else [said]
+        return said if isinstance(said, list) else [said]
 
 
 class OneStepLog:

@@ -131,6 +131,7 @@ class StepwiseLog:
     _fresh: deque[Entry] = field(default_factory=deque)
     _progress: _Progress = field(default_factory=lambda: _Progress(0, (), over=True))
     _acknowledging: list[tuple[int, int, list[tuple[int, bool]]]] = field(default_factory=list)
+    _leaving: int = 0
     _writes: int = 0
     _expected: int = 0
     _side_cursor: int = 0
@@ -148,9 +149,10 @@ class StepwiseLog:
 
     @property
     def exposed(self) -> int:
-        """How many answers a loss at this moment may repeat."""
+        """How many answers a loss at this moment may repeat: those of the unit, or of the messages whose
+        notes are removed and which are about to be acknowledged; and of acknowledgements on their way."""
         unit = 0 if self._progress.over else self._progress.answers
-        return unit + sum(answers for _, answers, _ in self._acknowledging)
+        return max(unit, self._leaving) + sum(answers for _, answers, _ in self._acknowledging)
 
     def tell(self, what: Any, *said: Any) -> None:
         """From the broker's connection to the process, in order; a frozen one hears it later."""
@@ -258,11 +260,19 @@ class StepwiseLog:
                 self._marks.written(written)
                 progress.recorded = True
             while progress.replies:
-                await self.world.ask("broker", "publish", partial(self.broker.answer, progress.replies[0]))
+                await self._publish(progress.replies[0])
                 progress.replies = progress.replies[1:]
             self._marks.answered(self._window.settle(unit.done))
             await self._release(unit, self.world.plan.max_pending // 4)
             progress.over = True
+
+    async def _publish(self, reply: Reply) -> None:
+        try:
+            await self.world.ask("broker", "publish", partial(self.broker.answer, reply))
+        except BrokerUnavailable:
+            # What is lost may be its confirmation: it is published again.
+            self.broker.may_repeat += self.broker.count(reply)
+            raise
 
     async def _release(self, unit: Settlement, room: int) -> None:
         while True:
@@ -271,6 +281,7 @@ class StepwiseLog:
                 self._marks.gone(window.returning.forget())
             leaving = window.leaving(room, _LEAVING)
             changes = self._marks.changes(unit, leaving.tags)
+            self._leaving = answers = sum(window.total(tag) for tag in leaving.tags)
             if changes is not None:
                 self._writes += 1
                 await self._write(changes, self._writes)
@@ -281,9 +292,9 @@ class StepwiseLog:
                 continue
             if not leaving.numbers:
                 return
-            answers = sum(window.total(tag) for tag in leaving.tags)
             window.drop(leaving)
             self._marks.left(leaving.tags)
+            self._leaving = 0
             if self._connected:
                 self._acknowledging.append((self.generation, answers, leaving.acknowledgements))
                 self.world.loop.later(self.world.lag(), self._arrive)

@@ -14,7 +14,14 @@ from simulation.shrinking import shrunk
 EXPECTED = frozenset(
     {
         *(*PROCESS_FAULTS, *WORLD_FAULTS, *ASK_FAULTS, *CALL_FAULTS),
-        *("arrived late", "redelivered", "stale epoch", "killed by a message", "numbers not taken"),
+        *(
+            "arrived late",
+            "redelivered",
+            "answered already",
+            "stale epoch",
+            "killed by a message",
+            "numbers not taken",
+        ),
     }
 )
 """What must have happened in a sweep of some thousand runs, else it was none."""

@@ -94,6 +94,22 @@ def test_names_do_not_grow_for_ever() -> None:
     assert len(names) == 1
 
 
+@given(BODIES, st.data())
+def test_a_message_keeps_its_name_over_lost_channels(bodies: list[bytes], data: st.DataObject) -> None:
+    """Whatever equal messages came before it and left: whoever goes by the names finds it under the same."""
+    window = Window(0, 1)
+    names = [taken(window, number, body).tag for number, body in enumerate(bodies, start=1)]
+    for generation in (2, 3):
+        gone = data.draw(st.integers(0, len(names)))
+        window.settle(names[:gone])
+        released(window, 0)
+        bodies, names = bodies[gone:], names[gone:]
+        window = Window(0, generation, window.void())
+        again = [window.add(delivery(n, body, redelivered=True)) for n, body in enumerate(bodies, start=1)]
+        assert [entry and entry.tag for entry in again] == names
+        assert not window.returning.forget()
+
+
 def test_an_array_counts_with_all_its_events() -> None:
     """At most so many answers as a crash may repeat belong to what is acknowledged at once."""
     window = Window(0, 1)
@@ -128,7 +144,7 @@ def test_what_comes_again_goes_on_where_it_was() -> None:
     assert found[:2] == [None, None]
     assert [(entry.tag, entry.settled) for entry in found[2:] if entry] == [
         (part.tag, {1}),
-        (nothing.tag, set()),
+        (nothing.tag, frozenset()),
     ]
     assert len({*window.settle([in_settlement.tag])}) == 1
     assert released(window, 1) == [(2, False), (3, False)]

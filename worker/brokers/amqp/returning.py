@@ -24,7 +24,7 @@ class Taken(NamedTuple):
 
 
 class Part(NamedTuple):
-    """The events with these indexes are answered, or about to be."""
+    """The events with these indexes are answered, or about to be; there may be none."""
 
     indexes: AbstractSet[int]
 

@@ -94,8 +94,9 @@ class Window:
             case Taken(total):
                 self._taken[entry.tag] = total
             case Part(indexes):
-                # Until it is decoded nobody knows of how many.
-                entry.settled, entry.total = set(indexes), len(indexes) + 1
+                if indexes:
+                    # Until it is decoded nobody knows of how many.
+                    entry.settled, entry.total = set(indexes), len(indexes) + 1
             case None:
                 pass
             case _:
@@ -174,7 +175,7 @@ class Window:
                 self.returning.note(held.tag, Taken(self._taken[held.tag]))
             elif len(held.settled) >= held.total:
                 self.returning.note(held.tag, Taken(held.total))
-            elif held.settled:
+            else:
                 self.returning.note(held.tag, Part(frozenset(held.settled)))
         return self.returning
 
