@@ -74,6 +74,19 @@ def test_a_file_of_settings(bare_shell: Shell) -> None:
     assert done.err.startswith("numbergroup: accounts.default.acess_key in bad.toml is unknown: did you mean")
 
 
+def test_check_tells_all_mistakes(bare_shell: Shell) -> None:
+    """`run --check` names every setting that is wrong, each on a line of its own."""
+    done = bare_shell(
+        "run", "--check", **ACCOUNT, LINGER_MS="soon", PARTITIONS="0", BROKER_URL="redis://h?a=1"
+    )
+    assert (done.code, done.out) == (2, "")
+    first, *lines = done.err.splitlines()
+    assert first == "numbergroup: 3 problems:"
+    assert [line.split()[0].rstrip(":") for line in lines] == [
+        f"NUMBERGROUP_{name}" for name in ("BROKER_URL", "PARTITIONS", "LINGER_MS")
+    ]
+
+
 def test_parameters_of_urls(bare_shell: Shell) -> None:
     """A parameter of the broker's URL that does not work is one line, the same in every command."""
     url = f"redis://:{SECRET}@localhost/0?decode_responses=true"

@@ -86,6 +86,7 @@ def test_nobody_works(stage: Stage, shell: Shell) -> None:
     (problem,) = found["problems"]
     assert problem.startswith("no worker reads the stream numbergroup:0:commands, which holds 1 entries")
     assert problem.endswith("was numbergroup:{0}:commands meant?")
+    assert "keeps nothing on disk" in found["warnings"][0]
     assert shell("status").out.startswith("no worker is running")
     worker = stage.worker()
     found = reported(shell, lambda found: found["deadLetters"]["capIsReported"], "a report of the worker")

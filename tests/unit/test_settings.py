@@ -515,6 +515,15 @@ def test_no_rendering_of_settings_shows_a_secret() -> None:
     assert "fme2na3kdi3ki" not in repr(settings)
 
 
+def test_all_mistakes_at_once() -> None:
+    """The first mistake is the line; the others are known, too, for `run --check` to tell all of them."""
+    urls = {"NUMBERGROUP_BROKER_URL": "redis://h?family=6", "NUMBERGROUP_LEDGER_URL": "redis://h?timeout=1"}
+    with pytest.raises(SettingsError) as raised:
+        load_settings(ACCOUNT | urls | {"NUMBERGROUP_LINGER_MS": "soon"})
+    lines = [str(raised.value), *raised.value.others]
+    assert [line.split()[0] for line in lines] == [*urls, "NUMBERGROUP_LINGER_MS:"]
+
+
 @pytest.mark.parametrize("key", ["BROKER_URL", "LEDGER_URL"])
 @pytest.mark.parametrize("tail", ["decode_responses=true", "protocol=3", "max_connections=1", "family=6"])
 def test_parameters_of_urls(key: str, tail: str) -> None:

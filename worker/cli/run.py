@@ -129,8 +129,11 @@ def check() -> str:
     Raises `SettingsError` like `run`, and `Failure` when a server does not answer: with all problems in it,
     each on a line of its own.
     """
-    settings = load_settings()
-    accounts = ", ".join(sorted(require_accounts(settings)))
+    try:
+        settings = load_settings()
+        accounts = ", ".join(sorted(require_accounts(settings)))
+    except SettingsError as mistakes:
+        raise SettingsError(*_listed([str(mistakes), *mistakes.others])) from None
     url = broker_url(settings)
     telemetry.configure(settings.log_format, "error")
     if settings.broker_url is None:
@@ -145,9 +148,7 @@ def check() -> str:
             wrong += problems_of(error)
         else:
             away.append(str(_unavailable(settings, error)))
-    lines = [*wrong, *away]
-    if lines and len(lines) > 1:
-        lines.insert(0, f"{len(lines)} problems:")
+    lines = _listed([*wrong, *away])
     if wrong:
         raise SettingsError(*lines)
     if away:
@@ -163,6 +164,10 @@ def check() -> str:
     if found.answering:
         said += f"; the vendor answers for {', '.join(sorted(found.answering))}"
     return "\n".join([said, *(f"warning: {one}" for one in found.findings)])
+
+
+def _listed(problems: list[str]) -> list[str]:
+    return problems if len(problems) < 2 else [f"{len(problems)} problems:", *problems]
 
 
 def _unavailable(settings: Settings, error: BrokerUnavailable | LedgerUnavailable) -> Failure:

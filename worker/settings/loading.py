@@ -43,10 +43,12 @@ def load_settings(environ: Mapping[str, str] | None = None) -> Settings:
     try:
         settings = Settings(**values)
     except ValidationError as error:
-        problem = error.errors(include_url=False)[0]
+        problems = error.errors(include_url=False)
     else:
         return _with_urls(settings, written)
-    raise SettingsError(_line(problem, written))  # not above: its context would hold the values
+    # Not above: its context would hold the values.
+    first, *others = dict.fromkeys(_line(problem, written) for problem in problems)
+    raise SettingsError(first, others=others)
 
 
 def _with_urls(settings: Settings, written: Mapping[Key, str]) -> Settings:
