@@ -13,8 +13,11 @@ from rabbit_server import RabbitServer
 from structlog.testing import capture_logs
 
 from contracts.names import COMMANDS, REPLIES
+from contracts.publishing.amqp_connection import connect as connect_to_publish
+from contracts.publishing.amqp_connection import disconnect
 from worker.brokers.amqp import broker as amqp
 from worker.brokers.amqp import consuming
+from worker.brokers.amqp.link import open_connection
 from worker.brokers.amqp.topology import DEAD
 from worker.brokers.port import BrokerUnavailable, Log
 from worker.engine.intake import Intake
@@ -304,3 +307,19 @@ async def test_properties_that_amqp_cannot_say(on_rabbit: OnRabbit) -> None:
     assert await on_rabbit.replies() == [b"1", b"2", b"3"]
     await log.close()
     await left(on_rabbit, 0)
+
+
+def test_parameters_of_the_url_take_effect(rabbit: RabbitServer) -> None:
+    """What the URL asks for is what broker and client agree on, for workers and for producers."""
+    url = f"{rabbit.url}?frame_max=8192&channel_max=20&heartbeat=7&auth_mechanism=amqplain"
+    connection = open_connection(url, "test", heartbeat_s=5)
+    try:
+        agreed = (connection.frame_max, connection.channel_max, connection.heartbeat)
+        assert agreed == (8192, 20, 7)
+    finally:
+        connection.close()
+    connection = connect_to_publish(url, 10.0)
+    try:
+        assert (connection.frame_max, connection.channel_max) == (8192, 20)
+    finally:
+        disconnect(connection)

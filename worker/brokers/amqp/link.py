@@ -20,6 +20,7 @@ from amqp.exceptions import AccessRefused, AMQPError, ChannelError, NotAllowed
 from kombu import Connection
 from tenacity import RetryCallState, RetryError, Retrying, retry_if_exception_type, wait_random_exponential
 
+from contracts.publishing.amqp_connection import limit
 from contracts.publishing.urls import amqp_arguments, parse
 from worker.brokers.amqp.frames import delivering_handler
 from worker.brokers.amqp.wire import Wire
@@ -64,6 +65,7 @@ def open_connection(url: str, name: str, heartbeat_s: int = 0) -> Any:
             "socket_settings": {_USER_TIMEOUT: round(_ANSWER_S * 1000)} if _USER_TIMEOUT else {},
         },
     )
+    limit(client.transport, transport)
     connection = client.transport.establish_connection()
     connection.Channel = Channel
     connection.transport.sock.settimeout(_ANSWER_S)
