@@ -20,6 +20,8 @@ from contracts.publishing.url_parameters import Parameter
 EXAMPLE = "redis://localhost:6379/0"
 REDIS = ("redis", "rediss")
 AMQP = ("amqp", "amqps")
+UNIX = "unix"
+"""Redis at a socket of this machine: `unix:///run/redis.sock?db=0`."""
 
 _LONGEST_SHORT_STRING = 255  # AMQP 0-9-1, 4.2.5.3
 _PRINTABLE_NAME = re.compile(r"[A-Za-z][\w.-]{0,39}")
@@ -55,7 +57,7 @@ class BrokerAddress:
 def parse(url: str) -> BrokerAddress:
     """The address that a URL names. Nothing is opened or read. Raises `InvalidUrl`."""
     scheme, _, rest = url.partition("://")
-    if scheme not in (*REDIS, *AMQP):
+    if scheme not in (*REDIS, *AMQP, UNIX):
         raise InvalidUrl(f"must begin with {' or '.join(f'{one}://' for one in (*REDIS, *AMQP))}")
     if names_several_hosts(url):
         raise InvalidUrl(SEVERAL_HOSTS)
@@ -66,6 +68,8 @@ def parse(url: str) -> BrokerAddress:
         host = parts.hostname
     except ValueError:
         raise InvalidUrl(f"is no URL as in {EXAMPLE}: its host is malformed") from None
+    if scheme == UNIX:
+        return _socket(url, parts)
     if not host:
         raise InvalidUrl(f"names no host, as in {EXAMPLE}")
     try:
@@ -80,6 +84,16 @@ def parse(url: str) -> BrokerAddress:
     else:
         _check_amqp(parts)
     return BrokerAddress(parts._replace(query="").geturl(), parts, options)
+
+
+def _socket(url: str, parts: SplitResult) -> BrokerAddress:
+    if "@" in parts.netloc or len(parts.path) < 2:
+        raise InvalidUrl(
+            "names no socket, as in unix:///run/redis.sock?db=0 (user and password as parameters)"
+        )
+    if parts.netloc:
+        raise InvalidUrl("has a host before the path of its socket: write unix:/// with three slashes")
+    return BrokerAddress(url.partition("?")[0], parts, _options(parts))
 
 
 def check_tls(address: BrokerAddress) -> None:
@@ -144,7 +158,7 @@ def _amqp_tls(address: BrokerAddress) -> dict[str, Any] | bool:
 
 
 def _options(parts: SplitResult) -> dict[str, Any]:
-    table = parameters.REDIS if parts.scheme in REDIS else parameters.AMQP
+    table = parameters.AMQP if parts.scheme in AMQP else parameters.REDIS
     given: dict[str, list[str]] = {}
     for pair in filter(None, parts.query.split("&")):
         name, _, value = pair.partition("=")
@@ -163,6 +177,8 @@ def _named(name: str, table: Mapping[str, Parameter]) -> str:
 
 
 def _read(name: str, values: list[str], parameter: Parameter, scheme: str) -> Any:
+    if parameter.tls and scheme == UNIX:
+        raise InvalidUrl(f"has the parameter {name}, which needs TLS, and a socket has none")
     if parameter.tls and scheme in ("redis", "amqp"):
         raise InvalidUrl(f"has the parameter {name}, which needs TLS: begin the URL with {scheme}s://")
     if len(values) > 1:

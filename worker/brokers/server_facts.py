@@ -74,6 +74,8 @@ def warnings(facts: ServerFacts, *, holds_commands: bool) -> Iterator[str]:
             f"Redis does not write to disk at once (appendfsync is {facts.aof_fsync}): when its machine "
             f"dies, the {span} may be lost: {data}"
         )
+    if facts.is_cluster:
+        yield "this is a Redis Cluster, which is not supported: workers do not start"
     if facts.may_evict and not facts.may_evict.startswith("allkeys"):
         yield (
             f"Redis may forget leases and settled commands when memory runs out (maxmemory-policy is "

@@ -62,7 +62,7 @@ class Settings(BaseSettings, frozen=True, extra="forbid", hide_input_in_errors=T
     @property
     def effective_ledger_url(self) -> SecretUrl | None:
         """`ledger_url`, else the broker's where that is Redis, else None."""
-        inherits = self.broker_url and self.broker_url.get_secret_value().startswith("redis")
+        inherits = self.broker_url and not self.broker_url.get_secret_value().startswith("amqp")
         return self.ledger_url or (self.broker_url if inherits else None)
 
     @property

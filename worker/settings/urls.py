@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 from pydantic import AfterValidator, Secret
 
 from contracts.publishing.hosts import SEVERAL_HOSTS, names_several_hosts
-from contracts.publishing.urls import AMQP, REDIS, InvalidUrl, parse
+from contracts.publishing.urls import AMQP, REDIS, UNIX, InvalidUrl, parse
 
 NXCLOUD = "https://number.nxcloud.com/api/pns/"
 OZONETEL = "https://in1-ccaas-api.ozonetel.com"
@@ -31,7 +31,7 @@ class SecretUrl(Secret[str]):
 def _broker(*schemes: str) -> AfterValidator:
     def check(url: SecretUrl) -> SecretUrl:
         text = url.get_secret_value()
-        if text.partition("://")[0] not in schemes:
+        if text.partition("://")[0] not in (*schemes, UNIX):
             raise ValueError(f"must begin with {' or '.join(f'{s}://' for s in schemes)}, as in {_LOCAL}")
         try:
             parse(text)

@@ -37,6 +37,7 @@ KNOWN: dict[str, Any] = {
     },
     "rediss://h?ssl_min_version=772": {"ssl_min_version": ssl.TLSVersion.TLSv1_3},
     "redis://h?": {},
+    "unix:///run/redis.sock?db=1": {"db": 1},
     "redis://h?&db=1&": {"db": 1},
 }
 
@@ -79,7 +80,11 @@ WRONG = {
     "redis://h/0 ": "is no URL",
     "redis://h\n/0": "is no URL",
     "redis://:hun/ter2@h/0": "is no URL",
-    "unix:///run/redis.sock": "must begin with redis:// or rediss:// or amqp:// or amqps://",
+    "kafka://h": "must begin with redis:// or rediss:// or amqp:// or amqps://",
+    "unix://": "names no socket",
+    "unix://me:hunter2@/run/redis.sock": "names no socket",
+    "unix://run/redis.sock": "three slashes",
+    "unix:///run/redis.sock?ssl_ca_certs=/a": "ssl_ca_certs, which needs TLS, and a socket has none",
     "REDIS://h": "must begin with",
     "amqp://h?connection_timeout=10": "connection_timeout, which must be a whole number of milliseconds",
     "amqp://h?frame_max=1": "frame_max, which must be a whole number of bytes from 8192 to 2097152",
