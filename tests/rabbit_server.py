@@ -80,6 +80,7 @@ class RabbitServer:
             except subprocess.TimeoutExpired:
                 if time.monotonic() < until:
                     continue
+            self.kill()
             pytest.fail("rabbitmq-server does not start: " + (self.folder / "out.log").read_text())
 
     def answers(self) -> bool:
