@@ -69,12 +69,14 @@ class RedisServer:
             "save": "",
             "appendonly": "yes" if durable else "no",
             "appendfsync": "always",
+            "repl-diskless-sync-delay": "0",
             **({"requirepass": password} if password else {}),
             **({"unixsocket": unix} if unix else {}),
             **({"cluster-enabled": "yes", "cluster-port": str(free_port())} if cluster else {}),
         }
         self._command = [str(binary), *(part for name, one in options.items() for part in (f"--{name}", one))]
         self._log = folder / "redis.log"
+        self._written = folder / "appendonlydir"
         self._process: subprocess.Popen[bytes] | None = None
         self.start()
 
@@ -104,6 +106,21 @@ class RedisServer:
             return bool(client.ping())
         except (RedisError, OSError):
             return False
+
+    def written(self) -> int:
+        """How many bytes of writes are on disk: of a `durable` one, all that it has answered."""
+        return self._file().stat().st_size
+
+    def lose_writes(self, since: int) -> None:
+        """SIGKILL, and start again without what was written `since` then."""
+        self.kill()
+        with self._file().open("r+b") as file:
+            file.truncate(since)
+        self.start()
+
+    def _file(self) -> Path:
+        (found,) = self._written.glob("*.incr.aof")
+        return found
 
     def kill(self) -> None:
         """SIGKILL: it has no time to write anything."""

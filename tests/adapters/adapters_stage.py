@@ -93,6 +93,7 @@ class Stage(Rig):
         ports: dict[str, Any] | None = None,
         written: Callable[[Any], None] = nobody,
         max_in_flight: int = 16,
+        timeout_s: float = 2.0,
     ) -> AsyncIterator["Running"]:
         """A worker that runs until the end of the block. `ledger`: what its ledger does instead."""
         client = connect(self.url, (ports or {}).get("partitions", 1))
@@ -104,8 +105,8 @@ class Stage(Rig):
         caller = calls.Caller(
             vendor,
             Keyring("default", Credentials(KEY, SECRET)),
-            HttpTransport(max_in_flight, 1.0, 2.0),
-            calls.Limits(connect_timeout_s=1.0, timeout_s=2.0),
+            HttpTransport(max_in_flight, 1.0, timeout_s),
+            calls.Limits(connect_timeout_s=1.0, timeout_s=timeout_s),
             limiter.acquire,
             clock.wall,
             now_s=clock.now,

@@ -8,7 +8,9 @@ from typing import Any
 
 import pytest
 from adapters_rig import Rig
+from adapters_servers import answering
 from redis.asyncio import Redis, SSLConnection
+from redis.exceptions import RedisError
 from redis.exceptions import TimeoutError as TookTooLong
 
 from worker.brokers.connect import connect
@@ -73,7 +75,7 @@ async def deaf() -> AsyncIterator[str]:
 
     async def greet(_reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         greeting.append(asyncio.current_task())
-        writer.write(b"+OK\r\n" * 2)
+        writer.write(b"+OK\r\n" * 4)
         await over.wait()
         writer.transport.abort()
         with suppress(OSError):
@@ -98,3 +100,31 @@ async def test_a_server_that_reads_nothing(deaf: str) -> None:
         assert not any(one.is_connected for one in pool._available_connections)
     finally:
         await client.aclose()
+
+
+@pytest.mark.parametrize(
+    "error", ["READONLY", "LOADING", "MASTERDOWN", "MISCONF", "NOREPLICAS", "UNBLOCKED"], ids=str
+)
+async def test_a_wrong_server(error: str) -> None:
+    """After an error that another server may not answer with, every connection is made anew."""
+    connections = 0
+
+    def say(data: bytes) -> bytes:
+        nonlocal connections
+        connections += b"INFO" in data and b"server" in data
+        if b"INCR" in data:
+            return f"-{error} not here\r\n".encode()
+        return b"+OK\r\n" * data.count(b"*")
+
+    async with answering(say) as url:
+        client = connect(url, retries=0)
+        client.connection_pool.connection_kwargs |= {"health_check_interval": 0}
+        try:
+            await asyncio.gather(*(client.get("key") for _ in range(3)))
+            before = connections
+            with pytest.raises(RedisError):
+                await client.incr("key")
+            await asyncio.gather(*(client.get("key") for _ in range(3)))
+            assert connections >= before + 3
+        finally:
+            await client.aclose()

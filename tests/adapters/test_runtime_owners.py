@@ -72,8 +72,8 @@ async def test_an_old_lease_lets_nothing_out(stage: Stage) -> None:
         return await stage.ledger.renew_lease(*args)
 
     # A lease that is too short for any call, until it is renewed with the usual length.
-    async def acquire(partition: int, owner: str, _ttl_s: float) -> int | None:
-        return await stage.ledger.acquire_lease(partition, owner, TTL_S)
+    async def acquire(partition: int, owner: str, _ttl_s: float, above: int) -> int | None:
+        return await stage.ledger.acquire_lease(partition, owner, TTL_S, above)
 
     short: Any = {"renew_lease": renew, "acquire_lease": acquire}
     async with stage.worker(ledger=short, ports={"lease_ttl_s": 2.05}) as running:

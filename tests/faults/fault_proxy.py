@@ -149,14 +149,15 @@ class FaultProxy:
 
         self._do(change)
 
-    def lead_to(self, target: int) -> None:
-        """Another server on loopback, for those who connect from now on; all connections end."""
+    def lead_to(self, target: int, *, hang_up: bool = True) -> None:
+        """Another server on loopback, for those who connect from now on; by default all connections end."""
 
         async def change() -> None:
             self._target = target
 
         self._do(change)
-        self.hang_up()
+        if hang_up:
+            self.hang_up()
 
     def hang_up(self, end: End = End.RST) -> None:
         """End all connections now."""

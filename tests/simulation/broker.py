@@ -144,6 +144,15 @@ class OneStepLog:
         world.loop.later(_BLOCK_S, lambda: future.done() or future.set_result(None))
         await future
 
+    async def look_back(self) -> None:
+        """Nothing comes behind what was read."""
+
+    def lost_part(self, unit: Settlement, serial: int, kept: int, *, published: bool) -> Settlement | None:
+        return unit if serial > kept else None
+
+    async def restore(self, unit: Settlement, serial: int) -> None:
+        await self.settle(unit, serial)
+
     async def feed(self) -> None:
         await self._world.loop.create_future()
 

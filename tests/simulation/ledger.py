@@ -27,6 +27,7 @@ from worker.engine.model import (
 from worker.engine.poison_detection import History, InHand
 from worker.engine.records import DEAD_LETTERED, sequence_key
 from worker.engine.settlement import Settlement
+from worker.ledger.history import History as ServerHistory
 from worker.ledger.port import CrashNotes, Inheritance, OtherPartitions, Sender, Standing
 
 _STRETCH = 1.08
@@ -72,6 +73,10 @@ class SimulatedLedger:
         """Who has the partition, or left it without a release."""
         self.takeovers = 0
         self.units: dict[int, tuple[int, int]] = {}
+        self.servers: dict[int, ServerHistory] = {}
+        """Under which history each partition was acquired last."""
+        self.losses: dict[int, float] = {}
+        """When writes of a partition's owner may have been lost, as long as that matters."""
         self._recorded: dict[GroupRef, tuple[int, int]] = {}
         """Of each group: the last request of which epoch has recorded something."""
         self._requests = 0
@@ -80,6 +85,10 @@ class SimulatedLedger:
         """Whose command each is; told by whoever publishes."""
 
     # The port.
+
+    @property
+    def history(self) -> ServerHistory | None:
+        return self._world.known_history()
 
     async def lookup(self, commands: Sequence[Command]) -> Facts:
         if not commands:
@@ -163,7 +172,9 @@ class SimulatedLedger:
                 left = [replace(one, until=one.until - ago) for one in doubts]
                 found[ref] = [one for one in left if one.until > 0]
             doubtful = {ref: doubts for ref, doubts in found.items() if doubts}
-            return Inheritance(doubtful, tuple(self.attempted[partition]), dict(self.quarantined))
+            lost_at = self.losses.get(partition)
+            lost_s = None if lost_at is None else self._world.loop.now - lost_at
+            return Inheritance(doubtful, tuple(self.attempted[partition]), dict(self.quarantined), lost_s)
 
         loaded: Inheritance = await self._world.ask("ledger", "load calls", load)
         return loaded
@@ -175,17 +186,22 @@ class SimulatedLedger:
 
         await self._world.ask("ledger", "drop intent", drop)
 
-    async def acquire_lease(self, partition: int, owner: str, ttl_s: float) -> int | None:
+    async def acquire_lease(self, partition: int, owner: str, ttl_s: float, above: int = 0) -> int | None:
         def acquire() -> int | None:
             holder = self.holder(partition)
             if holder is not None and holder != owner:
                 return None
             self.units.pop(partition, None)
             self.leases[partition] = (owner, self._world.loop.now + ttl_s)
+            history = self.servers.get(partition, self._world.history)
+            is_other = partition in self.last_owner and history != self._world.history
+            if is_other or above > self.epochs[partition]:
+                self.losses[partition] = self._world.loop.now
+            self.servers[partition] = self._world.history
             if self.last_owner.get(partition, owner) != owner:
                 self.crashes[partition] = replace(self.crashes[partition], unclean=True)
             self.last_owner[partition] = owner
-            self.epochs[partition] += 1
+            self.epochs[partition] = max(self.epochs[partition], above) + 1
             self.takeovers += 1
             self._world.note(f"{owner} owns partition {partition}, epoch {self.epochs[partition]}")
             return self.epochs[partition]
@@ -214,6 +230,22 @@ class SimulatedLedger:
                 self.crashes[partition] = replace(self.crashes[partition], in_hand=InHand())
 
         await self._world.ask("ledger", "release", release)
+
+    async def last_unit(self, partition: int) -> tuple[int, int]:
+        def find() -> tuple[int, int]:
+            epoch = self.epochs[partition]
+            by, serial = self.units.get(partition, (epoch, 0))
+            return epoch, serial if by == epoch else 0
+
+        found: tuple[int, int] = await self._world.ask("ledger", "last unit", find)
+        return found
+
+    async def forget_loss(self, partition: int, epoch: int) -> None:
+        def forget() -> None:
+            if self.epochs[partition] == epoch:
+                self.losses.pop(partition, None)
+
+        await self._world.ask("ledger", "forget loss", forget)
 
     async def crash_notes(self, partition: int) -> CrashNotes:
         notes: CrashNotes = await self._world.ask("ledger", "look", lambda: self.crashes[partition])

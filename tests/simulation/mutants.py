@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from contracts.results import Status
-from simulation import running
+from simulation import running, world
 from simulation.broker import OneStepLog
 from simulation.ledger import SimulatedLedger
 from simulation.plans import Broken
@@ -25,11 +25,14 @@ from worker.engine.batches import finished
 from worker.engine.breaker import Breaker
 from worker.engine.known import Known
 from worker.engine.mailbox import Batch, Mailbox, State
+from worker.engine.mailboxes import Mailboxes
 from worker.engine.memory import Partition
+from worker.engine.messages import Owned
 from worker.engine.model import AccountFault, Applied, CallKind, Fault, Refused
 from worker.engine.poison_detection import Caution, History, InHand, Precautions
 from worker.engine.retry_policy import RetryPolicy
 from worker.engine.settlement import OpenSettlement
+from worker.ledger.history import bound_to
 from worker.providers import classes
 from worker.providers.listing import Listing
 from worker.runtime import poison_guard, recording
@@ -39,6 +42,7 @@ from worker.runtime.permits import Permits
 from worker.runtime.poison_guard import CallSteps, PoisonGuard
 from worker.runtime.recording import CallRecord
 from worker.runtime.settler import Settler
+from worker.runtime.tenures import Tenures
 
 Patch = tuple[Any, str, Any]
 
@@ -420,6 +424,36 @@ def _what_is_in_settlements_is_worked_at_again() -> list[Patch]:
     return [(Returning, "note", mutated)]
 
 
+def _any_history_will_do() -> list[Patch]:
+    return [(world, "required_history", lambda: None)]
+
+
+def _a_lease_of_any_history() -> list[Patch]:
+    async def mutated(self: Lease, seconds: float) -> bool:
+        while not self._closed and self._expires - self._clock.monotonic() < seconds:
+            await self._changed.wait()
+        return not self._closed
+
+    return [(Lease, "outlives", mutated), (recording, "bound_to", lambda history: bound_to(None))]
+
+
+def _what_was_lost_is_believed_to_be_there() -> list[Patch]:
+    return [(Tenures, "missing", lambda self, kept: [])]
+
+
+def _no_quiet_after_an_unknown_loss() -> list[Patch]:
+    inherit = Mailboxes.inherit
+
+    def mutated(self: Mailboxes, event: Owned) -> None:
+        inherit(self, replace(event, quiet_until=None))
+
+    return [(Mailboxes, "inherit", mutated)]
+
+
+def _creates_are_not_suspected() -> list[Patch]:
+    return [(Mailbox, "suspect_create", lambda self, command, until: None)]
+
+
 MUTANTS = (
     Mutant("a batch settles as a whole", _half_a_batch_settles),
     Mutant("a call waits for what is in doubt", _no_fence),
@@ -467,6 +501,11 @@ MUTANTS = (
     Mutant("a note is removed before its message leaves", _notes_outlive_their_messages, 3_000),
     Mutant("a note stands for one message", _equal_messages_are_one, 3_000),
     Mutant("what a settlement has is not answered again", _what_is_in_settlements_is_worked_at_again, 3_000),
+    Mutant("a cursor and an epoch hold for one history of the server", _any_history_will_do),
+    Mutant("a request needs a lease of the present history", _a_lease_of_any_history, 3_000),
+    Mutant("what the ledger has lost is written again", _what_was_lost_is_believed_to_be_there),
+    Mutant("a create that may have been sent is looked for", _creates_are_not_suspected, 3_000),
+    Mutant("no call begins while lost calls may take effect", _no_quiet_after_an_unknown_loss, 3_000),
 )
 
 WAITING = Mutant("to wait for the vendor is no step, and a suspect waits", _to_wait_is_a_step)

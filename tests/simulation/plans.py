@@ -21,13 +21,20 @@ WORLD_FAULTS = (
     "redelivery",
     "letters fail",
     "replay",
+    "writes are lost",
+    "replica takes over",
 )
 """The ledger or the broker refuses everything for `for_s`; the ledger carries out late what it was asked, and
 answers nothing meanwhile; settlements take long; the vendor cannot be connected to, answers 503 only,
 takes our credentials for wrong ones, turns every tenth call away, or takes its time; an operator pauses the
 first account, or the first group; a connection to the broker is lost, and with it all acknowledgements on
 their way; so many units with dead letters are not taken (`for_s` counts them); an operator lets what was
-refused be tried again (after the vendor has mended, with a `slot`)."""
+refused be tried again (after the vendor has mended, with a `slot`); the ledger (on Redis the broker, too)
+comes back after `for_s` without its last writes (`slot` counts them), or a replica takes over without
+them."""
+
+LOSSES = ("writes are lost", "replica takes over")
+"""Those after which the ledger has another history."""
 
 TROUBLES = ("vendor down", "bad credentials", "vendor throttles", "account paused", "group paused")
 """Those of the world's faults that are the vendor's or an operator's."""

@@ -15,6 +15,7 @@ from simulation.ledger import SimulatedLedger, SimulatedLimiter
 from simulation.loop import PROCESS, Process
 from simulation.plans import ANYTHING, DOUBTFUL, MAX_CRASHES, AccountPlan, Broken, Fault, Plan
 from simulation.poison import DeadlyBuilder, DeadlyEngine, DeadlyIntake, DeadlyProvider
+from simulation.rollback import Rollback
 from simulation.switchboard import SimulatedSwitchboard
 from simulation.vendor import SECRET, SimulatedVendor
 from simulation.world import World
@@ -93,6 +94,7 @@ class Simulation:
         self.ledger = SimulatedLedger(self.world)
         self.switchboard = SimulatedSwitchboard(self.world)
         self.broker = SimulatedBroker(self.world, self.ledger)
+        self.rollback = Rollback(self.world, self.ledger, self.broker)
         self.vendor = SimulatedVendor(self.world, self.ledger, self.switchboard)
         self.taken = taken_in(plan)
         self.ledger.groups = {command.key: command.group for command in self.taken.firsts.values()}
@@ -135,6 +137,7 @@ class Simulation:
             caution=Caution(MAX_CRASHES, patience_s=plan.window_s + 5.0),
             partitions=plan.partitions,
             partition_of=by_handle(plan.partitions),
+            call_lasts_s=plan.window_s + 2.0,
         )
         engine = DeadlyEngine(policies, _RETRY, plan.linger_s)
         engine.world = self.world

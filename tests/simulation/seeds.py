@@ -8,7 +8,7 @@ from typing import Any
 import orjson
 
 from contracts.names import partition_of
-from simulation.plans import DEADLY, HARMLESS, AccountPlan, Fault, Message, Plan
+from simulation.plans import DEADLY, HARMLESS, LOSSES, PROCESS_FAULTS, AccountPlan, Fault, Message, Plan
 from simulation.troubles import (
     Weather,
     make_faults,
@@ -206,6 +206,7 @@ def make_plan(seed: int) -> Plan:
     if plan.deadly_step:
         plan = _with_killer(apart if weather.theme == "kill loop" else random, plan, handles)
     faults = [*make_faults(random, plan, weather), *_replays(seed, plan, weather)]
+    faults += _losses(seed, replace(plan, faults=tuple(faults)))
     page_cap = Random(f"pages {seed}").choice([1000, 1000, 1, 2])
     return replace(plan, faults=tuple(faults), rejects=_rejects(seed, plan, weather), page_cap=page_cap)
 
@@ -221,6 +222,28 @@ def _rejects(seed: int, plan: Plan, weather: Weather) -> frozenset[str]:
     if unclear or random.random() < 0.5:
         return frozenset()
     return frozenset(random.sample(others, min(len(others), random.randint(1, 3))))
+
+
+def _losses(seed: int, plan: Plan) -> list[Fault]:
+    """When the ledger loses its last writes. On AMQP no worker dies then: no other one knows what was lost of
+    the messages that were acknowledged."""
+    # Drawn apart, so that the plans of known seeds stay what they are otherwise.
+    random = Random(f"losses {seed}")
+    dying = any(fault.kind in (*PROCESS_FAULTS, "replay") for fault in plan.faults)
+    # Without a marker, nothing tells whether a create was made of which the ledger knows nothing.
+    alone = plan.transactional and all(account.marker for account in plan.accounts)
+    dying |= plan.workers > 1
+    unfit = plan.killer or plan.deadly_step or plan.record_s < 60.0
+    unfit = unfit or any(fault.kind == "replay" for fault in plan.faults)
+    if random.random() > 0.25 or unfit or (dying and not alone):
+        return []
+    found = []
+    for _ in range(random.choice([1, 1, 2])):
+        kind = random.choice(LOSSES)
+        at = round(plan.starts[0] + random.uniform(0.1, 8.0), 3)
+        lasts = random.choice([0.0, 0.5, 3.0, 1.5 * plan.lease_ttl_s]) if kind == LOSSES[0] else 0.0
+        found.append(Fault(kind, "s", at, random.randint(1, 25), lasts))
+    return found
 
 
 def _replays(seed: int, plan: Plan, weather: Weather) -> list[Fault]:

@@ -9,8 +9,11 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar
 
+import orjson
+
 from simulation.loop import PROCESS, Process
 from worker.brokers.amqp.delivery import Delivery, said_in
+from worker.brokers.amqp.losses import WrittenUnits
 from worker.brokers.amqp.marks import Marks
 from worker.brokers.amqp.returning import Part, State, Whole
 from worker.brokers.amqp.window import Window
@@ -18,6 +21,7 @@ from worker.brokers.port import BrokerUnavailable, StaleEpoch
 from worker.engine.model import Entry
 from worker.engine.replays import SIDE
 from worker.engine.settlement import Reply, Settlement
+from worker.ledger.history import HistoryChanged
 from worker.ledger.port import LedgerUnavailable
 
 if TYPE_CHECKING:
@@ -133,6 +137,7 @@ class StepwiseLog:
     _acknowledging: list[tuple[int, int, list[tuple[int, bool]]]] = field(default_factory=list)
     _leaving: int = 0
     _writes: int = 0
+    _units: WrittenUnits = field(default_factory=WrittenUnits)
     _expected: int = 0
     _side_cursor: int = 0
 
@@ -252,6 +257,7 @@ class StepwiseLog:
             if self._progress.serial != serial:
                 self._writes += 1
                 self._progress = _Progress(serial, unit.replies, self._writes, unit.answered)
+                self._units.note(serial, self._writes)
             progress = self._progress
             if not progress.recorded:
                 due = self._marks.due()
@@ -310,7 +316,9 @@ class StepwiseLog:
         try:
             await self.world.ask("ledger", "settle", write)
         except Exception as error:
-            raise error if isinstance(error, StaleEpoch) else BrokerUnavailable(str(error)) from error
+            if isinstance(error, StaleEpoch | HistoryChanged):
+                raise
+            raise BrokerUnavailable(str(error)) from error
 
     def _arrive(self) -> None:
         """Acknowledgements arrive in order; those of a lost connection do not."""
@@ -319,6 +327,25 @@ class StepwiseLog:
             if generation == self.generation:
                 self.queue.acknowledge(self, answers, tags)
 
+    async def _publish(self, reply: Reply) -> None:
+        try:
+            await self.world.ask("broker", "publish", partial(self.broker.answer, reply))
+        except BrokerUnavailable:
+            # It may have been published all the same, and is published again.
+            said = orjson.loads(reply.body)
+            self.broker.may_repeat += len(said) if isinstance(said, list) else 1
+            raise
+
+    async def look_back(self) -> None:
+        """Nothing comes behind what was read."""
+
+    def lost_part(self, unit: Settlement, serial: int, kept: int, *, published: bool) -> Settlement | None:
+        return self._units.lost_part(unit, serial, kept, published=published)
+
+    async def restore(self, unit: Settlement, serial: int) -> None:
+        self._writes += 1
+        await self._write(unit, self._units.note(serial, self._writes))
+
     async def feed(self) -> None:
         await self.world.loop.create_future()
 
@@ -326,7 +353,7 @@ class StepwiseLog:
         if not self._opened:
             return
         self._opened = False
-        with suppress(StaleEpoch, BrokerUnavailable):
+        with suppress(StaleEpoch, BrokerUnavailable, HistoryChanged):
             async with self._writing:
                 if self._progress.over:
                     await self._release(Settlement(self.partition), room=0)

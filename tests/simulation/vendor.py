@@ -186,7 +186,11 @@ class SimulatedVendor:
         assert process is not None
         assert lease is not None
         held = self.ledger.leases.get(lease._partition, ("nobody", 0.0))
-        if held[0] != process.name or held[1] <= now or self.ledger.epochs[lease._partition] != lease.epoch:
+        if lease.history != world.history:
+            # As long as no answer of the new server has come, nobody can know.
+            if world.known_history() == world.history:
+                world.broken("history", f"{process.name} wrote a request that relies on {lease.history}")
+        elif held[0] != process.name or held[1] <= now or self.ledger.epochs[lease._partition] != lease.epoch:
             world.broken(
                 "lease", f"{process.name} wrote a request for partition {lease._partition}, held by {held}"
             )

@@ -1,5 +1,6 @@
 """The world of one run: its processes, what they ask of broker and ledger, and the faults of the plan."""
 
+import asyncio
 from collections import Counter, defaultdict
 from collections.abc import Awaitable, Callable
 from contextvars import copy_context
@@ -7,8 +8,9 @@ from random import Random
 from typing import Any
 
 from simulation.loop import PROCESS, Process, VirtualLoop
-from simulation.plans import ASK_FAULTS, CALL_FAULTS, PROCESS_FAULTS, Broken, Fault, Plan
+from simulation.plans import ASK_FAULTS, CALL_FAULTS, LOSSES, PROCESS_FAULTS, Broken, Fault, Plan
 from worker.brokers.port import BrokerUnavailable
+from worker.ledger.history import History, HistoryChanged, required_history
 from worker.ledger.port import LedgerUnavailable
 from worker.runtime.clock import Clock
 
@@ -16,6 +18,7 @@ EPOCH = 1_800_000_000.0
 """Unix time at the start of a run."""
 
 _CLIENT_TIMEOUT_S = 2.0
+_FOUND_OUT_S = 6.0
 _UNAVAILABLE = {"ledger": LedgerUnavailable, "broker": BrokerUnavailable}
 
 
@@ -71,6 +74,11 @@ class World:
         """Told that connections to the broker are lost: of a partition's owner, or of a process."""
         self._away_until = {"ledger": 0.0, "broker": 0.0}
         self._stalled_until = self._settling_slow_until = 0.0
+        self.history = History("server 0")
+        """The ledger's; on Redis the broker's, too."""
+        self._known: dict[str, History] = {}
+        self.before_effect: Callable[[str], None] = lambda _what: None
+        self.on_loss_of_writes: Callable[[int], None] = lambda _count: None
         self._asks: Counter[int] = Counter()
         self._steps: Counter[int] = Counter()
         self._at_ask: dict[tuple[int, int], list[Fault]] = defaultdict(list)
@@ -221,6 +229,15 @@ class World:
                 self._away_until[name] = max(self._away_until[name], until)
                 if name == "broker":
                     self._lose(None, None)
+        elif fault.kind in LOSSES:
+            self.history = History(
+                f"server {self.fired['writes are lost'] + self.fired['replica takes over']}"
+            )
+            self.on_loss_of_writes(fault.slot)
+            for name in ("ledger", "broker") if self.plan.transactional else ("ledger",):
+                self._away_until[name] = max(self._away_until[name], until)
+            # Workers have to find out, and to write again what was lost.
+            until += _FOUND_OUT_S
         elif fault.kind == "ledger stalls":
             self._stalled_until = max(self._stalled_until, until)
         elif fault.kind == "settling is slow":
@@ -241,6 +258,11 @@ class World:
             self.on_replay(mended=bool(fault.slot))
             return
         self.disturbed_until = max(self.disturbed_until, until)
+
+    def known_history(self) -> History | None:
+        """What the process at work knows of the ledger's history: what its newest connection has found."""
+        process = PROCESS.get()
+        return None if process is None else self._known.get(process.name)
 
     def is_away(self, port: str) -> bool:
         return self._away_until[port] > self.loop.now
@@ -272,6 +294,12 @@ class World:
         answer = self.loop.create_future()
         if not process.alive:
             return await answer
+        on_redis = port == "ledger" or self.plan.transactional
+        if on_redis and not self.is_away(port):
+            self._known[process.name] = self.history
+            if required_history() not in (None, self.history):
+                await asyncio.sleep(0.001)
+                raise HistoryChanged("another server answers")
         fault, late_s = None, 0.0
         self._asks[process.slot] += 1
         for armed in self._at_ask.get((process.slot, self._asks[process.slot]), ()):
@@ -291,26 +319,40 @@ class World:
             # It is given up then. What the network has of it is delivered all the same.
             self.loop.later(_CLIENT_TIMEOUT_S, self._answer, answer, port, "given up", None)
             lag += late_s
-        self.loop.later(lag, self._perform, answer, port, what, effect, fault, quick)
+        history = (required_history() or self.history) if on_redis else None
+        self.loop.later(lag, self._perform, answer, port, what, effect, fault, quick, history)
         return await answer
 
     def _perform(
-        self, answer: Any, port: str, what: str, effect: Callable[[], Any], fault: str | None, quick: bool
+        self,
+        answer: Any,
+        port: str,
+        what: str,
+        effect: Callable[[], Any],
+        fault: str | None,
+        quick: bool,
+        history: History | None,
     ) -> None:
         result: Any = None
-        if fault == "fails before" or self.is_away(port):
+        if fault == "fails before" or self.is_away(port) or history not in (None, self.history):
+            # What was on its way to a server that is gone does not come to the next one.
             result, fault = None, "away"
         else:
+            if history is not None:
+                self.before_effect(what)
             try:
                 result = effect()
             except Exception as error:
                 result = error
-        self.loop.later(0.001 if quick else self.lag(), self._answer, answer, port, fault, result)
+        lag = 0.001 if quick else self.lag()
+        self.loop.later(lag, self._answer, answer, port, fault, result, history)
 
-    def _answer(self, answer: Any, port: str, fault: str | None, result: Any) -> None:
+    def _answer(
+        self, answer: Any, port: str, fault: str | None, result: Any, history: History | None = None
+    ) -> None:
         if answer.done():
             return
-        if fault or self.is_away(port):
+        if fault or self.is_away(port) or history not in (None, self.history):
             answer.set_exception(_UNAVAILABLE[port](fault or "away"))
         elif isinstance(result, Exception):
             answer.set_exception(result)

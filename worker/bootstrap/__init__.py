@@ -39,6 +39,7 @@ from worker.telemetry import get_logger
 
 _PATIENCE_S = 30.0
 _NOTABLE_S = 5.0
+_LATE_S = 2.0
 
 log = get_logger("worker")
 
@@ -109,6 +110,7 @@ async def open_worker(
             letter_cap=LetterCap(settings.max_dead_letters),
             reports=RedisReports(client),
             version=version("numbergroup"),
+            call_lasts_s=max(account.lasts_s for account in accounts.values()) + _LATE_S,
         )
         log.info(
             "starting",

@@ -12,7 +12,7 @@ class BrokerUnavailable(Exception):
 
 
 class StaleEpoch(Exception):
-    """Another worker owns the partition since: nothing was changed."""
+    """Another worker owns the partition since, or the log is another one: nothing was changed."""
 
 
 class Log(Protocol):
@@ -40,12 +40,24 @@ class Log(Protocol):
         `BrokerUnavailable`, after which nothing is lost, doubled or out of order.
         """
 
+    async def look_back(self) -> None:
+        """Raise `StaleEpoch` if messages wait that `read` has passed by: it is not the log that was read, and
+        has to be read from its beginning. May raise `BrokerUnavailable`.
+        """
+
     async def settle(self, unit: Settlement, serial: int) -> None:
         """Make the unit durable: all of it or nothing, once however often it is called.
 
         `serial` grows from unit to unit. Raises `StaleEpoch`, or `BrokerUnavailable`, after which
         the same call may be made again.
         """
+
+    def lost_part(self, unit: Settlement, serial: int, kept: int, *, published: bool) -> Settlement | None:
+        """What the ledger lacks of a unit that was to be settled under `serial`, if it has lost all that was
+        written after `kept` (see `Ledger.last_unit`). `published`: settling it was over."""
+
+    async def restore(self, unit: Settlement, serial: int) -> None:
+        """Write what a ledger has lost again: a `lost_part`. Raises what `settle` raises."""
 
     async def close(self) -> None:
         """Read no more, and give back what is not settled: the partition's next owner reads it."""

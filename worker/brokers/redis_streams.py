@@ -20,6 +20,7 @@ from worker.brokers import envelope
 from worker.brokers.entry_shapes import kept_of, misshapen
 from worker.brokers.kombu_lists import NOTE, Mover, noted
 from worker.brokers.port import BrokerUnavailable, StaleEpoch
+from worker.brokers.position import LookBack, Position
 from worker.brokers.side import Rows, SideLog, fields_of, read_streams, waiting
 from worker.engine.intake import Intake
 from worker.engine.model import Entry
@@ -83,6 +84,7 @@ class RedisBroker:
         self._record_ms = record_ms
         self._retention = retention
         self._mover = Mover(client, partitions, intake or Intake())
+        self._look_back = LookBack(client)
         self._settle = client.register_script(files(__package__).joinpath("settle.lua").read_text())
 
     @property
@@ -98,7 +100,7 @@ class RedisBroker:
     def log(self, partition: int, epoch: int) -> "StreamLog":
         return StreamLog(
             self._client,
-            self._settle,
+            (self._settle, self._look_back),
             self._mover,
             partition,
             epoch,
@@ -125,7 +127,7 @@ class StreamLog:
     def __init__(
         self,
         client: Redis,
-        settle: Any,
+        scripts: tuple[Any, LookBack],
         mover: Mover,
         partition: int,
         epoch: int,
@@ -135,7 +137,7 @@ class StreamLog:
     ) -> None:
         self._retention = retention
         self._client = client
-        self._script = settle
+        self._script, self._look_back = scripts
         self._mover = mover
         self._partition = partition
         self._epoch = epoch
@@ -144,7 +146,7 @@ class StreamLog:
         self._side = SideLog(client, partition)
         self._side_usable = True
         self._left: deque[Entry] = deque()
-        self._cursor: bytes | str = "0-0"
+        self._position = Position()
         self._marks: dict[str, set[int]] | None = None
         self._entry_bytes = 1.0
         self._count = _FIRST_COUNT
@@ -169,8 +171,7 @@ class StreamLog:
             return []
         rows, replays = found.get(self._stream, []), found.get(self._side.stream, [])
         entries = [self._entry(tag, fields) for tag, fields in rows]
-        if rows:
-            self._cursor = rows[-1][0]
+        self._position.advance([entry.tag for entry in entries])
         entries += self._side.take(replays)
         self.behind = max(len(rows), len(replays)) >= count
         self._count = min(_MOST_ENTRIES, usual * 2)
@@ -185,9 +186,9 @@ class StreamLog:
         return some
 
     async def _next(self, count: int) -> dict[str, Rows]:
-        streams = {self._stream: self._cursor}
+        streams = {self._stream: self._position.cursor}
         if self._side_usable or await self._is_mended():
-            streams[self._side.stream] = self._side.cursor
+            streams[self._side.stream] = self._side.position.cursor
         block = None if self.behind else _BLOCK_MS
         try:
             return await read_streams(self._client, streams, count, block)
@@ -214,6 +215,22 @@ class StreamLog:
         if self._partition:
             await asyncio.Event().wait()
         await self._mover.step(self._epoch)
+
+    async def look_back(self) -> None:
+        await self._look_back({self._stream: self._position, self._side.stream: self._side.position})
+
+    def lost_part(
+        self,
+        unit: Settlement,
+        serial: int,
+        kept: int,
+        *,
+        published: bool,  # noqa: ARG002
+    ) -> Settlement | None:
+        return unit if serial > kept else None
+
+    async def restore(self, unit: Settlement, serial: int) -> None:
+        await self.settle(unit, serial)
 
     async def close(self) -> None:
         """Nothing was taken, so nothing has to be given back."""
@@ -306,3 +323,5 @@ class StreamLog:
             raise StaleEpoch(f"partition {partition}: epoch {self._epoch} is over")
         if answer == b"late":
             raise StaleEpoch(f"partition {partition}: epoch {self._epoch} is somebody else's, too")
+        self._position.settle(unit.done)
+        self._side.settle(unit.replayed)

@@ -6,18 +6,20 @@ the partition's owner; what is settled is deleted.
 
 import asyncio
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import orjson
 from redis.asyncio import Redis
 
 from worker.brokers.port import BrokerUnavailable
+from worker.brokers.position import LookBack, Position
 from worker.engine.model import Entry
 from worker.engine.replays import SIDE, Replay
 from worker.ledger import keys
 from worker.ledger.client import mapped
 from worker.ledger.codec import decode_replay
+from worker.ledger.history import HistoryChanged
 from worker.telemetry import get_logger
 
 Rows = list[tuple[bytes, list[bytes]]]
@@ -40,7 +42,8 @@ class SideLog:
         self._partition = partition
         self._marks: dict[str, set[int]] = {}
         self.stream = keys.of_partition(partition, keys.SIDE)
-        self.cursor: bytes | str = "0-0"
+        self.position = Position()
+        self._look_back = LookBack(client)
 
     def take_marks(self, marks: Mapping[str, set[int]]) -> dict[str, set[int]]:
         """Keep those of this log; the others."""
@@ -53,14 +56,21 @@ class SideLog:
         Raises `BrokerUnavailable`.
         """
         async with mapped(BrokerUnavailable):
-            found = await read_streams(self._client, {self.stream: self.cursor}, count, block_ms)
+            found = await read_streams(self._client, {self.stream: self.position.cursor}, count, block_ms)
         return self.take(found.get(self.stream, []))
 
     def take(self, rows: Rows) -> list[Entry]:
         """The entries of rows that were read from the cursor on."""
-        if rows:
-            self.cursor = rows[-1][0]
+        self.position.advance([row.decode() for row, _ in rows])
         return [self._entry(tag, fields_of(flat)) for tag, flat in rows]
+
+    def settle(self, replayed: Iterable[tuple[str, str | None]]) -> None:
+        """These messages, by their tags, are done."""
+        self.position.settle([tag.removeprefix(SIDE) for tag, _ in replayed])
+
+    async def look_back(self) -> None:
+        """See `worker.brokers.port.Log`."""
+        await self._look_back({self.stream: self.position})
 
     def _entry(self, row: bytes, fields: dict[bytes, bytes]) -> Entry:
         body = fields.get(b"event")
@@ -123,6 +133,9 @@ class SideTap:
                 # Whoever settles or looks up complains of it.
                 await asyncio.sleep(_AGAIN_S)
                 continue
+            except HistoryChanged:
+                # The partition is about to be lost: its owner hears of it from the lease.
+                return
             if found:
                 self._entries.extend(found)
                 self._taken.clear()

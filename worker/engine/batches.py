@@ -41,7 +41,11 @@ def next_step(
         if precautions is not None and (deaths := precautions.deaths_of(mailbox.pending[0].digest)):
             return _given_up(mailbox, deaths)
         batch = mailbox.batch = cut(mailbox, now, precautions)
-        if _is_open(mailbox) and not policy.finds and not _adopted(mailbox):
+        if mailbox.suspects:
+            _suspect(mailbox, batch)
+        # Without a marker it is not known with which numbers a create was sent.
+        finds = policy.marks if mailbox.intent_is_guess else policy.finds
+        if _is_open(mailbox) and not finds and not _adopted(mailbox):
             return lost_creation(mailbox, policy)
         replan(mailbox, policy)
     if not batch.calls:
@@ -144,6 +148,12 @@ def _is_open(mailbox: Mailbox) -> bool:
     change = mailbox.batch.change
     unanswered = mailbox.intent is not None and mailbox.group_id is None
     return unanswered and (change.create is not None or change.delete is not None)
+
+
+def _suspect(mailbox: Mailbox, batch: Batch) -> None:
+    """Take in that the batch's create may have been sent."""
+    if batch.change.create is not None:
+        mailbox.guess_intent(batch.commands[batch.change.create])
 
 
 def _adopted(mailbox: Mailbox) -> bool:

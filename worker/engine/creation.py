@@ -39,6 +39,11 @@ def intent_of(call: Call, settled_after: float) -> CreateIntent:
     return CreateIntent(call.marker, call.group_name, digest(call.numbers), settled_after)
 
 
+def intent_for(create: Command, settled_after: float) -> CreateIntent:
+    """The intent of a create that may have been sent: with what is certain to be in its group."""
+    return CreateIntent(marker_of(create.key), create.group_name, digest(create.numbers), settled_after)
+
+
 def made_intent(create: Command, group_id: str | None) -> CreateIntent:
     """The intent of a create that was answered: without a marker, the group that it made cannot be told by
     its numbers any more when the next call has changed them."""

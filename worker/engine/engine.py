@@ -32,6 +32,7 @@ from worker.engine.messages import (
     Event,
     Expected,
     LeaseLost,
+    OpenCalls,
     Owned,
     PermitGranted,
     PrecautionsChanged,
@@ -132,6 +133,10 @@ class Engine:
             {number: view_partition(one, self._held) for number, one in self._mailboxes.partitions.items()},
         )
 
+    def open_calls(self, partition: int, now: float) -> OpenCalls:
+        """What is known of the partition's calls beside what was settled: ask before it is forgotten."""
+        return self._mailboxes.open_calls(partition, now)
+
     def handle(self, event: Event) -> list[Effect]:
         """Take one event in; the effects are to be carried out in order."""
         alarm = None if isinstance(event, Tick) else self._timers.next  # a tick uses it up, even too early
@@ -205,6 +210,8 @@ class Engine:
         if partition.attempted or mailbox.doubts:
             late = mailbox.may_come_late(command, event.now)
             command.attempted = late or command.key in partition.attempted
+        if event.uncertain_until is not None:
+            mailbox.suspect_create(command, event.uncertain_until)
         if event.facts.intents:
             mailbox.take_intent(command, event.facts, bound=command.group in partition.bindings)
         self._serial += 1
@@ -242,6 +249,9 @@ class Engine:
         """What the mailbox's turn is used for; `None` when its group is paused."""
         if mailbox.ref in self._held:
             return None
+        partition = self._mailboxes.partitions.get(mailbox.partition)
+        if partition is not None and partition.quiet_until > now:
+            return Park(partition.quiet_until)
         account = self._turns.accounts[mailbox.ref.account]
         if mailbox.isolation is not None and not mailbox.isolation_paid:
             mailbox.isolation_paid = True

@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 
-from worker.engine.creation import recorded_for
+from worker.engine.creation import intent_for, recorded_for
 from worker.engine.doubt import Doubt, undoes
 from worker.engine.known import Known
 from worker.engine.merge import Change
@@ -24,6 +24,7 @@ from worker.engine.model import (
     Call,
     Command,
     CommandKey,
+    CommandKind,
     CreateIntent,
     Fault,
     GroupRef,
@@ -92,6 +93,10 @@ class Mailbox:
     intent: CreateIntent | None = None
     intent_recorded: bool = False
     """Whether the ledger has an intent of this group, answered or not, that must be closed one day."""
+    intent_is_guess: bool = False
+    """Whether the intent stands for a create that may have been sent, and of which nothing is known."""
+    suspects: dict[CommandKey, float] = field(default_factory=dict)
+    """Creates that may have been sent, and until when they may take effect."""
     recorded: int | None = None
     """The last call that the ledger was told of, so that a successor knows of it; see `forget_calls`."""
     created_by: Command | None = None
@@ -181,6 +186,26 @@ class Mailbox:
         # A failed create's intent outlives it, to be found by the next create.
         if recorded_for(intent, command) or not (self.pending or bound):
             self.intent, self.intent_recorded = intent, True
+
+    def suspect_create(self, command: Command, until: float) -> None:
+        """Take in that the command may have been in a call of which nothing is known, and which takes
+        effect before `until` or never: a create is looked for before it is sent."""
+        command.attempted |= command.expires_at is not None
+        if command.kind is CommandKind.CREATE:
+            self.suspects[command.key] = until
+
+    def guess_intent(self, command: Command) -> None:
+        """Take the create of a batch for one that was sent, if it may have been."""
+        until = self.suspects.get(command.key)
+        if until is not None and self.intent is None and self.group_id is None:
+            self.intent = intent_for(command, until)
+            self.intent_recorded = self.intent_is_guess = True
+
+    def clear_suspicion(self) -> None:
+        """Take in that none of the batch's creates has made a group."""
+        if self.suspects and self.batch is not None:
+            for command in self.batch.commands:
+                self.suspects.pop(command.key, None)
 
     def forget_calls(self, now: float) -> list[tuple[GroupRef, int]]:
         """What a successor need not know any more: all calls up to this one, if none is in doubt."""

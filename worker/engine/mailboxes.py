@@ -11,7 +11,7 @@ from worker.engine.batches import expired_head
 from worker.engine.decisions import Finish
 from worker.engine.mailbox import INHERITED, Mailbox, State
 from worker.engine.memory import Partition, weight
-from worker.engine.messages import Effect, Owned, Settle
+from worker.engine.messages import Effect, OpenCalls, Owned, Settle
 from worker.engine.model import GroupRef
 from worker.engine.quarantine import is_stuck, put_away, reason
 from worker.engine.timers import Timers
@@ -51,10 +51,33 @@ class Mailboxes:
         partition = self.partitions.setdefault(event.partition, Partition())
         partition.attempted.update(event.attempted)
         partition.quarantined.update(event.quarantined)
+        partition.quiet_until = event.quiet_until or 0.0
         for ref, doubts in event.doubts.items():
             mailbox = partition.mailboxes[ref] = Mailbox(ref, event.partition, doubts=list(doubts))
             mailbox.recorded = INHERITED
             self._rest(mailbox, event.now)
+
+    def open_calls(self, number: int, now: float) -> OpenCalls:
+        """What is known of the partition's calls beside what was settled."""
+        found = OpenCalls()
+        partition = self.partitions.get(number)
+        for ref, mailbox in partition.mailboxes.items() if partition is not None else ():
+            doubts = [doubt for doubt in mailbox.doubts if doubt.until > now]
+            intent = mailbox.made if mailbox.created_by is not None else mailbox.intent
+            attempted = [
+                command.key
+                for command in mailbox.pending
+                if command.attempted and command.expires_at is not None
+            ]
+            if doubts:
+                found.doubts[ref] = doubts
+            if intent is not None:
+                found.intents[ref] = intent
+            if attempted:
+                found.attempted[ref] = attempted
+            if not (doubts or intent):
+                found.closed.append(ref)
+        return found
 
     def push(self, mailbox: Mailbox, turn: int | None = None) -> None:
         """Let the mailbox wait for its turn, if its partition has turns."""

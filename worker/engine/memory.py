@@ -68,6 +68,8 @@ class Partition:
     extra: int = 0
     """How many more small commands there would be room for, if those in memory were all small."""
     draining: bool = False
+    quiet_until: float = 0.0
+    """No call begins before that."""
 
     @property
     def load(self) -> int:

@@ -56,6 +56,24 @@ class Owned:
     now: float
     attempted: Collection[CommandKey] = ()
     quarantined: Mapping[GroupRef, Fault] = field(default_factory=dict)
+    quiet_until: float | None = None
+    """Before that no call begins: the ledger has lost writes, and there may be calls in doubt of which
+    nothing is known."""
+
+
+@dataclass(slots=True)
+class OpenCalls:
+    """What only the engine knows of a partition's calls, in case that the ledger has lost it.
+
+    `doubts`: calls that may take effect still; `intents`: creates that were sent, and are not settled;
+    `attempted`: commands with an expirytime that may have been carried out. `closed`: groups of which the
+    ledger may remember a call or a create that is over.
+    """
+
+    doubts: dict[GroupRef, Sequence[Doubt]] = field(default_factory=dict)
+    intents: dict[GroupRef, CreateIntent] = field(default_factory=dict)
+    attempted: dict[GroupRef, Sequence[CommandKey]] = field(default_factory=dict)
+    closed: list[GroupRef] = field(default_factory=list)
 
 
 @dataclass(slots=True, frozen=True)
@@ -69,12 +87,17 @@ class Expected:
 
 @dataclass(slots=True, frozen=True)
 class Delivered:
-    """Messages of one partition, decoded, in the broker's order."""
+    """Messages of one partition, decoded, in the broker's order.
+
+    `uncertain_until`: an owner that died may have sent calls for them, also creates, of which the ledger
+    knows nothing; later than that they take no effect.
+    """
 
     partition: int
     items: Sequence[Command | Refusal]
     facts: Facts
     now: float
+    uncertain_until: float | None = None
 
 
 @dataclass(slots=True, frozen=True)

@@ -204,6 +204,7 @@ def _looked_for_created(mailbox: Mailbox, call: Call, outcome: Applied, policy: 
         return Park(intent.settled_after)
     else:
         mailbox.intent = None
+        mailbox.clear_suspicion()
         refusal = mailbox.create_refusal
         if refusal is not None and mailbox.create_refusals >= _REFUSALS:
             # The vendor said no, and made nothing.

@@ -9,6 +9,7 @@ from worker.engine.doubt import Doubt
 from worker.engine.messages import Controls, Facts
 from worker.engine.model import Command, CommandKey, CreateIntent, Fault, GroupRef
 from worker.engine.poison_detection import History, InHand
+from worker.ledger import history
 from worker.ledger.token_state import TokenState
 
 
@@ -47,11 +48,16 @@ class Sender:
 @dataclass(slots=True, frozen=True)
 class Inheritance:
     """Calls that may take effect still (`until` in seconds from now), commands with an expirytime that were
-    in a call and are not settled, and groups whose commands are put away (of all partitions)."""
+    in a call and are not settled, and groups whose commands are put away (of all partitions).
+
+    `lost_s` (seconds ago; `None`: never): then the ledger may have lost what the owner had written last, such
+    as calls and creates that are not among these.
+    """
 
     doubts: Mapping[GroupRef, Sequence[Doubt]]
     attempted: Collection[CommandKey]
     quarantined: Mapping[GroupRef, Fault] = field(default_factory=dict)
+    lost_s: float | None = None
 
 
 @dataclass(slots=True, frozen=True)
@@ -134,6 +140,12 @@ class Limiter(Protocol):
 
 
 class Ledger(Protocol):
+    """Every method may also raise `HistoryChanged`, where a history is required: see `bound_to`."""
+
+    @property
+    def history(self) -> history.History | None:
+        """The history of the server that answered last; `None` before the first answer."""
+
     async def lookup(self, commands: Sequence[Command]) -> Facts:
         """What is known of these commands, in one round trip."""
 
@@ -158,14 +170,24 @@ class Ledger(Protocol):
     async def drop_intent(self, ref: GroupRef, intent: CreateIntent) -> None:
         """The create of this very intent was answered, and made nothing. A later intent of `ref` stays."""
 
-    async def acquire_lease(self, partition: int, owner: str, ttl_s: float) -> int | None:
-        """Become the partition's owner: the new epoch, or `None` while somebody else is."""
+    async def acquire_lease(self, partition: int, owner: str, ttl_s: float, above: int = 0) -> int | None:
+        """Become the partition's owner: the new epoch, or `None` while somebody else is.
+
+        It is greater than every epoch that the ledger knows of, and than `above`: a ledger that has lost its
+        last writes must not give an epoch of its lost history again.
+        """
 
     async def renew_lease(self, partition: int, owner: str, epoch: int, ttl_s: float) -> bool:
         """Stay the owner for another `ttl_s`. False: somebody else was it since, or it was released."""
 
     async def release_lease(self, partition: int, owner: str, epoch: int) -> None:
         """Stop being the owner, so that whoever stands by takes over at once: this one ended well."""
+
+    async def last_unit(self, partition: int) -> tuple[int, int]:
+        """The epoch in force, and the serial of the last unit that was settled under it; 0 for none."""
+
+    async def forget_loss(self, partition: int, epoch: int) -> None:
+        """All that was lost is known again: see `Inheritance.lost_s`."""
 
     async def crash_notes(self, partition: int) -> CrashNotes:
         """What is noted of the partition's crashes. An owner that goes without a release has crashed, as soon

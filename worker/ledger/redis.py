@@ -11,7 +11,7 @@ from worker.engine.messages import Facts
 from worker.engine.model import CREATE, Command, CreateIntent, GroupRef, HandleKind
 from worker.engine.poison_detection import History, InHand
 from worker.engine.records import sequence_key
-from worker.ledger import keys, lettering
+from worker.ledger import history, keys, lettering
 from worker.ledger.calls import CallRecords
 from worker.ledger.client import mapped
 from worker.ledger.codec import (
@@ -30,7 +30,9 @@ from worker.ledger.codec import (
     encode_in_hand,
     encode_intent,
 )
+from worker.ledger.connection import server_of
 from worker.ledger.limiter import RedisLimiter
+from worker.ledger.losses import Losses, seconds_since
 from worker.ledger.port import (
     CrashNotes,
     Inheritance,
@@ -39,21 +41,6 @@ from worker.ledger.port import (
     Sender,
     Standing,
 )
-
-# Asked again by the same owner, the answer got lost: it must not stand by for itself.
-_ACQUIRE = """
-local owner = redis.call('GET', KEYS[1])
-if owner and owner ~= ARGV[1] then return 0 end
--- Deleting comes first: a full server refuses a script whose first change needs memory. And no unit of
--- an earlier life of the epoch's key may pass for one of this epoch.
-redis.call('DEL', KEYS[1], KEYS[3], KEYS[5])
-redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2])
--- Who ends well says so: an owner that is still named here did not.
-local last = redis.call('HGET', KEYS[4], 'owner')
-if last and last ~= ARGV[1] then redis.call('HSET', KEYS[4], 'unclean', 1) end
-redis.call('HSET', KEYS[4], 'owner', ARGV[1])
-return redis.call('INCR', KEYS[2])
-"""
 
 # A lease that ran out is still ours while nobody else has taken it: the epoch tells. One that was released
 # is not: a renewal that was given up on its way may come after the release.
@@ -96,16 +83,22 @@ class RedisLedger:
 
     def __init__(self, client: Redis) -> None:
         self._client = client
+        self._server = server_of(client)
         self._letters_kept = False
-        self._acquire = client.register_script(_ACQUIRE)
         self._renew = client.register_script(_RENEW)
         self._release = client.register_script(_RELEASE)
         self._drop = client.register_script(_DROP)
         self._note = client.register_script(_NOTE)
+        self._losses = Losses(client)
         scripts = files(__package__)
+        self._acquire = client.register_script(scripts.joinpath("acquire.lua").read_text())
         self._calls = CallRecords(client)
         self._enrol = client.register_script(scripts.joinpath("enrol.lua").read_text())
         self._repartition = client.register_script(scripts.joinpath("repartition.lua").read_text())
+
+    @property
+    def history(self) -> history.History | None:
+        return self._server.current
 
     async def lookup(self, commands: Sequence[Command]) -> Facts:
         if not commands:
@@ -161,7 +154,7 @@ class RedisLedger:
         return await self._record(sender, 0, b"", intent)
 
     async def record_call(self, sender: Sender, doubts: Sequence[Doubt], now: float) -> bool:
-        lasts_ms = max(1, round(1000 * (max(doubt.until for doubt in doubts) - now)))
+        lasts_ms = max(1, round(1000 * (max((doubt.until for doubt in doubts), default=now) - now)))
         return await self._record(sender, lasts_ms, encode_calls(doubts, now), sender.made)
 
     async def _record(self, sender: Sender, lasts_ms: int, calls: bytes, intent: CreateIntent | None) -> bool:
@@ -177,7 +170,8 @@ class RedisLedger:
             pipe.hgetall(keys.of_partition(partition, "calls"))
             pipe.smembers(keys.of_partition(partition, "attempted"))
             pipe.hgetall(keys.QUARANTINED)
-            (seconds, micros), recorded, members, quarantined = await pipe.execute()
+            pipe.hget(keys.of_partition(partition, "crashes"), "lost")
+            (seconds, micros), recorded, members, quarantined, lost = await pipe.execute()
         now_ms = seconds * 1000 + micros // 1000
         attempted = (keys.command(member) for member in members)
         inherited: dict[GroupRef, list[Doubt]] = {}
@@ -193,15 +187,20 @@ class RedisLedger:
             inherited,
             {key for key in attempted if key is not None},
             decode_quarantines(quarantined),
+            seconds_since(lost, now_ms),
         )
 
     async def drop_intent(self, ref: GroupRef, intent: CreateIntent) -> None:
         async with mapped(LedgerUnavailable):
             await self._drop(keys=[keys.CREATES], args=[keys.field(ref), encode_intent(intent)])
 
-    async def acquire_lease(self, partition: int, owner: str, ttl_s: float) -> int | None:
+    async def acquire_lease(self, partition: int, owner: str, ttl_s: float, above: int = 0) -> int | None:
         async with mapped(LedgerUnavailable):
-            epoch = await self._acquire(keys=_lease(partition), args=[owner, round(ttl_s * 1000)])
+            known = self._server.current or history.History()
+            server = f"{known.run_id}:{known.replication_id}"
+            epoch = await self._acquire(
+                keys=_lease(partition), args=[owner, round(ttl_s * 1000), above, server]
+            )
         return int(epoch) or None
 
     async def renew_lease(self, partition: int, owner: str, epoch: int, ttl_s: float) -> bool:
@@ -212,6 +211,12 @@ class RedisLedger:
     async def release_lease(self, partition: int, owner: str, epoch: int) -> None:
         async with mapped(LedgerUnavailable):
             await self._release(keys=_lease(partition), args=[owner, epoch])
+
+    async def last_unit(self, partition: int) -> tuple[int, int]:
+        return await self._losses.last_unit(partition)
+
+    async def forget_loss(self, partition: int, epoch: int) -> None:
+        await self._losses.forget(partition, epoch)
 
     async def crash_notes(self, partition: int) -> CrashNotes:
         async with mapped(LedgerUnavailable):

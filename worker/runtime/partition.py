@@ -9,22 +9,25 @@ from functools import partial
 
 from worker import points
 from worker.brokers.port import Log, StaleEpoch
-from worker.engine.messages import Delivered, Drain, Event, Expected, Facts, Owned, Settle
+from worker.engine.messages import Delivered, Drain, Event, Expected, Facts, OpenCalls, Owned, Settle
 from worker.engine.messages import LeaseLost as Forget
 from worker.engine.model import Command, Entry, Refusal
 from worker.engine.poison_detection import InHand, Step
 from worker.engine.settlement import Settlement
+from worker.ledger.history import HistoryChanged, bound_to
 from worker.runtime.decoding import decode
-from worker.runtime.lease import Lease, LeaseLost
+from worker.runtime.lease import LeaseLost
 from worker.runtime.patience import patiently
 from worker.runtime.poison_guard import CallSteps, PoisonGuard, SoloMode
 from worker.runtime.ports import Ports
+from worker.runtime.regaining import Regaining
 from worker.runtime.routing import by_handle, misrouted
 from worker.runtime.settler import Settler
 from worker.runtime.tasks import cancel, first_of
 from worker.telemetry import get_logger
 
 _LOOK_AGAIN_S = 1.0
+_LOOKS_PER_TTL = 8
 
 log = get_logger("partition")
 
@@ -48,6 +51,7 @@ class PartitionRunner:
         decoding: asyncio.Lock,
         solo: SoloMode,
         jitter: Callable[[], float],
+        open_calls: Callable[[int, float], OpenCalls],
     ) -> None:
         self.number = number
         self._ports = ports
@@ -59,6 +63,7 @@ class PartitionRunner:
         self._solo = solo
         self._jitter = jitter
         self._guard: PoisonGuard | None = None
+        self._regaining = Regaining(number, ports, open_calls)
         self._leaving = asyncio.Event()
         self._calls = 0
         self._quiet = asyncio.Event()
@@ -67,7 +72,7 @@ class PartitionRunner:
         self._caught_up = asyncio.Event()
         self._caught_up.set()
         self._settler: Settler | None = None
-        self.lease = self._new_lease()
+        self.lease = self._regaining.new_lease()
         self.idle = True
 
     @property
@@ -82,8 +87,8 @@ class PartitionRunner:
 
     async def acquire(self) -> bool:
         """Become the owner, who then has to `own` it; False while somebody else is."""
-        lease = self._new_lease()
-        if not await lease.acquire():
+        lease = await self._regaining.acquire()
+        if lease is None:
             return False
         points.reach("partition acquired")
         self.lease, self.idle = lease, False
@@ -137,7 +142,7 @@ class PartitionRunner:
     async def own(self) -> None:
         """Work until the partition was handed over, or lost."""
         try:
-            await self._own()
+            await self._own_through_losses()
         except (LeaseLost, StaleEpoch) as error:
             log.error(
                 "partition lost: another worker may own it",
@@ -149,7 +154,40 @@ class PartitionRunner:
             self.lease.stop_sending()
             self._dispatch(Forget(self.number))
             self._settler = self._guard = None
+            self._regaining.end()
             self.idle = True
+
+    async def _own_through_losses(self) -> None:
+        reason = ""
+        while True:
+            try:
+                if reason:
+                    await self._own_anew(reason)
+                with bound_to(self.lease.history):
+                    return await self._own()
+            except HistoryChanged as error:
+                reason = str(error)
+
+    async def _own_anew(self, reason: str) -> None:
+        """Become the owner again where the ledger may have lost its last writes.
+
+        Raises `LeaseLost` when another worker was faster.
+        """
+        log.error("the ledger may have lost writes", partition=self.number, reason=reason)
+        former = self.lease
+        former.stop_sending()
+        self._dispatch(Drain(self.number))
+        self.lease = await self._regaining.regain()
+        with bound_to(self.lease.history):
+            quiet = asyncio.create_task(self._quiet.wait())
+            keeping = asyncio.create_task(self.lease.keep())
+            try:
+                await first_of([keeping, quiet])
+            finally:
+                await cancel([keeping, quiet])
+        self._regaining.find_losses(former)
+        self._dispatch(Forget(self.number))
+        self._settler = None
 
     async def _own(self) -> None:
         ports = self._ports
@@ -166,12 +204,14 @@ class PartitionRunner:
             self._jitter,
         )
         settler = self._settler = Settler(
-            self.number, source, ports.builder, ports.clock, self._written, guard
+            self.number, source, ports.builder, ports.clock, self._written, guard, self._regaining.lost
         )
+        self._regaining.begin(self.lease, settler)
         upkeep = [
             asyncio.create_task(self.lease.keep()),
             asyncio.create_task(settler.run()),
             asyncio.create_task(_feed(source)),
+            asyncio.create_task(_look_back(source, ports.lease_ttl_s / _LOOKS_PER_TTL)),
         ]
         reading = asyncio.create_task(self._read(source, settler, guard))
         leaving = asyncio.create_task(self._leaving.wait())
@@ -217,7 +257,11 @@ class PartitionRunner:
 
     async def _read(self, source: Log, settler: Settler, guard: PoisonGuard) -> None:
         ports = self._ports
-        self._dispatch(await self._inherit())
+        await settler.rewritten()
+        await self._regaining.record(self.lease.epoch)
+        owned = await self._inherit()
+        has_lost = is_uncertain = owned.quiet_until is not None
+        self._dispatch(owned)
         held: deque[Entry] = deque()
         chunk: deque[Entry] = deque()
         await guard.open()
@@ -236,6 +280,10 @@ class PartitionRunner:
                 held.extend(await patiently("reading commands", partial(source.read, credit)))
                 if not held:
                     self._caught_up.set()
+                    is_uncertain = False
+                    if has_lost and not self._waiting(self.number) and not settler.unwritten:
+                        await patiently("all that was lost is done again", self._forget_loss)
+                        has_lost = False
                     continue
                 if ports.letter_cap.reached():
                     # It was reached while we waited for these: they are left where they are.
@@ -254,11 +302,14 @@ class PartitionRunner:
                 if strays or ports.partition_of is not None:
                     items = [self._routed(item, facts) for item in items]
                 points.reach("commands taken in")
-                self._dispatch(Delivered(self.number, items, facts, ports.clock.now()))
+                until = owned.quiet_until if is_uncertain else None
+                self._dispatch(Delivered(self.number, items, facts, ports.clock.now(), until))
             if chunk or held or source.behind:
                 self._caught_up.clear()
             else:
                 self._caught_up.set()
+                # Whatever comes from here on was published after the ledger's loss.
+                is_uncertain = False
 
     async def _expect_replays(self, commands: Sequence[Command], settler: Settler) -> None:
         """Let nothing escape that was decided since: not what is not written yet, nor what will be while
@@ -268,6 +319,9 @@ class PartitionRunner:
             self._dispatch(Expected(self.number, groups))
             await settler.flushed()
 
+    async def _forget_loss(self) -> None:
+        await self._ports.ledger.forget_loss(self.number, self.lease.epoch)
+
     async def _inherit(self) -> Owned:
         """What the last owner's calls mean for us."""
         load = partial(self._ports.ledger.inheritance, self.number)
@@ -275,7 +329,15 @@ class PartitionRunner:
         now = self._ports.clock.now()
         calls = left.doubts.items()
         doubts = {ref: [replace(one, until=now + one.until) for one in some] for ref, some in calls}
-        return Owned(self.number, doubts, now, left.attempted, left.quarantined)
+        quiet_until = None
+        if left.lost_s is not None:
+            quiet_until = now - left.lost_s + self._ports.call_lasts_s
+            log.error(
+                "the ledger may have lost writes of an owner that died: no call before all of its are over",
+                partition=self.number,
+                wait_s=round(max(0.0, quiet_until - now), 1),
+            )
+        return Owned(self.number, doubts, now, left.attempted, left.quarantined, quiet_until)
 
     def _routed(self, item: Command | Refusal, facts: Facts) -> Command | Refusal:
         """The item, or its refusal if it belongs elsewhere. A repeat gets the first answer anywhere."""
@@ -294,11 +356,13 @@ class PartitionRunner:
         self._room.set()
         self._on_written(unit)
 
-    def _new_lease(self) -> Lease:
-        ports = self._ports
-        return Lease(ports.ledger, self.number, ports.owner, ports.lease_ttl_s, ports.clock)
-
 
 async def _feed(source: Log) -> None:
     while True:
         await patiently("taking in what was published elsewhere", source.feed)
+
+
+async def _look_back(source: Log, every_s: float) -> None:
+    while True:
+        await asyncio.sleep(every_s)
+        await patiently("looking whether something lies behind what was read", source.look_back)

@@ -40,6 +40,8 @@ class Ports:
     letter_cap: LetterCap = field(default_factory=LetterCap)
     reports: Reports | None = None
     version: str = ""
+    call_lasts_s: float = 61.0
+    """How long after a worker's death a call of it may take effect."""
 
     @property
     def most_pending(self) -> int:

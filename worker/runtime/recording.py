@@ -10,6 +10,7 @@ from worker.engine.creation import intent_of
 from worker.engine.doubt import Doubt
 from worker.engine.messages import StartCall
 from worker.engine.model import CHANGING, Applied, CallKind, CreateIntent
+from worker.ledger.history import HistoryChanged, bound_to
 from worker.ledger.port import Ledger, LedgerUnavailable, Sender
 from worker.runtime.clock import Clock
 from worker.runtime.lease import Lease
@@ -45,17 +46,20 @@ class CallRecord:
         """Record that a request may take effect until then (Unix seconds); False: it must not be sent."""
         kind = self._effect.call.kind
         try:
-            if kind is CallKind.CREATE:
-                ours = await self._write_intent(until)
-            else:
-                ours = kind not in CHANGING or await self._write_call(until)
+            with bound_to(self._lease.history):
+                if kind is CallKind.CREATE:
+                    ours = await self._write_intent(until)
+                else:
+                    ours = kind not in CHANGING or await self._write_call(until)
+        except HistoryChanged:
+            ours = False
         except (LedgerUnavailable, TimeoutError) as error:
             account = self._effect.ref.account
             log.error("a call is not recorded, and so not made", account=account, error=repr(error))
             return False
         points.reach("intent recorded" if self._intent else "call recorded")
         if not ours:
-            # Another worker has the partition, and this one has not heard of it yet.
+            # Another worker has the partition, or the ledger has forgotten whose it is.
             self._lease.stop_sending()
         return ours
 
@@ -79,5 +83,5 @@ class CallRecord:
         """Withdraw the intent of a create that was answered, and made nothing: whoever comes next need not
         look for its group, nor wait."""
         if self._intent and ended.doubt_until is None and not isinstance(ended.outcome, Applied):
-            with contextlib.suppress(LedgerUnavailable):
+            with contextlib.suppress(LedgerUnavailable, HistoryChanged), bound_to(self._lease.history):
                 await self._ledger.drop_intent(self._effect.ref, self._intent)

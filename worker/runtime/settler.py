@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 
 from worker import points
@@ -12,11 +12,13 @@ from worker.engine.model import Refusal, Verdict
 from worker.engine.poison_detection import Step
 from worker.engine.settlement import OpenSettlement, Settlement, SettlementBuilder
 from worker.runtime.clock import Clock
+from worker.runtime.journal import Journal
 from worker.runtime.patience import patiently
 from worker.runtime.poison_guard import PoisonGuard, digest_of
 from worker.telemetry import get_logger
 
 _BYTES_PER_ANSWER = 1_000
+_NEVER = 2**62
 
 log = get_logger("settler")
 
@@ -26,6 +28,8 @@ class Settler:
     without a window.
 
     While `guard` takes notes, each effect is a unit of its own, which is encoded and written as one step.
+    `lost`: what a former owner in this process had written or was about to write, and the ledger has not any
+    more. It is written first.
     """
 
     def __init__(
@@ -36,6 +40,7 @@ class Settler:
         clock: Clock,
         written: Callable[[Settlement], None],
         guard: PoisonGuard,
+        lost: Sequence[Settlement] = (),
     ) -> None:
         self._partition = partition
         self._log = target
@@ -52,6 +57,14 @@ class Settler:
         self._idle = asyncio.Event()
         self._idle.set()
         self._serial = 0
+        self._journal = Journal(clock)
+        self._unfinished: tuple[int, Settlement, bool] | None = None
+        self._lost = deque(lost)
+        self._rewritten = asyncio.Event()
+        if lost:
+            self._idle.clear()
+        else:
+            self._rewritten.set()
         self._added = self._durable = 0
         # Of each unit that is not durable, the oldest first: how many effects and verdicts are in it.
         self._sizes: deque[tuple[int, int]] = deque()
@@ -95,6 +108,40 @@ class Settler:
             return [effect]
         return [Settle(effect.partition, [verdict], effect.at) for verdict in verdicts]
 
+    async def rewritten(self) -> None:
+        """Return when all that the ledger had lost is durable."""
+        await self._rewritten.wait()
+
+    def take_missing(self, kept: int) -> list[Settlement] | None:
+        """All that a ledger lacks which has lost what was written after the serial `kept` (as the log counts
+        serials). It is remembered here no longer: who takes it writes it again.
+
+        `None`: this settler does not remember all of it. Nothing is added afterwards, and nothing runs.
+        """
+        dropped, written = self._journal.all()
+        nothing = Settlement(self._partition)
+        if dropped and self._log.lost_part(nothing, dropped, kept, published=True) is not None:
+            return None
+        while self._apart:
+            self._put(self._apart.popleft())
+        if self._open is not None:
+            self._close(self._open)
+        begun = [(serial, unit, True) for serial, unit, _ in written]
+        if self._unfinished is not None:
+            begun.append(self._unfinished)
+        # No serial that was never used is among those that were kept.
+        begun += [(_NEVER, unit, True) for unit in self._lost]
+        begun += [(_NEVER, unit, False) for unit in self._closed]
+        parts = [
+            (serial, self._log.lost_part(unit, serial, kept, published=published))
+            for serial, unit, published in begun
+        ]
+        self._journal.forget({serial for serial, part in parts if part is not None})
+        self._unfinished = None
+        self._lost.clear()
+        self._closed.clear()
+        return [part for _, part in parts if part is not None]
+
     async def drained(self) -> None:
         """Return when everything that was added is durable."""
         await self._idle.wait()
@@ -107,6 +154,7 @@ class Settler:
 
     async def run(self) -> None:
         """Write until cancelled; raises `StaleEpoch` when the partition has another owner."""
+        await self._rewrite()
         while True:
             await self._arrived.wait()
             is_apart = self._open is None and not self._closed
@@ -134,10 +182,25 @@ class Settler:
         """Write the next unit, until it is durable."""
         unit = self._next()
         self._serial += 1
+        self._unfinished = self._serial, unit, False
         points.reach("settling dead letters" if unit.letters else "settling")
         await patiently("writing results", partial(self._log.settle, unit, self._serial))
         points.reach("dead letters settled" if unit.letters else "settled")
+        self._unfinished = None
+        self._journal.add(self._serial, unit)
         return unit
+
+    async def _rewrite(self) -> None:
+        while self._lost:
+            unit = self._lost.popleft()
+            self._serial += 1
+            self._unfinished = self._serial, unit, True
+            await patiently("writing lost results again", partial(self._log.restore, unit, self._serial))
+            self._journal.add(self._serial, unit)
+            self._unfinished = None
+        self._rewritten.set()
+        if not self._sizes and not self._apart:
+            self._idle.set()
 
     def _next(self) -> Settlement:
         if self._open is None and not self._closed:

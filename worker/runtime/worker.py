@@ -96,6 +96,7 @@ class Worker:
             PartitionRunner(
                 *(number, ports, self._dispatch, engine.waiting, engine.held_up, self._written),
                 *(decoding, self._solo, jitter),
+                open_calls=engine.open_calls,
             )
             for number in range(ports.partitions)
         ]

@@ -26,6 +26,7 @@ from worker.brokers.amqp.consuming import Consumers, Tap
 from worker.brokers.amqp.declared import refuse_losses
 from worker.brokers.amqp.delivery import Delivery
 from worker.brokers.amqp.link import connected
+from worker.brokers.amqp.losses import WrittenUnits
 from worker.brokers.amqp.marks import Marks, recall
 from worker.brokers.amqp.publishing import Publisher
 from worker.brokers.amqp.results import Results
@@ -36,6 +37,7 @@ from worker.brokers.redis_streams import RedisBroker
 from worker.engine.letters import Letter
 from worker.engine.model import Entry
 from worker.engine.settlement import Reply, Settlement
+from worker.ledger.history import HistoryChanged
 from worker.telemetry import get_logger
 
 _WAIT_S = 1.0
@@ -152,6 +154,7 @@ class AmqpLog:
         self._results = Results(publisher)
         self._writing = asyncio.Lock()
         self._writes = 0
+        self._units = WrittenUnits()
         self.unsettled = 0
 
     async def read(self, credit: int) -> Sequence[Entry]:
@@ -208,6 +211,7 @@ class AmqpLog:
             if self._progress.serial != serial:
                 self._writes += 1
                 self._progress = _Progress(serial, list(unit.replies), self._writes)
+                self._units.note(serial, self._writes)
             progress = self._progress
             if not progress.recorded:
                 due = self._marks.due()
@@ -245,6 +249,7 @@ class AmqpLog:
             if changes is not None:
                 await self._record(changes)
                 self._marks.written(changes)
+                self._side.log.settle(unit.replayed)
                 unit = Settlement(self._partition)
                 points.reach("part of a message marked")
             if window is not self._window:
@@ -258,9 +263,20 @@ class AmqpLog:
             self.unsettled = len(window)
             self._consumers.acknowledge(self._tap, window.generation, leaving.acknowledgements)
 
+    def lost_part(self, unit: Settlement, serial: int, kept: int, *, published: bool) -> Settlement | None:
+        return self._units.lost_part(unit, serial, kept, published=published)
+
+    async def restore(self, unit: Settlement, serial: int) -> None:
+        self._writes += 1
+        await self._records.settle(unit, self._units.note(serial, self._writes))
+
     async def feed(self) -> None:
         """There is one way in only."""
         await asyncio.Event().wait()
+
+    async def look_back(self) -> None:
+        """A queue keeps by itself what was not acknowledged; the side log is a stream."""
+        await self._side.log.look_back()
 
     async def close(self) -> None:
         if not self._opened:
@@ -268,7 +284,7 @@ class AmqpLog:
         self._opened = False
         self._side.close()
         # What waits behind a stuck message, answered, need not come to the next owner.
-        with suppress(StaleEpoch, BrokerUnavailable):
+        with suppress(StaleEpoch, BrokerUnavailable, HistoryChanged):
             async with self._writing:
                 if self._progress.over:
                     await self._release(Settlement(self._partition), room=0)
