@@ -8,11 +8,12 @@ import orjson
 
 from simulation.broker import SimulatedBroker
 from simulation.ledger import SimulatedLedger
-from simulation.one_by_one import apply, ends_full, fewest, is_conflict, is_stale
+from simulation.one_by_one import Texts, apply, ends_full, fewest, is_conflict, is_stale, name_group
 from simulation.plans import DEADLY, DOUBTFUL, HARMLESS, LOSSES, MAX_CRASHES, Plan
 from simulation.poison import is_deadly
-from simulation.vendor import SimulatedVendor
+from simulation.vendor import SimulatedVendor, VendorGroup
 from simulation.world import World
+from worker.engine.creation import without_marker
 from worker.engine.intake import Intake
 from worker.engine.model import (
     CRASHED,
@@ -20,6 +21,7 @@ from worker.engine.model import (
     CommandKey,
     CommandKind,
     Entry,
+    Group,
     GroupRef,
     HandleKind,
     Record,
@@ -125,6 +127,8 @@ class Checks:
             same: dict[str, Any] = {}
             for reply in replies:
                 self._check_requests(name, reply["data"])
+                if any("[ng:" in group["remark"] for group in reply["data"].get("groups") or ()):
+                    broken("markers", f"{name} shows a create's marker: {reply['data']['groups']}")
                 said = reply
                 if name in self.taken.refused or is_conflict(reply):
                     # It is not remembered: the time is another, and on Redis each message has its own letter.
@@ -217,6 +221,7 @@ class Checks:
         for account, group_id, numbers in self.plan.initial:
             ref = GroupRef(account, HandleKind.ID, group_id)
             model[ref], ids[ref] = dict.fromkeys(numbers), group_id
+        texts: dict[GroupRef, Texts] = {}
         latest: dict[SequenceKey, int] = {}
         # Of a refused command, some numbers may have gone out before with those of others, as long as it was
         # known that the bad one need not.
@@ -238,6 +243,8 @@ class Checks:
                 loose.update(command.numbers if self.plan.poison and forgotten else ())
                 continue
             possible = apply(model, command, self.plan.rejects)
+            if possible:
+                name_group(texts, command)
             if record.rejected:
                 self._check_rejected(key, command, record, possible)
             elif reason == "refused":
@@ -257,6 +264,15 @@ class Checks:
             }
             if found != expected:
                 self.world.broken("groups", f"{account} has {found}, one by one gives {expected}")
+            for ref in (ref for ref in model if ref.account == account and ids.get(ref) in groups):
+                self._check_texts(ref, groups[ids[ref]], texts.get(ref, (None, "")), ids[ref])
+
+    def _check_texts(self, ref: GroupRef, group: VendorGroup, expected: Texts, group_id: str) -> None:
+        label, remark = expected
+        shown = without_marker(Group(group_id, group.name, group.remark, ()))
+        if (shown.name, shown.remark) != (label or group_id, remark):
+            said = f"{ref.name} is {shown.name!r}, {shown.remark!r}, one by one gives {expected}"
+            self.world.broken("texts", said)
 
     def _check_rejected(self, key: CommandKey, command: Command, record: Record, possible: bool) -> None:
         """Only its own numbers, that the vendor has not taken, are told to a producer."""
@@ -291,12 +307,15 @@ class Checks:
         for command in self.taken.firsts.values():
             by_group[command.group].append(command)
         for ref, commands in by_group.items():
+            renames = [command for command in commands if command.kind is CommandKind.RENAME]
+            commands = [command for command in commands if command.kind is not CommandKind.RENAME]
             plain = all(command.kind in _PLAIN and command.numbers for command in commands)
             if not plain or ref.kind is not HandleKind.ID or ref.account not in size:
                 continue
             if any(command.kind is CommandKind.REPLACE for command in commands) and not ends_full(commands):
                 continue
             cost, least = self.vendor.changes[ref.account, ref.name], fewest(commands, size[ref.account])
+            least += bool(renames)
             if cost > least:
                 self.world.broken("fewest calls", f"{ref.name} cost {cost} calls, and {least} were enough")
 

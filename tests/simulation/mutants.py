@@ -19,7 +19,7 @@ from simulation.stepwise import StepwiseLog
 from worker import calls
 from worker.brokers.amqp.marks import Marks
 from worker.brokers.amqp.returning import Returning, Taken
-from worker.engine import answers, engine, outcomes
+from worker.engine import answers, engine, mailbox, outcomes, plan
 from worker.engine.accounts import Account
 from worker.engine.batches import finished
 from worker.engine.breaker import Breaker
@@ -454,7 +454,28 @@ def _creates_are_not_suspected() -> list[Patch]:
     return [(Mailbox, "suspect_create", lambda self, command, until: None)]
 
 
+def _renames_are_forgotten() -> list[Patch]:
+    return [(plan, "_renaming", lambda *_: [])]
+
+
+def _a_late_rename_is_harmless() -> list[Patch]:
+    undoes = mailbox.undoes
+
+    def mutated(late: Any, call: Any) -> bool:
+        renames = late.kind is call.kind is CallKind.RENAME
+        return not renames and undoes(late, call)
+
+    return [(mailbox, "undoes", mutated)]
+
+
+def _a_list_shows_the_marker() -> list[Patch]:
+    return [(outcomes, "without_marker", lambda group: group)]
+
+
 MUTANTS = (
+    Mutant("a rename is carried out", _renames_are_forgotten),
+    Mutant("a rename waits for one that may come late", _a_late_rename_is_harmless, 3_000),
+    Mutant("a list does not show our marker", _a_list_shows_the_marker),
     Mutant("a batch settles as a whole", _half_a_batch_settles),
     Mutant("a call waits for what is in doubt", _no_fence),
     Mutant("what is in doubt is not believed", _doubtful_is_believed),

@@ -23,6 +23,22 @@ def is_conflict(reply: Any) -> bool:
     return bool(reply["data"]["status"] == "rejected" and reply["data"]["error"]["kind"] == "conflict")
 
 
+Texts = tuple[str | None, str]
+"""A group's name and its remark; `None` where it has its id for a name."""
+
+
+def name_group(model: dict[GroupRef, Texts], command: Command) -> None:
+    """Take in what a command that can apply makes of its group's texts."""
+    if command.kind is CommandKind.CREATE:
+        model[command.group] = command.group_name or None, command.remark or ""
+    elif command.kind is CommandKind.DELETE_GROUP:
+        model.pop(command.group, None)
+    elif command.kind is CommandKind.RENAME:
+        label, remark = model.get(command.group, (None, ""))
+        label = label if command.group_name is None else command.group_name
+        model[command.group] = label, remark if command.remark is None else command.remark
+
+
 def ends_full(commands: list[Command]) -> bool:
     """Whether the group has a member at the end: an empty one is said in two calls."""
     members: dict[GroupRef, dict[str, None]] = {command.group: {} for command in commands}
@@ -60,7 +76,7 @@ def apply(model: dict[GroupRef, dict[str, None]], command: Command, rejects: Col
         model[command.group] = numbers
     elif command.kind is CommandKind.ADD:
         members.update(numbers)
-    else:
+    elif command.kind is CommandKind.DELETE:
         for number in numbers:
             members.pop(number, None)
     return True

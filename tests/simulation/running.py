@@ -21,7 +21,7 @@ from simulation.vendor import SECRET, SimulatedVendor
 from simulation.world import World
 from worker.calls import Limits
 from worker.engine.accounts import AccountPolicy
-from worker.engine.model import GroupRef
+from worker.engine.model import CommandKind, GroupRef
 from worker.engine.poison_detection import Caution
 from worker.engine.retry_policy import RetryPolicy
 from worker.providers.classes import Classes, FailureClass
@@ -171,7 +171,7 @@ class Simulation:
         policy = AccountPolicy(
             account.numbers_per_call,
             account.max_in_flight,
-            provider.capabilities.commands,
+            provider.capabilities.commands | {CommandKind.RENAME},
             marker=account.marker,
         )
         return caller, policy

@@ -207,8 +207,39 @@ def make_plan(seed: int) -> Plan:
         plan = _with_killer(apart if weather.theme == "kill loop" else random, plan, handles)
     faults = [*make_faults(random, plan, weather), *_replays(seed, plan, weather)]
     faults += _losses(seed, replace(plan, faults=tuple(faults)))
+    if not any(fault.kind in LOSSES for fault in faults):
+        plan = replace(plan, messages=_with_renames(seed, plan, weather, handles))
     page_cap = Random(f"pages {seed}").choice([1000, 1000, 1, 2])
     return replace(plan, faults=tuple(faults), rejects=_rejects(seed, plan, weather), page_cap=page_cap)
+
+
+def _with_renames(
+    seed: int, plan: Plan, weather: Weather, handles: list[tuple[str, dict[str, str]]]
+) -> tuple[Message, ...]:
+    """The messages, with renames of the groups among them."""
+    # Drawn apart, so that the plans of known seeds stay what they are otherwise.
+    random = Random(f"renames {seed}")
+    # A rename that is tried again after a replacement of the numbers is left out, which no model knows.
+    if plan.poison or weather.fluke or random.random() < 0.5:
+        return plan.messages
+    latest = max((message.at for message in plan.messages), default=0.0)
+    renames = []
+    for place in range(random.randint(1, 8)):
+        account, handle = random.choice(handles)
+        # Without a marker, a group is known by its name: no two have the same.
+        texts = {"groupName": f"renamed {place}", "remark": f"remark {place}"}
+        left_out = random.choice(["groupName", "remark", None])
+        event = {
+            "specversion": "1.0",
+            "id": f"r{place}",
+            "source": "crm",
+            "account": account,
+            "type": "numbergroup.rename.v1",
+            "data": {**handle, **{name: text for name, text in texts.items() if name != left_out}},
+        }
+        partition = partition_of(next(iter(handle.values())), plan.partitions)
+        renames.append(Message(round(random.random() * latest, 3), partition, orjson.dumps(event)))
+    return tuple(sorted([*plan.messages, *renames], key=lambda one: one.at))
 
 
 def _rejects(seed: int, plan: Plan, weather: Weather) -> frozenset[str]:

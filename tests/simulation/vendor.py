@@ -12,23 +12,41 @@ from simulation.loop import PROCESS, Process
 from simulation.plans import AccountPlan
 from simulation.switchboard import SimulatedSwitchboard
 from simulation.world import EPOCH, World
-from worker.engine.model import Applied, Call, Outcome
+from worker.engine.model import Applied, Call, CallKind, Outcome
 from worker.providers.nxcloud import NXCloud
 from worker.providers.port import Answer, Credentials, Request
 from worker.providers.signature import sign
 from worker.runtime.lease import Lease
 
 SECRET = "secret"
-_CHANGING = ("createGroup", "updateGroup", "deleteGroup")
+_CHANGING = ("createGroup", "updateGroup", "deleteGroup", "renameGroup")
 _HEARD_S = 1.5
 """Within that time every worker has heard what another one has told; what it had sent before flies on."""
 LEASE: ContextVar[Lease | None] = ContextVar("lease", default=None)
 
 
 class PerNumber(NXCloud):
-    """Its answers name the numbers that it did not take."""
+    """Its answers name the numbers that it did not take, and it can rename a group."""
 
     __slots__ = ()
+
+    def request(self, call: Call, wall_ms: int, credentials: Credentials) -> Request:
+        if call.kind is not CallKind.RENAME:
+            return super().request(call, wall_ms, credentials)
+        texts = {"groupName": call.group_name, "remark": call.remark}
+        said = {name: text for name, text in texts.items() if text is not None}
+        body, ts = orjson.dumps({"groupId": call.group_id, **said}), str(wall_ms)
+        signature = sign(
+            access_key=credentials.name,
+            action="renameGroup",
+            biz_type="5",
+            ts=ts,
+            body=body,
+            secret=credentials.secret,
+            algorithm="md5",
+        )
+        headers = {"action": "renameGroup", "ts": ts, "sign": signature}
+        return Request("POST", self.base_url, headers, body)
 
     def outcome(self, call: Call, answer: Answer, credentials: Credentials) -> Outcome:
         outcome = super().outcome(call, answer, credentials)
@@ -137,7 +155,7 @@ class SimulatedVendor:
         if len(numbers) > account.numbers_per_call:
             self.world.broken("chunks", f"a call has {len(numbers)} numbers")
         poison = frozenset[str]() if self.mended else self.world.plan.poison
-        if action != "deleteGroup" and (not numbers or not poison.isdisjoint(numbers)):
+        if action not in ("deleteGroup", "renameGroup") and (not numbers or not poison.isdisjoint(numbers)):
             return 1002, {}
         left_out: list[str] = []
         if action == "createGroup" or body.get("operateType") in (0, 2):
@@ -152,6 +170,9 @@ class SimulatedVendor:
         self.changes[account.name, body["groupId"]] += 1
         if action == "deleteGroup":
             del groups[body["groupId"]]
+        elif action == "renameGroup":
+            group.name, group.remark = body.get("groupName", group.name), body.get("remark", group.remark)
+            self.world.fired["renamed"] += 1
         elif body["operateType"] == 2:
             group.numbers = dict.fromkeys(numbers)
         elif body["operateType"] == 0:
