@@ -9,7 +9,7 @@ import orjson
 from simulation.broker import SimulatedBroker
 from simulation.ledger import SimulatedLedger
 from simulation.one_by_one import Texts, apply, ends_full, fewest, is_conflict, is_stale, name_group
-from simulation.plans import DEADLY, DOUBTFUL, HARMLESS, LOSSES, MAX_CRASHES, Plan
+from simulation.plans import DEADLY, DOUBTFUL, HARMLESS, LOSSES, MAX_CRASHES, Plan, spellings, spelt
 from simulation.poison import is_deadly
 from simulation.vendor import SimulatedVendor, VendorGroup
 from simulation.world import World
@@ -61,7 +61,9 @@ def taken_in(plan: Plan) -> Taken:
         deadly = is_deadly(plan, message.body)
         # An array that is refused unread has a letter for each event, and one for what may be behind them.
         taken.unanswerable += deadly and message.body.startswith(b"[")
-        for item in Intake().read(Entry(message.partition, str(place), message.body)):
+        for item in Intake(spellings=spellings(plan)).read(
+            Entry(message.partition, str(place), message.body)
+        ):
             if isinstance(item, Command) and (deadly or DEADLY in item.numbers):
                 taken.deadly.add(item.key.id)
             if deadly and item.key is not None:
@@ -276,7 +278,9 @@ class Checks:
 
     def _check_rejected(self, key: CommandKey, command: Command, record: Record, possible: bool) -> None:
         """Only its own numbers, that the vendor has not taken, are told to a producer."""
-        named = set(record.rejected)
+        named = set(map(spelt, record.rejected))
+        if not set(record.rejected) <= set(command.as_written(command.numbers)):
+            self.world.broken("rejected", f"{key.id} is told of numbers as it did not write them: {record}")
         if not (possible and named <= self.plan.rejects & set(command.numbers)):
             self.world.broken("rejected", f"{key.id} was told that {named} were not taken")
         if record.status not in ("partial", "rejected"):

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from contracts.results import Status
-from simulation import running, world
+from simulation import poison, running, world
 from simulation.broker import OneStepLog
 from simulation.ledger import SimulatedLedger
 from simulation.plans import Broken
@@ -19,7 +19,7 @@ from simulation.stepwise import StepwiseLog
 from worker import calls
 from worker.brokers.amqp.marks import Marks
 from worker.brokers.amqp.returning import Returning, Taken
-from worker.engine import answers, engine, mailbox, outcomes, plan
+from worker.engine import answers, batches, engine, mailbox, outcomes, plan
 from worker.engine.accounts import Account
 from worker.engine.batches import finished
 from worker.engine.breaker import Breaker
@@ -458,6 +458,15 @@ def _renames_are_forgotten() -> list[Patch]:
     return [(plan, "_renaming", lambda *_: [])]
 
 
+def _a_marker_may_go() -> list[Patch]:
+    known = batches._instead_of_intent
+
+    def mutated(mailbox: Any, call: Any, policy: Any) -> Any:
+        return None if policy.marks else known(mailbox, call, policy)
+
+    return [(batches, "_instead_of_intent", mutated)]
+
+
 def _a_late_rename_is_harmless() -> list[Patch]:
     undoes = mailbox.undoes
 
@@ -472,9 +481,15 @@ def _a_list_shows_the_marker() -> list[Patch]:
     return [(outcomes, "without_marker", lambda group: group)]
 
 
+def _numbers_are_as_they_are_written() -> list[Patch]:
+    return [(poison, "spellings", lambda plan: {})]
+
+
 MUTANTS = (
+    Mutant("a number has one spelling", _numbers_are_as_they_are_written),
     Mutant("a rename is carried out", _renames_are_forgotten),
     Mutant("a rename waits for one that may come late", _a_late_rename_is_harmless, 3_000),
+    Mutant("a group whose marker a rename takes away is known by its id", _a_marker_may_go, 6_000),
     Mutant("a list does not show our marker", _a_list_shows_the_marker),
     Mutant("a batch settles as a whole", _half_a_batch_settles),
     Mutant("a call waits for what is in doubt", _no_fence),

@@ -1,6 +1,6 @@
 """What a run is a function of: plain data, which can be printed and made smaller."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 
 PROCESS_FAULTS = ("kill", "freeze", "stop")
@@ -117,6 +117,11 @@ class Fault:
         return f"{self.kind} at {where} (slot {self.slot}{lasts})"
 
 
+def spelt(number: str) -> str:
+    """The one spelling of a number that producers also write without its country code."""
+    return f"85{number}" if number.startswith("21") else number
+
+
 @dataclass(frozen=True, slots=True)
 class AccountPlan:
     name: str
@@ -226,3 +231,8 @@ def described(plan: Plan) -> list[str]:
         lines.append(f"what kills does so in the step {plan.deadly_step!r}")
     lines += [f"{one.at:8.3f} s  partition {one.partition}  {one.body.decode()}" for one in plan.messages]
     return lines + [str(fault) for fault in plan.faults]
+
+
+def spellings(plan: Plan) -> dict[str, Callable[[str], str]]:
+    """As intake takes them: all accounts of a plan know the short way to write a number."""
+    return {account.name: spelt for account in plan.accounts}

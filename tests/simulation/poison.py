@@ -3,7 +3,7 @@
 from typing import Any
 
 from simulation.loop import PROCESS
-from simulation.plans import DEADLY, Plan
+from simulation.plans import DEADLY, Plan, spellings
 from simulation.vendor import PerNumber
 from simulation.world import World
 from worker.engine.engine import Engine
@@ -33,7 +33,7 @@ class DeadlyIntake(Intake):
     __slots__ = ("_world",)
 
     def __init__(self, world: World) -> None:
-        super().__init__()
+        super().__init__(spellings=spellings(world.plan))
         object.__setattr__(self, "_world", world)
 
     def read(self, entry: Entry) -> list[Command | Refusal]:

@@ -209,6 +209,7 @@ def make_plan(seed: int) -> Plan:
     faults += _losses(seed, replace(plan, faults=tuple(faults)))
     if not any(fault.kind in LOSSES for fault in faults):
         plan = replace(plan, messages=_with_renames(seed, plan, weather, handles))
+    plan = replace(plan, messages=_with_short_numbers(seed, plan))
     page_cap = Random(f"pages {seed}").choice([1000, 1000, 1, 2])
     return replace(plan, faults=tuple(faults), rejects=_rejects(seed, plan, weather), page_cap=page_cap)
 
@@ -240,6 +241,18 @@ def _with_renames(
         partition = partition_of(next(iter(handle.values())), plan.partitions)
         renames.append(Message(round(random.random() * latest, 3), partition, orjson.dumps(event)))
     return tuple(sorted([*plan.messages, *renames], key=lambda one: one.at))
+
+
+def _with_short_numbers(seed: int, plan: Plan) -> tuple[Message, ...]:
+    """The messages, some with numbers that are written without their country code: `spelt` tells which."""
+    random = Random(f"short numbers {seed}")
+    if random.random() < 0.6:
+        return plan.messages
+    short = {one.body for one in plan.messages if random.random() < 0.5}
+    written = (f'"{NUMBERS[0][:-1]}'.encode(), f'"{NUMBERS[0][2:-1]}'.encode())
+    return tuple(
+        replace(one, body=one.body.replace(*written)) if one.body in short else one for one in plan.messages
+    )
 
 
 def _rejects(seed: int, plan: Plan, weather: Weather) -> frozenset[str]:

@@ -21,6 +21,7 @@ EXPECTED = frozenset(
             "stale epoch",
             "killed by a message",
             "numbers not taken",
+            "renamed",
         ),
     }
 )

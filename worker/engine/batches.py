@@ -19,6 +19,7 @@ from worker.engine.model import (
     CallKind,
     Command,
     CommandKind,
+    CreateIntent,
     Fault,
     GroupRef,
     HandleKind,
@@ -66,7 +67,14 @@ def next_step(
     mailbox.intent_recorded |= call.kind is CallKind.CREATE
     if call.kind is CallKind.CREATE:
         mailbox.made = None
-    return Send(call, None if policy.marks or call.kind not in CHANGING else mailbox.made)
+    return Send(call, _instead_of_intent(mailbox, call, policy))
+
+
+def _instead_of_intent(mailbox: Mailbox, call: Call, policy: AccountPolicy) -> CreateIntent | None:
+    """What the ledger is to know of the create that made the group before `call` changes it: its numbers tell
+    that no more, where there is no marker; and a rename may take the marker away."""
+    hides = call.kind in CHANGING and (not policy.marks or call.kind is CallKind.RENAME)
+    return mailbox.made if hides else None
 
 
 def _given_up(mailbox: Mailbox, deaths: int) -> Finish:

@@ -3,7 +3,7 @@
 from itertools import pairwise
 
 import pytest
-from engine_bench import LOST, WINDOW_S, Bench
+from engine_bench import LOST, UNREACHABLE, WINDOW_S, Bench
 from engine_commands import BY_ID, BY_KEY, add, create, delete_group, rename, replace
 from engine_strategies import keyed_commands
 from hypothesis import given
@@ -225,3 +225,22 @@ def test_a_replay_of_a_rename_stands_before_a_later_replacement_of_the_numbers()
     office.work()
     assert office.vendor.members("g-1") == {"a", "b"}
     assert office.vendor.groups["g-1"].name == "two"
+
+
+def test_a_rename_takes_the_marker_of_an_unsettled_create_away() -> None:
+    """Before it is sent, the ledger knows the group by its id: a successor must not make it again."""
+    bench, vendor = Bench(cap=1), ModelVendor(cap=1)
+    bench.deliver(create("c1", "ab", group_name="one"))
+    bench.answer(vendor.carry_out(bench.call()))
+    bench.call()
+    bench.answer(UNREACHABLE)
+    bench.deliver(rename("c2", remark="new", group=BY_KEY))
+    bench.sleep()
+    made = {}
+    while bench.waiting:
+        call = bench.call()
+        made[call.kind] = bench.flights[-1].made
+        bench.answer(vendor.carry_out(call))
+    assert made[CallKind.ADD] is None
+    assert made[CallKind.RENAME] is not None
+    assert made[CallKind.RENAME].group_id == "made-by-r1"
