@@ -16,7 +16,7 @@ from worker.ledger import keys
 
 _LASTS_MS = 10_000
 
-_STREAMS = ("XADD", "XDEL", "XLEN", "XRANGE", "XREAD", "XTRIM")
+_STREAMS = ("XADD", "XDEL", "XINFO", "XLEN", "XRANGE", "XREAD", "XTRIM")
 _HASHES = ("HDEL", "HEXISTS", "HGET", "HGETALL", "HINCRBY", "HLEN", "HMGET", "HSET", "HSETNX", "HVALS")
 _LISTS = ("LINDEX", "LLEN", "LPUSH", "LRANGE", "LTRIM")
 _OTHERS = ("DECR", "DEL", "EXISTS", "GET", "INCR", "MGET", "PERSIST", "PEXPIRE", "PTTL", "SET", "TYPE")
@@ -121,6 +121,8 @@ def _arguments(name: str, key: str) -> tuple[Any, ...]:
             return ("SCRIPT", "EXISTS", "0" * 40)
         case "EVALSHA":
             return (name, "0" * 40, 0)
+        case "XINFO":
+            return (name, "STREAM", key)
         case "XADD":
             return (name, key, "*", "a", "b")
         case "XREAD":
