@@ -282,6 +282,14 @@ def _losses(seed: int, plan: Plan) -> list[Fault]:
     if random.random() > 0.25 or unfit or (dying and not alone):
         return []
     found = []
+    if alone and random.random() < 0.3:
+        # One power cut for both: the call that is on its way is known to nobody.
+        call, late_s = random.randint(1, 4), round(random.uniform(0.3, 0.9) * plan.window_s, 3)
+        found += [
+            Fault("late", "call", call, 0, late_s),
+            Fault(LOSSES[0], "call", call, random.randint(1, 4)),
+            Fault("kill", "call", call, 0, 0.1),
+        ]
     for _ in range(random.choice([1, 1, 2])):
         kind = random.choice(LOSSES)
         at = round(plan.starts[0] + random.uniform(0.1, 8.0), 3)

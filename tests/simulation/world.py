@@ -274,6 +274,8 @@ class World:
         for fault in self._at_call.get(self.calls, ()):
             if fault.kind in CALL_FAULTS:
                 fate = fault
+            elif fault.kind in LOSSES:
+                self._happen(fault)
             else:
                 self.strike(process, fault)
         if fate is not None:
