@@ -5,6 +5,7 @@ from typing import Any
 
 import orjson
 import pytest
+from adapters_replays import move
 from adapters_rig import CRASHES, event
 from adapters_servers import eventually
 from adapters_stage import Stage
@@ -97,6 +98,29 @@ async def test_found_among_others(stage: Stage) -> None:
     assert error["kind"] == "crashed"
     assert "workers died 3 times" in error["message"]
     assert stage.members("g-1") == {f"852{m}{n:07}" for m in (1, 2) for n in range(30)}
+
+
+async def test_its_replay_undoes_nothing(stage: Stage) -> None:
+    """What was not even decoded stands where it stood in its group, when a mended worker tries it again: what
+    came later has decided already."""
+    await stage.publish(deadly("c-1"))
+    await die(stage, ALONE)
+    async with stage.worker("last", ports=ports()):
+        assert await stage.answered(1) == [("c-1", "failed")]
+        await stage.publish(event("c-2", operation="replace", phones="85211111111"))
+        await stage.answered(2)
+        await forgotten(stage)
+    ((_, fields),) = await stage.client.xrange("numbergroup:{0}:dead-letters")
+    await move(stage.client, orjson.loads(fields[b"letter"])["id"])
+    async with stage.worker("mended", ports=ports(intake=Intake())):
+
+        async def three() -> list[tuple[str, str]]:
+            results = await stage.results()
+            return results if len(results) == 3 else []
+
+        results = await eventually(three, "its second answer")
+    assert results[2] == ("c-1", "superseded")
+    assert stage.members("g-1") == {"85211111111"}
 
 
 async def test_copies_of_it(stage: Stage) -> None:

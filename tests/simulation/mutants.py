@@ -35,11 +35,12 @@ from worker.engine.settlement import OpenSettlement
 from worker.ledger.history import bound_to
 from worker.providers import classes
 from worker.providers.listing import Listing
-from worker.runtime import poison_guard, recording
+from worker.runtime import call_steps, recording
+from worker.runtime.call_steps import CallSteps
 from worker.runtime.lease import Lease
 from worker.runtime.partition import PartitionRunner
 from worker.runtime.permits import Permits
-from worker.runtime.poison_guard import CallSteps, PoisonGuard
+from worker.runtime.poison_guard import PoisonGuard
 from worker.runtime.recording import CallRecord
 from worker.runtime.settler import Settler
 from worker.runtime.tenures import Tenures
@@ -285,7 +286,7 @@ def _the_condemned_are_tried_again() -> list[Patch]:
 
 
 def _all_calls_of_a_batch_are_one() -> list[Patch]:
-    return [(poison_guard, "in_hand_of", lambda step, digests, place=0: InHand(step, tuple({*digests})))]
+    return [(call_steps, "in_hand_of", lambda step, digests, place=0: InHand(step, tuple({*digests})))]
 
 
 def _nothing_is_condemned() -> list[Patch]:

@@ -15,10 +15,11 @@ from worker.engine.model import Command, Entry, Refusal
 from worker.engine.poison_detection import InHand, Step
 from worker.engine.settlement import Settlement
 from worker.ledger.history import HistoryChanged, bound_to
+from worker.runtime.call_steps import CallSteps
 from worker.runtime.decoding import decode
 from worker.runtime.lease import LeaseLost
 from worker.runtime.patience import patiently
-from worker.runtime.poison_guard import CallSteps, PoisonGuard, SoloMode
+from worker.runtime.poison_guard import PoisonGuard, SoloMode
 from worker.runtime.ports import Ports
 from worker.runtime.regaining import Regaining
 from worker.runtime.routing import by_handle, misrouted
