@@ -22,6 +22,21 @@ TOGETHER = {
 }
 """What shares something that is dear, and belongs into one process. All other tests go to whoever is idle."""
 
+QUICK = "test_(commands|cli_help|cli_plan|cli_settings|redis_entries)"
+SLOW = (
+    r"tests/faults/",
+    rf"tests/e2e/(?!{QUICK}\.py)",
+    r"tests/adapters/(test_rabbitmq|.*\[rabbitmq|.*\[redis)",
+)
+"""What is marked `slow` by its place: tests that start processes, and the adapters' tests on real servers. In a
+quick run the adapters are tested on the embedded broker, and a few whole workers on real servers."""
+
+
+def pytest_collection_modifyitems(items: Sequence[pytest.Item]) -> None:
+    for item in items:
+        if any(re.match(place, item.nodeid) for place in SLOW):
+            item.add_marker("slow")
+
 
 class Shared(LoadScopeScheduling):
     """By the names of the tests: pytest-xdist 3.8 does not see its own marks for this under pytest 9.2."""

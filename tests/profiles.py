@@ -6,11 +6,13 @@ every run, so that a failure comes from the change; `explore` looks for new ones
 
 import os
 
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 
-settings.register_profile("dev", max_examples=20, deadline=None, derandomize=True)
-settings.register_profile("ci", max_examples=100, deadline=None, derandomize=True)
-settings.register_profile("explore", max_examples=1_000, deadline=None)
+# Both measure the machine, and not the property.
+unhurried = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.register_profile("dev", unhurried, max_examples=20, derandomize=True)
+settings.register_profile("ci", unhurried, max_examples=100, derandomize=True)
+settings.register_profile("explore", unhurried, max_examples=1_000)
 
 
 def load() -> None:
