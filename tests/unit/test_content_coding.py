@@ -47,7 +47,11 @@ def test_what_is_packed_is_unpacked(encoding: str) -> None:
 @pytest.mark.parametrize(
     "encoding", ["gzip", "deflate", "br", "zstd", "utf-8", "none", "gzip, br", "gzip," * 9]
 )
-@pytest.mark.parametrize("body", [PLAIN, b"", PACKED["gzip"][:-9], b"\x1f\x8b", b"\x28\xb5\x2f\xfd"])
+@pytest.mark.parametrize(
+    "body",
+    [PLAIN, b"", PACKED["gzip"][:-9], b"\x1f\x8b", b"\x28\xb5\x2f\xfd"],
+    ids=["plain", "empty", "half", "gzip's magic number", "zstd's magic number"],
+)
 def test_what_cannot_be_unpacked_is_left_as_it_is(encoding: str, body: bytes) -> None:
     """A header that is not true hides no answer; and half an answer is none."""
     assert unpacked(body, encoding, MANY) == body
