@@ -28,8 +28,8 @@ SLOW = (
     rf"tests/e2e/(?!{QUICK}\.py)",
     r"tests/adapters/(test_rabbitmq|.*\[rabbitmq|.*\[redis)",
 )
-"""What is marked `slow` by its place: tests that start processes, and the adapters' tests on real servers. In a
-quick run the adapters are tested on the embedded broker, and a few whole workers on real servers."""
+"""What is marked `slow` by its place: tests that start processes, and the adapters' tests on real servers. A
+quick run tests the adapters on the embedded broker, and a few whole workers on real servers."""
 
 
 def pytest_collection_modifyitems(items: Sequence[pytest.Item]) -> None:

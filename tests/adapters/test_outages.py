@@ -36,9 +36,12 @@ CLIENT_ERRORS = [
 
 
 @asynccontextmanager
-async def acting_on(url: str) -> AsyncIterator[Callable[[str], Any]]:
-    """Does any of the actions on what is at `url`."""
+async def acting_on(url: str, timeout_s: float | None = None) -> AsyncIterator[Callable[[str], Any]]:
+    """Does any of the actions on what is at `url`; `timeout_s`: instead of the client's own time-outs."""
     async with Rig(url) as rig:
+        if timeout_s is not None:
+            short = {"socket_timeout": timeout_s, "socket_connect_timeout": timeout_s}
+            rig.client.connection_pool.connection_kwargs |= short
         rig.epoch = 1
         log = rig.broker.log(0, 1)
 
@@ -92,7 +95,7 @@ async def test_a_server_that_says_nothing(name: str) -> None:
     """It takes the command and never answers: unavailable, when the time is over."""
     async with (
         answering(lambda _: b"") as url,
-        acting_on(f"{url}?socket_timeout=0.05&socket_connect_timeout=0.05") as act,
+        acting_on(url, 0.05) as act,
     ):
         await expect_unavailable(act, name)
 
