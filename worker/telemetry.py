@@ -222,3 +222,7 @@ def says_debug() -> bool:
 def get_logger(name: str) -> FilteringBoundLogger:
     """A structlog logger whose events carry `logger_name`; may be made at import, before `configure`."""
     return cast("FilteringBoundLogger", structlog.get_logger(logger_name=name))
+
+
+# Until `configure` is called, as by commands that are no worker: their standard output is for data.
+structlog.configure(logger_factory=lambda *_: structlog.PrintLogger(sys.stderr))

@@ -84,6 +84,8 @@ def serve(path: str) -> Order:
     # What is shared with the forked stays shared.
     gc.freeze()
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+    # As on a terminal, also where the tests run under `nohup`.
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
     listener = socket.socket(socket.AF_UNIX)
     listener.bind(path)
     listener.listen(128)

@@ -44,19 +44,23 @@ def ids(text: str) -> list[str]:
 
 def test_lists(redis: RedisServer, shell: Shell) -> None:
     """The newest first, as many as asked for, of those that were selected; JSON, or columns with tabs."""
-    post(redis, *some(7), letter("x", group="key:g-1", account="hk", kind="failed", fingerprint="ab"))
+    post(
+        redis,
+        *some(7),
+        letter("x", group="key:g-1", account="hk", kind="unavailable", fingerprint="abcdefabcdef"),
+    )
     shown, json_, group, key, kind, old, none = shell.at_once(
         ("dead-letters", "list", "--limit", "2"),
         ("dead-letters", "list", "--json"),
         ("dead-letters", "list", "--json", "--group", "g-1"),
         ("dead-letters", "list", "--json", "--group", "key:g-1", "--account", "hk"),
-        ("dead-letters", "list", "--json", "--kind", "failed", "--fingerprint", "ab"),
+        ("dead-letters", "list", "--json", "--kind", "unavailable", "--fingerprint", "abcdefabcdef"),
         ("dead-letters", "list", "--json", "--older-than", "1000w"),
         ("dead-letters", "list", "--newer-than", "1s"),
     )
     head, newest, second = (line.split("\t") for line in shown.out.splitlines())
     assert head[:4] == ["failed", "letter", "account", "group"]
-    assert newest[:5] == ["2026-11-21 09:30:01", "0-x-0", "hk", "key:g-1", "failed"]
+    assert newest[:5] == ["2026-11-21 09:30:01", "0-x-0", "hk", "key:g-1", "unavailable"]
     assert second[1] == "0-c-6-0"
     assert shown.err == "the newest 2 of 8: --limit shows more, --by fingerprint counts them\n"
     assert ids(json_.out) == ["0-x-0", *(f"0-c-{n}-0" for n in reversed(range(7)))]
@@ -295,7 +299,7 @@ def test_a_discard_and_back(redis: RedisServer, shell: Shell) -> None:
 
 def test_nothing_to_discard(redis: RedisServer, shell: Shell) -> None:
     """Then there is no file either, nor when a letter is not there."""
-    none = shell("dead-letters", "discard", "--kind", "failed", "--yes")
+    none = shell("dead-letters", "discard", "--kind", "unavailable", "--yes")
     assert (none.code, none.out) == (0, "discarded 0 letters\n")
     assert shell("dead-letters", "discard", "0-a-0", "--yes").code == 1
     assert list(shell.folder.glob("dead-letters-*")) == []
@@ -403,7 +407,7 @@ def test_mistakes(shell: Shell) -> None:
     mistakes = {
         ("replay",): "give the ids of letters, filters, or --all",
         ("replay", "a", "--all"): "one of them only",
-        ("discard", "--kind", "x", "--all"): "one of them only",
+        ("discard", "--kind", "refused", "--all"): "one of them only",
         ("discard", "--all", "--export", "x", "--no-export"): "not both",
         ("list", "--older-than", "2y"): "'2y' is no age such as",
         ("list", "--older-than", "99999999w"): "too long ago",

@@ -82,7 +82,8 @@ def test_properties_that_cannot_be_read(stage: RabbitStage) -> None:
     assert {name for name in statuses if statuses[name] == "rejected"} == set(UNREADABLE)
     messages_of = {letter.error.message for letter, _ in letters(stage.redis.client)}
     assert messages_of == {"the message's properties cannot be read (UnicodeDecodeError)"}
-    assert len(letters(stage.redis.client)) == 2 * len(UNREADABLE)
+    # The empty ones are equal, and so have one letter.
+    assert len(letters(stage.redis.client)) == len(UNREADABLE) + 1
     assert stage.vendor.groups() == script.groups
     assert "connection lost" not in worker.err
 

@@ -7,6 +7,7 @@ from e2e_answers import Answers, letters
 from e2e_brokers import on_both_brokers
 from e2e_commands import Event, Script, lone
 from e2e_processes import eventually
+from e2e_rabbit import RabbitStage
 from e2e_stage import Stage
 
 from contracts.results import ResultEvent
@@ -98,7 +99,9 @@ def test_another_command_under_the_same_id(stage: Stage) -> None:
     assert {result.data.error.kind for result in conflicts if result.data.error} == {"conflict"}
     assert len({result.id for result in conflicts}) == 1
     assert len({result.id for result in results}) == 2
-    assert [body for _, body in letters(stage.redis.client)] == lone([other, other, other])
+    # Equal messages of RabbitMQ have one letter, because a redelivery cannot be told from them.
+    kept = [other] if isinstance(stage, RabbitStage) else [other, other, other]
+    assert [body for _, body in letters(stage.redis.client)] == lone(kept)
     assert stage.vendor.groups() == script.groups
     assert stage.vendor.count() == 1
 
