@@ -26,7 +26,7 @@ QUICK = "test_(commands|cli_help|cli_plan|cli_settings|redis_entries)"
 SLOW = (
     r"tests/faults/",
     rf"tests/e2e/(?!{QUICK}\.py)",
-    r"tests/adapters/(test_rabbitmq|.*\[rabbitmq|.*\[redis)",
+    r"tests/adapters/test_rabbitmq",
 )
 """What is marked `slow` by its place: tests that start processes, and the adapters' tests on real servers. A
 quick run tests the adapters on the embedded broker, and a few whole workers on real servers."""
@@ -34,7 +34,9 @@ quick run tests the adapters on the embedded broker, and a few whole workers on 
 
 def pytest_collection_modifyitems(items: Sequence[pytest.Item]) -> None:
     for item in items:
-        if any(re.match(place, item.nodeid) for place in SLOW):
+        on_a_server = any(item.get_closest_marker(name) for name in ("redis_server", "rabbitmq_server"))
+        is_an_adapters = item.nodeid.startswith("tests/adapters/")
+        if any(re.match(place, item.nodeid) for place in SLOW) or (is_an_adapters and on_a_server):
             item.add_marker("slow")
 
 

@@ -41,15 +41,17 @@ def simulate(seeds: Sequence[int], processes: int) -> int:
 
 
 def mutants() -> int:
-    """Print how many seeds it took to catch each mutant; the number of those that survived."""
+    """Print how many seeds it took to catch each mutant, and one that did; the number of those that survived."""
     survived = 0
     for mutant in MUTANTS:
         starts = [random.SystemRandom().randrange(_LARGEST) for _ in range(_STARTS)]
-        needed = sorted(seeds_needed(mutant, start) or _LARGEST for start in starts)
-        median = needed[_STARTS // 2]
+        counts = [seeds_needed(mutant, start) or _LARGEST for start in starts]
+        median = sorted(counts)[_STARTS // 2]
         survived += median > mutant.within
-        said = "SURVIVED" if median == _LARGEST else f"{median:,} seeds"
-        print(f"  {mutant.name:<64}{said:>14}  (allowed: {mutant.within:,})", flush=True)
+        fewest = min(counts)
+        seed = starts[counts.index(fewest)] + fewest - 1
+        said = "SURVIVED" if median == _LARGEST else f"{median:,} seeds, such as {seed}"
+        print(f"  {mutant.name:<64}{said:>36}  (allowed: {mutant.within:,})", flush=True)
     return survived
 
 

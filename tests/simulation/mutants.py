@@ -11,6 +11,7 @@ from typing import Any
 from contracts.results import Status
 from simulation import poison, running, world
 from simulation.broker import OneStepLog
+from simulation.caught_by import CAUGHT_BY
 from simulation.ledger import SimulatedLedger
 from simulation.plans import Broken
 from simulation.running import run, simulating
@@ -81,6 +82,16 @@ def seeds_needed(mutant: Mutant, start: int, most: int | None = None) -> int | N
             if caught(mutant, start + count) is not None:
                 return count + 1
     return None
+
+
+def is_caught(mutant: Mutant) -> bool:
+    """Whether the simulation notices: in the world that has caught the mutant before, or within its seeds."""
+    known = CAUGHT_BY.get(mutant.name)
+    if known is not None:
+        with simulating(), mutant.at_work():
+            if caught(mutant, known) is not None:
+                return True
+    return seeds_needed(mutant, 0) is not None
 
 
 # What stands in the place of the rules.

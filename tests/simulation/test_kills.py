@@ -66,6 +66,7 @@ def outcome(plan: Plan) -> tuple[Report, Broken | None]:
     return report, report.broken
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("transactional", [True, False])
 @pytest.mark.parametrize("vendor", VENDORS)
 @pytest.mark.parametrize("seed", [1, 2])

@@ -63,6 +63,7 @@ def _trace(seed: int, hash_seed: int) -> str:
     return done.stdout
 
 
+@pytest.mark.slow
 def test_a_seed_replays_exactly() -> None:
     """Two processes that hash strings differently tell the same story, to the last step."""
     seed = _eventful()
@@ -78,6 +79,7 @@ def _eventful() -> int:
     return max(reports, key=lambda report: len(report.fired) * report.steps).plan.seed
 
 
+@pytest.mark.slow
 def test_runs_in_one_process_leave_nothing_behind() -> None:
     """A run is the same whatever ran before it, and ends without noise."""
     with simulating():

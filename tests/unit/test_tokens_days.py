@@ -126,6 +126,7 @@ def test_a_quiet_day() -> None:
     assert max(day.world.dead.values(), default=0) <= 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", range(200, 205))
 def test_a_bad_day_with_nobody_else(seed: int) -> None:
     """Where nobody else makes tokens, the vendor refuses us none, and no call meets two dead ones."""
@@ -138,6 +139,7 @@ def test_a_bad_day_with_nobody_else(seed: int) -> None:
     assert day.outcomes["Applied"] >= 0.95 * day.calls
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", range(100, 105))
 def test_a_bad_day(seed: int) -> None:
     """Workers die, also while they make one, and freeze; somebody makes tokens by accident; the ledger is
