@@ -160,3 +160,32 @@ def test_totals() -> None:
     assert pages((["a", "b"], 4), (["b", "c"], 4), (["d"], 4)) == (True, ["a", "b", "c", "d"])
     assert pages((["a", "b"], 3), (["c"], 4), (["d"], 4)) == (True, ["a", "b", "c", "d"])
     assert pages((["a", "b"], 3), (["c"], 2), ([], 2)) == (False, ["a", "b", "c"])
+
+
+def test_a_group_deleted_between_two_pages() -> None:
+    """A delete moves the next page: as many groups as `total` prove nothing if `total` fell meanwhile."""
+    assert pages((["a", "b"], 3), ([], 2)) == (False, ["a", "b"])
+    assert pages((["a", "b"], 4), (["d"], 3), ([], 3)) == (False, ["a", "b", "d"])
+    assert pages((["a", "b"], 4), (["d"], None), ([], 3)) == (False, ["a", "b", "d"])
+    assert pages((["a", "b"], 4), (["d"], 3), (["e"], 4), ([], 4)) == (False, ["a", "b", "d", "e"])
+
+
+async def test_a_look_while_a_group_is_deleted() -> None:
+    """A group that the second page skips is not reported as absent; the next look finds it."""
+    async with Rig(page_size=2) as rig:
+        seed(rig, 3)
+
+        def delete_after_first_page(_: int) -> bool:
+            if rig.arrived == 1:
+                rig.sandbox.state.groups.delete(KEY, "g-0")
+            return True
+
+        rig.may_send = delete_after_first_page
+        ended = await rig.run(FIND)
+        assert isinstance(ended.outcome, Applied)
+        assert [group.group_id for group in ended.outcome.groups or ()] == ["g-0", "g-1"]
+        assert (ended.outcome.complete, ended.outcome.total) == (False, 3)
+        ended = await rig.run(FIND)
+        assert isinstance(ended.outcome, Applied)
+        assert [group.group_id for group in ended.outcome.groups or ()] == ["g-1", "g-2"]
+        assert ended.outcome.complete

@@ -3,6 +3,10 @@
 The vendor may give fewer groups a page than it was asked for, and does not say whether `total` counts all
 groups or those of the page. So a page ends the listing when it is empty, or when it is short and all that
 `total` speaks of were found; without a `total` only an empty one does.
+
+A group that is deleted between two pages moves all groups after it forward by one. So the next page starts
+one group too late, and skips a group that exists. The count cannot show that: the deleted group was found,
+and stands in for the skipped one. A `total` that is lower than on an earlier page is the sign of it.
 """
 
 from dataclasses import replace
@@ -20,19 +24,23 @@ class Listing:
         self._groups: dict[str, Group] = {}
         self._numbers = 0
         self._total: int | None = None
+        self._total_fell = False
         self._totals_of_pages = True
 
     def take(self, outcome: Outcome) -> Outcome | None:
         """How the listing ended, with all its groups if it did well; `None`: there is another page.
 
-        It is `complete` when as many were found as the vendor says that there are.
+        It is `complete` when as many were found as the vendor says that there are, and that number did not
+        fall between two pages. `total` is the highest that the vendor gave.
         """
         if not isinstance(outcome, Applied):
             return outcome
         found, known = outcome.groups or (), len(self._groups)
         self._groups.update((group.group_id, group) for group in found)
         if outcome.total is not None:
-            self._total = outcome.total
+            highest = outcome.total if self._total is None else self._total
+            self._total_fell |= outcome.total < highest
+            self._total = max(outcome.total, highest)
         self._totals_of_pages &= outcome.total == len(found)
         if self._is_last(len(found)):
             groups = tuple(self._groups.values())
@@ -51,4 +59,6 @@ class Listing:
 
     @property
     def _is_complete(self) -> bool:
-        return self._total is None or self._totals_of_pages or len(self._groups) == self._total
+        if self._total is None or self._totals_of_pages:
+            return True
+        return not self._total_fell and len(self._groups) == self._total
