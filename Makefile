@@ -20,10 +20,10 @@ demo: $(VENV)/.runs  ## See the main job done, on embedded parts.
 JOBS ?= 5
 PYTEST := $(BIN)/python -m pytest -q
 test: $(VENV)/.develops  ## Run the quick tests: two minutes. It says what it leaves out.
-	@$(PYTEST) -n $(JOBS) -m "not slow and not alone"
+	@$(BIN)/python tests/run_tests.py --quick --jobs $(JOBS) $(RERUN)
 
 test-all: $(VENV)/.develops  ## Run all tests: a quarter of an hour. RERUN=--rerun gives those with real servers a second chance. A test whose server is not on the machine is skipped, and says so.
-	@$(BIN)/python tests/run_all.py --jobs $(JOBS) $(RERUN)
+	@$(BIN)/python tests/run_tests.py --jobs $(JOBS) $(RERUN)
 
 properties: $(VENV)/.develops  ## Search for new failures of the properties: many random examples, minutes.
 	@HYPOTHESIS_PROFILE=explore $(PYTEST) -n $(JOBS) tests/unit

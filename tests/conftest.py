@@ -26,7 +26,8 @@ QUICK = "test_(commands|cli_help|cli_plan|cli_settings|redis_entries)"
 SLOW = (
     r"tests/faults/",
     rf"tests/e2e/(?!{QUICK}\.py)",
-    r"tests/adapters/test_rabbitmq",
+    r"tests/e2e/.*\[amqp",
+    r"tests/adapters/.*rabbit",
 )
 """What is marked `slow` by its place: tests that start processes, and the adapters' tests on real servers. A
 quick run tests the adapters on the embedded broker, and a few whole workers on real servers."""

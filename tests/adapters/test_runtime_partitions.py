@@ -218,6 +218,7 @@ async def test_another_number_is_in_force(stage: Stage) -> None:
     assert await stage.client.xlen(keys.commands(0)) == 1
 
 
+@pytest.mark.slow
 async def test_many_partitions(stage: Stage) -> None:
     """More than are taken at once: all are, soon, and all are given back at the end."""
     async with stage.worker("a", ports=sharing(80)):

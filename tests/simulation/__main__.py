@@ -41,7 +41,7 @@ def simulate(seeds: Sequence[int], processes: int) -> int:
 
 
 def mutants() -> int:
-    """Print how many seeds it took to catch each mutant, and one that did; the number of those that survived."""
+    """Print how many seeds it took to catch each mutant, and one that did; return how many survived."""
     survived = 0
     for mutant in MUTANTS:
         starts = [random.SystemRandom().randrange(_LARGEST) for _ in range(_STARTS)]

@@ -1,4 +1,4 @@
-"""Runs all tests: `python tests/run_all.py [--rerun]`. Exit code 0 if all passed.
+"""Runs all tests, or the quick ones: `python tests/run_tests.py [--quick] [--rerun]`. 0 if all passed.
 
 With `--rerun`, a test with real servers or processes that failed runs once more, with nothing beside it:
 a real server on a busy machine may be slow once. If it passes then, it is printed as `flaky: …`; a test that
@@ -23,8 +23,7 @@ SOME_FAILED = 1
 
 def pytest(*arguments: str) -> int:
     command = [sys.executable, "-m", "pytest", "-q", *arguments]
-    environment = {"HYPOTHESIS_PROFILE": "ci", **os.environ}
-    return subprocess.run(command, cwd=ROOT, env=environment, check=False).returncode
+    return subprocess.run(command, cwd=ROOT, check=False).returncode
 
 
 def may_run_again(test: str) -> bool:
@@ -52,11 +51,16 @@ def rerun() -> bool:
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("--quick", action="store_true", help="leave out the tests marked slow and alone")
     parser.add_argument("--jobs", default="5", help="how many tests run side by side; 0: one after the other")
     parser.add_argument("--rerun", action="store_true", help="run what failed with real servers once more")
     options = parser.parse_args()
     FAILED.unlink(missing_ok=True)
-    codes = [pytest("-n", options.jobs, "-m", "not alone"), pytest("-m", "alone")]
+    if options.quick:
+        codes = [pytest("-n", options.jobs, "-m", "not slow and not alone")]
+    else:
+        os.environ.setdefault("HYPOTHESIS_PROFILE", "ci")
+        codes = [pytest("-n", options.jobs, "-m", "not alone"), pytest("-m", "alone")]
     if max(codes) == SOME_FAILED and options.rerun:
         return int(not rerun())
     return max(codes)
