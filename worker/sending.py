@@ -126,6 +126,17 @@ def in_doubt(outcome: Outcome) -> bool:
     return not isinstance(outcome, Applied | Withheld) and outcome.in_doubt
 
 
+def pauses_account(outcome: Outcome) -> bool:
+    """Whether other calls of the account must not begin after this outcome."""
+    match outcome:
+        case Throttled() | AccountFault():
+            return True
+        case Unavailable():
+            return outcome.whole_service and bool(outcome.retry_after_s)
+        case _:
+            return False
+
+
 def _is_the_vendors(outcome: Refused | Throttled | Unavailable | AccountFault) -> bool:
     """Whether the answer's body says so, and not only its status, or nothing."""
     if outcome.code is None:

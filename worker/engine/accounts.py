@@ -157,6 +157,13 @@ class Account:
         """Whether calls that are no probe may go out: nobody has said that they must wait."""
         return not self.is_down and now >= self.paused_until
 
+    def may_retry(self, now: float) -> bool:
+        """Whether a call that failed may be sent again within its permit.
+
+        Normal answers to calls that were sent before the vendor asked to wait do not shorten the wait.
+        """
+        return self.is_well and now >= self.paused_until
+
     @property
     def is_well(self) -> bool:
         """Whether nothing holds its calls up: what a group waits for is its own trouble then."""

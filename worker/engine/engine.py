@@ -109,9 +109,9 @@ class Engine:
         """Whether calls that are no probe may go out: nobody has said since that they must wait."""
         return self._turns.accounts[account].may_call(now)
 
-    def is_well(self, account: str) -> bool:
-        """Whether nothing holds the account's calls up, as far as is known by now."""
-        return self._turns.accounts[account].is_well
+    def may_retry(self, account: str, now: float) -> bool:
+        """Whether a call of the account that failed may be sent again, as far as is known by now."""
+        return self._turns.accounts[account].may_retry(now)
 
     def next_turn(self, account: str) -> Turn | None:
         """Whose batch is formed when the account's next permit is granted, as far as is known by now."""

@@ -22,7 +22,7 @@ from worker.engine.messages import (
     WakeAt,
     WantPermit,
 )
-from worker.engine.model import AccountFault, Applied, HandleKind, Throttled
+from worker.engine.model import AccountFault, Applied, HandleKind
 from worker.engine.poison_detection import Step
 from worker.engine.settlement import Settlement
 from worker.ledger.port import Limiter
@@ -37,7 +37,7 @@ from worker.runtime.recording import CallRecord
 from worker.runtime.reporting import Reporting
 from worker.runtime.rotation import Rotation
 from worker.runtime.sharing import Sharing
-from worker.sending import NO_STEPS
+from worker.sending import NO_STEPS, pauses_account
 from worker.telemetry import get_logger, says_debug
 
 _DRAIN_S = 21.0
@@ -286,13 +286,13 @@ class Worker:
         ended = await self._callers[account].run(
             *(effect.call, lease, record.write, permitted_at),
             once=effect.probe,
-            is_well=lambda: not self._turned_away[account] and self._engine.is_well(account),
+            is_well=lambda: self._may_retry(account),
             may_begin=lambda: effect.probe or self._may_call(account),
             steps=steps,
         )
         await steps.leave()
         points.reach("call ended")
-        turned_away = isinstance(ended.outcome, Throttled | AccountFault)
+        turned_away = pauses_account(ended.outcome)
         self._turned_away[account] += turned_away
         self._report(effect, ended, self._clock.monotonic() - began)
         try:
@@ -312,6 +312,9 @@ class Worker:
 
     def _may_call(self, account: str) -> bool:
         return not self._turned_away[account] and self._engine.may_call(account, self._clock.now())
+
+    def _may_retry(self, account: str) -> bool:
+        return not self._turned_away[account] and self._engine.may_retry(account, self._clock.now())
 
     def _report(self, effect: StartCall, ended: Ended, seconds: float) -> None:
         outcome = ended.outcome

@@ -4,9 +4,18 @@ import pytest
 from engine_bench import UNREACHABLE, Bench
 from engine_commands import add
 
-from worker.engine.model import AccountFault, Applied, GroupRef, HandleKind, Outcome, Throttled
+from worker.engine.model import (
+    AccountFault,
+    Applied,
+    GroupRef,
+    HandleKind,
+    Outcome,
+    Throttled,
+    Unavailable,
+)
 
 FAULT = AccountFault("1003", "invalid signature")
+ASKS_TO_WAIT = Unavailable("bad gateway", True, "http-502", retry_after_s=7.0, whole_service=True)
 
 
 def throttled(retry_after_s: float | None) -> Throttled:
@@ -44,6 +53,18 @@ def test_nothing_starts_before_a_pause_ends(outcome: Outcome, pause_s: float) ->
     assert bench.permits_wanted >= 1
     bench.grant()
     assert len(bench.flights) == 1
+
+
+@pytest.mark.parametrize("outcome", [throttled(7.0), ASKS_TO_WAIT])
+def test_an_earlier_call_does_not_end_a_pause(outcome: Outcome) -> None:
+    """A call that was in flight when the vendor asked to wait is answered normally. A third call, which
+    failed before, is not sent again until the vendor's time is over."""
+    bench = busy(3)
+    assert bench.engine.may_retry("default", bench.now)
+    bench.answer(outcome)
+    bench.answer(Applied("r1"))
+    assert not bench.engine.may_retry("default", bench.now + 6.999)
+    assert bench.engine.may_retry("default", bench.now + 7.0)
 
 
 @pytest.mark.parametrize(("outcome", "first_s"), [(throttled(None), 1.0), (FAULT, 5.0)])
