@@ -95,18 +95,20 @@ class Caller:
         once: bool = False,
         is_well: Callable[[], bool] = lambda: True,
         may_begin: Callable[[], bool] = lambda: True,
+        must_wait: Callable[[], bool] = lambda: False,
         steps: Steps = NO_STEPS,
     ) -> Ended:
         """Make `call`; its first permit was granted before, at `permitted_at` (monotonic seconds; now).
 
         `record` is awaited before each request that is no look. `once`: it is not tried again, unless the
         answer says what was wrong with our time or credentials; nor is it when the account is not `is_well`
-        any more. It is not made at all if it may not begin any more at the moment of sending. `steps` learns
-        which step is reached. Never raises, whatever the vendor or the network do.
+        any more. It is not made at all if it may not begin any more at the moment of sending. While the
+        account `must_wait`, no request is sent that corrects our time or credentials. `steps` learns which
+        step is reached. Never raises, whatever the vendor or the network do.
         """
         permitted_at = self._monotonic_s() if permitted_at is None else permitted_at
         most = 1 if once else self._limits.attempts
-        run = Run(call, guard, record, permitted_at, most, is_well, may_begin, steps)
+        run = Run(call, guard, record, permitted_at, most, is_well, may_begin, must_wait, steps)
         await steps.leave()
         return await (self._look(run) if call.kind in _LOOKING else self._make(run))
 

@@ -97,6 +97,7 @@ class Run:
     most: int
     is_well: Callable[[], bool]
     may_begin: Callable[[], bool]
+    must_wait: Callable[[], bool]
     steps: Steps = NO_STEPS
     doubt_until: float | None = None
     last_code: str | None = None
@@ -106,8 +107,11 @@ class Run:
 
     def may_go(self, *, first: bool, again: bool) -> bool:
         """Whether its next request may be sent, as far as others of the account have found out by now: the
-        `first` one, or one that is made `again` after a failure."""
-        return (self.is_well() or not again) and (not first or self.may_begin())
+        `first` one, one that is made `again` after a failure, or one that corrects our time or credentials.
+        """
+        if first:
+            return self.may_begin()
+        return self.is_well() if again else not self.must_wait()
 
     def record_outcome(self, outcome: Outcome, until: float, now: float) -> None:
         """Record how a request of it ended, which the vendor can accept `until` then (Unix seconds)."""

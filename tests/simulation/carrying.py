@@ -34,6 +34,7 @@ class WatchedCaller(Caller):
         once: bool = False,
         is_well: Callable[[], bool] = lambda: True,
         may_begin: Callable[[], bool] = lambda: True,
+        must_wait: Callable[[], bool] = lambda: False,
         steps: Steps = NO_STEPS,
     ) -> Ended:
         assert isinstance(guard, Lease)
@@ -41,7 +42,15 @@ class WatchedCaller(Caller):
         die_in(self._transport.world, Step.CALL, call.numbers)
         LEASE.set(guard)
         return await super().run(
-            call, guard, record, permitted_at, once=once, is_well=is_well, may_begin=may_begin, steps=steps
+            call,
+            guard,
+            record,
+            permitted_at,
+            once=once,
+            is_well=is_well,
+            may_begin=may_begin,
+            must_wait=must_wait,
+            steps=steps,
         )
 
 

@@ -67,6 +67,7 @@ class Rig:
         self.keyring = Keyring("default", Credentials(KEY, SECRET))
         self.is_well: Callable[[], bool] = lambda: True
         self.may_begin: Callable[[], bool] = lambda: True
+        self.must_wait: Callable[[], bool] = lambda: False
         self.permits_left: int | None = None
         self.may_send: bool | Callable[[int], bool] = True
         self.asked = 0
@@ -123,7 +124,13 @@ class Rig:
 
     async def run(self, call: Call, *, once: bool = False) -> Ended:
         return await self.caller.run(
-            call, self, self.record_intent, once=once, is_well=self.is_well, may_begin=self.may_begin
+            call,
+            self,
+            self.record_intent,
+            once=once,
+            is_well=self.is_well,
+            may_begin=self.may_begin,
+            must_wait=self.must_wait,
         )
 
     async def _sleep(self, seconds: float) -> None:

@@ -292,6 +292,17 @@ async def test_what_has_begun_goes_on() -> None:
         assert rig.arrived == 2
 
 
+async def test_a_correction_waits_too() -> None:
+    """The vendor refuses our time, and asks another call of the account to wait: the request that would
+    correct the time is not sent."""
+    async with Rig() as rig:
+        rig.fault(VendorCode(code=1004, msg="timestamp expired", times=1))
+        rig.must_wait = lambda: rig.arrived > 0
+        ended = await rig.run(ADD)
+        assert ended.outcome == Unavailable("stopped between two attempts", in_doubt=False, code="1004")
+        assert (ended.attempts, rig.arrived) == (1, 1)
+
+
 async def test_a_permit_grows_old_while_the_lease_is_waited_for() -> None:
     """Permitted in time and kept by a lease that has to be renewed first: another permit is asked for, or it
     would leave beside those whose turn it is by then."""

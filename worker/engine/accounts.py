@@ -157,6 +157,10 @@ class Account:
         """Whether calls that are no probe may go out: nobody has said that they must wait."""
         return not self.is_down and now >= self.paused_until
 
+    def must_wait(self, now: float) -> bool:
+        """Whether the vendor asked to wait, and the time is not over."""
+        return now < self.throttled_until
+
     def may_retry(self, now: float) -> bool:
         """Whether a call that failed may be sent again within its permit.
 

@@ -109,6 +109,10 @@ class Engine:
         """Whether calls that are no probe may go out: nobody has said since that they must wait."""
         return self._turns.accounts[account].may_call(now)
 
+    def must_wait(self, account: str, now: float) -> bool:
+        """Whether the vendor asked to wait before any call of the account, and the time is not over."""
+        return self._turns.accounts[account].must_wait(now)
+
     def may_retry(self, account: str, now: float) -> bool:
         """Whether a call of the account that failed may be sent again, as far as is known by now."""
         return self._turns.accounts[account].may_retry(now)

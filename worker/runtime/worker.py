@@ -288,6 +288,7 @@ class Worker:
             once=effect.probe,
             is_well=lambda: self._may_retry(account),
             may_begin=lambda: effect.probe or self._may_call(account),
+            must_wait=lambda: self._must_wait(account),
             steps=steps,
         )
         await steps.leave()
@@ -312,6 +313,9 @@ class Worker:
 
     def _may_call(self, account: str) -> bool:
         return not self._turned_away[account] and self._engine.may_call(account, self._clock.now())
+
+    def _must_wait(self, account: str) -> bool:
+        return self._turned_away[account] > 0 or self._engine.must_wait(account, self._clock.now())
 
     def _may_retry(self, account: str) -> bool:
         return not self._turned_away[account] and self._engine.may_retry(account, self._clock.now())
