@@ -15,10 +15,10 @@ from simulation.sweeping import EXPECTED, Sweep, replay, story, sweep
 TESTS = Path(__file__).parents[1]
 FEW = range(100)
 FIXED = (*range(1_200), 1_795, 1_911, 4_396, 921_374)
-"""Those with a number of their own have found: 1,795 a list that shrank between two pages; 1,911 a retry within
+"""Those with a number of their own have found: 1,795 a list that shrank between two pages; 1,911 a retry in
 an account's pause; 4,396 a second group, because a rename had taken the first one's marker away; 921,374 a
-settlement that was given up, and came after the next one. Fresh seeds decide nothing here: `make simulate` runs
-them, and a seed that fails there is added."""
+settlement that was given up, and came after the next one. Fresh seeds decide nothing here: `make simulate`
+runs them, and a seed that fails there is added."""
 
 
 @pytest.fixture(scope="module")
