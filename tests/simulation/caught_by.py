@@ -6,7 +6,7 @@ the seeds for this table.
 
 CAUGHT_BY = {
     "a rename waits for one that may come late": 667,
-    "a group whose marker a rename takes away is known by its id": 1_795,
+    "a group whose marker a rename takes away is known by its id": 4_396,
     "a list does not show our marker": 32,
     "a call waits for what is in doubt": 402,
     "what is in doubt is not believed": 18,
