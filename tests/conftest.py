@@ -22,7 +22,7 @@ TOGETHER = {
 }
 """What shares something that is dear, and belongs into one process. All other tests go to whoever is idle."""
 
-QUICK = "test_(commands|cli_help|cli_plan|cli_settings|redis_entries)"
+QUICK = "test_(commands|cli_plan|cli_settings|redis_entries)"
 SLOW = (
     r"tests/faults/",
     rf"tests/e2e/(?!{QUICK}\.py)",

@@ -120,6 +120,7 @@ HEAVY = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("call", [LIST, EVERY_KIND[1]], ids=["list", "update"])
 @pytest.mark.parametrize("body", HEAVY.values(), ids=HEAVY)
 def test_a_megabyte_of_anything_is_bounded(call: Any, body: bytes) -> None:

@@ -298,6 +298,7 @@ def _ref(kind: HandleKind, name: str) -> GroupRef:
     return GroupRef("default", kind, name)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", WEATHERS)
 def test_all_promises_are_kept_in_any_weather(name: str) -> None:
     """Same final groups as one by one; one answer each; settled in order within a group; nothing lost, and

@@ -382,6 +382,7 @@ HEAVY = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("message", HEAVY.values(), ids=HEAVY)
 def test_a_megabyte_of_anything_is_bounded(message: bytes) -> None:
     """Neither time nor memory explodes, whatever is nested, repeated or left open.
