@@ -19,7 +19,7 @@ demo: $(VENV)/.runs  ## See the main job done, on embedded parts.
 # a second run by themselves: requests of a process that has to wait for a core arrive in bursts.
 JOBS ?= 5
 PYTEST := $(BIN)/python -m pytest -q
-test: $(VENV)/.develops  ## Run the quick tests: two minutes. It says what it leaves out.
+test: $(VENV)/.develops  ## Run the quick tests: three minutes at most. It says what it leaves out.
 	@$(BIN)/python tests/run_tests.py --quick --jobs $(JOBS) $(RERUN)
 
 test-all: $(VENV)/.develops  ## Run all tests: a quarter of an hour. RERUN=--rerun gives those with real servers a second chance. A test whose server is not on the machine is skipped, and says so.
