@@ -1,7 +1,7 @@
 """The stage for every test: real processes on loopback, all of them ended when the test is over."""
 
 import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -9,9 +9,7 @@ from e2e_checks import private_parts
 from e2e_cli import Shell
 from e2e_queues import QueueServer
 from e2e_rabbit import Rabbit, RabbitStage
-from e2e_stage import SECRET, RedisServer, Stage, Vendor
-
-Open = Callable[..., Stage]
+from e2e_stage import SECRET, Open, RedisServer, Stage, Vendor
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ import re
 import shutil
 import signal
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Self
 from urllib.request import Request, urlopen
@@ -279,3 +279,7 @@ class Stage:
         for worker in self.workers:
             worker.end()
         self.redis.end()
+
+
+Open = Callable[..., Stage]
+"""Opens the test's stage; the arguments are those of its Redis."""

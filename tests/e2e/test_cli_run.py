@@ -7,11 +7,10 @@ import sys
 
 import e2e_killer
 import pytest
-from conftest import Open
 from e2e_cli import Shell
 from e2e_commands import Script, lone
 from e2e_processes import NUMBERGROUP, environment, eventually, free_port
-from e2e_stage import Stage, Vendor, Worker
+from e2e_stage import Open, Stage, Vendor, Worker
 
 EMBEDDED = ("127.0.0.1", 8901)
 BARE = b'{"groupId": "g1", "operateType": "add", "phones": "85211111114"}'

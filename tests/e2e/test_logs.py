@@ -3,13 +3,12 @@
 import json
 
 import pytest
-from conftest import Open
 from e2e_answers import Answers
 from e2e_checks import private_parts
 from e2e_commands import Script, lone
 from e2e_corpus import readable, unreadable
 from e2e_processes import eventually
-from e2e_stage import SECRET
+from e2e_stage import SECRET, Open
 
 pytestmark = pytest.mark.redis_server
 

@@ -1,11 +1,11 @@
 """Redis, as the broker or as the ledger only, dies and comes back; the worker sees it through by itself."""
 
 import pytest
-from conftest import Open
 from e2e_brokers import on_both_brokers
 from e2e_checks import all_settled
 from e2e_commands import Script, lone
 from e2e_processes import eventually
+from e2e_stage import Open
 
 pytestmark = [pytest.mark.redis_server, on_both_brokers]
 
