@@ -209,7 +209,7 @@ class Running:
     async def kill(self) -> None:
         """End it where it stands: its leases run out, and nothing is said of them."""
         self.task.cancel()
-        await asyncio.wait([self.task], timeout=30)
+        await asyncio.wait([self.task], timeout=room(30))
 
     async def broke(self) -> BaseException | None:
         """What it ended with, when it has ended."""

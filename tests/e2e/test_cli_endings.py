@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 import typer
+from deadlines import room
 from e2e_cli import Shell
 from e2e_processes import NUMBERGROUP, environment, free_port
 
@@ -164,6 +165,6 @@ def _run(folder: Path, line: str) -> "subprocess.CompletedProcess[bytes]":
         cwd=folder,
         env=environment(folder, {}),
         capture_output=True,
-        timeout=120,
+        timeout=room(60),
         check=False,
     )
