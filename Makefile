@@ -7,7 +7,7 @@ PEERS := .venv-peers
 OLDER_PEERS := .venv-peers-older
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help demo test test-all properties check simulate simulate-mutants bench schemas format lock clean
+.PHONY: help demo test test-all test-pythons properties check simulate simulate-mutants bench schemas format lock clean
 
 help:  ## Show this.
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 20
@@ -25,6 +25,9 @@ test: $(VENV)/.develops  ## Run the quick tests: three minutes at most. It says 
 test-all: $(VENV)/.develops  ## Run all tests: a quarter of an hour. RERUN=--rerun gives those with real servers a second chance. A test whose server is not on the machine is skipped, and says so.
 	@$(BIN)/python tests/run_tests.py --jobs $(JOBS) $(RERUN)
 
+test-pythons: $(VENV)/.develops  ## Run the quick unit tests on every other Python (3.11 to 3.14) of this machine.
+	@$(BIN)/python tests/run_pythons.py --jobs $(JOBS)
+
 properties: $(VENV)/.develops  ## Search for new failures of the properties: many random examples, minutes.
 	@HYPOTHESIS_PROFILE=explore $(PYTEST) -n $(JOBS) tests/unit
 
@@ -33,7 +36,7 @@ check: $(VENV)/.develops  ## Lint, types, layers, schemas.
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(BIN)/python -m contracts.schemas --check
+	$(BIN)/python -m numbergroup_contracts.schemas contracts/schemas --check
 
 SEEDS ?= 1000
 simulate: $(VENV)/.develops  ## Simulate whole workers: SEEDS=1000, SEEDS=100..199, or SEED=17 with its trace.
@@ -48,7 +51,7 @@ bench: $(VENV)/.measures $(PEERS)/.runs $(OLDER_PEERS)/.runs  ## Measure speed, 
 	@$(BIN)/python -m bench.remembered
 
 schemas: $(VENV)/.develops  ## Write contracts/schemas anew from the models.
-	$(BIN)/python -m contracts.schemas
+	$(BIN)/python -m numbergroup_contracts.schemas contracts/schemas
 
 format: $(VENV)/.develops  ## Let ruff lay the code out.
 	$(BIN)/ruff check --fix .
@@ -61,7 +64,7 @@ lock:  ## Write constraints.txt anew: the newest versions that pyproject.toml al
 	rm -rf .lock
 
 clean:  ## Remove what the commands above have made.
-	rm -rf $(VENV) $(PEERS) $(OLDER_PEERS) .lock *.egg-info .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
+	rm -rf $(VENV) $(VENV)-3.* $(PEERS) $(OLDER_PEERS) .lock *.egg-info worker/*.egg-info contracts/python/*.egg-info .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
 
 $(BIN)/python:
 	@test -n "$(PYTHON)" || { echo "Python 3.11 or newer is needed, and none is on the PATH" >&2; exit 1; }

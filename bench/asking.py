@@ -13,11 +13,11 @@ from bench.contender import Place
 from bench.contenders import SETTINGS
 from bench.open_loop import last_result
 from bench.raw import connect
-from contracts.names import COMMANDS, REPLIES, REPLY_STREAM, command_stream
-from worker.brokers.amqp.topology import Topology
-from worker.engine.model import Call, CallKind
-from worker.providers.nxcloud import NXCloud
-from worker.providers.port import Credentials
+from numbergroup.brokers.amqp.topology import Topology
+from numbergroup.engine.model import Call, CallKind
+from numbergroup.providers.nxcloud import NXCloud
+from numbergroup.providers.port import Credentials
+from numbergroup_contracts.names import COMMANDS, REPLIES, REPLY_STREAM, command_stream
 
 
 class Queue(Protocol):

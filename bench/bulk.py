@@ -1,12 +1,12 @@
 """Publishing to Redis at next to no cost, beside what is measured: a million commands wait within seconds,
-and a schedule is kept. The entries are those that `contracts.publish` makes."""
+and a schedule is kept. The entries are those that `numbergroup_contracts.publish` makes."""
 
 import socket
 from collections.abc import Iterable
 from itertools import islice
 from urllib.parse import urlsplit
 
-from contracts.names import command_stream
+from numbergroup_contracts.names import command_stream
 
 _AT_ONCE = 1_000
 _STREAM = command_stream(0).encode()

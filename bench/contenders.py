@@ -11,9 +11,9 @@ from bench.contender import Contender, Place
 from bench.peers.contenders import PEERS
 from bench.raw import connect
 from bench.workload import Workload
-from contracts import publish
-from contracts.names import COMMANDS, REPLIES, REPLY_STREAM
-from worker.brokers.amqp.topology import Topology
+from numbergroup.brokers.amqp.topology import Topology
+from numbergroup_contracts import publish
+from numbergroup_contracts.names import COMMANDS, REPLIES, REPLY_STREAM
 
 _RESULT = b'"type":"numbergroup.result.v1"'
 _READ_AT_ONCE = 1_000
@@ -109,7 +109,7 @@ class Numbergroup(_Common):
     counters: dict[Place, "_InArrays"] = field(default_factory=dict, hash=False, compare=False)
 
     def command(self, _place: Place) -> list[str]:
-        return [sys.executable, "-c", "from worker.cli import main; main()", "run"]
+        return [sys.executable, "-m", "numbergroup", "run"]
 
     def environment(self, place: Place) -> dict[str, str]:
         settings = SETTINGS | {"NUMBERGROUP_ACCOUNTS__DEFAULT__BASE_URL": place.vendor_url}

@@ -28,7 +28,7 @@ from bench.figures import percentile
 from bench.open_loop import arrivals, observe, saturated
 from bench.processes import Stub, end_well, has_rabbitmq, rabbitmq_server, redis_program, running, stub
 from bench.workload import Workload
-from contracts.names import command_stream
+from numbergroup_contracts.names import command_stream
 
 Broker = Literal["redis", "rabbitmq"]
 VENDOR_MS = 20.0

@@ -19,7 +19,7 @@ import redis
 
 from bench.bulk import Pipe, encoded
 from bench.workload import Workload
-from contracts.names import REPLY_STREAM, command_stream
+from numbergroup_contracts.names import REPLY_STREAM, command_stream
 
 _SLEEP_S = 0.0005
 _READ_AT_ONCE = 1_000

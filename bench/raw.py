@@ -17,8 +17,8 @@ from urllib.parse import urlsplit
 import amqp
 import redis
 
-from contracts.names import COMMANDS, REPLIES, REPLY_STREAM, command_stream
-from worker.brokers.amqp.topology import Topology
+from numbergroup.brokers.amqp.topology import Topology
+from numbergroup_contracts.names import COMMANDS, REPLIES, REPLY_STREAM, command_stream
 
 AT_ONCE = 1_000
 PREFETCH = 20_000

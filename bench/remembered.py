@@ -11,9 +11,8 @@ import asyncio
 from redis.asyncio import Redis
 
 from bench.processes import connected, redis_server
-from contracts.results import Status
-from worker.brokers.redis_streams import RedisBroker
-from worker.engine.model import (
+from numbergroup.brokers.redis_streams import RedisBroker
+from numbergroup.engine.model import (
     Command,
     CommandKey,
     CommandKind,
@@ -23,8 +22,9 @@ from worker.engine.model import (
     Record,
     SequenceKey,
 )
-from worker.engine.settlement import Settlement
-from worker.ledger.redis import RedisLedger
+from numbergroup.engine.settlement import Settlement
+from numbergroup.ledger.redis import RedisLedger
+from numbergroup_contracts.results import Status
 
 DAY_MS = 86_400_000
 UNIT = 1_000

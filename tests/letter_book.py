@@ -6,11 +6,11 @@ from dataclasses import dataclass, field
 
 import orjson
 
-from contracts.dead_letters import DeadLetter, PastFailure
-from worker.engine.letters import Letter
-from worker.engine.model import Entry, GroupRef
-from worker.engine.replays import SIDE, Replay, Since
-from worker.engine.settlement import Settlement
+from numbergroup.engine.letters import Letter
+from numbergroup.engine.model import Entry, GroupRef
+from numbergroup.engine.replays import SIDE, Replay, Since
+from numbergroup.engine.settlement import Settlement
+from numbergroup_contracts.dead_letters import DeadLetter, PastFailure
 
 _STEP = 2**20
 

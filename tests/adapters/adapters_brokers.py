@@ -10,14 +10,14 @@ from deadlines import deadline
 from kombu import Connection, Producer
 from redis.asyncio import Redis
 
-from contracts.names import COMMANDS, REPLIES, REPLY_STREAM, command_stream
-from worker.brokers.amqp.broker import AmqpBroker
-from worker.brokers.amqp.topology import DEAD, Topology
-from worker.brokers.connect import connect
-from worker.brokers.port import Broker, Log
-from worker.brokers.redis_streams import RedisBroker
-from worker.engine.model import Entry
-from worker.ledger.redis import RedisLedger
+from numbergroup.brokers.amqp.broker import AmqpBroker
+from numbergroup.brokers.amqp.topology import DEAD, Topology
+from numbergroup.brokers.connect import connect
+from numbergroup.brokers.port import Broker, Log
+from numbergroup.brokers.redis_streams import RedisBroker
+from numbergroup.engine.model import Entry
+from numbergroup.ledger.redis import RedisLedger
+from numbergroup_contracts.names import COMMANDS, REPLIES, REPLY_STREAM, command_stream
 
 NAMED = "numbergroup.replies.crm"
 PREFETCH = 1_000

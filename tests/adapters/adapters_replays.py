@@ -6,11 +6,11 @@ import orjson
 from adapters_rig import ID_REF, key
 from redis.asyncio import Redis
 
-from worker.engine.letters import Letter
-from worker.engine.model import Command, CommandKind, Entry, GroupRef, Origin
-from worker.engine.replays import Past, Replay
-from worker.engine.settlement import Decision
-from worker.ledger import keys
+from numbergroup.engine.letters import Letter
+from numbergroup.engine.model import Command, CommandKind, Entry, GroupRef, Origin
+from numbergroup.engine.replays import Past, Replay
+from numbergroup.engine.settlement import Decision
+from numbergroup.ledger import keys
 
 SIDE, INDEX, LETTERS = (
     keys.of_partition(0, name) for name in (keys.SIDE, keys.LETTER_INDEX, keys.DEAD_LETTERS)

@@ -5,13 +5,12 @@ from typing import Any, Self
 
 import orjson
 
-from contracts.results import Status
-from worker.brokers.connect import connect
-from worker.brokers.port import Log
-from worker.brokers.redis_streams import RedisBroker
-from worker.engine.breaker import BreakerNotice
-from worker.engine.doubt import Doubt
-from worker.engine.model import (
+from numbergroup.brokers.connect import connect
+from numbergroup.brokers.port import Log
+from numbergroup.brokers.redis_streams import RedisBroker
+from numbergroup.engine.breaker import BreakerNotice
+from numbergroup.engine.doubt import Doubt
+from numbergroup.engine.model import (
     Call,
     CallKind,
     Command,
@@ -26,14 +25,15 @@ from worker.engine.model import (
     Record,
     SequenceKey,
 )
-from worker.engine.poison_detection import History, InHand
-from worker.engine.settlement import Letter, Reply, Settlement
-from worker.ledger import keys
-from worker.ledger.port import Sender
-from worker.ledger.redis import RedisLedger
-from worker.ledger.switchboard import RedisSwitchboard
-from worker.ledger.token_state import TokenState
-from worker.ledger.tokens import RedisTokens
+from numbergroup.engine.poison_detection import History, InHand
+from numbergroup.engine.settlement import Letter, Reply, Settlement
+from numbergroup.ledger import keys
+from numbergroup.ledger.port import Sender
+from numbergroup.ledger.redis import RedisLedger
+from numbergroup.ledger.switchboard import RedisSwitchboard
+from numbergroup.ledger.token_state import TokenState
+from numbergroup.ledger.tokens import RedisTokens
+from numbergroup_contracts.results import Status
 
 DEDUP_MS = 24 * 3_600_000
 TTL_S = 10.0

@@ -13,27 +13,27 @@ from adapters_servers import eventually
 from deadlines import room
 from redis.asyncio import Redis
 
-from worker import calls
-from worker.brokers.connect import connect
-from worker.brokers.redis_streams import RedisBroker
-from worker.engine.accounts import AccountPolicy
-from worker.engine.engine import Engine
-from worker.engine.intake import Intake
-from worker.engine.model import CommandKind
-from worker.engine.retry_policy import RetryPolicy
-from worker.engine.settlement import SettlementBuilder
-from worker.ledger.redis import RedisLedger
-from worker.ledger.switchboard import RedisSwitchboard
-from worker.providers.keyring import Keyring
-from worker.providers.nxcloud import NXCloud
-from worker.providers.port import Credentials
-from worker.runtime.clock import Clock
-from worker.runtime.ports import Ports
-from worker.runtime.worker import Worker, nobody
-from worker.sandbox.faults import Fault
-from worker.sandbox.options import Options
-from worker.sandbox.server import Sandbox, start
-from worker.transport import HttpTransport
+from numbergroup import calls
+from numbergroup.brokers.connect import connect
+from numbergroup.brokers.redis_streams import RedisBroker
+from numbergroup.engine.accounts import AccountPolicy
+from numbergroup.engine.engine import Engine
+from numbergroup.engine.intake import Intake
+from numbergroup.engine.model import CommandKind
+from numbergroup.engine.retry_policy import RetryPolicy
+from numbergroup.engine.settlement import SettlementBuilder
+from numbergroup.ledger.redis import RedisLedger
+from numbergroup.ledger.switchboard import RedisSwitchboard
+from numbergroup.providers.keyring import Keyring
+from numbergroup.providers.nxcloud import NXCloud
+from numbergroup.providers.port import Credentials
+from numbergroup.runtime.clock import Clock
+from numbergroup.runtime.ports import Ports
+from numbergroup.runtime.worker import Worker, nobody
+from numbergroup.sandbox.faults import Fault
+from numbergroup.sandbox.options import Options
+from numbergroup.sandbox.server import Sandbox, start
+from numbergroup.transport import HttpTransport
 
 KEY, SECRET = "sandbox-key", "sandbox-secret"
 CALLS_PER_SECOND = 200

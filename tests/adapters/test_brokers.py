@@ -1,4 +1,4 @@
-"""Promises of `worker.brokers.port`, the same for every broker."""
+"""Promises of `numbergroup.brokers.port`, the same for every broker."""
 
 import asyncio
 
@@ -8,10 +8,10 @@ from adapters_brokers import NAMED, PREFETCH, Place, bodies, left, nothing_more,
 from adapters_rig import KEY_REF, command, event, key, record
 from deadlines import deadline
 
-from contracts.results import Status
-from worker.brokers.port import StaleEpoch
-from worker.engine.settlement import Letter, Reply, Settlement
-from worker.ledger import keys
+from numbergroup.brokers.port import StaleEpoch
+from numbergroup.engine.settlement import Letter, Reply, Settlement
+from numbergroup.ledger import keys
+from numbergroup_contracts.results import Status
 
 MANY = [b"%d" % number for number in range(2_500)]
 

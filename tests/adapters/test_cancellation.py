@@ -5,7 +5,7 @@ import asyncio
 import pytest
 from adapters_rig import ACTIONS, Rig
 
-from worker.brokers.port import Log
+from numbergroup.brokers.port import Log
 
 MOMENTS = 30
 """More turns of the event loop than any of these actions takes until it waits for its answer."""

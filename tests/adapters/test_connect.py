@@ -10,12 +10,12 @@ from adapters_servers import answering
 from redis.asyncio import Redis
 from structlog.testing import capture_logs
 
-from worker.brokers.connect import UnfitServer, check, connect
-from worker.brokers.permissions import COMMANDS, PATTERNS
-from worker.brokers.port import BrokerUnavailable
-from worker.brokers.redis_streams import RedisBroker
-from worker.brokers.server_facts import ServerFacts, look, warnings
-from worker.ledger.redis import RedisLedger
+from numbergroup.brokers.connect import UnfitServer, check, connect
+from numbergroup.brokers.permissions import COMMANDS, PATTERNS
+from numbergroup.brokers.port import BrokerUnavailable
+from numbergroup.brokers.redis_streams import RedisBroker
+from numbergroup.brokers.server_facts import ServerFacts, look, warnings
+from numbergroup.ledger.redis import RedisLedger
 
 
 @asynccontextmanager

@@ -3,7 +3,7 @@
 import socket
 from contextlib import ExitStack
 
-from worker.brokers import embedded
+from numbergroup.brokers import embedded
 
 
 def test_many_connections_at_once() -> None:

@@ -12,9 +12,9 @@ from adapters_servers import eventually
 from adapters_stage import Stage
 from redis.asyncio import Redis
 
-from worker.brokers.port import BrokerUnavailable
-from worker.engine.settlement import Reply, Settlement
-from worker.sandbox.faults import Status
+from numbergroup.brokers.port import BrokerUnavailable
+from numbergroup.engine.settlement import Reply, Settlement
+from numbergroup.sandbox.faults import Status
 
 LIST, STREAM = "numbergroup.replies", "numbergroup:replies"
 

@@ -9,8 +9,8 @@ from adapters_servers import SlowWay, eventually
 from hypothesis import given
 from hypothesis import strategies as st
 
-from worker.engine.doubt import Doubt
-from worker.engine.model import (
+from numbergroup.engine.doubt import Doubt
+from numbergroup.engine.model import (
     Call,
     CallKind,
     Command,
@@ -20,9 +20,9 @@ from worker.engine.model import (
     HandleKind,
     SequenceKey,
 )
-from worker.engine.settlement import Settlement
-from worker.ledger import keys
-from worker.ledger.codec import decode_calls, encode_calls
+from numbergroup.engine.settlement import Settlement
+from numbergroup.ledger import keys
+from numbergroup.ledger.codec import decode_calls, encode_calls
 
 CALLS = keys.of_partition(0, "calls")
 WORSE = (

@@ -4,8 +4,8 @@ import pytest
 from adapters_rig import CRASHES, LEASE, TTL_S, Rig
 from adapters_servers import cutting
 
-from worker.engine.poison_detection import History, InHand, Step, Suspect
-from worker.ledger.port import CrashNotes
+from numbergroup.engine.poison_detection import History, InHand, Step, Suspect
+from numbergroup.ledger.port import CrashNotes
 
 CLEAN = CrashNotes(History(), False, InHand())
 HISTORY = History(3, (Suspect(Step.DECODE, "a"), Suspect(Step.SEND, "b", 2)))

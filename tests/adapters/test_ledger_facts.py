@@ -1,4 +1,4 @@
-"""Looking commands up, and remembering intents: promises of `worker.ledger.port.Ledger`."""
+"""Looking commands up, and remembering intents: promises of `numbergroup.ledger.port.Ledger`."""
 
 from typing import Any
 
@@ -24,9 +24,8 @@ from adapters_rig import (
 from hypothesis import given
 from hypothesis import strategies as st
 
-from contracts.results import Status
-from worker.engine.messages import Facts
-from worker.engine.model import (
+from numbergroup.engine.messages import Facts
+from numbergroup.engine.model import (
     Command,
     CommandKey,
     CommandKind,
@@ -36,9 +35,16 @@ from worker.engine.model import (
     HandleKind,
     Record,
 )
-from worker.engine.settlement import Settlement
-from worker.ledger import keys
-from worker.ledger.codec import decode_intent, decode_record, encode_intent, encode_record, encode_records
+from numbergroup.engine.settlement import Settlement
+from numbergroup.ledger import keys
+from numbergroup.ledger.codec import (
+    decode_intent,
+    decode_record,
+    encode_intent,
+    encode_record,
+    encode_records,
+)
+from numbergroup_contracts.results import Status
 
 
 async def fill(rig: Rig) -> None:

@@ -15,8 +15,8 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from structlog.testing import capture_logs
 
-from worker.engine.intake import Intake
-from worker.engine.model import (
+from numbergroup.engine.intake import Intake
+from numbergroup.engine.model import (
     Command,
     CommandKind,
     CreateIntent,
@@ -27,10 +27,10 @@ from worker.engine.model import (
     Refusal,
     SequenceKey,
 )
-from worker.engine.settlement import Reply, Settlement
-from worker.ledger import keys
-from worker.ledger.codec import decode_group_id, decode_intent, decode_marks, decode_record
-from worker.ledger.port import LedgerUnavailable
+from numbergroup.engine.settlement import Reply, Settlement
+from numbergroup.ledger import keys
+from numbergroup.ledger.codec import decode_group_id, decode_intent, decode_marks, decode_record
+from numbergroup.ledger.port import LedgerUnavailable
 
 JUNK = {
     "not UTF-8": b"\xff\xfe\x00",

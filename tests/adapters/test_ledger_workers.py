@@ -6,8 +6,8 @@ import pytest
 from adapters_rig import TTL_S, Rig
 from adapters_servers import cutting, eventually
 
-from worker.ledger import keys
-from worker.ledger.port import OtherPartitions
+from numbergroup.ledger import keys
+from numbergroup.ledger.port import OtherPartitions
 
 
 async def enrol(rig: Rig, owner: str, partitions: int = 8, ttl_s: float = TTL_S) -> tuple[int, int]:

@@ -8,16 +8,16 @@ import pytest
 from adapters_rig import Rig
 from dead_letters_written import group_field, letter, since_key, update, write
 
-from worker.engine.intake import Intake
-from worker.engine.model import Command
-from worker.ledger import keys
-from worker.ledger.letters.changing import Action, LetterChanger, Move
-from worker.ledger.letters.letter import Letter
-from worker.ledger.letters.portable import as_line, from_line
-from worker.ledger.letters.reading import LetterReader
-from worker.ledger.letters.replay import destination, read, replay_of
-from worker.ledger.letters.replay import group_field as field_of
-from worker.ledger.port import LedgerUnavailable
+from numbergroup.engine.intake import Intake
+from numbergroup.engine.model import Command
+from numbergroup.ledger import keys
+from numbergroup.ledger.letters.changing import Action, LetterChanger, Move
+from numbergroup.ledger.letters.letter import Letter
+from numbergroup.ledger.letters.portable import as_line, from_line
+from numbergroup.ledger.letters.reading import LetterReader
+from numbergroup.ledger.letters.replay import destination, read, replay_of
+from numbergroup.ledger.letters.replay import group_field as field_of
+from numbergroup.ledger.port import LedgerUnavailable
 
 FIELD = group_field("id:g-1")
 NOW = datetime(2026, 11, 21, tzinfo=UTC)

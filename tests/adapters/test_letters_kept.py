@@ -7,12 +7,12 @@ from adapters_rig import FAILED, KEY_REF, Rig, command, record
 from hypothesis import given
 from hypothesis import strategies as st
 
-from worker.brokers.port import BrokerUnavailable
-from worker.engine.model import CommandKind, GroupRef, HandleKind, Record
-from worker.engine.replays import Since
-from worker.engine.settlement import Settlement
-from worker.ledger import keys
-from worker.ledger.codec import decode_record, encode_record
+from numbergroup.brokers.port import BrokerUnavailable
+from numbergroup.engine.model import CommandKind, GroupRef, HandleKind, Record
+from numbergroup.engine.replays import Since
+from numbergroup.engine.settlement import Settlement
+from numbergroup.ledger import keys
+from numbergroup.ledger.codec import decode_record, encode_record
 
 FIELD = keys.field(ID_REF)
 SINCE = keys.since(FIELD)

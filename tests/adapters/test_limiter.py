@@ -10,7 +10,7 @@ import pytest
 from adapters_rig import Rig
 from deadlines import deadline, room
 
-from worker.ledger.limiter import RedisLimiter
+from numbergroup.ledger.limiter import RedisLimiter
 
 RATES = [0.5, 1, 10, 50]
 

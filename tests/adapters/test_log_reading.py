@@ -1,4 +1,4 @@
-"""Reading the log: every adapter keeps these promises of `worker.brokers.port.Log`."""
+"""Reading the log: every adapter keeps these promises of `numbergroup.brokers.port.Log`."""
 
 import asyncio
 
@@ -7,12 +7,12 @@ import pytest
 from adapters_rig import Rig, event, read, tags
 from deadlines import deadline
 
-from worker.brokers import redis_streams
-from worker.brokers.port import BrokerUnavailable
-from worker.engine.intake import Intake
-from worker.engine.model import Refusal
-from worker.engine.settlement import Settlement
-from worker.ledger import keys
+from numbergroup.brokers import redis_streams
+from numbergroup.brokers.port import BrokerUnavailable
+from numbergroup.engine.intake import Intake
+from numbergroup.engine.model import Refusal
+from numbergroup.engine.settlement import Settlement
+from numbergroup.ledger import keys
 
 LONGER_THAN_ANY_TEST_MS = 600_000
 

@@ -1,4 +1,4 @@
-"""Settling: every adapter keeps these promises of `worker.brokers.port.Log.settle`."""
+"""Settling: every adapter keeps these promises of `numbergroup.brokers.port.Log.settle`."""
 
 from typing import Any
 
@@ -24,10 +24,10 @@ from adapters_rig import (
 )
 from adapters_servers import SlowWay, cutting
 
-from worker.brokers.port import BrokerUnavailable, StaleEpoch
-from worker.engine.model import CommandKind, SequenceKey
-from worker.engine.settlement import Reply, Settlement
-from worker.ledger import keys
+from numbergroup.brokers.port import BrokerUnavailable, StaleEpoch
+from numbergroup.engine.model import CommandKind, SequenceKey
+from numbergroup.engine.settlement import Reply, Settlement
+from numbergroup.ledger import keys
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ from adapters_stage import Stage
 from fault_proxy import FaultProxy
 from redis import Redis
 
-from worker.ledger import keys
+from numbergroup.ledger import keys
 
 pytestmark = pytest.mark.redis_server
 

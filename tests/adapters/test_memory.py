@@ -5,9 +5,9 @@ from typing import Any
 import pytest
 from adapters_rig import DEDUP_MS, KEY_REF, LEASE, TTL_S, Rig, command, full_unit, intent
 
-from worker.engine.model import CommandKind
-from worker.engine.settlement import Settlement
-from worker.ledger.port import LedgerUnavailable
+from numbergroup.engine.model import CommandKind
+from numbergroup.engine.settlement import Settlement
+from numbergroup.ledger.port import LedgerUnavailable
 
 pytestmark = pytest.mark.redis_server
 

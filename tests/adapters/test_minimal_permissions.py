@@ -10,11 +10,11 @@ from adapters_servers import eventually
 from adapters_stage import Stage
 from structlog.testing import capture_logs
 
-from contracts import names
-from worker.brokers import envelope
-from worker.brokers.connect import check, connect
-from worker.brokers.permissions import COMMANDS, PATTERNS
-from worker.ledger import keys
+from numbergroup.brokers import envelope
+from numbergroup.brokers.connect import check, connect
+from numbergroup.brokers.permissions import COMMANDS, PATTERNS
+from numbergroup.ledger import keys
+from numbergroup_contracts import names
 
 README = (Path(__file__).parents[2] / "README.md").read_text()
 (DOCUMENTED,) = re.findall(r"^    (ACL SETUSER .*?)\n\n", README, flags=re.MULTILINE | re.DOTALL)

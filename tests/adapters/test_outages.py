@@ -11,11 +11,11 @@ from adapters_rig import ACTIONS, Rig, read, tags
 from adapters_servers import answering, free_port
 from redis.asyncio import Connection
 
-from worker.brokers import embedded
-from worker.brokers.connect import check, connect
-from worker.brokers.port import BrokerUnavailable
-from worker.engine.settlement import Reply, Settlement
-from worker.ledger.port import LedgerUnavailable
+from numbergroup.brokers import embedded
+from numbergroup.brokers.connect import check, connect
+from numbergroup.brokers.port import BrokerUnavailable
+from numbergroup.engine.settlement import Reply, Settlement
+from numbergroup.ledger.port import LedgerUnavailable
 
 OF_THE_LOG = ("read", "feed", "settle")
 NOT_OURS = {

@@ -8,11 +8,11 @@ import pytest
 from adapters_rig import ID_REF, TTL_S, Rig
 from test_reports import REPORT
 
-from worker.engine.breaker import BreakerNotice
-from worker.ledger import keys
-from worker.ledger.overview import LetterKind, look
-from worker.ledger.port import LedgerUnavailable
-from worker.ledger.reports import RedisReports
+from numbergroup.engine.breaker import BreakerNotice
+from numbergroup.ledger import keys
+from numbergroup.ledger.overview import LetterKind, look
+from numbergroup.ledger.port import LedgerUnavailable
+from numbergroup.ledger.reports import RedisReports
 
 
 async def test_an_empty_ledger(rig: Rig) -> None:

@@ -7,9 +7,9 @@ import pytest
 from adapters_rig import TTL_S, Rig, event
 from adapters_stage import Watched
 
-from worker.ledger import keys
-from worker.runtime.partitioning import agree_on_partitions
-from worker.settings import SettingsError
+from numbergroup.ledger import keys
+from numbergroup.runtime.partitioning import agree_on_partitions
+from numbergroup.settings import SettingsError
 
 
 async def agree(rig: Rig, partitions: int) -> None:

@@ -5,10 +5,10 @@ import asyncio
 from adapters_rig import Rig
 from adapters_servers import eventually
 
-from worker.engine.messages import Event, PermitGranted
-from worker.ledger.limiter import RedisLimiter
-from worker.runtime.clock import Clock
-from worker.runtime.permits import Permits
+from numbergroup.engine.messages import Event, PermitGranted
+from numbergroup.ledger.limiter import RedisLimiter
+from numbergroup.runtime.clock import Clock
+from numbergroup.runtime.permits import Permits
 
 
 async def test_as_many_at_once_as_are_wanted_and_there(rig: Rig) -> None:

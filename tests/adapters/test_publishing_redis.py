@@ -8,8 +8,8 @@ from urllib.parse import urlsplit
 import pytest
 from redis import Redis
 
-from contracts import InvalidCommand, PublishError, publish
-from contracts.names import PARTITIONS_KEY, command_stream, partition_of
+from numbergroup_contracts import InvalidCommand, PublishError, publish
+from numbergroup_contracts.names import PARTITIONS_KEY, command_stream, partition_of
 
 
 @pytest.fixture

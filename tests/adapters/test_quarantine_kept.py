@@ -4,11 +4,11 @@ import pytest
 from adapters_replays import ID_REF
 from adapters_rig import KEY_REF, Rig
 
-from worker.brokers.port import BrokerUnavailable
-from worker.engine.model import Fault
-from worker.engine.settlement import Settlement
-from worker.ledger import keys
-from worker.ledger.overview import look
+from numbergroup.brokers.port import BrokerUnavailable
+from numbergroup.engine.model import Fault
+from numbergroup.engine.settlement import Settlement
+from numbergroup.ledger import keys
+from numbergroup.ledger.overview import look
 
 WHY = Fault("quarantined", "http-503", "its group is stuck")
 

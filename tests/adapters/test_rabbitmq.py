@@ -12,18 +12,18 @@ from kombu import Producer
 from rabbit_server import RabbitServer
 from structlog.testing import capture_logs
 
-from contracts.names import COMMANDS, REPLIES
-from contracts.publishing.amqp_connection import connect as connect_to_publish
-from contracts.publishing.amqp_connection import disconnect
-from worker.brokers.amqp import broker as amqp
-from worker.brokers.amqp import consuming
-from worker.brokers.amqp.link import open_connection
-from worker.brokers.amqp.topology import DEAD
-from worker.brokers.port import BrokerUnavailable, Log
-from worker.engine.intake import Intake
-from worker.engine.model import Entry, Refusal
-from worker.engine.settlement import Reply, Settlement
-from worker.ledger import keys
+from numbergroup.brokers.amqp import broker as amqp
+from numbergroup.brokers.amqp import consuming
+from numbergroup.brokers.amqp.link import open_connection
+from numbergroup.brokers.amqp.topology import DEAD
+from numbergroup.brokers.port import BrokerUnavailable, Log
+from numbergroup.engine.intake import Intake
+from numbergroup.engine.model import Entry, Refusal
+from numbergroup.engine.settlement import Reply, Settlement
+from numbergroup.ledger import keys
+from numbergroup_contracts.names import COMMANDS, REPLIES
+from numbergroup_contracts.publishing.amqp_connection import connect as connect_to_publish
+from numbergroup_contracts.publishing.amqp_connection import disconnect
 
 pytestmark = pytest.mark.rabbitmq_server
 

@@ -6,12 +6,12 @@ from typing import Any
 import pytest
 from rabbit_server import RabbitServer
 
-from contracts.names import COMMANDS
-from worker.brokers.amqp.broker import check
-from worker.brokers.amqp.declared import Declared, dead_end, declared, delivery_limit, losses
-from worker.brokers.amqp.link import open_connection
-from worker.brokers.amqp.topology import COMMAND_ARGUMENTS, DEAD, Topology
-from worker.brokers.connect import UnfitServer
+from numbergroup.brokers.amqp.broker import check
+from numbergroup.brokers.amqp.declared import Declared, dead_end, declared, delivery_limit, losses
+from numbergroup.brokers.amqp.link import open_connection
+from numbergroup.brokers.amqp.topology import COMMAND_ARGUMENTS, DEAD, Topology
+from numbergroup.brokers.connect import UnfitServer
+from numbergroup_contracts.names import COMMANDS
 
 NOWHERE = "no dead-lettering is declared"
 QUORUM = {"x-queue-type": "quorum"}

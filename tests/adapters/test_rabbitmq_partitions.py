@@ -13,14 +13,14 @@ from rabbit_server import RabbitServer
 from redis.asyncio import Redis
 from structlog.testing import capture_logs
 
-from contracts import publish
-from contracts.names import EXCHANGE, command_queue, partition_of
-from worker.brokers.amqp.broker import AmqpBroker
-from worker.brokers.amqp.depth import stray_depth
-from worker.brokers.amqp.topology import Topology
-from worker.brokers.connect import connect
-from worker.engine.settlement import Settlement
-from worker.ledger.redis import RedisLedger
+from numbergroup.brokers.amqp.broker import AmqpBroker
+from numbergroup.brokers.amqp.depth import stray_depth
+from numbergroup.brokers.amqp.topology import Topology
+from numbergroup.brokers.connect import connect
+from numbergroup.engine.settlement import Settlement
+from numbergroup.ledger.redis import RedisLedger
+from numbergroup_contracts import publish
+from numbergroup_contracts.names import EXCHANGE, command_queue, partition_of
 
 pytestmark = pytest.mark.rabbitmq_server
 

@@ -15,15 +15,15 @@ from amqp.exceptions import MessageNacked, NotFound, PreconditionFailed
 from rabbit_server import RabbitServer
 from structlog.testing import capture_logs
 
-from contracts.names import COMMANDS, REPLIES
-from contracts.results import RESULT_ADAPTER
-from worker.brokers.amqp.broker import AmqpBroker
-from worker.brokers.amqp.topology import Topology
-from worker.brokers.port import BrokerUnavailable, Log
-from worker.engine.fitting import REPLY_QUEUE
-from worker.engine.model import Entry
-from worker.engine.settlement import Reply, Settlement
-from worker.ledger import keys
+from numbergroup.brokers.amqp.broker import AmqpBroker
+from numbergroup.brokers.amqp.topology import Topology
+from numbergroup.brokers.port import BrokerUnavailable, Log
+from numbergroup.engine.fitting import REPLY_QUEUE
+from numbergroup.engine.model import Entry
+from numbergroup.engine.settlement import Reply, Settlement
+from numbergroup.ledger import keys
+from numbergroup_contracts.names import COMMANDS, REPLIES
+from numbergroup_contracts.results import RESULT_ADAPTER
 
 pytestmark = pytest.mark.rabbitmq_server
 

@@ -9,9 +9,9 @@ from adapters_rig import ID_REF, event
 from adapters_servers import eventually
 from adapters_stage import KEY, Stage
 
-from contracts.dead_letters import DeadLetter
-from worker.ledger import keys
-from worker.sandbox.faults import VendorCode
+from numbergroup.ledger import keys
+from numbergroup.sandbox.faults import VendorCode
+from numbergroup_contracts.dead_letters import DeadLetter
 
 ONE, TWO, THREE = "85211111111", "85222222222", "85233333333"
 

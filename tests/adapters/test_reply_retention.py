@@ -3,11 +3,11 @@
 import pytest
 from adapters_rig import DEDUP_MS, Rig
 
-from contracts import names
-from worker.brokers.port import Log
-from worker.brokers.redis_streams import RedisBroker, ReplyRetention
-from worker.engine.settlement import Reply, Settlement
-from worker.ledger import keys
+from numbergroup.brokers.port import Log
+from numbergroup.brokers.redis_streams import RedisBroker, ReplyRetention
+from numbergroup.engine.settlement import Reply, Settlement
+from numbergroup.ledger import keys
+from numbergroup_contracts import names
 
 HOUR_MS = 3_600_000
 FEW_AT_MOST = 100

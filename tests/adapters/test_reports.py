@@ -7,13 +7,13 @@ from adapters_rig import ID_REF, KEY_REF, Rig, event
 from adapters_servers import eventually
 from adapters_stage import Stage
 
-from worker.engine.engine import Engine
-from worker.engine.model import Fault
-from worker.engine.retry_policy import RetryPolicy
-from worker.engine.snapshot import AccountView, GroupView, PartitionView, Snapshot
-from worker.ledger import keys
-from worker.ledger.reports import RedisReports, Report
-from worker.sandbox.faults import Status
+from numbergroup.engine.engine import Engine
+from numbergroup.engine.model import Fault
+from numbergroup.engine.retry_policy import RetryPolicy
+from numbergroup.engine.snapshot import AccountView, GroupView, PartitionView, Snapshot
+from numbergroup.ledger import keys
+from numbergroup.ledger.reports import RedisReports, Report
+from numbergroup.sandbox.faults import Status
 
 ACCOUNT = AccountView(
     3, 2, 1, "open", 1_700_000_060.5, 4, 0.75, "fault", 1_700_000_005.0, "1003: \x1b no", {"applied": 12}, 7

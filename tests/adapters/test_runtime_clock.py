@@ -7,8 +7,8 @@ import pytest
 from adapters_rig import Rig, event
 from adapters_stage import Stage
 
-from worker.runtime.clock import Clock
-from worker.sandbox.faults import Status, Throttle
+from numbergroup.runtime.clock import Clock
+from numbergroup.sandbox.faults import Status, Throttle
 
 
 @dataclass(slots=True, frozen=True)

@@ -11,13 +11,13 @@ from adapters_stage import Stage, Watched
 from deadlines import deadline
 from structlog.testing import capture_logs
 
-from worker.engine.model import GroupRef, HandleKind
-from worker.ledger import keys
-from worker.ledger.port import LedgerUnavailable, Orders
-from worker.ledger.switchboard import RedisSwitchboard
-from worker.runtime.clock import Clock
-from worker.runtime.letter_cap import LetterCap
-from worker.sandbox.faults import VendorCode
+from numbergroup.engine.model import GroupRef, HandleKind
+from numbergroup.ledger import keys
+from numbergroup.ledger.port import LedgerUnavailable, Orders
+from numbergroup.ledger.switchboard import RedisSwitchboard
+from numbergroup.runtime.clock import Clock
+from numbergroup.runtime.letter_cap import LetterCap
+from numbergroup.sandbox.faults import VendorCode
 
 OTHER_REF = GroupRef("default", HandleKind.ID, "g-2")
 

@@ -11,16 +11,16 @@ from adapters_servers import eventually
 from adapters_stage import Stage
 from structlog.testing import capture_logs
 
-from contracts.names import partition_of
-from worker.engine.engine import Engine
-from worker.engine.intake import Intake
-from worker.engine.messages import Effect, Event, StartCall
-from worker.engine.model import Command, Entry, Refusal
-from worker.engine.poison_detection import Caution, History, InHand, Step, Suspect
-from worker.ledger import keys
-from worker.ledger.port import CrashNotes
-from worker.runtime.poison_guard import digest_of
-from worker.sandbox.faults import Status
+from numbergroup.engine.engine import Engine
+from numbergroup.engine.intake import Intake
+from numbergroup.engine.messages import Effect, Event, StartCall
+from numbergroup.engine.model import Command, Entry, Refusal
+from numbergroup.engine.poison_detection import Caution, History, InHand, Step, Suspect
+from numbergroup.ledger import keys
+from numbergroup.ledger.port import CrashNotes
+from numbergroup.runtime.poison_guard import digest_of
+from numbergroup.sandbox.faults import Status
+from numbergroup_contracts.names import partition_of
 
 DEADLY = b"85299999999"
 CAUTION = Caution(max_crashes=3, patience_s=0.5, pause_s=0.01)

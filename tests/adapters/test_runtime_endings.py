@@ -8,11 +8,11 @@ from adapters_rig import LEASE, event
 from adapters_stage import Stage, Watched
 from structlog.testing import capture_logs
 
-from worker.engine.engine import Engine
-from worker.engine.messages import CallFinished, Delivered, Drain, Effect, Event, PermitGranted, Tick
-from worker.ledger import keys
-from worker.runtime import worker as runtime
-from worker.sandbox.faults import Status
+from numbergroup.engine.engine import Engine
+from numbergroup.engine.messages import CallFinished, Delivered, Drain, Effect, Event, PermitGranted, Tick
+from numbergroup.ledger import keys
+from numbergroup.runtime import worker as runtime
+from numbergroup.sandbox.faults import Status
 
 
 @pytest.fixture

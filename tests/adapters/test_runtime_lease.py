@@ -12,9 +12,9 @@ from adapters_servers import eventually
 from adapters_stage import Watched
 from deadlines import room
 
-from worker.ledger.port import LedgerUnavailable
-from worker.runtime.clock import Clock
-from worker.runtime.lease import Lease, LeaseLost
+from numbergroup.ledger.port import LedgerUnavailable
+from numbergroup.runtime.clock import Clock
+from numbergroup.runtime.lease import Lease, LeaseLost
 
 TTL_S = 0.8
 

@@ -10,9 +10,9 @@ from adapters_stage import Stage
 from deadlines import room
 from structlog.testing import capture_logs
 
-from worker.brokers.port import StaleEpoch
-from worker.ledger import keys
-from worker.ledger.port import LedgerUnavailable
+from numbergroup.brokers.port import StaleEpoch
+from numbergroup.ledger import keys
+from numbergroup.ledger.port import LedgerUnavailable
 
 C1, C2, C3 = (event(f"c-{n}", phones=f"8521111111{n}") for n in (1, 2, 3))
 APPLIED = [(f"c-{n}", "applied") for n in (1, 2, 3)]

@@ -10,9 +10,9 @@ from adapters_servers import eventually
 from adapters_stage import Gate, Running, Stage
 from structlog.testing import capture_logs
 
-from contracts.names import partition_of
-from worker.ledger import keys
-from worker.ledger.port import LedgerUnavailable, OtherPartitions
+from numbergroup.ledger import keys
+from numbergroup.ledger.port import LedgerUnavailable, OtherPartitions
+from numbergroup_contracts.names import partition_of
 
 HANDLES = [f"g-{n}" for n in range(200)]
 

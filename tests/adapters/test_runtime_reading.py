@@ -7,7 +7,7 @@ from adapters_rig import PARTIAL, event
 from adapters_servers import eventually
 from adapters_stage import Stage
 
-from worker.sandbox.faults import Status
+from numbergroup.sandbox.faults import Status
 
 
 async def test_a_backlog_is_taken_in_by_and_by(stage: Stage) -> None:

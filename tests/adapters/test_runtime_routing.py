@@ -8,10 +8,10 @@ from adapters_rig import event
 from adapters_servers import eventually
 from adapters_stage import Stage
 
-from contracts.names import partition_of
-from contracts.results import RESULT_ADAPTER
-from worker.ledger import keys
-from worker.runtime.routing import by_handle
+from numbergroup.ledger import keys
+from numbergroup.runtime.routing import by_handle
+from numbergroup_contracts.names import partition_of
+from numbergroup_contracts.results import RESULT_ADAPTER
 
 PORTS: dict[str, Any] = {"partitions": 2, "partition_of": by_handle(2)}
 HERE = next(f"g-{n}" for n in range(99) if partition_of(f"g-{n}", 2) == 0)

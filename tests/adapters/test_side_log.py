@@ -1,4 +1,4 @@
-"""What operators replay, beside whatever log the broker has: promises of `worker.brokers.port`."""
+"""What operators replay, beside whatever log the broker has: promises of `numbergroup.brokers.port`."""
 
 import asyncio
 
@@ -8,9 +8,9 @@ from adapters_replays import ID_REF, SIDE, letter, replay
 from adapters_rig import command, record
 from adapters_servers import eventually
 
-from worker.brokers.port import StaleEpoch
-from worker.engine.settlement import Reply, Settlement
-from worker.ledger import keys
+from numbergroup.brokers.port import StaleEpoch
+from numbergroup.engine.settlement import Reply, Settlement
+from numbergroup.ledger import keys
 
 ERROR = {"kind": "refused", "code": "1002", "message": "parameter error"}
 HISTORY = [{"time": "2026-11-21T09:30:01.483Z", "error": ERROR}]

@@ -11,11 +11,11 @@ from adapters_rig import ID_REF, KEY_REF, TTL_S, Rig
 from adapters_servers import eventually
 from structlog.testing import capture_logs
 
-from worker.engine.breaker import BreakerNotice
-from worker.engine.messages import Controls
-from worker.engine.model import GroupRef, HandleKind
-from worker.ledger import keys
-from worker.ledger.port import LedgerUnavailable, Orders, Pause
+from numbergroup.engine.breaker import BreakerNotice
+from numbergroup.engine.messages import Controls
+from numbergroup.engine.model import GroupRef, HandleKind
+from numbergroup.ledger import keys
+from numbergroup.ledger.port import LedgerUnavailable, Orders, Pause
 
 ODD_REF = GroupRef("acme", HandleKind.KEY, 'ключ "1", \\{%s}')
 TARGETS = ["default", ID_REF, KEY_REF, ODD_REF]

@@ -9,12 +9,12 @@ from adapters_rig import Rig
 from structlog.testing import capture_logs
 from token_world import MINE, USER, Vendor
 
-from worker.ledger import keys
-from worker.ledger.token_state import Claim, SharedToken, TokenState
-from worker.ledger.tokens import RedisTokens
-from worker.providers.port import Answer, Request
-from worker.sandbox.ozonetel_tokens import TokenOffice
-from worker.tokens import Tokens
+from numbergroup.ledger import keys
+from numbergroup.ledger.token_state import Claim, SharedToken, TokenState
+from numbergroup.ledger.tokens import RedisTokens
+from numbergroup.providers.port import Answer, Request
+from numbergroup.sandbox.ozonetel_tokens import TokenOffice
+from numbergroup.tokens import Tokens
 
 NOW = 1_700_000_000.25
 STATE = TokenState(

@@ -8,16 +8,16 @@ from contextlib import AsyncExitStack
 import pytest
 from adapters_rig import Rig
 
-from worker.calls import Caller, Ended, Limits
-from worker.engine.model import AccountFault, Applied, Call, CallKind
-from worker.ledger.tokens import RedisTokens
-from worker.providers.keyring import Keyring
-from worker.providers.ozonetel import Ozonetel
-from worker.providers.port import Credentials
-from worker.sandbox.options import Options
-from worker.sandbox.server import Sandbox, start
-from worker.tokens import tokens_of
-from worker.transport import HttpTransport
+from numbergroup.calls import Caller, Ended, Limits
+from numbergroup.engine.model import AccountFault, Applied, Call, CallKind
+from numbergroup.ledger.tokens import RedisTokens
+from numbergroup.providers.keyring import Keyring
+from numbergroup.providers.ozonetel import Ozonetel
+from numbergroup.providers.port import Credentials
+from numbergroup.sandbox.options import Options
+from numbergroup.sandbox.server import Sandbox, start
+from numbergroup.tokens import tokens_of
+from numbergroup.transport import HttpTransport
 
 USER = "sandbox"
 MINE, ROTATED = Credentials(USER, "sandbox-api-key"), Credentials(USER, "another-api-key")

@@ -5,8 +5,8 @@ from collections import defaultdict
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from contracts.dead_letters import DeadLetter
-from contracts.results import RESULT_ADAPTER, ResultEvent
+from numbergroup_contracts.dead_letters import DeadLetter
+from numbergroup_contracts.results import RESULT_ADAPTER, ResultEvent
 
 DEAD_LETTERS = "numbergroup:{0}:dead-letters"
 REPLIES = "numbergroup:replies"

@@ -8,7 +8,7 @@ from e2e_commands import Script
 from e2e_processes import eventually
 from e2e_stage import Stage
 
-from contracts.results import Status
+from numbergroup_contracts.results import Status
 
 
 def all_settled(stage: Stage, script: Script, answers: Answers, within_s: float = 40.0) -> None:

@@ -5,7 +5,7 @@ import random
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from contracts.commands import CREATE, UPDATE
+from numbergroup_contracts.commands import CREATE, UPDATE
 
 Event = dict[str, Any]
 _POOL = 40

@@ -19,20 +19,20 @@ from dataclasses import dataclass, field
 from importlib import import_module
 from typing import Any
 
-from worker.cli import main
+from numbergroup.cli import main
 
 _NEEDED = (
-    "worker.bootstrap",
-    "worker.cli.run",
-    "worker.cli.plan",
-    "worker.cli.publish",
-    "worker.cli.replies",
-    "worker.cli.sandbox",
-    "worker.cli.dead_letters.desk",
-    "worker.cli.dead_letters.listing",
-    "worker.cli.dead_letters.replaying",
-    "worker.cli.status.standing",
-    "worker.sandbox.server",
+    "numbergroup.bootstrap",
+    "numbergroup.cli.run",
+    "numbergroup.cli.plan",
+    "numbergroup.cli.publish",
+    "numbergroup.cli.replies",
+    "numbergroup.cli.sandbox",
+    "numbergroup.cli.dead_letters.desk",
+    "numbergroup.cli.dead_letters.listing",
+    "numbergroup.cli.dead_letters.replaying",
+    "numbergroup.cli.status.standing",
+    "numbergroup.sandbox.server",
     "kombu.transport.pyamqp",
     "fakeredis",
     "aiohttp.web",

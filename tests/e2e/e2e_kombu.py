@@ -11,7 +11,7 @@ from e2e_rabbit import RabbitStage
 from e2e_stage import Stage
 from kombu import Connection, Consumer, Message, Producer, Queue
 
-from contracts.results import RESULT_ADAPTER, ResultEvent
+from numbergroup_contracts.results import RESULT_ADAPTER, ResultEvent
 
 
 class Inbox:

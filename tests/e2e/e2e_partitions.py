@@ -8,8 +8,8 @@ from e2e_processes import eventually
 from e2e_rabbit import RabbitStage
 from e2e_stage import Stage, Worker
 
-from contracts import publish
-from contracts.names import command_queue, command_stream
+from numbergroup_contracts import publish
+from numbergroup_contracts.names import command_queue, command_stream
 
 
 class Partitioned:

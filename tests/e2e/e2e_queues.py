@@ -9,7 +9,7 @@ from amqp import Connection, Message
 from e2e_processes import free_port
 from rabbit_server import RabbitServer
 
-from contracts import names
+from numbergroup_contracts import names
 
 _PLUGIN = "rabbitmq_consistent_hash_exchange"
 

@@ -14,7 +14,7 @@ from e2e_answers import Answers
 from e2e_stage import RedisServer, Stage, Vendor
 from rabbit_server import RabbitServer
 
-from worker.brokers.amqp.topology import Topology
+from numbergroup.brokers.amqp.topology import Topology
 
 COMMANDS = "numbergroup.commands"
 REPLIES = "numbergroup.replies"

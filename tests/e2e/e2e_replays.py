@@ -13,7 +13,7 @@ from e2e_letters import COUNT, LETTERED, LETTERS, SIDE
 from e2e_processes import eventually
 from e2e_stage import Stage
 
-from contracts.dead_letters import DeadLetter
+from numbergroup_contracts.dead_letters import DeadLetter
 
 
 def lettered(stage: Stage, count: int, within_s: float = 30.0) -> dict[str, DeadLetter]:

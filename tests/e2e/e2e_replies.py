@@ -6,7 +6,7 @@ from typing import Any
 
 from e2e_stage import REPLIES, Stage
 
-from contracts.results import RESULT, SOURCE, ResultEvent
+from numbergroup_contracts.results import RESULT, SOURCE, ResultEvent
 
 
 def result(name: str) -> dict[str, Any]:

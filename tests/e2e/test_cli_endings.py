@@ -10,8 +10,8 @@ from deadlines import room
 from e2e_cli import Shell
 from e2e_processes import NUMBERGROUP, environment, free_port
 
-from worker.cli import app
-from worker.cli.exit_codes import ExitCode
+from numbergroup.cli import app
+from numbergroup.cli.exit_codes import ExitCode
 
 BARE = b'{"groupId": "g1", "operateType": "add", "phones": "85211111114"}\n'
 ACCOUNT = {"ACCOUNTS__DEFAULT__ACCESS_KEY": "k", "ACCOUNTS__DEFAULT__ACCESS_SECRET": "s"}

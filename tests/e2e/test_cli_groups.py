@@ -14,7 +14,7 @@ from e2e_processes import eventually, free_port
 from e2e_stage import KEY, SECRET, Stage, Vendor
 from e2e_terminal import on_a_terminal
 
-from contracts.commands import COMMAND_ADAPTER
+from numbergroup_contracts.commands import COMMAND_ADAPTER
 
 pytestmark = pytest.mark.redis_server
 

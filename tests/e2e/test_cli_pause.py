@@ -11,7 +11,7 @@ from e2e_commands import Script, lone
 from e2e_processes import eventually, free_port
 from e2e_stage import Stage
 
-from worker.ledger import keys
+from numbergroup.ledger import keys
 
 pytestmark = pytest.mark.redis_server
 

@@ -6,7 +6,7 @@ import pytest
 from e2e_cli import Shell
 from e2e_stage import COMMANDS, Stage
 
-from contracts.commands import BATCH_ADAPTER, COMMAND_ADAPTER
+from numbergroup_contracts.commands import BATCH_ADAPTER, COMMAND_ADAPTER
 
 pytestmark = pytest.mark.redis_server
 

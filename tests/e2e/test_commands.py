@@ -9,7 +9,7 @@ from e2e_brokers import on_both_brokers
 from e2e_processes import eventually
 from e2e_stage import Stage
 
-from contracts.results import ResultData
+from numbergroup_contracts.results import ResultData
 
 pytestmark = [pytest.mark.redis_server, on_both_brokers]
 

@@ -16,7 +16,7 @@ from kombu import Connection, Consumer, Exchange, Queue
 from kombu.serialization import dumps as serialize
 from kombu.simple import SimpleQueue
 
-from contracts.results import RESULT_ADAPTER
+from numbergroup_contracts.results import RESULT_ADAPTER
 
 pytestmark = [pytest.mark.redis_server, on_rabbitmq]
 

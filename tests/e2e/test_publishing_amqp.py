@@ -11,8 +11,8 @@ import pytest
 from amqp.exceptions import ChannelError
 from e2e_queues import QueueServer
 
-from contracts import InvalidCommand, PublishError, publish
-from contracts.names import COMMANDS, command_queue, partition_of
+from numbergroup_contracts import InvalidCommand, PublishError, publish
+from numbergroup_contracts.names import COMMANDS, command_queue, partition_of
 
 pytestmark = pytest.mark.rabbitmq_server
 

@@ -13,7 +13,7 @@ from e2e_commands import Script, arrays, lone
 from e2e_processes import NUMBERGROUP, Program, environment, eventually
 from e2e_rabbit import RabbitStage
 
-from contracts.commands import LIST
+from numbergroup_contracts.commands import LIST
 
 pytestmark = [pytest.mark.redis_server, on_rabbitmq]
 

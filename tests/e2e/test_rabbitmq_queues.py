@@ -13,8 +13,8 @@ from e2e_processes import eventually
 from e2e_rabbit import COMMANDS, REPLIES, RabbitStage
 from e2e_stage import Worker
 
-from contracts import publish
-from contracts.names import command_queue, partition_of
+from numbergroup_contracts import publish
+from numbergroup_contracts.names import command_queue, partition_of
 
 pytestmark = [pytest.mark.redis_server, on_rabbitmq]
 

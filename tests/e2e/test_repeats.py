@@ -10,7 +10,7 @@ from e2e_processes import eventually
 from e2e_rabbit import RabbitStage
 from e2e_stage import Stage
 
-from contracts.results import ResultEvent
+from numbergroup_contracts.results import ResultEvent
 
 pytestmark = [pytest.mark.redis_server, on_both_brokers]
 

@@ -7,7 +7,7 @@ from e2e_commands import lone
 from e2e_processes import eventually
 from e2e_stage import Stage
 
-from contracts.commands import CREATE, UPDATE
+from numbergroup_contracts.commands import CREATE, UPDATE
 
 pytestmark = pytest.mark.redis_server
 

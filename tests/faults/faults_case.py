@@ -20,8 +20,8 @@ from faults_scenario import PARTITIONS, POINTS, SHARING, START, STOPPING, Scenar
 from faults_servers import LaunchedWorker, Launcher, launch
 from kombu import Connection
 
-from contracts import names, publish
-from contracts.results import ResultEvent
+from numbergroup_contracts import names, publish
+from numbergroup_contracts.results import ResultEvent
 
 _POLL_S = 0.04
 _STEP_S = 40.0

@@ -8,8 +8,8 @@ from itertools import count
 from e2e_commands import Event, Script
 from faults_launcher import HALF_WRITTEN, SCRIPT_SENT
 
-from contracts.commands import LIST
-from contracts.names import partition_of
+from numbergroup_contracts.commands import LIST
+from numbergroup_contracts.names import partition_of
 
 PARTITIONS = 2
 START, CREATES, UPDATES, REFUSED, LISTED = "start", "creates", "updates", "refused", "kombu list"

@@ -19,7 +19,7 @@ time.time = _skewed
 time.time_ns = lambda: round(_skewed() * 1e9)
 
 # Only now, so that nothing has taken the right clock with it.
-from worker.cli import main  # noqa: E402
+from numbergroup.cli import main  # noqa: E402
 
 if __name__ == "__main__":
     main()

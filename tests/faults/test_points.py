@@ -14,14 +14,14 @@ from e2e_processes import environment
 from faults_launcher import OWN_POINTS
 from faults_scenario import POINTS
 
-import worker
+import numbergroup
 
-SOURCES = sorted(Path(next(iter(worker.__path__))).rglob("*.py"))
+SOURCES = sorted(Path(next(iter(numbergroup.__path__))).rglob("*.py"))
 # `numbergroup run`, and what `points.reach` is when it has ended.
 RUN = """
 import json, sys
-from worker import points
-from worker.cli import main
+from numbergroup import points
+from numbergroup.cli import main
 at_first = points.reach
 sys.argv = ["numbergroup", "run"]
 try:

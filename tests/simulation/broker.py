@@ -6,14 +6,14 @@ from typing import Any
 
 import orjson
 
+from numbergroup.brokers.port import BrokerUnavailable, Log, StaleEpoch
+from numbergroup.engine.model import Entry
+from numbergroup.engine.settlement import Reply, Settlement
 from simulation.ledger import SimulatedLedger
 from simulation.loop import Process
 from simulation.plans import Message
 from simulation.stepwise import Queue, StepwiseLog
 from simulation.world import World
-from worker.brokers.port import BrokerUnavailable, Log, StaleEpoch
-from worker.engine.model import Entry
-from worker.engine.settlement import Reply, Settlement
 
 _BLOCK_S = 2.0
 
@@ -94,7 +94,7 @@ class SimulatedBroker:
 
 
 class OneStepLog:
-    """See `worker.brokers.port.Log`."""
+    """See `numbergroup.brokers.port.Log`."""
 
     unit_size = 4_000
 

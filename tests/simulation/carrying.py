@@ -6,19 +6,19 @@ from dataclasses import dataclass, replace
 from email.utils import formatdate
 from typing import Any
 
+from numbergroup.calls import Caller, Ended, Guard, Record
+from numbergroup.engine.model import Call
+from numbergroup.engine.poison_detection import Step
+from numbergroup.providers.port import Answer, Request
+from numbergroup.runtime.lease import Lease
+from numbergroup.sending import NO_STEPS, Steps
+from numbergroup.transport import MayGo, NoAnswer, NotConnected, TooLate, Withdrawn, always
 from simulation.anything import answer_of
 from simulation.loop import PROCESS
 from simulation.plans import DEADLY, AccountPlan, Fault
 from simulation.poison import die_in
 from simulation.vendor import LEASE, SimulatedVendor
 from simulation.world import EPOCH, World
-from worker.calls import Caller, Ended, Guard, Record
-from worker.engine.model import Call
-from worker.engine.poison_detection import Step
-from worker.providers.port import Answer, Request
-from worker.runtime.lease import Lease
-from worker.sending import NO_STEPS, Steps
-from worker.transport import MayGo, NoAnswer, NotConnected, TooLate, Withdrawn, always
 
 
 class WatchedCaller(Caller):

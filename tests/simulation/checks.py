@@ -6,16 +6,9 @@ from typing import Any
 
 import orjson
 
-from simulation.broker import SimulatedBroker
-from simulation.ledger import SimulatedLedger
-from simulation.one_by_one import Texts, apply, ends_full, fewest, is_conflict, is_stale, name_group
-from simulation.plans import DEADLY, DOUBTFUL, HARMLESS, LOSSES, MAX_CRASHES, Plan, spellings, spelt
-from simulation.poison import is_deadly
-from simulation.vendor import SimulatedVendor, VendorGroup
-from simulation.world import World
-from worker.engine.creation import without_marker
-from worker.engine.intake import Intake
-from worker.engine.model import (
+from numbergroup.engine.creation import without_marker
+from numbergroup.engine.intake import Intake
+from numbergroup.engine.model import (
     CRASHED,
     Command,
     CommandKey,
@@ -28,7 +21,14 @@ from worker.engine.model import (
     Refusal,
     SequenceKey,
 )
-from worker.runtime.routing import by_handle
+from numbergroup.runtime.routing import by_handle
+from simulation.broker import SimulatedBroker
+from simulation.ledger import SimulatedLedger
+from simulation.one_by_one import Texts, apply, ends_full, fewest, is_conflict, is_stale, name_group
+from simulation.plans import DEADLY, DOUBTFUL, HARMLESS, LOSSES, MAX_CRASHES, Plan, spellings, spelt
+from simulation.poison import is_deadly
+from simulation.vendor import SimulatedVendor, VendorGroup
+from simulation.world import World
 
 _CREATED = ("applied", "partial", "superseded")
 _MOST_MEMBERS = 8

@@ -1,4 +1,4 @@
-"""The ledger and the limiter of a simulated world: what `worker.ledger.redis` does, in memory."""
+"""The ledger and the limiter of a simulated world: what `numbergroup.ledger.redis` does, in memory."""
 
 import asyncio
 from collections import defaultdict
@@ -8,11 +8,10 @@ from functools import partial
 
 from letter_book import LetterBook, description, field_of
 
-from simulation.world import World
-from worker.engine.doubt import Doubt
-from worker.engine.letters import Letter
-from worker.engine.messages import Facts
-from worker.engine.model import (
+from numbergroup.engine.doubt import Doubt
+from numbergroup.engine.letters import Letter
+from numbergroup.engine.messages import Facts
+from numbergroup.engine.model import (
     Command,
     CommandKey,
     CommandKind,
@@ -24,11 +23,12 @@ from worker.engine.model import (
     Record,
     SequenceKey,
 )
-from worker.engine.poison_detection import History, InHand
-from worker.engine.records import DEAD_LETTERED, sequence_key
-from worker.engine.settlement import Settlement
-from worker.ledger.history import History as ServerHistory
-from worker.ledger.port import CrashNotes, Inheritance, OtherPartitions, Sender, Standing
+from numbergroup.engine.poison_detection import History, InHand
+from numbergroup.engine.records import DEAD_LETTERED, sequence_key
+from numbergroup.engine.settlement import Settlement
+from numbergroup.ledger.history import History as ServerHistory
+from numbergroup.ledger.port import CrashNotes, Inheritance, OtherPartitions, Sender, Standing
+from simulation.world import World
 
 _STRETCH = 1.08
 """As in the real limiter: no sliding second has more than it may, though requests close up on their way."""

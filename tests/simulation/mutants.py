@@ -8,7 +8,35 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from typing import Any
 
-from contracts.results import Status
+from numbergroup import calls
+from numbergroup.brokers.amqp.marks import Marks
+from numbergroup.brokers.amqp.returning import Returning, Taken
+from numbergroup.engine import answers, batches, engine, mailbox, outcomes, plan
+from numbergroup.engine.accounts import Account
+from numbergroup.engine.batches import finished
+from numbergroup.engine.breaker import Breaker
+from numbergroup.engine.known import Known
+from numbergroup.engine.mailbox import Batch, Mailbox, State
+from numbergroup.engine.mailboxes import Mailboxes
+from numbergroup.engine.memory import Partition
+from numbergroup.engine.messages import Owned
+from numbergroup.engine.model import AccountFault, Applied, CallKind, Fault, Refused
+from numbergroup.engine.poison_detection import Caution, History, InHand, Precautions
+from numbergroup.engine.retry_policy import RetryPolicy
+from numbergroup.engine.settlement import OpenSettlement
+from numbergroup.ledger.history import bound_to
+from numbergroup.providers import classes
+from numbergroup.providers.listing import Listing
+from numbergroup.runtime import call_steps, recording
+from numbergroup.runtime.call_steps import CallSteps
+from numbergroup.runtime.lease import Lease
+from numbergroup.runtime.partition import PartitionRunner
+from numbergroup.runtime.permits import Permits
+from numbergroup.runtime.poison_guard import PoisonGuard
+from numbergroup.runtime.recording import CallRecord
+from numbergroup.runtime.settler import Settler
+from numbergroup.runtime.tenures import Tenures
+from numbergroup_contracts.results import Status
 from simulation import poison, running, world
 from simulation.broker import OneStepLog
 from simulation.caught_by import CAUGHT_BY
@@ -17,34 +45,6 @@ from simulation.plans import Broken
 from simulation.running import run, simulating
 from simulation.seeds import make_plan
 from simulation.stepwise import StepwiseLog
-from worker import calls
-from worker.brokers.amqp.marks import Marks
-from worker.brokers.amqp.returning import Returning, Taken
-from worker.engine import answers, batches, engine, mailbox, outcomes, plan
-from worker.engine.accounts import Account
-from worker.engine.batches import finished
-from worker.engine.breaker import Breaker
-from worker.engine.known import Known
-from worker.engine.mailbox import Batch, Mailbox, State
-from worker.engine.mailboxes import Mailboxes
-from worker.engine.memory import Partition
-from worker.engine.messages import Owned
-from worker.engine.model import AccountFault, Applied, CallKind, Fault, Refused
-from worker.engine.poison_detection import Caution, History, InHand, Precautions
-from worker.engine.retry_policy import RetryPolicy
-from worker.engine.settlement import OpenSettlement
-from worker.ledger.history import bound_to
-from worker.providers import classes
-from worker.providers.listing import Listing
-from worker.runtime import call_steps, recording
-from worker.runtime.call_steps import CallSteps
-from worker.runtime.lease import Lease
-from worker.runtime.partition import PartitionRunner
-from worker.runtime.permits import Permits
-from worker.runtime.poison_guard import PoisonGuard
-from worker.runtime.recording import CallRecord
-from worker.runtime.settler import Settler
-from worker.runtime.tenures import Tenures
 
 Patch = tuple[Any, str, Any]
 

@@ -3,8 +3,8 @@
 from collections.abc import Collection
 from typing import Any
 
-from worker.engine.model import Command, CommandKind, GroupRef, SequenceKey
-from worker.engine.records import sequence_key
+from numbergroup.engine.model import Command, CommandKind, GroupRef, SequenceKey
+from numbergroup.engine.records import sequence_key
 
 
 def is_stale(command: Command, latest: dict[SequenceKey, int]) -> bool:

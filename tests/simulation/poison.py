@@ -2,17 +2,25 @@
 
 from typing import Any
 
+from numbergroup.engine.engine import Engine
+from numbergroup.engine.intake import Intake
+from numbergroup.engine.messages import (
+    CallFinished,
+    Delivered,
+    Effect,
+    Event,
+    PermitGranted,
+    Settle,
+    StartCall,
+)
+from numbergroup.engine.model import CRASHED, Call, Command, Entry, Outcome, Refusal
+from numbergroup.engine.poison_detection import Step
+from numbergroup.engine.settlement import OpenSettlement, SettlementBuilder
+from numbergroup.providers.port import Answer, Credentials, Request
 from simulation.loop import PROCESS
 from simulation.plans import DEADLY, Plan, spellings
 from simulation.vendor import PerNumber
 from simulation.world import World
-from worker.engine.engine import Engine
-from worker.engine.intake import Intake
-from worker.engine.messages import CallFinished, Delivered, Effect, Event, PermitGranted, Settle, StartCall
-from worker.engine.model import CRASHED, Call, Command, Entry, Outcome, Refusal
-from worker.engine.poison_detection import Step
-from worker.engine.settlement import OpenSettlement, SettlementBuilder
-from worker.providers.port import Answer, Credentials, Request
 
 
 def die_in(world: World, step: Step, numbers: Any) -> None:

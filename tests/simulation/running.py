@@ -8,6 +8,19 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any
 
+from numbergroup.calls import Limits
+from numbergroup.engine.accounts import AccountPolicy
+from numbergroup.engine.model import CommandKind, GroupRef
+from numbergroup.engine.poison_detection import Caution
+from numbergroup.engine.retry_policy import RetryPolicy
+from numbergroup.providers.classes import Classes, FailureClass
+from numbergroup.providers.keyring import Keyring
+from numbergroup.providers.nxcloud import CLASSES
+from numbergroup.providers.port import Credentials
+from numbergroup.runtime import sharing
+from numbergroup.runtime.ports import Ports
+from numbergroup.runtime.routing import by_handle
+from numbergroup.runtime.worker import Worker
 from simulation.broker import SimulatedBroker
 from simulation.carrying import SimulatedTransport, WatchedCaller
 from simulation.checks import Checks, taken_in
@@ -19,19 +32,6 @@ from simulation.rollback import Rollback
 from simulation.switchboard import SimulatedSwitchboard
 from simulation.vendor import SECRET, SimulatedVendor
 from simulation.world import World
-from worker.calls import Limits
-from worker.engine.accounts import AccountPolicy
-from worker.engine.model import CommandKind, GroupRef
-from worker.engine.poison_detection import Caution
-from worker.engine.retry_policy import RetryPolicy
-from worker.providers.classes import Classes, FailureClass
-from worker.providers.keyring import Keyring
-from worker.providers.nxcloud import CLASSES
-from worker.providers.port import Credentials
-from worker.runtime import sharing
-from worker.runtime.ports import Ports
-from worker.runtime.routing import by_handle
-from worker.runtime.worker import Worker
 
 LONGEST_S = 400.0
 """Virtual time after the last fault within which everything must have been settled."""
@@ -58,7 +58,7 @@ def simulating() -> Iterator[None]:
     """While it lasts the worker logs nothing, and does not poll so often as to take up all the time."""
     silent, loud = _Silent(), []
     poll_s = sharing._POLL_S
-    for module in [one for name, one in sys.modules.items() if name.startswith("worker.")]:
+    for module in [one for name, one in sys.modules.items() if name.startswith("numbergroup.")]:
         if hasattr(module, "log"):
             loud.append((module, module.log))
             module.log = silent  # type: ignore[attr-defined]

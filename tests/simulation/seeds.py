@@ -7,7 +7,8 @@ from typing import Any
 
 import orjson
 
-from contracts.names import partition_of
+from numbergroup.engine.poison_detection import Step
+from numbergroup_contracts.names import partition_of
 from simulation.plans import DEADLY, HARMLESS, LOSSES, PROCESS_FAULTS, AccountPlan, Fault, Message, Plan
 from simulation.troubles import (
     Weather,
@@ -15,7 +16,6 @@ from simulation.troubles import (
     make_weather,
 )
 from simulation.world import EPOCH
-from worker.engine.poison_detection import Step
 
 NUMBERS = [f"8521000000{place}" for place in range(7)]
 _POISON = [f"8529{place:07}" for place in range(100)]

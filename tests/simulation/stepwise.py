@@ -11,18 +11,18 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import orjson
 
+from numbergroup.brokers.amqp.delivery import Delivery, said_in
+from numbergroup.brokers.amqp.losses import WrittenUnits
+from numbergroup.brokers.amqp.marks import Marks
+from numbergroup.brokers.amqp.returning import Part, State, Whole
+from numbergroup.brokers.amqp.window import Window
+from numbergroup.brokers.port import BrokerUnavailable, StaleEpoch
+from numbergroup.engine.model import Entry
+from numbergroup.engine.replays import SIDE
+from numbergroup.engine.settlement import Reply, Settlement
+from numbergroup.ledger.history import HistoryChanged
+from numbergroup.ledger.port import LedgerUnavailable
 from simulation.loop import PROCESS, Process
-from worker.brokers.amqp.delivery import Delivery, said_in
-from worker.brokers.amqp.losses import WrittenUnits
-from worker.brokers.amqp.marks import Marks
-from worker.brokers.amqp.returning import Part, State, Whole
-from worker.brokers.amqp.window import Window
-from worker.brokers.port import BrokerUnavailable, StaleEpoch
-from worker.engine.model import Entry
-from worker.engine.replays import SIDE
-from worker.engine.settlement import Reply, Settlement
-from worker.ledger.history import HistoryChanged
-from worker.ledger.port import LedgerUnavailable
 
 if TYPE_CHECKING:
     from simulation.broker import SimulatedBroker
@@ -123,7 +123,7 @@ class _Progress:
 
 @dataclass(eq=False)
 class StepwiseLog:
-    """See `worker.brokers.port.Log`, and `worker.brokers.amqp.broker`, whose steps these are."""
+    """See `numbergroup.brokers.port.Log`, and `numbergroup.brokers.amqp.broker`, whose steps these are."""
 
     unit_size: ClassVar[int] = 4_000
     broker: "SimulatedBroker"

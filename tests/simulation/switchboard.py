@@ -1,13 +1,13 @@
-"""The switchboard of a simulated world: what `worker.ledger.switchboard` does, in memory."""
+"""The switchboard of a simulated world: what `numbergroup.ledger.switchboard` does, in memory."""
 
 from collections.abc import Mapping
 from functools import partial
 
+from numbergroup.engine.breaker import BreakerNotice
+from numbergroup.engine.messages import Controls
+from numbergroup.engine.model import GroupRef
+from numbergroup.ledger.port import Orders, Pause
 from simulation.world import World
-from worker.engine.breaker import BreakerNotice
-from worker.engine.messages import Controls
-from worker.engine.model import GroupRef
-from worker.ledger.port import Orders, Pause
 
 Target = str | GroupRef
 

@@ -6,11 +6,11 @@ from random import Random
 import orjson
 import pytest
 
-from contracts.names import partition_of
+from numbergroup.engine.poison_detection import Step
+from numbergroup_contracts.names import partition_of
 from simulation.mutants import WAITING
 from simulation.plans import DEADLY, MAX_CRASHES, Broken, Fault, Message, Plan
 from simulation.running import Report, run, simulating
-from worker.engine.poison_detection import Step
 
 COMMANDS, KILLS = 200, 100
 VENDORS = ("vendor down", "vendor slow", "healthy")

@@ -7,16 +7,16 @@ from typing import Any
 
 import orjson
 
+from numbergroup.engine.model import Applied, Call, CallKind, Outcome
+from numbergroup.providers.nxcloud import NXCloud
+from numbergroup.providers.port import Answer, Credentials, Request
+from numbergroup.providers.signature import sign
+from numbergroup.runtime.lease import Lease
 from simulation.ledger import SimulatedLedger
 from simulation.loop import PROCESS, Process
 from simulation.plans import AccountPlan
 from simulation.switchboard import SimulatedSwitchboard
 from simulation.world import EPOCH, World
-from worker.engine.model import Applied, Call, CallKind, Outcome
-from worker.providers.nxcloud import NXCloud
-from worker.providers.port import Answer, Credentials, Request
-from worker.providers.signature import sign
-from worker.runtime.lease import Lease
 
 SECRET = "secret"
 _CHANGING = ("createGroup", "updateGroup", "deleteGroup", "renameGroup")

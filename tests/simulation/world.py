@@ -7,12 +7,12 @@ from contextvars import copy_context
 from random import Random
 from typing import Any
 
+from numbergroup.brokers.port import BrokerUnavailable
+from numbergroup.ledger.history import History, HistoryChanged, required_history
+from numbergroup.ledger.port import LedgerUnavailable
+from numbergroup.runtime.clock import Clock
 from simulation.loop import PROCESS, Process, VirtualLoop
 from simulation.plans import ASK_FAULTS, CALL_FAULTS, LOSSES, PROCESS_FAULTS, Broken, Fault, Plan
-from worker.brokers.port import BrokerUnavailable
-from worker.ledger.history import History, HistoryChanged, required_history
-from worker.ledger.port import LedgerUnavailable
-from worker.runtime.clock import Clock
 
 EPOCH = 1_800_000_000.0
 """Unix time at the start of a run."""

@@ -5,17 +5,17 @@ from typing import Any, Self
 
 from tenacity import wait_none
 
-from worker.calls import Caller, Ended, Limits
-from worker.engine.model import Call, CallKind, CommandKind, Outcome
-from worker.ledger.port import LedgerUnavailable
-from worker.providers.classes import Classes, FailureClass
-from worker.providers.keyring import Keyring
-from worker.providers.nxcloud import CLASSES, NXCloud
-from worker.providers.port import Answer, Capabilities, Credentials, Request
-from worker.sandbox.faults import Fault
-from worker.sandbox.options import Options
-from worker.sandbox.server import Sandbox, start
-from worker.transport import HttpTransport
+from numbergroup.calls import Caller, Ended, Limits
+from numbergroup.engine.model import Call, CallKind, CommandKind, Outcome
+from numbergroup.ledger.port import LedgerUnavailable
+from numbergroup.providers.classes import Classes, FailureClass
+from numbergroup.providers.keyring import Keyring
+from numbergroup.providers.nxcloud import CLASSES, NXCloud
+from numbergroup.providers.port import Answer, Capabilities, Credentials, Request
+from numbergroup.sandbox.faults import Fault
+from numbergroup.sandbox.options import Options
+from numbergroup.sandbox.server import Sandbox, start
+from numbergroup.transport import HttpTransport
 
 KEY, SECRET = "sandbox-key", "sandbox-secret"
 GROUP = "6a7sd3402px21429s04"

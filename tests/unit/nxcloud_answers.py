@@ -4,10 +4,10 @@ from typing import Any
 
 import orjson
 
-from worker.engine.model import Call, CallKind, Outcome
-from worker.providers.classes import Classes, FailureClass
-from worker.providers.nxcloud import CLASSES, NXCloud
-from worker.providers.port import Answer, Credentials
+from numbergroup.engine.model import Call, CallKind, Outcome
+from numbergroup.providers.classes import Classes, FailureClass
+from numbergroup.providers.nxcloud import CLASSES, NXCloud
+from numbergroup.providers.port import Answer, Credentials
 
 SECRET = "abciiiko2k3"
 GROUP = "6a7sd3402px21429s04"

@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from worker.brokers.amqp.delivery import Delivery, entry_of, said_in
-from worker.brokers.amqp.topology import DEAD
-from worker.engine.model import Entry
+from numbergroup.brokers.amqp.delivery import Delivery, entry_of, said_in
+from numbergroup.brokers.amqp.topology import DEAD
+from numbergroup.engine.model import Entry
 
 
 def entry(queue: str = "numbergroup.commands", **properties: Any) -> Entry:

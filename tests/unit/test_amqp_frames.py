@@ -12,9 +12,9 @@ from amqp.spec import Basic
 from hypothesis import given
 from hypothesis import strategies as st
 
-from worker.brokers.amqp.frames import delivering_handler, properties_in
-from worker.brokers.amqp.outgoing import Outgoing, chunks
-from worker.brokers.amqp.wire import Wire
+from numbergroup.brokers.amqp.frames import delivering_handler, properties_in
+from numbergroup.brokers.amqp.outgoing import Outgoing, chunks
+from numbergroup.brokers.amqp.wire import Wire
 
 CHANNEL, CONSUMER = 7, "amq.ctag-1"
 LARGEST = 256

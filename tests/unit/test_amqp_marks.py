@@ -7,12 +7,12 @@ from dataclasses import dataclass, field
 from hypothesis import given
 from hypothesis import strategies as st
 
-from worker.brokers.amqp.delivery import Delivery, said_in
-from worker.brokers.amqp.marks import Marks
-from worker.brokers.amqp.returning import State, Whole
-from worker.brokers.amqp.window import Window
-from worker.engine.model import Entry
-from worker.engine.settlement import Settlement
+from numbergroup.brokers.amqp.delivery import Delivery, said_in
+from numbergroup.brokers.amqp.marks import Marks
+from numbergroup.brokers.amqp.returning import State, Whole
+from numbergroup.brokers.amqp.window import Window
+from numbergroup.engine.model import Entry
+from numbergroup.engine.settlement import Settlement
 
 BODIES = (b"a", b"b", b"c")
 LEAVING = 2

@@ -5,10 +5,10 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from worker.brokers.amqp.delivery import Delivery, said_in
-from worker.brokers.amqp.returning import Part, Returning, Taken, Whole
-from worker.brokers.amqp.window import Acknowledgement, Window
-from worker.engine.model import Entry
+from numbergroup.brokers.amqp.delivery import Delivery, said_in
+from numbergroup.brokers.amqp.returning import Part, Returning, Taken, Whole
+from numbergroup.brokers.amqp.window import Acknowledgement, Window
+from numbergroup.engine.model import Entry
 
 BODIES = st.lists(st.sampled_from([b"a", b"bb", b"", b'{"id":"c-1"}']), min_size=1, max_size=30)
 

@@ -5,9 +5,9 @@ import pytest
 from calls_rig import FIND, KEY, MIB, Rig
 from deadlines import deadline
 
-from worker.engine.model import Applied, Call, CallKind, Group, Unavailable, Withheld
-from worker.providers import listing
-from worker.sandbox.faults import Drop, HideGroups, PageCap, Status
+from numbergroup.engine.model import Applied, Call, CallKind, Group, Unavailable, Withheld
+from numbergroup.providers import listing
+from numbergroup.sandbox.faults import Drop, HideGroups, PageCap, Status
 
 
 def seed(rig: Rig, count: int, numbers: int = 1) -> None:

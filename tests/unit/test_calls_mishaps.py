@@ -8,8 +8,8 @@ import pytest
 from calls_rig import ADD, CREATE, FIND, A, Rig
 from structlog.testing import capture_logs
 
-from worker.engine.model import Applied, Call, Unavailable
-from worker.sandbox.faults import Drop, Status, VendorCode
+from numbergroup.engine.model import Applied, Call, Unavailable
+from numbergroup.sandbox.faults import Drop, Status, VendorCode
 
 
 @pytest.fixture

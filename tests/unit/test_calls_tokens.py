@@ -8,11 +8,11 @@ import pytest
 from structlog.testing import capture_logs
 from token_world import KEY, USER, Vendor, Worker, World
 
-from worker.calls import Ended
-from worker.engine.model import AccountFault, Applied, Call, CallKind, Throttled, Unavailable
-from worker.providers.nxcloud import NXCloud
-from worker.providers.port import Credentials, Request
-from worker.tokens import Tokens, tokens_of
+from numbergroup.calls import Ended
+from numbergroup.engine.model import AccountFault, Applied, Call, CallKind, Throttled, Unavailable
+from numbergroup.providers.nxcloud import NXCloud
+from numbergroup.providers.port import Credentials, Request
+from numbergroup.tokens import Tokens, tokens_of
 
 NEW = Credentials(USER, "new-key")
 FORMER_TAKEN = "the vendor takes the account's former credentials still, not those that replaced them"

@@ -9,11 +9,11 @@ import pytest
 from amqp import exceptions as of_amqp
 from redis import exceptions as of_redis
 
-from worker.brokers.connect import UnfitServer
-from worker.brokers.port import BrokerUnavailable
-from worker.cli.broker import broker_failure
-from worker.cli.causes import cause_of
-from worker.settings import Settings
+from numbergroup.brokers.connect import UnfitServer
+from numbergroup.brokers.port import BrokerUnavailable
+from numbergroup.cli.broker import broker_failure
+from numbergroup.cli.causes import cause_of
+from numbergroup.settings import Settings
 
 REFUSED = OSError(errno.ECONNREFUSED, os.strerror(errno.ECONNREFUSED))
 NO_NAME = socket.gaierror(socket.EAI_NONAME, "Name or service not known")

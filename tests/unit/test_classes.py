@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from worker.engine.model import (
+from numbergroup.engine.model import (
     AccountFault,
     Applied,
     Call,
@@ -17,10 +17,10 @@ from worker.engine.model import (
     Unavailable,
     Withheld,
 )
-from worker.providers.classes import Classes, FailureClass, Stated
-from worker.providers.nxcloud import CLASSES
-from worker.providers.port import Answer
-from worker.settings import NXCloudAccount
+from numbergroup.providers.classes import Classes, FailureClass, Stated
+from numbergroup.providers.nxcloud import CLASSES
+from numbergroup.providers.port import Answer
+from numbergroup.settings import NXCloudAccount
 
 ADD = Call(CallKind.ADD, ("85211111114",), "g-1")
 CREATE = Call(CallKind.CREATE, ("85211111114",))

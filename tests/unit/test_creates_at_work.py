@@ -6,9 +6,9 @@ import orjson
 import pytest
 from whole_worker import event, results_of
 
-from worker.sandbox.faults import Status, Throttle
-from worker.sandbox.options import Options
-from worker.sandbox.server import start
+from numbergroup.sandbox.faults import Status, Throttle
+from numbergroup.sandbox.options import Options
+from numbergroup.sandbox.server import start
 
 NUMBER = "85211111114"
 KEYS = {

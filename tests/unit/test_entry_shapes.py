@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from worker.brokers.entry_shapes import kept_of, misshapen
-from worker.engine.intake import Intake
-from worker.engine.model import Entry, Refusal
+from numbergroup.brokers.entry_shapes import kept_of, misshapen
+from numbergroup.engine.intake import Intake
+from numbergroup.engine.model import Entry, Refusal
 
 NUMBER = "85211111114"
 EVENT = (

@@ -5,10 +5,10 @@ from fakeredis import FakeAsyncRedis
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from contracts import names
-from worker.brokers.kombu_lists import LISTS
-from worker.brokers.lookalikes import amqp_names, is_alike, on_redis
-from worker.ledger import keys
+from numbergroup.brokers.kombu_lists import LISTS
+from numbergroup.brokers.lookalikes import amqp_names, is_alike, on_redis
+from numbergroup.ledger import keys
+from numbergroup_contracts import names
 
 MISSPELT = [
     *(

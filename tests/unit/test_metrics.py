@@ -9,8 +9,8 @@ import pytest
 from deadlines import room
 from prometheus_client.parser import text_string_to_metric_families
 
-from worker.engine.snapshot import AccountView, PartitionView, Snapshot
-from worker.metrics import Figures, MetricsServer, render
+from numbergroup.engine.snapshot import AccountView, PartitionView, Snapshot
+from numbergroup.metrics import Figures, MetricsServer, render
 
 
 def account(paused_by: str | None = None, breaker: str = "closed", **outcomes: int) -> AccountView:

@@ -7,9 +7,9 @@ import pytest
 from aiohttp import web
 from whole_worker import event, results_of, serving
 
-from worker.sandbox.faults import Status
-from worker.sandbox.options import Options
-from worker.sandbox.server import start
+from numbergroup.sandbox.faults import Status
+from numbergroup.sandbox.options import Options
+from numbergroup.sandbox.server import start
 
 NUMBER = "85211111114"
 REFUSALS = {

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from nxcloud_answers import LIST, REQUEST_ID, outcome, said
 
-from worker.engine.model import Applied, Group, Unavailable
+from numbergroup.engine.model import Applied, Group, Unavailable
 
 
 def row(**changed: Any) -> dict[str, Any]:

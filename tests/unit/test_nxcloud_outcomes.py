@@ -19,7 +19,7 @@ from nxcloud_answers import (
     said,
 )
 
-from worker.engine.model import (
+from numbergroup.engine.model import (
     AccountFault,
     Applied,
     Call,
@@ -27,8 +27,8 @@ from worker.engine.model import (
     Throttled,
     Unavailable,
 )
-from worker.providers.classes import Classes, FailureClass
-from worker.providers.port import Answer
+from numbergroup.providers.classes import Classes, FailureClass
+from numbergroup.providers.port import Answer
 
 
 @pytest.mark.parametrize("code", [0, "0", " 0 ", 0.0, -0.0])

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from worker.engine.model import (
+from numbergroup.engine.model import (
     AccountFault,
     Applied,
     Call,
@@ -16,11 +16,11 @@ from worker.engine.model import (
     Refused,
     Throttled,
 )
-from worker.providers.port import Credentials
-from worker.sandbox.faults import ErrorAnswer, Fault, KillToken, RefuseNumbers, RejectNumbers, Throttle
-from worker.sandbox.server import Sandbox, start
-from worker.settings import OzonetelAccount
-from worker.transport import HttpTransport
+from numbergroup.providers.port import Credentials
+from numbergroup.sandbox.faults import ErrorAnswer, Fault, KillToken, RefuseNumbers, RejectNumbers, Throttle
+from numbergroup.sandbox.server import Sandbox, start
+from numbergroup.settings import OzonetelAccount
+from numbergroup.transport import HttpTransport
 
 MODES = ("legacy", "basic", "token")
 NAME = "blocked"

@@ -8,8 +8,8 @@ from aiohttp import web
 from structlog.testing import capture_logs
 from whole_worker import event, results_of, serving
 
-from worker.sandbox.options import Options
-from worker.sandbox.server import start
+from numbergroup.sandbox.options import Options
+from numbergroup.sandbox.server import start
 
 KEY = "KK5f3cc1a7e2"
 NUMBERS = [f"91987654{n:04d}" for n in range(250)]

@@ -25,10 +25,10 @@ from ozonetel_said import (
     outcome,
 )
 
-from worker.engine.model import AccountFault, Applied, Call, Refused, Throttled, Unavailable
-from worker.providers.classes import Classes, FailureClass
-from worker.providers.ozonetel import CLASSES, Auth
-from worker.providers.port import Answer
+from numbergroup.engine.model import AccountFault, Applied, Call, Refused, Throttled, Unavailable
+from numbergroup.providers.classes import Classes, FailureClass
+from numbergroup.providers.ozonetel import CLASSES, Auth
+from numbergroup.providers.port import Answer
 
 INVALID = {"status": "error", "message": "invalid data"}
 NUMBERS = {**INVALID, "errors": {"blockNumbers": "Blocknumbers data contains invalid format of numbers"}}

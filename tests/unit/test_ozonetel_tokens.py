@@ -9,10 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from ozonetel_said import ADD, CREDENTIALS, KEY, TOKEN, VENDOR_URL, VENDORS
 
-from worker.engine.model import AccountFault, Throttled, Unavailable
-from worker.providers.classes import Classes, FailureClass
-from worker.providers.ozonetel import CLASSES
-from worker.providers.port import Answer
+from numbergroup.engine.model import AccountFault, Throttled, Unavailable
+from numbergroup.providers.classes import Classes, FailureClass
+from numbergroup.providers.ozonetel import CLASSES
+from numbergroup.providers.port import Answer
 
 VENDOR = VENDORS["token"]
 

@@ -2,8 +2,8 @@
 
 import pytest
 
-from worker.engine.model import AccountFault, Applied, Outcome, Refused, Throttled, Unavailable, Withheld
-from worker.sending import pauses_account
+from numbergroup.engine.model import AccountFault, Applied, Outcome, Refused, Throttled, Unavailable, Withheld
+from numbergroup.sending import pauses_account
 
 
 @pytest.mark.parametrize(

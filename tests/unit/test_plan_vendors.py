@@ -3,10 +3,10 @@
 import orjson
 from whole_worker import event
 
-from worker.cli.plan import plan_groups
-from worker.engine.intake import Intake
-from worker.engine.model import Command, Entry
-from worker.settings import load_settings
+from numbergroup.cli.plan import plan_groups
+from numbergroup.engine.intake import Intake
+from numbergroup.engine.model import Command, Entry
+from numbergroup.settings import load_settings
 
 ENVIRON = {
     "NUMBERGROUP_ACCOUNTS__DEFAULT__ACCESS_KEY": "k",

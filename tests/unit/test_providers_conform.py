@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from third_vendor import Plain
 
-from worker.engine.model import (
+from numbergroup.engine.model import (
     AccountFault,
     Applied,
     Call,
@@ -24,9 +24,9 @@ from worker.engine.model import (
     Refused,
     Withheld,
 )
-from worker.providers.nxcloud import NXCloud
-from worker.providers.ozonetel import CURRENT, LEGACY, Ozonetel
-from worker.providers.port import Answer, Credentials, Provider
+from numbergroup.providers.nxcloud import NXCloud
+from numbergroup.providers.ozonetel import CURRENT, LEGACY, Ozonetel
+from numbergroup.providers.port import Answer, Credentials, Provider
 
 VENDORS: Mapping[str, Provider] = {
     "nxcloud": NXCloud("https://vendor.example/"),

@@ -4,12 +4,12 @@ import time
 
 import pytest
 
-from worker.engine.model import AccountFault, Call, CallKind, Outcome, Refused, Throttled, Unavailable
-from worker.providers.classes import Classes, FailureClass, Stated
-from worker.providers.nxcloud import CLASSES
-from worker.providers.port import Answer
-from worker.providers.rate_limits import Wording, rate_wording
-from worker.settings import NXCloudAccount
+from numbergroup.engine.model import AccountFault, Call, CallKind, Outcome, Refused, Throttled, Unavailable
+from numbergroup.providers.classes import Classes, FailureClass, Stated
+from numbergroup.providers.nxcloud import CLASSES
+from numbergroup.providers.port import Answer
+from numbergroup.providers.rate_limits import Wording, rate_wording
+from numbergroup.settings import NXCloudAccount
 
 PLAIN = [
     "request is too frequent, please try again later",

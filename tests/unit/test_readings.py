@@ -10,9 +10,9 @@ from ozonetel_said import CREATE as OZONETEL_CREATE
 from ozonetel_said import SUCCESSES
 from ozonetel_said import outcome as ozonetel
 
-from worker.engine.model import AccountFault, Applied, Refused, Throttled, Unavailable
-from worker.providers.certainty import FailureClass, is_in_doubt
-from worker.providers.port import Answer
+from numbergroup.engine.model import AccountFault, Applied, Refused, Throttled, Unavailable
+from numbergroup.providers.certainty import FailureClass, is_in_doubt
+from numbergroup.providers.port import Answer
 
 PHP = b"<br />\n<b>Notice</b>:  Undefined index: 85211111114 in <b>/www/a.php</b> on line <b>7</b><br />\n"
 

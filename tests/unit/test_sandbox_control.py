@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from test_sandbox_rig import GROUP, KEY, A, B, C, Rig
 
-from worker.sandbox.call_log import CallLog, LoggedCall
+from numbergroup.sandbox.call_log import CallLog, LoggedCall
 
 
 async def test_help_names_every_endpoint() -> None:

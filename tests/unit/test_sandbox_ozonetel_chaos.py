@@ -8,12 +8,12 @@ from hypothesis import strategies as st
 from multidict import CIMultiDict
 from ozonetel_rig import A, B
 
-from worker.sandbox.armed import Drawn
-from worker.sandbox.options import Options
-from worker.sandbox.ozonetel import LEGACY_PATH
-from worker.sandbox.ozonetel_call import OzonetelCall
-from worker.sandbox.state import State
-from worker.sandbox.vendor_call import Arrival
+from numbergroup.sandbox.armed import Drawn
+from numbergroup.sandbox.options import Options
+from numbergroup.sandbox.ozonetel import LEGACY_PATH
+from numbergroup.sandbox.ozonetel_call import OzonetelCall
+from numbergroup.sandbox.state import State
+from numbergroup.sandbox.vendor_call import Arrival
 
 KEYS = ("userName", "Id", "id", "name", "groupName", "description", "blockNumbers", "expiryDate")
 NAMES = ("team", "sandbox", "1")

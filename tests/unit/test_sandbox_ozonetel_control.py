@@ -8,8 +8,8 @@ import pytest
 from ozonetel_rig import API_KEY, DESCRIPTION, MODES, NAME, USER, A, B, C, Ozonetel
 from test_sandbox_rig import GROUP, KEY
 
-from worker.sandbox.faults import Action, Fault, read_faults
-from worker.sandbox.help import HELP
+from numbergroup.sandbox.faults import Action, Fault, read_faults
+from numbergroup.sandbox.help import HELP
 
 in_every_mode = pytest.mark.parametrize("mode", MODES)
 SEED = {"vendor": "ozonetel", "groupName": "seeded", "phones": [A, B]}

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from ozonetel_rig import DESCRIPTION, INVALID_GROUP, MODES, NAME, A, B, C, Ozonetel
 
-from worker.sandbox.ozonetel_groups import BlockGroup, spellings, spelt
+from numbergroup.sandbox.ozonetel_groups import BlockGroup, spellings, spelt
 
 in_every_mode = pytest.mark.parametrize("mode", MODES)
 

@@ -9,8 +9,8 @@ import aiohttp
 import orjson
 import pytest
 
-from worker.sandbox.options import Options
-from worker.sandbox.server import Sandbox, start
+from numbergroup.sandbox.options import Options
+from numbergroup.sandbox.server import Sandbox, start
 
 KEY, SECRET = "sandbox-key", "sandbox-secret"
 GROUP = "6a7sd3402px21429s04"

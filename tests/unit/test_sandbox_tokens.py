@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from worker.sandbox.ozonetel_tokens import TokenOffice
+from numbergroup.sandbox.ozonetel_tokens import TokenOffice
 
 
 def make(office: TokenOffice, now: float, user: str = "ann") -> str:

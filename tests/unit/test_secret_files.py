@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from worker.settings.secret_files import warnings
+from numbergroup.settings.secret_files import warnings
 
 
 def secret(folder: Path, mode: int) -> Path:

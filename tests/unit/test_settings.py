@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from worker.settings import (
+from numbergroup.settings import (
     NXCloudAccount,
     Settings,
     SettingsError,
@@ -219,7 +219,7 @@ def test_the_process_environment_is_the_default(monkeypatch: pytest.MonkeyPatch)
 def test_nothing_is_read_at_import() -> None:
     """Importing with settings that cannot be loaded is harmless."""
     environ = os.environ | {"NUMBERGROUP_NONSENSE": "1", "NUMBERGROUP_CONFIG": "/nowhere"}
-    subprocess.run([sys.executable, "-c", "import worker.settings"], env=environ, check=True)
+    subprocess.run([sys.executable, "-c", "import numbergroup.settings"], env=environ, check=True)
 
 
 def test_settings_are_frozen() -> None:

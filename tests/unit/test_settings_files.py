@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from test_settings import ACCOUNT, SECRET, line_of, with_file
 
-from worker.settings import load_settings, restart_needed
+from numbergroup.settings import load_settings, restart_needed
 
 PREFIX = "NUMBERGROUP_ACCOUNTS__DEFAULT__"
 KEY = {f"{PREFIX}ACCESS_KEY": "fme2na3kdi3ki"}

@@ -8,8 +8,15 @@ from typing import Any
 import pytest
 from test_settings import ACCOUNT, line_of, with_file
 
-from worker.providers.ozonetel import CLASSES, CURRENT, LEGACY, Ozonetel
-from worker.settings import VENDORS, OzonetelAccount, Settings, SettingsError, load_settings, restart_needed
+from numbergroup.providers.ozonetel import CLASSES, CURRENT, LEGACY, Ozonetel
+from numbergroup.settings import (
+    VENDORS,
+    OzonetelAccount,
+    Settings,
+    SettingsError,
+    load_settings,
+    restart_needed,
+)
 
 PREFIX = "NUMBERGROUP_ACCOUNTS__DEFAULT__"
 KEY = "hunter2-api-key"

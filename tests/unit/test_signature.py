@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from worker.providers.signature import sign
+from numbergroup.providers.signature import sign
 
 PUBLISHED: dict[str, Any] = {
     "access_key": "fme2na3kdi3ki",

@@ -8,7 +8,7 @@ from aiohttp import web
 from third_vendor import PlainAccount
 from whole_worker import event, results_of, serving
 
-from worker.settings import VENDORS, SettingsError, load_settings
+from numbergroup.settings import VENDORS, SettingsError, load_settings
 
 USER, KEY = "plain-user", "plain-key"
 NUMBERS = [f"44{7_700_900_000 + n}" for n in range(25)]

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from worker.ledger.token_state import LONGEST_CLAIM_S, Claim, SharedToken, TokenState
+from numbergroup.ledger.token_state import LONGEST_CLAIM_S, Claim, SharedToken, TokenState
 
 HOUR_S = 3600.0
 NOW = 1_700_000_000.0

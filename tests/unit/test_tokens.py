@@ -8,9 +8,9 @@ import pytest
 from structlog.testing import capture_logs
 from token_world import KEY, MINE, START, TIMEOUT_S, USER, Worker, World
 
-from worker.engine.model import AccountFault, Throttled, Unavailable
-from worker.ledger.token_state import Claim
-from worker.providers.port import Credentials, Request
+from numbergroup.engine.model import AccountFault, Throttled, Unavailable
+from numbergroup.ledger.token_state import Claim
+from numbergroup.providers.port import Credentials, Request
 
 OTHERS = Credentials(USER, "rotated-key")
 

@@ -5,11 +5,11 @@ import time
 
 import pytest
 
-from worker.providers.port import Request
-from worker.sandbox.faults import Drop
-from worker.sandbox.ozonetel import LEGACY_PATH
-from worker.sandbox.server import start
-from worker.transport import HttpTransport, NoAnswer, Withdrawn
+from numbergroup.providers.port import Request
+from numbergroup.sandbox.faults import Drop
+from numbergroup.sandbox.ozonetel import LEGACY_PATH
+from numbergroup.sandbox.server import start
+from numbergroup.transport import HttpTransport, NoAnswer, Withdrawn
 
 METHODS = ("POST", "PUT", "DELETE")
 

@@ -12,11 +12,20 @@ from typing import Any, ClassVar, Literal
 import orjson
 from pydantic import Field, SecretStr
 
-from worker.engine.model import Applied, Call, CallKind, Command, CommandKind, Fault, Outcome, Unavailable
-from worker.providers.answers import identifier, json_object, scrubbed
-from worker.providers.classes import Classes, FailureClass, Stated
-from worker.providers.port import Answer, Capabilities, Credentials, Request
-from worker.settings import AccountSettings
+from numbergroup.engine.model import (
+    Applied,
+    Call,
+    CallKind,
+    Command,
+    CommandKind,
+    Fault,
+    Outcome,
+    Unavailable,
+)
+from numbergroup.providers.answers import identifier, json_object, scrubbed
+from numbergroup.providers.classes import Classes, FailureClass, Stated
+from numbergroup.providers.port import Answer, Capabilities, Credentials, Request
+from numbergroup.settings import AccountSettings
 
 CAPABILITIES = Capabilities(
     frozenset({CommandKind.CREATE, CommandKind.ADD, CommandKind.DELETE}),

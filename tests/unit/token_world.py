@@ -12,8 +12,8 @@ from typing import Any
 import orjson
 from simulation.loop import PROCESS, Process, VirtualLoop
 
-from worker.calls import Caller, Ended, Limits
-from worker.engine.model import (
+from numbergroup.calls import Caller, Ended, Limits
+from numbergroup.engine.model import (
     AccountFault,
     Applied,
     Call,
@@ -25,13 +25,13 @@ from worker.engine.model import (
     Throttled,
     Unavailable,
 )
-from worker.ledger.port import LedgerUnavailable
-from worker.ledger.token_state import TokenState
-from worker.providers.keyring import Keyring
-from worker.providers.port import Answer, Capabilities, Credentials, Request, TokenRules
-from worker.sandbox.ozonetel_tokens import TokenOffice
-from worker.tokens import Tokens
-from worker.transport import NoAnswer, NotConnected, TooLate
+from numbergroup.ledger.port import LedgerUnavailable
+from numbergroup.ledger.token_state import TokenState
+from numbergroup.providers.keyring import Keyring
+from numbergroup.providers.port import Answer, Capabilities, Credentials, Request, TokenRules
+from numbergroup.sandbox.ozonetel_tokens import TokenOffice
+from numbergroup.tokens import Tokens
+from numbergroup.transport import NoAnswer, NotConnected, TooLate
 
 START = 1_700_000_000.0
 USER, KEY = "ann", "s3cret-key"

@@ -10,11 +10,11 @@ from aiohttp import web
 from deadlines import deadline
 from redis.asyncio import Redis
 
-from worker.bootstrap import open_worker
-from worker.brokers import embedded
-from worker.brokers.connect import connect
-from worker.ledger import keys
-from worker.settings import load_settings
+from numbergroup.bootstrap import open_worker
+from numbergroup.brokers import embedded
+from numbergroup.brokers.connect import connect
+from numbergroup.ledger import keys
+from numbergroup.settings import load_settings
 
 PATIENCE_S = 30.0
 

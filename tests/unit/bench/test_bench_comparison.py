@@ -4,7 +4,6 @@ from dataclasses import dataclass
 from typing import Literal
 
 import pytest
-
 from bench.comparison import Target, compared, ratio, targets
 from bench.contenders import Numbergroup, Raw
 from bench.throughput import Run

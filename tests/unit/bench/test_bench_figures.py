@@ -1,7 +1,6 @@
 """From samples to figures."""
 
 import pytest
-
 from bench.figures import median, percentile, spread
 
 

@@ -3,7 +3,6 @@
 import asyncio
 
 import orjson
-
 from bench.vendor import Vendor
 
 REQUEST = b"POST /api/pns/ HTTP/1.1\r\nHost: x\r\n%bContent-Length: %d\r\n\r\n%b"

@@ -4,9 +4,9 @@ from collections import Counter
 
 import orjson
 import pytest
-
 from bench.workload import Workload
-from contracts.commands import BATCH_ADAPTER, COMMAND_ADAPTER, UpdateGroup
+
+from numbergroup_contracts.commands import BATCH_ADAPTER, COMMAND_ADAPTER, UpdateGroup
 
 
 def test_the_same_for_every_contender() -> None:

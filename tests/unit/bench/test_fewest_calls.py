@@ -6,10 +6,9 @@ from itertools import combinations
 from typing import NamedTuple
 
 import orjson
+from bench.merging import Wish, fewest_calls
 from hypothesis import given
 from hypothesis import strategies as st
-
-from bench.merging import Wish, fewest_calls
 
 FEW = "abcd"
 

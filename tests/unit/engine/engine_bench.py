@@ -6,10 +6,10 @@ from typing import Any
 
 from engine_commands import BY_ID
 
-from worker.engine.accounts import AccountPolicy
-from worker.engine.doubt import Doubt
-from worker.engine.engine import Engine
-from worker.engine.messages import (
+from numbergroup.engine.accounts import AccountPolicy
+from numbergroup.engine.doubt import Doubt
+from numbergroup.engine.engine import Engine
+from numbergroup.engine.messages import (
     CallFinished,
     Delivered,
     Drain,
@@ -26,7 +26,7 @@ from worker.engine.messages import (
     WakeAt,
     WantPermit,
 )
-from worker.engine.model import (
+from numbergroup.engine.model import (
     Call,
     Command,
     CommandKind,
@@ -36,7 +36,7 @@ from worker.engine.model import (
     Unavailable,
     Verdict,
 )
-from worker.engine.retry_policy import RetryPolicy
+from numbergroup.engine.retry_policy import RetryPolicy
 
 LOST = Unavailable("no answer", in_doubt=True)
 UNREACHABLE = Unavailable("not connected", in_doubt=False)

@@ -4,11 +4,11 @@ import json
 from collections.abc import Iterable
 from typing import Any
 
-from contracts import DeadLetter, ResultEvent
-from contracts.results import RESULT_ADAPTER
-from worker.engine.intake import Intake
-from worker.engine.model import Command, Entry, Refusal
-from worker.engine.settlement import Settlement
+from numbergroup.engine.intake import Intake
+from numbergroup.engine.model import Command, Entry, Refusal
+from numbergroup.engine.settlement import Settlement
+from numbergroup_contracts import DeadLetter, ResultEvent
+from numbergroup_contracts.results import RESULT_ADAPTER
 
 UPDATE = "numbergroup.update.v1"
 

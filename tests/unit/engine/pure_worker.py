@@ -5,10 +5,10 @@ from dataclasses import dataclass, field, replace
 
 from model_vendor import ModelVendor
 
-from worker.engine.known import UNLISTED, Known
-from worker.engine.merge import batch_length, merge
-from worker.engine.model import Applied, Call, CallKind, Command, GroupRef, HandleKind
-from worker.engine.plan import plan
+from numbergroup.engine.known import UNLISTED, Known
+from numbergroup.engine.merge import batch_length, merge
+from numbergroup.engine.model import Applied, Call, CallKind, Command, GroupRef, HandleKind
+from numbergroup.engine.plan import plan
 
 
 @dataclass

@@ -7,8 +7,8 @@ from random import Random
 from engine_bench import LOST, UNREACHABLE, WINDOW_S
 from model_vendor import ModelVendor
 
-from worker.engine.messages import StartCall
-from worker.engine.model import AccountFault, Applied, Call, CallKind, Outcome, Throttled, Withheld
+from numbergroup.engine.messages import StartCall
+from numbergroup.engine.model import AccountFault, Applied, Call, CallKind, Outcome, Throttled, Withheld
 
 LOOKING = (CallKind.LIST, CallKind.FIND_CREATED, CallKind.READ_MEMBERS)
 ACCEPTED_S = 60.0

@@ -13,12 +13,12 @@ from engine_wire import results
 from model_vendor import ModelVendor
 from simulated_network import Flight, Network
 
-from worker.engine.accounts import AccountPolicy
-from worker.engine.creation import intent_of
-from worker.engine.doubt import Doubt
-from worker.engine.engine import Engine
-from worker.engine.intake import Intake
-from worker.engine.messages import (
+from numbergroup.engine.accounts import AccountPolicy
+from numbergroup.engine.creation import intent_of
+from numbergroup.engine.doubt import Doubt
+from numbergroup.engine.engine import Engine
+from numbergroup.engine.intake import Intake
+from numbergroup.engine.messages import (
     CallFinished,
     Delivered,
     Drain,
@@ -33,7 +33,7 @@ from worker.engine.messages import (
     WakeAt,
     WantPermit,
 )
-from worker.engine.model import (
+from numbergroup.engine.model import (
     CHANGING,
     AccountFault,
     CallKind,
@@ -47,7 +47,7 @@ from worker.engine.model import (
     Refusal,
     Throttled,
 )
-from worker.engine.settlement import SettlementBuilder
+from numbergroup.engine.settlement import SettlementBuilder
 
 
 @dataclass

@@ -7,9 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from contracts.results import RESULT_ADAPTER, ResultEvent, Status
-from worker.engine.answers import Answers
-from worker.engine.model import (
+from numbergroup.engine.answers import Answers
+from numbergroup.engine.model import (
     Command,
     CommandKey,
     CommandKind,
@@ -23,6 +22,7 @@ from worker.engine.model import (
     Refusal,
     Verdict,
 )
+from numbergroup_contracts.results import RESULT_ADAPTER, ResultEvent, Status
 
 # Whatever may stand in an identifier, and would break JSON that is put together carelessly.
 NAMES = st.text(st.sampled_from('a"\\%{}\u00e9\u5ba2\U0001f388,b '), min_size=1, max_size=6)

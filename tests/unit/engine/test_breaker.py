@@ -3,8 +3,8 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from worker.engine.breaker import Breaker, BreakerNotice, BreakerPolicy, BreakerState
-from worker.engine.model import GroupRef, HandleKind
+from numbergroup.engine.breaker import Breaker, BreakerNotice, BreakerPolicy, BreakerState
+from numbergroup.engine.model import GroupRef, HandleKind
 
 POLICY = BreakerPolicy()
 MOST = 16

@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from worker.engine.budget import Budget
+from numbergroup.engine.budget import Budget
 
 
 @given(

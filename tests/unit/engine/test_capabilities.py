@@ -13,10 +13,10 @@ from hypothesis import strategies as st
 from model_vendor import ModelVendor, OneByOne
 from pure_worker import PureWorker
 
-from worker.engine.known import Known
-from worker.engine.merge import merge
-from worker.engine.model import Applied, Call, CallKind, Command, CommandKind
-from worker.engine.plan import plan
+from numbergroup.engine.known import Known
+from numbergroup.engine.merge import merge
+from numbergroup.engine.model import Applied, Call, CallKind, Command, CommandKind
+from numbergroup.engine.plan import plan
 
 FATES = st.sampled_from(["fine", "fine", "not sent", "lost", "unanswered"])
 

@@ -2,9 +2,9 @@
 
 from engine_commands import add
 
-from worker.engine.accounts import AccountPolicy
-from worker.engine.engine import Engine
-from worker.engine.messages import (
+from numbergroup.engine.accounts import AccountPolicy
+from numbergroup.engine.engine import Engine
+from numbergroup.engine.messages import (
     CallFinished,
     Delivered,
     Effect,
@@ -15,7 +15,15 @@ from worker.engine.messages import (
     StartCall,
     WantPermit,
 )
-from worker.engine.model import AccountFault, Applied, Command, CommandKind, GroupRef, HandleKind, Verdict
+from numbergroup.engine.model import (
+    AccountFault,
+    Applied,
+    Command,
+    CommandKind,
+    GroupRef,
+    HandleKind,
+    Verdict,
+)
 
 POLICY = AccountPolicy(1_000, 1, frozenset(CommandKind))
 

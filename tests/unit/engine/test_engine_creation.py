@@ -5,9 +5,9 @@ from engine_bench import LOST, UNREACHABLE, WINDOW_S, Bench
 from engine_commands import BY_KEY, add, command, create, delete_group, replace
 from model_vendor import ModelVendor
 
-from worker.engine.creation import made_by, marker_of
-from worker.engine.messages import Facts
-from worker.engine.model import (
+from numbergroup.engine.creation import made_by, marker_of
+from numbergroup.engine.messages import Facts
+from numbergroup.engine.model import (
     Applied,
     Call,
     CallKind,

@@ -4,10 +4,10 @@ from engine_bench import LOST, WINDOW_S, Bench
 from engine_commands import BY_ID, BY_KEY, add, create, delete, delete_group, replace
 from model_vendor import ModelVendor
 
-from worker.engine.messages import Facts
-from worker.engine.model import Applied, Call, CallKind, Refused, Throttled
-from worker.engine.replays import Past, Replay
-from worker.engine.retry_policy import RetryPolicy
+from numbergroup.engine.messages import Facts
+from numbergroup.engine.model import Applied, Call, CallKind, Refused, Throttled
+from numbergroup.engine.replays import Past, Replay
+from numbergroup.engine.retry_policy import RetryPolicy
 
 REFUSED = Refused("10004", "this one stays")
 

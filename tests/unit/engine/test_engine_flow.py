@@ -5,8 +5,8 @@ from engine_bench import LOST, UNREACHABLE, Bench
 from engine_commands import BY_ID, add, command, delete, delete_group, listing, replace
 from model_vendor import ModelVendor
 
-from worker.engine.messages import Facts, Settle, StartCall, WakeAt, WantPermit
-from worker.engine.model import (
+from numbergroup.engine.messages import Facts, Settle, StartCall, WakeAt, WantPermit
+from numbergroup.engine.model import (
     Applied,
     CallKind,
     CommandKind,
@@ -19,7 +19,7 @@ from worker.engine.model import (
     Throttled,
     Withheld,
 )
-from worker.engine.records import record_of
+from numbergroup.engine.records import record_of
 
 OTHER = GroupRef("default", HandleKind.ID, "g-2")
 

@@ -6,8 +6,8 @@ import pytest
 from engine_bench import LOST, UNREACHABLE, Bench
 from engine_commands import add, replace
 
-from worker.engine.messages import Delivered, Drain, Facts, LeaseLost, Settle
-from worker.engine.model import Applied, Command, GroupRef, HandleKind, Throttled
+from numbergroup.engine.messages import Delivered, Drain, Facts, LeaseLost, Settle
+from numbergroup.engine.model import Applied, Command, GroupRef, HandleKind, Throttled
 
 
 def group(name: str) -> GroupRef:

@@ -3,11 +3,10 @@
 from engine_bench import LOST, WINDOW_S, Bench
 from engine_commands import BY_ID, BY_KEY, add, create, delete, listing, replace
 
-from contracts.results import Status
-from worker.engine.creation import marker_of
-from worker.engine.doubt import Doubt
-from worker.engine.messages import Facts, Owned, Settle
-from worker.engine.model import (
+from numbergroup.engine.creation import marker_of
+from numbergroup.engine.doubt import Doubt
+from numbergroup.engine.messages import Facts, Owned, Settle
+from numbergroup.engine.model import (
     CRASHED,
     Applied,
     Call,
@@ -19,7 +18,8 @@ from worker.engine.model import (
     Origin,
     Refusal,
 )
-from worker.engine.settlement import SettlementBuilder
+from numbergroup.engine.settlement import SettlementBuilder
+from numbergroup_contracts.results import Status
 
 ADDED = Call(CallKind.ADD, ("a",), "g-1")
 

@@ -7,8 +7,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 from model_vendor import ModelVendor
 
-from worker.engine.messages import Facts
-from worker.engine.model import Applied, Call, CallKind, Command, CommandKind, Refused, Unavailable, Verdict
+from numbergroup.engine.messages import Facts
+from numbergroup.engine.model import (
+    Applied,
+    Call,
+    CallKind,
+    Command,
+    CommandKind,
+    Refused,
+    Unavailable,
+    Verdict,
+)
 
 WHOLE = (CallKind.CREATE, CallKind.REPLACE, CallKind.DELETE_GROUP, CallKind.READ_MEMBERS)
 

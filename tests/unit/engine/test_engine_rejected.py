@@ -9,10 +9,9 @@ from engine_commands import BY_ID, BY_KEY, add, command, create, delete, replace
 from engine_wire import results
 from model_vendor import ModelVendor
 
-from contracts.results import Status
-from worker.engine.attribution import decided_by
-from worker.engine.messages import Facts
-from worker.engine.model import (
+from numbergroup.engine.attribution import decided_by
+from numbergroup.engine.messages import Facts
+from numbergroup.engine.model import (
     Applied,
     Call,
     CallKind,
@@ -24,8 +23,9 @@ from worker.engine.model import (
     Record,
     Verdict,
 )
-from worker.engine.records import record_of
-from worker.engine.settlement import Settlement, SettlementBuilder
+from numbergroup.engine.records import record_of
+from numbergroup.engine.settlement import Settlement, SettlementBuilder
+from numbergroup_contracts.results import Status
 
 
 def settled(rejects: str, *commands: Command, initial: str = "") -> Bench:

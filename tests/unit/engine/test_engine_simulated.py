@@ -13,10 +13,10 @@ from model_vendor import ModelVendor, OneByOne
 from simulated_network import FATES
 from simulated_runtime import Runtime
 
-from worker.engine.accounts import AccountPolicy
-from worker.engine.creation import without_marker
-from worker.engine.intake import Intake
-from worker.engine.model import (
+from numbergroup.engine.accounts import AccountPolicy
+from numbergroup.engine.creation import without_marker
+from numbergroup.engine.intake import Intake
+from numbergroup.engine.model import (
     Command,
     CommandKey,
     CommandKind,

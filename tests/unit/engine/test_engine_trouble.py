@@ -5,9 +5,9 @@ from collections import Counter
 from engine_bench import UNREACHABLE, Bench
 from engine_commands import add
 
-from worker.engine.breaker import BreakerNotice
-from worker.engine.messages import Controls, CredentialsChanged, ProbeDenied, Told
-from worker.engine.model import AccountFault, Applied, Call, GroupRef, HandleKind, Outcome, Refused
+from numbergroup.engine.breaker import BreakerNotice
+from numbergroup.engine.messages import Controls, CredentialsChanged, ProbeDenied, Told
+from numbergroup.engine.model import AccountFault, Applied, Call, GroupRef, HandleKind, Outcome, Refused
 
 FAULT = AccountFault("1003", "invalid signature")
 OK = Applied("r")

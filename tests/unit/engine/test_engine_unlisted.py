@@ -5,9 +5,9 @@ from engine_bench import LOST, UNREACHABLE, Bench
 from engine_commands import BY_KEY, add, create, delete, delete_group, replace
 from model_vendor import ModelGroup, ModelVendor
 
-from worker.engine.creation import intent_of
-from worker.engine.messages import Facts
-from worker.engine.model import (
+from numbergroup.engine.creation import intent_of
+from numbergroup.engine.messages import Facts
+from numbergroup.engine.model import (
     AccountFault,
     Applied,
     Call,

@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from contracts.results import RESULT_ADAPTER, ResultEvent
-from worker.engine.fitting import TOO_LARGE, fit, with_error
-from worker.engine.model import Entry, Fault
-from worker.engine.settlement import Reply
+from numbergroup.engine.fitting import TOO_LARGE, fit, with_error
+from numbergroup.engine.model import Entry, Fault
+from numbergroup.engine.settlement import Reply
+from numbergroup_contracts.results import RESULT_ADAPTER, ResultEvent
 
 LIST = "numbergroup.list.v1"
 

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from simulated_crashes import World
 
-from worker.engine.poison_detection import (
+from numbergroup.engine.poison_detection import (
     Caution,
     History,
     InHand,

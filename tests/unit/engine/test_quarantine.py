@@ -4,10 +4,10 @@ import pytest
 from engine_bench import LOST, UNREACHABLE, Bench
 from engine_commands import add, create, delete_group
 
-from worker.engine.breaker import BreakerNotice
-from worker.engine.messages import Controls, Owned, Told
-from worker.engine.model import Applied, Call, Fault, GroupRef, HandleKind, Outcome
-from worker.engine.replays import Past, Replay
+from numbergroup.engine.breaker import BreakerNotice
+from numbergroup.engine.messages import Controls, Owned, Told
+from numbergroup.engine.model import Applied, Call, Fault, GroupRef, HandleKind, Outcome
+from numbergroup.engine.replays import Past, Replay
 
 OK = Applied("r")
 STUCK = GroupRef("default", HandleKind.ID, "stuck")

@@ -14,12 +14,12 @@ from model_vendor import ModelVendor, OneByOne
 from profiles import examples
 from replay_office import Office, nothing
 
-from contracts.results import Status
-from worker.engine import memory
-from worker.engine.memory import Partition
-from worker.engine.messages import Facts
-from worker.engine.model import CallKind, Command, CommandKey, CommandKind, GroupRef, Record, Refused
-from worker.engine.replays import Since
+from numbergroup.engine import memory
+from numbergroup.engine.memory import Partition
+from numbergroup.engine.messages import Facts
+from numbergroup.engine.model import CallKind, Command, CommandKey, CommandKind, GroupRef, Record, Refused
+from numbergroup.engine.replays import Since
+from numbergroup_contracts.results import Status
 
 
 def lettered(*commands: Command, members: str = "", ref: GroupRef = BY_ID) -> Office:

@@ -9,11 +9,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from model_vendor import ModelVendor
 
-from worker.engine import memory
-from worker.engine.memory import Partition
-from worker.engine.messages import Facts
-from worker.engine.model import Command, CommandKey, Refused, SequenceKey, Verdict
-from worker.engine.settlement import Settlement, SettlementBuilder
+from numbergroup.engine import memory
+from numbergroup.engine.memory import Partition
+from numbergroup.engine.messages import Facts
+from numbergroup.engine.model import Command, CommandKey, Refused, SequenceKey, Verdict
+from numbergroup.engine.settlement import Settlement, SettlementBuilder
 
 
 def at(sequence: int | None, command: Command, source: str = "test") -> Command:

@@ -6,10 +6,20 @@ import pytest
 from engine_bench import Bench
 from engine_wire import commands, entry, event, letters, read, results
 
-from contracts.results import RESULT_ADAPTER, Status
-from worker.engine.messages import Facts, Settle
-from worker.engine.model import Applied, Command, Entry, Fault, Group, GroupRef, HandleKind, Refusal, Verdict
-from worker.engine.settlement import Settlement, SettlementBuilder
+from numbergroup.engine.messages import Facts, Settle
+from numbergroup.engine.model import (
+    Applied,
+    Command,
+    Entry,
+    Fault,
+    Group,
+    GroupRef,
+    HandleKind,
+    Refusal,
+    Verdict,
+)
+from numbergroup.engine.settlement import Settlement, SettlementBuilder
+from numbergroup_contracts.results import RESULT_ADAPTER, Status
 
 NOW = 1_800_000_000.1234
 REFUSED = Fault("refused", "1002", "parameter error")

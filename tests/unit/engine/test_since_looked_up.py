@@ -3,11 +3,11 @@
 import pytest
 from engine_commands import BY_ID, add, replace
 
-from worker.engine.mailbox import Mailbox
-from worker.engine.memory import Partition
-from worker.engine.messages import Facts
-from worker.engine.model import Command
-from worker.engine.replays import LATEST, Past, Replay, Since
+from numbergroup.engine.mailbox import Mailbox
+from numbergroup.engine.memory import Partition
+from numbergroup.engine.messages import Facts
+from numbergroup.engine.model import Command
+from numbergroup.engine.replays import LATEST, Past, Replay, Since
 
 
 def replayed(command: Command, order: int) -> Command:

@@ -3,9 +3,9 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from worker.engine.mailbox import Mailbox
-from worker.engine.model import GroupRef, HandleKind
-from worker.engine.timers import Timers
+from numbergroup.engine.mailbox import Mailbox
+from numbergroup.engine.model import GroupRef, HandleKind
+from numbergroup.engine.timers import Timers
 
 TIMES = st.integers(0, 50).map(float)
 ACTIONS = st.lists(

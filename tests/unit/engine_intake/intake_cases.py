@@ -3,8 +3,8 @@
 import json
 from typing import Any
 
-from worker.engine.intake import Intake
-from worker.engine.model import Command, CommandKey, Entry, Refusal
+from numbergroup.engine.intake import Intake
+from numbergroup.engine.model import Command, CommandKey, Entry, Refusal
 
 PHONE = "85211111114"
 KEY = CommandKey("crm", "c-1")

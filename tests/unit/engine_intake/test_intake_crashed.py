@@ -6,10 +6,10 @@ import orjson
 import pytest
 from intake_cases import event
 
-from contracts.results import Status
-from worker.engine import intake
-from worker.engine.intake import Intake
-from worker.engine.model import CRASHED, Entry, Refusal
+from numbergroup.engine import intake
+from numbergroup.engine.intake import Intake
+from numbergroup.engine.model import CRASHED, Entry, Refusal
+from numbergroup_contracts.results import Status
 
 
 @pytest.fixture(autouse=True)

@@ -2,9 +2,9 @@
 
 import json
 import re
-from pathlib import Path
 from typing import Any
 
+import contract_files
 from hypothesis import given
 from hypothesis import strategies as st
 from intake_cases import body, event
@@ -13,10 +13,9 @@ from mutations import mutated
 from profiles import examples
 from test_intake_properties import read
 
-import contracts
-from contracts.commands import COMMAND_ADAPTER
-from worker.engine.model import Command, Refusal
-from worker.engine.outline import elements
+from numbergroup.engine.model import Command, Refusal
+from numbergroup.engine.outline import elements
+from numbergroup_contracts.commands import COMMAND_ADAPTER
 
 PHONES = ["85211111114", "85235753351", "4917012345678"]
 EVENTS: list[dict[str, Any]] = [
@@ -29,8 +28,7 @@ EVENTS: list[dict[str, Any]] = [
     ),
 ]
 BODIES = [*map(body, EVENTS), body(EVENTS), body(EVENTS[:2]), json.dumps(EVENTS, indent=1).encode(), b"[]"]
-_SCHEMA = json.loads((Path(contracts.__file__).parent / "schemas" / "command.json").read_text())
-_VALIDATOR = Draft202012Validator(_SCHEMA)
+_VALIDATOR = Draft202012Validator(contract_files.schema("command"))
 _PATTERN = re.escape("'^([1-9][0-9]{6,14}(,[1-9][0-9]{6,14})*)?$'")
 
 

@@ -4,14 +4,15 @@ import json
 from typing import Any
 
 import pytest
+from contract_files import EXAMPLES
 from hypothesis import example, given
 from hypothesis import strategies as st
 from intake_cases import PHONE, event
 from pydantic import BaseModel, ValidationError
 from test_intake_properties import events
 
-from contracts import schemas
-from contracts.commands import (
+from numbergroup.engine.plain import Contradiction, check, parse_many, parse_one
+from numbergroup_contracts.commands import (
     BATCH_ADAPTER,
     COMMAND_ADAPTER,
     CreateGroup,
@@ -19,9 +20,8 @@ from contracts.commands import (
     ListGroups,
     UpdateGroup,
 )
-from worker.engine.plain import Contradiction, check, parse_many, parse_one
 
-EXAMPLES = sorted((schemas.DIRECTORY.parent / "examples").glob("command-*.json"))
+EXAMPLE_FILES = sorted(EXAMPLES.glob("command-*.json"))
 COMMANDS = (CreateGroup, UpdateGroup, DeleteGroup, ListGroups)
 
 
@@ -46,7 +46,7 @@ def plainly(raw: bytes) -> list[dict[str, Any]] | None:
     return found
 
 
-@pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", EXAMPLE_FILES, ids=lambda path: path.stem)
 def test_golden_examples(path: Any) -> None:
     """Each is taken, and says what the models say."""
     found = plainly(path.read_bytes())

@@ -5,12 +5,12 @@ from pathlib import Path
 import pytest
 import typer
 
-from worker.cli.groups.diffing import Asked, run
-from worker.cli.groups.vendor import Account
-from worker.engine.model import CommandKind
-from worker.providers.nxcloud import NXCloud
-from worker.providers.port import Capabilities
-from worker.settings.nxcloud import NXCloudAccount
+from numbergroup.cli.groups.diffing import Asked, run
+from numbergroup.cli.groups.vendor import Account
+from numbergroup.engine.model import CommandKind
+from numbergroup.providers.nxcloud import NXCloud
+from numbergroup.providers.port import Capabilities
+from numbergroup.settings.nxcloud import NXCloudAccount
 
 EVERYTHING = frozenset(CommandKind)
 

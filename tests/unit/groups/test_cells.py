@@ -8,11 +8,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from contracts.commands import PHONE
-from worker.cli.groups.cells import escaped, unescaped
-from worker.cli.groups.listing import as_csv
-from worker.cli.groups.wanted import read_wanted
-from worker.engine.model import Group
+from numbergroup.cli.groups.cells import escaped, unescaped
+from numbergroup.cli.groups.listing import as_csv
+from numbergroup.cli.groups.wanted import read_wanted
+from numbergroup.engine.model import Group
+from numbergroup_contracts.commands import PHONE
 
 A = "85211111114"
 DANGEROUS = "=+-@\t\r\n\uff1d\uff0b\uff0d\uff20"

@@ -8,12 +8,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from worker.cli.groups.events import Envelope, events
-from worker.cli.groups.reconcile import Difference, Rules, Wanted, reconcile
-from worker.cli.plan import plan_groups
-from worker.engine.intake import Intake
-from worker.engine.model import Call, CallKind, Command, CommandKind, Entry, Group
-from worker.settings import NXCloudAccount, Settings
+from numbergroup.cli.groups.events import Envelope, events
+from numbergroup.cli.groups.reconcile import Difference, Rules, Wanted, reconcile
+from numbergroup.cli.plan import plan_groups
+from numbergroup.engine.intake import Intake
+from numbergroup.engine.model import Call, CallKind, Command, CommandKind, Entry, Group
+from numbergroup.settings import NXCloudAccount, Settings
 
 NUMBERS = [f"8521111111{n}" for n in range(8)]
 FEW = frozenset(NUMBERS[:5])

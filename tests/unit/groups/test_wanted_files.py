@@ -11,12 +11,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from contracts.commands import PHONE
-from worker.cli.endings import Failure
-from worker.cli.groups.cells import unescaped
-from worker.cli.groups.listing import as_csv
-from worker.cli.groups.wanted import read_wanted
-from worker.engine.model import Group
+from numbergroup.cli.endings import Failure
+from numbergroup.cli.groups.cells import unescaped
+from numbergroup.cli.groups.listing import as_csv
+from numbergroup.cli.groups.wanted import read_wanted
+from numbergroup.engine.model import Group
+from numbergroup_contracts.commands import PHONE
 
 A, B, C = "85211111114", "85235753351", "85235753311"
 SPEAKABLE = re.compile(PHONE).fullmatch

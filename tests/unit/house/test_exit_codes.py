@@ -3,7 +3,7 @@
 import re
 from pathlib import Path
 
-from worker.cli.exit_codes import ExitCode
+from numbergroup.cli.exit_codes import ExitCode
 
 README = Path(__file__).parents[3] / "README.md"
 

@@ -7,10 +7,10 @@ import orjson
 import pytest
 from typer.main import get_command
 
-from contracts.commands import COMMAND_ADAPTER
-from contracts.results import RESULT_ADAPTER
-from worker.cli import app
-from worker.settings import VENDORS, Settings
+from numbergroup.cli import app
+from numbergroup.settings import VENDORS, Settings
+from numbergroup_contracts.commands import COMMAND_ADAPTER
+from numbergroup_contracts.results import RESULT_ADAPTER
 
 ROOT = Path(__file__).parents[3]
 README = (ROOT / "README.md").read_text()

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from structlog.testing import capture_logs
 
-from worker.runtime.letter_cap import LetterCap
+from numbergroup.runtime.letter_cap import LetterCap
 
 
 @pytest.fixture

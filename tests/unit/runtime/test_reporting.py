@@ -3,9 +3,9 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from worker.engine.model import GroupRef, HandleKind
-from worker.engine.snapshot import GroupView, PartitionView, Snapshot
-from worker.runtime.reporting import shortened
+from numbergroup.engine.model import GroupRef, HandleKind
+from numbergroup.engine.snapshot import GroupView, PartitionView, Snapshot
+from numbergroup.runtime.reporting import shortened
 
 
 def view(parked: int, held: int) -> PartitionView:

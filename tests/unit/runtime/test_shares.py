@@ -5,7 +5,7 @@ import random
 from hypothesis import given
 from hypothesis import strategies as st
 
-from worker.runtime.shares import due
+from numbergroup.runtime.shares import due
 
 PARTITIONS = st.integers(1, 1024)
 WORKERS = st.integers(1, 1100)

@@ -6,10 +6,10 @@ from typing import Any
 import pytest
 from test_standing import EMPTY, NOW, REF, WELL, of, worker
 
-from worker.cli.resuming import throttled_until, what_follows
-from worker.engine.breaker import BreakerNotice
-from worker.engine.model import GroupRef
-from worker.ledger.port import Pause
+from numbergroup.cli.resuming import throttled_until, what_follows
+from numbergroup.engine.breaker import BreakerNotice
+from numbergroup.engine.model import GroupRef
+from numbergroup.ledger.port import Pause
 
 AT = NOW + 90
 IN_WORDS = "2023-11-14T22:14:50Z"

@@ -5,15 +5,15 @@ from typing import Any
 
 import pytest
 
-from worker.cli.status.as_json import as_json
-from worker.cli.status.standing import Standing, standing
-from worker.cli.status.wording import in_words
-from worker.engine.breaker import BreakerNotice
-from worker.engine.model import Fault, GroupRef, HandleKind
-from worker.engine.snapshot import AccountView, GroupView, PartitionView, Snapshot
-from worker.ledger.overview import LetterKind, LiveWorker, Overview
-from worker.ledger.port import Pause
-from worker.ledger.reports import Report
+from numbergroup.cli.status.as_json import as_json
+from numbergroup.cli.status.standing import Standing, standing
+from numbergroup.cli.status.wording import in_words
+from numbergroup.engine.breaker import BreakerNotice
+from numbergroup.engine.model import Fault, GroupRef, HandleKind
+from numbergroup.engine.snapshot import AccountView, GroupView, PartitionView, Snapshot
+from numbergroup.ledger.overview import LetterKind, LiveWorker, Overview
+from numbergroup.ledger.port import Pause
+from numbergroup.ledger.reports import Report
 
 NOW = 1_700_000_000.0
 WELL = AccountView(1, 0, 2, "closed", None, 0, 0.1, None, None, None, {"applied": 5}, 1)

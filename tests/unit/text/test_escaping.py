@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from worker.text.comparing import visible_name
-from worker.text.escaping import escaped, escaped_json
+from numbergroup.text.comparing import visible_name
+from numbergroup.text.escaping import escaped, escaped_json
 
 TRICKS = {
     "a control sequence": "\x1b[2J",

@@ -11,13 +11,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from worker.cli.dead_letters.importing import check_file
-from worker.cli.endings import Failure
-from worker.cli.files import RereadableFile, read_text
-from worker.cli.groups.wanted import read_wanted
-from worker.cli.lines import read_commands
-from worker.settings import SettingsError, load_settings
-from worker.text.reading import UnreadableText, lines_of, text_of
+from numbergroup.cli.dead_letters.importing import check_file
+from numbergroup.cli.endings import Failure
+from numbergroup.cli.files import RereadableFile, read_text
+from numbergroup.cli.groups.wanted import read_wanted
+from numbergroup.cli.lines import read_commands
+from numbergroup.settings import SettingsError, load_settings
+from numbergroup.text.reading import UnreadableText, lines_of, text_of
 
 SECRET = "s3cret-of-the-account"
 PREFIX = "NUMBERGROUP_ACCOUNTS__DEFAULT__"

@@ -1,4 +1,4 @@
-"""`contracts` needs pydantic and nothing else, until it is asked to publish."""
+"""`numbergroup_contracts` needs pydantic and nothing else, until it is asked to publish."""
 
 import subprocess
 import sys
@@ -9,7 +9,7 @@ import pytest
 from deadlines import room
 
 ROOT = Path(__file__).parents[3]
-BLOCKED = ("kombu", "amqp", "redis", "orjson", "worker", "structlog", "aiohttp", "fakeredis")
+BLOCKED = ("kombu", "amqp", "redis", "orjson", "numbergroup", "structlog", "aiohttp", "fakeredis")
 
 
 def run(program: str) -> str:
@@ -30,17 +30,17 @@ def run(program: str) -> str:
 def test_import() -> None:
     """All that the package exports is there, `publish` with it."""
     said = run("""
-        import contracts
+        import numbergroup_contracts as contracts
         print(len([getattr(contracts, name) for name in contracts.__all__]), callable(contracts.publish))
     """)
     assert said.split()[1] == "True"
 
 
-@pytest.mark.parametrize(("url", "package"), [("redis://127.0.0.1", "redis"), ("amqp://127.0.0.1", "kombu")])
-def test_the_library_of_the_broker(url: str, package: str) -> None:
+@pytest.mark.parametrize(("url", "extra"), [("redis://127.0.0.1", "redis"), ("amqp://127.0.0.1", "amqp")])
+def test_the_library_of_the_broker(url: str, extra: str) -> None:
     """What is missing is said together with how to get it."""
     said = run(f"""
-        from contracts import DeleteGroup, publish
+        from numbergroup_contracts import DeleteGroup, publish
         command = DeleteGroup.model_validate({{
             "specversion": "1.0", "id": "c-1", "source": "s", "type": "numbergroup.delete.v1",
             "data": {{"groupId": "g"}},
@@ -50,4 +50,4 @@ def test_the_library_of_the_broker(url: str, package: str) -> None:
         except ImportError as error:
             print(error)
     """)
-    assert f"pip install '{package}'" in said
+    assert f"pip install 'numbergroup-contracts[{extra}]'" in said

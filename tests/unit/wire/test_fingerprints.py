@@ -3,13 +3,11 @@
 import json
 
 import pytest
+from contract_files import EXAMPLES
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from contracts import schemas
-from contracts.dead_letters import DeadLetter, fingerprint, shape
-
-EXAMPLES = schemas.DIRECTORY.parent / "examples"
+from numbergroup_contracts.dead_letters import DeadLetter, fingerprint, shape
 
 
 @pytest.mark.parametrize(

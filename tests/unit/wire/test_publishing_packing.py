@@ -10,10 +10,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from contracts import InvalidCommand, UpdateGroup, publish
-from contracts.commands import COMMAND_ADAPTER
-from contracts.names import hash_key, partition_of
-from contracts.publishing.packing import Event, chunks, messages, read
+from numbergroup_contracts import InvalidCommand, UpdateGroup, publish
+from numbergroup_contracts.commands import COMMAND_ADAPTER
+from numbergroup_contracts.names import hash_key, partition_of
+from numbergroup_contracts.publishing.packing import Event, chunks, messages, read
 
 EVENT: dict[str, Any] = {
     "specversion": "1.0",

@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from contracts.publishing import publish
-from contracts.publishing.url_parameters import AMQP, REDIS
-from contracts.publishing.urls import (
+from numbergroup_contracts.publishing import publish
+from numbergroup_contracts.publishing.url_parameters import AMQP, REDIS
+from numbergroup_contracts.publishing.urls import (
     InvalidUrl,
     amqp_arguments,
     check_tls,

@@ -5,11 +5,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from contract_files import EXAMPLES, schema
 from jsonschema import Draft202012Validator
 from pydantic import TypeAdapter
 
-from contracts import schemas
-from contracts.commands import (
+from numbergroup_contracts.commands import (
     BATCH_ADAPTER,
     COMMAND_ADAPTER,
     CREATE,
@@ -20,11 +20,10 @@ from contracts.commands import (
     RENAME,
     UPDATE,
 )
-from contracts.dead_letters import DeadLetter
-from contracts.results import RESULT_ADAPTER, ResultBatch, ResultEvent, Status
+from numbergroup_contracts.dead_letters import DeadLetter
+from numbergroup_contracts.results import RESULT_ADAPTER, ResultBatch, ResultEvent, Status
 
-DIRECTORY = schemas.DIRECTORY.parent / "examples"
-FILES = sorted(DIRECTORY.glob("*.json"))
+FILES = sorted(EXAMPLES.glob("*.json"))
 KINDS: dict[str, TypeAdapter[Any]] = {  # the longer prefix first
     "command-batch": BATCH_ADAPTER,
     "command": COMMAND_ADAPTER,
@@ -54,8 +53,8 @@ def test_model_takes_it(example: Path) -> None:
 
 
 def test_schema_takes_it(example: Path) -> None:
-    schema = Draft202012Validator(schemas.load(kind_of(example)))
-    schema.validate(json.loads(example.read_bytes()))
+    validator = Draft202012Validator(schema(kind_of(example)))
+    validator.validate(json.loads(example.read_bytes()))
 
 
 def test_command_has_a_schema_of_its_own(example: Path) -> None:
@@ -65,7 +64,7 @@ def test_command_has_a_schema_of_its_own(example: Path) -> None:
         return
     for name in ("create", "update", "delete", "rename", "list"):
         of_type = event["type"] == f"numbergroup.{name}.v1"
-        assert Draft202012Validator(schemas.load(name)).is_valid(event) is of_type
+        assert Draft202012Validator(schema(name)).is_valid(event) is of_type
 
 
 def test_reading_and_writing_is_stable(example: Path) -> None:
@@ -90,12 +89,12 @@ def test_message_adapters_take_it(example: Path) -> None:
 
 def test_the_commands_of_the_wire_page_are_there() -> None:
     """Verbatim."""
-    assert (DIRECTORY / "command-update-add.json").read_text("utf-8") == WIRE_COMMAND
+    assert (EXAMPLES / "command-update-add.json").read_text("utf-8") == WIRE_COMMAND
 
 
 def test_the_result_of_the_wire_page_is_there() -> None:
     """With real values where the page has placeholders."""
-    result = json.loads((DIRECTORY / "result-applied.json").read_bytes())
+    result = json.loads((EXAMPLES / "result-applied.json").read_bytes())
     assert {**result, "id": "<deterministic>", "time": "…", "subject": "<groupId>", "correlationid": "…"} == {
         "specversion": "1.0",
         "id": "<deterministic>",
@@ -128,8 +127,8 @@ def test_every_variant_has_an_example() -> None:
         *("groupId", "groupKey", "operateType", "phones", "expiresAt"),
         *("groupName", "remark", "limit", "offset"),
     }
-    everything = json.loads((DIRECTORY / "command-update-all-attributes.json").read_bytes())
-    assert set(everything) == set(schemas.load("update")["properties"])
+    everything = json.loads((EXAMPLES / "command-update-all-attributes.json").read_bytes())
+    assert set(everything) == set(schema("update")["properties"])
     results = [event for path, event in read.items() if kind_of(path) == "result"]
     assert {event["data"]["status"] for event in results} == {status.value for status in Status}
     assert any(event["data"].get("groups") for event in results)

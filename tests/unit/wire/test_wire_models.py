@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 from wire_cases import UNPRINTABLE, body, command, with_data
 
-from contracts.commands import (
+from numbergroup_contracts.commands import (
     COMMAND_ADAPTER,
     CREATE,
     DELETE,
@@ -19,7 +19,7 @@ from contracts.commands import (
     ListGroups,
     UpdateGroup,
 )
-from contracts.results import RESULT_ADAPTER, ResultEvent, Status
+from numbergroup_contracts.results import RESULT_ADAPTER, ResultEvent, Status
 
 
 def read(value: Any) -> AnyCommand:

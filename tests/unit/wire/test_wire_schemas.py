@@ -6,6 +6,7 @@ from datetime import datetime
 from functools import cache
 from typing import Any
 
+import contract_files
 import pytest
 from hypothesis import given
 from jsonschema import Draft202012Validator, FormatChecker
@@ -25,9 +26,9 @@ from wire_cases import (
     with_data,
 )
 
-from contracts import schemas
-from contracts.commands import BATCH_ADAPTER, COMMAND_ADAPTER, CREATE, DELETE, LIST, UPDATE
-from contracts.schemas.__main__ import main
+from numbergroup_contracts import schemas
+from numbergroup_contracts.commands import BATCH_ADAPTER, COMMAND_ADAPTER, CREATE, DELETE, LIST, UPDATE
+from numbergroup_contracts.schemas import main
 
 
 def _is_date_time(value: object) -> bool:
@@ -40,7 +41,7 @@ FORMATS.checkers["date-time"] = (_is_date_time, ValueError)
 
 @cache
 def validator(name: str) -> Draft202012Validator:
-    return Draft202012Validator(schemas.load(name), format_checker=FORMATS)
+    return Draft202012Validator(contract_files.schema(name), format_checker=FORMATS)
 
 
 def accepts(adapter: TypeAdapter[Any], value: Any) -> bool:
@@ -66,33 +67,32 @@ class TestFiles:
     @pytest.mark.parametrize("name", schemas.NAMES)
     def test_committed_schemas_are_what_the_models_give(self, name: str) -> None:
         """Generating them again changes nothing."""
-        assert (schemas.DIRECTORY / f"{name}.json").read_text("ascii") == schemas.text(name)
+        assert (contract_files.SCHEMAS / f"{name}.json").read_text("ascii") == schemas.text(name)
 
     def test_check_passes_on_what_is_committed(self, capsys: pytest.CaptureFixture[str]) -> None:
-        assert main(["--check"]) == 0
+        assert main([str(contract_files.SCHEMAS), "--check"]) == 0
         assert capsys.readouterr().err == ""
 
     def test_check_names_what_differs_and_generating_mends_it(
-        self, tmp_path: Any, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+        self, tmp_path: Any, capsys: pytest.CaptureFixture[str]
     ) -> None:
         """Stale, missing and stray files fail the check by name; a run without `--check` ends that."""
-        monkeypatch.setattr("contracts.schemas.__main__.DIRECTORY", tmp_path)
-        assert main([]) == 0
-        assert main(["--check"]) == 0
+        assert main([str(tmp_path)]) == 0
+        assert main([str(tmp_path), "--check"]) == 0
         (tmp_path / "update.json").write_text("{}\n")
         (tmp_path / "list.json").unlink()
         (tmp_path / "stray.json").write_text("{}\n")
-        assert main(["--check"]) == 1
+        assert main([str(tmp_path), "--check"]) == 1
         said = capsys.readouterr().err
         assert [line.split()[0] for line in said.splitlines()] == ["update.json", "list.json", "stray.json"]
-        assert "python -m contracts.schemas" in said
-        assert main([]) == 0
-        assert main(["--check"]) == 0
+        assert f"python -m numbergroup_contracts.schemas {tmp_path}" in said
+        assert main([str(tmp_path)]) == 0
+        assert main([str(tmp_path), "--check"]) == 0
 
     @pytest.mark.parametrize("name", schemas.NAMES)
     def test_each_schema_says_what_it_is(self, name: str) -> None:
         """A valid draft 2020-12 schema with an id of its own, a title and a description."""
-        schema = schemas.load(name)
+        schema = contract_files.schema(name)
         Draft202012Validator.check_schema(schema)
         assert schema["$schema"] == "https://json-schema.org/draft/2020-12/schema"
         assert schema["$id"] == f"urn:numbergroup:{name}.v1"
@@ -102,7 +102,7 @@ class TestFiles:
     @pytest.mark.parametrize("name", schemas.NAMES)
     def test_patterns_keep_to_what_all_dialects_share(self, name: str) -> None:
         """ECMA-262 among them: no look-around, no named groups, no class but by its characters."""
-        for pattern in _patterns(schemas.load(name)):
+        for pattern in _patterns(contract_files.schema(name)):
             re.compile(pattern)
             assert not re.search(r"\(\?|\[\^?\]|\[:|&&|[*+?}][+]", pattern), pattern
             assert set(re.findall(r"\\(.)", pattern)) <= {"x", ".", "+"}, pattern
@@ -198,7 +198,7 @@ class TestStrictness:
             events = [command(DELETE)] * count
             assert accepts(BATCH_ADAPTER, events) is verdict
         for name in ("command-batch", "result-batch"):
-            schema = schemas.load(name)
+            schema = contract_files.schema(name)
             assert (schema["minItems"], schema["maxItems"]) == (1, 1000)
 
     @examples(300)

@@ -6,7 +6,7 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from contracts.commands import CREATE, DELETE, LIST, RENAME, UPDATE
+from numbergroup_contracts.commands import CREATE, DELETE, LIST, RENAME, UPDATE
 
 GOOD: dict[str, dict[str, Any]] = {
     UPDATE: {"groupId": "6a7sd3402px21429s04", "operateType": "add", "phones": ["85211111114"]},

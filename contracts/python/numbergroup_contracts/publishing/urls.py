@@ -1,0 +1,224 @@
+"""Broker URLs: their parts are checked, and their parameters become arguments of the client libraries.
+
+There is one table of parameters for each kind of broker. A parameter that is not in it is an error: a client
+library would ignore it, fail on it later, or change what its answers look like. No message quotes a value:
+it may be a password.
+"""
+
+import re
+import ssl
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from difflib import get_close_matches
+from typing import Any
+from urllib.parse import SplitResult, unquote, urlsplit
+
+from numbergroup_contracts.publishing import url_parameters as parameters
+from numbergroup_contracts.publishing.hosts import SEVERAL_HOSTS, names_several_hosts
+from numbergroup_contracts.publishing.url_parameters import Parameter
+
+EXAMPLE = "redis://localhost:6379/0"
+REDIS = ("redis", "rediss")
+AMQP = ("amqp", "amqps")
+UNIX = "unix"
+"""Redis at a socket of this machine: `unix:///run/redis.sock?db=0`."""
+
+_LONGEST_SHORT_STRING = 255  # AMQP 0-9-1, 4.2.5.3
+_PRINTABLE_NAME = re.compile(r"[A-Za-z][\w.-]{0,39}")
+
+
+class InvalidUrl(ValueError):
+    """What is wrong with a URL, to be put behind the name of the URL. One line, without secrets."""
+
+
+@dataclass(frozen=True, slots=True)
+class BrokerAddress:
+    """`url` has no parameters. `options` are what the parameters set, by the parameters' own names."""
+
+    url: str
+    parts: SplitResult
+    options: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def is_amqp(self) -> bool:
+        return self.parts.scheme in AMQP
+
+    @property
+    def is_tls(self) -> bool:
+        return self.parts.scheme in ("rediss", "amqps")
+
+    @property
+    def is_verified(self) -> bool:
+        """Whether the URL leaves the verification of the server's certificate and name switched on."""
+        unverified = {"ssl_cert_reqs": "none", "ssl_check_hostname": False, "verify": "verify_none"}
+        return not any(name in self.options and self.options[name] == unverified[name] for name in unverified)
+
+
+def parse(url: str) -> BrokerAddress:
+    """The address that a URL names. Nothing is opened or read. Raises `InvalidUrl`."""
+    scheme, _, rest = url.partition("://")
+    if scheme not in (*REDIS, *AMQP, UNIX):
+        raise InvalidUrl(f"must begin with {' or '.join(f'{one}://' for one in (*REDIS, *AMQP))}")
+    if names_several_hosts(url):
+        raise InvalidUrl(SEVERAL_HOSTS)
+    if re.search(r"[\s\x00-\x1f\x7f#]|[@/?].*@", rest):
+        raise InvalidUrl(f"is no URL as in {EXAMPLE}: percent-encode / # ? @ and spaces in a password")
+    try:
+        parts = urlsplit(url)
+        host = parts.hostname
+    except ValueError:
+        raise InvalidUrl(f"is no URL as in {EXAMPLE}: its host is malformed") from None
+    if scheme == UNIX:
+        return _socket(url, parts)
+    if not host:
+        raise InvalidUrl(f"names no host, as in {EXAMPLE}")
+    try:
+        port = parts.port
+    except ValueError:
+        port = 0
+    if port == 0:
+        raise InvalidUrl(f"is no URL as in {EXAMPLE}: its port must be a number from 1 to 65535")
+    options = _options(parts)
+    if scheme in REDIS:
+        _check_redis(parts, options)
+    else:
+        _check_amqp(parts)
+    return BrokerAddress(parts._replace(query="").geturl(), parts, options)
+
+
+def _socket(url: str, parts: SplitResult) -> BrokerAddress:
+    if "@" in parts.netloc or len(parts.path) < 2:
+        raise InvalidUrl(
+            "names no socket, as in unix:///run/redis.sock?db=0 (user and password as parameters)"
+        )
+    if parts.netloc:
+        raise InvalidUrl("has a host before the path of its socket: write unix:/// with three slashes")
+    return BrokerAddress(url.partition("?")[0], parts, _options(parts))
+
+
+def check_tls(address: BrokerAddress) -> None:
+    """Read the certificates and keys that the URL names. Raises `InvalidUrl` for what cannot be used."""
+    found = address.options
+    ca = found.get("ssl_ca_certs") or found.get("cacertfile")
+    cert = found.get("ssl_certfile") or found.get("certfile")
+    key = found.get("ssl_keyfile") or found.get("keyfile")
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    if key and not cert:
+        raise InvalidUrl("names a key file without a certificate file")
+    try:
+        if ca or found.get("ssl_ca_path"):
+            context.load_verify_locations(ca, found.get("ssl_ca_path"))
+    except (OSError, ValueError) as error:
+        raise InvalidUrl(
+            f"names a file of certificate authorities that cannot be used: {_why(error)}"
+        ) from None
+    try:
+        if cert:
+            # Without a password, the library would ask for one on the terminal.
+            context.load_cert_chain(cert, key, found.get("ssl_password", ""))
+    except (OSError, ValueError) as error:
+        raise InvalidUrl(f"names a certificate or key file that cannot be used: {_why(error)}") from None
+
+
+def redis_arguments(address: BrokerAddress) -> dict[str, Any]:
+    """What the parameters are to a connection pool of redis-py, beside the bare URL."""
+    fixed = ("protocol", "decode_responses")
+    arguments = {name: value for name, value in address.options.items() if name not in fixed}
+    if arguments.get("ssl_cert_reqs") == "none":
+        # The library checks no name without a certificate, and refuses to be asked for it.
+        arguments["ssl_check_hostname"] = False
+    return arguments
+
+
+def amqp_arguments(address: BrokerAddress) -> tuple[dict[str, Any], dict[str, Any]]:
+    """What the URL says to kombu's `Connection`, the bare URL included, and to its `transport_options`."""
+    found, parts = address.options, address.parts
+    arguments: dict[str, Any] = {"hostname": address.url, "ssl": _amqp_tls(address)}
+    if "connection_timeout" in found:
+        arguments["connect_timeout"] = found["connection_timeout"] / 1000
+    if "auth_mechanism" in found:
+        arguments["login_method"] = found["auth_mechanism"].upper()
+    transport = {name: found[name] for name in ("channel_max", "frame_max") if name in found}
+    if ":" in (parts.hostname or ""):
+        # kombu drops the brackets without which the library takes a part of the address for the port.
+        transport["host"] = f"[{parts.hostname}]:{parts.port or (5671 if address.is_tls else 5672)}"
+    return arguments, transport
+
+
+def _amqp_tls(address: BrokerAddress) -> dict[str, Any] | bool:
+    if not address.is_tls:
+        return False
+    found = address.options
+    names = {"cacertfile": "ca_certs", "certfile": "certfile", "keyfile": "keyfile"}
+    arguments: dict[str, Any] = {names[name]: found[name] for name in names if name in found}
+    if not address.is_verified:
+        return {**arguments, "cert_reqs": ssl.CERT_NONE}
+    # Without a name, the library does not check whose certificate it is.
+    return {**arguments, "server_hostname": found.get("server_name_indication") or address.parts.hostname}
+
+
+def _options(parts: SplitResult) -> dict[str, Any]:
+    table = parameters.AMQP if parts.scheme in AMQP else parameters.REDIS
+    given: dict[str, list[str]] = {}
+    for pair in filter(None, parts.query.split("&")):
+        name, _, value = pair.partition("=")
+        given.setdefault(name, []).append(value)
+    if unknown := [name for name in given if name not in table]:
+        raise InvalidUrl(
+            "has parameters that are not supported: " + ", ".join(_named(one, table) for one in unknown)
+        )
+    return {name: _read(name, values, table[name], parts.scheme) for name, values in given.items()}
+
+
+def _named(name: str, table: Mapping[str, Parameter]) -> str:
+    nearest = get_close_matches(name.lower(), table, 1, 0)[0]
+    shown = name if _PRINTABLE_NAME.fullmatch(name) else "one with a malformed name"
+    return f"{shown} (the nearest that is: {nearest})"
+
+
+def _read(name: str, values: list[str], parameter: Parameter, scheme: str) -> Any:
+    if parameter.tls and scheme == UNIX:
+        raise InvalidUrl(f"has the parameter {name}, which needs TLS, and a socket has none")
+    if parameter.tls and scheme in ("redis", "amqp"):
+        raise InvalidUrl(f"has the parameter {name}, which needs TLS: begin the URL with {scheme}s://")
+    if len(values) > 1:
+        raise InvalidUrl(f"has the parameter {name} more than once")
+    if re.search("%(?![0-9A-Fa-f]{2})", values[0]):
+        raise InvalidUrl(f"has the parameter {name} with a % that is not percent-encoded: write %25")
+    try:
+        return parameter.read(unquote(values[0], errors="strict"))
+    except ValueError:
+        # The context would hold the value.
+        problem = f"has the parameter {name}, which must be {parameter.must}"
+    raise InvalidUrl(problem)
+
+
+def _check_redis(parts: SplitResult, options: dict[str, Any]) -> None:
+    path = parts.path.removeprefix("/")
+    if path and not re.fullmatch("[0-9]{1,5}", path):
+        raise InvalidUrl(f"must end with the number of a database, as in {EXAMPLE}")
+    if path and "db" in options and int(path) != options["db"]:
+        raise InvalidUrl("names two databases: one in its path, and another one in its parameter db")
+    for name, given in (("username", parts.username), ("password", parts.password)):
+        if given and name in options:
+            raise InvalidUrl(f"has a {name} before its host and another one as a parameter: leave one out")
+
+
+def _check_amqp(parts: SplitResult) -> None:
+    if len(unquote(parts.path.removeprefix("/")).encode()) > _LONGEST_SHORT_STRING:
+        raise InvalidUrl(f"has a virtual host of more than {_LONGEST_SHORT_STRING} bytes")
+
+
+def _why(error: Exception) -> str:
+    return getattr(error, "strerror", None) or getattr(error, "reason", None) or "it is malformed"
+
+
+def unverified(url: str) -> str:
+    """The URL with the parameter by which certificates are not verified."""
+    address = parse(url)
+    if not address.is_tls or not address.is_verified:
+        return url
+    parameter = "verify=verify_none" if address.is_amqp else "ssl_cert_reqs=none"
+    name = parameter.partition("=")[0]
+    kept = [one for one in address.parts.query.split("&") if one and unquote(one.partition("=")[0]) != name]
+    return address.parts._replace(query="&".join([*kept, parameter])).geturl()

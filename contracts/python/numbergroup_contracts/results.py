@@ -1,0 +1,134 @@
+"""The results: what the worker answers to every command."""
+
+from enum import StrEnum
+from typing import Annotated, Final, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
+
+from numbergroup_contracts.event import MAX_EVENTS_PER_MESSAGE, Envelope
+
+RESULT = "numbergroup.result.v1"
+SOURCE = "numbergroup"
+
+
+class Status(StrEnum):
+    """What became of a command."""
+
+    APPLIED = "applied"
+    """The vendor carried it out."""
+    PARTIAL = "partial"
+    """The vendor took some numbers and named those that it did not (`rejectedNumbers`)."""
+    SUPERSEDED = "superseded"
+    """Every number of it was decided by later commands, whose calls' requestIds it carries."""
+    REJECTED = "rejected"
+    """It can never work: malformed, unsupported, or refused by the vendor (`error`)."""
+    EXPIRED = "expired"
+    """Its `expirytime` passed before it was sent."""
+    FAILED = "failed"
+    """Retries ended, or workers died of it (`error`)."""
+
+
+class _Data(BaseModel):
+    model_config = ConfigDict(frozen=True, strict=True, extra="forbid", use_attribute_docstrings=True)
+
+
+ERROR_KINDS: Final = (
+    *("invalid", "unsupported", "misrouted", "unknown-group", "conflict", "refused", "unavailable"),
+    *("crashed", "quarantined", "expired", "stale", "unknown"),
+)
+"""The kinds of errors there are so far. `unknown`: a dead letter whose description cannot be read."""
+
+
+class ErrorInfo(_Data):
+    """Why a command did not go through.
+
+    `kind` is one of `invalid`, `unsupported`, `misrouted` (published to another partition than its
+    group's), `refused`, `unavailable`, `expired`, `crashed`, `stale`, `conflict` (the same id with
+    another body, or a groupKey that is taken), `unknown-group`, `too-large` (the broker takes no message of
+    the result's size: a list has failed, of any other result parts are left out), `reply-queue` (the queue
+    that was asked for takes nothing, and the result is in the default one), …: consumers must expect new
+    ones.
+    `crashed`: worker after worker died with the command's message in hand, the last one with nothing else. It
+    is not tried any more; what it asks for may be done in part. Publish it under a new id when the worker, or
+    the message, is mended.
+    `code` is the vendor's, when the vendor gave one.
+    """
+
+    kind: str
+    code: str | None = None
+    message: str
+
+
+class CommandRef(_Data):
+    """The command that is answered, by the attributes that its producer gave it."""
+
+    id: str
+    source: str
+    type: str | None = None
+
+
+class ListedGroup(_Data):
+    """A group as `numbergroup.list.v1` reports it."""
+
+    groupId: str  # noqa: N815 (the wire's names)
+    groupName: str  # noqa: N815
+    remark: str
+    phones: list[str]
+    customerId: str | None = None  # noqa: N815
+    """Whose group it is, where the vendor says that (NXCloud)."""
+
+
+class VendorDetails(_Data):
+    """What the vendor said of the calls that decided this command's numbers, under the vendor's own names.
+    Only Ozonetel says any of this. Members that it did not say are absent, or `null`.
+
+    The counts are those of the calls. A call that was made for several commands (`mergedCommands`) is in the
+    result of each of them with all that it says; the counts of several calls are summed up.
+    """
+
+    new: int | None = None
+    inserted: int | None = None
+    deleted: int | None = None
+    affectedRows: int | None = None  # noqa: N815
+    lastInsertId: int | str | None = None  # noqa: N815
+    reasons: dict[str, str] | None = None
+    """Of this command's `rejectedNumbers`, why the vendor did not take them, where it says that."""
+
+
+class ResultData(_Data):
+    """What became of the command. Members that do not apply are absent, or `null`."""
+
+    command: CommandRef
+    status: Annotated[Status, Field(strict=False)]
+    account: str | None = None
+    """The account that made the calls; `null` when the command did not say one that could be read."""
+    groupId: str | None = None  # noqa: N815
+    groupKey: str | None = None  # noqa: N815
+    requestIds: list[str] = []  # noqa: N815
+    """The vendor's ids of the calls that decided this command's numbers."""
+    mergedCommands: Annotated[int, Field(ge=0)] = 0  # noqa: N815
+    """How many commands were merged into those calls, this one included."""
+    error: ErrorInfo | None = None
+    deadLetterId: str | None = None  # noqa: N815
+    rejectedNumbers: list[str] | None = None  # noqa: N815
+    """With `partial`, or with `rejected` if the vendor took none: the numbers that were this command's to
+    decide (no later one had), and that the vendor did not take."""
+    vendor: VendorDetails | None = None
+    """What the vendor said beyond the members above."""
+    groups: list[ListedGroup] | None = None
+    """The answer to `numbergroup.list.v1`."""
+    total: int | None = None
+    """With `groups`: how many there are in all, as the vendor counts them."""
+
+
+class ResultEvent(Envelope):
+    """The answer to one command. `id` is the same for the same command and outcome."""
+
+    type: Literal["numbergroup.result.v1"]
+    data: ResultData
+
+
+ResultBatch = Annotated[list[ResultEvent], Field(min_length=1, max_length=MAX_EVENTS_PER_MESSAGE)]
+
+RESULT_ADAPTER: TypeAdapter[ResultEvent | list[ResultEvent]] = TypeAdapter(ResultEvent | ResultBatch)
+"""A message on a reply queue: one result, or an array of those that settled together."""

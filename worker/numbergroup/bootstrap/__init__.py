@@ -1,0 +1,197 @@
+"""The only place that builds adapters: settings in, a worker out."""
+
+import os
+import random
+import secrets
+import socket
+from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
+from importlib.metadata import version
+
+from numbergroup import calls
+from numbergroup.bootstrap import findings
+from numbergroup.bootstrap.accounts import caller_of
+from numbergroup.bootstrap.brokers import reach_broker
+from numbergroup.brokers import embedded
+from numbergroup.brokers.connect import connect
+from numbergroup.engine.engine import Engine
+from numbergroup.engine.intake import Intake
+from numbergroup.engine.poison_detection import Caution
+from numbergroup.engine.retry_policy import RetryPolicy
+from numbergroup.engine.settlement import Settlement, SettlementBuilder
+from numbergroup.ledger.port import Limiter, OtherPartitions
+from numbergroup.ledger.redis import RedisLedger
+from numbergroup.ledger.reports import RedisReports
+from numbergroup.ledger.switchboard import RedisSwitchboard
+from numbergroup.ledger.tokens import RedisTokens
+from numbergroup.metrics import Figures, MetricsServer
+from numbergroup.providers.keyring import Keyring
+from numbergroup.runtime.clock import Clock
+from numbergroup.runtime.letter_cap import LetterCap
+from numbergroup.runtime.partitioning import agree_on_partitions
+from numbergroup.runtime.patience import patiently
+from numbergroup.runtime.ports import Ports
+from numbergroup.runtime.rotation import Rotation
+from numbergroup.runtime.routing import by_handle
+from numbergroup.runtime.worker import Worker, nobody
+from numbergroup.settings import Settings, SettingsError, redact_url, require_accounts
+from numbergroup.telemetry import get_logger
+
+_PATIENCE_S = 30.0
+_NOTABLE_S = 5.0
+_LATE_S = 2.0
+
+log = get_logger("worker")
+
+
+@asynccontextmanager
+async def open_worker(
+    settings: Settings,
+    broker_url: str,
+    written: Callable[[Settlement], None] = nobody,
+    read_again: Callable[[], Settings] | None = None,
+) -> AsyncIterator[Worker]:
+    """A worker on the broker at `broker_url`, ready to `run`. With `read_again` it takes over credentials
+    that were changed in the files that the settings come from.
+
+    Waits, loudly, for a broker that is away. Raises `SettingsError` when no account is configured, or the
+    commands are in another number of partitions, `UnfitServer` when the broker must not be used as it is
+    set up.
+    """
+    accounts = require_accounts(settings)
+    intake = Intake(settings.max_message_bytes, settings.spellings)
+    async with AsyncExitStack() as opened:
+        # It is there while the broker is waited for.
+        metrics = await _serve_metrics(settings, opened)
+        client, broker = await reach_broker(settings, broker_url, intake, opened, patiently)
+        ledger = RedisLedger(client)
+        opened.push_async_callback(broker.close)
+        for finding in [
+            *findings.of_settings(settings),
+            *await patiently("looking at the ledger's setup", lambda: findings.of_server(settings, client)),
+        ]:
+            log.warning(finding)
+        clock = await _common_clock(ledger)
+        await agree_on_partitions(ledger, broker, settings.partitions)
+        await patiently("opening the broker", broker.open)
+        limiters = {
+            name: ledger.limiter(name, account.calls_per_second) for name, account in accounts.items()
+        }
+        keyrings = {name: Keyring(name, account.credentials) for name, account in accounts.items()}
+        callers, policies = {}, {}
+        for name, account in accounts.items():
+            callers[name], policies[name] = caller_of(
+                keyrings[name], account, limiters[name], clock, RedisTokens(client)
+            )
+            opened.push_async_callback(callers[name].close)
+        engine = Engine(
+            policies,
+            RetryPolicy(give_up_after_s=settings.give_up_after_s),
+            settings.linger_ms / 1000,
+            settings.group_backlog,
+            settings.max_pending,
+        )
+        ports = Ports(
+            broker,
+            ledger,
+            RedisSwitchboard(client),
+            intake,
+            SettlementBuilder(settings.reply_queues),
+            clock,
+            owner=f"{socket.gethostname()}-{os.getpid()}-w{secrets.token_hex(4)}",
+            lease_ttl_s=settings.lease_ttl_s,
+            max_pending=settings.max_pending,
+            caution=Caution(settings.max_crashes, patience_s=_patience(settings)),
+            partitions=settings.partitions,
+            accounts=len(accounts),
+            partition_of=by_handle(settings.partitions)
+            if broker.by_handle and settings.partitions > 1
+            else None,
+            letter_cap=LetterCap(settings.max_dead_letters),
+            reports=RedisReports(client),
+            version=version("numbergroup"),
+            call_lasts_s=max(account.lasts_s for account in accounts.values()) + _LATE_S,
+        )
+        log.info(
+            "starting",
+            version=ports.version,
+            broker=redact_url(broker_url),
+            accounts=sorted(accounts),
+            owner=ports.owner,
+            partitions=settings.partitions,
+        )
+        rotation = read_again and Rotation(settings, read_again, keyrings, clock.now)
+        worker = Worker(engine, ports, callers, limiters, random.random, written, rotation)
+        if metrics is not None:
+            metrics.look = lambda: _figures(worker, ports.letter_cap)
+        try:
+            yield worker
+        except OtherPartitions as error:
+            raise SettingsError(f"NUMBERGROUP_PARTITIONS is not what it was: {error}") from None
+
+
+async def _serve_metrics(settings: Settings, opened: AsyncExitStack) -> MetricsServer | None:
+    if settings.metrics_port is None:
+        return None
+    server = MetricsServer(settings.metrics_host, settings.metrics_port)
+    try:
+        await server.start()
+    except OSError as error:
+        why = os.strerror(error.errno) if error.errno and error.errno > 0 else str(error)
+        raise SettingsError(
+            f"NUMBERGROUP_METRICS_PORT is {settings.metrics_port}, but nothing can listen on "
+            f"{settings.metrics_host}:{settings.metrics_port} ({why}): set another one"
+        ) from None
+    opened.push_async_callback(server.stop)
+    return server
+
+
+def _figures(worker: Worker, cap: LetterCap) -> Figures:
+    said = worker.report()
+    return Figures(said.at, said.snapshot, said.letters_written, cap.letters, cap.most)
+
+
+def _patience(settings: Settings) -> float:
+    """How long a message that may kill is watched; longer than RabbitMQ may take to miss a dead owner, and
+    than its call may have to wait for one in doubt."""
+    lasts_s = max(account.lasts_s for account in settings.accounts.values())
+    return max(_PATIENCE_S, 2 * settings.lease_ttl_s, lasts_s + _PATIENCE_S / 6)
+
+
+async def _common_clock(ledger: RedisLedger) -> Clock:
+    """One clock for all workers, whatever their machines' clocks say: what one of them has written down with
+    a time (until when a create may take effect) another one goes by."""
+    clock = Clock.showing(await patiently("asking the ledger for the time", ledger.time_s))
+    ahead_s = clock.wall() - clock.now()
+    if abs(ahead_s) > _NOTABLE_S:
+        log.warning("this machine's clock is not the ledger's, and is not gone by", ahead_s=round(ahead_s))
+    return clock
+
+
+@asynccontextmanager
+async def open_caller(
+    settings: Settings, name: str, ledger_url: str | None
+) -> AsyncIterator[tuple[calls.Caller, Limiter]]:
+    """Who makes the calls of the account `name` outside of a worker, and who permits each call's first
+    request: the rate limit that the workers keep in the ledger at `ledger_url`, or without one that of this
+    process alone.
+
+    Raises `LedgerUnavailable` when the ledger does not answer.
+    """
+    account = require_accounts(settings)[name]
+    for notice in account.notices:
+        log.warning(notice, account=name)
+    async with AsyncExitStack() as opened:
+        if ledger_url is None:
+            own = embedded.start()
+            opened.callback(own.stop)
+            ledger_url = own.url
+        client = connect(ledger_url)
+        opened.push_async_callback(client.aclose)
+        ledger = RedisLedger(client)
+        clock = Clock.showing(await ledger.time_s())
+        limiter = ledger.limiter(name, account.calls_per_second)
+        keyring = Keyring(name, account.credentials)
+        caller, _ = caller_of(keyring, account, limiter, clock, RedisTokens(client))
+        opened.push_async_callback(caller.close)
+        yield caller, limiter

@@ -1,0 +1,55 @@
+"""An account's adapters: who makes its calls, and what the engine goes by."""
+
+from numbergroup import calls
+from numbergroup.engine.accounts import AccountPolicy
+from numbergroup.engine.breaker import BreakerPolicy
+from numbergroup.ledger.port import Limiter, TokenStore
+from numbergroup.providers.keyring import Keyring
+from numbergroup.providers.port import Provider
+from numbergroup.runtime.clock import Clock
+from numbergroup.settings import AccountSettings
+from numbergroup.tokens import tokens_of
+from numbergroup.transport import HttpTransport
+
+
+def caller_of(
+    keyring: Keyring, account: AccountSettings, limiter: Limiter, clock: Clock, store: TokenStore
+) -> tuple[calls.Caller, AccountPolicy]:
+    """Who makes the account's calls, and under which limits."""
+    provider = account.vendor()
+    transport = HttpTransport(account.max_in_flight, account.connect_timeout_s, account.timeout_s)
+    caller = calls.Caller(
+        provider,
+        keyring,
+        transport,
+        calls.Limits(account.connect_timeout_s, account.timeout_s, account.retry_attempts),
+        limiter.acquire,
+        clock.wall,
+        now_s=clock.now,
+        tokens=tokens_of(
+            *(keyring.account, provider, store, transport, limiter.acquire, account.timeout_s, clock.now)
+        ),
+    )
+    return caller, policy_of(account, provider)
+
+
+def policy_of(account: AccountSettings, provider: Provider) -> AccountPolicy:
+    """What the engine goes by: what the vendor can do, and the account's limits."""
+    can = provider.capabilities
+    return AccountPolicy(
+        can.numbers_per_call,
+        account.max_in_flight,
+        can.commands,
+        marker=account.marks_creates,
+        breaker=BreakerPolicy(share=account.breaker_share, open_s=_open_s(account.breaker_max_open_s)),
+        isolation_per_second=account.isolation_share * account.calls_per_second,
+        number_expiry=can.number_expiry,
+        idempotent=can.idempotent,
+        number_pattern=can.number_pattern,
+        objection=provider.objection,
+        results_per_number=can.results_per_number,
+    )
+
+
+def _open_s(longest: float) -> tuple[float, float]:
+    return min(BreakerPolicy().open_s[0], longest), longest

@@ -1,0 +1,119 @@
+"""The broker and the ledger's server, as the settings name them."""
+
+import asyncio
+import math
+from collections.abc import Mapping, Sequence
+from contextlib import AsyncExitStack
+
+from redis.asyncio import Redis
+
+from numbergroup.brokers import embedded, lookalikes
+from numbergroup.brokers.amqp.broker import AmqpBroker
+from numbergroup.brokers.amqp.broker import check as check_rabbitmq
+from numbergroup.brokers.amqp.depth import depth, depth_of_lookalikes, stray_depth
+from numbergroup.brokers.amqp.topology import Topology
+from numbergroup.brokers.connect import UnfitServer, check, connect
+from numbergroup.brokers.lookalikes import Lookalike
+from numbergroup.brokers.port import Broker, BrokerUnavailable
+from numbergroup.brokers.redis_streams import RedisBroker, ReplyRetention
+from numbergroup.engine.intake import Intake
+from numbergroup.runtime.patience import Persistence, patiently
+from numbergroup.runtime.ports import most_pending
+from numbergroup.settings import Settings, SettingsError
+from numbergroup.telemetry import get_logger
+
+NO_LEDGER = (
+    "no NUMBERGROUP_LEDGER_URL: dead letters, what was settled before (for repeats), open creates, groupKeys "
+    "and the rate limit are kept in this process only and end with it; run one worker only"
+)
+_LEAST_HEARTBEAT_S = 4
+
+log = get_logger("worker")
+
+
+async def backlog(broker_url: str, client: Redis, partitions: int) -> Mapping[int, int]:
+    """How many messages wait in each partition; on Redis, at `client`, with those in workers' hands.
+
+    Raises `BrokerUnavailable`, and `UnfitServer` when the broker does not let us look.
+    """
+    if broker_url.startswith("amqp"):
+        return await asyncio.to_thread(depth, broker_url, partitions)
+    return await RedisBroker(client, 0, partitions).backlog(partitions)
+
+
+async def strays(broker_url: str, partitions: int) -> Mapping[str, int]:
+    """The queues of another number of partitions, and how many messages wait in each; RabbitMQ only.
+
+    Raises like `backlog`.
+    """
+    if broker_url.startswith("amqp"):
+        return await asyncio.to_thread(stray_depth, broker_url, partitions)
+    return {}
+
+
+async def unread_queues(broker_url: str, client: Redis, partitions: int) -> Sequence[Lookalike]:
+    """What was probably published to, and no worker reads; nothing where the broker does not let us look."""
+    if not broker_url.startswith("amqp"):
+        return await lookalikes.on_redis(client, partitions)
+    try:
+        return await asyncio.to_thread(depth_of_lookalikes, broker_url, partitions)
+    except (BrokerUnavailable, UnfitServer):
+        return []
+
+
+async def reach_broker(
+    settings: Settings, broker_url: str, intake: Intake, opened: AsyncExitStack, persist: Persistence
+) -> tuple[Redis, Broker]:
+    """The ledger's server and the broker, both of which have answered; `opened` closes what was opened."""
+    record_ms = round(settings.dedup_hours * 3_600_000)
+    ledger_url = settings.ledger_url.get_secret_value() if settings.ledger_url else None
+    if not broker_url.startswith("amqp"):
+        if ledger_url and ledger_url != broker_url:
+            raise SettingsError(
+                "NUMBERGROUP_LEDGER_URL differs from NUMBERGROUP_BROKER_URL: on Redis, results and deletions "
+                "are written in one transaction, so both must be the same server; leave "
+                "NUMBERGROUP_LEDGER_URL unset"
+            )
+        client = await _connect(broker_url, "NUMBERGROUP_BROKER_URL", settings.partitions, opened, persist)
+        # Rounded up: what is shorter than a millisecond is not without end.
+        retention = ReplyRetention(math.ceil(settings.reply_retention_hours * 3_600_000), settings.reply_max)
+        return client, RedisBroker(client, record_ms, settings.partitions, intake, retention=retention)
+    if ledger_url is None:
+        ledger = embedded.start()
+        opened.callback(ledger.stop)
+        ledger_url = ledger.url
+        if persist is patiently:
+            log.warning(NO_LEDGER)
+    client = await _connect(ledger_url, "NUMBERGROUP_LEDGER_URL", settings.partitions, opened, persist)
+    topology = _topology(settings)
+    await persist("connecting to RabbitMQ", lambda: look_at_rabbitmq(settings, broker_url))
+    heartbeat_s = max(_LEAST_HEARTBEAT_S, round(settings.lease_ttl_s / 2))
+    broker = AmqpBroker(broker_url, client, record_ms, _prefetch(settings), heartbeat_s, topology)
+    return client, broker
+
+
+async def look_at_rabbitmq(settings: Settings, broker_url: str) -> None:
+    """Raises `UnfitServer` and `BrokerUnavailable`, as a worker would that starts."""
+    accept = settings.lossy_queues == "accept"
+    await asyncio.to_thread(check_rabbitmq, broker_url, _topology(settings), accept_losses=accept)
+
+
+def _topology(settings: Settings) -> Topology:
+    return Topology(
+        settings.partitions,
+        reply_type=settings.reply_queue_type,
+        reply_expires_ms=round(settings.reply_queue_expires_hours * 3_600_000),
+    )
+
+
+def _prefetch(settings: Settings) -> int:
+    return most_pending(settings.max_pending, len(settings.accounts))
+
+
+async def _connect(
+    url: str, setting: str, partitions: int, opened: AsyncExitStack, persist: Persistence
+) -> Redis:
+    client = connect(url, partitions)
+    opened.push_async_callback(client.aclose)
+    await persist("connecting to Redis", lambda: check(client, setting))
+    return client

@@ -1,0 +1,108 @@
+"""What `run --check` looks at: everything that would keep a worker from its work, all of it at once."""
+
+import asyncio
+from collections.abc import Sequence
+from contextlib import AsyncExitStack
+from dataclasses import dataclass, field
+
+from numbergroup.bootstrap import findings, open_caller
+from numbergroup.bootstrap.brokers import look_at_rabbitmq, reach_broker
+from numbergroup.brokers.connect import UnfitServer
+from numbergroup.brokers.port import BrokerUnavailable
+from numbergroup.engine.intake import Intake
+from numbergroup.engine.model import AccountFault, Applied, Call, CallKind, CommandKind, Outcome
+from numbergroup.ledger.port import LedgerUnavailable
+from numbergroup.ledger.redis import RedisLedger
+from numbergroup.runtime.partitioning import refuse_a_backlog
+from numbergroup.runtime.patience import once
+from numbergroup.settings import Settings, SettingsError
+
+Problem = UnfitServer | SettingsError | BrokerUnavailable | LedgerUnavailable
+_PROBLEMS = (UnfitServer, SettingsError, BrokerUnavailable, LedgerUnavailable)
+
+
+@dataclass(slots=True)
+class Examination:
+    """`problems` keep a worker from working. `answering`: accounts whose vendor has answered. `refused`, and
+    `silent`: what is wrong with the credentials of an account, and whose vendor has not answered."""
+
+    problems: list[Problem] = field(default_factory=list)
+    refused: list[str] = field(default_factory=list)
+    silent: list[str] = field(default_factory=list)
+    answering: list[str] = field(default_factory=list)
+    findings: list[str] = field(default_factory=list)
+
+
+async def examine(settings: Settings, broker_url: str) -> Examination:
+    """Look at broker, ledger and vendors. Changes nothing but one key, which it deletes.
+
+    Vendors are asked only when nothing else is wrong: calls count against the limits that the ledger keeps.
+    """
+    found = Examination(findings=list(findings.of_settings(settings)))
+    await _look_at_servers(settings, broker_url, found)
+    if not found.problems:
+        ledger = settings.effective_ledger_url
+        url = ledger.get_secret_value() if ledger else None
+        await asyncio.gather(*(_ask(settings, name, url, found) for name in sorted(settings.accounts)))
+    return found
+
+
+async def _look_at_servers(settings: Settings, broker_url: str, found: Examination) -> None:
+    async with AsyncExitStack() as opened:
+        try:
+            client, broker = await reach_broker(settings, broker_url, Intake(), opened, once)
+            opened.push_async_callback(broker.close)
+            found.findings += await findings.of_server(settings, client)
+            await refuse_a_backlog(RedisLedger(client), broker, settings.partitions)
+        except _PROBLEMS as error:
+            found.problems.append(error)
+            if broker_url.startswith("amqp") and _is_of_ledger(error):
+                try:
+                    await look_at_rabbitmq(settings, broker_url)
+                except _PROBLEMS as another:
+                    found.problems.append(another)
+
+
+def _is_of_ledger(error: BaseException) -> bool:
+    return isinstance(error, LedgerUnavailable) or "NUMBERGROUP_LEDGER_URL" in str(error)
+
+
+async def _ask(settings: Settings, name: str, ledger_url: str | None, found: Examination) -> None:
+    """One look at the vendor's list of groups, where it has one: every other call would change something."""
+    if CommandKind.LIST not in settings.accounts[name].vendor().capabilities.commands:
+        return
+    try:
+        async with open_caller(settings, name, ledger_url) as (caller, limiter):
+            await limiter.acquire()
+            ended = await caller.run(Call(CallKind.LIST, limit=1, offset=0), _Unleased(), _unrecorded)
+    except LedgerUnavailable as error:
+        found.problems.append(error)
+        return
+    _note(found, name, ended.outcome)
+
+
+def _note(found: Examination, name: str, outcome: Outcome) -> None:
+    why = f"{getattr(outcome, 'message', None) or outcome}"
+    match outcome:
+        case Applied():
+            found.answering.append(name)
+        case AccountFault(code, _):
+            found.refused.append(f"the vendor refuses the account {name} ({code}): {why}")
+        case _:
+            found.silent.append(f"the vendor of account {name} does not answer as it should: {why}")
+
+
+class _Unleased:
+    """Whoever only looks needs no lease."""
+
+    async def outlives(self, _: float) -> bool:
+        return True
+
+
+async def _unrecorded(_: float) -> bool:
+    return True
+
+
+def problems_of(error: Problem) -> Sequence[str]:
+    """Each by itself."""
+    return error.problems if isinstance(error, UnfitServer) else [str(error)]

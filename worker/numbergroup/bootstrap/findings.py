@@ -1,0 +1,38 @@
+"""What an operator should know of the settings and the server: logged at start, and shown by `status`."""
+
+from collections.abc import Iterator
+
+from redis.asyncio import Redis
+
+from numbergroup.brokers.server_facts import look, warnings
+from numbergroup.ledger.client import mapped
+from numbergroup.ledger.port import LedgerUnavailable
+from numbergroup.settings import Settings
+from numbergroup.settings.secret_files import warnings as file_warnings
+from numbergroup_contracts.publishing.urls import parse
+
+
+def of_settings(settings: Settings) -> Iterator[str]:
+    """What the settings themselves, and the files that they come from, give reason to warn of."""
+    urls = [url.get_secret_value() for url in (settings.broker_url, settings.ledger_url) if url]
+    if settings.tls_verify == "off" and any(parse(url).is_tls for url in urls):
+        yield (
+            "NUMBERGROUP_TLS_VERIFY is off: the certificate of broker and ledger is not verified, and "
+            "anybody on the way can read and change everything"
+        )
+    yield from file_warnings(settings.files)
+    for name, account in settings.accounts.items():
+        yield from (f"account {name}: {notice}" for notice in account.notices)
+
+
+async def of_server(settings: Settings, client: Redis) -> list[str]:
+    """What the Redis at `client` gives reason to warn of: the broker, or the ledger beside RabbitMQ. An
+    embedded one gives none.
+
+    Raises `LedgerUnavailable`.
+    """
+    is_broker = settings.broker_url is None or not parse(settings.broker_url.get_secret_value()).is_amqp
+    if settings.effective_ledger_url is None:
+        return []
+    async with mapped(LedgerUnavailable):
+        return list(warnings(await look(client), holds_commands=is_broker))

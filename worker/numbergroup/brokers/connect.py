@@ -1,0 +1,142 @@
+"""Connecting to Redis, and checking that it can be trusted with the work."""
+
+from typing import Any
+
+from redis.asyncio import ConnectionPool, Redis
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
+from redis.exceptions import (
+    AskError,
+    AuthenticationError,
+    ClusterCrossSlotError,
+    ClusterDownError,
+    MovedError,
+    NoPermissionError,
+    RedisError,
+    ResponseError,
+)
+
+from numbergroup.brokers.permissions import PATTERNS, ReadOnly, missing, write_a_key
+from numbergroup.brokers.port import BrokerUnavailable
+from numbergroup.brokers.server_facts import ServerFacts, look
+from numbergroup.ledger.connection import quick
+from numbergroup.ledger.scripts import remember
+from numbergroup_contracts.publishing.urls import parse, redis_arguments
+
+_CONNECTIONS = 100
+
+
+class UnfitServer(Exception):
+    """The server answers, but must not be used as it is set up; each problem says what to change."""
+
+    def __init__(self, *problems: str) -> None:
+        super().__init__("; ".join(problems))
+        self.problems = problems
+
+
+class _Client(Redis):
+    """Scripts that are registered can be named when an ACL stops them."""
+
+    def register_script(self, script: Any) -> Any:
+        remember(script)
+        return super().register_script(script)
+
+
+def connect(url: str, partitions: int = 1, retries: int = 1) -> Redis:
+    """A client that gives up after seconds: who retries, and how long, is decided above it.
+
+    One retry on a new connection: a connection that was closed while it was idle is no outage. None for who
+    has to know whether a command was carried out once. Each partition reads, settles and renews its lease
+    at the same time. The URL's parameters go before our own. Raises `InvalidUrl`.
+    """
+    address = parse(url)
+    arguments: dict[str, Any] = {
+        "socket_connect_timeout": 3,
+        "socket_timeout": 6,
+        "health_check_interval": 15,
+        **redis_arguments(address),
+    }
+    pool = ConnectionPool.from_url(
+        address.url,
+        protocol=2,
+        retry=Retry(NoBackoff(), retries),
+        max_connections=_CONNECTIONS + 3 * partitions,
+        **arguments,
+    )
+    # It says whether it is TCP, TLS or a Unix socket.
+    pool.connection_class = quick(pool.connection_class)
+    return _Client.from_pool(pool)
+
+
+async def check(client: Redis, setting: str = "NUMBERGROUP_BROKER_URL") -> None:
+    """Raises `UnfitServer` with all problems of a server that would lose data or that forbids what the work
+    takes, `BrokerUnavailable` for one that is away, or a replica for now.
+
+    `setting`: what an operator would have to change. Writes a key and deletes it.
+    """
+    commands: list[str] = []
+    barred: list[str] = []
+    try:
+        await client.ping()
+        facts = await look(client)
+        problems = _problems(facts)
+        if await _is_cluster(client, facts):
+            # It answers nothing else as a single server does.
+            raise UnfitServer(
+                f"{setting} names a Redis Cluster, which is not supported: use a single Redis server"
+            )
+        if facts.has_acl:
+            commands, barred = await missing(client)
+        else:
+            await write_a_key(client)
+    except ReadOnly:
+        raise ReadOnlyReplica(
+            f"{setting} names a read-only replica of Redis: name the primary server"
+        ) from None
+    except NoPermissionError as error:
+        raise UnfitServer(
+            f"the ACL of the user in {setting} forbids what a worker needs ({error})"
+        ) from error
+    except AuthenticationError as error:
+        raise UnfitServer(f"Redis refuses the credentials in {setting} ({error})") from error
+    except (RedisError, OSError) as error:
+        raise BrokerUnavailable(f"{setting}: {type(error).__name__}: {error}") from error
+    if commands:
+        problems.append(
+            f"the ACL of the user in {setting} forbids commands that a worker needs: {', '.join(commands)}"
+        )
+    if barred:
+        problems.append(
+            f"the ACL of the user in {setting} forbids keys that a worker needs: {', '.join(barred)} "
+            f"(permit {' and '.join('~' + one for one in PATTERNS)})"
+        )
+    if problems:
+        raise UnfitServer(*problems)
+
+
+class ReadOnlyReplica(BrokerUnavailable):
+    """It may become the primary yet."""
+
+
+def _problems(facts: ServerFacts) -> list[str]:
+    if not (facts.may_evict or "").startswith("allkeys"):
+        return []
+    policy = f"(maxmemory-policy {facts.may_evict})"
+    return [f"the broker may throw commands away when memory runs out {policy}: set it to noeviction"]
+
+
+async def _is_cluster(client: Redis, facts: ServerFacts) -> bool:
+    """Where the server does not tell, two keys do: a cluster refuses keys of different slots together."""
+    if facts.is_cluster:
+        return True
+    try:
+        await client.exists("numbergroup:partitions", "numbergroup:workers")
+    except ResponseError as error:
+        return is_of_cluster(error)
+    return False
+
+
+def is_of_cluster(error: BaseException) -> bool:
+    """Whether only a Redis Cluster answers like this."""
+    cluster = (MovedError, AskError, ClusterCrossSlotError, ClusterDownError)
+    return isinstance(error, cluster) or str(error).startswith(("MOVED ", "CROSSSLOT ", "CLUSTERDOWN "))

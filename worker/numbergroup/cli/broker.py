@@ -1,0 +1,40 @@
+"""The broker that the commands talk to, and what to say when it does not answer."""
+
+from numbergroup.brokers import embedded
+from numbergroup.brokers.connect import is_of_cluster
+from numbergroup.cli.causes import cause_of
+from numbergroup.cli.endings import Failure
+from numbergroup.settings import Settings, SettingsError, redact_url
+
+
+def broker_url(settings: Settings) -> str:
+    """The configured broker, or the embedded one of a worker that runs on this machine."""
+    if settings.broker_url is None:
+        return f"redis://127.0.0.1:{embedded.PORT}/0"
+    return settings.broker_url.get_secret_value()
+
+
+def speaks_amqp(url: str) -> bool:
+    return url.startswith(("amqp://", "amqps://"))
+
+
+def broker_failure(settings: Settings, error: BaseException) -> Failure:
+    """What `error`, of the broker's library, of the network or of what wraps them, says to a person.
+
+    Raises `SettingsError` when the broker is a Redis Cluster.
+    """
+    where = redact_url(broker_url(settings))
+    if is_of_cluster(error):
+        raise SettingsError(f"the broker at {where} is a Redis Cluster, which is not supported") from None
+    cause = cause_of(error)
+    advice = cause.advice("NUMBERGROUP_BROKER_URL")
+    if cause.refused:
+        return Failure(f"the broker at {where} refuses: {cause.said}{advice}")
+    if settings.broker_url is None:
+        advice = ": start `numbergroup run`, or set NUMBERGROUP_BROKER_URL"
+    return Failure(f"no broker answers at {where} ({cause.said}){advice}")
+
+
+def reason(error: BaseException) -> str:
+    """The real cause in short."""
+    return cause_of(error).said

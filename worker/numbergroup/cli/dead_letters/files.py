@@ -1,0 +1,43 @@
+"""Letters in files: written so that nobody else can read them, and never over another file."""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import BinaryIO
+
+from numbergroup.cli.endings import Failure
+from numbergroup.ledger.letters.letter import Letter
+from numbergroup.ledger.letters.portable import as_line
+from numbergroup.ledger.letters.reading import LetterReader
+
+
+@contextmanager
+def new_file(file: Path) -> Iterator[BinaryIO]:
+    """A file of our own (mode 0600), durable at the end. Raises `Failure` when it is there, or cannot be."""
+    try:
+        handle = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with os.fdopen(handle, "wb") as out:
+            yield out
+            out.flush()
+            os.fsync(out.fileno())
+    except FileExistsError:
+        raise Failure(f"{file} is there already: it is not overwritten") from None
+    except OSError as error:
+        raise Failure(f"{file}: {error.strerror}") from None
+
+
+class Exporter:
+    """Turns letters into lines that `import` takes."""
+
+    def __init__(self, reader: LetterReader, ledger: str) -> None:
+        self._reader, self._ledger = reader, ledger
+        self._shapes: dict[str, bytes | None] = {}
+
+    async def line(self, letter: Letter) -> bytes:
+        fingerprint = letter.said.fingerprint
+        if fingerprint is None:
+            return as_line(letter, self._ledger, None)
+        if fingerprint not in self._shapes:
+            self._shapes[fingerprint] = await self._reader.raw_shape(fingerprint)
+        return as_line(letter, self._ledger, self._shapes[fingerprint])

@@ -1,0 +1,103 @@
+"""`numbergroup dead-letters import`."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import typer
+
+from numbergroup.cli.dead_letters.desk import Desk, interruptible
+from numbergroup.cli.endings import Failure
+from numbergroup.cli.exit_codes import ExitCode
+from numbergroup.cli.files import RereadableFile, name_of
+from numbergroup.cli.screen import counted, print_json
+from numbergroup.ledger.letters.changing import PAGE, PAGE_BYTES, Action, Arrival, LetterChanger
+from numbergroup.ledger.letters.portable import NotALetter, from_line
+from numbergroup.ledger.letters.reading import LetterReader
+from numbergroup.text.escaping import escaped
+
+_MOST_ERRORS = 10
+
+
+@dataclass(slots=True)
+class _Taken:
+    """What became of the file's letters so far; `stopped`: somebody said so."""
+
+    known: int = 0
+    stopped: bool = False
+
+
+def run(file: Path, as_json: bool) -> None:
+    """Raises `Failure` that names the lines which are no letters: then none is taken in."""
+    desk = Desk()
+    taken, action = _Taken(), desk.action("import", {"file": escaped(file.name)})
+    failed = None
+    with RereadableFile(file) as content:
+        check_file(file, content)
+        try:
+            desk.run(lambda reader, changer: _take_in(reader, changer, content, action, taken))
+        except Failure as failure:
+            failed = failure
+    if as_json:
+        print_json({"imported": action.changed, "known": taken.known})
+    else:
+        typer.echo(f"imported {counted(action.changed, 'letter')}")
+        if taken.known:
+            typer.echo(f"{counted(taken.known, 'letter')} there already")
+    if failed is not None:
+        raise Failure(f"{failed}\n  the same command again takes in the rest, and nothing twice")
+    if taken.stopped:
+        typer.echo("numbergroup: stopped: the same command again takes in the rest", err=True)
+        raise typer.Exit(ExitCode.INTERRUPTED)
+
+
+async def _take_in(
+    reader: LetterReader, changer: LetterChanger, content: RereadableFile, action: Action, taken: _Taken
+) -> None:
+    unindexed, ledger = await _unindexed(reader), await reader.ledger_id()
+    with interruptible() as stop:
+        for page in _pages(content, ledger):
+            if stop.is_set():
+                taken.stopped = True
+                return
+            there = unindexed or await reader.find([one.letter.id for one in page])
+            new = [one for one in page if one.letter.id not in there]
+            now_ms = round((await reader.now()).timestamp() * 1000)
+            answers = await changer.add(action, new, now_ms) if new else []
+            taken.known += len(page) - sum(answers)
+
+
+async def _unindexed(reader: LetterReader) -> set[str]:
+    """The ids of all letters, where some of them cannot be found by it."""
+    if not await reader.has_unindexed():
+        return set()
+    return {letter.id async for letter in reader.scan()}
+
+
+def check_file(file: Path, content: RereadableFile) -> None:
+    errors: list[str] = []
+    for number, line in content.lines():
+        try:
+            if line.strip():
+                from_line(line.encode(), "")
+        except NotALetter as error:
+            errors.append(f"line {number}: {error}")
+            if len(errors) == _MOST_ERRORS:
+                break
+    if errors:
+        shown = "\n  ".join(errors)
+        raise Failure(f"{name_of(file)}: nothing was imported, because these are no letters:\n  {shown}")
+
+
+def _pages(content: RereadableFile, ledger: str) -> Iterator[list[Arrival]]:
+    page: list[Arrival] = []
+    size = 0
+    for _, line in content.lines():
+        if line.strip():
+            page.append(from_line(line.encode(), ledger))
+            size += len(line)
+        if len(page) == PAGE or size > PAGE_BYTES:
+            yield page
+            page, size = [], 0
+    if page:
+        yield page

@@ -1,0 +1,52 @@
+"""`numbergroup publish`."""
+
+import uuid
+from pathlib import Path
+
+import typer
+
+from numbergroup.cli.broker import broker_failure, broker_url
+from numbergroup.cli.endings import Failure
+from numbergroup.cli.lines import read_commands
+from numbergroup.cli.screen import counted
+from numbergroup.settings import Settings, load_settings, redact_url
+from numbergroup.text.escaping import escaped
+from numbergroup_contracts.publishing import ExchangeType, PublishError, deliver
+
+_TIMEOUT_S = 10.0
+
+
+def run(file: Path, batch: int, source: str, account: str | None, exchange: str | None) -> None:
+    """Publish every command of the file; prints how many, and where they went."""
+    known = _exchange(exchange)
+    settings = load_settings()
+    url = broker_url(settings)
+    head = {"source": source} | ({} if account is None else {"account": account})
+    commands = read_commands(file, lambda _: {"id": str(uuid.uuid4()), **head}, settings.max_message_bytes)
+    bodies = (body for body, _ in commands)
+    try:
+        receipt = deliver(
+            bodies, url, settings.partitions, batch, settings.max_message_bytes, known, _TIMEOUT_S
+        )
+    except PublishError as error:
+        raise _failure(settings, error) from None
+    # Whoever sent one bare command wants to look for its answer.
+    named = f" (id {escaped(commands[0][1].key.id)})" if len(commands) == 1 else ""
+    packed = f" in {counted(receipt.messages, 'message')}" if batch > 1 else ""
+    typer.echo(f"published {counted(receipt.commands, 'command')}{named}{packed} to {redact_url(url)}")
+
+
+def _exchange(name: str | None) -> ExchangeType | None:
+    try:
+        return None if name is None else ExchangeType(name)
+    except ValueError:
+        problem = f"{name!r} is not {' or '.join(ExchangeType)}"
+        raise typer.BadParameter(problem, param_hint="--exchange") from None
+
+
+def _failure(settings: Settings, error: PublishError) -> Failure:
+    cause = error.__cause__
+    failure = Failure(error.reason) if cause is None else broker_failure(settings, cause)
+    if error.confirmed:
+        return Failure(f"{failure}\n  {counted(error.confirmed, 'command')} had been published by then")
+    return failure

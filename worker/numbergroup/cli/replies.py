@@ -1,0 +1,74 @@
+"""`numbergroup replies`."""
+
+import asyncio
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import orjson
+
+from numbergroup.cli.broker import broker_url, speaks_amqp
+from numbergroup.cli.endings import Failure
+from numbergroup.cli.screen import print_json_line
+from numbergroup.settings import load_settings
+from numbergroup.text.escaping import escaped
+from numbergroup_contracts import names
+
+
+@dataclass(slots=True)
+class Printer:
+    """Prints results, all of them or the answer to `for_id`; `done` once that has been printed."""
+
+    for_id: str | None
+    done: bool = False
+
+    def show(self, body: bytes | str) -> bool:
+        """Print the results of one message; whether that was all that is in it.
+
+        Nothing of a message that somebody else wrote.
+        """
+        results = _results(body)
+        shown = 0
+        for result in results:
+            if self.done or not (self.for_id is None or _answers(result, self.for_id)):
+                continue
+            print_json_line(orjson.dumps(result))
+            shown += 1
+            self.done = self.for_id is not None
+        return 0 < shown == len(results)
+
+    def flush(self) -> None:
+        sys.stdout.buffer.flush()
+
+
+def run(follow: bool, for_id: str | None, queue: str | None, take: bool) -> None:
+    """Raises `Failure` when the answer to `for_id` is not there (yet)."""
+    settings = load_settings()
+    printer = Printer(for_id)
+    if speaks_amqp(broker_url(settings)):
+        from numbergroup.cli import replies_amqp
+
+        replies_amqp.read(settings, queue or names.REPLIES, printer, follow=follow, take=take)
+    else:
+        from numbergroup.cli import replies_redis
+
+        reading = replies_redis.read(settings, queue or names.REPLY_STREAM, printer, follow=follow, take=take)
+        asyncio.run(reading)
+    if for_id is not None and not printer.done:
+        raise Failure(f"no answer to {escaped(for_id)} yet: --follow waits for it")
+
+
+def _results(body: bytes | str) -> Sequence[object]:
+    try:
+        found = orjson.loads(body)
+    except orjson.JSONDecodeError:
+        return []
+    return found if isinstance(found, list) else [found]
+
+
+def _answers(result: Any, for_id: str) -> bool:
+    try:
+        return bool(result["data"]["command"]["id"] == for_id)
+    except (KeyError, TypeError):
+        return False

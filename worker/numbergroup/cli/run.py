@@ -1,0 +1,181 @@
+"""`numbergroup run`."""
+
+import asyncio
+import gc
+import signal
+import time
+from collections.abc import AsyncIterator, Callable, Iterable
+from contextlib import asynccontextmanager
+from types import FrameType
+
+from numbergroup import telemetry
+from numbergroup.bootstrap import open_worker
+from numbergroup.bootstrap.brokers import NO_LEDGER
+from numbergroup.bootstrap.examination import examine, problems_of
+from numbergroup.brokers import embedded
+from numbergroup.brokers.connect import ReadOnlyReplica, UnfitServer
+from numbergroup.brokers.port import BrokerUnavailable
+from numbergroup.cli.broker import broker_failure, broker_url, reason, speaks_amqp
+from numbergroup.cli.endings import Failure
+from numbergroup.cli.signals import ending_signals
+from numbergroup.ledger.port import LedgerUnavailable
+from numbergroup.settings import Settings, SettingsError, load_settings, redact_url, require_accounts
+
+_PATIENCE_S = 6.0
+_COLLECT_AFTER = (500_000, 20, 50)
+_LOOK_S = 10.0
+_COLLECT_WITHIN_S = 300.0
+
+log = telemetry.get_logger("worker")
+
+
+def run() -> None:
+    """Raises `SettingsError` for what the operator has to change, `Failure` for what broke."""
+    settings = load_settings()
+    require_accounts(settings)
+    url = broker_url(settings)
+    telemetry.configure(settings.log_format, settings.log_level)
+    if settings.broker_url is not None:
+        asyncio.run(_work(settings, url))
+        return
+    try:
+        broker = embedded.start(embedded.PORT)
+    except OSError as error:
+        raise Failure(
+            f"the embedded broker cannot listen on 127.0.0.1:{embedded.PORT} ({error.strerror}): "
+            "is another worker running? Set NUMBERGROUP_BROKER_URL to use a broker of your own"
+        ) from None
+    log.warning("embedded broker: for trying out, it keeps nothing on disk", broker=broker.url)
+    try:
+        asyncio.run(_work(settings, url))
+    finally:
+        broker.stop()
+
+
+async def _work(settings: Settings, url: str) -> None:
+    opening = asyncio.current_task()
+    assert opening is not None
+    # Until there is a worker to stop, it is the waiting for the broker that has to end.
+    stop: Callable[[], object] = opening.cancel
+
+    def end() -> None:
+        stop()
+
+    signals = ending_signals()
+    _on_signals(signals, end)
+    try:
+        async with open_worker(settings, url, read_again=load_settings) as worker:
+            stop = worker.stop
+            async with _collected_rarely(lambda: worker.in_hand):
+                await worker.run()
+    except UnfitServer as error:
+        raise SettingsError(str(error)) from None
+    except asyncio.CancelledError:
+        log.info("stopped before broker and ledger were there")
+        return
+    except SettingsError:
+        raise
+    except Exception as error:
+        # Not a traceback as Python prints it: phone numbers may be in it.
+        log.critical("ended on an unexpected error", exc_info=True)
+        raise Failure(
+            f"the worker ended on an unexpected error, {type(error).__name__}: see its log"
+        ) from None
+    finally:
+        # Nothing is left to stop: a signal must not spoil the exit code while the process winds up.
+        for number in signals:
+            signal.signal(number, signal.SIG_IGN)
+    log.info("stopped")
+
+
+@asynccontextmanager
+async def _collected_rarely(in_hand: Callable[[], int]) -> AsyncIterator[None]:
+    """Look for cycles when nothing is in hand, or after minutes, and not whenever Python would: what waits in
+    memory is looked through each time, and fits no cache, which took up to a third of all processor time.
+    Nearly everything goes by its reference count, at once."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(*_COLLECT_AFTER)
+    collecting = asyncio.create_task(_collect(in_hand))
+    try:
+        yield
+    finally:
+        collecting.cancel()
+
+
+async def _collect(in_hand: Callable[[], int]) -> None:
+    last = time.monotonic()
+    while True:
+        await asyncio.sleep(_LOOK_S)
+        if not in_hand() or time.monotonic() - last >= _COLLECT_WITHIN_S:
+            gc.collect()
+            last = time.monotonic()
+
+
+def _on_signals(signals: Iterable[signal.Signals], action: Callable[[], object]) -> None:
+    """Not the event loop's own handlers: closing the loop removes those, and the next signal kills."""
+    loop = asyncio.get_running_loop()
+
+    def handle(_number: int, _frame: FrameType | None) -> None:
+        loop.call_soon_threadsafe(action)
+
+    for number in signals:
+        signal.signal(number, handle)
+
+
+def check() -> str:
+    """What a worker with these settings would work with, and what to look at.
+
+    Raises `SettingsError` like `run`, and `Failure` when a server does not answer: with all problems in it,
+    each on a line of its own.
+    """
+    try:
+        settings = load_settings()
+        accounts = ", ".join(sorted(require_accounts(settings)))
+    except SettingsError as mistakes:
+        raise SettingsError(*_listed([str(mistakes), *mistakes.others])) from None
+    url = broker_url(settings)
+    telemetry.configure(settings.log_format, "error")
+    if settings.broker_url is None:
+        return (
+            f"settings are fine: accounts {accounts}; no broker is set, so that an embedded one will be used"
+        )
+    found = asyncio.run(examine(settings, url))
+    wrong = [*found.refused]
+    away = [*found.silent]
+    for error in found.problems:
+        if isinstance(error, UnfitServer | SettingsError | ReadOnlyReplica):
+            wrong += problems_of(error)
+        else:
+            away.append(str(_unavailable(settings, error)))
+    lines = _listed([*wrong, *away])
+    if wrong:
+        raise SettingsError(*lines)
+    if away:
+        raise Failure("\n".join(lines))
+    said = f"settings are fine: accounts {accounts}; the broker at {redact_url(url)} answers"
+    if speaks_amqp(url):
+        ledger = settings.ledger_url
+        said += (
+            f"; {NO_LEDGER}"
+            if ledger is None
+            else f", and so does the ledger at {redact_url(ledger.get_secret_value())}"
+        )
+    if found.answering:
+        said += f"; the vendor answers for {', '.join(sorted(found.answering))}"
+    return "\n".join([said, *(f"warning: {one}" for one in found.findings)])
+
+
+def _listed(problems: list[str]) -> list[str]:
+    return problems if len(problems) < 2 else [f"{len(problems)} problems:", *problems]
+
+
+def _unavailable(settings: Settings, error: BrokerUnavailable | LedgerUnavailable) -> Failure:
+    ledger = settings.ledger_url and redact_url(settings.ledger_url.get_secret_value())
+    of_ledger = isinstance(error, LedgerUnavailable) or str(error).startswith("NUMBERGROUP_LEDGER_URL")
+    if ledger and of_ledger:
+        return Failure(
+            f"no ledger answers at {ledger} ({reason(error)}): is it running, and is "
+            "NUMBERGROUP_LEDGER_URL right?"
+        )
+    return broker_failure(settings, error)

@@ -1,0 +1,267 @@
+"""Accounts: who may be called next, and when.
+
+Slots and permits belong to the account. A permit is asked for only when a group is ready to use it, and it
+goes to the group whose oldest command has waited longest; a group whose batch needs several calls gets in
+line anew after each, so that one with endless work takes turns with the others.
+
+While the vendor is known to be in trouble (its breaker is open, or it refused the account's credentials),
+one call at a time goes out now and then: a probe.
+"""
+
+import heapq
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from numbergroup.engine.breaker import Breaker, BreakerPolicy, BreakerState
+from numbergroup.engine.budget import Budget
+from numbergroup.engine.mailbox import Mailbox, State
+from numbergroup.engine.model import (
+    AccountFault,
+    Command,
+    CommandKind,
+    Fault,
+    Outcome,
+    Refused,
+    Throttled,
+    Unavailable,
+    Withheld,
+)
+
+_FAULT_PAUSE_S = (5.0, 60.0)
+_THROTTLE_PAUSE_S = (1.0, 60.0)
+LONGEST_RETRY_AFTER_S = 3600.0
+"""A vendor that asks for more is asked again after that."""
+_ASIDE_S = 1.0
+"""How much longer than the account's pause the group waits that met its fault: another one goes first."""
+
+
+@dataclass(slots=True, frozen=True)
+class AccountPolicy:
+    """What an account's provider can do, and its limits.
+
+    `marker`: whether a create may carry its marker in the group's remark. `isolation_per_second`: how many
+    calls may be spent on finding which command of a batch the vendor refuses, in the long run. `idempotent`:
+    an update that may have been carried out can be sent again; where it cannot, its commands fail instead
+    (but after a crash of the worker, of which a vendor like that must be told nothing twice, they are sent
+    again). `number_pattern`: a regular expression for a whole number; `objection`: why the vendor would
+    refuse a command, as far as can be told beforehand. `results_per_number`: of a call that it carries out,
+    the vendor may leave some numbers out.
+    """
+
+    numbers_per_call: int
+    max_in_flight: int
+    supports: frozenset[CommandKind]
+    marker: bool = True
+    number_expiry: bool = False
+    breaker: BreakerPolicy = field(default_factory=BreakerPolicy)
+    isolation_per_second: float = float("inf")
+    idempotent: bool = True
+    number_pattern: str | None = None
+    objection: Callable[[Command], Fault | None] | None = None
+    results_per_number: bool = False
+
+    @property
+    def lists(self) -> bool:
+        """Whether a group, or what is in it, can be looked up."""
+        return CommandKind.LIST in self.supports
+
+    @property
+    def finds(self) -> bool:
+        """Whether the group of a create is known in the list: by its marker, or by its very numbers."""
+        return self.lists and (self.marker or not self.results_per_number)
+
+    @property
+    def marks(self) -> bool:
+        """Whether a create carries its marker: nobody could read one that is not listed."""
+        return self.marker and self.lists
+
+
+@dataclass(slots=True)
+class Account:
+    policy: AccountPolicy
+    ready: list[tuple[int, int, Mailbox]] = field(default_factory=list)
+    in_flight: int = 0
+    permits_wanted: int = 0
+    probes_wanted: int = 0
+    held: str | None = None
+    """Why an operator has paused it."""
+    throttled_until: float = 0.0
+    fault_until: float = 0.0
+    denied_until: float = 0.0
+    """Another worker is probing: it is asked again then."""
+    throttles: int = 0
+    faults: int = 0
+    fault: AccountFault | None = None
+    answers: int = 0
+    """How many calls the vendor has answered normally."""
+    served_at: float = 0.0
+    """When the latest call that was answered normally was sent."""
+    aside: dict[Mailbox, None] = field(default_factory=dict)
+    """Groups that met trouble of the account, and wait for it to be over."""
+    breaker: Breaker = field(init=False)
+    isolation: Budget = field(init=False)
+    outcomes: Counter[str] = field(default_factory=Counter)
+    _tie: int = 0
+
+    def __post_init__(self) -> None:
+        self.breaker = Breaker(self.policy.breaker)
+        self.isolation = Budget(self.policy.isolation_per_second)
+
+    def push(self, mailbox: Mailbox, turn: int | None = None) -> None:
+        """Let the mailbox wait for its turn; without one, by its oldest command."""
+        mailbox.state = State.READY
+        mailbox.turn = mailbox.order if turn is None else turn
+        self._tie += 1
+        heapq.heappush(self.ready, (mailbox.turn, self._tie, mailbox))
+
+    def peek(self) -> Mailbox | None:
+        """The ready mailbox whose turn it is."""
+        while self.ready:
+            turn, _, mailbox = self.ready[0]
+            # A mailbox that was settled, parked or forgotten since leaves a stale place in line.
+            if mailbox.state is State.READY and mailbox.pending and mailbox.turn == turn:
+                return mailbox
+            heapq.heappop(self.ready)
+        return None
+
+    def pop(self) -> Mailbox | None:
+        """The same, which stands in line no longer."""
+        mailbox = self.peek()
+        if mailbox is not None:
+            heapq.heappop(self.ready)
+        return mailbox
+
+    def forget(self, partition: int) -> None:
+        """Drop what waits of this partition, so that no permit is asked for it."""
+        self.ready = [place for place in self.ready if place[2].partition != partition]
+        heapq.heapify(self.ready)
+        self.aside = {mailbox: None for mailbox in self.aside if mailbox.partition != partition}
+
+    @property
+    def paused_until(self) -> float:
+        """No call is made before."""
+        return max(self.throttled_until, self.fault_until)
+
+    @property
+    def probing(self) -> bool:
+        """Whether the next call is to find out if calls work again."""
+        return bool(self.faults) or self.breaker.state is BreakerState.OPEN
+
+    @property
+    def is_down(self) -> bool:
+        """Whether none of its calls can be made, for who knows how long."""
+        return self.probing or self.held is not None
+
+    def may_call(self, now: float) -> bool:
+        """Whether calls that are no probe may go out: nobody has said that they must wait."""
+        return not self.is_down and now >= self.paused_until
+
+    def must_wait(self, now: float) -> bool:
+        """Whether the vendor asked to wait, and the time is not over."""
+        return now < self.throttled_until
+
+    def may_retry(self, now: float) -> bool:
+        """Whether a call that failed may be sent again within its permit.
+
+        Normal answers to calls that were sent before the vendor asked to wait do not shorten the wait.
+        """
+        return self.is_well and now >= self.paused_until
+
+    @property
+    def is_well(self) -> bool:
+        """Whether nothing holds its calls up: what a group waits for is its own trouble then."""
+        return not (self.is_down or self.throttles)
+
+    def free_slots(self, now: float) -> int:
+        """How many more calls may be in flight."""
+        if self.held is not None or now < max(self.paused_until, self.denied_until):
+            return 0
+        slots = self.breaker.slots(now, self.policy.max_in_flight)
+        return max(0, min(slots, 1 if self.faults else slots) - self.in_flight)
+
+    def permits_to_ask(self, now: float) -> int:
+        """How many more permits there is a use for; one for a probe, if it is `probing`."""
+        asked = self.probes_wanted if self.probing else self.permits_wanted
+        return max(0, min(len(self.ready), self.free_slots(now)) - asked)
+
+    def take(self, mailbox: Mailbox, outcome: Outcome, now: float, jitter: float, *, probe: bool) -> Outcome:
+        """Take in how a call of the mailbox's ended; what that means for its group.
+
+        A fault of the account that only this group meets, while others are answered, is the group's own.
+        """
+        self.in_flight -= 1
+        self.outcomes[type(outcome).__name__.lower()] += 1
+        match outcome:
+            case Withheld() | Unavailable(ours=True):
+                return outcome
+            case Unavailable():
+                self.breaker.failed(mailbox.ref, now, jitter, probe=probe)
+                if outcome.whole_service and outcome.retry_after_s:
+                    self._wait(now, outcome.retry_after_s)
+                return outcome
+            case Throttled():
+                self._throttled(now, outcome.retry_after_s)
+            case AccountFault() if mailbox.fault_at is not None and self.answers > mailbox.fault_at:
+                mailbox.fault_at = self.answers
+                self.breaker.succeeded(now, jitter, probe=probe)
+                return Unavailable(
+                    outcome.message, outcome.in_doubt, outcome.code, retry_after_s=outcome.retry_after_s
+                )
+            case AccountFault():
+                mailbox.fault_at = self.answers
+                self._faulted(now, outcome)
+            case _:
+                mailbox.fault_at = None
+                self.throttles = 0
+                self.served_at = max(self.served_at, mailbox.sent_at)
+                if probe or not self.faults:
+                    # What was on its way when the fault came up says nothing about now.
+                    self.answers += 1
+                if probe and isinstance(outcome, Refused) and not outcome.certain:
+                    # One try says too little about a code that nobody knows.
+                    outcome = Withheld()
+        self.breaker.succeeded(now, jitter, probe=probe)
+        return outcome
+
+    def step_aside(self, mailbox: Mailbox) -> float:
+        """Until when the mailbox waits that met the account's fault, if that is not mended before."""
+        self.aside[mailbox] = None
+        return self.fault_until + (_ASIDE_S if self.ready else 0.0)
+
+    def mended(self) -> list[Mailbox]:
+        """No fault holds the account up any more; who waited for that."""
+        self.faults, self.fault, self.fault_until = 0, None, 0.0
+        return self.released()
+
+    def released(self) -> list[Mailbox]:
+        """Those who waited for the account's trouble to be over need not wait for their own time as well."""
+        waiting, self.aside = [*self.aside], {}
+        return waiting
+
+    def _throttled(self, now: float, retry_after_s: float | None) -> None:
+        """Stop asking for permits for as long as the vendor said, or longer each time if it did not."""
+        # Calls that were in flight together are one occasion, however many of them were turned away.
+        if now >= self.throttled_until or not self.throttles:
+            self.throttles += 1
+        least, most = _THROTTLE_PAUSE_S
+        pause = min(most, least * 2.0 ** min(self.throttles - 1, 30))
+        if retry_after_s is not None:
+            # Who says again and again that there is nothing to wait for is not believed.
+            pause = retry_after_s if self.throttles == 1 else max(retry_after_s, pause / 2)
+        self.throttled_until = max(self.throttled_until, now + min(max(pause, 0.0), LONGEST_RETRY_AFTER_S))
+
+    def _wait(self, now: float, retry_after_s: float) -> None:
+        """Stop asking for permits for as long as the vendor said: it is the whole service that fails."""
+        self.throttles = max(self.throttles, 1)
+        self.throttled_until = max(self.throttled_until, now + min(retry_after_s, LONGEST_RETRY_AFTER_S))
+
+    def _faulted(self, now: float, fault: AccountFault) -> None:
+        """Stop asking for permits, and probe now and then."""
+        self.fault = fault
+        if now >= self.fault_until or not self.faults:
+            self.faults += 1
+        least, most = _FAULT_PAUSE_S
+        pause = min(most, least * 2.0 ** min(self.faults - 1, 30))
+        pause = max(pause, min(fault.retry_after_s or 0.0, LONGEST_RETRY_AFTER_S))
+        self.fault_until = max(self.fault_until, now + pause)

@@ -1,0 +1,342 @@
+"""The engine: events in, effects out. Its rules:
+
+- **Permit, then cut.** A permit is asked for when a group is ready. Only when it is granted is the
+  batch cut, merged and planned, so that everything that arrived meanwhile is in it.
+- **A batch settles as a whole**, when the last of its calls is resolved.
+- **In order.** A group has one call in flight, and commands leave its mailbox from the head only.
+- **After a failure** the commands go back to the mailbox and the next batch is cut anew; what the
+  vendor was told already is known, and is not said twice.
+- **A refused batch is halved in order** until one command stands alone, which is rejected.
+- **A create is never resent blindly**: the group is looked for first, until its absence is proof.
+- **A group's trouble is its own**: it parks, and others go on. Trouble of the account stops its calls, and
+  one probe at a time finds out when it is over.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import assert_never
+
+from numbergroup.engine.accounts import AccountPolicy
+from numbergroup.engine.admission import admit
+from numbergroup.engine.batches import next_commands, next_step
+from numbergroup.engine.decisions import Decision, Finish, Park, Queue, Send
+from numbergroup.engine.mailbox import Mailbox, State
+from numbergroup.engine.mailboxes import Mailboxes
+from numbergroup.engine.memory import Partition
+from numbergroup.engine.messages import (
+    CallFinished,
+    CredentialsChanged,
+    Delivered,
+    Drain,
+    Effect,
+    Event,
+    Expected,
+    LeaseLost,
+    OpenCalls,
+    Owned,
+    PermitGranted,
+    PrecautionsChanged,
+    ProbeDenied,
+    Settle,
+    StartCall,
+    Tick,
+    Told,
+    WakeAt,
+)
+from numbergroup.engine.model import (
+    CHANGING,
+    CRASHED,
+    AccountFault,
+    Applied,
+    Call,
+    Command,
+    GroupRef,
+    Refusal,
+    Refused,
+    Unavailable,
+    Verdict,
+)
+from numbergroup.engine.outcomes import resolve
+from numbergroup.engine.poison_detection import Precautions
+from numbergroup.engine.records import milliseconds
+from numbergroup.engine.retry_policy import RetryPolicy
+from numbergroup.engine.snapshot import Snapshot, view_account, view_partition
+from numbergroup.engine.timers import Timers
+from numbergroup.engine.turns import Turn, Turns
+
+_IDLE = State.IDLE
+
+
+@dataclass(slots=True, frozen=True)
+class _InFlight:
+    mailbox: Mailbox
+    call: Call
+    probe: bool
+
+
+@dataclass(slots=True)
+class Engine:
+    """One for a worker. `handle` never raises on what other programs sent."""
+
+    policies: Mapping[str, AccountPolicy]
+    retry: RetryPolicy = field(default_factory=RetryPolicy)
+    linger_s: float = 0.0
+    group_backlog: int = 5_000
+    room: int = 1_000_000
+    _turns: Turns = field(init=False)
+    _held: Mapping[GroupRef, str] = field(init=False, default_factory=dict)
+    _mailboxes: Mailboxes = field(init=False)
+    _in_flight: dict[int, _InFlight] = field(init=False, default_factory=dict)
+    _timers: Timers = field(init=False, default_factory=Timers)
+    _effects: list[Effect] = field(init=False, default_factory=list)
+    _serial: int = field(init=False, default=0)
+
+    def __post_init__(self) -> None:
+        self._turns = Turns(self.policies, self._effects, self._timers)
+        self._mailboxes = Mailboxes(self._turns, self._effects, self._timers, self.group_backlog, self.room)
+
+    def waiting(self, partition: int) -> int:
+        """How many answers the partition's commands in memory are owed, a command of many numbers counted as
+        several: what counts against the credit."""
+        return self._mailboxes.partitions[partition].load if partition in self._mailboxes.partitions else 0
+
+    def held_up(self, partition: int) -> Mapping[str, int]:
+        """How many of the partition's commands wait for each account that is down, where there are others:
+        those must not wait for it, too."""
+        return self._mailboxes.held_up(partition)
+
+    def may_call(self, account: str, now: float) -> bool:
+        """Whether calls that are no probe may go out: nobody has said since that they must wait."""
+        return self._turns.accounts[account].may_call(now)
+
+    def must_wait(self, account: str, now: float) -> bool:
+        """Whether the vendor asked to wait before any call of the account, and the time is not over."""
+        return self._turns.accounts[account].must_wait(now)
+
+    def may_retry(self, account: str, now: float) -> bool:
+        """Whether a call of the account that failed may be sent again, as far as is known by now."""
+        return self._turns.accounts[account].may_retry(now)
+
+    def next_turn(self, account: str) -> Turn | None:
+        """Whose batch is formed when the account's next permit is granted, as far as is known by now."""
+        mailbox = self._turns.accounts[account].peek()
+        if mailbox is None:
+            return None
+        commands = next_commands(mailbox, self._precautions(mailbox))
+        place = 0 if mailbox.batch is None else mailbox.batch.sent
+        return Turn(mailbox.partition, mailbox.ref, tuple(one.digest for one in commands), place)
+
+    def _precautions(self, mailbox: Mailbox) -> Precautions | None:
+        partition = self._mailboxes.partitions.get(mailbox.partition)
+        return None if partition is None else partition.precautions
+
+    def snapshot(self, now: float) -> Snapshot:
+        """How everything stands, for operators."""
+        return Snapshot(
+            {name: view_account(account, now) for name, account in self._turns.accounts.items()},
+            {number: view_partition(one, self._held) for number, one in self._mailboxes.partitions.items()},
+        )
+
+    def open_calls(self, partition: int, now: float) -> OpenCalls:
+        """What is known of the partition's calls beside what was settled: ask before it is forgotten."""
+        return self._mailboxes.open_calls(partition, now)
+
+    def handle(self, event: Event) -> list[Effect]:
+        """Take one event in; the effects are to be carried out in order."""
+        alarm = None if isinstance(event, Tick) else self._timers.next  # a tick uses it up, even too early
+        match event:
+            case Owned():
+                self._mailboxes.inherit(event)
+            case Expected(number, groups):
+                self._mailboxes.partitions.setdefault(number, Partition()).expect(groups)
+            case Delivered():
+                self._deliver(event)
+            case PermitGranted():
+                self._use_permit(event)
+            case ProbeDenied():
+                self._turns.denied(event)
+            case CallFinished():
+                self._finish_call(event)
+            case Told():
+                self._follow(event)
+            case CredentialsChanged():
+                self._mailboxes.resume(self._turns.accounts[event.account].mended())
+                self._turns.ask([event.account], event.now)
+            case PrecautionsChanged(number, precautions):
+                self._mailboxes.partitions.setdefault(number, Partition()).precautions = precautions
+            case Tick():
+                self._mailboxes.wake(event.now)
+            case LeaseLost():
+                self._mailboxes.forget(event.partition)
+            case Drain():
+                self._mailboxes.drain(event.partition)
+            case _:
+                assert_never(event)
+        if self._timers.next is not None and self._timers.next != alarm:
+            self._effects.append(WakeAt(self._timers.next))
+        effects = [*self._effects]
+        self._effects.clear()
+        return effects
+
+    def _deliver(self, event: Delivered) -> None:
+        partition = self._mailboxes.partitions.setdefault(event.partition, Partition())
+        answered: list[Verdict | Refusal] = []
+        touched: dict[str, None] = {}
+        partition.take_lettered(event.facts.lettered)
+        for item in event.items:
+            partition.waiting += 1
+            if isinstance(item, Refusal):
+                answered.append(item)
+                if item.kind == CRASHED and item.group is not None:
+                    partition.take_lettered((item.group,))
+                continue
+            verdict = admit(item, partition, event.facts, self.policies)
+            if verdict is not None:
+                answered.append(verdict)
+                if verdict.repeat_of is None:
+                    partition.remember(verdict, milliseconds(event.now))
+            elif item.key not in partition.commands:
+                self._enqueue(item, partition, event)
+                touched[item.group.account] = None
+        partition.expected.clear()
+        if answered:
+            self._mailboxes.settle(partition, Settle(event.partition, answered, event.now))
+        self._turns.ask(touched, event.now)
+
+    def _enqueue(self, command: Command, partition: Partition, event: Delivered) -> None:
+        mailbox = partition.mailboxes.get(command.group)
+        if mailbox is None:
+            mailbox = partition.mailboxes[command.group] = Mailbox(command.group, event.partition)
+        if not mailbox.pending:
+            mailbox.group_id = partition.group_id(command.group, event.facts)
+            mailbox.made = partition.made.get(command.group)
+        partition.take_place(command, mailbox, event.facts)
+        if partition.attempted or mailbox.doubts:
+            late = mailbox.may_come_late(command, event.now)
+            command.attempted = late or command.key in partition.attempted
+        if event.uncertain_until is not None:
+            mailbox.suspect_create(command, event.uncertain_until)
+        if event.facts.intents:
+            mailbox.take_intent(command, event.facts, bound=command.group in partition.bindings)
+        self._serial += 1
+        command.arrival, command.arrived_at = self._serial, event.now
+        partition.hold(command)
+        mailbox.pending.append(command)
+        if len(mailbox.pending) == 1:
+            self._mailboxes.watch_expiry(mailbox)
+        if mailbox.state is _IDLE:
+            if self.linger_s:
+                self._act(mailbox, Park(event.now + self.linger_s))
+            else:
+                self._mailboxes.push(mailbox)
+        # Asked for each command, and hardly ever so: to call it is half of what that takes.
+        if len(mailbox.pending) > self.group_backlog or partition.waiting + partition.extra >= self.room:
+            self._mailboxes.put_away_if_stuck(mailbox, event.now)
+
+    def _use_permit(self, event: PermitGranted) -> None:
+        account = self._turns.accounts[event.account]
+        if self._turns.came(event):
+            only = event.only
+            while (mailbox := account.peek()) is not None and only in (None, mailbox.ref):
+                account.pop()
+                step = self._step(mailbox, event.now)
+                if step is None:
+                    mailbox.state = State.HELD
+                    self._mailboxes.put_away_if_stuck(mailbox, event.now)
+                else:
+                    self._act(mailbox, step, event.now)
+                if isinstance(step, Send) or only is not None:
+                    break
+        self._turns.ask([event.account], event.now)
+
+    def _step(self, mailbox: Mailbox, now: float) -> Send | Park | Finish | None:
+        """What the mailbox's turn is used for; `None` when its group is paused."""
+        if mailbox.ref in self._held:
+            return None
+        partition = self._mailboxes.partitions.get(mailbox.partition)
+        if partition is not None and partition.quiet_until > now:
+            return Park(partition.quiet_until)
+        account = self._turns.accounts[mailbox.ref.account]
+        if mailbox.isolation is not None and not mailbox.isolation_paid:
+            mailbox.isolation_paid = True
+            due = account.isolation.reserve(now)
+            if due > now:
+                return Park(due)
+        return next_step(mailbox, account.policy, now, self._precautions(mailbox))
+
+    def _finish_call(self, event: CallFinished) -> None:
+        flight = self._in_flight.pop(event.call_id, None)
+        if flight is None:
+            return
+        mailbox, name = flight.mailbox, flight.mailbox.ref.account
+        outcome = self._turns.ended(mailbox, event.outcome, event.now, event.jitter, probe=flight.probe)
+        account = self._turns.accounts[name]
+        mailbox.isolation_paid = False
+        partition = self._mailboxes.partitions.get(mailbox.partition)
+        if partition is not None and partition.mailboxes.get(mailbox.ref) is mailbox:
+            # What the group is told may be less than what the account heard.
+            heard = replace(event, outcome=outcome)
+            decision = resolve(mailbox, flight.call, heard, account.policy, self.retry)
+            if not isinstance(decision, Queue):
+                self._act(mailbox, decision, event.now)
+            elif isinstance(outcome, Applied | Refused):
+                # It gets in line anew: a group with endless work takes turns with the others.
+                self._serial += 1
+                self._mailboxes.push(mailbox, self._serial)
+            elif isinstance(outcome, AccountFault):
+                self._act(mailbox, Park(account.step_aside(mailbox)), event.now)
+            else:
+                self._act(mailbox, decision, event.now)
+        if isinstance(outcome, Unavailable) and account.breaker.notice is not None:
+            account.aside[mailbox] = None
+        if flight.probe and isinstance(event.outcome, Applied | Refused):
+            self._mailboxes.resume(account.mended())
+        self._turns.ask([name], event.now)
+
+    def _follow(self, event: Told) -> None:
+        """Do what operators and other workers say from here on."""
+        self._mailboxes.resume(self._turns.told(event))
+        let_go = self._held.keys() - event.controls.paused_groups.keys()
+        self._held = event.controls.paused_groups
+        resumed = {one for one in event.resumed if isinstance(one, GroupRef)}
+        for number, partition in self._mailboxes.partitions.items():
+            for ref in let_go | resumed:
+                if ref in resumed:
+                    self._mailboxes.let_go(number, partition, ref, event.now)
+                mailbox = partition.mailboxes.get(ref)
+                if mailbox is not None and (mailbox.state is State.HELD or mailbox.failures):
+                    self._mailboxes.resume([mailbox])
+        self._turns.ask(self._turns.accounts, event.now)
+
+    def _act(self, mailbox: Mailbox, decision: Decision, now: float = 0.0) -> None:
+        match decision:
+            case Send(call, made):
+                account = self._turns.accounts[mailbox.ref.account]
+                mailbox.state = State.IN_FLIGHT
+                account.in_flight += 1
+                self._serial += 1
+                self._in_flight[self._serial] = _InFlight(mailbox, call, account.probing)
+                if call.kind in CHANGING:
+                    mailbox.recorded = self._serial
+                known = tuple(mailbox.doubts)
+                batch = mailbox.batch if self._precautions(mailbox) is not None else None
+                self._effects.append(
+                    StartCall(
+                        *(self._serial, mailbox.partition, mailbox.ref, call, known, mailbox.perishable),
+                        made=made,
+                        probe=account.probing,
+                        digests=() if batch is None else [one.digest for one in batch.commands],
+                        place=0 if batch is None else batch.sent,
+                    )
+                )
+            case Queue():
+                self._mailboxes.push(mailbox)
+            case Park(until):
+                mailbox.state = State.PARKED
+                mailbox.wake_at = until
+                self._timers.set(until, mailbox)
+                self._mailboxes.put_away_if_stuck(mailbox, now)
+            case Finish():
+                self._mailboxes.finish(mailbox, decision, now)
+            case _:
+                assert_never(decision)

@@ -1,0 +1,48 @@
+"""Quarantine: a group that is stuck by itself must not fill the memory that all groups share.
+
+When more commands wait for it than they may, while others are served, all of them are put away in order,
+into the dead letters, and so is what comes after them, until an operator lets the group go on. Then what was
+put away can be replayed: it stands where it first stood, and undoes nothing that came later.
+"""
+
+from numbergroup.engine.accounts import Account
+from numbergroup.engine.attribution import all_with
+from numbergroup.engine.batches import closed, cut
+from numbergroup.engine.decisions import Finish
+from numbergroup.engine.mailbox import Mailbox, State
+from numbergroup.engine.model import QUARANTINED, Fault
+from numbergroup.engine.poison_detection import Precautions
+from numbergroup_contracts.results import Status
+
+_HOW = "numbergroup resume group lets it go on, numbergroup dead-letters replay brings this back"
+
+
+def is_stuck(mailbox: Mailbox, account: Account, now: float) -> bool:
+    """Whether the group waits for something that only it has to wait for, for who knows how long.
+
+    When an outage begins, every group looks like that. So others must have been served since the group's
+    trouble began, or the breaker must have had the time to find out.
+    """
+    if not account.is_well or (mailbox.batch is not None and mailbox.batch.started):
+        return False
+    if mailbox.state is State.HELD:
+        return True
+    if mailbox.state is not State.PARKED or not mailbox.failures:
+        return False
+    began = mailbox.first_failed_at
+    return account.served_at > began or now - began >= account.policy.breaker.window_s
+
+
+def reason(mailbox: Mailbox) -> Fault:
+    """Why it is put away."""
+    if mailbox.trouble is None:
+        return Fault(QUARANTINED, None, f"its group is paused, and too many commands wait for it: {_HOW}")
+    said = f"its group is stuck ({mailbox.trouble.message}), and too many commands wait for it: {_HOW}"
+    return Fault(QUARANTINED, mailbox.trouble.code, said)
+
+
+def put_away(mailbox: Mailbox, fault: Fault, now: float, precautions: Precautions | None = None) -> Finish:
+    """The end of the mailbox's next commands, as many as one batch may have."""
+    mailbox.isolation = None
+    mailbox.batch = cut(mailbox, now, precautions)
+    return closed(mailbox, all_with(mailbox, Status.FAILED, fault, None))

@@ -1,0 +1,55 @@
+"""Who is to be woken when."""
+
+import heapq
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from numbergroup.engine.mailbox import Mailbox
+
+_SPARE = 64
+
+
+@dataclass(slots=True)
+class Timers:
+    """Of a mailbox only the earliest time is kept: whoever is woken looks for himself, and says when he has
+    to be woken next. There is never much more here than there are mailboxes with a timer."""
+
+    _heap: list[tuple[float, int, Mailbox | None]] = field(default_factory=list)
+    _earliest: dict[Mailbox, float] = field(default_factory=dict)
+    _serial: int = 0
+
+    def __len__(self) -> int:
+        """How many are kept, those included that are of no use any more."""
+        return len(self._heap)
+
+    @property
+    def next(self) -> float | None:
+        """When the first one is due (Unix seconds)."""
+        return self._heap[0][0] if self._heap else None
+
+    def set(self, when: float, mailbox: Mailbox | None) -> None:
+        """Wake the mailbox at that time, if not before, or, without one, only the accounts."""
+        if mailbox is not None:
+            if self._earliest.get(mailbox, when + 1) <= when:
+                return
+            self._earliest[mailbox] = when
+        self._serial += 1
+        heapq.heappush(self._heap, (when, self._serial, mailbox))
+        if len(self._heap) > 2 * len(self._earliest) + _SPARE:
+            self._heap = [one for one in self._heap if self._is_live(one[0], one[2])]
+            heapq.heapify(self._heap)
+
+    def drop(self, mailbox: Mailbox) -> None:
+        """It is gone: nobody is to be woken."""
+        self._earliest.pop(mailbox, None)
+
+    def due(self, now: float) -> Iterator[Mailbox]:
+        """The mailboxes whose time has come, in that order."""
+        while self._heap and self._heap[0][0] <= now:
+            when, _, mailbox = heapq.heappop(self._heap)
+            if mailbox is not None and self._is_live(when, mailbox):
+                del self._earliest[mailbox]
+                yield mailbox
+
+    def _is_live(self, when: float, mailbox: Mailbox | None) -> bool:
+        return mailbox is None or self._earliest.get(mailbox) == when

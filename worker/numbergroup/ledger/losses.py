@@ -1,0 +1,46 @@
+"""What a ledger has lost: how far it knows what was settled, and when it may have lost something."""
+
+import re
+from typing import Any
+
+from redis.asyncio import Redis
+
+from numbergroup.ledger import keys
+from numbergroup.ledger.client import mapped
+from numbergroup.ledger.port import LedgerUnavailable
+
+_FORGET = """
+if redis.call('GET', KEYS[1]) == ARGV[1] then redis.call('HDEL', KEYS[2], 'lost') end
+return 1
+"""
+_UNIT = re.compile(rb"(\d+):(\d+)")
+
+
+class Losses:
+    """See `numbergroup.ledger.port.Ledger`, whose methods these are."""
+
+    def __init__(self, client: Redis) -> None:
+        self._client = client
+        self._forget = client.register_script(_FORGET)
+
+    async def last_unit(self, partition: int) -> tuple[int, int]:
+        used = [keys.of_partition(partition, name) for name in ("epoch", "unit")]
+        async with mapped(LedgerUnavailable):
+            found: Any = await self._client.mget(used)
+        epoch, unit = found
+        in_force = int(epoch) if epoch and epoch.isdigit() else 0
+        written = _UNIT.fullmatch(unit or b"")
+        serial = int(written[2]) if written and int(written[1]) == in_force else 0
+        return in_force, serial
+
+    async def forget(self, partition: int, epoch: int) -> None:
+        used = [keys.of_partition(partition, name) for name in ("epoch", "crashes")]
+        async with mapped(LedgerUnavailable):
+            await self._forget(keys=used, args=[epoch])
+
+
+def seconds_since(lost_ms: bytes | None, now_ms: int) -> float | None:
+    """How long ago that was, in seconds. What cannot be read counts as now."""
+    if lost_ms is None:
+        return None
+    return max(0.0, (now_ms - int(lost_ms)) / 1000) if lost_ms.isdigit() else 0.0

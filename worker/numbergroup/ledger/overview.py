@@ -1,0 +1,153 @@
+"""All that the ledger knows of how things stand, for whoever wants to look. Reading changes nothing."""
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from pydantic import BaseModel, TypeAdapter, ValidationError
+from redis.asyncio import Redis
+
+from numbergroup.engine.breaker import BreakerNotice
+from numbergroup.engine.model import Fault, GroupRef
+from numbergroup.ledger import keys
+from numbergroup.ledger.client import mapped
+from numbergroup.ledger.codec import decode_quarantines
+from numbergroup.ledger.port import LedgerUnavailable, Pause
+from numbergroup.ledger.reports import RedisReports, Report
+from numbergroup.ledger.switch_codec import Junk, decode_breakers, decode_count, decode_pauses, sound
+
+
+class _Shape(BaseModel):
+    kind: str
+    code: str | None = None
+    message: str = ""
+
+
+_SHAPE = TypeAdapter(_Shape)
+_LIFE = re.compile(rb"([0-9]{1,16}):([0-9]{1,16})")
+
+
+@dataclass(slots=True, frozen=True)
+class LiveWorker:
+    """`since` when it is alive (Unix seconds). `report` is None where there is none that can be read."""
+
+    owner: str
+    since: float
+    report: Report | None
+
+
+@dataclass(slots=True, frozen=True)
+class LetterKind:
+    """How many dead letters are alike, and what they have in common."""
+
+    fingerprint: str
+    count: int
+    kind: str
+    code: str | None
+    message: str
+
+
+@dataclass(slots=True, frozen=True)
+class Overview:
+    """`now` is the server's time (Unix seconds), as all times here. `owners` has one of each partition;
+    `oldest_at` is known where the broker is this Redis. `kinds` of dead letters: the most frequent first.
+    `problems`: what cannot be read, and is left out."""
+
+    now: float
+    workers: Sequence[LiveWorker]
+    owners: Sequence[str | None]
+    oldest_at: Mapping[int, float]
+    pauses: Mapping[str | GroupRef, Pause]
+    breakers: Mapping[str, BreakerNotice]
+    letters: int
+    kinds: Sequence[LetterKind]
+    problems: Sequence[str]
+    quarantined: Mapping[GroupRef, Fault] = field(default_factory=dict)
+
+
+async def look(client: Redis, partitions: int) -> Overview:
+    """Look at everything. `partitions`: how many there are, should the ledger not know yet.
+
+    Raises `LedgerUnavailable`.
+    """
+    junk: set[Junk] = set()
+    hashes = (
+        *(keys.WORKERS, keys.PAUSES, keys.BREAKERS, keys.QUARANTINED),
+        *(keys.FINGERPRINTS, keys.SHAPES),
+    )
+    texts = (keys.PARTITIONS, keys.LETTER_COUNT)
+    async with mapped(LedgerUnavailable):
+        pipe = client.pipeline(transaction=False)
+        pipe.time()
+        for key in hashes:
+            pipe.hgetall(key)
+        for key in texts:
+            pipe.get(key)
+        answers = await pipe.execute(raise_on_error=False)
+        found = sound(dict(zip(("time", *hashes, *texts), answers, strict=True)), junk)
+        seconds, micros = found["time"]
+        now = float(seconds) + float(micros) / 1_000_000
+        in_force = _partitions(found[keys.PARTITIONS], partitions)
+        owners, oldest_at = await _partition_facts(client, in_force, junk)
+    alive = _alive(found[keys.WORKERS] or {}, now)
+    reports = await RedisReports(client).read(list(alive))
+    problems = [f"the report of {owner} cannot be read" for owner, said in reports.items() if said is None]
+    overview = Overview(
+        now,
+        [LiveWorker(owner, since, reports.get(owner)) for owner, since in alive.items()],
+        owners,
+        oldest_at,
+        decode_pauses(found[keys.PAUSES] or {}, junk),
+        decode_breakers(found[keys.BREAKERS] or {}, now, junk),
+        decode_count(keys.LETTER_COUNT, found[keys.LETTER_COUNT] or b"0", junk),
+        _kinds(found[keys.FINGERPRINTS] or {}, found[keys.SHAPES] or {}, junk),
+        problems,
+        decode_quarantines(found[keys.QUARANTINED] or {}),
+    )
+    problems += sorted(f"{' '.join(filter(None, one[:2]))} cannot be read" for one in junk)
+    return overview
+
+
+async def _partition_facts(
+    client: Redis, partitions: int, junk: set[Junk]
+) -> tuple[list[str | None], dict[int, float]]:
+    pipe = client.pipeline(transaction=False)
+    pipe.mget([keys.of_partition(number, "lease") for number in range(partitions)])
+    for number in range(partitions):
+        pipe.xrange(keys.commands(number), count=1)
+    leases, *heads = await pipe.execute(raise_on_error=False)
+    streams = sound({keys.commands(number): head for number, head in enumerate(heads)}, junk)
+    # An entry's id begins with when it came, in milliseconds.
+    oldest_at = {
+        number: int(head[0][0].split(b"-")[0]) / 1000 for number, head in enumerate(streams.values()) if head
+    }
+    (owners,) = sound({"leases": leases}, junk).values()
+    return [one.decode(errors="replace") if one else None for one in owners or [None] * partitions], oldest_at
+
+
+def _partitions(stored: bytes | None, otherwise: int) -> int:
+    return int(stored) if stored and stored.isdigit() and 0 < len(stored) < 5 else otherwise
+
+
+def _alive(found: Mapping[bytes, bytes], now: float) -> dict[str, float]:
+    """Since when each live worker is so, the most senior first."""
+    alive: dict[str, float] = {}
+    for name, data in found.items():
+        life = _LIFE.fullmatch(data)
+        if life and int(life[2]) > now * 1000:
+            alive[name.decode(errors="replace")] = int(life[1]) / 1000
+    return dict(sorted(alive.items(), key=lambda one: (one[1], one[0])))
+
+
+def _kinds(counts: Mapping[bytes, bytes], shapes: Mapping[bytes, bytes], junk: set[Junk]) -> list[LetterKind]:
+    kinds = []
+    for name, data in counts.items():
+        fingerprint = name.decode(errors="replace")
+        try:
+            shape = _SHAPE.validate_json(shapes.get(name, b""))
+        except ValidationError:
+            junk.add(Junk(keys.SHAPES, fingerprint, "nothing"))
+            shape = _Shape(kind="?", code=None, message="")
+        count = decode_count(keys.FINGERPRINTS, data, junk, fingerprint)
+        kinds.append(LetterKind(fingerprint, count, shape.kind, shape.code, shape.message))
+    return sorted(kinds, key=lambda one: (-one.count, one.fingerprint))

@@ -1,0 +1,284 @@
+"""The ledger on Redis."""
+
+from collections.abc import Sequence
+from importlib.resources import files
+from typing import Any
+
+from redis.asyncio import Redis
+
+from numbergroup.engine.doubt import Doubt
+from numbergroup.engine.messages import Facts
+from numbergroup.engine.model import CREATE, Command, CreateIntent, GroupRef, HandleKind
+from numbergroup.engine.poison_detection import History, InHand
+from numbergroup.engine.records import sequence_key
+from numbergroup.ledger import history, keys, lettering
+from numbergroup.ledger.calls import CallRecords
+from numbergroup.ledger.client import mapped
+from numbergroup.ledger.codec import (
+    decode_calls,
+    decode_entries,
+    decode_group_id,
+    decode_history,
+    decode_in_hand,
+    decode_intent,
+    decode_partitions,
+    decode_quarantines,
+    decode_record,
+    decode_sequence,
+    encode_calls,
+    encode_history,
+    encode_in_hand,
+    encode_intent,
+)
+from numbergroup.ledger.connection import server_of
+from numbergroup.ledger.limiter import RedisLimiter
+from numbergroup.ledger.losses import Losses, seconds_since
+from numbergroup.ledger.port import (
+    CrashNotes,
+    Inheritance,
+    LedgerUnavailable,
+    OtherPartitions,
+    Sender,
+    Standing,
+)
+
+# A lease that ran out is still ours while nobody else has taken it: the epoch tells. One that was released
+# is not: a renewal that was given up on its way may come after the release.
+_RENEW = """
+if redis.call('GET', KEYS[2]) ~= ARGV[3] then return 0 end
+local owner = redis.call('GET', KEYS[1])
+if owner and owner ~= ARGV[1] then return 0 end
+if not owner and redis.call('HGET', KEYS[4], 'owner') ~= ARGV[1] then return 0 end
+redis.call('DEL', KEYS[1])
+redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2])
+return 1
+"""
+
+_DROP = """
+if redis.call('HGET', KEYS[1], ARGV[1]) == ARGV[2] then redis.call('HDEL', KEYS[1], ARGV[1]) end
+return 1
+"""
+
+_RELEASE = """
+if redis.call('GET', KEYS[2]) ~= ARGV[2] then return 0 end
+if redis.call('GET', KEYS[1]) == ARGV[1] then redis.call('DEL', KEYS[1]) end
+if redis.call('HGET', KEYS[4], 'owner') ~= ARGV[1] then return 0 end
+redis.call('HDEL', KEYS[4], 'owner')
+-- Of a crash that is not counted yet, it will be asked what was in hand then.
+if redis.call('HEXISTS', KEYS[4], 'unclean') == 0 then redis.call('HDEL', KEYS[4], 'in_hand') end
+return 1
+"""
+
+_NOTE = """
+if redis.call('GET', KEYS[1]) ~= ARGV[1] then return 0 end
+redis.call('HDEL', KEYS[2], 'in_hand')
+if ARGV[2] == 'history' then redis.call('HDEL', KEYS[2], 'unclean') end
+redis.call('HSET', KEYS[2], ARGV[2], ARGV[3])
+return 1
+"""
+
+
+class RedisLedger:
+    """See `numbergroup.ledger.port.Ledger`."""
+
+    def __init__(self, client: Redis) -> None:
+        self._client = client
+        self._server = server_of(client)
+        self._letters_kept = False
+        self._renew = client.register_script(_RENEW)
+        self._release = client.register_script(_RELEASE)
+        self._drop = client.register_script(_DROP)
+        self._note = client.register_script(_NOTE)
+        self._losses = Losses(client)
+        scripts = files(__package__)
+        self._acquire = client.register_script(scripts.joinpath("acquire.lua").read_text())
+        self._calls = CallRecords(client)
+        self._enrol = client.register_script(scripts.joinpath("enrol.lua").read_text())
+        self._repartition = client.register_script(scripts.joinpath("repartition.lua").read_text())
+
+    @property
+    def history(self) -> history.History | None:
+        return self._server.current
+
+    async def lookup(self, commands: Sequence[Command]) -> Facts:
+        if not commands:
+            return Facts()
+        named = [ref for ref in dict.fromkeys(c.group for c in commands) if ref.kind is HandleKind.KEY]
+        created = [c.group for c in commands if c.kind is CREATE]
+        numbered = [c for c in commands if c.sequence is not None]
+        sequences = list(dict.fromkeys(key for c in numbered if (key := sequence_key(c)) is not None))
+        again = [c for c in commands if c.past is not None]
+        async with mapped(LedgerUnavailable):
+            pipe = self._client.pipeline(transaction=False)
+            pipe.exists(keys.LETTERED)
+            groups = lettering.ask(pipe, commands, again) if self._letters_kept or again else ()
+            pipe.mget([keys.settled(c.digest) for c in commands])
+            if named:
+                pipe.hmget(keys.GROUP_KEYS, [keys.field(ref) for ref in named])
+            if created:
+                pipe.hmget(keys.CREATES, [keys.field(ref) for ref in created])
+            if sequences:
+                pipe.mget([keys.sequence(key) for key in sequences])
+            answers = lettering.sound(await pipe.execute(raise_on_error=False), again)
+            if answers[0] and not self._letters_kept and not again:
+                # Since there are letters, they are asked for with everything else.
+                pipe = self._client.pipeline(transaction=False)
+                groups = lettering.ask(pipe, commands, again)
+                answers[1:1] = await pipe.execute()
+        self._letters_kept = bool(answers.pop(0))
+        lettered, since = lettering.take(answers, groups, again)
+        records = answers.pop(0)
+        ids = answers.pop(0) if named else []
+        intents = answers.pop(0) if created else []
+        latest = answers.pop(0) if sequences else []
+        unreadable: set[GroupRef] = set()
+        return Facts(
+            {
+                c.key: record
+                for c, data in zip(commands, records, strict=True)
+                if data and (record := decode_record(data))
+            },
+            decode_entries(keys.GROUP_KEYS, zip(named, ids, strict=True), decode_group_id, unreadable),
+            decode_entries(keys.CREATES, zip(created, intents, strict=True), decode_intent, unreadable),
+            {
+                key: number
+                for key, data in zip(sequences, latest, strict=True)
+                if data and (number := decode_sequence(data)) is not None
+            },
+            unreadable,
+            lettered,
+            since,
+        )
+
+    async def record_intent(self, sender: Sender, intent: CreateIntent) -> bool:
+        return await self._record(sender, 0, b"", intent)
+
+    async def record_call(self, sender: Sender, doubts: Sequence[Doubt], now: float) -> bool:
+        lasts_ms = max(1, round(1000 * (max((doubt.until for doubt in doubts), default=now) - now)))
+        return await self._record(sender, lasts_ms, encode_calls(doubts, now), sender.made)
+
+    async def _record(self, sender: Sender, lasts_ms: int, calls: bytes, intent: CreateIntent | None) -> bool:
+        perishable = [keys.member(one) for one in sender.perishable]
+        args: list[bytes | str | int] = [keys.field(sender.ref), sender.call_id, lasts_ms]
+        args += [calls, encode_intent(intent) if intent else b"", len(perishable), *perishable]
+        return await self._calls.write(sender.partition, sender.epoch, args)
+
+    async def inheritance(self, partition: int) -> Inheritance:
+        async with mapped(LedgerUnavailable):
+            pipe = self._client.pipeline(transaction=True)
+            pipe.time()
+            pipe.hgetall(keys.of_partition(partition, "calls"))
+            pipe.smembers(keys.of_partition(partition, "attempted"))
+            pipe.hgetall(keys.QUARANTINED)
+            pipe.hget(keys.of_partition(partition, "crashes"), "lost")
+            (seconds, micros), recorded, members, quarantined, lost = await pipe.execute()
+        now_ms = seconds * 1000 + micros // 1000
+        attempted = (keys.command(member) for member in members)
+        inherited: dict[GroupRef, list[Doubt]] = {}
+        for field, data in recorded.items():
+            ref, doubts = keys.group(field), decode_calls(data, now_ms)
+            if ref is not None and doubts:
+                inherited[ref] = doubts
+                continue
+            async with mapped(LedgerUnavailable):
+                # Nobody else would remove what is over.
+                await self._drop(keys=[keys.of_partition(partition, "calls")], args=[field, data])
+        return Inheritance(
+            inherited,
+            {key for key in attempted if key is not None},
+            decode_quarantines(quarantined),
+            seconds_since(lost, now_ms),
+        )
+
+    async def drop_intent(self, ref: GroupRef, intent: CreateIntent) -> None:
+        async with mapped(LedgerUnavailable):
+            await self._drop(keys=[keys.CREATES], args=[keys.field(ref), encode_intent(intent)])
+
+    async def acquire_lease(self, partition: int, owner: str, ttl_s: float, above: int = 0) -> int | None:
+        async with mapped(LedgerUnavailable):
+            known = self._server.current or history.History()
+            server = f"{known.run_id}:{known.replication_id}"
+            epoch = await self._acquire(
+                keys=_lease(partition), args=[owner, round(ttl_s * 1000), above, server]
+            )
+        return int(epoch) or None
+
+    async def renew_lease(self, partition: int, owner: str, epoch: int, ttl_s: float) -> bool:
+        async with mapped(LedgerUnavailable):
+            kept = await self._renew(keys=_lease(partition), args=[owner, round(ttl_s * 1000), epoch])
+        return bool(kept)
+
+    async def release_lease(self, partition: int, owner: str, epoch: int) -> None:
+        async with mapped(LedgerUnavailable):
+            await self._release(keys=_lease(partition), args=[owner, epoch])
+
+    async def last_unit(self, partition: int) -> tuple[int, int]:
+        return await self._losses.last_unit(partition)
+
+    async def forget_loss(self, partition: int, epoch: int) -> None:
+        await self._losses.forget(partition, epoch)
+
+    async def crash_notes(self, partition: int) -> CrashNotes:
+        async with mapped(LedgerUnavailable):
+            found: Any = await self._client.hmget(
+                keys.of_partition(partition, "crashes"), ["history", "unclean", "in_hand"]
+            )
+        history, unclean, in_hand = found
+        return CrashNotes(decode_history(history), bool(unclean), decode_in_hand(in_hand))
+
+    async def note_history(self, partition: int, epoch: int, history: History) -> bool:
+        return await self._noted(partition, epoch, "history", encode_history(history))
+
+    async def note_in_hand(self, partition: int, epoch: int, in_hand: InHand) -> bool:
+        return await self._noted(partition, epoch, "in_hand", encode_in_hand(in_hand))
+
+    async def _noted(self, partition: int, epoch: int, name: str, value: bytes) -> bool:
+        used = [keys.of_partition(partition, one) for one in ("epoch", "crashes")]
+        async with mapped(LedgerUnavailable):
+            return bool(await self._note(keys=used, args=[epoch, name, value]))
+
+    async def enrol(self, owner: str, partitions: int, ttl_s: float, since: int = 0) -> Standing:
+        async with mapped(LedgerUnavailable):
+            workers, rank, enrolled = await self._enrol(
+                keys=[keys.WORKERS, keys.PARTITIONS], args=[owner, round(ttl_s * 1000), partitions, since]
+            )
+        if not workers:
+            raise OtherPartitions(partitions, decode_partitions(enrolled))
+        return Standing(int(rank), int(workers), int(enrolled))
+
+    async def leave(self, owner: str) -> None:
+        async with mapped(LedgerUnavailable):
+            await self._client.hdel(keys.WORKERS, owner)
+
+    async def owners(self, partitions: int) -> Sequence[str | None]:
+        async with mapped(LedgerUnavailable):
+            owners: Any = await self._client.mget([keys.of_partition(n, "lease") for n in range(partitions)])
+        return [owner.decode(errors="replace") if owner else None for owner in owners]
+
+    async def partitions(self) -> int | None:
+        async with mapped(LedgerUnavailable):
+            stored = await self._client.get(keys.PARTITIONS)
+        return decode_partitions(stored) if stored else None
+
+    async def repartition(self, old: int | None, new: int) -> int | None:
+        # Before their number was kept there was one: nobody has to stop for it to be written down.
+        changed = range(max(old or 1, new)) if new != (old or 1) else ()
+        names = [keys.of_partition(n, name) for n in changed for name in ("lease", "epoch")]
+        async with mapped(LedgerUnavailable):
+            found = await self._repartition(
+                keys=[keys.WORKERS, keys.PARTITIONS, *names], args=[old or "", new]
+            )
+        return None if found < 0 else int(found)
+
+    async def time_s(self) -> float:
+        """The server's clock, in Unix seconds."""
+        async with mapped(LedgerUnavailable):
+            seconds, micros = await self._client.time()
+        return float(seconds) + float(micros) / 1_000_000
+
+    def limiter(self, account: str, calls_per_second: float) -> "RedisLimiter":
+        return RedisLimiter(self._client, account, calls_per_second)
+
+
+def _lease(partition: int) -> list[str]:
+    return [keys.of_partition(partition, name) for name in ("lease", "epoch", "unit", "crashes", "recorded")]

@@ -1,0 +1,155 @@
+"""The switchboard on Redis: what operators say to all workers, and workers to each other."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import orjson
+from redis.asyncio import Redis
+
+from numbergroup.engine.breaker import BreakerNotice
+from numbergroup.engine.messages import Controls
+from numbergroup.engine.model import GroupRef
+from numbergroup.ledger import keys
+from numbergroup.ledger.client import mapped
+from numbergroup.ledger.port import LedgerUnavailable, Orders, Pause
+from numbergroup.ledger.switch_codec import (
+    Junk,
+    decode_breakers,
+    decode_count,
+    decode_pauses,
+    decode_resumes,
+    encode_breaker,
+    sound,
+)
+from numbergroup.telemetry import get_logger
+
+# A script is not rolled back: each key's type is tried, by asking for its length, before anything is written.
+_PAUSE = """
+redis.call('XLEN', KEYS[2])
+if redis.call('HEXISTS', KEYS[1], ARGV[1]) == 1 then return 0 end
+local time = redis.call('TIME')
+local since = time[1] * 1000 + math.floor(time[2] / 1000)
+redis.call('HSET', KEYS[1], ARGV[1], string.format('{"since":%.0f,', since) .. string.sub(ARGV[2], 2))
+redis.call('XADD', KEYS[2], '*', 'who', ARGV[3], 'action', 'pause', 'detail', ARGV[4])
+return 1
+"""
+
+_RESUME = """
+redis.call('XLEN', KEYS[2])
+redis.call('HLEN', KEYS[3])
+redis.call('HLEN', KEYS[4])
+local was = redis.call('HDEL', KEYS[1], ARGV[1]) + redis.call('HDEL', KEYS[4], ARGV[1])
+local time = redis.call('TIME')
+local now = time[1] * 1000 + math.floor(time[2] / 1000)
+redis.call('HSET', KEYS[3], ARGV[1], string.format('%.0f', now))
+redis.call('PEXPIRE', KEYS[3], 3600000)
+redis.call('XADD', KEYS[2], '*', 'who', ARGV[2], 'action', 'resume', 'detail', ARGV[3])
+return was
+"""
+
+# What is no token, or would never end, is nobody's: an account that nobody may try would stay closed.
+_TAKE = """
+if redis.call('TYPE', KEYS[1])['ok'] == 'string' and redis.call('PTTL', KEYS[1]) >= 0
+  and redis.call('GET', KEYS[1]) ~= ARGV[1] then return 0 end
+redis.call('DEL', KEYS[1])
+redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2])
+return 1
+"""
+
+_DROP = """
+if redis.call('TYPE', KEYS[1])['ok'] ~= 'string' then return 0 end
+if redis.call('GET', KEYS[1]) == ARGV[1] then redis.call('DEL', KEYS[1]) end
+return 1
+"""
+
+log = get_logger("ledger")
+
+
+class RedisSwitchboard:
+    """See `numbergroup.ledger.port.Switchboard`."""
+
+    def __init__(self, client: Redis) -> None:
+        self._client = client
+        self._pause = client.register_script(_PAUSE)
+        self._resume = client.register_script(_RESUME)
+        self._take = client.register_script(_TAKE)
+        self._drop = client.register_script(_DROP)
+        self._told: frozenset[Junk] = frozenset()
+
+    async def read(self) -> Orders:
+        junk: set[Junk] = set()
+        hashes = (keys.PAUSES, keys.RESUMES, keys.BREAKERS)
+        async with mapped(LedgerUnavailable):
+            pipe = self._client.pipeline(transaction=False)
+            pipe.time()
+            for key in hashes:
+                pipe.hgetall(key)
+            pipe.get(keys.LETTER_COUNT)
+            answers = await pipe.execute(raise_on_error=False)
+            found = sound(dict(zip(("time", *hashes, keys.LETTER_COUNT), answers, strict=True)), junk)
+        paused = decode_pauses(found[keys.PAUSES] or {}, junk)
+        orders = Orders(
+            Controls(
+                {target: one.reason for target, one in paused.items() if isinstance(target, str)},
+                {target: one.reason for target, one in paused.items() if isinstance(target, GroupRef)},
+                decode_breakers(found[keys.BREAKERS] or {}, float(found["time"][0]), junk),
+                decode_count(keys.LETTER_COUNT, found[keys.LETTER_COUNT] or b"0", junk),
+            ),
+            decode_resumes(found[keys.RESUMES] or {}, junk),
+        )
+        self._complain(frozenset(junk))
+        return orders
+
+    async def pauses(self) -> Mapping[str | GroupRef, Pause]:
+        async with mapped(LedgerUnavailable):
+            found: Any = await self._client.hgetall(keys.PAUSES)
+        return decode_pauses(found, set())
+
+    async def pause(self, target: str | GroupRef, reason: str, who: str) -> bool:
+        said = orjson.dumps({"who": who, "reason": reason})
+        args: list[bytes | str] = [keys.target_field(target), said, who, _detail(target, reason)]
+        async with mapped(LedgerUnavailable):
+            return bool(await self._pause(keys=[keys.PAUSES, keys.AUDIT], args=args))
+
+    async def resume(self, target: str | GroupRef, who: str) -> bool:
+        args: list[bytes | str] = [keys.target_field(target), who, _detail(target, None)]
+        async with mapped(LedgerUnavailable):
+            used = [keys.PAUSES, keys.AUDIT, keys.RESUMES, keys.QUARANTINED]
+            return bool(await self._resume(keys=used, args=args))
+
+    async def take_probe(self, account: str, owner: str, ttl_s: float) -> bool:
+        async with mapped(LedgerUnavailable):
+            return bool(
+                await self._take(keys=[keys.probe(account)], args=[owner, max(1, round(ttl_s * 1000))])
+            )
+
+    async def drop_probe(self, account: str, owner: str) -> None:
+        async with mapped(LedgerUnavailable):
+            await self._drop(keys=[keys.probe(account)], args=[owner])
+
+    async def tell(self, account: str, notice: BreakerNotice | None) -> None:
+        async with mapped(LedgerUnavailable):
+            if notice is None:
+                await self._client.hdel(keys.BREAKERS, account)
+            else:
+                await self._client.hset(keys.BREAKERS, account, encode_breaker(notice))
+
+    def _complain(self, junk: frozenset[Junk]) -> None:
+        """Once of each: it is read every second."""
+        for one in junk - self._told:
+            log.error(
+                "an entry of the ledger cannot be read: mend or remove it",
+                key=one.key,
+                field=one.field,
+                taken_for=one.taken_for,
+            )
+        self._told = junk
+
+
+def _detail(target: str | GroupRef, reason: str | None) -> bytes:
+    said: dict[str, str] = {"account": target if isinstance(target, str) else target.account}
+    if isinstance(target, GroupRef):
+        said["group"] = f"{target.kind}:{target.name}"
+    if reason is not None:
+        said["reason"] = reason
+    return orjson.dumps(said)

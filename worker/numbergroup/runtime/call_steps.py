@@ -1,0 +1,107 @@
+"""The steps of one call, or of forming one batch: noted while crashes are looked into."""
+
+import asyncio
+from asyncio import FIRST_COMPLETED
+from collections import Counter
+from collections.abc import Callable, Coroutine, Sequence
+from typing import Any, TypeVar
+
+from numbergroup.engine.poison_detection import InHand, Step
+from numbergroup.ledger.history import HistoryChanged
+from numbergroup.runtime.lease import LeaseLost
+from numbergroup.runtime.poison_guard import NOTHING, PoisonGuard, in_hand_of
+
+T = TypeVar("T")
+
+_CONNECTING_S = 0.25
+_MOST_REQUESTS = 100_000
+"""A call has fewer requests."""
+
+
+class CallSteps:
+    """The steps of one call; see `worker.sending.Steps`. `place`: which of its batch's calls it is.
+
+    When the partition was lost, `on_loss` is called: the call must not be sent.
+    """
+
+    def __init__(
+        self, guard: PoisonGuard, digests: Sequence[str], place: int, on_loss: Callable[[], None]
+    ) -> None:
+        self._guard = guard
+        self._digests = digests
+        self._place = place
+        self._on_loss = on_loss
+        self._entered: Counter[Step] = Counter()
+        self._in_hand: InHand | None = None
+        self._writing = asyncio.Event()
+
+    async def enter(self, step: Step) -> None:
+        await self.leave()
+        if not self._guard.solo:
+            return
+        self._entered[step] += 1
+        place = self._place * _MOST_REQUESTS + self._entered[step]
+        in_hand = in_hand_of(step, self._digests, place)
+        await self._guard.pause(in_hand)
+        lock = self._guard.solo.lock
+        await lock.acquire()
+        try:
+            await self.begin(in_hand)
+        except BaseException:
+            self._in_hand = None
+            lock.release()
+            raise
+
+    async def leave(self) -> None:
+        if self._in_hand is None:
+            return
+        try:
+            await self.end()
+        finally:
+            self._guard.solo.lock.release()
+
+    async def sent(self, exchange: Coroutine[Any, Any, T]) -> T:
+        if self._in_hand is None:
+            return await exchange
+        self._writing = asyncio.Event()
+        task = asyncio.ensure_future(exchange)
+        written = asyncio.ensure_future(self._writing.wait())
+        try:
+            await asyncio.wait((task, written), timeout=_CONNECTING_S, return_when=FIRST_COMPLETED)
+            if not self._writing.is_set():
+                # It waits for a connection, which is nothing that the command does.
+                await self._abandon()
+            await self.leave()
+            return await task
+        finally:
+            written.cancel()
+            task.cancel()
+
+    def writing(self) -> None:
+        self._writing.set()
+
+    async def _abandon(self) -> None:
+        in_hand, self._in_hand = self._in_hand, NOTHING
+        try:
+            if in_hand is not None:
+                await self._guard.abandon(in_hand)
+        except (LeaseLost, HistoryChanged):
+            self._on_loss()
+
+    async def begin(self, in_hand: InHand) -> None:
+        """The same as `enter`, for who holds the lock."""
+        self._in_hand = in_hand
+        try:
+            await self._guard.enter(in_hand)
+        except (LeaseLost, HistoryChanged):
+            self._in_hand = NOTHING
+            self._on_loss()
+
+    async def end(self) -> None:
+        """The same as `leave`, for who holds the lock."""
+        in_hand, self._in_hand = self._in_hand, None
+        try:
+            if in_hand is not None:
+                await self._guard.leave(in_hand)
+        except (LeaseLost, HistoryChanged):
+            self._on_loss()

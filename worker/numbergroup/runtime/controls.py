@@ -1,0 +1,102 @@
+"""Listening to operators and to the other workers: what they say in the ledger, the engine is told."""
+
+import asyncio
+from collections.abc import Callable, Collection
+
+from numbergroup.engine.messages import Controls, Event, Told
+from numbergroup.engine.model import GroupRef
+from numbergroup.ledger.port import LedgerUnavailable, Orders
+from numbergroup.runtime.patience import patiently
+from numbergroup.runtime.ports import Ports
+from numbergroup.telemetry import get_logger
+
+_EVERY_S = 1.0
+_ANSWER_S = 5.0
+
+log = get_logger("controls")
+
+
+class Listening:
+    """One for a worker; `begin` it before anything is done. `accounts`: those that it has."""
+
+    def __init__(
+        self,
+        ports: Ports,
+        accounts: Collection[str],
+        dispatch: Callable[[Event], object],
+        jitter: Callable[[], float],
+        every_s: float = _EVERY_S,
+    ) -> None:
+        self._switchboard = ports.switchboard
+        self._clock = ports.clock
+        self._cap = ports.letter_cap
+        self._accounts = accounts
+        self._dispatch = dispatch
+        self._jitter = jitter
+        self._every_s = every_s
+        self._last = Orders(Controls(), {})
+        self._away = False
+        self.has_begun = False
+
+    async def begin(self) -> None:
+        """Hear what is in force, however long that takes."""
+        orders = await patiently("asking what is paused", self._switchboard.read)
+        # Of what was resumed before it began, nothing was held up here.
+        self._last = Orders(Controls(), orders.resumed)
+        self.has_begun = True
+        self._pass_on(orders)
+
+    async def run(self) -> None:
+        """Listen until cancelled. While the ledger is away, what it said last stays in force."""
+        while True:
+            await asyncio.sleep(self._every_s)
+            await self._listen()
+
+    async def _listen(self) -> None:
+        try:
+            async with asyncio.timeout(_ANSWER_S):
+                orders = await self._switchboard.read()
+        except (LedgerUnavailable, TimeoutError) as error:
+            if not self._away:
+                log.error(
+                    "the ledger is unavailable: what operators have said last stays in force",
+                    error=str(error) or type(error).__name__,
+                )
+            self._away = True
+            return
+        if self._away:
+            log.info("the ledger is available again: operators are heard")
+        self._away = False
+        self._pass_on(orders)
+
+    def _pass_on(self, orders: Orders) -> None:
+        last, self._last = self._last, orders
+        resumed = [one for one, at in orders.resumed.items() if at != last.resumed.get(one)]
+        self._tell(last.controls, orders.controls, resumed)
+        self._cap.take(orders.controls.dead_letters)
+        self._dispatch(Told(orders.controls, self._clock.now(), self._jitter(), resumed))
+
+    def _tell(self, before: Controls, after: Controls, resumed: Collection[str | GroupRef]) -> None:
+        was, paused = _paused(before), _paused(after)
+        for target in filter(self._has, paused.keys() - was.keys()):
+            log.warning(
+                "paused by an operator: no call begins", **_named(target), reason=paused[target] or None
+            )
+        for target in filter(self._has, {*was, *resumed} - paused.keys()):
+            log.info("resumed by an operator", **_named(target))
+
+    def _has(self, target: str | GroupRef) -> bool:
+        return (target if isinstance(target, str) else target.account) in self._accounts
+
+
+def _paused(controls: Controls) -> dict[str | GroupRef, str]:
+    paused: dict[str | GroupRef, str] = {}
+    paused |= {account: reason for account, reason in controls.paused_accounts.items()}  # noqa: C416 (types)
+    paused |= {ref: reason for ref, reason in controls.paused_groups.items()}  # noqa: C416
+    return paused
+
+
+def _named(target: str | GroupRef) -> dict[str, str]:
+    if isinstance(target, str):
+        return {"account": target}
+    return {"account": target.account, "group": target.name}

@@ -1,0 +1,369 @@
+"""One partition, for as long as it is owned: read its log, settle, hand it over."""
+
+import asyncio
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import replace
+from functools import partial
+
+from numbergroup import points
+from numbergroup.brokers.port import Log, StaleEpoch
+from numbergroup.engine.messages import Delivered, Drain, Event, Expected, Facts, OpenCalls, Owned, Settle
+from numbergroup.engine.messages import LeaseLost as Forget
+from numbergroup.engine.model import Command, Entry, Refusal
+from numbergroup.engine.poison_detection import InHand, Step
+from numbergroup.engine.settlement import Settlement
+from numbergroup.ledger.history import HistoryChanged, bound_to
+from numbergroup.runtime.call_steps import CallSteps
+from numbergroup.runtime.decoding import decode
+from numbergroup.runtime.lease import LeaseLost
+from numbergroup.runtime.patience import patiently
+from numbergroup.runtime.poison_guard import PoisonGuard, SoloMode
+from numbergroup.runtime.ports import Ports
+from numbergroup.runtime.regaining import Regaining
+from numbergroup.runtime.routing import by_handle, misrouted
+from numbergroup.runtime.settler import Settler
+from numbergroup.runtime.tasks import cancel, first_of
+from numbergroup.telemetry import get_logger
+
+_LOOK_AGAIN_S = 1.0
+_LOOKS_PER_TTL = 8
+
+log = get_logger("partition")
+
+
+class PartitionRunner:
+    """Owns the partition from `acquire` to the end of `own`, again and again.
+
+    `decoding` is held by whoever decodes: one partition at a time, and everything else between two.
+    `dispatch` hands an event to the engine; `waiting` says how many answers the engine owes, `held_up` how
+    many of them wait for which account that is down.
+    """
+
+    def __init__(
+        self,
+        number: int,
+        ports: Ports,
+        dispatch: Callable[[Event], object],
+        waiting: Callable[[int], int],
+        held_up: Callable[[int], Mapping[str, int]],
+        written: Callable[[Settlement], None],
+        decoding: asyncio.Lock,
+        solo: SoloMode,
+        jitter: Callable[[], float],
+        open_calls: Callable[[int, float], OpenCalls],
+    ) -> None:
+        self.number = number
+        self._ports = ports
+        self._dispatch = dispatch
+        self._waiting = waiting
+        self._held_up = held_up
+        self._on_written = written
+        self._decoding = decoding
+        self._solo = solo
+        self._jitter = jitter
+        self._guard: PoisonGuard | None = None
+        self._regaining = Regaining(number, ports, open_calls)
+        self._leaving = asyncio.Event()
+        self._calls = 0
+        self._quiet = asyncio.Event()
+        self._quiet.set()
+        self._room = asyncio.Event()
+        self._caught_up = asyncio.Event()
+        self._caught_up.set()
+        self._settler: Settler | None = None
+        self.lease = self._regaining.new_lease()
+        self.idle = True
+
+    @property
+    def owned(self) -> bool:
+        """Whether it is ours, and not about to be another's."""
+        return not self.idle and not self._leaving.is_set()
+
+    @property
+    def in_hand(self) -> int:
+        """How many answers are owed: the fewer, the easier it is to hand over."""
+        return self._waiting(self.number)
+
+    async def acquire(self) -> bool:
+        """Become the owner, who then has to `own` it; False while somebody else is."""
+        lease = await self._regaining.acquire()
+        if lease is None:
+            return False
+        points.reach("partition acquired")
+        self.lease, self.idle = lease, False
+        self._leaving.clear()
+        return True
+
+    def hand_over(self) -> None:
+        """Start no more calls; see through those in flight, settle, then let the next owner in."""
+        self._dispatch(Drain(self.number))
+        self._leaving.set()
+
+    def stop(self) -> None:
+        """Hand it over with the worker's last breath: nothing more is sent."""
+        self.lease.stop_sending()
+        self._leaving.set()
+
+    def call_began(self) -> None:
+        self._calls += 1
+        self._quiet.clear()
+
+    def call_ended(self) -> None:
+        self._calls -= 1
+        if not self._calls:
+            self._quiet.set()
+
+    def settle(self, effect: Settle) -> None:
+        assert self._settler is not None
+        self._settler.add(effect)
+
+    def steps_of(self, digests: Sequence[str], place: int) -> CallSteps | None:
+        """For a call, or a batch, of the commands that these identify; `None` while steps may overlap."""
+        if not self._solo or self._guard is None:
+            return None
+        return CallSteps(self._guard, digests, place, self.lease.stop_sending)
+
+    async def pause(self, in_hand: InHand) -> None:
+        """Wait before the step, if a worker died in it before with one of these alone."""
+        if self._guard is not None:
+            await self._guard.pause(in_hand)
+
+    async def flushed(self) -> None:
+        """Return when every settlement so far is durable."""
+        if self._settler is not None:
+            await self._settler.flushed()
+
+    async def caught_up(self) -> None:
+        """Return when all that waits in the broker is in memory, as far as there is room: what is cut
+        before has less to merge."""
+        await self._caught_up.wait()
+
+    async def own(self) -> None:
+        """Work until the partition was handed over, or lost."""
+        try:
+            await self._own_through_losses()
+        except (LeaseLost, StaleEpoch) as error:
+            log.error(
+                "partition lost: another worker may own it",
+                partition=self.number,
+                owner=self._ports.owner,
+                reason=str(error),
+            )
+        finally:
+            self.lease.stop_sending()
+            self._dispatch(Forget(self.number))
+            self._settler = self._guard = None
+            self._regaining.end()
+            self.idle = True
+
+    async def _own_through_losses(self) -> None:
+        reason = ""
+        while True:
+            try:
+                if reason:
+                    await self._own_anew(reason)
+                with bound_to(self.lease.history):
+                    return await self._own()
+            except HistoryChanged as error:
+                reason = str(error)
+
+    async def _own_anew(self, reason: str) -> None:
+        """Become the owner again where the ledger may have lost its last writes.
+
+        Raises `LeaseLost` when another worker was faster.
+        """
+        log.error("the ledger may have lost writes", partition=self.number, reason=reason)
+        former = self.lease
+        former.stop_sending()
+        self._dispatch(Drain(self.number))
+        self.lease = await self._regaining.regain()
+        with bound_to(self.lease.history):
+            quiet = asyncio.create_task(self._quiet.wait())
+            keeping = asyncio.create_task(self.lease.keep())
+            try:
+                await first_of([keeping, quiet])
+            finally:
+                await cancel([keeping, quiet])
+        self._regaining.find_losses(former)
+        self._dispatch(Forget(self.number))
+        self._settler = None
+
+    async def _own(self) -> None:
+        ports = self._ports
+        source = ports.broker.log(self.number, self.lease.epoch)
+        guard = self._guard = PoisonGuard(
+            self.number,
+            self.lease.epoch,
+            ports.ledger,
+            ports.clock,
+            replace(ports.caution, max_pending=ports.most_pending),
+            self._solo,
+            lambda: self._waiting(self.number) + settler.unwritten,
+            self._dispatch,
+            self._jitter,
+        )
+        settler = self._settler = Settler(
+            self.number, source, ports.builder, ports.clock, self._written, guard, self._regaining.lost
+        )
+        self._regaining.begin(self.lease, settler)
+        upkeep = [
+            asyncio.create_task(self.lease.keep()),
+            asyncio.create_task(settler.run()),
+            asyncio.create_task(_feed(source)),
+            asyncio.create_task(_look_back(source, ports.lease_ttl_s / _LOOKS_PER_TTL)),
+        ]
+        reading = asyncio.create_task(self._read(source, settler, guard))
+        leaving = asyncio.create_task(self._leaving.wait())
+        try:
+            await first_of([*upkeep, reading, leaving])
+            await cancel([reading])
+            # Permits are for the other partitions from here on: they must not wait for this one.
+            self._caught_up.set()
+            drained = asyncio.create_task(self._drained(settler))
+            try:
+                await first_of([*upkeep, drained])
+            finally:
+                await cancel([drained])
+            await cancel(upkeep)
+            await source.close()
+            points.reach("releasing the lease")
+            await self.lease.release()
+            points.reach("lease released")
+            log.info("partition handed over", partition=self.number, owner=ports.owner)
+        finally:
+            await cancel([*upkeep, reading, leaving])
+            await source.close()
+            self._caught_up.set()
+            guard.close()
+
+    async def _drained(self, settler: Settler) -> None:
+        await self._quiet.wait()
+        await settler.drained()
+
+    def _credit(self, settler: Settler) -> int:
+        """How many more commands may be in memory. Those of an account that is down, beside others, have as
+        much room again, each account for itself."""
+        most = self._ports.max_pending
+        spared = sum(min(most, count) for count in self._held_up(self.number).values())
+        return most + spared - self._waiting(self.number) - settler.unwritten
+
+    async def _some_room(self) -> None:
+        """Return when there may be room: something was settled, or an account has gone down since."""
+        self._room.clear()
+        with suppress(TimeoutError):
+            async with asyncio.timeout(_LOOK_AGAIN_S):
+                await self._room.wait()
+
+    async def _read(self, source: Log, settler: Settler, guard: PoisonGuard) -> None:
+        ports = self._ports
+        await settler.rewritten()
+        await self._regaining.record(self.lease.epoch)
+        owned = await self._inherit()
+        has_lost = is_uncertain = owned.quiet_until is not None
+        self._dispatch(owned)
+        held: deque[Entry] = deque()
+        chunk: deque[Entry] = deque()
+        await guard.open()
+        while True:
+            await guard.review()
+            credit = self._credit(settler)
+            if credit <= 0:
+                self._caught_up.set()
+                await self._some_room()
+                continue
+            if ports.letter_cap.reached():
+                self._caught_up.set()
+                await ports.letter_cap.room()
+                continue
+            if not held and not chunk:
+                held.extend(await patiently("reading commands", partial(source.read, credit)))
+                if not held:
+                    self._caught_up.set()
+                    is_uncertain = False
+                    if has_lost and not self._waiting(self.number) and not settler.unwritten:
+                        await patiently("all that was lost is done again", self._forget_loss)
+                        has_lost = False
+                    continue
+                if ports.letter_cap.reached():
+                    # It was reached while we waited for these: they are left where they are.
+                    continue
+            if not chunk:
+                chunk = guard.select(held)
+            digests = guard.digests(chunk)
+            points.reach("messages in hand")
+            strays = any(entry.stray is not None for entry in chunk)
+            async with self._decoding, guard.step(Step.DECODE, digests):
+                items = decode(chunk, credit, ports.intake, ports.clock)
+            commands = [item for item in items if isinstance(item, Command)]
+            await self._expect_replays(commands, settler)
+            async with guard.step(Step.ADMIT, digests):
+                facts = await patiently("looking commands up", partial(ports.ledger.lookup, commands))
+                if strays or ports.partition_of is not None:
+                    items = [self._routed(item, facts) for item in items]
+                points.reach("commands taken in")
+                until = owned.quiet_until if is_uncertain else None
+                self._dispatch(Delivered(self.number, items, facts, ports.clock.now(), until))
+            if chunk or held or source.behind:
+                self._caught_up.clear()
+            else:
+                self._caught_up.set()
+                # Whatever comes from here on was published after the ledger's loss.
+                is_uncertain = False
+
+    async def _expect_replays(self, commands: Sequence[Command], settler: Settler) -> None:
+        """Let nothing escape that was decided since: not what is not written yet, nor what will be while
+        the commands that are tried again are looked up."""
+        groups = {command.group for command in commands if command.past is not None}
+        if groups:
+            self._dispatch(Expected(self.number, groups))
+            await settler.flushed()
+
+    async def _forget_loss(self) -> None:
+        await self._ports.ledger.forget_loss(self.number, self.lease.epoch)
+
+    async def _inherit(self) -> Owned:
+        """What the last owner's calls mean for us."""
+        load = partial(self._ports.ledger.inheritance, self.number)
+        left = await patiently("looking up the last owner's calls", load)
+        now = self._ports.clock.now()
+        calls = left.doubts.items()
+        doubts = {ref: [replace(one, until=now + one.until) for one in some] for ref, some in calls}
+        quiet_until = None
+        if left.lost_s is not None:
+            quiet_until = now - left.lost_s + self._ports.call_lasts_s
+            log.error(
+                "the ledger may have lost writes of an owner that died: no call before all of its are over",
+                partition=self.number,
+                wait_s=round(max(0.0, quiet_until - now), 1),
+            )
+        return Owned(self.number, doubts, now, left.attempted, left.quarantined, quiet_until)
+
+    def _routed(self, item: Command | Refusal, facts: Facts) -> Command | Refusal:
+        """The item, or its refusal if it belongs elsewhere. A repeat gets the first answer anywhere."""
+        if isinstance(item, Refusal) or item.key in facts.settled:
+            return item
+        partition_of, partitions = self._ports.partition_of, self._ports.partitions
+        stray = item.origins[0].entry.stray is not None
+        belongs = self.number
+        if partition_of is not None:
+            belongs = partition_of(item)
+        elif stray:
+            belongs = by_handle(partitions)(item)
+        return misrouted(item, belongs, partitions) if stray or belongs != self.number else item
+
+    def _written(self, unit: Settlement) -> None:
+        self._room.set()
+        self._on_written(unit)
+
+
+async def _feed(source: Log) -> None:
+    while True:
+        await patiently("taking in what was published elsewhere", source.feed)
+
+
+async def _look_back(source: Log, every_s: float) -> None:
+    while True:
+        await asyncio.sleep(every_s)
+        await patiently("looking whether something lies behind what was read", source.look_back)

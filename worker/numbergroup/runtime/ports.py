@@ -1,0 +1,48 @@
+"""What a worker works with."""
+
+from dataclasses import dataclass, field
+
+from numbergroup.brokers.port import Broker
+from numbergroup.engine.intake import Intake
+from numbergroup.engine.poison_detection import Caution
+from numbergroup.engine.settlement import SettlementBuilder
+from numbergroup.ledger.port import Ledger, Switchboard
+from numbergroup.ledger.reports import Reports
+from numbergroup.runtime.clock import Clock
+from numbergroup.runtime.letter_cap import LetterCap
+from numbergroup.runtime.routing import PartitionOf
+
+
+def most_pending(max_pending: int, accounts: int) -> int:
+    """How many commands of a partition may be in memory at most: beside others, those of an account that is
+    down have room of their own."""
+    return max_pending if accounts == 1 else max_pending * (1 + accounts)
+
+
+@dataclass(slots=True, frozen=True)
+class Ports:
+    """`accounts`: how many there are. `partition_of`: without it, whoever routes commands is trusted.
+    `reports`: without them, nobody is told how the worker stands."""
+
+    broker: Broker
+    ledger: Ledger
+    switchboard: Switchboard
+    intake: Intake
+    builder: SettlementBuilder
+    clock: Clock
+    owner: str
+    lease_ttl_s: float
+    max_pending: int
+    caution: Caution = field(default_factory=Caution)
+    partitions: int = 1
+    accounts: int = 1
+    partition_of: PartitionOf | None = None
+    letter_cap: LetterCap = field(default_factory=LetterCap)
+    reports: Reports | None = None
+    version: str = ""
+    call_lasts_s: float = 61.0
+    """How long after a worker's death a call of it may take effect."""
+
+    @property
+    def most_pending(self) -> int:
+        return most_pending(self.max_pending, self.accounts)

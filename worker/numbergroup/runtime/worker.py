@@ -1,0 +1,343 @@
+"""The worker: one engine, its partitions, and the callers of its accounts."""
+
+import asyncio
+from collections import Counter
+from collections.abc import Callable, Coroutine, Mapping
+from dataclasses import replace
+from typing import Any, assert_never
+
+from numbergroup import points
+from numbergroup.calls import Caller, Ended
+from numbergroup.engine.engine import Engine
+from numbergroup.engine.messages import (
+    CallFinished,
+    CredentialsChanged,
+    Drain,
+    Event,
+    PermitGranted,
+    Settle,
+    StartCall,
+    TellBreaker,
+    Tick,
+    WakeAt,
+    WantPermit,
+)
+from numbergroup.engine.model import AccountFault, Applied, HandleKind
+from numbergroup.engine.poison_detection import Step
+from numbergroup.engine.settlement import Settlement
+from numbergroup.ledger.port import Limiter
+from numbergroup.ledger.reports import Report
+from numbergroup.runtime.controls import Listening
+from numbergroup.runtime.lease import Lease
+from numbergroup.runtime.partition import PartitionRunner
+from numbergroup.runtime.permits import Permits
+from numbergroup.runtime.poison_guard import SoloMode, in_hand_of
+from numbergroup.runtime.ports import Ports
+from numbergroup.runtime.recording import CallRecord
+from numbergroup.runtime.reporting import Reporting
+from numbergroup.runtime.rotation import Rotation
+from numbergroup.runtime.sharing import Sharing
+from numbergroup.sending import NO_STEPS, pauses_account
+from numbergroup.telemetry import get_logger, says_debug
+
+_DRAIN_S = 21.0
+
+log = get_logger("worker")
+
+
+def nobody(_unit: Settlement) -> None:
+    """Whoever is not interested in what was settled."""
+
+
+class Worker:
+    """Run it once. `jitter` gives numbers in [0, 1); `written` is told of every durable settlement;
+    `rotation` looks for other credentials of the callers."""
+
+    def __init__(
+        self,
+        engine: Engine,
+        ports: Ports,
+        callers: Mapping[str, Caller],
+        limiters: Mapping[str, Limiter],
+        jitter: Callable[[], float],
+        written: Callable[[Settlement], None] = nobody,
+        rotation: Rotation | None = None,
+    ) -> None:
+        self._engine = engine
+        self._ports = ports
+        self._clock = ports.clock
+        self._callers = callers
+        self._jitter = jitter
+        self._rotation = rotation
+        self._stopping = asyncio.Event()
+        self._alarm: asyncio.TimerHandle | None = None
+        self._turned_away: Counter[str] = Counter()
+        """By account: calls that were told to wait, of which the engine will hear when it is written down."""
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._owning: set[asyncio.Task[None]] = set()
+        self._broken: BaseException | None = None
+        self._permits = Permits(
+            limiters,
+            ports.switchboard,
+            ports.clock,
+            ports.owner,
+            # No request outlives the lease under which it was sent.
+            2 * ports.lease_ttl_s,
+            jitter,
+            self._caught_up,
+            self._dispatch,
+            self._use_permit,
+        )
+        self._on_written = written
+        self._letters_written = 0
+        self._began_at = ports.clock.now()
+        decoding, self._solo = asyncio.Lock(), SoloMode()
+        self._partitions = [
+            PartitionRunner(
+                *(number, ports, self._dispatch, engine.waiting, engine.held_up, self._written),
+                *(decoding, self._solo, jitter),
+                open_calls=engine.open_calls,
+            )
+            for number in range(ports.partitions)
+        ]
+        self._sharing = Sharing(ports, self._partitions, self._own)
+        self._listening = Listening(ports, callers.keys(), self._dispatch, jitter)
+        self._reporting = None if ports.reports is None else Reporting(ports.reports, self.report)
+
+    def report(self) -> Report:
+        """How it stands."""
+        now = self._clock.now()
+        who = self._ports.owner, self._ports.version
+        return Report(
+            *who,
+            self._began_at,
+            now,
+            self._letters_written,
+            self._engine.snapshot(now),
+            letters_cap=self._ports.letter_cap.most,
+        )
+
+    @property
+    def in_hand(self) -> int:
+        """How many answers it owes."""
+        return sum(partition.in_hand for partition in self._partitions)
+
+    def stop(self) -> None:
+        """Drain and end; a second call changes nothing."""
+        if not self._stopping.is_set():
+            log.info("stopping: no new calls, those in flight finish")
+        self._stopping.set()
+
+    async def run(self) -> None:
+        """Work until `stop`. Returns within 25 s of it; what could not be settled stays in the broker.
+
+        Raises what is nobody's fault but ours, whichever part of the worker it broke: none goes on
+        without the others.
+        """
+        self._working = self._spawn(self._work())
+        self._owning.add(self._working)
+        for name in self._callers:
+            self._spawn(self._permits.run(name))
+        self._spawn(self._permits.notify())
+        if self._reporting is not None:
+            self._spawn(self._reporting.run())
+        if self._rotation is not None:
+            self._spawn(self._rotation.run(self._credentials_changed))
+        try:
+            await self._stopping.wait()
+            if self._broken is None:
+                await self._drain()
+        finally:
+            if self._alarm:
+                self._alarm.cancel()
+            tasks = [*self._tasks]
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+            if self._reporting is not None and self._broken is None:
+                await self._reporting.end()
+        if self._broken is not None:
+            raise self._broken
+
+    async def _work(self) -> None:
+        # What is paused must be known before the first call can be made.
+        await self._listening.begin()
+        self._spawn(self._listening.run())
+        await self._sharing.run()
+
+    async def _drain(self) -> None:
+        points.reach("stopping")
+        self._dispatch(Drain())
+        for partition in self._partitions:
+            partition.lease.stop_sending()
+        await self._sharing.leave()
+        for partition in self._partitions:
+            partition.stop()
+        if not self._listening.has_begun:
+            # It waits for a ledger that is away, and has nothing in hand.
+            self._working.cancel()
+        points.reach("register left")
+        late = self._owning and (await asyncio.wait(self._owning, timeout=_DRAIN_S))[1]
+        if late:
+            log.warning("could not settle everything in time; the rest stays in the broker")
+
+    def _written(self, unit: Settlement) -> None:
+        self._letters_written += len(unit.letters)
+        self._on_written(unit)
+
+    def _own(self, partition: PartitionRunner) -> asyncio.Task[None]:
+        task = self._spawn(partition.own())
+        self._owning.add(task)
+        task.add_done_callback(self._owning.discard)
+        return task
+
+    def _dispatch(self, event: Event, permitted_at: float | None = None) -> bool:
+        """Whether a probe came of it. `permitted_at` (monotonic seconds; now): when its permit came."""
+        probe = False
+        for effect in self._engine.handle(event):
+            match effect:
+                case WantPermit():
+                    self._permits.want(effect.account, probe=effect.probe)
+                case StartCall():
+                    probe |= effect.probe
+                    partition = self._partitions[effect.partition]
+                    partition.call_began()
+                    # The lease under which it was decided: a later one does not cover it.
+                    at = self._clock.monotonic() if permitted_at is None else permitted_at
+                    self._spawn(self._call(effect, partition.lease, at))
+                case Settle():
+                    self._partitions[effect.partition].settle(effect)
+                case TellBreaker():
+                    self._permits.tell(effect.account, effect.notice)
+                case WakeAt():
+                    self._wake_at(effect.when)
+                case _:
+                    assert_never(effect)
+        return probe
+
+    async def _use_permit(self, event: PermitGranted, permitted_at: float) -> bool:
+        """Dispatch the event: a batch is formed, which is a step of its own. Whether a probe came of it."""
+        if not self._solo:
+            return self._dispatch(event, permitted_at)
+        turn = self._engine.next_turn(event.account)
+        if turn is not None:
+            in_hand = in_hand_of(Step.PLAN, turn.digests, turn.place)
+            await self._partitions[turn.partition].pause(in_hand)
+        async with self._solo.alone():
+            turn = self._engine.next_turn(event.account)
+            if turn is None:
+                return self._dispatch(event, permitted_at)
+            steps = self._partitions[turn.partition].steps_of(turn.digests, turn.place)
+            if steps is None:
+                return self._dispatch(event, permitted_at)
+            await steps.begin(in_hand_of(Step.PLAN, turn.digests, turn.place))
+            used = self._dispatch(replace(event, now=self._clock.now(), only=turn.ref), permitted_at)
+            await steps.end()
+            return used
+
+    def _spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._ended)
+        return task
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            self._break(error)
+
+    def _break(self, error: BaseException) -> None:
+        """End at once, settling nothing more: whoever starts next finds it all in the broker."""
+        if self._broken is None:
+            log.critical("the worker ends on an unexpected error", exc_info=error)
+            self._broken = error
+        self._stopping.set()
+        for task in self._owning:
+            task.cancel()
+
+    def _wake_at(self, when: float) -> None:
+        if self._alarm:
+            self._alarm.cancel()
+        delay = max(0.0, when - self._clock.now())
+        self._alarm = asyncio.get_running_loop().call_later(delay, self._tick)
+
+    def _tick(self) -> None:
+        self._alarm = None
+        try:
+            self._dispatch(Tick(self._clock.now()))
+        except Exception as error:
+            # No task to die of it: the event loop would log it and go on.
+            self._break(error)
+
+    def _credentials_changed(self, account: str) -> None:
+        self._dispatch(CredentialsChanged(account, self._clock.now()))
+
+    async def _caught_up(self) -> None:
+        for partition in self._partitions:
+            await partition.caught_up()
+
+    async def _call(self, effect: StartCall, lease: Lease, permitted_at: float) -> None:
+        partition = self._partitions[effect.partition]
+        record = CallRecord(effect, lease, self._ports.ledger, self._clock, partition.flushed)
+        began = self._clock.monotonic()
+        account = effect.ref.account
+        steps = partition.steps_of(effect.digests, effect.place) or NO_STEPS
+        await steps.enter(Step.CALL)
+        ended = await self._callers[account].run(
+            *(effect.call, lease, record.write, permitted_at),
+            once=effect.probe,
+            is_well=lambda: self._may_retry(account),
+            may_begin=lambda: effect.probe or self._may_call(account),
+            must_wait=lambda: self._must_wait(account),
+            steps=steps,
+        )
+        await steps.leave()
+        points.reach("call ended")
+        turned_away = pauses_account(ended.outcome)
+        self._turned_away[account] += turned_away
+        self._report(effect, ended, self._clock.monotonic() - began)
+        try:
+            await record.close(ended)
+            await steps.enter(Step.RESOLVE)
+            self._dispatch(
+                CallFinished(
+                    effect.call_id, ended.outcome, self._clock.now(), self._jitter(), ended.doubt_until
+                )
+            )
+            await steps.leave()
+        finally:
+            self._turned_away[account] -= turned_away
+        partition.call_ended()
+        if effect.probe:
+            await self._permits.probed(account)
+
+    def _may_call(self, account: str) -> bool:
+        return not self._turned_away[account] and self._engine.may_call(account, self._clock.now())
+
+    def _must_wait(self, account: str) -> bool:
+        return self._turned_away[account] > 0 or self._engine.must_wait(account, self._clock.now())
+
+    def _may_retry(self, account: str) -> bool:
+        return not self._turned_away[account] and self._engine.may_retry(account, self._clock.now())
+
+    def _report(self, effect: StartCall, ended: Ended, seconds: float) -> None:
+        outcome = ended.outcome
+        say, text = log.warning, "call " + type(outcome).__name__.lower()
+        if isinstance(outcome, Applied):
+            if not says_debug():
+                return
+            say = log.debug
+        if isinstance(outcome, AccountFault):
+            say, text = log.error, "the account is paused, for the vendor refuses it: probing now and then"
+        say(
+            text,
+            account=effect.ref.account,
+            call=effect.call.kind.value,
+            group=None if effect.ref.kind is HandleKind.OWN else effect.ref.name,
+            numbers=len(effect.call.numbers),
+            request_id=getattr(outcome, "request_id", None),
+            code=getattr(outcome, "code", None),
+            message=getattr(outcome, "message", None),
+            attempts=ended.attempts,
+            duration_ms=round(seconds * 1000, 1),
+        )

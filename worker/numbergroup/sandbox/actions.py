@@ -1,0 +1,182 @@
+"""The four actions on number groups: reading their bodies, carrying them out. Pure.
+
+Sources: the vendor's pages "Create", "Update", "Query" and "Delete Number Group". The vendor documents no
+refusal of an unknown group, no limit of numbers a call and no pattern of a number; those are choices.
+"""
+
+from collections.abc import Sequence
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass, replace
+from typing import Any, TypeVar, assert_never
+
+from numbergroup.sandbox.groups import Groups, OperateType
+from numbergroup.sandbox.nxcloud import Refusal, refusal
+
+MAX_LIMIT = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class CreateGroup:
+    phones: Sequence[str]
+    name: str
+    remark: str
+
+
+@dataclass(frozen=True, slots=True)
+class UpdateGroup:
+    group_id: str
+    operate_type: OperateType
+    phones: Sequence[str]
+
+
+@dataclass(frozen=True, slots=True)
+class ListGroup:
+    limit: int
+    offset: int
+
+
+@dataclass(frozen=True, slots=True)
+class DeleteGroup:
+    group_id: str
+
+
+Request = CreateGroup | UpdateGroup | ListGroup | DeleteGroup
+
+_T = TypeVar("_T")
+_Body = dict[str, Any]
+
+
+class _RefusedError(Exception):
+    def __init__(self, refusal: Refusal) -> None:
+        self.refusal = refusal
+
+
+def read(action: str, body: object, numbers_per_call: int) -> Request | Refusal:
+    """The request that `body` (parsed JSON) makes of a known `action`, or why not: 1002, 10011, 10012."""
+    if not isinstance(body, dict):
+        return refusal(1002, "the body must be a JSON object")
+    try:
+        match action:
+            case "createGroup":
+                phones = _phones(body, numbers_per_call)
+                return CreateGroup(phones, _text(body, "groupName"), _text(body, "remark"))
+            case "updateGroup":
+                group_id = _group_id(body)
+                operate_type = _required(body, "operateType", int)
+                if operate_type not in (0, 1, 2):
+                    return refusal(1002, "operateType must be 0, 1 or 2")
+                return UpdateGroup(group_id, OperateType(operate_type), _phones(body, numbers_per_call))
+            case "listGroup":
+                limit, offset = _required(body, "limit", int), _required(body, "offset", int)
+                if not 0 <= limit <= MAX_LIMIT:
+                    return refusal(10011)
+                return ListGroup(limit, offset) if offset >= 0 else refusal(10012)
+            case "deleteGroup":
+                return DeleteGroup(_group_id(body))
+            case _:
+                return refusal(1002, "unknown action")
+    except _RefusedError as error:
+        return error.refusal
+
+
+def is_group_id(text: str) -> bool:
+    """Any visible ASCII: the vendor shows ids of two shapes, and tests like names of their own."""
+    return 0 < len(text) <= 128 and text.isascii() and text.isprintable() and " " not in text
+
+
+def incoming(request: Request) -> Sequence[str]:
+    """The numbers that the request would bring into a group."""
+    if isinstance(request, CreateGroup):
+        return request.phones
+    if isinstance(request, UpdateGroup) and request.operate_type is not OperateType.DELETE:
+        return request.phones
+    return ()
+
+
+def capped(request: Request, most: int | None) -> Request:
+    """The request, as a vendor takes it that lists so many groups at most."""
+    if most is None or not isinstance(request, ListGroup):
+        return request
+    return replace(request, limit=min(request.limit or MAX_LIMIT, most))
+
+
+def carry_out(
+    request: Request,
+    access_key: str,
+    groups: Groups,
+    *,
+    strict_groups: bool,
+    hidden: AbstractSet[str] = frozenset(),
+) -> _Body | Refusal:
+    """Makes the change, and returns what the answer has beyond `code`, `msg` and `requestId`. Groups that are
+    `hidden` are not listed, but counted."""
+    match request:
+        case CreateGroup():
+            group = groups.create(access_key, request.phones, name=request.name, remark=request.remark)
+            return {"groupId": group.group_id}
+        case UpdateGroup():
+            if groups.get(access_key, request.group_id) is None:
+                if strict_groups:
+                    return refusal(1002, "group does not exist")
+                groups.put(access_key, request.group_id, ())
+            groups.update(access_key, request.group_id, request.operate_type, request.phones)
+            return {}
+        case DeleteGroup():
+            if not groups.delete(access_key, request.group_id) and strict_groups:
+                return refusal(1002, "group does not exist")
+            return {}
+        case ListGroup():
+            page = groups.page(access_key, request.limit or MAX_LIMIT, request.offset)
+            listed = [
+                {
+                    "customerId": group.customer_id,
+                    "groupName": group.name,
+                    "groupId": group.group_id,
+                    "phones": ",".join(group.members),
+                    "remark": group.remark,
+                }
+                for group in page
+                if group.group_id not in hidden
+            ]
+            return {"data": {"groups": listed, "total": groups.count(access_key)}}
+        case _:
+            assert_never(request)
+
+
+def _required(body: _Body, name: str, kind: type[_T]) -> _T:
+    value = body.get(name)
+    # JSON's true would pass for the integer 1.
+    if not isinstance(value, kind) or isinstance(value, bool):
+        expected = "a string" if kind is str else "an integer"
+        raise _RefusedError(refusal(1002, f"{name} is required and must be {expected}"))
+    return value
+
+
+def _text(body: _Body, name: str) -> str:
+    value = body.get(name)
+    if value is None:
+        return ""
+    if not isinstance(value, str):
+        raise _RefusedError(refusal(1002, f"{name} must be a string"))
+    return value
+
+
+def _group_id(body: _Body) -> str:
+    group_id = _required(body, "groupId", str)
+    if not is_group_id(group_id):
+        raise _RefusedError(refusal(1002, "groupId must be 1 to 128 visible ASCII characters"))
+    return group_id
+
+
+def _phones(body: _Body, numbers_per_call: int) -> list[str]:
+    phones = _required(body, "phones", str)
+    if not phones:
+        raise _RefusedError(refusal(1002, "phones must not be empty"))
+    numbers = phones.split(",")
+    # Joined, so that a thousand numbers cost one check and not a thousand.
+    joined = "".join(numbers)
+    if not (joined.isascii() and joined.isdigit()) or "" in numbers:
+        raise _RefusedError(refusal(1002, "phones must be numbers of digits only, separated by commas"))
+    if len(numbers) > numbers_per_call:
+        raise _RefusedError(refusal(1002, f"phones must be at most {numbers_per_call} numbers"))
+    return numbers

@@ -1,0 +1,233 @@
+"""The vendors' APIs over HTTP, and the faults carried out on them."""
+
+import asyncio
+import contextlib
+import gzip
+import zlib
+from collections.abc import Awaitable, Callable, Mapping
+from email.utils import formatdate
+from http import HTTPStatus
+from typing import Any, assert_never
+
+from aiohttp import web
+
+from numbergroup.sandbox.call import Call
+from numbergroup.sandbox.faults import (
+    AuthenticationFailed,
+    Decisive,
+    Drop,
+    ErrorAnswer,
+    Garbage,
+    Late,
+    Lost,
+    Redirect,
+    RefuseNumbers,
+    Status,
+    Throttle,
+    VendorCode,
+)
+from numbergroup.sandbox.ids import RequestIds
+from numbergroup.sandbox.options import Options
+from numbergroup.sandbox.ozonetel_call import OzonetelCall
+from numbergroup.sandbox.state import State
+from numbergroup.sandbox.vendor_call import Arrival, Reply, VendorCall
+
+Clock = Callable[[], int]
+"""Unix time in milliseconds."""
+
+Sleep = Callable[[float], Awaitable[Any]]
+"""Waits for so many seconds."""
+
+_JSON = "application/json"
+_HTML = "text/html"
+_CALLS_PER_SECOND_EXCEEDED = Throttle()
+
+
+class Api:
+    """Answers calls. `clock` is the vendors', its `Date` header included; `sleep` does all the waiting."""
+
+    def __init__(self, options: Options, state: State, clock: Clock, sleep: Sleep) -> None:
+        self._options = options
+        self._state = state
+        self._clock = clock
+        self._sleep = sleep
+        self._request_ids = RequestIds()
+        self._late: set[asyncio.Task[None]] = set()
+        self._date = (-1, "")
+
+    @property
+    def late(self) -> int:
+        """How many calls of a `late` fault are still on their way."""
+        return len(self._late)
+
+    async def drain(self) -> None:
+        """Returns when every late call has arrived."""
+        while self._late:
+            await asyncio.wait(self._late)
+
+    async def close(self) -> None:
+        """Late calls that are still on their way never arrive."""
+        for task in self._late:
+            task.cancel()
+        await self.drain()
+
+    async def nxcloud(self, http: web.Request) -> web.StreamResponse:
+        arrival = await self._arrived(http)
+        if arrival is None:
+            return _hang_up(http)
+        request_id = self._request_ids.next(arrival.now_ms)
+        call = Call(arrival, request_id=request_id, state=self._state, options=self._options)
+        return await self._handle(http, call, arrival.now_ms)
+
+    async def ozonetel(self, http: web.Request) -> web.StreamResponse:
+        arrival = await self._arrived(http)
+        if arrival is None:
+            return _hang_up(http)
+        return await self._handle(http, OzonetelCall(arrival, self._state), arrival.now_ms)
+
+    async def _arrived(self, http: web.Request) -> Arrival | None:
+        try:
+            body = await http.read()
+        except ConnectionError:
+            # The client left in the middle of its request: the vendor never had a call.
+            return None
+        return Arrival(http.method, http.path, http.headers, body, self._clock())
+
+    async def _handle(self, http: web.Request, call: VendorCall, now_ms: int) -> web.StreamResponse:
+        if call.capped(now_ms):
+            call.log.fault = "calls_per_second"
+            return self._send(call, call.throttle(_CALLS_PER_SECOND_EXCEEDED))
+        drawn = self._state.faults.draw(call.target)
+        call.log.fault = drawn.kind
+        call.meet(drawn)
+        wait_ms = self._options.latency_ms + drawn.latency_ms
+        if wait_ms:
+            await self._sleep(wait_ms / 1000)
+            call.check_again(self._clock())
+        if drawn.decisive is None:
+            answer: web.StreamResponse = self._send(call, call.perform())
+        else:
+            answer = await self._fail(http, call, drawn.decisive)
+        if drawn.coding is not None and isinstance(answer, web.Response):
+            _compress(answer, drawn.coding)
+        return answer
+
+    async def _fail(self, http: web.Request, call: VendorCall, fault: Decisive) -> web.StreamResponse:
+        match fault:
+            case RefuseNumbers() | VendorCode() | AuthenticationFailed() | ErrorAnswer():
+                return self._send(call, call.refuse(fault))
+            case Throttle():
+                return self._send(call, call.throttle(fault))
+            case Redirect():
+                return self._raw(call, HTTPStatus.FOUND, b"", _HTML, {"Location": fault.location})
+            case Status():
+                if fault.applied:
+                    call.perform()
+                headers = {} if fault.retry_after is None else {"Retry-After": fault.retry_after}
+                if fault.body is None:
+                    return self._raw(call, fault.status, _gateway_page(fault.status), _HTML, headers)
+                return self._raw(call, fault.status, fault.body.encode(), fault.content_type, headers)
+            case Garbage():
+                return await self._talk_nonsense(http, call, fault)
+            case Lost():
+                call.perform()
+                return _hang_up(http)
+            case Drop():
+                return _hang_up(http)
+            case Late():
+                task = asyncio.create_task(self._arrive_late(call, fault.delay_ms))
+                self._late.add(task)
+                task.add_done_callback(self._late.discard)
+                return _hang_up(http)
+            case _:
+                assert_never(fault)
+
+    async def _arrive_late(self, call: VendorCall, delay_ms: int) -> None:
+        await self._sleep(delay_ms / 1000)
+        call.check_again(self._clock())
+        call.perform()
+
+    async def _talk_nonsense(self, http: web.Request, call: VendorCall, fault: Garbage) -> web.StreamResponse:
+        whole = call.perform().body if fault.applied else call.boast()
+        match fault.form:
+            case "html":
+                return self._raw(call, HTTPStatus.OK, _gateway_page(HTTPStatus.OK), _HTML)
+            case "truncated":
+                return self._raw(call, HTTPStatus.OK, whole[: len(whole) // 2], _JSON)
+            case "cut":
+                response = self._stream(call)
+                response.content_length = len(whole)
+                with contextlib.suppress(ConnectionError):
+                    await response.prepare(http)
+                    await response.write(whole[: len(whole) // 2])
+                _hang_up(http)
+                return response
+            case "drip":
+                response = self._stream(call)
+                # It ends when the client leaves.
+                with contextlib.suppress(ConnectionError):
+                    await response.prepare(http)
+                    await response.write(call.opening)
+                    while True:
+                        await self._sleep(fault.interval_ms / 1000)
+                        await response.write(b".")
+                return response
+            case _:
+                assert_never(fault.form)
+
+    def _send(self, call: VendorCall, reply: Reply) -> web.Response:
+        call.log.code = reply.said
+        return self._raw(call, reply.http, reply.body, _JSON, reply.headers)
+
+    def _raw(
+        self,
+        call: VendorCall,
+        status: int,
+        body: bytes,
+        content_type: str,
+        headers: Mapping[str, str] | None = None,
+    ) -> web.Response:
+        call.log.http = int(status)
+        if status in (HTTPStatus.NO_CONTENT, HTTPStatus.NOT_MODIFIED):
+            body = b""
+        return web.Response(
+            status=status,
+            body=body,
+            headers={"Date": self._today(), "Content-Type": content_type, **(headers or {})},
+        )
+
+    def _stream(self, call: VendorCall) -> web.StreamResponse:
+        call.log.http = 200
+        return web.StreamResponse(headers={"Date": self._today(), "Content-Type": _JSON})
+
+    def _today(self) -> str:
+        """The `Date` header by the vendor's clock, from which clients measure their skew."""
+        second = self._clock() // 1000
+        if self._date[0] != second:
+            self._date = (second, formatdate(second, usegmt=True))
+        return self._date[1]
+
+
+def _gateway_page(status: int) -> bytes:
+    try:
+        title = f"{status} {HTTPStatus(status).phrase}"
+    except ValueError:
+        title = str(status)
+    return f"<html><head><title>{title}</title></head><body><h1>{title}</h1></body></html>\n".encode()
+
+
+def _compress(answer: web.Response, coding: str) -> None:
+    body = answer.body if isinstance(answer.body, bytes) else b""
+    if coding == "gzip":
+        answer.body = gzip.compress(body)
+    else:
+        # Of a coding that is not known here, the bytes are none that anybody could read.
+        answer.body = zlib.compress(body) if coding == "deflate" else body[::-1]
+    answer.headers["Content-Encoding"] = coding
+
+
+def _hang_up(http: web.Request) -> web.Response:
+    """Ends the connection; what is returned is for the server's bookkeeping and reaches nobody."""
+    if http.transport is not None:
+        http.transport.close()
+    return web.Response()

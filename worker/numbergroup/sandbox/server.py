@@ -1,0 +1,96 @@
+"""The sandbox as a server: `start` it, call `url`, look into `state`, `stop` it."""
+
+import asyncio
+import time
+from types import TracebackType
+from typing import Self
+
+from aiohttp import web
+
+from numbergroup.sandbox import ozonetel
+from numbergroup.sandbox.api import Api, Clock, Sleep
+from numbergroup.sandbox.control import Control
+from numbergroup.sandbox.options import Options
+from numbergroup.sandbox.state import State
+
+API_PATH = "/api/pns/"
+DEFAULT_PORT = 8900
+
+_OZONETEL_PATHS = (ozonetel.LEGACY_PATH, ozonetel.API_PATH + "{operation:.*}")
+_MAX_BODY_BYTES = 64 * 1024 * 1024
+_BACKLOG = 1024
+# Drips and latencies may be endless: what has not ended by then is cut off.
+_GRACE_S = 0.1
+
+
+def unix_ms() -> int:
+    return time.time_ns() // 1_000_000
+
+
+class Sandbox:
+    """A running sandbox. As an async context manager it stops at the end."""
+
+    def __init__(self, runner: web.AppRunner, api: Api, state: State, origin: str, port: int) -> None:
+        self._runner = runner
+        self._api = api
+        self.state = state
+        self.origin = origin
+        self.port = port
+
+    @property
+    def url(self) -> str:
+        """NXCloud's URL, its path included: `http://127.0.0.1:8900/api/pns/`. Ozonetel's is `origin`."""
+        return self.origin + API_PATH
+
+    async def drain(self) -> None:
+        """Returns when every call that a `late` fault holds back has arrived."""
+        await self._api.drain()
+
+    async def stop(self) -> None:
+        """Closes the port and all connections. Stopping twice is no error."""
+        await self._api.close()
+        await self._runner.cleanup()
+        # A call that was under way may have been made late meanwhile.
+        await self._api.close()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.stop()
+
+
+async def start(
+    options: Options | None = None,
+    host: str = "127.0.0.1",
+    port: int = DEFAULT_PORT,
+    *,
+    clock: Clock = unix_ms,
+    sleep: Sleep = asyncio.sleep,
+) -> Sandbox:
+    """Serves until `stop`; `port` 0 takes a free one.
+
+    `clock` is the vendors' clock (Unix ms): signatures, tokens, `Date`, the cap and the log go by it.
+    `sleep` does all the waiting (seconds). Raises `OSError` when the port cannot be had.
+    """
+    options = options or Options()
+    state = State(options)
+    api = Api(options, state, clock, sleep)
+    app = web.Application(client_max_size=_MAX_BODY_BYTES)
+    # NXCloud's usual path comes first, and the path of anything else after the control endpoints'.
+    app.add_routes([web.post(API_PATH, api.nxcloud)])
+    app.add_routes([web.route("*", path, api.ozonetel) for path in _OZONETEL_PATHS])
+    app.add_routes(Control(state, api, clock).routes())
+    app.add_routes([web.post("/{path:.*}", api.nxcloud)])
+    runner = web.AppRunner(app, access_log=None, shutdown_timeout=_GRACE_S)
+    await runner.setup()
+    try:
+        await web.TCPSite(runner, host, port, backlog=_BACKLOG).start()
+    except OSError:
+        await runner.cleanup()
+        raise
+    bound: int = runner.addresses[0][1]
+    shown = f"[{host}]" if ":" in host else host
+    return Sandbox(runner, api, state, f"http://{shown}:{bound}", bound)

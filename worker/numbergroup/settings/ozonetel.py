@@ -1,0 +1,124 @@
+"""The settings of an Ozonetel account."""
+
+import re
+from dataclasses import fields, replace
+from pathlib import Path
+from typing import Annotated, Any, ClassVar, Literal
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from pydantic import Field, SecretStr, field_validator
+
+from numbergroup.providers.ozonetel import CAPABILITIES, CURRENT, LEGACY, MOST_NUMBERS, Api, Ozonetel
+from numbergroup.providers.ozonetel_numbers import with_country_code
+from numbergroup.providers.port import Credentials
+from numbergroup.settings.account import AccountSettings
+from numbergroup.settings.urls import OZONETEL, OzonetelUrl
+from numbergroup.settings.values import Choice, Codes, Texts
+
+ApiPath = Annotated[str, Field(pattern=r"^/[!$-~]*$")]  # of a URL: what follows a # would not be sent
+ApiField = Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_]*$")]
+
+
+class OzonetelAccount(AccountSettings, frozen=True):
+    """An account of Ozonetel's CloudAgent.
+
+    `auth` is `basic` unless it is set: the vendor announces `legacy` as deprecated [S], and a token that is
+    made here would kill that of any other program which uses the account [V].
+    """
+
+    name_key: ClassVar[str] = "username"
+    secret_key: ClassVar[str] = "api_key"  # noqa: S105
+
+    provider: Annotated[Literal["ozonetel"], Choice]
+    auth: Annotated[Literal["legacy", "basic", "token"], Choice] = "basic"
+    base_url: OzonetelUrl = OZONETEL  # [S]; international: https://api.ccaas.ozonetel.com [V]
+    # Each of the two, or a file that holds it and nothing else; no colon in a user of HTTP Basic (RFC 7617)
+    username: str = Field(repr=False, pattern="^[!-9;-~]+$")
+    api_key: SecretStr
+    username_file: Path | None = None
+    api_key_file: Path | None = None
+    numbers_per_call: int = Field(MOST_NUMBERS, ge=1, le=MOST_NUMBERS)  # [S]
+    request_lasts_s: float = Field(
+        60.0, gt=0, le=3600
+    )  # nothing is signed: for so long it may be under way [I]
+    timezone: str = Field("Asia/Kolkata", validate_default=True)  # of the expiry dates [I]
+    description_length: int = Field(50, ge=2, le=1024)  # the most characters [I]
+    # Of numbers of ten digits, which the vendor takes for Indian ones without a country code [S]
+    national_numbers: str = "refuse"  # or a country code to put before them
+    # Where the vendor's pages do not agree. None: as documented for `auth`
+    create_path: ApiPath | None = None
+    update_path: ApiPath | None = None  # also seen: /ca_apis/updateBlockNumber [V]
+    delete_path: ApiPath | None = None  # also seen: /ca_apis/deleteBlockNumberGroup [V]
+    token_path: ApiPath | None = None
+    update_group_field: ApiField | None = None
+    delete_group_field: ApiField | None = None
+    numbers_field: ApiField | None = None
+    # The vendor has no codes: these are ours for its documented messages.
+    throttle_codes: Codes = ("max-limit-exceeded",)
+    throttle_texts: Texts = ("rate limit", "too many requests")  # [I]
+    account_fault_codes: Codes = ("authentication-failed", "invalid-token")
+    permanent_codes: Codes = ("parameters-mandatory", "invalid-group-id", "invalid-data")
+
+    @field_validator("timezone")
+    @classmethod
+    def _is_a_zone(cls, value: str) -> str:
+        try:
+            ZoneInfo(value)
+        except (ZoneInfoNotFoundError, ValueError, OSError):
+            raise ValueError(f"is {value!r:.60}, which is no time zone: name one like Asia/Kolkata") from None
+        return value
+
+    @field_validator("national_numbers", mode="before")
+    @classmethod
+    def _is_a_country_code(cls, value: Any) -> Any:
+        text = str(value) if type(value) is int else value
+        text = text.strip().lower().removeprefix("+") if isinstance(text, str) else text
+        if not isinstance(text, str) or not re.fullmatch("refuse|[1-9][0-9]{0,2}", text, re.ASCII):
+            raise ValueError(f"is {value!r:.40}: it must be refuse, or a country code such as 91")
+        return text
+
+    @field_validator("api_key")
+    @classmethod
+    def _fits_a_header(cls, value: SecretStr) -> SecretStr:
+        if not all("!" <= one <= "~" for one in value.get_secret_value()):
+            raise ValueError("must consist of visible ASCII characters")
+        return value
+
+    @property
+    def credentials(self) -> Credentials:
+        return Credentials(self.username, self.api_key.get_secret_value())
+
+    @property
+    def lasts_s(self) -> float:
+        return self.request_lasts_s
+
+    @property
+    def notices(self) -> tuple[str, ...]:
+        if self.auth != "legacy":
+            return super().notices
+        deprecated = (
+            "AUTH=legacy: the vendor has announced these paths as deprecated; set AUTH=basic (or token), "
+            "with which a groupId is the group's name"
+        )
+        return (*super().notices, deprecated)
+
+    def vendor(self) -> Ozonetel:
+        given = {one.name: getattr(self, one.name) for one in fields(Api)}
+        documented = LEGACY if self.auth == "legacy" else CURRENT
+        return Ozonetel(
+            self.base_url,
+            self.auth,
+            replace(documented, **{key: value for key, value in given.items() if value is not None}),
+            self.classes,
+            replace(
+                CAPABILITIES,
+                numbers_per_call=self.numbers_per_call,
+                number_pattern=self.number_pattern,
+                one_spelling=None
+                if self.national_numbers == "refuse"
+                else with_country_code(self.national_numbers),
+            ),
+            self.lasts_s,
+            ZoneInfo(self.timezone),
+            self.description_length,
+        )

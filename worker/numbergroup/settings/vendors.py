@@ -1,0 +1,56 @@
+"""Which vendors there are, and which of them an account is one of."""
+
+from typing import Annotated, Any
+
+from pydantic import SerializeAsAny, ValidationError, ValidatorFunctionWrapHandler, WrapValidator
+from pydantic_core import InitErrorDetails
+
+from numbergroup.settings.account import AccountSettings
+from numbergroup.settings.nxcloud import NXCloudAccount
+from numbergroup.settings.ozonetel import OzonetelAccount
+
+VENDORS: dict[str, type[AccountSettings]] = {"nxcloud": NXCloudAccount, "ozonetel": OzonetelAccount}
+"""By what PROVIDER names. A vendor is added here, and nowhere else."""
+
+DEFAULT = "nxcloud"
+
+
+def account_keys() -> list[str]:
+    """Every key that an account of some vendor may have."""
+    return list(dict.fromkeys(key for vendor in VENDORS.values() for key in vendor.model_fields))
+
+
+def credential_keys() -> list[str]:
+    """Every key that holds a credential, and may be in a file of its own."""
+    return [key for vendor in VENDORS.values() for key in (vendor.name_key, vendor.secret_key)]
+
+
+def _of_its_vendor(value: Any, handler: ValidatorFunctionWrapHandler) -> Any:
+    if isinstance(value, AccountSettings) or not isinstance(value, dict):
+        return value if isinstance(value, AccountSettings) else handler(value)
+    named = value.get("provider", DEFAULT)
+    name = named.strip().lower() if isinstance(named, str) else ""
+    vendor = VENDORS.get(name)
+    if vendor is None and name:
+        expected = " or ".join(repr(one) for one in VENDORS)
+        raise _error(
+            {"type": "literal_error", "loc": ("provider",), "input": named, "ctx": {"expected": expected}}
+        )
+    for key in value if vendor else ():
+        others = [one for one, other in VENDORS.items() if key in other.model_fields]
+        if others and name not in others:
+            problem = ValueError(
+                f"is a setting of {' and '.join(others)}, but this account's PROVIDER is {name}: "
+                "unset it, or set PROVIDER"
+            )
+            raise _error({"type": "value_error", "loc": (key,), "input": None, "ctx": {"error": problem}})
+    # What is no name at all is for the model to refuse.
+    return (vendor or VENDORS[DEFAULT]).model_validate(value)
+
+
+def _error(details: InitErrorDetails) -> ValidationError:
+    return ValidationError.from_exception_data("account", [details], hide_input=True)
+
+
+Account = Annotated[SerializeAsAny[AccountSettings], WrapValidator(_of_its_vendor)]
+"""The settings of an account, of whichever vendor."""

@@ -1,0 +1,24 @@
+"""Compares names as people see them."""
+
+import re
+import unicodedata
+
+from numbergroup.text.escaping import INVISIBLE_MARKS
+
+_UNSEEN = ("Cf", "Cc")
+_MARKS = re.compile(f"[{INVISIBLE_MARKS}]+")
+
+
+def visible_name(name: str) -> str:
+    """The name in Unicode's NFC without format, control and other invisible characters.
+
+    Names for which this is the same look the same; case, spaces and compatibility forms are kept apart.
+    """
+    if name.isascii() and name.isprintable():
+        return name
+    kept = "".join(
+        char
+        for char in _MARKS.sub("", name)
+        if char.isspace() or unicodedata.category(char) not in ("Cf", "Cc")
+    )
+    return unicodedata.normalize("NFC", kept)
