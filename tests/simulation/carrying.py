@@ -56,7 +56,7 @@ class WatchedCaller(Caller):
 
 @dataclass(slots=True)
 class SimulatedTransport:
-    """See `worker.transport.Transport`."""
+    """See `numbergroup.transport.Transport`."""
 
     world: World
     vendor: SimulatedVendor

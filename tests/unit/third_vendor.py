@@ -37,7 +37,7 @@ CLASSES = Classes({"denied": FailureClass.ACCOUNT_FAULT, "bad": FailureClass.REF
 
 @dataclass(slots=True, frozen=True)
 class Plain:
-    """See `worker.providers.port.Provider`."""
+    """See `numbergroup.providers.port.Provider`."""
 
     base_url: str = "http://127.0.0.1"
     classes: Classes = CLASSES

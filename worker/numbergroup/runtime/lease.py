@@ -86,7 +86,7 @@ class Lease:
         return self._was_held and not was_absent
 
     async def outlives(self, seconds: float) -> bool:
-        """See `worker.calls.Guard`."""
+        """See `numbergroup.calls.Guard`."""
         while not self._closed and self._expires - self._clock.monotonic() < seconds:
             await self._changed.wait()
         return not self._closed and self.history in (None, self._ledger.history)

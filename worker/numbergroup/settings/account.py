@@ -21,7 +21,7 @@ CLASSES = ("throttle", "account_fault", "retryable", "permanent")
 
 
 class AccountSettings(BaseModel, frozen=True, extra="forbid", hide_input_in_errors=True, allow_inf_nan=False):
-    """One vendor account; each vendor has a subclass, which is in `worker.settings.vendors.VENDORS`.
+    """One vendor account; each vendor has a subclass, which is in `numbergroup.settings.vendors.VENDORS`.
 
     What the vendor does not document ([I]) is a key, so that it can be corrected. A subclass says by
     `name_key` and `secret_key` which of its keys are the credentials; each has a `_file` beside it, that
