@@ -28,9 +28,9 @@ from numbergroup.engine.model import (
 from numbergroup.engine.poison_detection import History, InHand
 from numbergroup.engine.settlement import Letter, Reply, Settlement
 from numbergroup.ledger import keys
+from numbergroup.ledger.control_store import RedisControlStore
 from numbergroup.ledger.port import Sender
 from numbergroup.ledger.redis import RedisLedger
-from numbergroup.ledger.switchboard import RedisSwitchboard
 from numbergroup.ledger.token_state import TokenState
 from numbergroup.ledger.tokens import RedisTokens
 from numbergroup_contracts.results import Status
@@ -60,7 +60,7 @@ class Rig:
         self.client = connect(self.url)
         self.broker = RedisBroker(self.client, DEDUP_MS)
         self.ledger = RedisLedger(self.client)
-        self.switchboard = RedisSwitchboard(self.client)
+        self.control_store = RedisControlStore(self.client)
         self.tokens = RedisTokens(self.client)
         return self
 
@@ -223,20 +223,20 @@ ACTIONS: dict[str, Callable[[Rig, Log], Awaitable[object]]] = {
     "crash_notes": lambda rig, log: rig.ledger.crash_notes(0),
     "note_history": lambda rig, log: rig.ledger.note_history(0, rig.epoch, History(1)),
     "note_in_hand": lambda rig, log: rig.ledger.note_in_hand(0, rig.epoch, InHand(("a",))),
-    "enrol": lambda rig, log: rig.ledger.enrol("me", 1, TTL_S),
+    "register": lambda rig, log: rig.ledger.register("me", 1, TTL_S),
     "leave": lambda rig, log: rig.ledger.leave("another"),
     "owners": lambda rig, log: rig.ledger.owners(2),
     "partitions": lambda rig, log: rig.ledger.partitions(),
     "repartition": lambda rig, log: rig.ledger.repartition(2, 1),
     "acquire": lambda rig, log: rig.ledger.limiter("default", 1000).acquire(),
-    "read_switchboard": lambda rig, log: rig.switchboard.read(),
-    "pauses": lambda rig, log: rig.switchboard.pauses(),
-    "pause": lambda rig, log: rig.switchboard.pause("default", "", "me"),
-    "resume": lambda rig, log: rig.switchboard.resume(ID_REF, "me"),
-    "take_probe": lambda rig, log: rig.switchboard.take_probe("default", "me", TTL_S),
-    "drop_probe": lambda rig, log: rig.switchboard.drop_probe("default", "me"),
-    "tell_opened": lambda rig, log: rig.switchboard.tell("default", BreakerNotice(1.0, 1)),
-    "tell_closed": lambda rig, log: rig.switchboard.tell("default", None),
+    "read_controls": lambda rig, log: rig.control_store.read(),
+    "pauses": lambda rig, log: rig.control_store.pauses(),
+    "pause": lambda rig, log: rig.control_store.pause("default", "", "me"),
+    "resume": lambda rig, log: rig.control_store.resume(ID_REF, "me"),
+    "take_probe": lambda rig, log: rig.control_store.take_probe("default", "me", TTL_S),
+    "drop_probe": lambda rig, log: rig.control_store.drop_probe("default", "me"),
+    "tell_opened": lambda rig, log: rig.control_store.tell("default", BreakerNotice(1.0, 1)),
+    "tell_closed": lambda rig, log: rig.control_store.tell("default", None),
     "read_token": lambda rig, log: rig.tokens.read("default"),
     "change_token": lambda rig, log: rig.tokens.change("default", lambda state: TokenState()),
 }

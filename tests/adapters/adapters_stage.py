@@ -22,14 +22,14 @@ from numbergroup.engine.intake import Intake
 from numbergroup.engine.model import CommandKind
 from numbergroup.engine.retry_policy import RetryPolicy
 from numbergroup.engine.settlement import SettlementBuilder
+from numbergroup.ledger.control_store import RedisControlStore
 from numbergroup.ledger.redis import RedisLedger
-from numbergroup.ledger.switchboard import RedisSwitchboard
 from numbergroup.providers.keyring import Keyring
 from numbergroup.providers.nxcloud import NXCloud
 from numbergroup.providers.port import Credentials
 from numbergroup.runtime.clock import Clock
 from numbergroup.runtime.ports import Ports
-from numbergroup.runtime.worker import Worker, nobody
+from numbergroup.runtime.worker import Worker, ignore_settlement
 from numbergroup.sandbox.faults import Fault
 from numbergroup.sandbox.options import Options
 from numbergroup.sandbox.server import Sandbox, start
@@ -91,7 +91,7 @@ class Stage(Rig):
         limiter: Any = None,
         engine: Callable[[Engine], Any] = lambda engine: engine,
         ports: dict[str, Any] | None = None,
-        written: Callable[[Any], None] = nobody,
+        written: Callable[[Any], None] = ignore_settlement,
         max_in_flight: int = 16,
         timeout_s: float = 2.0,
     ) -> AsyncIterator["Running"]:
@@ -115,7 +115,7 @@ class Stage(Rig):
         made = Ports(
             RedisBroker(client, 3_600_000),
             watched,  # type: ignore[arg-type]
-            RedisSwitchboard(client),
+            RedisControlStore(client),
             Intake(),
             SettlementBuilder(["numbergroup:replies:*"]),
             clock,

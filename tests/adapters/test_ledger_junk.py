@@ -268,7 +268,7 @@ async def test_a_number_of_partitions_that_is_none(rig: Rig, junk: bytes) -> Non
         with pytest.raises(LedgerUnavailable, match=keys.PARTITIONS):
             await rig.ledger.partitions()
     with pytest.raises(LedgerUnavailable, match=keys.PARTITIONS):
-        await rig.ledger.enrol("me", 1, 10.0)
+        await rig.ledger.register("me", 1, 10.0)
 
 
 async def test_an_owner_that_is_no_text(rig: Rig) -> None:

@@ -83,7 +83,7 @@ async def test_what_is_kept_ends(open_redis: Any) -> None:
 async def test_the_register_when_memory_is_full(open_redis: Any) -> None:
     """Workers stay enrolled, and a newcomer is: who is due what does not depend on memory."""
     async with Rig(open_redis().url) as rig:
-        await rig.ledger.enrol("a", 2, TTL_S)
+        await rig.ledger.register("a", 2, TTL_S)
         await rig.client.config_set("maxmemory", 1)
-        assert (await rig.ledger.enrol("a", 2, TTL_S)).workers == 1
-        assert (await rig.ledger.enrol("b", 2, TTL_S)).workers == 2
+        assert (await rig.ledger.register("a", 2, TTL_S)).workers == 1
+        assert (await rig.ledger.register("b", 2, TTL_S)).workers == 2

@@ -26,15 +26,15 @@ async def test_an_empty_ledger(rig: Rig) -> None:
 async def test_what_is_there(rig: Rig) -> None:
     """Workers by seniority with their reports, owners, the oldest command of each partition, pauses,
     breakers, dead letters by fingerprint: and looking changes nothing."""
-    await rig.ledger.enrol(REPORT.owner, 2, TTL_S)
-    await rig.ledger.enrol("silent", 2, TTL_S)
+    await rig.ledger.register(REPORT.owner, 2, TTL_S)
+    await rig.ledger.register("silent", 2, TTL_S)
     await RedisReports(rig.client).write(REPORT)
     await rig.ledger.acquire_lease(1, REPORT.owner, TTL_S)
     await rig.client.xadd(keys.commands(1), {"event": b"{}"}, id="1700000000250-3")
     await rig.client.xadd(keys.commands(1), {"event": b"{}"})
-    await rig.switchboard.pause(ID_REF, "why", "me@here")
+    await rig.control_store.pause(ID_REF, "why", "me@here")
     notice = BreakerNotice(time.time() + 5, 2)
-    await rig.switchboard.tell("default", notice)
+    await rig.control_store.tell("default", notice)
     raw: Any = rig.client
     await raw.set(keys.LETTER_COUNT, 12)
     await raw.hset(keys.FINGERPRINTS, mapping={"aa": 2, "bb": 10})
@@ -82,7 +82,7 @@ async def test_a_key_of_another_kind(redis_url: str, key: str) -> None:
     """It is named among the problems, and costs nothing else. (The embedded broker hangs up on it.)"""
     async with Rig(redis_url) as rig:
         await rig.client.flushall()
-        await rig.switchboard.pause(ID_REF, "why", "me@here")
+        await rig.control_store.pause(ID_REF, "why", "me@here")
         await rig.client.delete(key)
         await rig.client.rpush(key, b"junk")  # type: ignore[misc]
         found = await look(rig.client, 1)
@@ -94,7 +94,7 @@ async def test_a_key_of_another_kind(redis_url: str, key: str) -> None:
 async def test_junk(rig: Rig) -> None:
     """What cannot be read is named among the problems, and costs nothing else."""
     raw: Any = rig.client
-    await rig.ledger.enrol("w", 1, TTL_S)
+    await rig.ledger.register("w", 1, TTL_S)
     await raw.set(keys.report("w"), b"junk")
     await raw.set(keys.LETTER_COUNT, b"many")
     await raw.set(keys.PARTITIONS, b"one")

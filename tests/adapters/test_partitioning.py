@@ -77,7 +77,7 @@ async def test_many_partitions_with_commands(rig: Rig) -> None:
 async def test_workers_are_enrolled(rig: Rig) -> None:
     """While others work with the old number, be they idle, a new one is refused."""
     await agree(rig, 2)
-    await rig.ledger.enrol("another", 2, TTL_S)
+    await rig.ledger.register("another", 2, TTL_S)
     assert "workers are at work with NUMBERGROUP_PARTITIONS=2: stop them all" in await refused(rig, 4)
     await agree(rig, 2)
     await rig.ledger.leave("another")

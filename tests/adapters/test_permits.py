@@ -30,7 +30,7 @@ async def test_as_many_at_once_as_are_wanted_and_there(rig: Rig) -> None:
     clock = Clock()
     # Three at once, as a burst; none is thrown away because the machine is slow.
     limiters = {"default": RedisLimiter(rig.client, "default", 150, monotonic_s=lambda: 0.0)}
-    permits = Permits(limiters, rig.switchboard, clock, "me", 20.0, lambda: 0.5, caught_up, dispatch, use)
+    permits = Permits(limiters, rig.control_store, clock, "me", 20.0, lambda: 0.5, caught_up, dispatch, use)
     wanted = [False] * 5 + [True] + [False] * 2
     began = clock.monotonic()
     for probe in wanted:

@@ -26,10 +26,10 @@ async def test_an_operator_ends_it(rig: Rig) -> None:
     """Resumed, the group is in quarantine no more, and others stay; the workers are told."""
     log = await rig.own()
     await log.settle(Settlement(0, quarantined={ID_REF: WHY, KEY_REF: WHY}), 1)
-    assert await rig.switchboard.resume(ID_REF, "me@here")
-    assert not await rig.switchboard.resume(ID_REF, "me@here")
+    assert await rig.control_store.resume(ID_REF, "me@here")
+    assert not await rig.control_store.resume(ID_REF, "me@here")
     assert (await rig.ledger.inheritance(0)).quarantined == {KEY_REF: WHY}
-    assert ID_REF in (await rig.switchboard.read()).resumed
+    assert ID_REF in (await rig.control_store.read()).resumed
 
 
 async def test_an_owner_ends_it(rig: Rig) -> None:

@@ -14,7 +14,7 @@ from structlog.testing import capture_logs
 
 from numbergroup.brokers.amqp import broker as amqp
 from numbergroup.brokers.amqp import consuming
-from numbergroup.brokers.amqp.link import open_connection
+from numbergroup.brokers.amqp.connection_thread import open_connection
 from numbergroup.brokers.amqp.topology import DEAD
 from numbergroup.brokers.port import BrokerUnavailable, Log
 from numbergroup.engine.intake import Intake

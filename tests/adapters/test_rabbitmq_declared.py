@@ -7,8 +7,8 @@ import pytest
 from rabbit_server import RabbitServer
 
 from numbergroup.brokers.amqp.broker import check
+from numbergroup.brokers.amqp.connection_thread import open_connection
 from numbergroup.brokers.amqp.declared import Declared, dead_end, declared, delivery_limit, losses
-from numbergroup.brokers.amqp.link import open_connection
 from numbergroup.brokers.amqp.topology import COMMAND_ARGUMENTS, DEAD, Topology
 from numbergroup.brokers.connect import UnfitServer
 from numbergroup_contracts.names import COMMANDS

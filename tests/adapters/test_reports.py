@@ -90,7 +90,7 @@ async def test_a_worker_reports(stage: Stage) -> None:
         assert one.trouble == Fault("unavailable", "http-503", "HTTP 503 without a verdict in the body")
         assert report.snapshot.accounts["default"].outcomes == {"applied": 1, "unavailable": 1}
         stage.sandbox.state.faults.clear()
-        await stage.switchboard.resume(ID_REF, "me@here")
+        await stage.control_store.resume(ID_REF, "me@here")
         await stage.answered(2)
     assert await reports.read(["me"]) == {}
 

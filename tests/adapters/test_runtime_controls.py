@@ -13,8 +13,8 @@ from structlog.testing import capture_logs
 
 from numbergroup.engine.model import GroupRef, HandleKind
 from numbergroup.ledger import keys
-from numbergroup.ledger.port import LedgerUnavailable, Orders
-from numbergroup.ledger.switchboard import RedisSwitchboard
+from numbergroup.ledger.control_store import RedisControlStore
+from numbergroup.ledger.port import ControlSnapshot, LedgerUnavailable
 from numbergroup.runtime.clock import Clock
 from numbergroup.runtime.letter_cap import LetterCap
 from numbergroup.sandbox.faults import VendorCode
@@ -42,21 +42,21 @@ async def logged(logs: list[Any], text: str) -> Any:
 async def test_a_paused_account(stage: Stage, logs: list[Any]) -> None:
     """Paused before the worker starts, no call of it is ever made; resumed, all of them are; the log says
     both, with the reason."""
-    await stage.switchboard.pause("default", "keys are being rotated", "me@here")
+    await stage.control_store.pause("default", "keys are being rotated", "me@here")
     await stage.publish(event("c-1"), event("c-2", "g-2"))
     async with stage.worker() as worker:
         await worker.owns()
         await worker.asked("lookup")
         assert (await logged(logs, "paused by an operator"))["reason"] == "keys are being rotated"
         assert stage.arrived == 0
-        await stage.switchboard.resume("default", "me@here")
+        await stage.control_store.resume("default", "me@here")
         await stage.answered(2)
         assert (await logged(logs, "resumed by an operator"))["account"] == "default"
 
 
 async def test_a_paused_group(stage: Stage, logs: list[Any]) -> None:
     """Its commands wait, and no others; resumed while the worker runs, it goes on in order."""
-    await stage.switchboard.pause(ID_REF, "", "me@here")
+    await stage.control_store.pause(ID_REF, "", "me@here")
     async with stage.worker():
         await stage.publish(event("c-1"), event("c-2", operation="delete"), event("c-3", "g-2"))
 
@@ -65,7 +65,7 @@ async def test_a_paused_group(stage: Stage, logs: list[Any]) -> None:
 
         await eventually(others, "the other group's answer")
         assert await stage.results() == [("c-3", "applied")]
-        await stage.switchboard.resume(ID_REF, "me@here")
+        await stage.control_store.resume(ID_REF, "me@here")
         await stage.answered(3)
         assert stage.members("g-1") == set()
 
@@ -76,7 +76,7 @@ async def test_paused_in_mid_work(stage: Stage, logs: list[Any]) -> None:
     async with stage.worker():
         await stage.publish(event("c-1"))
         await stage.calls_waiting(1)
-        await stage.switchboard.pause("default", "", "me@here")
+        await stage.control_store.pause("default", "", "me@here")
         await logged(logs, "paused by an operator")
         await stage.publish(event("c-2", "g-2"))
         stage.gate.opened.set()
@@ -87,24 +87,24 @@ async def test_paused_in_mid_work(stage: Stage, logs: list[Any]) -> None:
         await eventually(first, "the first answer")
         assert await stage.results() == [("c-1", "applied")]
         assert stage.arrived == 1
-        await stage.switchboard.resume("default", "me@here")
+        await stage.control_store.resume("default", "me@here")
         await stage.answered(2)
 
 
 async def test_the_ledger_is_away(stage: Stage, logs: list[Any]) -> None:
     """What operators said last stays in force; that the ledger is away is said once."""
-    switchboard = RedisSwitchboard(stage.client)
+    control_store = RedisControlStore(stage.client)
     away, asked = False, 0
 
-    async def read() -> Orders:
+    async def read() -> ControlSnapshot:
         nonlocal asked
         asked += 1
         if away:
             raise LedgerUnavailable("gone for a moment")
-        return await switchboard.read()
+        return await control_store.read()
 
-    await stage.switchboard.pause("default", "", "me@here")
-    async with stage.worker(ports={"switchboard": Watched(switchboard, {"read": read})}) as worker:
+    await stage.control_store.pause("default", "", "me@here")
+    async with stage.worker(ports={"control_store": Watched(control_store, {"read": read})}) as worker:
         await worker.owns()
         away = True
         before = asked
@@ -118,7 +118,7 @@ async def test_the_ledger_is_away(stage: Stage, logs: list[Any]) -> None:
         assert stage.arrived == 0
         away = False
         await logged(logs, "the ledger is available again")
-        await stage.switchboard.resume("default", "me@here")
+        await stage.control_store.resume("default", "me@here")
         await stage.answered(1)
 
 
@@ -127,13 +127,13 @@ async def test_the_ledger_is_away_from_the_start(stage: Stage) -> None:
     and not when its time to finish is over."""
     tried = asyncio.Event()
 
-    async def read() -> Orders:
+    async def read() -> ControlSnapshot:
         tried.set()
         raise LedgerUnavailable("away")
 
-    switchboard = Watched(stage.switchboard, {"read": read})
+    control_store = Watched(stage.control_store, {"read": read})
     await stage.publish(event("c-1"))
-    async with stage.worker(ports={"switchboard": switchboard}) as worker:
+    async with stage.worker(ports={"control_store": control_store}) as worker:
         await tried.wait()
         worker.worker.stop()
         async with deadline(15):
@@ -143,7 +143,7 @@ async def test_the_ledger_is_away_from_the_start(stage: Stage) -> None:
 
 
 async def test_junk_ends_no_worker(stage: Stage) -> None:
-    """Whatever is in the keys of the switchboard, commands are carried out."""
+    """Whatever is in the keys of the controls, commands are carried out."""
     client: Any = stage.client
     for key in (keys.PAUSES, keys.RESUMES, keys.BREAKERS):
         await client.hset(
@@ -207,5 +207,5 @@ async def test_resuming_ends_a_fault(stage: Stage, logs: list[Any]) -> None:
             return any(line.get("code") == "1003" for line in logs)
 
         await eventually(refused, "the account's fault")
-        assert not await stage.switchboard.resume("default", "me@here")
+        assert not await stage.control_store.resume("default", "me@here")
         await stage.answered(1)

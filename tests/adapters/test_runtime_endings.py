@@ -65,7 +65,7 @@ BROKEN_PARTS: dict[str, dict[str, Any]] = {
     "whoever is told": {"written": bug},
     "look-up": {"ledger": {"lookup": awaited_bug}},
     "lease": {"ledger": {"acquire_lease": awaited_bug}},
-    "register": {"ledger": {"enrol": awaited_bug}},
+    "register": {"ledger": {"register": awaited_bug}},
     "delivery": {"engine": breaks_on(Delivered)},
     "permit": {"engine": breaks_on(PermitGranted)},
     "end of a call": {"engine": breaks_on(CallFinished)},
@@ -153,7 +153,7 @@ async def test_stopping_while_standing_by(stage: Stage) -> None:
     async with stage.worker("first") as first:
         await first.owns()
         async with stage.worker("second") as second:
-            await second.asked("enrol", 2)
+            await second.asked("register", 2)
             second.worker.stop()
             await second.ended()
 

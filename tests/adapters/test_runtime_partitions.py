@@ -91,7 +91,7 @@ async def test_more_workers_than_partitions(stage: Stage) -> None:
             async with stage.worker("b", ports=ports):
                 await shared(stage, a=1, b=1)
                 async with stage.worker("c", ports=ports) as third:
-                    await third.asked("enrol", 3)
+                    await third.asked("register", 3)
                     idle = [line["owner"] for line in logs if line["event"].startswith("standing by")]
                     assert idle[-1:] == ["c"]
                     assert await owners(stage, 2) == {"a": 1, "b": 1}
@@ -102,7 +102,7 @@ async def test_more_workers_than_partitions(stage: Stage) -> None:
 
 async def test_the_dead_are_replaced(stage: Stage) -> None:
     """Who does not renew its registration and its leases loses both, and the others share what it had."""
-    await stage.ledger.enrol("dead", 4, 0.6)
+    await stage.ledger.register("dead", 4, 0.6)
     for number in range(4):
         await stage.ledger.acquire_lease(number, "dead", 0.6)
     async with stage.worker("a", ports=sharing(4)):
@@ -156,13 +156,13 @@ async def test_no_register(stage: Stage) -> None:
     """While the register is away a worker keeps and renews what it has, and takes nothing; later it does."""
     away = asyncio.Event()
 
-    async def enrol(*args: Any) -> Any:
+    async def register(*args: Any) -> Any:
         if away.is_set():
             raise LedgerUnavailable("away")
-        return await stage.ledger.enrol(*args)
+        return await stage.ledger.register(*args)
 
-    await stage.ledger.enrol("another", 4, 600.0)
-    async with stage.worker("a", ports=sharing(4, 2.5), ledger={"enrol": enrol}) as running:
+    await stage.ledger.register("another", 4, 600.0)
+    async with stage.worker("a", ports=sharing(4, 2.5), ledger={"register": register}) as running:
 
         async def two() -> bool:
             return await owners(stage, 4) == {"a": 2}
@@ -170,9 +170,9 @@ async def test_no_register(stage: Stage) -> None:
         await eventually(two, "two of four")
         away.set()
         # What it asked for before that is answered by now.
-        await running.asked_again("enrol", 1)
+        await running.asked_again("register", 1)
         await stage.ledger.leave("another")
-        await running.asked_again("enrol", 3)
+        await running.asked_again("register", 3)
         await running.asked_again("renew_lease", 4)
         assert await owners(stage, 4) == {"a": 2}
         mine = next(n for n, owner in enumerate(await stage.ledger.owners(4)) if owner)
@@ -186,20 +186,20 @@ async def test_after_an_outage_nobody_grabs(stage: Stage) -> None:
     """Whoever is back first takes nothing of the others' at once, though it seems to be alone."""
     lost: list[int] = [1]
 
-    async def enrol(*args: Any) -> Any:
+    async def register(*args: Any) -> Any:
         if lost:
             lost.pop()
             raise LedgerUnavailable("away")
-        return await stage.ledger.enrol(*args)
+        return await stage.ledger.register(*args)
 
-    async with stage.worker("a", ports=sharing(4, 4.0), ledger={"enrol": enrol}) as running:
-        await running.asked("enrol", 4)
+    async with stage.worker("a", ports=sharing(4, 4.0), ledger={"register": register}) as running:
+        await running.asked("register", 4)
         assert await owners(stage, 4) == {}
         for number in range(3):
             await stage.ledger.acquire_lease(number, "back", 600.0)
-        await stage.ledger.enrol("back", 4, 600.0)
+        await stage.ledger.register("back", 4, 600.0)
         await running.asked("owners")
-        await running.asked_again("enrol", 2)
+        await running.asked_again("register", 2)
         assert await owners(stage, 4) == {"back": 3, "a": 1}
 
 

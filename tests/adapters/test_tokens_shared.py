@@ -8,7 +8,7 @@ from contextlib import AsyncExitStack
 import pytest
 from adapters_rig import Rig
 
-from numbergroup.calls import Caller, Ended, Limits
+from numbergroup.calls import Caller
 from numbergroup.engine.model import AccountFault, Applied, Call, CallKind
 from numbergroup.ledger.tokens import RedisTokens
 from numbergroup.providers.keyring import Keyring
@@ -16,6 +16,7 @@ from numbergroup.providers.ozonetel import Ozonetel
 from numbergroup.providers.port import Credentials
 from numbergroup.sandbox.options import Options
 from numbergroup.sandbox.server import Sandbox, start
+from numbergroup.sending import CallResult, Limits
 from numbergroup.tokens import tokens_of
 from numbergroup.transport import HttpTransport
 
@@ -53,11 +54,11 @@ class Shared:
     async def _record(self, until: float) -> bool:
         return True
 
-    async def add(self, worker: int, number: int) -> Ended:
+    async def add(self, worker: int, number: int) -> CallResult:
         call = Call(CallKind.ADD, (f"98765432{number:02}",), GROUP)
         return await self.callers[worker].run(call, self, self._record)
 
-    async def all_add(self, times: int = 3) -> list[Ended]:
+    async def all_add(self, times: int = 3) -> list[CallResult]:
         """In every worker so many calls at once; all of them are applied."""
         ended = await asyncio.gather(*(self.add(n % WORKERS, n) for n in range(times * WORKERS)))
         assert {type(one.outcome) for one in ended} == {Applied}

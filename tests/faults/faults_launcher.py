@@ -17,7 +17,7 @@ from typing import Any
 
 from e2e_forked import become, serve
 
-from numbergroup import points
+from numbergroup import failpoints
 from numbergroup.cli import main
 
 HALF_WRITTEN = "request half written"
@@ -46,7 +46,7 @@ class Plot:
 
 
 class Saboteur:
-    """Takes the place of `points.reach`."""
+    """Takes the place of `failpoints.hit`."""
 
     def __init__(self, plot: Plot) -> None:
         self._plot = plot
@@ -101,6 +101,6 @@ if __name__ == "__main__":
     order = serve(sys.argv[1])
     become(order)
     saboteur = Saboteur(Plot(**order.more))
-    points.reach = saboteur.reach
+    failpoints.hit = saboteur.reach
     saboteur.watch_sockets()
     main()

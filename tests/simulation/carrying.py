@@ -6,12 +6,12 @@ from dataclasses import dataclass, replace
 from email.utils import formatdate
 from typing import Any
 
-from numbergroup.calls import Caller, Ended, Guard, Record
+from numbergroup.calls import Caller
 from numbergroup.engine.model import Call
 from numbergroup.engine.poison_detection import Step
 from numbergroup.providers.port import Answer, Request
 from numbergroup.runtime.lease import Lease
-from numbergroup.sending import NO_STEPS, Steps
+from numbergroup.sending import NO_STEPS, CallResult, Guard, Record, Steps
 from numbergroup.transport import MayGo, NoAnswer, NotConnected, TooLate, Withdrawn, always
 from simulation.anything import answer_of
 from simulation.loop import PROCESS
@@ -36,7 +36,7 @@ class WatchedCaller(Caller):
         may_begin: Callable[[], bool] = lambda: True,
         must_wait: Callable[[], bool] = lambda: False,
         steps: Steps = NO_STEPS,
-    ) -> Ended:
+    ) -> CallResult:
         assert isinstance(guard, Lease)
         assert isinstance(self._transport, SimulatedTransport)
         die_in(self._transport.world, Step.CALL, call.numbers)

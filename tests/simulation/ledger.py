@@ -266,8 +266,8 @@ class SimulatedLedger:
 
         return bool(await self._world.ask("ledger", "note", note))
 
-    async def enrol(self, owner: str, partitions: int, ttl_s: float, since: int = 0) -> Standing:
-        def enrol() -> Standing:
+    async def register(self, owner: str, partitions: int, ttl_s: float, since: int = 0) -> Standing:
+        def register() -> Standing:
             if partitions != self._world.plan.partitions:
                 raise OtherPartitions(partitions, self._world.plan.partitions)
             now = self._world.loop.now
@@ -277,7 +277,7 @@ class SimulatedLedger:
             places = sorted((life[0], name) for name, life in self._workers.items())
             return Standing(places.index((start, owner)), len(places), start)
 
-        standing: Standing = await self._world.ask("ledger", "enrol", enrol, quick=True)
+        standing: Standing = await self._world.ask("ledger", "register", register, quick=True)
         return standing
 
     async def leave(self, owner: str) -> None:

@@ -9,8 +9,8 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from numbergroup import calls
-from numbergroup.brokers.amqp.marks import Marks
 from numbergroup.brokers.amqp.returning import Returning, Taken
+from numbergroup.brokers.amqp.settled_indexes import SettledIndexes
 from numbergroup.engine import answers, batches, engine, mailbox, outcomes, plan
 from numbergroup.engine.accounts import Account
 from numbergroup.engine.batches import finished
@@ -29,12 +29,12 @@ from numbergroup.providers import classes
 from numbergroup.providers.listing import Listing
 from numbergroup.runtime import call_steps, recording
 from numbergroup.runtime.call_steps import CallSteps
+from numbergroup.runtime.committer import Committer
 from numbergroup.runtime.lease import Lease
 from numbergroup.runtime.partition import PartitionRunner
 from numbergroup.runtime.permits import Permits
 from numbergroup.runtime.poison_guard import PoisonGuard
 from numbergroup.runtime.recording import CallRecord
-from numbergroup.runtime.settler import Settler
 from numbergroup.runtime.tenures import Tenures
 from numbergroup_contracts.results import Status
 from simulation import poison, running, world
@@ -241,18 +241,18 @@ def _no_side_record() -> list[Patch]:
 
 
 def _hand_over_in_flight() -> list[Patch]:
-    async def mutated(self: PartitionRunner, settler: Settler) -> None:
+    async def mutated(self: PartitionRunner, settler: Committer) -> None:
         await settler.drained()
 
     return [(PartitionRunner, "_drained", mutated)]
 
 
 def _last_in_first_out() -> list[Patch]:
-    def mutated(self: Settler) -> Any:
+    def mutated(self: Committer) -> Any:
         return self._closed.pop()
 
     # What was decided at once is a unit for itself.
-    return [(Settler, "_next", mutated), *((log, "unit_size", 0) for log in (OneStepLog, StepwiseLog))]
+    return [(Committer, "_next", mutated), *((log, "unit_size", 0) for log in (OneStepLog, StepwiseLog))]
 
 
 def _calls_are_not_recorded() -> list[Patch]:
@@ -393,25 +393,25 @@ def _retry_after_is_for_429_only() -> list[Patch]:
 
 
 def _nothing_is_noted_of_what_waits() -> list[Patch]:
-    changes = Marks.changes
+    changes = SettledIndexes.changes
 
-    def mutated(self: Marks, unit: Any, leaving: Any) -> Any:
+    def mutated(self: SettledIndexes, unit: Any, leaving: Any) -> Any:
         self._due.clear()
         return changes(self, unit, leaving)
 
-    return [(Marks, "changes", mutated)]
+    return [(SettledIndexes, "changes", mutated)]
 
 
 def _notes_outlive_their_messages() -> list[Patch]:
-    changes = Marks.changes
+    changes = SettledIndexes.changes
 
-    def mutated(self: Marks, unit: Any, leaving: Any) -> Any:
+    def mutated(self: SettledIndexes, unit: Any, leaving: Any) -> Any:
         found = changes(self, unit, leaving)
         if found is not None:
             found.forgotten = []
         return found
 
-    return [(Marks, "changes", mutated)]
+    return [(SettledIndexes, "changes", mutated)]
 
 
 def _equal_messages_are_one() -> list[Patch]:

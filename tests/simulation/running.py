@@ -8,7 +8,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any
 
-from numbergroup.calls import Limits
 from numbergroup.engine.accounts import AccountPolicy
 from numbergroup.engine.model import CommandKind, GroupRef
 from numbergroup.engine.poison_detection import Caution
@@ -17,19 +16,20 @@ from numbergroup.providers.classes import Classes, FailureClass
 from numbergroup.providers.keyring import Keyring
 from numbergroup.providers.nxcloud import CLASSES
 from numbergroup.providers.port import Credentials
-from numbergroup.runtime import sharing
+from numbergroup.runtime import rebalancer
 from numbergroup.runtime.ports import Ports
 from numbergroup.runtime.routing import by_handle
 from numbergroup.runtime.worker import Worker
+from numbergroup.sending import Limits
 from simulation.broker import SimulatedBroker
 from simulation.carrying import SimulatedTransport, WatchedCaller
 from simulation.checks import Checks, taken_in
+from simulation.control_store import SimulatedControlStore
 from simulation.ledger import SimulatedLedger, SimulatedLimiter
 from simulation.loop import PROCESS, Process
 from simulation.plans import ANYTHING, DOUBTFUL, MAX_CRASHES, AccountPlan, Broken, Fault, Plan
 from simulation.poison import DeadlyBuilder, DeadlyEngine, DeadlyIntake, DeadlyProvider
 from simulation.rollback import Rollback
-from simulation.switchboard import SimulatedSwitchboard
 from simulation.vendor import SECRET, SimulatedVendor
 from simulation.world import World
 
@@ -57,16 +57,16 @@ class _Silent:
 def simulating() -> Iterator[None]:
     """While it lasts the worker logs nothing, and does not poll so often as to take up all the time."""
     silent, loud = _Silent(), []
-    poll_s = sharing._POLL_S
+    poll_s = rebalancer._POLL_S
     for module in [one for name, one in sys.modules.items() if name.startswith("numbergroup.")]:
         if hasattr(module, "log"):
             loud.append((module, module.log))
             module.log = silent  # type: ignore[attr-defined]
-    sharing._POLL_S = 1.0
+    rebalancer._POLL_S = 1.0
     try:
         yield
     finally:
-        sharing._POLL_S = poll_s
+        rebalancer._POLL_S = poll_s
         for module, log in loud:
             module.log = log
 
@@ -92,10 +92,10 @@ class Simulation:
         self.plan = plan
         self.world = World(plan, traced=traced)
         self.ledger = SimulatedLedger(self.world)
-        self.switchboard = SimulatedSwitchboard(self.world)
+        self.control_store = SimulatedControlStore(self.world)
         self.broker = SimulatedBroker(self.world, self.ledger)
         self.rollback = Rollback(self.world, self.ledger, self.broker)
-        self.vendor = SimulatedVendor(self.world, self.ledger, self.switchboard)
+        self.vendor = SimulatedVendor(self.world, self.ledger, self.control_store)
         self.taken = taken_in(plan)
         self.ledger.groups = {command.key: command.group for command in self.taken.firsts.values()}
         self.world.on_replay = self._replay
@@ -127,7 +127,7 @@ class Simulation:
         ports = Ports(
             self.broker,
             self.ledger,  # type: ignore[arg-type]
-            self.switchboard,
+            self.control_store,
             DeadlyIntake(self.world),
             DeadlyBuilder(self.world, ["replies.*"]),
             self.world.clock,
@@ -151,7 +151,7 @@ class Simulation:
         if fault.kind == "group paused":
             refs = [*dict.fromkeys(command.group for command in self.taken.firsts.values())]
             target = refs[0] if refs else target
-        self.switchboard.operate(target, pause=paused)
+        self.control_store.operate(target, pause=paused)
 
     def _account(self, account: AccountPlan, limiter: SimulatedLimiter) -> tuple[Any, AccountPolicy]:
         plan, clock = self.plan, self.world.clock

@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import orjson
 
-from numbergroup.brokers.amqp.delivery import Delivery, said_in
+from numbergroup.brokers.amqp.delivery import Delivery, read_properties
 from numbergroup.brokers.amqp.losses import WrittenUnits
-from numbergroup.brokers.amqp.marks import Marks
 from numbergroup.brokers.amqp.returning import Part, State, Whole
+from numbergroup.brokers.amqp.settled_indexes import SettledIndexes
 from numbergroup.brokers.amqp.window import Window
 from numbergroup.brokers.port import BrokerUnavailable, StaleEpoch
 from numbergroup.engine.model import Entry
@@ -106,7 +106,7 @@ class Queue:
         for serial, body, again in some:
             self._tags += 1
             self._unacked[self._tags] = (serial, body, again)
-            deliveries.append(Delivery(self._tags, "numbergroup.commands", body, said_in({}), again))
+            deliveries.append(Delivery(self._tags, "numbergroup.commands", body, read_properties({}), again))
         if deliveries:
             log.tell(log.arrived, log.generation, deliveries)
 
@@ -147,7 +147,7 @@ class StepwiseLog:
         self.process = PROCESS.get()
         self._context = copy_context()
         self._window = Window(self.partition)
-        self._marks = Marks(self.partition)
+        self._marks = SettledIndexes(self.partition)
         self._writing = asyncio.Lock()
         self._arrival = asyncio.Event()
         self.queue.watch(self)

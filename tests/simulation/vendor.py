@@ -12,10 +12,10 @@ from numbergroup.providers.nxcloud import NXCloud
 from numbergroup.providers.port import Answer, Credentials, Request
 from numbergroup.providers.signature import sign
 from numbergroup.runtime.lease import Lease
+from simulation.control_store import SimulatedControlStore
 from simulation.ledger import SimulatedLedger
 from simulation.loop import PROCESS, Process
 from simulation.plans import AccountPlan
-from simulation.switchboard import SimulatedSwitchboard
 from simulation.world import EPOCH, World
 
 SECRET = "secret"
@@ -76,7 +76,7 @@ class SimulatedVendor:
 
     world: World
     ledger: SimulatedLedger
-    switchboard: SimulatedSwitchboard
+    control_store: SimulatedControlStore
     groups: dict[str, dict[str, VendorGroup]] = field(default_factory=dict)
     request_ids: set[str] = field(default_factory=set)
     """Those of requests that were carried out, and answered so."""
@@ -234,7 +234,7 @@ class SimulatedVendor:
         process, now = PROCESS.get(), self.world.loop.now
         assert process is not None
         others = [one for one in self.flying[account.name] if one.process.alive and one.until > now]
-        known_s = self.switchboard.open_for(account.name)
+        known_s = self.control_store.open_for(account.name)
         heard_s = _HEARD_S + self.world.plan.timeout_s
         if known_s is not None and known_s > heard_s and not self.world.plan.is_shaken:
             self.probes += 1

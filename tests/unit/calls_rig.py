@@ -5,7 +5,7 @@ from typing import Any, Self
 
 from tenacity import wait_none
 
-from numbergroup.calls import Caller, Ended, Limits
+from numbergroup.calls import Caller
 from numbergroup.engine.model import Call, CallKind, CommandKind, Outcome
 from numbergroup.ledger.port import LedgerUnavailable
 from numbergroup.providers.classes import Classes, FailureClass
@@ -15,6 +15,7 @@ from numbergroup.providers.port import Answer, Capabilities, Credentials, Reques
 from numbergroup.sandbox.faults import Fault
 from numbergroup.sandbox.options import Options
 from numbergroup.sandbox.server import Sandbox, start
+from numbergroup.sending import CallResult, Limits
 from numbergroup.transport import HttpTransport
 
 KEY, SECRET = "sandbox-key", "sandbox-secret"
@@ -122,7 +123,7 @@ class Rig:
     def fault(self, *faults: Fault) -> None:
         self.sandbox.state.faults.add(faults)
 
-    async def run(self, call: Call, *, once: bool = False) -> Ended:
+    async def run(self, call: Call, *, once: bool = False) -> CallResult:
         return await self.caller.run(
             call,
             self,

@@ -6,13 +6,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from numbergroup.brokers.amqp.delivery import Delivery, entry_of, said_in
+from numbergroup.brokers.amqp.delivery import Delivery, entry_of, read_properties
 from numbergroup.brokers.amqp.topology import DEAD
 from numbergroup.engine.model import Entry
 
 
 def entry(queue: str = "numbergroup.commands", **properties: Any) -> Entry:
-    return entry_of(Delivery(1, queue, b"{}", said_in(properties), redelivered=False), 2)
+    return entry_of(Delivery(1, queue, b"{}", read_properties(properties), redelivered=False), 2)
 
 
 @pytest.mark.parametrize(

@@ -12,9 +12,9 @@ from amqp.spec import Basic
 from hypothesis import given
 from hypothesis import strategies as st
 
+from numbergroup.brokers.amqp.frame_buffer import FrameBuffer
 from numbergroup.brokers.amqp.frames import delivering_handler, properties_in
 from numbergroup.brokers.amqp.outgoing import Outgoing, chunks
-from numbergroup.brokers.amqp.wire import Wire
 
 CHANNEL, CONSUMER = 7, "amq.ctag-1"
 LARGEST = 256
@@ -66,7 +66,7 @@ class Inbound:
         )
         self.channels = {CHANNEL: channel}
         self.on_inbound_frame = delivering_handler(self, lambda *said: self.others.append(said[1]))
-        self.wire = Wire(self, 1.0)
+        self.wire = FrameBuffer(self, 1.0)
 
     def recv(self, _size: int) -> bytes:
         return self._pieces.pop(0) if self._pieces else b""

@@ -5,7 +5,7 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from numbergroup.brokers.amqp.delivery import Delivery, said_in
+from numbergroup.brokers.amqp.delivery import Delivery, read_properties
 from numbergroup.brokers.amqp.returning import Part, Returning, Taken, Whole
 from numbergroup.brokers.amqp.window import Acknowledgement, Window
 from numbergroup.engine.model import Entry
@@ -14,7 +14,7 @@ BODIES = st.lists(st.sampled_from([b"a", b"bb", b"", b'{"id":"c-1"}']), min_size
 
 
 def delivery(number: int, body: bytes, *, redelivered: bool = False) -> Delivery:
-    return Delivery(number, "numbergroup.commands", body, said_in({}), redelivered)
+    return Delivery(number, "numbergroup.commands", body, read_properties({}), redelivered)
 
 
 def taken(window: Window, number: int, body: bytes) -> Entry:

@@ -8,10 +8,10 @@ import pytest
 from structlog.testing import capture_logs
 from token_world import KEY, USER, Vendor, Worker, World
 
-from numbergroup.calls import Ended
 from numbergroup.engine.model import AccountFault, Applied, Call, CallKind, Throttled, Unavailable
 from numbergroup.providers.nxcloud import NXCloud
 from numbergroup.providers.port import Credentials, Request
+from numbergroup.sending import CallResult
 from numbergroup.tokens import Tokens, tokens_of
 
 NEW = Credentials(USER, "new-key")
@@ -38,8 +38,8 @@ def world(told: list[Any]) -> Iterator[World]:
     one.end()
 
 
-def run(world: World, worker: Worker, call: Call = CALLS[0], *, once: bool = False) -> Ended:
-    ended: Ended = world.run(worker.caller.run(call, worker, worker.record, once=once))
+def run(world: World, worker: Worker, call: Call = CALLS[0], *, once: bool = False) -> CallResult:
+    ended: CallResult = world.run(worker.caller.run(call, worker, worker.record, once=once))
     return ended
 
 
@@ -86,7 +86,7 @@ def test_many_calls_meet_the_same_dead_token(world: World) -> None:
     run(world, worker)
     world.office.kill(USER)
 
-    async def together() -> list[Ended]:
+    async def together() -> list[CallResult]:
         return await asyncio.gather(*(worker.call(f"g-{n}") for n in range(10)))
 
     ended = world.run(together())
@@ -132,12 +132,12 @@ def test_there_is_no_token(world: World) -> None:
     worker = world.worker()
     world.fate = lambda request: "lost"
     ended = run(world, worker, CALLS[1], once=True)
-    assert ended == Ended(Unavailable("no answer", in_doubt=False), None, 0)
+    assert ended == CallResult(Unavailable("no answer", in_doubt=False), None, 0)
     world.fate = lambda request: "ok"
     world.keys.clear()
     world.store.states.clear()
     ended = run(world, worker)
-    assert ended == Ended(AccountFault("key", "Authentication failed"), None, 0)
+    assert ended == CallResult(AccountFault("key", "Authentication failed"), None, 0)
     assert world.calls == 0
 
 

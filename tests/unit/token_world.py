@@ -12,7 +12,7 @@ from typing import Any
 import orjson
 from simulation.loop import PROCESS, Process, VirtualLoop
 
-from numbergroup.calls import Caller, Ended, Limits
+from numbergroup.calls import Caller
 from numbergroup.engine.model import (
     AccountFault,
     Applied,
@@ -30,6 +30,7 @@ from numbergroup.ledger.token_state import TokenState
 from numbergroup.providers.keyring import Keyring
 from numbergroup.providers.port import Answer, Capabilities, Credentials, Request, TokenRules
 from numbergroup.sandbox.ozonetel_tokens import TokenOffice
+from numbergroup.sending import CallResult, Limits
 from numbergroup.tokens import Tokens
 from numbergroup.transport import NoAnswer, NotConnected, TooLate
 
@@ -182,7 +183,7 @@ class Worker:
     async def record(self, until: float) -> bool:
         return True
 
-    async def call(self, name: str = "g") -> Ended:
+    async def call(self, name: str = "g") -> CallResult:
         return await self.caller.run(Call(CallKind.ADD, ("1",), name), self, self.record)
 
     async def current(self, dead: str | None = None) -> Any:

@@ -14,7 +14,7 @@ from functools import partial
 from tenacity import AsyncRetrying, retry_if_result, stop_after_attempt, wait_random_exponential
 from tenacity.wait import wait_base
 
-from numbergroup import points
+from numbergroup import failpoints
 from numbergroup.engine.model import (
     UPDATES,
     AccountFault,
@@ -34,8 +34,8 @@ from numbergroup.providers.keyring import Keyring, Which
 from numbergroup.providers.listing import Listing
 from numbergroup.providers.port import Credentials, Provider, Request
 from numbergroup.providers.vendor_clock import VendorClock
-from numbergroup.sending import NO_STEPS, Guard, Record, Run, Steps, in_doubt
-from numbergroup.sending import Ended as Ended
+from numbergroup.sending import NO_STEPS, CallAttempt, Guard, Record, Steps, in_doubt
+from numbergroup.sending import CallResult as CallResult
 from numbergroup.sending import Limits as Limits
 from numbergroup.telemetry import get_logger
 from numbergroup.tokens import Tokens
@@ -97,7 +97,7 @@ class Caller:
         may_begin: Callable[[], bool] = lambda: True,
         must_wait: Callable[[], bool] = lambda: False,
         steps: Steps = NO_STEPS,
-    ) -> Ended:
+    ) -> CallResult:
         """Make `call`; its first permit was granted before, at `permitted_at` (monotonic seconds; now).
 
         `record` is awaited before each request that is no look. `once`: it is not tried again, unless the
@@ -108,11 +108,11 @@ class Caller:
         """
         permitted_at = self._monotonic_s() if permitted_at is None else permitted_at
         most = 1 if once else self._limits.attempts
-        run = Run(call, guard, record, permitted_at, most, is_well, may_begin, must_wait, steps)
+        run = CallAttempt(call, guard, record, permitted_at, most, is_well, may_begin, must_wait, steps)
         await steps.leave()
         return await (self._look(run) if call.kind in _LOOKING else self._make(run))
 
-    async def _make(self, run: Run) -> Ended:
+    async def _make(self, run: CallAttempt) -> CallResult:
         outcome = await self._attempt(run)
         if run.most > 1 and self._may_pass(run.call, outcome):
             outcome = await self._again(run, outcome)
@@ -120,9 +120,9 @@ class Caller:
             # What became of the first attempt is what there is to say.
             lost = run.doubt_until is not None
             outcome = Unavailable("stopped between two attempts", lost, run.last_code)
-        return Ended(outcome, run.doubt_until, run.requests)
+        return CallResult(outcome, run.doubt_until, run.requests)
 
-    async def _again(self, run: Run, first: Outcome) -> Outcome:
+    async def _again(self, run: CallAttempt, first: Outcome) -> Outcome:
         """Try what may pass again; the first attempt was made. Most calls never pay for what this takes."""
         made = [first]
 
@@ -146,7 +146,7 @@ class Caller:
         )
         return await retrying(attempt)
 
-    async def _attempt(self, run: Run) -> Outcome:
+    async def _attempt(self, run: CallAttempt) -> Outcome:
         """One request; and at once another one, where the answer says what was wrong with ours."""
         if run.requests and not run.is_well():
             # Others have found out meanwhile that it is no passing trouble.
@@ -164,7 +164,9 @@ class Caller:
                 outcome = await self._with_token(run, others)
         return outcome
 
-    async def _with_token(self, run: Run, credentials: Credentials, *, again: bool = False) -> Outcome:
+    async def _with_token(
+        self, run: CallAttempt, credentials: Credentials, *, again: bool = False
+    ) -> Outcome:
         """One request, which bears the token if the vendor wants one; and at once another one, with the token
         that is good, where the vendor says that this one was dead."""
         if self._tokens is None:
@@ -182,7 +184,7 @@ class Caller:
             return token
         return await self._request(run, replace(credentials, token=token))
 
-    async def _request(self, run: Run, credentials: Credentials, *, again: bool = False) -> Outcome:
+    async def _request(self, run: CallAttempt, credentials: Credentials, *, again: bool = False) -> Outcome:
         until, sent = 0.0, False
         try:
             # It is for one request, also for one that comes to nothing: by the next it is long out of date.
@@ -218,7 +220,7 @@ class Caller:
             until = max(until, self._now_s() + self._clock.lasts_s + _CLOCK_MARGIN_S)
             run.requests += 1
             sent = True
-            points.reach("about to send")
+            failpoints.hit("about to send")
             outcome = await self._send(run, request, credentials, sent_by, may_go)
         except Withdrawn:
             run.requests -= 1
@@ -235,7 +237,7 @@ class Caller:
         run.record_outcome(outcome, until, self._now_s())
         return outcome
 
-    async def _look(self, looking: Run) -> Ended:
+    async def _look(self, looking: CallAttempt) -> CallResult:
         """Read all pages."""
         listing = Listing(self._provider.capabilities.page_size)
         attempts, permit = 0, looking.permit
@@ -245,10 +247,10 @@ class Caller:
             attempts += ended.attempts
             outcome = listing.take(ended.outcome)
             if outcome is not None:
-                return Ended(outcome, None, attempts)
+                return CallResult(outcome, None, attempts)
 
     async def _send(
-        self, run: Run, request: Request, credentials: Credentials, sent_by: float, may_go: MayGo
+        self, run: CallAttempt, request: Request, credentials: Credentials, sent_by: float, may_go: MayGo
     ) -> Outcome:
         call = run.call
         most = _LISTING_BYTES if call.kind is CallKind.LIST else _ANSWER_BYTES

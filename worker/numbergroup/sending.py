@@ -68,7 +68,7 @@ NO_STEPS = NoSteps()
 
 
 @dataclass(slots=True, frozen=True)
-class Ended:
+class CallResult:
     """How a call ended. `doubt_until` (Unix seconds): a request of it may take effect until then."""
 
     outcome: Outcome
@@ -86,7 +86,7 @@ class Limits:
 
 
 @dataclass(slots=True)
-class Run:
+class CallAttempt:
     """One call on its way, to be tried `most` times. `permit`: when that of its next request was granted, if
     it was."""
 

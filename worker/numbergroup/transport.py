@@ -8,7 +8,7 @@ from typing import Protocol
 
 import aiohttp
 
-from numbergroup import points
+from numbergroup import failpoints
 from numbergroup.engine.model import Unavailable
 from numbergroup.providers.certainty import is_in_doubt
 from numbergroup.providers.content_coding import unpacked
@@ -134,7 +134,7 @@ class HttpTransport:
             trace_request_ctx=sending,
             timeout=self._timeout,
         ) as response:
-            points.reach("answer begun")
+            failpoints.hit("answer begun")
             body = bytearray()
             async for chunk in response.content.iter_chunked(65_536):
                 body += chunk

@@ -5,7 +5,7 @@ import random
 from hypothesis import given
 from hypothesis import strategies as st
 
-from numbergroup.runtime.shares import due
+from numbergroup.runtime.fair_share import fair_share
 
 PARTITIONS = st.integers(1, 1024)
 WORKERS = st.integers(1, 1100)
@@ -13,7 +13,7 @@ WORKERS = st.integers(1, 1100)
 
 def dues(workers: int, partitions: int) -> list[int]:
     """What each is due, by seniority."""
-    return [due(rank, workers, partitions) for rank in range(workers)]
+    return [fair_share(rank, workers, partitions) for rank in range(workers)]
 
 
 @given(WORKERS, PARTITIONS)
@@ -56,7 +56,7 @@ class World:
 
     def turn(self, rank: int) -> bool:
         """What a worker does at its turn; whether it did anything."""
-        mine, share = self.owned[rank], due(rank, len(self.owned), self.partitions)
+        mine, share = self.owned[rank], fair_share(rank, len(self.owned), self.partitions)
         before = len(mine)
         while len(mine) > share:
             given_up = self.chance.choice(sorted(mine))
@@ -87,7 +87,7 @@ def test_they_come_to_rest(partitions: int, story: list[int], chance: random.Ran
             moves = len(left)
         else:
             world.owned.append(set())
-            moves = due(len(world.owned) - 1, len(world.owned), partitions)
+            moves = fair_share(len(world.owned) - 1, len(world.owned), partitions)
         world.moved = 0
         world.come_to_rest()
         assert not world.free

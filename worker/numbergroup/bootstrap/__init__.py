@@ -19,21 +19,21 @@ from numbergroup.engine.intake import Intake
 from numbergroup.engine.poison_detection import Caution
 from numbergroup.engine.retry_policy import RetryPolicy
 from numbergroup.engine.settlement import Settlement, SettlementBuilder
+from numbergroup.ledger.control_store import RedisControlStore
 from numbergroup.ledger.port import Limiter, OtherPartitions
 from numbergroup.ledger.redis import RedisLedger
 from numbergroup.ledger.reports import RedisReports
-from numbergroup.ledger.switchboard import RedisSwitchboard
 from numbergroup.ledger.tokens import RedisTokens
 from numbergroup.metrics import Figures, MetricsServer
 from numbergroup.providers.keyring import Keyring
 from numbergroup.runtime.clock import Clock
 from numbergroup.runtime.letter_cap import LetterCap
 from numbergroup.runtime.partitioning import agree_on_partitions
-from numbergroup.runtime.patience import patiently
 from numbergroup.runtime.ports import Ports
+from numbergroup.runtime.retrying import retry_until_available
 from numbergroup.runtime.rotation import Rotation
 from numbergroup.runtime.routing import by_handle
-from numbergroup.runtime.worker import Worker, nobody
+from numbergroup.runtime.worker import Worker, ignore_settlement
 from numbergroup.settings import Settings, SettingsError, redact_url, require_accounts
 from numbergroup.telemetry import get_logger
 
@@ -48,7 +48,7 @@ log = get_logger("worker")
 async def open_worker(
     settings: Settings,
     broker_url: str,
-    written: Callable[[Settlement], None] = nobody,
+    written: Callable[[Settlement], None] = ignore_settlement,
     read_again: Callable[[], Settings] | None = None,
 ) -> AsyncIterator[Worker]:
     """A worker on the broker at `broker_url`, ready to `run`. With `read_again` it takes over credentials
@@ -63,17 +63,19 @@ async def open_worker(
     async with AsyncExitStack() as opened:
         # It is there while the broker is waited for.
         metrics = await _serve_metrics(settings, opened)
-        client, broker = await reach_broker(settings, broker_url, intake, opened, patiently)
+        client, broker = await reach_broker(settings, broker_url, intake, opened, retry_until_available)
         ledger = RedisLedger(client)
         opened.push_async_callback(broker.close)
         for finding in [
             *findings.of_settings(settings),
-            *await patiently("looking at the ledger's setup", lambda: findings.of_server(settings, client)),
+            *await retry_until_available(
+                "looking at the ledger's setup", lambda: findings.of_server(settings, client)
+            ),
         ]:
             log.warning(finding)
         clock = await _common_clock(ledger)
         await agree_on_partitions(ledger, broker, settings.partitions)
-        await patiently("opening the broker", broker.open)
+        await retry_until_available("opening the broker", broker.open)
         limiters = {
             name: ledger.limiter(name, account.calls_per_second) for name, account in accounts.items()
         }
@@ -94,7 +96,7 @@ async def open_worker(
         ports = Ports(
             broker,
             ledger,
-            RedisSwitchboard(client),
+            RedisControlStore(client),
             intake,
             SettlementBuilder(settings.reply_queues),
             clock,
@@ -161,7 +163,7 @@ def _patience(settings: Settings) -> float:
 async def _common_clock(ledger: RedisLedger) -> Clock:
     """One clock for all workers, whatever their machines' clocks say: what one of them has written down with
     a time (until when a create may take effect) another one goes by."""
-    clock = Clock.showing(await patiently("asking the ledger for the time", ledger.time_s))
+    clock = Clock.showing(await retry_until_available("asking the ledger for the time", ledger.time_s))
     ahead_s = clock.wall() - clock.now()
     if abs(ahead_s) > _NOTABLE_S:
         log.warning("this machine's clock is not the ledger's, and is not gone by", ahead_s=round(ahead_s))

@@ -17,8 +17,8 @@ from numbergroup.brokers.lookalikes import Lookalike
 from numbergroup.brokers.port import Broker, BrokerUnavailable
 from numbergroup.brokers.redis_streams import RedisBroker, ReplyRetention
 from numbergroup.engine.intake import Intake
-from numbergroup.runtime.patience import Persistence, patiently
 from numbergroup.runtime.ports import most_pending
+from numbergroup.runtime.retrying import Persistence, retry_until_available
 from numbergroup.settings import Settings, SettingsError
 from numbergroup.telemetry import get_logger
 
@@ -82,7 +82,7 @@ async def reach_broker(
         ledger = embedded.start()
         opened.callback(ledger.stop)
         ledger_url = ledger.url
-        if persist is patiently:
+        if persist is retry_until_available:
             log.warning(NO_LEDGER)
     client = await _connect(ledger_url, "NUMBERGROUP_LEDGER_URL", settings.partitions, opened, persist)
     topology = _topology(settings)

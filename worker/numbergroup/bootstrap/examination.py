@@ -14,7 +14,7 @@ from numbergroup.engine.model import AccountFault, Applied, Call, CallKind, Comm
 from numbergroup.ledger.port import LedgerUnavailable
 from numbergroup.ledger.redis import RedisLedger
 from numbergroup.runtime.partitioning import refuse_a_backlog
-from numbergroup.runtime.patience import once
+from numbergroup.runtime.retrying import once
 from numbergroup.settings import Settings, SettingsError
 
 Problem = UnfitServer | SettingsError | BrokerUnavailable | LedgerUnavailable

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from redis.asyncio import Redis
 
 from numbergroup.brokers.server_facts import look, warnings
-from numbergroup.ledger.client import mapped
+from numbergroup.ledger.client import translate_errors
 from numbergroup.ledger.port import LedgerUnavailable
 from numbergroup.settings import Settings
 from numbergroup.settings.secret_files import warnings as file_warnings
@@ -34,5 +34,5 @@ async def of_server(settings: Settings, client: Redis) -> list[str]:
     is_broker = settings.broker_url is None or not parse(settings.broker_url.get_secret_value()).is_amqp
     if settings.effective_ledger_url is None:
         return []
-    async with mapped(LedgerUnavailable):
+    async with translate_errors(LedgerUnavailable):
         return list(warnings(await look(client), holds_commands=is_broker))

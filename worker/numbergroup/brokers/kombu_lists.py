@@ -12,14 +12,14 @@ from typing import Any
 import orjson
 from redis.asyncio import Redis
 
-from numbergroup import points
+from numbergroup import failpoints
 from numbergroup.brokers.envelope import Unpacked, unpack
 from numbergroup.brokers.port import BrokerUnavailable, StaleEpoch
 from numbergroup.engine.intake import Intake
 from numbergroup.engine.model import Command, Entry, HandleKind, Refusal
 from numbergroup.engine.outline import elements
 from numbergroup.ledger import keys
-from numbergroup.ledger.client import mapped
+from numbergroup.ledger.client import translate_errors
 from numbergroup_contracts import names
 
 NOTE = b"kombu"
@@ -71,7 +71,7 @@ class Mover:
 
         Raises `StaleEpoch` when partition 0 has another owner, and `BrokerUnavailable`.
         """
-        async with mapped(BrokerUnavailable):
+        async with translate_errors(BrokerUnavailable):
             used = await self._client.exists(*LISTS)
             found: Any = used and await self._peek(keys=LISTS, args=[_MOST_MESSAGES, _MOST_BYTES])
         if not found:
@@ -84,12 +84,12 @@ class Mover:
             for partition, body in self._shares(unpacked):
                 args += (partition + 1, body, note(unpacked))
         streams = [keys.commands(partition) for partition in range(self._partitions)]
-        points.reach("moving from a list")
-        async with mapped(BrokerUnavailable):
+        failpoints.hit("moving from a list")
+        async with translate_errors(BrokerUnavailable):
             answer = await self._move(keys=[keys.of_partition(0, "epoch"), name, *streams], args=args)
         if answer == b"stale":
             raise StaleEpoch(f"partition 0: epoch {epoch} is over")
-        points.reach("moved from a list")
+        failpoints.hit("moved from a list")
         # Or else the list had changed in between (the answer to moving the same got lost): look again.
 
     def _shares(self, message: Unpacked) -> Iterable[tuple[int, bytes]]:

@@ -12,7 +12,7 @@ from typing import Any
 from redis.asyncio import Redis
 
 from numbergroup.brokers.port import BrokerUnavailable, StaleEpoch
-from numbergroup.ledger.client import mapped
+from numbergroup.ledger.client import translate_errors
 
 START = "0-0"
 _CONFIRMED = 2
@@ -62,7 +62,7 @@ class LookBack:
         raise StaleEpoch(f"the stream {broken} was deleted, or has lost its last entries: it is read again")
 
     async def _broken(self, positions: Mapping[str, Position]) -> str | None:
-        async with mapped(BrokerUnavailable):
+        async with translate_errors(BrokerUnavailable):
             found: Any = await self._script(
                 keys=[*positions], args=[position.cursor for position in positions.values()]
             )

@@ -20,13 +20,13 @@ from numbergroup.brokers.entry_shapes import kept_of, misshapen
 from numbergroup.brokers.kombu_lists import NOTE, Mover, noted
 from numbergroup.brokers.port import BrokerUnavailable, StaleEpoch
 from numbergroup.brokers.position import LookBack, Position
-from numbergroup.brokers.side import Rows, SideLog, fields_of, read_streams, waiting
+from numbergroup.brokers.replay_stream import ReplayStream, Rows, fields_of, read_streams, waiting
 from numbergroup.engine.intake import Intake
 from numbergroup.engine.model import Entry
 from numbergroup.engine.replays import SIDE
 from numbergroup.engine.settlement import Settlement
 from numbergroup.ledger import keys
-from numbergroup.ledger.client import mapped
+from numbergroup.ledger.client import translate_errors
 from numbergroup.ledger.codec import decode_marks, encode_quarantine, encode_records
 from numbergroup.telemetry import get_logger
 from numbergroup_contracts import names
@@ -109,7 +109,7 @@ class RedisBroker:
         )
 
     async def backlog(self, partitions: int) -> Mapping[int, int]:
-        async with mapped(BrokerUnavailable):
+        async with translate_errors(BrokerUnavailable):
             pipe = self._client.pipeline(transaction=False)
             for partition in range(partitions):
                 pipe.xlen(keys.commands(partition))
@@ -143,7 +143,7 @@ class StreamLog:
         self._epoch = epoch
         self._record_ms = record_ms
         self._stream = keys.commands(partition)
-        self._side = SideLog(client, partition)
+        self._side = ReplayStream(client, partition)
         self._side_usable = True
         self._left: deque[Entry] = deque()
         self._position = Position()
@@ -155,7 +155,7 @@ class StreamLog:
     async def read(self, credit: int) -> Sequence[Entry]:
         if self._left:
             return self._some(credit)
-        async with mapped(BrokerUnavailable):
+        async with translate_errors(BrokerUnavailable):
             if self._marks is None:
                 name = keys.of_partition(self._partition, "partial")
                 marks: Any = await self._client.hgetall(name)
@@ -317,7 +317,7 @@ class StreamLog:
         args.append(len(unit.forgotten))
         args += unit.forgotten
         args += (partition, self._retention.age_ms, self._retention.messages)
-        async with mapped(BrokerUnavailable):
+        async with translate_errors(BrokerUnavailable):
             answer = await self._script(keys=used, args=args)
         if answer == b"stale":
             raise StaleEpoch(f"partition {partition}: epoch {self._epoch} is over")

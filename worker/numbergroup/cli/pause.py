@@ -16,9 +16,9 @@ from numbergroup.cli.status.standing import Standing, standing
 from numbergroup.cli.times import in_utc
 from numbergroup.cli.who import who
 from numbergroup.engine.model import GroupRef, HandleKind
+from numbergroup.ledger.control_store import RedisControlStore
 from numbergroup.ledger.overview import look
 from numbergroup.ledger.port import LedgerUnavailable, Pause
-from numbergroup.ledger.switchboard import RedisSwitchboard
 from numbergroup.settings import Settings, SettingsError, load_settings
 from numbergroup.text.escaping import escaped
 from numbergroup_contracts.event import Identifier
@@ -55,11 +55,11 @@ def run_pause(target: Target, reason: str, as_json: bool) -> None:
     settings = load_settings()
     reason, me = escaped(" ".join(reason.split()))[:_LONGEST_REASON], who()
 
-    async def act(switchboard: RedisSwitchboard, _: Redis) -> tuple[bool, Pause | None]:
-        done = await switchboard.pause(target, reason, me)
-        return done, (await switchboard.pauses()).get(target)
+    async def act(control_store: RedisControlStore, _: Redis) -> tuple[bool, Pause | None]:
+        done = await control_store.pause(target, reason, me)
+        return done, (await control_store.pauses()).get(target)
 
-    changed, found = _with_switchboard(settings, act)
+    changed, found = _with_control_store(settings, act)
     _warn(settings, target)
     if as_json:
         _print_json(
@@ -75,8 +75,8 @@ def run_resume(target: Target, as_json: bool) -> None:
     """Resume it, and say what was done. Raises `SettingsError` where no worker could hear of it."""
     settings, me = load_settings(), who()
 
-    async def act(switchboard: RedisSwitchboard, client: Redis) -> tuple[bool, Standing | None]:
-        changed = await switchboard.resume(target, me)
+    async def act(control_store: RedisControlStore, client: Redis) -> tuple[bool, Standing | None]:
+        changed = await control_store.resume(target, me)
         try:
             overview = await look(client, settings.partitions)
         except LedgerUnavailable:
@@ -84,7 +84,7 @@ def run_resume(target: Target, as_json: bool) -> None:
             return changed, None
         return changed, standing(overview, None, settings.max_dead_letters, in_hand_counts=False)
 
-    changed, found = _with_switchboard(settings, act)
+    changed, found = _with_control_store(settings, act)
     _warn(settings, target)
     follows = what_follows(found, target) if found else None
     if as_json:
@@ -98,7 +98,7 @@ def run_resume(target: Target, as_json: bool) -> None:
         typer.echo(f"no operator had paused {_named(target)}; {follows or otherwise}")
 
 
-def _with_switchboard(settings: Settings, act: Callable[[RedisSwitchboard, Redis], Awaitable[T]]) -> T:
+def _with_control_store(settings: Settings, act: Callable[[RedisControlStore, Redis], Awaitable[T]]) -> T:
     if settings.broker_url is not None and settings.effective_ledger_url is None:
         raise SettingsError(
             "no NUMBERGROUP_LEDGER_URL: workers on RabbitMQ are told through a Redis, and without one nobody "
@@ -109,7 +109,7 @@ def _with_switchboard(settings: Settings, act: Callable[[RedisSwitchboard, Redis
     async def connected() -> T:
         client = connect(url)
         try:
-            return await act(RedisSwitchboard(client), client)
+            return await act(RedisControlStore(client), client)
         finally:
             await client.aclose()
 

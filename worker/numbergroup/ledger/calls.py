@@ -9,7 +9,7 @@ from importlib.resources import files
 from redis.asyncio import Redis
 
 from numbergroup.ledger import keys
-from numbergroup.ledger.client import mapped
+from numbergroup.ledger.client import translate_errors
 from numbergroup.ledger.port import LedgerUnavailable
 
 Args = Sequence[bytes | str | int]
@@ -59,7 +59,7 @@ class CallRecords:
         used = [keys.of_partition(partition, name) for name in ("epoch", "calls", "attempted")]
         used += [keys.CREATES, keys.of_partition(partition, "recorded")]
         try:
-            async with mapped(LedgerUnavailable):
+            async with translate_errors(LedgerUnavailable):
                 ours = await self._script(keys=used, args=[unit.epoch, next(self._serials), *unit.args])
                 unit.ours = bool(ours)
         except LedgerUnavailable as error:

@@ -10,7 +10,7 @@ from numbergroup.ledger.scripts import explain
 
 
 @asynccontextmanager
-async def mapped(unavailable: type[Exception]) -> AsyncIterator[None]:
+async def translate_errors(unavailable: type[Exception]) -> AsyncIterator[None]:
     """Whatever the client raises within becomes `unavailable`."""
     try:
         yield

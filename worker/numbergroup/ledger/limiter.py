@@ -9,7 +9,7 @@ from pyrate_limiter.abstracts.algorithm import GCRA
 from redis.asyncio import Redis
 
 from numbergroup.ledger import keys
-from numbergroup.ledger.client import mapped
+from numbergroup.ledger.client import translate_errors
 from numbergroup.ledger.port import LedgerUnavailable
 
 _STRETCH = 1.08
@@ -71,7 +71,7 @@ class RedisLimiter:
         held_up = False
         while True:
             asked = self._monotonic_s()
-            async with mapped(LedgerUnavailable):
+            async with translate_errors(LedgerUnavailable):
                 granted, wait_ms = await self._take(
                     keys=[self._key], args=[self._wall_ms(), most, *self._said]
                 )

@@ -6,7 +6,7 @@ from typing import Any
 from redis.asyncio import Redis
 
 from numbergroup.ledger import keys
-from numbergroup.ledger.client import mapped
+from numbergroup.ledger.client import translate_errors
 from numbergroup.ledger.port import LedgerUnavailable
 
 _FORGET = """
@@ -25,7 +25,7 @@ class Losses:
 
     async def last_unit(self, partition: int) -> tuple[int, int]:
         used = [keys.of_partition(partition, name) for name in ("epoch", "unit")]
-        async with mapped(LedgerUnavailable):
+        async with translate_errors(LedgerUnavailable):
             found: Any = await self._client.mget(used)
         epoch, unit = found
         in_force = int(epoch) if epoch and epoch.isdigit() else 0
@@ -35,7 +35,7 @@ class Losses:
 
     async def forget(self, partition: int, epoch: int) -> None:
         used = [keys.of_partition(partition, name) for name in ("epoch", "crashes")]
-        async with mapped(LedgerUnavailable):
+        async with translate_errors(LedgerUnavailable):
             await self._forget(keys=used, args=[epoch])
 
 

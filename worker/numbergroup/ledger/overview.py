@@ -10,11 +10,11 @@ from redis.asyncio import Redis
 from numbergroup.engine.breaker import BreakerNotice
 from numbergroup.engine.model import Fault, GroupRef
 from numbergroup.ledger import keys
-from numbergroup.ledger.client import mapped
+from numbergroup.ledger.client import translate_errors
 from numbergroup.ledger.codec import decode_quarantines
+from numbergroup.ledger.control_codec import Junk, decode_breakers, decode_count, decode_pauses, sound
 from numbergroup.ledger.port import LedgerUnavailable, Pause
 from numbergroup.ledger.reports import RedisReports, Report
-from numbergroup.ledger.switch_codec import Junk, decode_breakers, decode_count, decode_pauses, sound
 
 
 class _Shape(BaseModel):
@@ -76,7 +76,7 @@ async def look(client: Redis, partitions: int) -> Overview:
         *(keys.FINGERPRINTS, keys.SHAPES),
     )
     texts = (keys.PARTITIONS, keys.LETTER_COUNT)
-    async with mapped(LedgerUnavailable):
+    async with translate_errors(LedgerUnavailable):
         pipe = client.pipeline(transaction=False)
         pipe.time()
         for key in hashes:

@@ -80,7 +80,7 @@ class Pause:
 
 
 @dataclass(slots=True, frozen=True)
-class Orders:
+class ControlSnapshot:
     """The controls that are in force, and when each account and group was last resumed (the server's
     milliseconds; those of the last hour)."""
 
@@ -88,13 +88,13 @@ class Orders:
     resumed: Mapping[str | GroupRef, int]
 
 
-class Switchboard(Protocol):
+class ControlStore(Protocol):
     """What operators tell all workers, and workers each other. An account goes by its name.
 
     Every method may raise `LedgerUnavailable`; none half-does its work.
     """
 
-    async def read(self) -> Orders:
+    async def read(self) -> ControlSnapshot:
         """All that is in force, in one round trip. Junk is told in the log and passed over, but where an
         account or a group is named it is paused, whatever is said of it."""
 
@@ -199,7 +199,7 @@ class Ledger(Protocol):
     async def note_in_hand(self, partition: int, epoch: int, in_hand: InHand) -> bool:
         """These are in hand, and no others. False: somebody else is the owner since."""
 
-    async def enrol(self, owner: str, partitions: int, ttl_s: float, since: int = 0) -> Standing:
+    async def register(self, owner: str, partitions: int, ttl_s: float, since: int = 0) -> Standing:
         """Count as alive for another `ttl_s`: a newcomer, unless it is known or was `since` then.
 
         Raises `OtherPartitions`, and changes nothing, when there are not so many.

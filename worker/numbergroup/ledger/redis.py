@@ -13,7 +13,7 @@ from numbergroup.engine.poison_detection import History, InHand
 from numbergroup.engine.records import sequence_key
 from numbergroup.ledger import history, keys, lettering
 from numbergroup.ledger.calls import CallRecords
-from numbergroup.ledger.client import mapped
+from numbergroup.ledger.client import translate_errors
 from numbergroup.ledger.codec import (
     decode_calls,
     decode_entries,
@@ -93,7 +93,7 @@ class RedisLedger:
         scripts = files(__package__)
         self._acquire = client.register_script(scripts.joinpath("acquire.lua").read_text())
         self._calls = CallRecords(client)
-        self._enrol = client.register_script(scripts.joinpath("enrol.lua").read_text())
+        self._register = client.register_script(scripts.joinpath("register.lua").read_text())
         self._repartition = client.register_script(scripts.joinpath("repartition.lua").read_text())
 
     @property
@@ -108,7 +108,7 @@ class RedisLedger:
         numbered = [c for c in commands if c.sequence is not None]
         sequences = list(dict.fromkeys(key for c in numbered if (key := sequence_key(c)) is not None))
         again = [c for c in commands if c.past is not None]
-        async with mapped(LedgerUnavailable):
+        async with translate_errors(LedgerUnavailable):
             pipe = self._client.pipeline(transaction=False)
             pipe.exists(keys.LETTERED)
             groups = lettering.ask(pipe, commands, again) if self._letters_kept or again else ()
@@ -164,7 +164,7 @@ class RedisLedger:
         return await self._calls.write(sender.partition, sender.epoch, args)
 
     async def inheritance(self, partition: int) -> Inheritance:
-        async with mapped(LedgerUnavailable):
+        async with translate_errors(LedgerUnavailable):
             pipe = self._client.pipeline(transaction=True)
             pipe.time()
             pipe.hgetall(keys.of_partition(partition, "calls"))
@@ -180,7 +180,7 @@ class RedisLedger:
             if ref is not None and doubts:
                 inherited[ref] = doubts
                 continue
-            async with mapped(LedgerUnavailable):
+            async with translate_errors(LedgerUnavailable):
                 # Nobody else would remove what is over.
                 await self._drop(keys=[keys.of_partition(partition, "calls")], args=[field, data])
         return Inheritance(
@@ -191,11 +191,11 @@ class RedisLedger:
         )
 
     async def drop_intent(self, ref: GroupRef, intent: CreateIntent) -> None:
-        async with mapped(LedgerUnavailable):
+        async with translate_errors(LedgerUnavailable):
             await self._drop(keys=[keys.CREATES], args=[keys.field(ref), encode_intent(intent)])
 
     async def acquire_lease(self, partition: int, owner: str, ttl_s: float, above: int = 0) -> int | None:
-        async with mapped(LedgerUnavailable):
+        async with translate_errors(LedgerUnavailable):
             known = self._server.current or history.History()
             server = f"{known.run_id}:{known.replication_id}"
             epoch = await self._acquire(
@@ -204,12 +204,12 @@ class RedisLedger:
         return int(epoch) or None
 
     async def renew_lease(self, partition: int, owner: str, epoch: int, ttl_s: float) -> bool:
-        async with mapped(LedgerUnavailable):
+        async with translate_errors(LedgerUnavailable):
             kept = await self._renew(keys=_lease(partition), args=[owner, round(ttl_s * 1000), epoch])
         return bool(kept)
 
     async def release_lease(self, partition: int, owner: str, epoch: int) -> None:
-        async with mapped(LedgerUnavailable):
+        async with translate_errors(LedgerUnavailable):
             await self._release(keys=_lease(partition), args=[owner, epoch])
 
     async def last_unit(self, partition: int) -> tuple[int, int]:
@@ -219,7 +219,7 @@ class RedisLedger:
         await self._losses.forget(partition, epoch)
 
     async def crash_notes(self, partition: int) -> CrashNotes:
-        async with mapped(LedgerUnavailable):
+        async with translate_errors(LedgerUnavailable):
             found: Any = await self._client.hmget(
                 keys.of_partition(partition, "crashes"), ["history", "unclean", "in_hand"]
             )
@@ -234,29 +234,29 @@ class RedisLedger:
 
     async def _noted(self, partition: int, epoch: int, name: str, value: bytes) -> bool:
         used = [keys.of_partition(partition, one) for one in ("epoch", "crashes")]
-        async with mapped(LedgerUnavailable):
+        async with translate_errors(LedgerUnavailable):
             return bool(await self._note(keys=used, args=[epoch, name, value]))
 
-    async def enrol(self, owner: str, partitions: int, ttl_s: float, since: int = 0) -> Standing:
-        async with mapped(LedgerUnavailable):
-            workers, rank, enrolled = await self._enrol(
+    async def register(self, owner: str, partitions: int, ttl_s: float, since: int = 0) -> Standing:
+        async with translate_errors(LedgerUnavailable):
+            workers, rank, registered_at = await self._register(
                 keys=[keys.WORKERS, keys.PARTITIONS], args=[owner, round(ttl_s * 1000), partitions, since]
             )
         if not workers:
-            raise OtherPartitions(partitions, decode_partitions(enrolled))
-        return Standing(int(rank), int(workers), int(enrolled))
+            raise OtherPartitions(partitions, decode_partitions(registered_at))
+        return Standing(int(rank), int(workers), int(registered_at))
 
     async def leave(self, owner: str) -> None:
-        async with mapped(LedgerUnavailable):
+        async with translate_errors(LedgerUnavailable):
             await self._client.hdel(keys.WORKERS, owner)
 
     async def owners(self, partitions: int) -> Sequence[str | None]:
-        async with mapped(LedgerUnavailable):
+        async with translate_errors(LedgerUnavailable):
             owners: Any = await self._client.mget([keys.of_partition(n, "lease") for n in range(partitions)])
         return [owner.decode(errors="replace") if owner else None for owner in owners]
 
     async def partitions(self) -> int | None:
-        async with mapped(LedgerUnavailable):
+        async with translate_errors(LedgerUnavailable):
             stored = await self._client.get(keys.PARTITIONS)
         return decode_partitions(stored) if stored else None
 
@@ -264,7 +264,7 @@ class RedisLedger:
         # Before their number was kept there was one: nobody has to stop for it to be written down.
         changed = range(max(old or 1, new)) if new != (old or 1) else ()
         names = [keys.of_partition(n, name) for n in changed for name in ("lease", "epoch")]
-        async with mapped(LedgerUnavailable):
+        async with translate_errors(LedgerUnavailable):
             found = await self._repartition(
                 keys=[keys.WORKERS, keys.PARTITIONS, *names], args=[old or "", new]
             )
@@ -272,7 +272,7 @@ class RedisLedger:
 
     async def time_s(self) -> float:
         """The server's clock, in Unix seconds."""
-        async with mapped(LedgerUnavailable):
+        async with translate_errors(LedgerUnavailable):
             seconds, micros = await self._client.time()
         return float(seconds) + float(micros) / 1_000_000
 

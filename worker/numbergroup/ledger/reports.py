@@ -10,7 +10,7 @@ from redis.asyncio import Redis
 
 from numbergroup.engine.snapshot import Snapshot
 from numbergroup.ledger import keys
-from numbergroup.ledger.client import mapped
+from numbergroup.ledger.client import translate_errors
 from numbergroup.ledger.port import LedgerUnavailable
 
 _LASTS_MS = 10_000
@@ -50,11 +50,11 @@ class RedisReports:
 
     async def write(self, report: Report) -> None:
         said = encode_report(report)
-        async with mapped(LedgerUnavailable):
+        async with translate_errors(LedgerUnavailable):
             await self._client.set(keys.report(report.owner), said, px=_LASTS_MS)
 
     async def drop(self, owner: str) -> None:
-        async with mapped(LedgerUnavailable):
+        async with translate_errors(LedgerUnavailable):
             await self._client.delete(keys.report(owner))
 
     async def read(self, owners: Sequence[str]) -> Mapping[str, Report | None]:
@@ -62,7 +62,7 @@ class RedisReports:
         found: dict[str, Report | None] = {}
         for at in range(0, len(owners), _PAGE):
             page = owners[at : at + _PAGE]
-            async with mapped(LedgerUnavailable):
+            async with translate_errors(LedgerUnavailable):
                 values = await self._client.mget([keys.report(owner) for owner in page])
             found |= {
                 owner: decode_report(data)

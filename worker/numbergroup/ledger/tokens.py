@@ -7,7 +7,7 @@ from pydantic import TypeAdapter, ValidationError
 from redis.asyncio import Redis
 
 from numbergroup.ledger import keys
-from numbergroup.ledger.client import mapped
+from numbergroup.ledger.client import translate_errors
 from numbergroup.ledger.port import LedgerUnavailable
 from numbergroup.ledger.token_state import TokenState
 from numbergroup.telemetry import get_logger
@@ -56,7 +56,7 @@ class RedisTokens:
             wanted = change(self._decoded(account, found))
             if wanted is None:
                 return None
-            async with mapped(LedgerUnavailable):
+            async with translate_errors(LedgerUnavailable):
                 args: list[bytes | int] = [found, orjson.dumps(wanted), _KEPT_MS]
                 if await self._swap(keys=[keys.token(account)], args=args):
                     return wanted
@@ -64,7 +64,7 @@ class RedisTokens:
 
     async def _get(self, account: str) -> bytes:
         """What is there; nothing of a key of another kind."""
-        async with mapped(LedgerUnavailable):
+        async with translate_errors(LedgerUnavailable):
             kind, found = await self._read(keys=[keys.token(account)])
         if kind not in (b"string", b"none"):
             self._complain(account, kind)

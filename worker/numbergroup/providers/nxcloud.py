@@ -74,7 +74,7 @@ CAPABILITIES = Capabilities(frozenset(CommandKind) - {CommandKind.RENAME}, 1000)
 
 @dataclass(slots=True, frozen=True)
 class NXCloud:
-    """See `numbergroup.providers.port.Provider`. The credentials are the account's access key and its secret."""
+    """See `Provider`. The credentials are the account's access key and its secret."""
 
     base_url: str
     algorithm: Algorithm = "md5"

@@ -106,7 +106,7 @@ _DIGITS = re.compile("[0-9]{7,}")
 
 @dataclass(slots=True, frozen=True)
 class Ozonetel:
-    """See `numbergroup.providers.port.TokenProvider`. The credentials are the CloudAgent user name and the API
+    """See `port.TokenProvider`. The credentials are the CloudAgent user name and the API
     key; with `auth="token"` the calls bear their token.
 
     `zone` is that of the expiry dates, which no page names; India's is likely [I]. `longest_description`:

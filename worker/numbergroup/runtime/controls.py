@@ -5,9 +5,9 @@ from collections.abc import Callable, Collection
 
 from numbergroup.engine.messages import Controls, Event, Told
 from numbergroup.engine.model import GroupRef
-from numbergroup.ledger.port import LedgerUnavailable, Orders
-from numbergroup.runtime.patience import patiently
+from numbergroup.ledger.port import ControlSnapshot, LedgerUnavailable
 from numbergroup.runtime.ports import Ports
+from numbergroup.runtime.retrying import retry_until_available
 from numbergroup.telemetry import get_logger
 
 _EVERY_S = 1.0
@@ -16,7 +16,7 @@ _ANSWER_S = 5.0
 log = get_logger("controls")
 
 
-class Listening:
+class ControlPoller:
     """One for a worker; `begin` it before anything is done. `accounts`: those that it has."""
 
     def __init__(
@@ -27,35 +27,35 @@ class Listening:
         jitter: Callable[[], float],
         every_s: float = _EVERY_S,
     ) -> None:
-        self._switchboard = ports.switchboard
+        self._control_store = ports.control_store
         self._clock = ports.clock
         self._cap = ports.letter_cap
         self._accounts = accounts
         self._dispatch = dispatch
         self._jitter = jitter
         self._every_s = every_s
-        self._last = Orders(Controls(), {})
+        self._last = ControlSnapshot(Controls(), {})
         self._away = False
         self.has_begun = False
 
     async def begin(self) -> None:
         """Hear what is in force, however long that takes."""
-        orders = await patiently("asking what is paused", self._switchboard.read)
+        orders = await retry_until_available("asking what is paused", self._control_store.read)
         # Of what was resumed before it began, nothing was held up here.
-        self._last = Orders(Controls(), orders.resumed)
+        self._last = ControlSnapshot(Controls(), orders.resumed)
         self.has_begun = True
-        self._pass_on(orders)
+        self._apply(orders)
 
     async def run(self) -> None:
         """Listen until cancelled. While the ledger is away, what it said last stays in force."""
         while True:
             await asyncio.sleep(self._every_s)
-            await self._listen()
+            await self._poll()
 
-    async def _listen(self) -> None:
+    async def _poll(self) -> None:
         try:
             async with asyncio.timeout(_ANSWER_S):
-                orders = await self._switchboard.read()
+                orders = await self._control_store.read()
         except (LedgerUnavailable, TimeoutError) as error:
             if not self._away:
                 log.error(
@@ -67,16 +67,16 @@ class Listening:
         if self._away:
             log.info("the ledger is available again: operators are heard")
         self._away = False
-        self._pass_on(orders)
+        self._apply(orders)
 
-    def _pass_on(self, orders: Orders) -> None:
+    def _apply(self, orders: ControlSnapshot) -> None:
         last, self._last = self._last, orders
         resumed = [one for one, at in orders.resumed.items() if at != last.resumed.get(one)]
-        self._tell(last.controls, orders.controls, resumed)
+        self._report_changes(last.controls, orders.controls, resumed)
         self._cap.take(orders.controls.dead_letters)
         self._dispatch(Told(orders.controls, self._clock.now(), self._jitter(), resumed))
 
-    def _tell(self, before: Controls, after: Controls, resumed: Collection[str | GroupRef]) -> None:
+    def _report_changes(self, before: Controls, after: Controls, resumed: Collection[str | GroupRef]) -> None:
         was, paused = _paused(before), _paused(after)
         for target in filter(self._has, paused.keys() - was.keys()):
             log.warning(

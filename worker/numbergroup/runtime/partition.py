@@ -7,7 +7,7 @@ from contextlib import suppress
 from dataclasses import replace
 from functools import partial
 
-from numbergroup import points
+from numbergroup import failpoints
 from numbergroup.brokers.port import Log, StaleEpoch
 from numbergroup.engine.messages import Delivered, Drain, Event, Expected, Facts, OpenCalls, Owned, Settle
 from numbergroup.engine.messages import LeaseLost as Forget
@@ -16,14 +16,14 @@ from numbergroup.engine.poison_detection import InHand, Step
 from numbergroup.engine.settlement import Settlement
 from numbergroup.ledger.history import HistoryChanged, bound_to
 from numbergroup.runtime.call_steps import CallSteps
+from numbergroup.runtime.committer import Committer
 from numbergroup.runtime.decoding import decode
 from numbergroup.runtime.lease import LeaseLost
-from numbergroup.runtime.patience import patiently
 from numbergroup.runtime.poison_guard import PoisonGuard, SoloMode
 from numbergroup.runtime.ports import Ports
 from numbergroup.runtime.regaining import Regaining
+from numbergroup.runtime.retrying import retry_until_available
 from numbergroup.runtime.routing import by_handle, misrouted
-from numbergroup.runtime.settler import Settler
 from numbergroup.runtime.tasks import cancel, first_of
 from numbergroup.telemetry import get_logger
 
@@ -72,7 +72,7 @@ class PartitionRunner:
         self._room = asyncio.Event()
         self._caught_up = asyncio.Event()
         self._caught_up.set()
-        self._settler: Settler | None = None
+        self._settler: Committer | None = None
         self.lease = self._regaining.new_lease()
         self.idle = True
 
@@ -91,7 +91,7 @@ class PartitionRunner:
         lease = await self._regaining.acquire()
         if lease is None:
             return False
-        points.reach("partition acquired")
+        failpoints.hit("partition acquired")
         self.lease, self.idle = lease, False
         self._leaving.clear()
         return True
@@ -204,7 +204,7 @@ class PartitionRunner:
             self._dispatch,
             self._jitter,
         )
-        settler = self._settler = Settler(
+        settler = self._settler = Committer(
             self.number, source, ports.builder, ports.clock, self._written, guard, self._regaining.lost
         )
         self._regaining.begin(self.lease, settler)
@@ -228,9 +228,9 @@ class PartitionRunner:
                 await cancel([drained])
             await cancel(upkeep)
             await source.close()
-            points.reach("releasing the lease")
+            failpoints.hit("releasing the lease")
             await self.lease.release()
-            points.reach("lease released")
+            failpoints.hit("lease released")
             log.info("partition handed over", partition=self.number, owner=ports.owner)
         finally:
             await cancel([*upkeep, reading, leaving])
@@ -238,11 +238,11 @@ class PartitionRunner:
             self._caught_up.set()
             guard.close()
 
-    async def _drained(self, settler: Settler) -> None:
+    async def _drained(self, settler: Committer) -> None:
         await self._quiet.wait()
         await settler.drained()
 
-    def _credit(self, settler: Settler) -> int:
+    def _credit(self, settler: Committer) -> int:
         """How many more commands may be in memory. Those of an account that is down, beside others, have as
         much room again, each account for itself."""
         most = self._ports.max_pending
@@ -256,7 +256,7 @@ class PartitionRunner:
             async with asyncio.timeout(_LOOK_AGAIN_S):
                 await self._room.wait()
 
-    async def _read(self, source: Log, settler: Settler, guard: PoisonGuard) -> None:
+    async def _read(self, source: Log, settler: Committer, guard: PoisonGuard) -> None:
         ports = self._ports
         await settler.rewritten()
         await self._regaining.record(self.lease.epoch)
@@ -278,12 +278,12 @@ class PartitionRunner:
                 await ports.letter_cap.room()
                 continue
             if not held and not chunk:
-                held.extend(await patiently("reading commands", partial(source.read, credit)))
+                held.extend(await retry_until_available("reading commands", partial(source.read, credit)))
                 if not held:
                     self._caught_up.set()
                     is_uncertain = False
                     if has_lost and not self._waiting(self.number) and not settler.unwritten:
-                        await patiently("all that was lost is done again", self._forget_loss)
+                        await retry_until_available("all that was lost is done again", self._forget_loss)
                         has_lost = False
                     continue
                 if ports.letter_cap.reached():
@@ -292,17 +292,19 @@ class PartitionRunner:
             if not chunk:
                 chunk = guard.select(held)
             digests = guard.digests(chunk)
-            points.reach("messages in hand")
+            failpoints.hit("messages in hand")
             strays = any(entry.stray is not None for entry in chunk)
             async with self._decoding, guard.step(Step.DECODE, digests):
                 items = decode(chunk, credit, ports.intake, ports.clock)
             commands = [item for item in items if isinstance(item, Command)]
             await self._expect_replays(commands, settler)
             async with guard.step(Step.ADMIT, digests):
-                facts = await patiently("looking commands up", partial(ports.ledger.lookup, commands))
+                facts = await retry_until_available(
+                    "looking commands up", partial(ports.ledger.lookup, commands)
+                )
                 if strays or ports.partition_of is not None:
                     items = [self._routed(item, facts) for item in items]
-                points.reach("commands taken in")
+                failpoints.hit("commands taken in")
                 until = owned.quiet_until if is_uncertain else None
                 self._dispatch(Delivered(self.number, items, facts, ports.clock.now(), until))
             if chunk or held or source.behind:
@@ -312,7 +314,7 @@ class PartitionRunner:
                 # Whatever comes from here on was published after the ledger's loss.
                 is_uncertain = False
 
-    async def _expect_replays(self, commands: Sequence[Command], settler: Settler) -> None:
+    async def _expect_replays(self, commands: Sequence[Command], settler: Committer) -> None:
         """Let nothing escape that was decided since: not what is not written yet, nor what will be while
         the commands that are tried again are looked up."""
         groups = {command.group for command in commands if command.past is not None}
@@ -326,7 +328,7 @@ class PartitionRunner:
     async def _inherit(self) -> Owned:
         """What the last owner's calls mean for us."""
         load = partial(self._ports.ledger.inheritance, self.number)
-        left = await patiently("looking up the last owner's calls", load)
+        left = await retry_until_available("looking up the last owner's calls", load)
         now = self._ports.clock.now()
         calls = left.doubts.items()
         doubts = {ref: [replace(one, until=now + one.until) for one in some] for ref, some in calls}
@@ -360,10 +362,10 @@ class PartitionRunner:
 
 async def _feed(source: Log) -> None:
     while True:
-        await patiently("taking in what was published elsewhere", source.feed)
+        await retry_until_available("taking in what was published elsewhere", source.feed)
 
 
 async def _look_back(source: Log, every_s: float) -> None:
     while True:
         await asyncio.sleep(every_s)
-        await patiently("looking whether something lies behind what was read", source.look_back)
+        await retry_until_available("looking whether something lies behind what was read", source.look_back)

@@ -5,7 +5,7 @@ from functools import partial
 
 from numbergroup.brokers.port import Broker
 from numbergroup.ledger.port import Ledger
-from numbergroup.runtime.patience import patiently
+from numbergroup.runtime.retrying import retry_until_available
 from numbergroup.settings import MOST_PARTITIONS, SettingsError
 from numbergroup.telemetry import get_logger
 
@@ -20,12 +20,14 @@ async def agree_on_partitions(ledger: Ledger, broker: Broker, wanted: int) -> No
 
     A group's next command may be in another partition then: all of them must be empty, and unowned.
     """
-    in_force = await patiently("asking for the number of partitions", ledger.partitions)
+    in_force = await retry_until_available("asking for the number of partitions", ledger.partitions)
     while in_force != wanted:
-        waiting = await patiently("counting what waits", partial(_waiting, broker, in_force, wanted))
+        waiting = await retry_until_available(
+            "counting what waits", partial(_waiting, broker, in_force, wanted)
+        )
         if waiting:
             raise SettingsError(_backlog(waiting, in_force, wanted))
-        in_the_way = await patiently(
+        in_the_way = await retry_until_available(
             "changing the number of partitions", partial(ledger.repartition, in_force, wanted)
         )
         if in_the_way == 0:
@@ -36,7 +38,7 @@ async def agree_on_partitions(ledger: Ledger, broker: Broker, wanted: int) -> No
                 f"{_SETTING} is {wanted}, but workers are at work with {_SETTING}={in_force or 1}: stop them "
                 "all, then start with the new number"
             )
-        in_force = await patiently("asking for the number of partitions", ledger.partitions)
+        in_force = await retry_until_available("asking for the number of partitions", ledger.partitions)
 
 
 async def refuse_a_backlog(ledger: Ledger, broker: Broker, wanted: int) -> None:

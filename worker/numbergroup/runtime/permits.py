@@ -9,9 +9,9 @@ from operator import not_
 
 from numbergroup.engine.breaker import BreakerNotice
 from numbergroup.engine.messages import Event, PermitGranted, ProbeDenied
-from numbergroup.ledger.port import LedgerUnavailable, Limiter, Switchboard
+from numbergroup.ledger.port import ControlStore, LedgerUnavailable, Limiter
 from numbergroup.runtime.clock import Clock
-from numbergroup.runtime.patience import patiently
+from numbergroup.runtime.retrying import retry_until_available
 from numbergroup.telemetry import get_logger
 
 log = get_logger("permits")
@@ -30,7 +30,7 @@ class Permits:
     def __init__(
         self,
         limiters: Mapping[str, Limiter],
-        switchboard: Switchboard,
+        control_store: ControlStore,
         clock: Clock,
         owner: str,
         probe_s: float,
@@ -40,7 +40,7 @@ class Permits:
         use: Callable[[PermitGranted, float], Awaitable[bool]],
     ) -> None:
         self._limiters = limiters
-        self._switchboard = switchboard
+        self._control_store = control_store
         self._clock = clock
         self._owner = owner
         self._probe_s = probe_s
@@ -88,7 +88,7 @@ class Permits:
             return
         await self._caught_up()
         most = 1 if probe else sum(1 for _ in takewhile(not_, wanted))
-        granted = await patiently("rate limit", partial(self._limiters[account].acquire, most))
+        granted = await retry_until_available("rate limit", partial(self._limiters[account].acquire, most))
         # While the batches of the first ones are cut, the last ones grow older.
         at = self._clock.monotonic()
         for _ in range(granted):
@@ -100,7 +100,7 @@ class Permits:
     async def probed(self, account: str) -> None:
         """The probe is over: another worker may send one."""
         try:
-            await self._switchboard.drop_probe(account, self._owner)
+            await self._control_store.drop_probe(account, self._owner)
         except LedgerUnavailable as error:
             log.warning("others cannot probe the account for a while", account=account, error=str(error))
 
@@ -111,9 +111,11 @@ class Permits:
             self._noticed.clear()
             while self._notices:
                 account, notice = self._notices.popitem()
-                await patiently("telling of a breaker", partial(self._switchboard.tell, account, notice))
+                await retry_until_available(
+                    "telling of a breaker", partial(self._control_store.tell, account, notice)
+                )
 
     async def _may_probe(self, account: str) -> bool:
-        take = partial(self._switchboard.take_probe, account, self._owner, self._probe_s)
-        taken: bool = await patiently("probing", take)
+        take = partial(self._control_store.take_probe, account, self._owner, self._probe_s)
+        taken: bool = await retry_until_available("probing", take)
         return taken

@@ -21,7 +21,7 @@ from numbergroup.ledger.history import HistoryChanged
 from numbergroup.ledger.port import Ledger
 from numbergroup.runtime.clock import Clock
 from numbergroup.runtime.lease import LeaseLost
-from numbergroup.runtime.patience import patiently
+from numbergroup.runtime.retrying import retry_until_available
 from numbergroup.telemetry import get_logger
 
 T = TypeVar("T")
@@ -109,7 +109,9 @@ class PoisonGuard:
 
     async def open(self) -> None:
         """Count the crash of the last owner, if it crashed. Raises `LeaseLost`."""
-        notes = await patiently("asking for crashes", partial(self._ledger.crash_notes, self._partition))
+        notes = await retry_until_available(
+            "asking for crashes", partial(self._ledger.crash_notes, self._partition)
+        )
         history = notes.history
         if notes.unclean:
             history = history.after(notes.in_hand)
@@ -271,7 +273,7 @@ class PoisonGuard:
         await self._note(partial(self._ledger.note_in_hand, self._partition, self._epoch, in_hand))
 
     async def _note(self, note: Callable[[], Coroutine[Any, Any, bool]]) -> None:
-        if not await patiently("noting crashes", note):
+        if not await retry_until_available("noting crashes", note):
             raise LeaseLost(f"partition {self._partition}, epoch {self._epoch}")
 
     def _log_crash(self, history: History, in_hand: InHand) -> None:

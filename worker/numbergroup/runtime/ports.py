@@ -6,7 +6,7 @@ from numbergroup.brokers.port import Broker
 from numbergroup.engine.intake import Intake
 from numbergroup.engine.poison_detection import Caution
 from numbergroup.engine.settlement import SettlementBuilder
-from numbergroup.ledger.port import Ledger, Switchboard
+from numbergroup.ledger.port import ControlStore, Ledger
 from numbergroup.ledger.reports import Reports
 from numbergroup.runtime.clock import Clock
 from numbergroup.runtime.letter_cap import LetterCap
@@ -26,7 +26,7 @@ class Ports:
 
     broker: Broker
     ledger: Ledger
-    switchboard: Switchboard
+    control_store: ControlStore
     intake: Intake
     builder: SettlementBuilder
     clock: Clock

@@ -4,8 +4,7 @@ import asyncio
 import contextlib
 from collections.abc import Awaitable, Callable
 
-from numbergroup import points
-from numbergroup.calls import Ended
+from numbergroup import failpoints
 from numbergroup.engine.creation import intent_of
 from numbergroup.engine.doubt import Doubt
 from numbergroup.engine.messages import StartCall
@@ -14,6 +13,7 @@ from numbergroup.ledger.history import HistoryChanged, bound_to
 from numbergroup.ledger.port import Ledger, LedgerUnavailable, Sender
 from numbergroup.runtime.clock import Clock
 from numbergroup.runtime.lease import Lease
+from numbergroup.sending import CallResult
 from numbergroup.telemetry import get_logger
 
 _FLUSH_S = 5.0
@@ -57,7 +57,7 @@ class CallRecord:
             account = self._effect.ref.account
             log.error("a call is not recorded, and so not made", account=account, error=repr(error))
             return False
-        points.reach("intent recorded" if self._intent else "call recorded")
+        failpoints.hit("intent recorded" if self._intent else "call recorded")
         if not ours:
             # Another worker has the partition, or the ledger has forgotten whose it is.
             self._lease.stop_sending()
@@ -79,7 +79,7 @@ class CallRecord:
         place = (effect.partition, self._lease.epoch, effect.ref, effect.call_id)
         return Sender(*place, effect.perishable, effect.made)
 
-    async def close(self, ended: Ended) -> None:
+    async def close(self, ended: CallResult) -> None:
         """Withdraw the intent of a create that was answered, and made nothing: whoever comes next need not
         look for its group, nor wait."""
         if self._intent and ended.doubt_until is None and not isinstance(ended.outcome, Applied):

@@ -13,10 +13,10 @@ from numbergroup.engine.model import GroupRef
 from numbergroup.engine.settlement import Settlement
 from numbergroup.ledger.history import HistoryChanged, bound_to
 from numbergroup.ledger.port import LedgerUnavailable, Sender
+from numbergroup.runtime.committer import Committer
 from numbergroup.runtime.lease import Lease, LeaseLost
-from numbergroup.runtime.patience import patiently
 from numbergroup.runtime.ports import Ports
-from numbergroup.runtime.settler import Settler
+from numbergroup.runtime.retrying import retry_until_available
 from numbergroup.runtime.tenures import LastUnit, Tenures
 
 
@@ -56,7 +56,7 @@ class Regaining:
 
     async def regain(self) -> Lease:
         """Become the owner again. Raises `LeaseLost` when another worker was faster."""
-        lease = await patiently("owning the partition anew", self.acquire)
+        lease = await retry_until_available("owning the partition anew", self.acquire)
         if lease is None:
             raise LeaseLost(f"partition {self._number} has another owner")
         return lease
@@ -74,7 +74,7 @@ class Regaining:
         ended = [(ref, INHERITED) for ref in calls.closed]
         self.lost = [*missing, Settlement(self._number, intents_done=calls.closed, calls_done=ended)]
 
-    def begin(self, lease: Lease, settler: Settler) -> None:
+    def begin(self, lease: Lease, settler: Committer) -> None:
         """The settler writes under this lease from here on; what was lost it has to write first."""
         self._tenures.begin(self._found, lease.epoch, settler)
         self.lost = ()
@@ -92,11 +92,17 @@ class Regaining:
         for ref in dict.fromkeys([*calls.doubts, *calls.attempted]):
             sender = self._sender(epoch, ref, calls)
             doubts = calls.doubts.get(ref, ())
-            await patiently("recording calls again", partial(ledger.record_call, sender, doubts, now))
+            await retry_until_available(
+                "recording calls again", partial(ledger.record_call, sender, doubts, now)
+            )
         for ref, intent in calls.intents.items():
             sender = self._sender(epoch, ref, calls)
-            await patiently("recording a create again", partial(ledger.record_intent, sender, intent))
-        await patiently("recording that nothing is lost", partial(ledger.forget_loss, self._number, epoch))
+            await retry_until_available(
+                "recording a create again", partial(ledger.record_intent, sender, intent)
+            )
+        await retry_until_available(
+            "recording that nothing is lost", partial(ledger.forget_loss, self._number, epoch)
+        )
         self._open_calls = None
 
     def _sender(self, epoch: int, ref: GroupRef, calls: OpenCalls) -> Sender:

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from numbergroup.engine.settlement import Settlement
-from numbergroup.runtime.settler import Settler
+from numbergroup.runtime.committer import Committer
 
 _MOST = 3
 
@@ -17,7 +17,7 @@ class _Tenure:
 
     found: LastUnit
     epoch: int
-    settler: Settler
+    settler: Committer
 
 
 class Tenures:
@@ -27,11 +27,11 @@ class Tenures:
         self._tenures: list[_Tenure] = []
 
     @property
-    def latest(self) -> Settler | None:
+    def latest(self) -> Committer | None:
         """Writes at present."""
         return self._tenures[-1].settler if self._tenures else None
 
-    def begin(self, found: LastUnit, epoch: int, settler: Settler) -> None:
+    def begin(self, found: LastUnit, epoch: int, settler: Committer) -> None:
         """Another epoch begins."""
         self._tenures = [*self._tenures[1 - _MOST :], _Tenure(found, epoch, settler)]
 

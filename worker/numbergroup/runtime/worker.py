@@ -6,8 +6,8 @@ from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import replace
 from typing import Any, assert_never
 
-from numbergroup import points
-from numbergroup.calls import Caller, Ended
+from numbergroup import failpoints
+from numbergroup.calls import Caller
 from numbergroup.engine.engine import Engine
 from numbergroup.engine.messages import (
     CallFinished,
@@ -27,17 +27,17 @@ from numbergroup.engine.poison_detection import Step
 from numbergroup.engine.settlement import Settlement
 from numbergroup.ledger.port import Limiter
 from numbergroup.ledger.reports import Report
-from numbergroup.runtime.controls import Listening
+from numbergroup.runtime.controls import ControlPoller
 from numbergroup.runtime.lease import Lease
 from numbergroup.runtime.partition import PartitionRunner
 from numbergroup.runtime.permits import Permits
 from numbergroup.runtime.poison_guard import SoloMode, in_hand_of
 from numbergroup.runtime.ports import Ports
+from numbergroup.runtime.rebalancer import Rebalancer
 from numbergroup.runtime.recording import CallRecord
 from numbergroup.runtime.reporting import Reporting
 from numbergroup.runtime.rotation import Rotation
-from numbergroup.runtime.sharing import Sharing
-from numbergroup.sending import NO_STEPS, pauses_account
+from numbergroup.sending import NO_STEPS, CallResult, pauses_account
 from numbergroup.telemetry import get_logger, says_debug
 
 _DRAIN_S = 21.0
@@ -45,7 +45,7 @@ _DRAIN_S = 21.0
 log = get_logger("worker")
 
 
-def nobody(_unit: Settlement) -> None:
+def ignore_settlement(_unit: Settlement) -> None:
     """Whoever is not interested in what was settled."""
 
 
@@ -60,7 +60,7 @@ class Worker:
         callers: Mapping[str, Caller],
         limiters: Mapping[str, Limiter],
         jitter: Callable[[], float],
-        written: Callable[[Settlement], None] = nobody,
+        written: Callable[[Settlement], None] = ignore_settlement,
         rotation: Rotation | None = None,
     ) -> None:
         self._engine = engine
@@ -78,7 +78,7 @@ class Worker:
         self._broken: BaseException | None = None
         self._permits = Permits(
             limiters,
-            ports.switchboard,
+            ports.control_store,
             ports.clock,
             ports.owner,
             # No request outlives the lease under which it was sent.
@@ -100,8 +100,8 @@ class Worker:
             )
             for number in range(ports.partitions)
         ]
-        self._sharing = Sharing(ports, self._partitions, self._own)
-        self._listening = Listening(ports, callers.keys(), self._dispatch, jitter)
+        self._sharing = Rebalancer(ports, self._partitions, self._own)
+        self._listening = ControlPoller(ports, callers.keys(), self._dispatch, jitter)
         self._reporting = None if ports.reports is None else Reporting(ports.reports, self.report)
 
     def report(self) -> Report:
@@ -166,7 +166,7 @@ class Worker:
         await self._sharing.run()
 
     async def _drain(self) -> None:
-        points.reach("stopping")
+        failpoints.hit("stopping")
         self._dispatch(Drain())
         for partition in self._partitions:
             partition.lease.stop_sending()
@@ -176,7 +176,7 @@ class Worker:
         if not self._listening.has_begun:
             # It waits for a ledger that is away, and has nothing in hand.
             self._working.cancel()
-        points.reach("register left")
+        failpoints.hit("register left")
         late = self._owning and (await asyncio.wait(self._owning, timeout=_DRAIN_S))[1]
         if late:
             log.warning("could not settle everything in time; the rest stays in the broker")
@@ -292,7 +292,7 @@ class Worker:
             steps=steps,
         )
         await steps.leave()
-        points.reach("call ended")
+        failpoints.hit("call ended")
         turned_away = pauses_account(ended.outcome)
         self._turned_away[account] += turned_away
         self._report(effect, ended, self._clock.monotonic() - began)
@@ -320,7 +320,7 @@ class Worker:
     def _may_retry(self, account: str) -> bool:
         return not self._turned_away[account] and self._engine.may_retry(account, self._clock.now())
 
-    def _report(self, effect: StartCall, ended: Ended, seconds: float) -> None:
+    def _report(self, effect: StartCall, ended: CallResult, seconds: float) -> None:
         outcome = ended.outcome
         say, text = log.warning, "call " + type(outcome).__name__.lower()
         if isinstance(outcome, Applied):

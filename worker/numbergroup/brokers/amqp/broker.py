@@ -20,16 +20,16 @@ from typing import Any
 
 from redis.asyncio import Redis
 
-from numbergroup import points
-from numbergroup.brokers import side
-from numbergroup.brokers.amqp.consuming import Consumers, Tap
+from numbergroup import failpoints
+from numbergroup.brokers import replay_stream
+from numbergroup.brokers.amqp.connection_thread import connected
+from numbergroup.brokers.amqp.consuming import Consumer, Consumers
 from numbergroup.brokers.amqp.declared import refuse_losses
 from numbergroup.brokers.amqp.delivery import Delivery
-from numbergroup.brokers.amqp.link import connected
 from numbergroup.brokers.amqp.losses import WrittenUnits
-from numbergroup.brokers.amqp.marks import Marks, recall
 from numbergroup.brokers.amqp.publishing import Publisher
 from numbergroup.brokers.amqp.results import Results
+from numbergroup.brokers.amqp.settled_indexes import SettledIndexes, recall
 from numbergroup.brokers.amqp.topology import Topology, waiting
 from numbergroup.brokers.amqp.window import Window
 from numbergroup.brokers.port import BrokerUnavailable, Log, StaleEpoch
@@ -98,7 +98,7 @@ class AmqpBroker:
         return AmqpLog(partition, records, self._client, self._consumers, self._publisher, self._in_hand)
 
     async def backlog(self, partitions: int) -> Mapping[int, int]:
-        replays = await side.waiting(self._client, partitions)
+        replays = await replay_stream.waiting(self._client, partitions)
         found = await asyncio.to_thread(self._waiting, partitions)
         return {partition: count + replays[partition] for partition, count in found.items()}
 
@@ -141,15 +141,15 @@ class AmqpLog:
         self._publisher = publisher
         self._loop = asyncio.get_running_loop()
         self._in_hand = in_hand
-        self._tap = Tap(partition, min(_DELIVERED * in_hand, _MOST_PREFETCH), self)
+        self._tap = Consumer(partition, min(_DELIVERED * in_hand, _MOST_PREFETCH), self)
         self._opened = False
         self._window = Window(partition)
         self._expected = 0
         self._arrival = asyncio.Event()
         self._more = self._quiet = False
         self._client = client
-        self._marks = Marks(partition)
-        self._side = side.SideTap(client, partition, self._arrival)
+        self._marks = SettledIndexes(partition)
+        self._side = replay_stream.ReplayReader(client, partition, self._arrival)
         self._progress = _Progress(0, over=True)
         self._results = Results(publisher)
         self._writing = asyncio.Lock()
@@ -219,7 +219,7 @@ class AmqpLog:
                 await self._records.settle(written, progress.write)
                 self._marks.written(written)
                 progress.recorded = True
-                points.reach("settled in the ledger")
+                failpoints.hit("settled in the ledger")
             progress.replies, letters = self._results.fit(progress.replies)
             progress.letters += letters
             if progress.letters:
@@ -227,7 +227,7 @@ class AmqpLog:
                 progress.letters = []
             # What was confirmed is not said again.
             await self._results.send(progress.replies, progress.replies)
-            points.reach("results confirmed")
+            failpoints.hit("results confirmed")
             self._marks.answered(self._window.settle(unit.done))
             await self._release(unit, self._room)
             progress.over = True
@@ -251,7 +251,7 @@ class AmqpLog:
                 self._marks.written(changes)
                 self._side.log.settle(unit.replayed)
                 unit = Settlement(self._partition)
-                points.reach("part of a message marked")
+                failpoints.hit("part of a message marked")
             if window is not self._window:
                 # Its channel was lost meanwhile: these come again, and have no note any more.
                 self._marks.answered({tag: window.total(tag) for tag in leaving.tags})

@@ -10,9 +10,9 @@ from typing import Any, Protocol
 
 from amqp.exceptions import ChannelError
 
-from numbergroup import points
-from numbergroup.brokers.amqp.delivery import Delivery, Said
-from numbergroup.brokers.amqp.link import FAILURES, Link
+from numbergroup import failpoints
+from numbergroup.brokers.amqp.connection_thread import FAILURES, ConnectionThread
+from numbergroup.brokers.amqp.delivery import Delivery, Properties
 from numbergroup.brokers.amqp.topology import DEAD, Topology, strays
 from numbergroup.telemetry import get_logger
 from numbergroup_contracts.names import command_queue
@@ -24,7 +24,7 @@ _ACK = Struct(">BHIHHQ?B")
 log = get_logger("rabbitmq")
 
 
-class Sink(Protocol):
+class DeliveryHandler(Protocol):
     """Where deliveries go. Called in the consuming thread; `generation` names the channel they came on."""
 
     @property
@@ -39,12 +39,12 @@ class Sink(Protocol):
 
 
 @dataclass(slots=True, eq=False)
-class Tap:
+class Consumer:
     """One partition's queue, as it is consumed."""
 
     partition: int
     prefetch: int
-    sink: Sink
+    sink: DeliveryHandler
     channel: Any = None
     generation: int = 0
     fresh: list[Delivery] = field(default_factory=list)
@@ -57,16 +57,16 @@ class Tap:
         return self.channel is not None and bool(self.channel.is_open)
 
 
-class Consumers(Link):
+class Consumers(ConnectionThread):
     """The consuming connection."""
 
     def __init__(self, url: str, heartbeat_s: int, topology: Topology) -> None:
         super().__init__(url, "numbergroup consuming", heartbeat_s)
         self._topology = topology
-        self._taps: dict[int, Tap] = {}
+        self._taps: dict[int, Consumer] = {}
         self._generations = itertools.count(1)
 
-    def open(self, tap: Tap) -> None:
+    def open(self, tap: Consumer) -> None:
         """Consume the tap's queue until `close`, again after every loss. Any thread may ask."""
 
         def job() -> None:
@@ -76,7 +76,7 @@ class Consumers(Link):
 
         self.submit(job)
 
-    def close(self, tap: Tap, closed: Callable[[], None]) -> None:
+    def close(self, tap: Consumer, closed: Callable[[], None]) -> None:
         """Give what is unsettled back, and consume no more; then call `closed`."""
 
         def job() -> None:
@@ -96,7 +96,7 @@ class Consumers(Link):
 
         self.submit(job)
 
-    def reopen(self, tap: Tap, generation: int, prefetch: int) -> None:
+    def reopen(self, tap: Consumer, generation: int, prefetch: int) -> None:
         """Have everything unsettled delivered again, under another prefetch."""
 
         def job() -> None:
@@ -108,19 +108,19 @@ class Consumers(Link):
 
         self.submit(job)
 
-    def acknowledge(self, tap: Tap, generation: int, tags: Sequence[tuple[int, bool]]) -> None:
+    def acknowledge(self, tap: Consumer, generation: int, tags: Sequence[tuple[int, bool]]) -> None:
         """Tags of the channel of that generation, each with whether all before it are meant, too."""
 
         def job() -> None:
             # A tag of an old channel may be another message's on the new one.
             if tap.generation == generation and tap.is_open:
-                points.reach("acknowledging")
+                failpoints.hit("acknowledging")
                 channel = tap.channel.channel_id
                 # Together: after a stuck message there are thousands.
                 self.wire.write(
                     _ACK.pack(1, channel, 13, 60, 80, tag, all_before, 0xCE) for tag, all_before in tags
                 )
-                points.reach("acknowledged")
+                failpoints.hit("acknowledged")
 
         self.submit(job)
 
@@ -173,13 +173,13 @@ class Consumers(Link):
                     "does another program consume it?"
                 )
 
-    def _queue(self, tap: Tap) -> str:
+    def _queue(self, tap: Consumer) -> str:
         return command_queue(tap.partition, self._topology.partitions)
 
-    def _waiting(self, tap: Tap) -> int:
+    def _waiting(self, tap: Consumer) -> int:
         return int(tap.channel.queue_declare(self._queue(tap), passive=True).message_count)
 
-    def _open(self, tap: Tap) -> None:
+    def _open(self, tap: Consumer) -> None:
         tap.generation = next(self._generations)
         tap.fresh = []
         tap.suspected = False
@@ -194,7 +194,7 @@ class Consumers(Link):
                 self._consume(tap, queue, stray=True)
         self.on_drained()
 
-    def _give_back(self, tap: Tap) -> None:
+    def _give_back(self, tap: Consumer) -> None:
         """Close the channel, and with it lose no acknowledgement.
 
         RabbitMQ's channel sets those aside that a quorum queue is not ready for, and forgets them when it
@@ -206,26 +206,26 @@ class Consumers(Link):
             self._waiting(tap)
         tap.channel.close()
 
-    def _consume(self, tap: Tap, queue: str, *, stray: bool = False) -> None:
+    def _consume(self, tap: Consumer, queue: str, *, stray: bool = False) -> None:
         taking = partial(self._take, tap, tap.generation, queue, stray)
         # Whoever deletes a queue that is no longer used disturbs nothing.
         tap.channel.basic_consume(queue, callback=taking, on_cancel=_ignore if stray else None)
 
     def _take(
         self,
-        tap: Tap,
+        tap: Consumer,
         generation: int,
         queue: str,
         stray: bool,
         tag: int,
         redelivered: bool,
-        said: Said,
+        said: Properties,
         body: bytes,
     ) -> None:
         if tap.generation == generation:
             tap.fresh.append(Delivery(tag, queue, body, said, redelivered, stray))
 
-    def _lose(self, tap: Tap) -> None:
+    def _lose(self, tap: Consumer) -> None:
         if tap.channel is not None:
             tap.channel = None
             tap.sink.lost(tap.generation)

@@ -16,7 +16,7 @@ _KINDS = {"delivery_limit": "crashed", "expired": "expired"}
 _ENCODINGS = ("utf-8", "utf8", "us-ascii", "ascii", "binary", "8bit", "identity")
 
 
-class Said(NamedTuple):
+class Properties(NamedTuple):
     """What a message's properties say. `problem`: why it is not read, if so."""
 
     reply_to: str | None
@@ -32,7 +32,7 @@ class Delivery(NamedTuple):
     tag: int
     queue: str
     body: bytes
-    said: Said
+    said: Properties
     redelivered: bool
     stray: bool = False
 
@@ -48,11 +48,11 @@ def digest_of(body: bytes, said: tuple[str | None, ...]) -> str:
     return blake2b(body, digest_size=12, key=key).hexdigest()
 
 
-def said_in(properties: Mapping[str, Any]) -> Said:
+def read_properties(properties: Mapping[str, Any]) -> Properties:
     """Whatever they are: it does not raise."""
     headers = properties.get("application_headers")
     headers = headers if isinstance(headers, dict) else {}
-    return Said(
+    return Properties(
         _text(properties.get("reply_to")),
         _text(properties.get("correlation_id")),
         objection(properties, headers),

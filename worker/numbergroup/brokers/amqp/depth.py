@@ -6,7 +6,7 @@ from typing import Any
 
 from amqp.exceptions import AccessRefused, NotFound, ResourceLocked
 
-from numbergroup.brokers.amqp.link import FAILURES, REFUSALS, open_connection
+from numbergroup.brokers.amqp.connection_thread import FAILURES, REFUSALS, open_connection
 from numbergroup.brokers.amqp.topology import ready, strays
 from numbergroup.brokers.connect import UnfitServer
 from numbergroup.brokers.lookalikes import Lookalike, amqp_names

@@ -12,8 +12,8 @@ from typing import Any
 from amqp.method_framing import frame_handler
 from amqp.serialization import decode_properties_basic
 
-from numbergroup.brokers.amqp.delivery import UNREADABLE, Said, said_in
-from numbergroup.brokers.amqp.wire import Frame
+from numbergroup.brokers.amqp.delivery import UNREADABLE, Properties, read_properties
+from numbergroup.brokers.amqp.frame_buffer import Frame
 
 _METHOD, _HEADER, _BODY = 1, 2, 3
 _DELIVER = bytes([0, 60, 0, 60])
@@ -34,7 +34,7 @@ class _Begun:
         end = 5 + content[4]
         self.consumer = str(content[5:end], "utf-8")
         self.tag, self.redelivered = _TAG.unpack_from(content, end)
-        self.said: Said | None = None
+        self.said: Properties | None = None
         self.left = 0
         self.parts: list[bytes] = []
 
@@ -45,12 +45,12 @@ def delivering_handler(connection: Any, callback: Callable[..., Any]) -> Callabl
     handle = frame_handler(connection, callback)
     begun: dict[int, _Begun] = {}
     # Most producers say the same of every message: it is read once.
-    known: dict[bytes, Said] = {}
+    known: dict[bytes, Properties] = {}
 
-    def said_by(raw: bytes) -> Said:
+    def said_by(raw: bytes) -> Properties:
         said = known.get(raw)
         if said is None:
-            said = said_in(properties_in(raw))
+            said = read_properties(properties_in(raw))
             if len(raw) <= _LONGEST_KNOWN:
                 if len(known) >= _MOST_KNOWN:
                     known.clear()

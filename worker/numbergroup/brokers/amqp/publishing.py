@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 from amqp.exceptions import AMQPError, ChannelError, PreconditionFailed
 
-from numbergroup.brokers.amqp.link import Link
+from numbergroup.brokers.amqp.connection_thread import ConnectionThread
 from numbergroup.brokers.amqp.outgoing import Outgoing, chunks
 from numbergroup.brokers.amqp.topology import Topology, is_there
 from numbergroup.telemetry import get_logger
@@ -118,7 +118,7 @@ class _Batch:
             self.done.set_result(self.failed)
 
 
-class Publisher(Link):
+class Publisher(ConnectionThread):
     """The publishing connection: apart from the consuming one, for a broker that is short of memory or
     disk stops reading from it."""
 

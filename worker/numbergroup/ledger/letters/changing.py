@@ -13,7 +13,7 @@ import orjson
 from redis.asyncio import Redis
 
 from numbergroup.ledger import keys
-from numbergroup.ledger.client import mapped
+from numbergroup.ledger.client import translate_errors
 from numbergroup.ledger.letters.letter import Letter
 from numbergroup.ledger.port import LedgerUnavailable
 
@@ -113,7 +113,7 @@ class LetterChanger:
 
         One whose order means nothing here gets the next: only what comes after it counts as decided since.
         """
-        async with mapped(LedgerUnavailable):
+        async with translate_errors(LedgerUnavailable):
             unit = int(await self._client.incr(keys.SETTLEMENTS))
         arguments: Arguments = []
         for place, arrival in enumerate(arrivals):
@@ -136,7 +136,7 @@ class LetterChanger:
         # Open at its end: the script says how many letters, and which.
         detail = orjson.dumps(action.asked)[:-1] + (b"," if action.asked else b"")
         so_far: Arguments = [action.entry, action.changed, action.ids, action.listed]
-        async with mapped(LedgerUnavailable):
+        async with translate_errors(LedgerUnavailable):
             entry, changed, ids, listed, answers = await script(
                 keys=[*_SHARED, *more_keys], args=[action.who, action.name, detail, *so_far, *letters]
             )

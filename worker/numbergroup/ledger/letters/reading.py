@@ -14,7 +14,7 @@ from typing import Any
 from redis.asyncio import Redis
 
 from numbergroup.ledger import keys
-from numbergroup.ledger.client import mapped
+from numbergroup.ledger.client import translate_errors
 from numbergroup.ledger.codec import decode_partitions
 from numbergroup.ledger.letters.letter import Letter, Position, decode
 from numbergroup.ledger.letters.staleness import EVERYTHING
@@ -39,19 +39,19 @@ class LetterReader:
 
     async def now(self) -> datetime:
         """The server's clock, by which letters are dated."""
-        async with mapped(LedgerUnavailable):
+        async with translate_errors(LedgerUnavailable):
             seconds, micros = await self._client.time()
         return datetime.fromtimestamp(seconds + micros / 1_000_000, UTC)
 
     async def partitions_in_force(self) -> int:
         """Into how many partitions commands go; one before the first worker."""
-        async with mapped(LedgerUnavailable):
+        async with translate_errors(LedgerUnavailable):
             stored = await self._client.get(keys.PARTITIONS)
         return max(1, decode_partitions(stored)) if stored else 1
 
     async def partitions(self) -> list[int]:
         """Those that have, had or may have letters."""
-        async with mapped(LedgerUnavailable):
+        async with translate_errors(LedgerUnavailable):
             found = await self._client.smembers(keys.LETTER_PARTITIONS)
         known = {int(one) for one in found if one.isdigit() and len(one) < 6}
         return sorted(
@@ -90,7 +90,7 @@ class LetterReader:
         if not ids:
             return found
         partitions = await self.partitions()
-        async with mapped(LedgerUnavailable):
+        async with translate_errors(LedgerUnavailable):
             pipe = self._client.pipeline(transaction=False)
             for one in partitions:
                 pipe.hmget(keys.of_partition(one, keys.LETTER_INDEX), ids)
@@ -123,7 +123,7 @@ class LetterReader:
     async def _at(self, places: Sequence[tuple[int, str]]) -> list[Letter | None]:
         if not places:
             return []
-        async with mapped(LedgerUnavailable):
+        async with translate_errors(LedgerUnavailable):
             pipe = self._client.pipeline(transaction=False)
             for partition, entry in places:
                 pipe.xrange(keys.of_partition(partition, keys.DEAD_LETTERS), entry, entry)
@@ -137,7 +137,7 @@ class LetterReader:
         """How many letters have each fingerprint, in no order. Not counted: those that have none."""
         cursor: Any = 0
         while True:
-            async with mapped(LedgerUnavailable):
+            async with translate_errors(LedgerUnavailable):
                 cursor, page = await self._client.hscan(keys.FINGERPRINTS, cursor, count=_MOST_COUNT)
             for fingerprint, count in page.items():
                 if count.isdigit() and len(count) <= _MOST_DIGITS:
@@ -149,7 +149,7 @@ class LetterReader:
         """What letters of a fingerprint have in common; what varies in the message is `#`."""
         if not fingerprints:
             return {}
-        async with mapped(LedgerUnavailable):
+        async with translate_errors(LedgerUnavailable):
             found = await self._client.hmget(keys.SHAPES, fingerprints)
         return {
             fingerprint: shape
@@ -159,20 +159,20 @@ class LetterReader:
 
     async def ledger_id(self) -> str:
         """What tells this ledger from others; made up when it is first asked for."""
-        async with mapped(LedgerUnavailable):
+        async with translate_errors(LedgerUnavailable):
             await self._client.set(keys.LETTER_LEDGER, secrets.token_hex(8), nx=True)
             found: bytes = await self._client.get(keys.LETTER_LEDGER)
         return found.decode(errors="replace")
 
     async def raw_shape(self, fingerprint: str) -> bytes | None:
-        async with mapped(LedgerUnavailable):
+        async with translate_errors(LedgerUnavailable):
             found: bytes | None = await self._client.hget(keys.SHAPES, fingerprint)
         return found
 
     async def since(self, asked: Sequence[tuple[str, Iterable[str]]]) -> list[Mapping[str, str]]:
         """What was decided since, for each of these groups (as fields) about these numbers."""
         known = await self._watched({field for field, _ in asked})
-        async with mapped(LedgerUnavailable):
+        async with translate_errors(LedgerUnavailable):
             pipe = self._client.pipeline(transaction=False)
             fields = [[EVERYTHING, *numbers] if field in known else [] for field, numbers in asked]
             for (field, _), some in zip(asked, fields, strict=True):
@@ -193,7 +193,7 @@ class LetterReader:
     async def _watched(self, fields: set[str]) -> set[str]:
         """Those of which anything was decided. Most letters' groups are quiet: they cost one look."""
         ordered = sorted(fields)
-        async with mapped(LedgerUnavailable):
+        async with translate_errors(LedgerUnavailable):
             pipe = self._client.pipeline(transaction=False)
             for field in ordered:
                 pipe.exists(keys.since(field))
@@ -204,7 +204,7 @@ class LetterReader:
         """All that was decided of one group, in no order; a number may come twice."""
         cursor: Any = 0
         while True:
-            async with mapped(LedgerUnavailable):
+            async with translate_errors(LedgerUnavailable):
                 cursor, page = await self._client.hscan(keys.since(field), cursor, count=_MOST_COUNT)
             for number, word in page.items():
                 yield number.decode(errors="replace"), word.decode(errors="replace")
@@ -215,7 +215,7 @@ class LetterReader:
         """What operators did, the last first."""
         last = "+"
         while True:
-            async with mapped(LedgerUnavailable):
+            async with translate_errors(LedgerUnavailable):
                 rows = await self._client.xrevrange(keys.AUDIT, last, "-", count=_FIRST_COUNT)
             for entry, fields in rows:
                 yield entry.decode(), fields
@@ -225,7 +225,7 @@ class LetterReader:
 
     async def _of_partitions(self, command: str, name: str) -> list[int]:
         partitions = await self.partitions()
-        async with mapped(LedgerUnavailable):
+        async with translate_errors(LedgerUnavailable):
             pipe = self._client.pipeline(transaction=False)
             for one in partitions:
                 getattr(pipe, command)(keys.of_partition(one, name))
@@ -247,7 +247,7 @@ class _Cursor:
         """What is written from now on is not among them: an edited letter would come twice."""
         if self._newest_first:
             return
-        async with mapped(LedgerUnavailable):
+        async with translate_errors(LedgerUnavailable):
             last = await self._client.xrevrange(self._stream, "+", "-", count=1)
         self._end = last[0][0].decode() if last else ""
 
@@ -258,7 +258,7 @@ class _Cursor:
 
     async def _turn(self) -> None:
         read = self._client.xrevrange if self._newest_first else self._client.xrange
-        async with mapped(LedgerUnavailable):
+        async with translate_errors(LedgerUnavailable):
             rows = await read(self._stream, self._at, self._end, count=self._count)
         if len(rows) < self._count:
             self._end = ""

@@ -23,7 +23,7 @@ async def once(_what: str, action: Callable[[], Awaitable[T]]) -> T:
     return await action()
 
 
-async def patiently(what: str, action: Callable[[], Awaitable[T]]) -> T:
+async def retry_until_available(what: str, action: Callable[[], Awaitable[T]]) -> T:
     """The result of `action`, tried until the broker or the ledger answers. Other errors pass through."""
     try:
         # Nearly always it answers at once: what it takes to try again is not built for that.

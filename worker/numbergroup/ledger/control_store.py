@@ -1,4 +1,4 @@
-"""The switchboard on Redis: what operators say to all workers, and workers to each other."""
+"""The controls on Redis: pauses of operators, and the state of breakers, for all workers."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -10,9 +10,8 @@ from numbergroup.engine.breaker import BreakerNotice
 from numbergroup.engine.messages import Controls
 from numbergroup.engine.model import GroupRef
 from numbergroup.ledger import keys
-from numbergroup.ledger.client import mapped
-from numbergroup.ledger.port import LedgerUnavailable, Orders, Pause
-from numbergroup.ledger.switch_codec import (
+from numbergroup.ledger.client import translate_errors
+from numbergroup.ledger.control_codec import (
     Junk,
     decode_breakers,
     decode_count,
@@ -21,6 +20,7 @@ from numbergroup.ledger.switch_codec import (
     encode_breaker,
     sound,
 )
+from numbergroup.ledger.port import ControlSnapshot, LedgerUnavailable, Pause
 from numbergroup.telemetry import get_logger
 
 # A script is not rolled back: each key's type is tried, by asking for its length, before anything is written.
@@ -65,8 +65,8 @@ return 1
 log = get_logger("ledger")
 
 
-class RedisSwitchboard:
-    """See `numbergroup.ledger.port.Switchboard`."""
+class RedisControlStore:
+    """See `numbergroup.ledger.port.ControlStore`."""
 
     def __init__(self, client: Redis) -> None:
         self._client = client
@@ -76,10 +76,10 @@ class RedisSwitchboard:
         self._drop = client.register_script(_DROP)
         self._told: frozenset[Junk] = frozenset()
 
-    async def read(self) -> Orders:
+    async def read(self) -> ControlSnapshot:
         junk: set[Junk] = set()
         hashes = (keys.PAUSES, keys.RESUMES, keys.BREAKERS)
-        async with mapped(LedgerUnavailable):
+        async with translate_errors(LedgerUnavailable):
             pipe = self._client.pipeline(transaction=False)
             pipe.time()
             for key in hashes:
@@ -88,7 +88,7 @@ class RedisSwitchboard:
             answers = await pipe.execute(raise_on_error=False)
             found = sound(dict(zip(("time", *hashes, keys.LETTER_COUNT), answers, strict=True)), junk)
         paused = decode_pauses(found[keys.PAUSES] or {}, junk)
-        orders = Orders(
+        orders = ControlSnapshot(
             Controls(
                 {target: one.reason for target, one in paused.items() if isinstance(target, str)},
                 {target: one.reason for target, one in paused.items() if isinstance(target, GroupRef)},
@@ -101,34 +101,34 @@ class RedisSwitchboard:
         return orders
 
     async def pauses(self) -> Mapping[str | GroupRef, Pause]:
-        async with mapped(LedgerUnavailable):
+        async with translate_errors(LedgerUnavailable):
             found: Any = await self._client.hgetall(keys.PAUSES)
         return decode_pauses(found, set())
 
     async def pause(self, target: str | GroupRef, reason: str, who: str) -> bool:
         said = orjson.dumps({"who": who, "reason": reason})
         args: list[bytes | str] = [keys.target_field(target), said, who, _detail(target, reason)]
-        async with mapped(LedgerUnavailable):
+        async with translate_errors(LedgerUnavailable):
             return bool(await self._pause(keys=[keys.PAUSES, keys.AUDIT], args=args))
 
     async def resume(self, target: str | GroupRef, who: str) -> bool:
         args: list[bytes | str] = [keys.target_field(target), who, _detail(target, None)]
-        async with mapped(LedgerUnavailable):
+        async with translate_errors(LedgerUnavailable):
             used = [keys.PAUSES, keys.AUDIT, keys.RESUMES, keys.QUARANTINED]
             return bool(await self._resume(keys=used, args=args))
 
     async def take_probe(self, account: str, owner: str, ttl_s: float) -> bool:
-        async with mapped(LedgerUnavailable):
+        async with translate_errors(LedgerUnavailable):
             return bool(
                 await self._take(keys=[keys.probe(account)], args=[owner, max(1, round(ttl_s * 1000))])
             )
 
     async def drop_probe(self, account: str, owner: str) -> None:
-        async with mapped(LedgerUnavailable):
+        async with translate_errors(LedgerUnavailable):
             await self._drop(keys=[keys.probe(account)], args=[owner])
 
     async def tell(self, account: str, notice: BreakerNotice | None) -> None:
-        async with mapped(LedgerUnavailable):
+        async with translate_errors(LedgerUnavailable):
             if notice is None:
                 await self._client.hdel(keys.BREAKERS, account)
             else:

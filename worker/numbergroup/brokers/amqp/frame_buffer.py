@@ -19,7 +19,7 @@ _END = 0xCE
 _CLOSED = "the broker has closed the connection"
 
 
-class Wire:
+class FrameBuffer:
     """Reads in place of py-amqp's transport from here on, whoever asks; for one thread.
 
     `patience_s`: how long the rest of what has begun to come is waited for.

@@ -20,8 +20,8 @@ from amqp.exceptions import AccessRefused, AMQPError, ChannelError, NotAllowed
 from kombu import Connection
 from tenacity import RetryCallState, RetryError, Retrying, retry_if_exception_type, wait_random_exponential
 
+from numbergroup.brokers.amqp.frame_buffer import FrameBuffer
 from numbergroup.brokers.amqp.frames import delivering_handler
-from numbergroup.brokers.amqp.wire import Wire
 from numbergroup.brokers.connect import UnfitServer
 from numbergroup.brokers.port import BrokerUnavailable
 from numbergroup.telemetry import get_logger
@@ -99,7 +99,7 @@ class Channel(amqp.Channel):  # type: ignore[misc]  # untyped
         self.collect()
 
 
-class Link:
+class ConnectionThread:
     """`start` it once, `stop` it once; everything that begins with `on_` is called in its thread."""
 
     def __init__(self, url: str, name: str, heartbeat_s: int) -> None:
@@ -205,7 +205,7 @@ class Link:
             sleep=self._rest,
         )
         self.connection = retrying(open_connection, self._url, self._name, self._heartbeat_s)
-        self.wire = Wire(self.connection, _BEAT_S)
+        self.wire = FrameBuffer(self.connection, _BEAT_S)
         if self._was_lost:
             log.info("connected again", link=self._name)
 

@@ -17,7 +17,7 @@ from numbergroup.brokers.position import LookBack, Position
 from numbergroup.engine.model import Entry
 from numbergroup.engine.replays import SIDE, Replay
 from numbergroup.ledger import keys
-from numbergroup.ledger.client import mapped
+from numbergroup.ledger.client import translate_errors
 from numbergroup.ledger.codec import decode_replay
 from numbergroup.ledger.history import HistoryChanged
 from numbergroup.telemetry import get_logger
@@ -34,7 +34,7 @@ _AGAIN_S = 0.5
 log = get_logger("replays")
 
 
-class SideLog:
+class ReplayStream:
     """One owner's. `marks`: which events of a message are settled, by its tag."""
 
     def __init__(self, client: Redis, partition: int) -> None:
@@ -55,7 +55,7 @@ class SideLog:
 
         Raises `BrokerUnavailable`.
         """
-        async with mapped(BrokerUnavailable):
+        async with translate_errors(BrokerUnavailable):
             found = await read_streams(self._client, {self.stream: self.position.cursor}, count, block_ms)
         return self.take(found.get(self.stream, []))
 
@@ -96,11 +96,11 @@ class SideLog:
         )
 
 
-class SideTap:
+class ReplayReader:
     """Reads the log beside a broker that is no Redis: `arrival` is set when there is something to take."""
 
     def __init__(self, client: Redis, partition: int, arrival: asyncio.Event) -> None:
-        self.log = SideLog(client, partition)
+        self.log = ReplayStream(client, partition)
         self._arrival = arrival
         self._entries: deque[Entry] = deque()
         self._taken = asyncio.Event()
@@ -146,7 +146,7 @@ class SideTap:
 
 async def waiting(client: Redis, partitions: int) -> list[int]:
     """How many replays wait in each partition. Raises `BrokerUnavailable`."""
-    async with mapped(BrokerUnavailable):
+    async with translate_errors(BrokerUnavailable):
         pipe = client.pipeline(transaction=False)
         for partition in range(partitions):
             pipe.xlen(keys.of_partition(partition, keys.SIDE))

@@ -1,7 +1,7 @@
 """Named points of the work, at which tests let a worker die or freeze."""
 
 
-def reach(name: str) -> None:
+def hit(name: str) -> None:
     """Nothing: the work has come to the point `name`.
 
     Tests put a function of their own in its place, in worker processes that they start themselves. Neither a

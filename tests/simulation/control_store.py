@@ -1,4 +1,4 @@
-"""The switchboard of a simulated world: what `numbergroup.ledger.switchboard` does, in memory."""
+"""The control store of a simulated world: what `numbergroup.ledger.control_store` does, in memory."""
 
 from collections.abc import Mapping
 from functools import partial
@@ -6,13 +6,13 @@ from functools import partial
 from numbergroup.engine.breaker import BreakerNotice
 from numbergroup.engine.messages import Controls
 from numbergroup.engine.model import GroupRef
-from numbergroup.ledger.port import Orders, Pause
+from numbergroup.ledger.port import ControlSnapshot, Pause
 from simulation.world import World
 
 Target = str | GroupRef
 
 
-class SimulatedSwitchboard:
+class SimulatedControlStore:
     """Everything is at the ledger's server; every method asks it."""
 
     def __init__(self, world: World) -> None:
@@ -24,14 +24,14 @@ class SimulatedSwitchboard:
         self.probes: dict[str, tuple[str, float]] = {}
         """By account: who probes, and until when nobody else may."""
 
-    async def read(self) -> Orders:
-        orders: Orders = await self._world.ask("ledger", "read switchboard", self._read)
+    async def read(self) -> ControlSnapshot:
+        orders: ControlSnapshot = await self._world.ask("ledger", "read controls", self._read)
         return orders
 
-    def _read(self) -> Orders:
+    def _read(self) -> ControlSnapshot:
         accounts = {one: pause.reason for one, pause in self.paused.items() if isinstance(one, str)}
         groups = {one: pause.reason for one, pause in self.paused.items() if isinstance(one, GroupRef)}
-        return Orders(Controls(accounts, groups, dict(self.breakers)), dict(self.resumed))
+        return ControlSnapshot(Controls(accounts, groups, dict(self.breakers)), dict(self.resumed))
 
     async def pauses(self) -> Mapping[Target, Pause]:
         return dict(self.paused)

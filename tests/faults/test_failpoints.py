@@ -17,24 +17,24 @@ from faults_scenario import POINTS
 import numbergroup
 
 SOURCES = sorted(Path(next(iter(numbergroup.__path__))).rglob("*.py"))
-# `numbergroup run`, and what `points.reach` is when it has ended.
+# `numbergroup run`, and what `failpoints.hit` is when it has ended.
 RUN = """
 import json, sys
-from numbergroup import points
+from numbergroup import failpoints
 from numbergroup.cli import main
-at_first = points.reach
+at_first = failpoints.hit
 sys.argv = ["numbergroup", "run"]
 try:
     main()
 finally:
-    print(json.dumps([points.reach is at_first, points.reach.__code__.co_names, dir(points)]))
+    print(json.dumps([failpoints.hit is at_first, failpoints.hit.__code__.co_names, dir(failpoints)]))
 """
 
 
 def uses(tree: ast.AST) -> list[ast.Attribute]:
-    """Where a module names `points.reach`."""
+    """Where a module names `failpoints.hit`."""
     attributes = (node for node in ast.walk(tree) if isinstance(node, ast.Attribute))
-    return [one for one in attributes if isinstance(one.value, ast.Name) and one.value.id == "points"]
+    return [one for one in attributes if isinstance(one.value, ast.Name) and one.value.id == "failpoints"]
 
 
 def test_every_point_has_its_cases() -> None:
@@ -55,7 +55,7 @@ def test_every_point_has_its_cases() -> None:
 
 
 def test_a_production_worker_has_none(tmp_path: Path) -> None:
-    """Whatever is in its environment, `points.reach` is what it was when it was imported: a function that
+    """Whatever is in its environment, `failpoints.hit` is what it was when it was imported: a function that
     calls nothing, in a module that imports nothing."""
     account = {"ACCESS_KEY": "k", "ACCESS_SECRET": "s"}
     # Nobody answers there: it waits, and is stopped.
@@ -74,7 +74,7 @@ def test_a_production_worker_has_none(tmp_path: Path) -> None:
         process.kill()
     unchanged, called, names = json.loads(out)
     assert (unchanged, called, process.returncode) == (True, [], 0)
-    assert [name for name in names if not name.startswith("__")] == ["reach"]
+    assert [name for name in names if not name.startswith("__")] == ["hit"]
 
 
 @pytest.mark.parametrize("name", ["NUMBERGROUP_POINT", "NUMBERGROUP_CRASH_POINT"])

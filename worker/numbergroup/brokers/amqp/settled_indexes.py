@@ -15,19 +15,19 @@ from redis.asyncio import Redis
 
 from numbergroup.brokers.amqp.returning import Part, Returning, State, Whole
 from numbergroup.brokers.port import BrokerUnavailable
-from numbergroup.brokers.side import SideLog
+from numbergroup.brokers.replay_stream import ReplayStream
 from numbergroup.engine.replays import SIDE
 from numbergroup.engine.settlement import Settlement
 from numbergroup.ledger import keys
-from numbergroup.ledger.client import mapped
+from numbergroup.ledger.client import translate_errors
 from numbergroup.ledger.codec import decode_marks, decode_whole
 
 _TAG = re.compile(r"[0-9a-f]{24}-[0-9]{1,10}")
 
 
-async def recall(client: Redis, partition: int, side: SideLog) -> Mapping[str, State]:
+async def recall(client: Redis, partition: int, side: ReplayStream) -> Mapping[str, State]:
     """What an earlier owner has noted; `side` keeps its own. Raises `BrokerUnavailable`."""
-    async with mapped(BrokerUnavailable):
+    async with translate_errors(BrokerUnavailable):
         found: Any = await client.hgetall(keys.of_partition(partition, "partial"))
     whole, rest = decode_whole(found)
     parts = side.take_marks(decode_marks(rest))
@@ -36,7 +36,7 @@ async def recall(client: Redis, partition: int, side: SideLog) -> Mapping[str, S
 
 
 @dataclass(slots=True)
-class Marks:
+class SettledIndexes:
     """One owner's view of the notes. Pure."""
 
     partition: int

@@ -5,7 +5,7 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from functools import partial
 
-from numbergroup import points
+from numbergroup import failpoints
 from numbergroup.brokers.port import Log
 from numbergroup.engine.messages import Settle
 from numbergroup.engine.model import Refusal, Verdict
@@ -13,8 +13,8 @@ from numbergroup.engine.poison_detection import Step
 from numbergroup.engine.settlement import OpenSettlement, Settlement, SettlementBuilder
 from numbergroup.runtime.clock import Clock
 from numbergroup.runtime.journal import Journal
-from numbergroup.runtime.patience import patiently
 from numbergroup.runtime.poison_guard import PoisonGuard, digest_of
+from numbergroup.runtime.retrying import retry_until_available
 from numbergroup.telemetry import get_logger
 
 _BYTES_PER_ANSWER = 1_000
@@ -23,7 +23,7 @@ _NEVER = 2**62
 log = get_logger("settler")
 
 
-class Settler:
+class Committer:
     """Puts what is to be settled into the next unit while the last one is being written: group commit,
     without a window.
 
@@ -183,9 +183,9 @@ class Settler:
         unit = self._next()
         self._serial += 1
         self._unfinished = self._serial, unit, False
-        points.reach("settling dead letters" if unit.letters else "settling")
-        await patiently("writing results", partial(self._log.settle, unit, self._serial))
-        points.reach("dead letters settled" if unit.letters else "settled")
+        failpoints.hit("settling dead letters" if unit.letters else "settling")
+        await retry_until_available("writing results", partial(self._log.settle, unit, self._serial))
+        failpoints.hit("dead letters settled" if unit.letters else "settled")
         self._unfinished = None
         self._journal.add(self._serial, unit)
         return unit
@@ -195,7 +195,9 @@ class Settler:
             unit = self._lost.popleft()
             self._serial += 1
             self._unfinished = self._serial, unit, True
-            await patiently("writing lost results again", partial(self._log.restore, unit, self._serial))
+            await retry_until_available(
+                "writing lost results again", partial(self._log.restore, unit, self._serial)
+            )
             self._journal.add(self._serial, unit)
             self._unfinished = None
         self._rewritten.set()

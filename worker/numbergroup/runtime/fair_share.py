@@ -5,6 +5,6 @@ newcomer takes its own share from the others and moves nothing else, and so does
 """
 
 
-def due(rank: int, workers: int, partitions: int) -> int:
+def fair_share(rank: int, workers: int, partitions: int) -> int:
     """The share of the worker of that rank, counted from 0."""
     return partitions // workers + (1 if rank < partitions % workers else 0)

@@ -8,9 +8,9 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 
 from numbergroup.ledger.port import LedgerUnavailable, Standing
+from numbergroup.runtime.fair_share import fair_share
 from numbergroup.runtime.partition import PartitionRunner
 from numbergroup.runtime.ports import Ports
-from numbergroup.runtime.shares import due
 from numbergroup.telemetry import get_logger
 
 _POLL_S = 0.25
@@ -25,7 +25,7 @@ Own = Callable[[PartitionRunner], asyncio.Task[None]]
 """Starts owning a partition whose lease was acquired."""
 
 
-class Sharing:
+class Rebalancer:
     """Keeps the worker in the register, and its partitions as many as it is due."""
 
     def __init__(self, ports: Ports, partitions: Sequence[PartitionRunner], own: Own) -> None:
@@ -69,8 +69,8 @@ class Sharing:
                 await self._ledger.leave(self._ports.owner)
 
     async def _turn(self) -> None:
-        standing = await self._enrol()
-        share = due(standing.rank, standing.workers, len(self._partitions))
+        standing = await self._register()
+        share = fair_share(standing.rank, standing.workers, len(self._partitions))
         mine = [partition for partition in self._partitions if partition.owned]
         if len(mine) > share:
             log.info("handing over: more workers share the partitions", owns=len(mine), due=share)
@@ -80,10 +80,10 @@ class Sharing:
             await self._take(min(share - len(mine), _TAKEN_AT_ONCE), standing)
         self._tell(standing, share)
 
-    async def _enrol(self) -> Standing:
+    async def _register(self) -> Standing:
         """Whoever could not renew because the ledger was away keeps its seniority."""
         ports = self._ports
-        standing = await self._ledger.enrol(
+        standing = await self._ledger.register(
             ports.owner, len(self._partitions), ports.lease_ttl_s, self._since if self._was_away else 0
         )
         if self._was_away:

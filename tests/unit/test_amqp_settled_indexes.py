@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 from hypothesis import given
 from hypothesis import strategies as st
 
-from numbergroup.brokers.amqp.delivery import Delivery, said_in
-from numbergroup.brokers.amqp.marks import Marks
+from numbergroup.brokers.amqp.delivery import Delivery, read_properties
 from numbergroup.brokers.amqp.returning import State, Whole
+from numbergroup.brokers.amqp.settled_indexes import SettledIndexes
 from numbergroup.brokers.amqp.window import Window
 from numbergroup.engine.model import Entry
 from numbergroup.engine.settlement import Settlement
@@ -30,13 +30,15 @@ class Rabbit:
     numbers: int = 0
     in_hand: list[Entry] = field(default_factory=list)
     window: Window = field(default_factory=Window)
-    marks: Marks = field(default_factory=lambda: Marks(0))
+    marks: SettledIndexes = field(default_factory=lambda: SettledIndexes(0))
 
     def consume(self) -> None:
         for body, again in self.waiting:
             self.numbers += 1
             self.unacknowledged[self.numbers] = body
-            entry = self.window.add(Delivery(self.numbers, "numbergroup.commands", body, said_in({}), again))
+            entry = self.window.add(
+                Delivery(self.numbers, "numbergroup.commands", body, read_properties({}), again)
+            )
             if entry is not None:
                 self.in_hand.append(entry)
         self.waiting.clear()
@@ -78,7 +80,7 @@ class Rabbit:
     def crash(self, in_flight: int = 0) -> None:
         self.may_repeat += in_flight
         self.in_hand.clear()
-        self.marks = Marks(0)
+        self.marks = SettledIndexes(0)
         states: dict[str, State] = {tag: Whole(total) for tag, total in self.notes.items()}
         self.window = Window(0, 1, self.marks.recalled(states))
         self._requeue()
@@ -120,7 +122,7 @@ def test_a_crash_repeats_what_was_in_flight(data: st.DataObject) -> None:
 
 def test_notes_that_nobody_can_read_are_removed() -> None:
     """Whatever somebody wrote there, in the first unit."""
-    marks = Marks(0)
+    marks = SettledIndexes(0)
     marks.recalled({"1-0": Whole(1), f"{'a' * 24}-x": Whole(1), "": Whole(1), f"{'b' * 24}-7": Whole(1)})
     changes = marks.changes(Settlement(0), ())
     assert changes is not None
