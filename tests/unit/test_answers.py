@@ -75,6 +75,38 @@ def test_a_body_is_an_object_or_nothing(body: bytes) -> None:
 
 
 @pytest.mark.parametrize(
+    ("body", "text"),
+    [
+        (rb'{"a":"cut \ud83d"}', "cut \ufffd"),
+        (rb'{"a":"\ude00 cut"}', "\ufffd cut"),
+        (rb'{"a":"\ude00\ud83d\ud83d\ude00"}', "\ufffd\ufffd\U0001f600"),
+        (rb'{"a":"\\ud83d \ud83d"}', r"\ud83d " + "\ufffd"),
+        (b'{"a":"one\ttwo\nthree\x00"}', "one\ttwo\nthree\x00"),
+        (b'{"a":"cut \xf0\x9f"}', "cut \ufffd"),
+        (b'{"a":"\xed\xa0\xbd \\ud83d"}', "\ufffd\ufffd\ufffd \ufffd"),
+        (rb'{"a":"\ud83d","a":"\ud83d"}', "\ufffd"),
+    ],
+)
+def test_texts_that_are_cut_off_or_raw(body: bytes, text: str) -> None:
+    """Half an emoji, and a control character as it is, make no answer unreadable. What is read can be
+    encoded."""
+    value = json_object(body, once="a")
+    assert value == {"a": text}
+    assert text.encode().decode() == text
+
+
+def test_cut_texts_anywhere() -> None:
+    """Also in a name, and in what is nested."""
+    assert json_object(rb'{"\ud83d":[{"b":["\udc00", 1, null]}]}') == {"\ufffd": [{"b": ["\ufffd", 1, None]}]}
+
+
+@pytest.mark.parametrize("value", ["NaN", "-Infinity", "x", "1,", '"\\x"'])
+def test_what_is_no_json_stays_unreadable(value: str) -> None:
+    """Whatever else is in the body."""
+    assert json_object(rb'{"a":"\ud83d","b":' + value.encode() + b"}") is None
+
+
+@pytest.mark.parametrize(
     ("value", "number"),
     [(7, 7), ("7", 7), ("-7", None), (True, None), (7.0, None), ("٧", None), ("9" * 19, None), (None, None)],
 )

@@ -26,6 +26,7 @@ _BEGINNING = 80
 _LOOKED_AT = 4096
 _MOST_CHECKED = 256 * 1024
 _WHITE = re.compile(r"\s+")
+_LONE_SURROGATE = re.compile("[\ud800-\udfff]")
 _UNREADABLE: Any = object()
 
 
@@ -37,17 +38,21 @@ def json_object(body: bytes, content_type: str = "", once: str = "") -> dict[str
     """The body as a JSON object; `None` for everything else.
 
     It may begin with a byte order mark, and be in another charset than UTF-8, if that is told by its first
-    bytes or by `content_type`. One that has the member `once` several times, with different values, is none:
-    nobody knows which of them is meant.
+    bytes or by `content_type`. Its texts may have raw control characters, and halves of surrogate pairs. A
+    body that has the member `once` several times, with different values, is none: which of them is meant is
+    not known.
     """
+    readable: bytes | str | None = body
     value = _parsed(body)
     if value is _UNREADABLE:
-        text = as_text(body, content_type)
-        value = _UNREADABLE if text is None else _parsed(text)
-    if not isinstance(value, dict):
+        readable = as_text(body, content_type)
+        value = _UNREADABLE if readable is None else _parsed(readable)
+    if value is _UNREADABLE and readable is not None:
+        value = _parsed_leniently(readable)
+    if not isinstance(value, dict) or readable is None:
         return None
     if once and len(body) <= _MOST_CHECKED and body.count(f'"{once}"'.encode()) > 1:
-        return None if _contradicts_itself(body, once) else value
+        return None if _contradicts_itself(readable, once) else value
     return value
 
 
@@ -56,6 +61,29 @@ def _parsed(body: bytes | str) -> Any:
         return from_json(body, allow_inf_nan=False)
     except (ValueError, RecursionError):
         return _UNREADABLE
+
+
+def _parsed_leniently(text: bytes | str) -> Any:
+    """JSON with what vendors put into its texts: control characters as they are, and half a surrogate pair,
+    where a text was cut off within an emoji. That becomes U+FFFD, for it can be encoded nowhere."""
+    try:
+        return _with_whole_characters(json.loads(text, strict=False, parse_constant=_refuse_constant))
+    except (ValueError, RecursionError):
+        return _UNREADABLE
+
+
+def _with_whole_characters(value: Any) -> Any:
+    if isinstance(value, str):
+        return _LONE_SURROGATE.sub("\ufffd", value)
+    if isinstance(value, list):
+        return [_with_whole_characters(one) for one in value]
+    if isinstance(value, dict):
+        return {_with_whole_characters(name): _with_whole_characters(one) for name, one in value.items()}
+    return value
+
+
+def _refuse_constant(name: str) -> Any:
+    raise ValueError(f"{name} is no JSON")
 
 
 def as_text(body: bytes, content_type: str = "") -> str | None:
@@ -83,7 +111,7 @@ def beginning_of(body: bytes, content_type: str, masked: Callable[[str], str]) -
     return masked(_WHITE.sub(" ", text).strip())[:_BEGINNING]
 
 
-def _contradicts_itself(body: bytes, once: str) -> bool:
+def _contradicts_itself(body: bytes | str, once: str) -> bool:
     found: list[Any] = []
 
     def collect(pairs: Iterable[tuple[str, Any]]) -> dict[str, Any]:
@@ -93,7 +121,7 @@ def _contradicts_itself(body: bytes, once: str) -> bool:
 
     try:
         # The outermost object ends last.
-        json.loads(body, object_pairs_hook=collect)
+        json.loads(body, strict=False, object_pairs_hook=collect)
     except (ValueError, RecursionError):
         return True
     return any(value != found[0] or type(value) is not type(found[0]) for value in found[1:])
