@@ -1,7 +1,9 @@
 """NXCloud's listings: groups as the vendor shows them, and listings that prove nothing."""
 
+from dataclasses import replace
 from typing import Any
 
+import orjson
 import pytest
 from nxcloud_answers import LIST, REQUEST_ID, outcome, said
 
@@ -35,21 +37,49 @@ def test_a_listing_as_on_the_vendors_page() -> None:
     assert got == Applied(REQUEST_ID, groups=(GROUP_A,), total=1)
 
 
-@pytest.mark.parametrize("groups", [None, [], "absent"])
+@pytest.mark.parametrize("groups", [None, [], {}, "", "absent"])
 def test_an_empty_listing(groups: Any) -> None:
-    """`groups` null or absent is a listing without groups."""
+    """`groups` absent, or empty in any way, is a listing without groups."""
     data = {"total": 0} if groups == "absent" else {"groups": groups, "total": 0}
     assert outcome(LIST, said(0, data=data)) == Applied(REQUEST_ID, groups=(), total=0)
 
 
-@pytest.mark.parametrize("phones", [" 85211111114 , 85235753351 ", ",85211111114,,85235753351,"])
-def test_numbers_with_spaces(phones: str) -> None:
-    """White space and empty places between the commas are not part of numbers."""
+@pytest.mark.parametrize("data", [None, [], {}, ""])
+def test_empty_data(data: Any) -> None:
+    """`data` that is there, and empty in any way, is a listing without groups."""
+    assert outcome(LIST, said(0, data=data)) == Applied(REQUEST_ID, groups=(), total=None)
+
+
+@pytest.mark.parametrize(
+    "phones",
+    [
+        " 85211111114 , 85235753351 ",
+        ",85211111114,,85235753351,",
+        ["85211111114", "85235753351"],
+        [85211111114, None, "", " 85235753351 "],
+        ["85211111114,85235753351"],
+        {"0": "85211111114", "2": 85235753351.0},
+    ],
+)
+def test_numbers_in_other_ways(phones: Any) -> None:
+    """White space and empty places between the commas are not part of numbers. They may come as an array, and
+    each as a text or as a number."""
     got = outcome(LIST, said(0, data={"groups": [row(phones=phones)], "total": 1}))
     assert got == Applied(REQUEST_ID, groups=(GROUP_A,), total=1)
 
 
-@pytest.mark.parametrize("empty", [None, ""])
+@pytest.mark.parametrize(
+    "groups",
+    [[row(phones=85235753351), row(groupId="g")], {"3": row(phones=85235753351), "7": row(groupId="g")}],
+)
+def test_a_single_number_and_rows_with_gaps(groups: Any) -> None:
+    """The only number of a group may come as a number, and rows as PHP writes an array with gaps."""
+    got = outcome(LIST, said(0, data={"groups": groups, "total": 2}))
+    expected = (replace(GROUP_A, numbers=("85235753351",)), replace(GROUP_A, group_id="g"))
+    assert got == Applied(REQUEST_ID, groups=expected, total=2)
+
+
+@pytest.mark.parametrize("empty", [None, "", [], {}])
 def test_a_group_without_anything(empty: Any) -> None:
     """Null and empty texts of a group are empty texts, and no numbers."""
     got = outcome(LIST, said(0, data={"groups": [row(phones=empty, groupName=empty, remark=empty)]}))
@@ -62,7 +92,7 @@ def test_a_group_without_anything(empty: Any) -> None:
         "x",
         ["x"],
         [[]],
-        {"groups": {}},
+        {"groups": {"a": row()}},
         {"groups": "x"},
         {"groups": False},
         {"groups": [None]},
@@ -70,9 +100,11 @@ def test_a_group_without_anything(empty: Any) -> None:
         {"groups": [row(groupId=7.5)]},
         {"groups": [row(groupId=True)]},
         {"groups": [row(groupId="")]},
-        {"groups": [row(phones=["85211111114"])]},
-        {"groups": [row(phones=85211111114)]},
-        {"groups": [row(phones=[])]},
+        {"groups": [row(phones=[["85211111114"]])]},
+        {"groups": [row(phones=[{"phone": "85211111114"}])]},
+        {"groups": [row(phones={"phone": "85211111114"})]},
+        {"groups": [row(phones=8521111111.4)]},
+        {"groups": [row(phones=True)]},
     ],
 )
 def test_a_listing_that_is_none(data: Any) -> None:
@@ -86,3 +118,10 @@ def test_the_total_may_be_a_string(total: Any) -> None:
     """`total` is a number, also when it came as a string."""
     got = outcome(LIST, said(0, data={"groups": [], "total": total}))
     assert got == Applied(REQUEST_ID, groups=(), total=3)
+
+
+def test_a_remark_that_is_cut_within_an_emoji() -> None:
+    """One group's text does not hide all others."""
+    body = orjson.dumps(said(0, data={"groups": [row(remark="cut")], "total": 1}))
+    got = outcome(LIST, body.replace(b'"cut"', rb'"cut \ud83d"'))
+    assert got == Applied(REQUEST_ID, groups=(replace(GROUP_A, remark="cut \ufffd"),), total=1)

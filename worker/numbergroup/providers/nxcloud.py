@@ -4,6 +4,7 @@ Sources: the vendor's pages "Create / Update / Query Number Group", its error-co
 the signature. What those leave open (rate limits, unknown codes) is a setting of the account.
 """
 
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, assert_never
 
@@ -45,6 +46,9 @@ _ACTIONS = {
 _LONGEST_CODE = 32
 _LONGEST_REQUEST_ID = 128
 _LONGEST_CUSTOMER_ID = 128
+_LONGEST_NUMBER = 32
+_NOTHING: tuple[Any, ...] = (None, "", [], {})
+"""What PHP, and Java's optional values, have for an empty object or array."""
 _OPERATE_TYPES = {CallKind.ADD: 0, CallKind.DELETE: 1, CallKind.REPLACE: 2}
 
 
@@ -171,33 +175,45 @@ def _success(call: Call, content: dict[str, Any], request_id: str | None) -> App
     if call.kind is not CallKind.LIST:
         return Applied(request_id)
     data = content.get("data")
-    if data in (None, []) and "data" in content:
-        # PHP, and Java's optional values, have such for an empty listing.
+    if data in _NOTHING and "data" in content:
         data = {}
     if not isinstance(data, dict):
         raise BadAnswer("no data")
-    rows = data.get("groups")
+    rows = _array(data.get("groups"))
     if rows is None:
-        rows = []
-    if not isinstance(rows, list):
         raise BadAnswer("groups is not an array")
     return Applied(
         request_id, groups=tuple(_group(row) for row in rows), total=whole_number(data.get("total"))
     )
 
 
+def _array(value: Any) -> Sequence[Any] | None:
+    """The elements of an array, also as PHP writes one with gaps: as an object whose names are numbers.
+    `None`: it is no array."""
+    if value in _NOTHING:
+        return []
+    if isinstance(value, dict) and all(name.isdigit() for name in value):
+        return [*value.values()]
+    return value if isinstance(value, list) else None
+
+
 def _group(row: Any) -> Group:
     group_id = _group_id(row) if isinstance(row, dict) else None
     if group_id is None:
         raise BadAnswer("a group without groupId")
-    phones = row.get("phones")
-    if phones is None:
-        phones = ""
-    if not isinstance(phones, str):
-        raise BadAnswer("phones is not a string")
-    numbers = tuple(dict.fromkeys(number.strip() for number in phones.split(",") if number.strip()))
+    numbers = tuple(dict.fromkeys(_numbers(row.get("phones"))))
     customer_id = identifier(row.get("customerId"), _LONGEST_CUSTOMER_ID)
     return Group(group_id, _words(row.get("groupName")), _words(row.get("remark")), numbers, customer_id)
+
+
+def _numbers(phones: Any) -> Iterator[str]:
+    """The numbers of one text, as the vendor documents it, of one number, or of an array of both."""
+    entries = _array(phones)
+    for entry in [phones] if entries is None else entries:
+        text = entry if isinstance(entry, str) else vendor_code(entry, _LONGEST_NUMBER)
+        if text is None and entry is not None:
+            raise BadAnswer("phones has what is no number")
+        yield from filter(None, map(str.strip, (text or "").split(",")))
 
 
 def _group_id(content: dict[str, Any]) -> str | None:
