@@ -74,7 +74,7 @@ def wheels(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
         shutil.copytree(
             ROOT / name, source / name, ignore=shutil.ignore_patterns("__pycache__", "*.egg-info", "build")
         )
-    for name in ("pyproject.toml", "README.md"):
+    for name in ("pyproject.toml", "README.md", "LICENSE"):
         shutil.copy(ROOT / name, source / name)
     for path in (source, source / "contracts" / "python"):
         run([sys.executable, "-m", "pip", "wheel", "-q", "--no-deps", "-w", target, path], folder)
@@ -91,6 +91,8 @@ def test_what_the_wheels_contain(wheels: dict[str, Path]) -> None:
     """No name but the two import packages reaches site-packages; every source file is in its wheel."""
     assert top_level(wheels["numbergroup"]) == {"numbergroup", "numbergroup_contracts"}
     assert top_level(wheels["numbergroup_contracts"]) == {"numbergroup_contracts"}
+    versions = {file.name.split("-")[1] for file in wheels.values()}
+    assert len(versions) == 1
     files = set(zipfile.ZipFile(wheels["numbergroup"]).namelist())
     for package in (ROOT / "worker/numbergroup", ROOT / "contracts/python/numbergroup_contracts"):
         sources = [path for path in package.rglob("*") if path.suffix in (".py", ".lua", ".typed")]
