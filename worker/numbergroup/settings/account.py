@@ -32,29 +32,71 @@ class AccountSettings(BaseModel, frozen=True, extra="forbid", hide_input_in_erro
     secret_key: ClassVar[str]
     success: ClassVar[str | None] = None
 
-    provider: str
-    base_url: str
-    calls_per_second: Positive = 10.0  # over all workers together [I]
-    max_in_flight: int = Field(16, ge=1, le=1024)
-    numbers_per_call: int
-    number_pattern: str | None = None  # what a whole number must match; None: as the contract has it
-    connect_timeout_s: Positive = 3.0
-    timeout_s: Positive = 8.0  # of one attempt, connecting included
-    retry_attempts: int = Field(3, ge=1, le=10)  # of one call, before its group parks
-    breaker_share: Share = 0.5  # of calls that fail, from which on there is only one probe at a time
-    breaker_max_open_s: Positive = 60.0  # the longest wait between two probes
-    isolation_share: Share = 0.25  # of calls_per_second that may go into halving refused batches
-    # What an error means: by fragments of its text, in any case, and by its code (`http-503`: an HTTP status
-    # without a verdict in the body). What they say about trying again is [I].
-    throttle_codes: Codes = ()
-    throttle_texts: Texts = ()
-    retryable_codes: Codes = ()
-    retryable_texts: Texts = ()
-    account_fault_codes: Codes = ()
-    account_fault_texts: Texts = ()
-    permanent_codes: Codes = ()
-    permanent_texts: Texts = ()
-    unknown_codes: Annotated[Literal["refused", "retryable", "account-fault"], Choice] = "refused"
+    provider: str = Field(
+        description="The account's vendor. A command's `account` is the account's `<name>` in lower "
+        "case; without one it is `default`. Commands for an account that is not configured "
+        "are `rejected`. A key of another vendor is an error."
+    )
+    base_url: str = Field(description="Where the vendor's API is.")
+    calls_per_second: Positive = Field(
+        10.0,  # [I]
+        description="The rate limit, over all workers together. Calls are evenly spaced, a little below "
+        "the figure, so that no sliding second has more.",
+    )
+    max_in_flight: int = Field(
+        16, ge=1, le=1024, description="Calls of one worker for this account at the same time."
+    )
+    numbers_per_call: int = Field(description="The most numbers in one call.")
+    number_pattern: str | None = Field(
+        None,
+        description="A regular expression for a whole number. Commands with other numbers are `rejected` "
+        "(`invalid`) before any call. Without it: what the contract allows.",
+    )
+    connect_timeout_s: Positive = Field(3.0, description="Seconds for connecting to the vendor.")
+    timeout_s: Positive = Field(
+        8.0,
+        description="Seconds for one attempt, connecting included; at most 80 % of `LEASE_TTL_S`.",
+    )
+    retry_attempts: int = Field(
+        3, ge=1, le=10, description="Attempts within one call, before its group is parked."
+    )
+    breaker_share: Share = Field(
+        0.5,
+        description="The share of failing calls at which the breaker opens: then there is one probe at a "
+        "time.",
+    )
+    breaker_max_open_s: Positive = Field(60.0, description="The longest wait between two probes, in seconds.")
+    isolation_share: Share = Field(
+        0.25, description="The share of `CALLS_PER_SECOND` that may be spent on halving refused batches."
+    )
+    # What the defaults say about trying again is [I].
+    throttle_codes: Codes = Field((), description='Codes that mean "too fast".')
+    throttle_texts: Texts = Field(
+        (),
+        description='Fragments of messages that mean "too fast"; case does not matter. Without this setting, '
+        "the usual wordings of a rate limit are understood, too.",
+    )
+    retryable_codes: Codes = Field(
+        (),
+        description="Codes of failures that may pass by themselves. A status is written like a code: "
+        "`http-503`.",
+    )
+    retryable_texts: Texts = Field(
+        (), description="Fragments of messages of failures that may pass by themselves."
+    )
+    account_fault_codes: Codes = Field(
+        (), description="Codes that no call of the account can succeed with, such as wrong credentials."
+    )
+    account_fault_texts: Texts = Field((), description="Fragments of messages that mean the same.")
+    permanent_codes: Codes = Field(
+        (), description="Codes of what the vendor refuses however often it is asked."
+    )
+    permanent_texts: Texts = Field((), description="Fragments of messages that mean the same.")
+    unknown_codes: Annotated[Literal["refused", "retryable", "account-fault"], Choice] = Field(
+        "refused",
+        description="What a code means that is in no class. `refused` is believed after `RETRY_ATTEMPTS` "
+        "attempts.",
+    )
 
     _every_value = field_validator("*", mode="before")(sane)
 

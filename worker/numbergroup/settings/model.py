@@ -26,36 +26,146 @@ _OTHER_CHANNELS = 8
 class Settings(BaseSettings, frozen=True, extra="forbid", hide_input_in_errors=True, allow_inf_nan=False):
     """Every setting. Built directly it reads nothing from outside: that is `load_settings`."""
 
-    config: Path | None = None
-    env_file: Path | None = None
-    broker_url: BrokerUrl | None = None  # None: the embedded broker, for trying out
-    ledger_url: LedgerUrl | None = None  # None: see effective_ledger_url
-    # Whether certificates of brokers and ledgers are verified. No URL can switch it off.
-    tls_verify: Annotated[Literal["on", "off"], Choice] = "on"
-    partitions: int = Field(1, ge=1, le=MOST_PARTITIONS)  # the same for all workers and producers
-    lease_ttl_s: float = Field(10.0, ge=2)
-    linger_ms: int = Field(0, ge=0)
-    max_pending: int = Field(20_000, ge=1, le=1_000_000)  # commands in memory, per partition
-    group_backlog: int = Field(5_000, ge=1)  # commands of a parked group; what comes on top is quarantined
-    max_dead_letters: int = Field(500_000, ge=1)  # with so many, nothing more is taken in
-    max_crashes: int = Field(5, ge=3, le=100)  # of workers, after which the message they died of is given up
-    max_message_bytes: int = Field(1_048_576, ge=1)
-    reply_queues: Texts = (  # fnmatch patterns of the queues that a command's `replyto` may name
-        *("numbergroup:replies", "numbergroup:replies:*"),  # streams
-        *("numbergroup.replies", "numbergroup.replies.*"),  # lists and AMQP queues
+    config: Path | None = Field(
+        None,
+        description="A TOML file with settings: the same keys in lower case, accounts as "
+        "`[accounts.<name>]`. Set it in the environment only.",
     )
-    reply_queue_type: Annotated[Literal["quorum", "classic"], Choice] = "classic"  # of those declared here
-    reply_queue_expires_hours: float = Field(168.0, ge=0, le=1_193)  # of a `replyto`, unused; 0: never
-    lossy_queues: Annotated[Literal["refuse", "accept"], Choice] = "refuse"  # those that others declared
-    dedup_hours: float = Field(24.0, ge=0.01, le=87_600)
-    reply_retention_hours: float = Field(168.0, ge=0, le=87_600)  # results on Redis; 0: for ever
-    reply_max: int = Field(1_000_000, ge=0)  # messages with results in one queue on Redis; 0: any number
-    give_up_after_s: Positive = 86_400.0
-    log_format: Annotated[Literal["console", "json"], Choice] | None = None  # None: by the terminal
-    log_level: Annotated[Literal["debug", "info", "warning", "error"], Choice] = "info"
-    metrics_port: int | None = Field(None, ge=0, le=65_535)  # None: no metrics; 0: any free one
-    metrics_host: Host = "127.0.0.1"
-    accounts: dict[AccountName, Account] = Field(default_factory=dict)
+    env_file: Path | None = Field(
+        None,
+        description="A file with more of these variables, as `KEY=value` lines. It is read again when it "
+        "changes, for credentials only. Set it in the environment only.",
+    )
+    broker_url: BrokerUrl | None = Field(
+        None,
+        description="The broker: `redis://`, `rediss://`, `unix://`, `amqp://` or `amqps://`. "
+        "Certificates are verified; `SSL_CERT_FILE` names other authorities. Without it the "
+        "worker starts an embedded broker, for trying out.",
+    )
+    ledger_url: LedgerUrl | None = Field(
+        None,
+        description="What the worker remembers beside RabbitMQ: `redis://`, `rediss://` or `unix://`. "
+        "Without it the ledger is the broker's Redis; beside RabbitMQ it is in the worker's "
+        "memory. One ledger belongs to one broker.",
+    )
+    tls_verify: Annotated[Literal["on", "off"], Choice] = Field(
+        "on",
+        description="`off`: the certificates and names of brokers and ledgers behind `rediss://` and "
+        "`amqps://` are not verified, so that anyone on the network path can read and change "
+        "everything. For tests only. A URL alone cannot switch verification off.",
+    )
+    partitions: int = Field(
+        1,
+        ge=1,
+        le=MOST_PARTITIONS,
+        description="How many partitions there are, the same for all workers and producers. Change it "
+        "only when no worker runs and nothing waits.",
+    )
+    lease_ttl_s: float = Field(
+        10.0,
+        ge=2,
+        description="Seconds for which a worker owns a partition without renewing its lease. A standby "
+        "worker takes over within this time after a crash.",
+    )
+    linger_ms: int = Field(
+        0,
+        ge=0,
+        description="Milliseconds that a group's batch waits for more commands. More means fewer calls, "
+        "and later answers.",
+    )
+    max_pending: int = Field(
+        20_000,
+        ge=1,
+        le=1_000_000,
+        description="Commands in memory, per partition; the rest stays in the broker. A command counts "
+        "once more for every 50 numbers that it has. With several accounts, each account "
+        "that is down may hold as many again. On RabbitMQ the prefetch is three times as "
+        "many messages (at most 65,535; with several accounts, three times once for all and "
+        "once for each).",
+    )
+    group_backlog: int = Field(
+        5_000,
+        ge=1,
+        description="How many commands may wait for one group that is stuck by itself. With more, the "
+        "group is quarantined.",
+    )
+    max_dead_letters: int = Field(
+        500_000,
+        ge=1,
+        description="With so many dead letters, workers read no more commands until there are fewer.",
+    )
+    max_crashes: int = Field(
+        5,
+        ge=3,
+        le=100,
+        description="How many workers must crash in the same step with one message or command alone in "
+        "hand, until it is dead-lettered. Up to three more may crash before it is alone. On "
+        "RabbitMQ this needs `LEDGER_URL`.",
+    )
+    max_message_bytes: int = Field(
+        1_048_576, ge=1, description="The most bytes of a message; a larger one is dead-lettered."
+    )
+    reply_queues: Texts = Field(
+        (
+            *("numbergroup:replies", "numbergroup:replies:*"),  # streams
+            *("numbergroup.replies", "numbergroup.replies.*"),  # lists and AMQP queues
+        ),
+        description="Shell patterns of the names that a `replyto` or `reply_to` may have.",
+    )
+    reply_queue_type: Annotated[Literal["quorum", "classic"], Choice] = Field(
+        "classic",
+        description="RabbitMQ: the type of the reply queues that the worker declares; `quorum` on a "
+        "cluster. A queue that exists is used as it is, with a warning if its type differs.",
+    )
+    reply_queue_expires_hours: float = Field(
+        168.0,
+        ge=0,
+        le=1_193,
+        description="RabbitMQ: a reply queue that the worker declared for a `replyto` is deleted, with its "
+        "messages, after so many hours without a consumer. 0: never. `numbergroup.replies` is never deleted.",
+    )
+    lossy_queues: Annotated[Literal["refuse", "accept"], Choice] = Field(
+        "refuse",
+        description="RabbitMQ: `accept` lets a worker start although a command queue, declared by another "
+        "program, can lose commands.",
+    )
+    dedup_hours: float = Field(
+        24.0,
+        ge=0.01,
+        le=87_600,
+        description="Hours for which a settled command stays in the ledger, so that a repeat gets the first "
+        "answer.",
+    )
+    reply_retention_hours: float = Field(
+        168.0, ge=0, le=87_600, description="Redis: hours for which results are kept. 0: for ever."
+    )
+    reply_max: int = Field(
+        1_000_000,
+        ge=0,
+        description="Redis: how many messages with results one stream or list keeps. 0: any number.",
+    )
+    give_up_after_s: Positive = Field(
+        86_400.0,
+        description="Seconds after which a command that the vendor could not take is `failed` "
+        "(`unavailable`) and dead-lettered.",
+    )
+    log_format: Annotated[Literal["console", "json"], Choice] | None = Field(
+        None, description="Without it: `console` on a terminal, else `json`."
+    )
+    log_level: Annotated[Literal["debug", "info", "warning", "error"], Choice] = Field(
+        "info", description="The least severe level that is logged."
+    )
+    metrics_port: int | None = Field(
+        None,
+        ge=0,
+        le=65_535,
+        description="Prometheus finds the metrics at `/metrics` on this port. 0: any free port; the log "
+        "names it. Without it there are no metrics. A port that is taken: exit code 2.",
+    )
+    metrics_host: Host = Field("127.0.0.1", description="The address that the metrics are served on.")
+    accounts: dict[AccountName, Account] = Field(
+        default_factory=dict, description="The vendor accounts, by name."
+    )
 
     _every_value = field_validator("*", mode="before")(sane)
 

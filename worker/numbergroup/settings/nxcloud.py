@@ -21,17 +21,36 @@ class NXCloudAccount(AccountSettings, frozen=True):
     success: ClassVar[str | None] = "0"
 
     provider: Annotated[Literal["nxcloud"], Choice] = "nxcloud"
-    base_url: NXCloudUrl = NXCLOUD  # [S]; newer pages have https://api.nxcloud.com/v1/api/pns/ [V]
-    # Each of the two, or a file that holds it and nothing else
-    access_key: str = Field(repr=False, pattern="^[!-~]+$")
-    access_secret: SecretStr
-    access_key_file: Path | None = None
-    access_secret_file: Path | None = None
-    algorithm: Annotated[Literal["md5", "sha256"], Choice] = "md5"  # of the signature [V]
+    # [S]; newer pages have https://api.nxcloud.com/v1/api/pns/ [V]
+    base_url: NXCloudUrl = NXCLOUD
+    access_key: str = Field(repr=False, pattern="^[!-~]+$", description="The vendor's `accessKey`.")
+    access_secret: SecretStr = Field(description="The vendor's `accessSecret`, which signs every request.")
+    access_key_file: Path | None = Field(
+        None, description="Instead of `ACCESS_KEY`: a file that holds it and nothing else. Both is an error."
+    )
+    access_secret_file: Path | None = Field(
+        None,
+        description="Instead of `ACCESS_SECRET`: a file that holds it and nothing else. Both is an error.",
+    )
+    algorithm: Annotated[Literal["md5", "sha256"], Choice] = Field(
+        "md5",  # [V]
+        description="The digest that the signature is made with.",
+    )
     numbers_per_call: int = Field(1000, ge=1, le=100_000)  # [I]
-    signature_lasts_s: float = Field(60.0, gt=0, le=3600)  # [V]: for so long it may take effect
-    # Whether a create marks the group's remark, to find the group again when the answer is lost [I]
-    create_marker: Annotated[Literal["remark", "none"], Choice] = "remark"
+    signature_lasts_s: float = Field(
+        60.0,  # [V]
+        gt=0,
+        le=3600,
+        description="Seconds for which a request without an answer may still take effect. The vendor "
+        "says 60.",
+    )
+    create_marker: Annotated[Literal["remark", "none"], Choice] = Field(
+        "remark",  # [I]
+        description="`remark`: a create leaves a marker at the end of the group's remark, to find the "
+        "group when the answer is lost. `none`: a lost create is recognised by name and "
+        "numbers, so give every group a name of its own; of two with the same name and "
+        "numbers, the wrong one may be found.",
+    )
     # The codes' meanings are [V], the texts [I], the last one another vendor's [V].
     throttle_texts: Texts = ("rate limit", "too many requests", "frequency limit", "max limit exceeded")
     retryable_codes: Codes = ("10009", "1004")  # failed to retrieve data; timestamp expired

@@ -30,29 +30,81 @@ class OzonetelAccount(AccountSettings, frozen=True):
     secret_key: ClassVar[str] = "api_key"  # noqa: S105
 
     provider: Annotated[Literal["ozonetel"], Choice]
-    auth: Annotated[Literal["legacy", "basic", "token"], Choice] = "basic"
-    base_url: OzonetelUrl = OZONETEL  # [S]; international: https://api.ccaas.ozonetel.com [V]
-    # Each of the two, or a file that holds it and nothing else; no colon in a user of HTTP Basic (RFC 7617)
-    username: str = Field(repr=False, pattern="^[!-9;-~]+$")
-    api_key: SecretStr
-    username_file: Path | None = None
-    api_key_file: Path | None = None
+    auth: Annotated[Literal["legacy", "basic", "token"], Choice] = Field(
+        "basic",
+        description="How requests are authenticated: `basic` (the header `apiKey`), `token`, or "
+        "`legacy`, which the vendor has announced as deprecated.",
+    )
+    base_url: OzonetelUrl = Field(  # [S]; international [V]
+        OZONETEL,
+        description="Where the vendor's API is. International accounts: "
+        "`https://api.ccaas.ozonetel.com`; partners have their own.",
+    )
+    # No colon in a user of HTTP Basic (RFC 7617).
+    username: str = Field(repr=False, pattern="^[!-9;-~]+$", description="The CloudAgent user name.")
+    api_key: SecretStr = Field(description="The user's API key.")
+    username_file: Path | None = Field(
+        None, description="Instead of `USERNAME`: a file that holds it and nothing else. Both is an error."
+    )
+    api_key_file: Path | None = Field(
+        None, description="Instead of `API_KEY`: a file that holds it and nothing else. Both is an error."
+    )
     numbers_per_call: int = Field(MOST_NUMBERS, ge=1, le=MOST_NUMBERS)  # [S]
     request_lasts_s: float = Field(
-        60.0, gt=0, le=3600
-    )  # nothing is signed: for so long it may be under way [I]
-    timezone: str = Field("Asia/Kolkata", validate_default=True)  # of the expiry dates [I]
-    description_length: int = Field(50, ge=2, le=1024)  # the most characters [I]
-    # Of numbers of ten digits, which the vendor takes for Indian ones without a country code [S]
-    national_numbers: str = "refuse"  # or a country code to put before them
-    # Where the vendor's pages do not agree. None: as documented for `auth`
-    create_path: ApiPath | None = None
-    update_path: ApiPath | None = None  # also seen: /ca_apis/updateBlockNumber [V]
-    delete_path: ApiPath | None = None  # also seen: /ca_apis/deleteBlockNumberGroup [V]
-    token_path: ApiPath | None = None
-    update_group_field: ApiField | None = None
-    delete_group_field: ApiField | None = None
-    numbers_field: ApiField | None = None
+        60.0,  # [I]
+        gt=0,
+        le=3600,
+        description="Seconds for which a request without an answer may still take effect. Nothing is "
+        "signed here, so this is how long a request may be under way.",
+    )
+    timezone: str = Field(
+        "Asia/Kolkata",  # [I]
+        validate_default=True,
+        description="The zone in which the vendor reads expiry dates; it does not document one.",
+    )
+    description_length: int = Field(
+        50,  # [I]
+        ge=2,
+        le=1024,
+        description="The most characters of a description, which is a create's `remark`. The vendor "
+        "refuses long ones and does not document the limit.",
+    )
+    national_numbers: str = Field(
+        "refuse",  # the vendor's way with ten digits: [S]
+        description="What happens to a number of ten digits, which the vendor takes for an Indian one "
+        "without its country code. `refuse`: its command is `rejected` (`invalid`). A "
+        "country code such as `91`: it is put before the ten digits.",
+    )
+    # Where the vendor's pages do not agree; also seen: updateBlockNumber, deleteBlockNumberGroup [V]
+    create_path: ApiPath | None = Field(
+        None, description="The path of the URL that makes a group. Without it: as documented for `AUTH`."
+    )
+    update_path: ApiPath | None = Field(
+        None,
+        description="The path that changes a group. Without it: as documented for `AUTH`. The vendor's "
+        "pages also have `/ca_apis/updateBlockNumber`.",
+    )
+    delete_path: ApiPath | None = Field(
+        None,
+        description="The path that deletes numbers. Without it: as documented for `AUTH`. The vendor's "
+        "pages also have `/ca_apis/deleteBlockNumberGroup`.",
+    )
+    token_path: ApiPath | None = Field(
+        None, description="The path that makes a token. Without it: as documented."
+    )
+    update_group_field: ApiField | None = Field(
+        None,
+        description="The name of the group's field in an update. Without it: `groupName`; `Id` with "
+        "`AUTH=legacy`.",
+    )
+    delete_group_field: ApiField | None = Field(
+        None,
+        description="The name of the group's field in a deletion. Without it: `groupName`; `id` with "
+        "`AUTH=legacy`.",
+    )
+    numbers_field: ApiField | None = Field(
+        None, description="The name of the field with the numbers. Without it: `blockNumbers`."
+    )
     # The vendor has no codes: these are ours for its documented messages.
     throttle_codes: Codes = ("max-limit-exceeded",)
     throttle_texts: Texts = ("rate limit", "too many requests")  # [I]
