@@ -7,7 +7,15 @@ from engine_commands import add
 
 from numbergroup.engine.breaker import BreakerNotice
 from numbergroup.engine.messages import Controls, CredentialsChanged, ProbeDenied, Told
-from numbergroup.engine.model import AccountFault, Applied, Call, GroupRef, HandleKind, Outcome, Refused
+from numbergroup.engine.model import (
+    AccountFault,
+    Applied,
+    Call,
+    GroupRef,
+    HandleKind,
+    Outcome,
+    Refused,
+)
 
 FAULT = AccountFault("1003", "invalid signature")
 OK = Applied("r")

@@ -2,7 +2,9 @@
 
 Slots and permits belong to the account. A permit is asked for only when a group is ready to use it, and it
 goes to the group whose oldest command has waited longest; a group whose batch needs several calls gets in
-line anew after each, so that one with endless work takes turns with the others.
+line anew after each, so that one with endless work takes turns with the others. A group whose call stopped
+the account (throttled, a fault of the account) lets all others go first that wait, when one of them is
+answered normally.
 
 While the vendor is known to be in trouble (its breaker is open, or it refused the account's credentials),
 one call at a time goes out now and then: a probe.
@@ -32,8 +34,10 @@ _FAULT_PAUSE_S = (5.0, 60.0)
 _THROTTLE_PAUSE_S = (1.0, 60.0)
 LONGEST_RETRY_AFTER_S = 3600.0
 """A vendor that asks for more is asked again after that."""
-_ASIDE_S = 1.0
-"""How much longer than the account's pause the group waits that met its fault: another one goes first."""
+_ALONE_MOST_S, _ALONE_MOST_PAUSES = 60.0, 10.0
+"""The longest wait of a group that alone is throttled: the larger one of a time, and of so many pauses."""
+_YIELDING = -1
+"""The turn of a group that lets others go first."""
 
 
 @dataclass(slots=True, frozen=True)
@@ -99,19 +103,31 @@ class Account:
     """When the latest call that was answered normally was sent."""
     aside: dict[Mailbox, None] = field(default_factory=dict)
     """Groups that met trouble of the account, and wait for it to be over."""
+    yielding: dict[Mailbox, None] = field(default_factory=dict)
+    """Ready groups whose call stopped the account; no call that was sent after it was answered normally yet.
+    Any other group goes first. The one that was stopped longest ago is the first of them."""
     breaker: Breaker = field(init=False)
     isolation: Budget = field(init=False)
     outcomes: Counter[str] = field(default_factory=Counter)
     _tie: int = 0
+    _last_turn: int = 0
 
     def __post_init__(self) -> None:
         self.breaker = Breaker(self.policy.breaker)
         self.isolation = Budget(self.policy.isolation_per_second)
 
     def push(self, mailbox: Mailbox, turn: int | None = None) -> None:
-        """Let the mailbox wait for its turn; without one, by its oldest command."""
+        """Let the mailbox wait for its turn; without one, by its oldest command, or if its last call stopped
+        the account, behind all that wait."""
         mailbox.state = State.READY
-        mailbox.turn = mailbox.order if turn is None else turn
+        self.yielding.pop(mailbox, None)
+        if mailbox.stopped_at is not None and self.served_at <= mailbox.stopped_at:
+            mailbox.turn = _YIELDING
+            self.yielding[mailbox] = None
+            return
+        if turn is None:
+            turn = mailbox.order if mailbox.stopped_at is None else self._last_turn
+        mailbox.turn, self._last_turn = turn, max(turn, self._last_turn)
         self._tie += 1
         heapq.heappush(self.ready, (mailbox.turn, self._tie, mailbox))
 
@@ -123,20 +139,36 @@ class Account:
             if mailbox.state is State.READY and mailbox.pending and mailbox.turn == turn:
                 return mailbox
             heapq.heappop(self.ready)
+        while self.yielding:
+            mailbox = next(iter(self.yielding))
+            if mailbox.state is State.READY and mailbox.pending:
+                return mailbox
+            del self.yielding[mailbox]
         return None
 
     def pop(self) -> Mailbox | None:
         """The same, which stands in line no longer."""
         mailbox = self.peek()
-        if mailbox is not None:
+        if mailbox is None:
+            return None
+        if mailbox.turn == _YIELDING:
+            del self.yielding[mailbox]
+        else:
             heapq.heappop(self.ready)
         return mailbox
+
+    @property
+    def ready_count(self) -> int:
+        """How many groups are in line, and perhaps some that no longer are."""
+        return len(self.ready) + len(self.yielding)
 
     def forget(self, partition: int) -> None:
         """Drop what waits of this partition, so that no permit is asked for it."""
         self.ready = [place for place in self.ready if place[2].partition != partition]
         heapq.heapify(self.ready)
-        self.aside = {mailbox: None for mailbox in self.aside if mailbox.partition != partition}
+        for some in (self.aside, self.yielding):
+            for mailbox in [mailbox for mailbox in some if mailbox.partition == partition]:
+                del some[mailbox]
 
     @property
     def paused_until(self) -> float:
@@ -183,7 +215,7 @@ class Account:
     def permits_to_ask(self, now: float) -> int:
         """How many more permits there is a use for; one for a probe, if it is `probing`."""
         asked = self.probes_wanted if self.probing else self.permits_wanted
-        return max(0, min(len(self.ready), self.free_slots(now)) - asked)
+        return max(0, min(self.ready_count, self.free_slots(now)) - asked)
 
     def take(self, mailbox: Mailbox, outcome: Outcome, now: float, jitter: float, *, probe: bool) -> Outcome:
         """Take in how a call of the mailbox's ended; what that means for its group.
@@ -199,9 +231,11 @@ class Account:
                 self.breaker.failed(mailbox.ref, now, jitter, probe=probe)
                 if outcome.whole_service and outcome.retry_after_s:
                     self._wait(now, outcome.retry_after_s)
+                    self._stopped_by(mailbox, now)
                 return outcome
             case Throttled():
                 self._throttled(now, outcome.retry_after_s)
+                self._stopped_by(mailbox, now)
             case AccountFault() if mailbox.fault_at is not None and self.answers > mailbox.fault_at:
                 mailbox.fault_at = self.answers
                 self.breaker.succeeded(now, jitter, probe=probe)
@@ -211,10 +245,12 @@ class Account:
             case AccountFault():
                 mailbox.fault_at = self.answers
                 self._faulted(now, outcome)
+                mailbox.stopped_at = now
             case _:
-                mailbox.fault_at = None
+                mailbox.fault_at = mailbox.stopped_at = None
+                mailbox.throttled_alone = 0
                 self.throttles = 0
-                self.served_at = max(self.served_at, mailbox.sent_at)
+                self._served(mailbox.sent_at)
                 if probe or not self.faults:
                     # What was on its way when the fault came up says nothing about now.
                     self.answers += 1
@@ -223,11 +259,6 @@ class Account:
                     outcome = Withheld()
         self.breaker.succeeded(now, jitter, probe=probe)
         return outcome
-
-    def step_aside(self, mailbox: Mailbox) -> float:
-        """Until when the mailbox waits that met the account's fault, if that is not mended before."""
-        self.aside[mailbox] = None
-        return self.fault_until + (_ASIDE_S if self.ready else 0.0)
 
     def mended(self) -> list[Mailbox]:
         """No fault holds the account up any more; who waited for that."""
@@ -238,6 +269,30 @@ class Account:
         """Those who waited for the account's trouble to be over need not wait for their own time as well."""
         waiting, self.aside = [*self.aside], {}
         return waiting
+
+    def _served(self, sent_at: float) -> None:
+        """Take in that a call that was sent then was answered normally: groups that let others go first get
+        in line behind those that wait."""
+        if sent_at <= self.served_at:
+            return
+        self.served_at = sent_at
+        for mailbox in [*self.yielding]:
+            if mailbox.state is State.READY:
+                self.push(mailbox)
+
+    def _stopped_by(self, mailbox: Mailbox, now: float) -> None:
+        """Take in that a call of the mailbox's made the vendor ask to wait.
+
+        It may be for this group alone: where the vendor asks again, and has answered calls normally that were
+        sent in between, the group waits longer than the account, and for longer each time.
+        """
+        if mailbox.stopped_at is not None and self.served_at > mailbox.stopped_at:
+            mailbox.throttled_alone += 1
+        mailbox.stopped_at = now
+        if mailbox.throttled_alone:
+            pause_s = max(self.throttled_until - now, _THROTTLE_PAUSE_S[0])
+            most_s = max(_ALONE_MOST_S, _ALONE_MOST_PAUSES * pause_s)
+            mailbox.throttled_until = now + min(most_s, pause_s * 2.0 ** min(mailbox.throttled_alone, 30))
 
     def _throttled(self, now: float, retry_after_s: float | None) -> None:
         """Stop asking for permits for as long as the vendor said, or longer each time if it did not."""

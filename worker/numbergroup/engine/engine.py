@@ -46,7 +46,6 @@ from numbergroup.engine.messages import (
 from numbergroup.engine.model import (
     CHANGING,
     CRASHED,
-    AccountFault,
     Applied,
     Call,
     Command,
@@ -277,14 +276,13 @@ class Engine:
             # What the group is told may be less than what the account heard.
             heard = replace(event, outcome=outcome)
             decision = resolve(mailbox, flight.call, heard, account.policy, self.retry)
-            if not isinstance(decision, Queue):
-                self._act(mailbox, decision, event.now)
-            elif isinstance(outcome, Applied | Refused):
+            if isinstance(decision, Queue) and isinstance(outcome, Applied | Refused):
                 # It gets in line anew: a group with endless work takes turns with the others.
                 self._serial += 1
                 self._mailboxes.push(mailbox, self._serial)
-            elif isinstance(outcome, AccountFault):
-                self._act(mailbox, Park(account.step_aside(mailbox)), event.now)
+            elif isinstance(decision, Queue | Park) and mailbox.throttled_until > event.now:
+                until = decision.until if isinstance(decision, Park) else 0.0
+                self._act(mailbox, Park(max(until, mailbox.throttled_until)), event.now)
             else:
                 self._act(mailbox, decision, event.now)
         if isinstance(outcome, Unavailable) and account.breaker.notice is not None:

@@ -115,6 +115,12 @@ class Mailbox:
     """Why it failed last."""
     fault_at: int | None = None
     """How many of the account's calls had been answered when this one's met a fault of the account, last."""
+    stopped_at: float | None = None
+    """When its last call stopped the whole account; `None` once one was answered normally."""
+    throttled_alone: int = 0
+    """How often the vendor asked to wait at its calls, and answered others sent in between normally."""
+    throttled_until: float = 0.0
+    """Until when it waits for that."""
     turn: int = 0
     """Its place in line, while it is ready."""
     isolation: int | None = None

@@ -77,7 +77,7 @@ def view_account(account: Account, now: float) -> AccountView:
     return AccountView(
         account.in_flight,
         account.permits_wanted + account.probes_wanted,
-        len(account.ready),
+        account.ready_count,
         account.breaker.state.value,
         notice.until if notice else None,
         account.breaker.failures,
