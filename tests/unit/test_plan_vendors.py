@@ -3,7 +3,7 @@
 import orjson
 from whole_worker import event
 
-from numbergroup.cli.plan import plan_groups
+from numbergroup.cli.dry_run import plan_groups
 from numbergroup.engine.intake import Intake
 from numbergroup.engine.model import Command, Entry
 from numbergroup.settings import load_settings

@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from numbergroup.cli.dry_run import plan_groups
 from numbergroup.cli.groups.events import Envelope, events
 from numbergroup.cli.groups.reconcile import Difference, Rules, Wanted, reconcile
-from numbergroup.cli.plan import plan_groups
 from numbergroup.engine.intake import Intake
 from numbergroup.engine.model import Call, CallKind, Command, CommandKind, Entry, Group
 from numbergroup.settings import NXCloudAccount, Settings
