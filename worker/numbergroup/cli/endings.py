@@ -44,7 +44,8 @@ def ending() -> Iterator[None]:
     try:
         yield
     except SettingsError as error:
-        _say(str(error))
+        more = f"\nand {len(error.others)} more: numbergroup run --check lists all" if error.others else ""
+        _say(f"{error}{more}")
         raise typer.Exit(ExitCode.USAGE) from None
     except Failure as error:
         _say(str(error))

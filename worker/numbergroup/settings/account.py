@@ -14,7 +14,7 @@ from pydantic import BaseModel, Field, field_validator
 
 from numbergroup.providers.classes import Classes, FailureClass
 from numbergroup.providers.port import Credentials, Provider
-from numbergroup.settings.values import Choice, Codes, Positive, Share, Texts, sane
+from numbergroup.settings.values import Choice, Codes, Seconds, Share, Texts, sane
 
 CLASSES = ("throttle", "account_fault", "retryable", "permanent")
 """What `_CODES` and `_TEXTS` are settings for; a text of the first that has one decides."""
@@ -38,8 +38,10 @@ class AccountSettings(BaseModel, frozen=True, extra="forbid", hide_input_in_erro
         "are `rejected`. A key of another vendor is an error."
     )
     base_url: str = Field(description="Where the vendor's API is.")
-    calls_per_second: Positive = Field(
+    calls_per_second: float = Field(
         10.0,  # [I]
+        ge=0.001,
+        le=1_000_000,
         description="The rate limit, over all workers together. Calls are evenly spaced, a little below "
         "the figure, so that no sliding second has more.",
     )
@@ -52,8 +54,8 @@ class AccountSettings(BaseModel, frozen=True, extra="forbid", hide_input_in_erro
         description="A regular expression for a whole number. Commands with other numbers are `rejected` "
         "(`invalid`) before any call. Without it: what the contract allows.",
     )
-    connect_timeout_s: Positive = Field(3.0, description="Seconds for connecting to the vendor.")
-    timeout_s: Positive = Field(
+    connect_timeout_s: Seconds = Field(3.0, description="Seconds for connecting to the vendor.")
+    timeout_s: Seconds = Field(
         8.0,
         description="Seconds for one attempt, connecting included; at most 80 % of `LEASE_TTL_S`.",
     )
@@ -65,7 +67,7 @@ class AccountSettings(BaseModel, frozen=True, extra="forbid", hide_input_in_erro
         description="The share of failing calls at which the breaker opens: then there is one probe at a "
         "time.",
     )
-    breaker_max_open_s: Positive = Field(60.0, description="The longest wait between two probes, in seconds.")
+    breaker_max_open_s: Seconds = Field(60.0, description="The longest wait between two probes, in seconds.")
     isolation_share: Share = Field(
         0.25, description="The share of `CALLS_PER_SECOND` that may be spent on halving refused batches."
     )

@@ -46,11 +46,14 @@ def read_env_file(file: str) -> dict[str, str]:
     return values
 
 
-def fill_in(values: dict[str, Any], written: Mapping[Key, str], of_files: Collection[str]) -> dict[Key, str]:
+def fill_in(
+    values: dict[str, Any], written: Mapping[Key, str], of_files: Collection[str], problems: list[str]
+) -> dict[Key, str]:
     """Put what is in the accounts' files in its place; the places, and how to name them in an error.
 
     `written` is how the keys are written where they are set, `of_files` which of an account's keys may be in
-    the file that `<key>_file` names. Raises SettingsError.
+    the file that `<key>_file` names. A file that cannot be used is added to `problems`, and its place is
+    among those that are returned.
     """
     filled: dict[Key, str] = {}
     accounts = values.get("accounts")
@@ -62,9 +65,13 @@ def fill_in(values: dict[str, Any], written: Mapping[Key, str], of_files: Collec
                 continue
             where = written[*place[:2], f"{key}_file"]
             if key in account:
-                raise SettingsError(f"{written[place]} and {where} say the same thing: unset one of them")
-            account[key] = _secret(file.strip(), where)
+                problems.append(f"{written[place]} and {where} say the same thing: unset one of them")
+                continue
             filled[place] = f"{where} ({file.strip()})"
+            try:
+                account[key] = _secret(file.strip(), where)
+            except SettingsError as error:
+                problems.append(str(error))
     return filled
 
 

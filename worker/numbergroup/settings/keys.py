@@ -5,19 +5,24 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-from numbergroup.settings.errors import PREFIX, Key, SettingsError, variable
+from numbergroup.settings.errors import PREFIX, Key, variable
 from numbergroup.settings.model import Settings
 from numbergroup.settings.vendors import account_keys
 
 
-def variables(environ: Mapping[str, str], file: str = "") -> dict[Key, str]:
-    """Each key that the environment (or a file of its kind) sets, and the variable as it is written there."""
+def variables(environ: Mapping[str, str], problems: list[str], file: str = "") -> dict[Key, str]:
+    """Each known key that the environment (or a file of its kind) sets, and the variable as written there.
+
+    What is unknown, and what is set twice and differs, is added to `problems`.
+    """
     found: dict[Key, str] = {}
     for name in sorted(n for n in environ if n.upper().startswith(PREFIX)):
         key = tuple(name[len(PREFIX) :].lower().split("__"))
-        check_known(key, f"{name} in {file}" if file else name, variable)
-        if environ[found.setdefault(key, name)] != environ[name]:
-            raise SettingsError(f"{found[key]} and {name} are one setting and differ: unset one of them")
+        problem = unknown(key, f"{name} in {file}" if file else name, variable)
+        if problem is None and environ[found.setdefault(key, name)] != environ[name]:
+            problem = f"{found[key]} and {name} are one setting and differ: unset one of them"
+        if problem is not None:
+            problems.append(problem)
     return found
 
 
@@ -30,14 +35,23 @@ def keys(table: Mapping[str, Any]) -> Iterator[Key]:
             yield (top,)
 
 
-def check_known(key: Key, written: str, write: Callable[..., str]) -> None:
-    """Raises SettingsError, with the nearest key as `write` writes it, for a key that there is not."""
+def drop(table: dict[str, Any], key: Key) -> None:
+    """Remove one of the keys that a file sets."""
+    *path, last = key
+    for part in path:
+        table = table[part]
+    del table[last]
+
+
+def unknown(key: Key, written: str, write: Callable[..., str]) -> str | None:
+    """What to say of a key that there is not, with the nearest one as `write` writes it; None if there is."""
     name = key[1] if len(key) == 3 else "default"
     known: list[Key] = [(top,) for top in Settings.model_fields if top != "accounts"]
     known += [("accounts", name, field) for field in account_keys()]
-    if key not in known:
-        candidates = {" ".join(k): write(*k) for k in known}
-        nearest = candidates[difflib.get_close_matches(" ".join(key).lower(), candidates, 1, 0)[0]]
-        links = re.search("_(PORT|SERVICE_HOST|SERVICE_PORT)", written)  # of a Service called numbergroup
-        hint = " If Kubernetes set it, set enableServiceLinks to false." if links else ""
-        raise SettingsError(f"{written} is unknown: did you mean {nearest}?{hint}")
+    if key in known:
+        return None
+    candidates = {" ".join(k): write(*k) for k in known}
+    nearest = candidates[difflib.get_close_matches(" ".join(key).lower(), candidates, 1, 0)[0]]
+    links = re.search("_(PORT|SERVICE_HOST|SERVICE_PORT)", written)  # of a Service called numbergroup
+    hint = " If Kubernetes set it, set enableServiceLinks to false." if links else ""
+    return f"{written} is unknown: did you mean {nearest}?{hint}"

@@ -2,7 +2,7 @@
 
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from pydantic import ValidationError
@@ -12,7 +12,7 @@ from pydantic_settings import EnvSettingsSource
 from numbergroup.settings.account import AccountSettings
 from numbergroup.settings.errors import PREFIX, Key, SettingsError, variable
 from numbergroup.settings.files import fill_in, read_env_file, read_toml
-from numbergroup.settings.keys import check_known, keys, variables
+from numbergroup.settings.keys import drop, keys, unknown, variables
 from numbergroup.settings.model import Settings
 from numbergroup.settings.urls import SecretUrl
 from numbergroup.settings.vendors import credential_keys
@@ -25,62 +25,99 @@ _UNQUOTED = {"broker_url", "ledger_url", "base_url"}
 def load_settings(environ: Mapping[str, str] | None = None) -> Settings:
     """The settings of `environ` (by default the process's) and of the files that it names.
 
-    Raises SettingsError on what is unknown, unreadable, empty, of a wrong type or out of range.
+    Raises SettingsError on what is unknown, unreadable, empty, of a wrong type or out of range: all of it.
     """
-    given, named = _environment(os.environ if environ is None else environ)
-    file = given.get(("config",), "")
-    table = read_toml(file) if file.strip() else {}
-    written = {key: f"{'.'.join(key)} in {file}" for key in keys(table)}
-    for key, text in written.items():
-        check_known(key, text, lambda *parts: ".".join(parts))
-        if key in _OF_ENVIRONMENT:
-            raise SettingsError(f"{text} has no effect there: set {variable(*key)} in the environment")
+    problems: list[str] = []
+    given, named = _environment(os.environ if environ is None else environ, problems)
+    table, written = _table(given.get(("config",), ""), problems)
     source = EnvSettingsSource(Settings, env_prefix=PREFIX, env_nested_delimiter="__")
     source.env_vars = {variable(*key).lower(): value for key, value in given.items()}
     values = _merged(table, source())
     written |= named
-    written |= fill_in(values, written, credential_keys())
+    filled = fill_in(values, written, credential_keys(), problems)
+    written |= filled
+    problems += _unusable_files(values, written)
     try:
         settings = Settings(**values)
     except ValidationError as error:
-        problems = error.errors(include_url=False)
+        problems += [
+            line
+            for problem in error.errors(include_url=False)
+            if not (problem["type"] == "missing" and _key(problem) in filled)
+            for line in _lines(problem, written)
+        ]
     else:
-        return _with_urls(settings, written)
+        if not problems:
+            return _with_urls(settings)
     # Not above: its context would hold the values.
-    first, *others = dict.fromkeys(_line(problem, written) for problem in problems)
+    first, *others = dict.fromkeys(problems)
     raise SettingsError(first, others=others)
 
 
-def _with_urls(settings: Settings, written: Mapping[Key, str]) -> Settings:
-    """The settings, once the files that their URLs name were read. With `TLS_VERIFY=off` the URLs contain it:
-    it goes wherever a URL goes. Raises SettingsError."""
-    changed: dict[str, SecretUrl] = {}
+def _table(file: str, problems: list[str]) -> tuple[dict[str, Any], dict[Key, str]]:
+    """What the TOML file sets, as far as it is known, and how each key is written there. A file that cannot
+    be read ends the look for `problems`: what else is missing nobody can tell."""
+    table = _read(read_toml, file, problems) if file.strip() else {}
+    written: dict[Key, str] = {}
+    for key in [*keys(table)]:
+        text = f"{'.'.join(key)} in {file}"
+        problem = unknown(key, text, lambda *parts: ".".join(parts))
+        if problem is None and key in _OF_ENVIRONMENT:
+            problem = f"{text} has no effect there: set {variable(*key)} in the environment"
+        if problem is None:
+            written[key] = text
+        else:
+            problems.append(problem)
+            drop(table, key)
+    return table, written
+
+
+def _read(read: Callable[[str], dict[str, Any]], file: str, problems: list[str]) -> dict[str, Any]:
+    try:
+        return read(file)
+    except SettingsError as error:
+        first, *others = [*problems, str(error)]
+        raise SettingsError(first, others=others) from None
+
+
+def _unusable_files(values: Mapping[str, Any], written: Mapping[Key, str]) -> Iterator[str]:
+    """What is wrong with the files that the URLs name. A URL that is none is the model's to refuse."""
     for key in ("broker_url", "ledger_url"):
-        url: SecretUrl | None = getattr(settings, key)
-        if url is None:
+        url = values.get(key)
+        if not isinstance(url, str):
             continue
         try:
-            check_tls(parse(url.get_secret_value()))
+            address = parse(url.strip())
+        except InvalidUrl:
+            continue
+        try:
+            check_tls(address)
         except InvalidUrl as error:
-            raise SettingsError(f"{written[key,]} {error}") from None
-        if settings.tls_verify == "off":
-            changed[key] = SecretUrl(unverified(url.get_secret_value()))
-    return settings.model_copy(update=changed) if changed else settings
+            yield f"{written[key,]} {error}"
 
 
-def _environment(environ: Mapping[str, str]) -> tuple[dict[Key, str], dict[Key, str]]:
+def _with_urls(settings: Settings) -> Settings:
+    """The settings, with `TLS_VERIFY=off` in the URLs: it goes wherever a URL goes."""
+    if settings.tls_verify == "on":
+        return settings
+    urls = {key: getattr(settings, key) for key in ("broker_url", "ledger_url")}
+    changed = {key: SecretUrl(unverified(url.get_secret_value())) for key, url in urls.items() if url}
+    return settings.model_copy(update=changed)
+
+
+def _environment(environ: Mapping[str, str], problems: list[str]) -> tuple[dict[Key, str], dict[Key, str]]:
     """What the environment and the environment file set, and how it is written there; the former wins."""
-    named = variables(environ)
+    named = variables(environ, problems)
     given = {key: environ[name] for key, name in named.items()}
     file = given.get(("env_file",), "")
     if not file.strip():
         return given, named
-    more = read_env_file(file)
-    for key, name in variables(more, file).items():
+    more = _read(read_env_file, file, problems)
+    for key, name in variables(more, problems, file).items():
         where = f"{name} in {file}"
         if key == ("env_file",):
-            raise SettingsError(f"{where} has no effect there: an environment file names no other")
-        if key not in given:
+            problems.append(f"{where} has no effect there: an environment file names no other")
+        elif key not in given:
             given[key], named[key] = more[name], where
     return given, named
 
@@ -98,17 +135,23 @@ def _merged(low: dict[str, Any], high: dict[str, Any]) -> dict[str, Any]:
     return low | high | both
 
 
-def _line(problem: ErrorDetails, written: Mapping[Key, str]) -> str:
-    """One line about a value; the value itself is in it unless it may be secret."""
+def _key(problem: ErrorDetails) -> Key:
     key = tuple(str(part) for part in problem["loc"] if part != "[key]")
-    key = key[: 3 if key[:1] == ("accounts",) else 1]
+    return key[: 3 if key[:1] == ("accounts",) else 1]
+
+
+def _lines(problem: ErrorDetails, written: Mapping[Key, str]) -> list[str]:
+    """What is wrong with a value, or with several together; the value itself is named unless it may be
+    secret."""
+    key = _key(problem)
     where = written.get(key) or next((w for k, w in written.items() if k[: len(key)] == key), variable(*key))
     if problem["type"] == "missing":
-        return f"{where} is missing: set it"
+        return [f"{where} is missing: set it"]
     if problem["type"] == "value_error":
-        return f"{where} {problem['ctx']['error']}" if key else str(problem["ctx"]["error"])
+        error = problem["ctx"]["error"]
+        return [f"{where} {error}"] if key else [*error.args]
     value = "its value" if key[-1] in _UNQUOTED.union(credential_keys()) else _quoted(problem["input"])
-    return f"{where}: {value} {re.sub('^[A-Z][a-z]+ should', 'must', problem['msg'])}"
+    return [f"{where}: {value} {re.sub('^[A-Z][a-z]+ should', 'must', problem['msg'])}"]
 
 
 def _quoted(value: Any) -> str:

@@ -1,6 +1,6 @@
 """All settings, as one value."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
@@ -9,7 +9,7 @@ from pydantic_settings import BaseSettings
 
 from numbergroup.settings.errors import variable
 from numbergroup.settings.urls import BrokerUrl, LedgerUrl, SecretUrl
-from numbergroup.settings.values import Choice, Host, Positive, Texts, sane
+from numbergroup.settings.values import Choice, Host, HoursOrNever, Texts, sane
 from numbergroup.settings.vendors import Account
 from numbergroup_contracts.publishing.urls import parse
 
@@ -21,6 +21,7 @@ AccountName = Annotated[str, Field(pattern="^[a-z0-9_-]{1,64}$")]
 # the next renewal, and calls would leave in bunches.
 _LEASE_SHARE = 0.8
 _OTHER_CHANNELS = 8
+_MANY = 1_000_000_000
 
 
 class Settings(BaseSettings, frozen=True, extra="forbid", hide_input_in_errors=True, allow_inf_nan=False):
@@ -64,12 +65,14 @@ class Settings(BaseSettings, frozen=True, extra="forbid", hide_input_in_errors=T
     lease_ttl_s: float = Field(
         10.0,
         ge=2,
+        le=3600,
         description="Seconds for which a worker owns a partition without renewing its lease. A standby "
         "worker takes over within this time after a crash.",
     )
     linger_ms: int = Field(
         0,
         ge=0,
+        le=3_600_000,
         description="Milliseconds that a group's batch waits for more commands. More means fewer calls, "
         "and later answers.",
     )
@@ -86,12 +89,14 @@ class Settings(BaseSettings, frozen=True, extra="forbid", hide_input_in_errors=T
     group_backlog: int = Field(
         5_000,
         ge=1,
+        le=_MANY,
         description="How many commands may wait for one group that is stuck by itself. With more, the "
         "group is quarantined.",
     )
     max_dead_letters: int = Field(
         500_000,
         ge=1,
+        le=_MANY,
         description="With so many dead letters, workers read no more commands until there are fewer.",
     )
     max_crashes: int = Field(
@@ -103,7 +108,10 @@ class Settings(BaseSettings, frozen=True, extra="forbid", hide_input_in_errors=T
         "RabbitMQ this needs `LEDGER_URL`.",
     )
     max_message_bytes: int = Field(
-        1_048_576, ge=1, description="The most bytes of a message; a larger one is dead-lettered."
+        1_048_576,
+        ge=1,
+        le=536_870_912,  # as much as Redis takes
+        description="The most bytes of a message; a larger one is dead-lettered.",
     )
     reply_queues: Texts = Field(
         (
@@ -117,9 +125,8 @@ class Settings(BaseSettings, frozen=True, extra="forbid", hide_input_in_errors=T
         description="RabbitMQ: the type of the reply queues that the worker declares; `quorum` on a "
         "cluster. A queue that exists is used as it is, with a warning if its type differs.",
     )
-    reply_queue_expires_hours: float = Field(
+    reply_queue_expires_hours: HoursOrNever = Field(
         168.0,
-        ge=0,
         le=1_193,
         description="RabbitMQ: a reply queue that the worker declared for a `replyto` is deleted, with its "
         "messages, after so many hours without a consumer. 0: never. `numbergroup.replies` is never deleted.",
@@ -136,16 +143,19 @@ class Settings(BaseSettings, frozen=True, extra="forbid", hide_input_in_errors=T
         description="Hours for which a settled command stays in the ledger, so that a repeat gets the first "
         "answer.",
     )
-    reply_retention_hours: float = Field(
-        168.0, ge=0, le=87_600, description="Redis: hours for which results are kept. 0: for ever."
+    reply_retention_hours: HoursOrNever = Field(
+        168.0, le=87_600, description="Redis: hours for which results are kept. 0: for ever."
     )
     reply_max: int = Field(
         1_000_000,
         ge=0,
+        le=_MANY,
         description="Redis: how many messages with results one stream or list keeps. 0: any number.",
     )
-    give_up_after_s: Positive = Field(
+    give_up_after_s: float = Field(
         86_400.0,
+        ge=0.001,
+        le=315_360_000,  # ten years
         description="Seconds after which a command that the vendor could not take is `failed` "
         "(`unavailable`) and dead-lettered.",
     )
@@ -190,48 +200,49 @@ class Settings(BaseSettings, frozen=True, extra="forbid", hide_input_in_errors=T
         return tuple(file for file in files if file is not None)
 
     @model_validator(mode="after")
-    def _attempts_end_within_a_lease(self) -> Self:
+    def _fit_together(self) -> Self:
+        problems = [*self._overlong_attempts(), *self._unfit_urls(), *self._doubtful_classes()]
+        if problems:
+            raise ValueError(*problems)
+        return self
+
+    def _overlong_attempts(self) -> Iterator[str]:
         for name, account in self.accounts.items():
             if account.timeout_s > _LEASE_SHARE * self.lease_ttl_s:
                 share, ttl = f"{_LEASE_SHARE:.0%}", f"{variable('lease_ttl_s')}, {self.lease_ttl_s:g}"
-                raise ValueError(
+                yield (
                     f"{variable('accounts', name, 'timeout_s')} is {account.timeout_s:g}, over {share} "
                     f"of {ttl}: lower the first or raise the second"
                 )
-        return self
 
-    @model_validator(mode="after")
-    def _urls_fit(self) -> Self:
+    def _unfit_urls(self) -> Iterator[str]:
         for key in ("broker_url", "ledger_url"):
             url = getattr(self, key)
             if url is None:
                 continue
             address = parse(url.get_secret_value())
             if self.tls_verify == "on" and not address.is_verified:
-                raise ValueError(
+                yield (
                     f"{variable(key)} switches the verification of certificates off, which a URL alone "
                     f"cannot: remove that from it, or set {variable('tls_verify')}=off"
                 )
             channels = address.options.get("channel_max")
             if channels is not None and channels < self.partitions + _OTHER_CHANNELS:
-                raise ValueError(
+                yield (
                     f"{variable(key)} has a channel_max that is too small for {variable('partitions')}="
                     f"{self.partitions}: it must be {self.partitions + _OTHER_CHANNELS} or more"
                 )
-        return self
 
-    @model_validator(mode="after")
-    def _one_class_each(self) -> Self:
+    def _doubtful_classes(self) -> Iterator[str]:
         for name, account in self.accounts.items():
             twice = account.in_two_classes()
             if twice is not None:
                 sign, first, second = twice
-                raise ValueError(
+                yield (
                     f"{variable('accounts', name, first)} and {variable('accounts', name, second)} both have "
                     f"{sign!r:.60}, which can mean only one thing: leave it out of one of them (that which "
                     "is not set has its default)"
                 )
-        return self
 
     @classmethod
     def settings_customise_sources(cls, *_: Any, **sources: Any) -> tuple[Any, ...]:

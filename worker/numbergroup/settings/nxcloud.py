@@ -39,7 +39,7 @@ class NXCloudAccount(AccountSettings, frozen=True):
     numbers_per_call: int = Field(1000, ge=1, le=100_000)  # [I]
     signature_lasts_s: float = Field(
         60.0,  # [V]
-        gt=0,
+        ge=0.001,
         le=3600,
         description="Seconds for which a request without an answer may still take effect. The vendor "
         "says 60.",

@@ -52,7 +52,7 @@ class OzonetelAccount(AccountSettings, frozen=True):
     numbers_per_call: int = Field(MOST_NUMBERS, ge=1, le=MOST_NUMBERS)  # [S]
     request_lasts_s: float = Field(
         60.0,  # [I]
-        gt=0,
+        ge=0.001,
         le=3600,
         description="Seconds for which a request without an answer may still take effect. Nothing is "
         "signed here, so this is how long a request may be under way.",

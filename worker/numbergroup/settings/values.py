@@ -6,6 +6,8 @@ from typing import Annotated, Any
 from pydantic import AfterValidator, BeforeValidator, Field
 from pydantic_settings import NoDecode
 
+_LEAST_HOURS = 0.01
+
 
 def sane(value: Any) -> Any:
     """White space around a text is dropped; a boolean is refused, for pydantic would take it for 1 or 0."""
@@ -32,9 +34,16 @@ def _codes(values: tuple[str, ...]) -> tuple[str, ...]:
     return found
 
 
+def _not_between(value: float) -> float:
+    if 0 < value < _LEAST_HOURS:
+        raise ValueError(f"is {value:g}: it must be 0, or {_LEAST_HOURS:g} or more")
+    return value
+
+
+HoursOrNever = Annotated[float, Field(ge=0), AfterValidator(_not_between)]
 Texts = Annotated[tuple[Annotated[str, Field(min_length=1)], ...], NoDecode, BeforeValidator(_items)]
 Codes = Annotated[Texts, AfterValidator(_codes)]
-Positive = Annotated[float, Field(gt=0)]
-Share = Annotated[float, Field(gt=0, le=1)]
+Seconds = Annotated[float, Field(ge=0.001, le=86_400)]
+Share = Annotated[float, Field(ge=0.001, le=1)]
 Host = Annotated[str, Field(pattern=r"^[^\s/@]+$")]
 Choice = BeforeValidator(lambda value: value.lower() if isinstance(value, str) else value)

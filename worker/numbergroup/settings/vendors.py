@@ -1,9 +1,10 @@
 """Which vendors there are, and which of them an account is one of."""
 
+from collections.abc import Iterable
 from typing import Annotated, Any
 
 from pydantic import SerializeAsAny, ValidationError, ValidatorFunctionWrapHandler, WrapValidator
-from pydantic_core import InitErrorDetails
+from pydantic_core import ErrorDetails, InitErrorDetails
 
 from numbergroup.settings.account import AccountSettings
 from numbergroup.settings.nxcloud import NXCloudAccount
@@ -36,20 +37,40 @@ def _of_its_vendor(value: Any, handler: ValidatorFunctionWrapHandler) -> Any:
         raise _error(
             {"type": "literal_error", "loc": ("provider",), "input": named, "ctx": {"expected": expected}}
         )
-    for key in value if vendor else ():
+    foreign = _foreign(value, name) if vendor else {}
+    own = {key: given for key, given in value.items() if key not in foreign}
+    # What is no name at all is for the model to refuse.
+    try:
+        account = (vendor or VENDORS[DEFAULT]).model_validate(own)
+    except ValidationError as error:
+        raise _error(*foreign.values(), *map(_details, error.errors(include_url=False))) from None
+    if foreign:
+        raise _error(*foreign.values())
+    return account
+
+
+def _foreign(keys: Iterable[str], name: str) -> dict[str, InitErrorDetails]:
+    """Those of the keys that only accounts of other vendors have, and what is wrong with them."""
+    found: dict[str, InitErrorDetails] = {}
+    for key in keys:
         others = [one for one, other in VENDORS.items() if key in other.model_fields]
         if others and name not in others:
             problem = ValueError(
                 f"is a setting of {' and '.join(others)}, but this account's PROVIDER is {name}: "
                 "unset it, or set PROVIDER"
             )
-            raise _error({"type": "value_error", "loc": (key,), "input": None, "ctx": {"error": problem}})
-    # What is no name at all is for the model to refuse.
-    return (vendor or VENDORS[DEFAULT]).model_validate(value)
+            found[key] = {"type": "value_error", "loc": (key,), "input": None, "ctx": {"error": problem}}
+    return found
 
 
-def _error(details: InitErrorDetails) -> ValidationError:
-    return ValidationError.from_exception_data("account", [details], hide_input=True)
+def _details(error: ErrorDetails) -> InitErrorDetails:
+    return InitErrorDetails(
+        type=error["type"], loc=error["loc"], input=error["input"], ctx=error.get("ctx", {})
+    )
+
+
+def _error(*details: InitErrorDetails) -> ValidationError:
+    return ValidationError.from_exception_data("account", [*details], hide_input=True)
 
 
 Account = Annotated[SerializeAsAny[AccountSettings], WrapValidator(_of_its_vendor)]
