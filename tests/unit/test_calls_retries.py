@@ -303,6 +303,22 @@ async def test_a_correction_waits_too() -> None:
         assert (ended.attempts, rig.arrived) == (1, 1)
 
 
+async def test_a_correction_waits_for_as_long_as_its_own_answer_asks() -> None:
+    """The vendor refuses our time, and asks to wait: the request is not sent again within its call. The next
+    one has the vendor's time."""
+    async with Rig() as rig:
+        rig.vendor_ahead_s = 3600.0
+        rig.fault(
+            Status(status=200, body='{"code":1004,"msg":"timestamp expired"}', retry_after="9", times=1)
+        )
+        ended = await rig.run(ADD)
+        assert isinstance(ended.outcome, Unavailable)
+        assert (ended.outcome.code, ended.outcome.retry_after_s) == ("1004", 9.0)
+        assert (ended.attempts, rig.arrived, rig.slept_s) == (1, 1, [])
+        ended = await rig.run(ADD)
+        assert (type(ended.outcome), ended.attempts) == (Applied, 1)
+
+
 async def test_a_permit_grows_old_while_the_lease_is_waited_for() -> None:
     """Permitted in time and kept by a lease that has to be renewed first: another permit is asked for, or it
     would leave beside those whose turn it is by then."""

@@ -8,7 +8,7 @@ import pytest
 from structlog.testing import capture_logs
 from token_world import KEY, USER, Vendor, Worker, World
 
-from numbergroup.engine.model import AccountFault, Applied, Call, CallKind, Throttled, Unavailable
+from numbergroup.engine.model import AccountFault, Applied, Call, CallKind, Throttled, Unavailable, Withheld
 from numbergroup.providers.nxcloud import NXCloud
 from numbergroup.providers.port import Credentials, Request
 from numbergroup.sending import CallResult
@@ -66,6 +66,27 @@ def test_a_dead_token(world: World, call: Call, once: bool) -> None:
     assert isinstance(ended.outcome, Applied)
     assert (ended.attempts, ended.doubt_until) == (2, None)
     assert worker.permits - permits == 2, "for the new token, and the call with it; the first it had"
+
+
+def test_an_account_that_must_wait_asks_for_no_token(world: World) -> None:
+    """Neither for a call's first request nor in place of a dead token: the call waits for its turn. The right
+    to make a token is free again at once."""
+    worker = world.worker()
+
+    def run_waiting() -> CallResult:
+        work = worker.caller.run(CALLS[0], worker, worker.record, must_wait=lambda: True)
+        ended: CallResult = world.run(work)
+        return ended
+
+    assert run_waiting() == CallResult(Withheld())
+    assert isinstance(run(world, worker).outcome, Applied)
+    assert isinstance(run_waiting().outcome, Applied), "with the token that is there"
+    world.office.kill(USER)
+    ended = run_waiting()
+    assert isinstance(ended.outcome, Unavailable)
+    assert (ended.outcome.message, ended.attempts) == ("stopped between two attempts", 1)
+    assert len(world.requested) == 1
+    assert isinstance(run(world, worker).outcome, Applied)
 
 
 def test_another_worker_has_made_a_new_one(world: World) -> None:

@@ -32,7 +32,7 @@ from numbergroup.providers.port import Answer, Capabilities, Credentials, Reques
 from numbergroup.sandbox.ozonetel_tokens import TokenOffice
 from numbergroup.sending import CallResult, Limits
 from numbergroup.tokens import Tokens
-from numbergroup.transport import NoAnswer, NotConnected, TooLate
+from numbergroup.transport import MayGo, NoAnswer, NotConnected, TooLate, Withdrawn, always
 
 START = 1_700_000_000.0
 USER, KEY = "ann", "s3cret-key"
@@ -115,11 +115,15 @@ class Wire:
     def __init__(self, world: "World") -> None:
         self._world = world
 
-    async def exchange(self, request: Request, most_bytes: int, sent_by: float, *_: object) -> Answer:
+    async def exchange(
+        self, request: Request, most_bytes: int, sent_by: float, may_go: MayGo = always
+    ) -> Answer:
         world = self._world
         await asyncio.sleep(0.001)
         if world.loop.time() >= sent_by:
             raise TooLate("not sent in time")
+        if not may_go():
+            raise Withdrawn("not sent: something has come between")
         fate = world.fate(request)
         if fate == "not connected":
             raise NotConnected("not connected")

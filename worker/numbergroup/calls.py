@@ -10,6 +10,7 @@ import time
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from functools import partial
+from typing import TypeGuard
 
 from tenacity import AsyncRetrying, retry_if_result, stop_after_attempt, wait_random_exponential
 from tenacity.wait import wait_base
@@ -155,7 +156,7 @@ class Caller:
         outcome = await self._with_token(run, credentials, again=run.requests > 0)
         if self._is_spent(run.call, outcome):
             return outcome
-        if self._is_about_time(outcome) and not run.corrected:
+        if self._is_about_time(outcome) and not run.corrected and not outcome.retry_after_s:
             run.corrected = True
             outcome = await self._with_token(run, credentials)
         if isinstance(outcome, AccountFault) and outcome.code in self._provider.credential_codes:
@@ -171,7 +172,7 @@ class Caller:
         that is good, where the vendor says that this one was dead."""
         if self._tokens is None:
             return await self._request(run, credentials, again=again)
-        token = await self._tokens.current(credentials)
+        token = await self._tokens.current(credentials, may_ask=run.may_correct)
         if not isinstance(token, str):
             return token
         outcome = await self._request(run, replace(credentials, token=token), again=again)
@@ -179,7 +180,7 @@ class Caller:
         if not is_dead or run.renewed or self._is_spent(run.call, outcome):
             return outcome
         run.renewed = True
-        token = await self._tokens.current(credentials, dead=token)
+        token = await self._tokens.current(credentials, token, run.may_correct)
         if not isinstance(token, str):
             return token
         return await self._request(run, replace(credentials, token=token))
@@ -291,7 +292,7 @@ class Caller:
         once |= call.kind in UPDATES and not self._provider.capabilities.idempotent
         return once and in_doubt(outcome)
 
-    def _is_about_time(self, outcome: Outcome) -> bool:
+    def _is_about_time(self, outcome: Outcome) -> TypeGuard[Unavailable]:
         return isinstance(outcome, Unavailable) and outcome.code in self._provider.clock_codes
 
     def _note_credentials(self, credentials: Credentials) -> None:

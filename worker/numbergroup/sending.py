@@ -111,7 +111,11 @@ class CallAttempt:
         """
         if first:
             return self.may_begin()
-        return self.is_well() if again else not self.must_wait()
+        return self.is_well() if again else self.may_correct()
+
+    def may_correct(self) -> bool:
+        """Whether a request may be sent that corrects our time or credentials, or asks for a token."""
+        return not self.must_wait()
 
     def record_outcome(self, outcome: Outcome, until: float, now: float) -> None:
         """Record how a request of it ended, which the vendor can accept `until` then (Unix seconds)."""

@@ -16,12 +16,12 @@ from datetime import UTC, datetime
 from hashlib import blake2b
 from uuid import uuid4
 
-from numbergroup.engine.model import AccountFault, Throttled, Unavailable
+from numbergroup.engine.model import AccountFault, Throttled, Unavailable, Withheld
 from numbergroup.ledger.port import LedgerUnavailable, TokenStore
 from numbergroup.ledger.token_state import LONGEST_CLAIM_S, Claim, SharedToken, TokenState
 from numbergroup.providers.port import Credentials, Provider, Request, TokenProvider, TokenRules
 from numbergroup.telemetry import get_logger
-from numbergroup.transport import Transport, answer_to
+from numbergroup.transport import MayGo, Transport, Withdrawn, always, answer_to
 
 Missing = AccountFault | Throttled | Unavailable
 """Why there is no token; never in doubt, for the call was not sent."""
@@ -98,13 +98,16 @@ class Tokens:
         self._held: _Held | None = None
         self._look_again_at = 0.0
         self._dead: deque[str] = deque(maxlen=16)
-        self._looking: dict[str, asyncio.Task[str | Missing]] = {}
+        self._looking: dict[str, asyncio.Task[str | Missing | Withheld]] = {}
 
-    async def current(self, credentials: Credentials, dead: str | None = None) -> str | Missing:
+    async def current(
+        self, credentials: Credentials, dead: str | None = None, may_ask: MayGo = always
+    ) -> str | Missing | Withheld:
         """The token to send with, for these credentials; not the one that the vendor calls `dead`.
 
         Where there is none it waits for a few seconds until one is made, by this worker or by another one.
-        `Throttled`: no more may be made for a while. Raises nothing.
+        `Throttled`: no more may be made for a while. `Withheld`: a new one is needed, and at the moment of
+        sending the vendor may not be asked for it. Raises nothing.
         """
         if dead is not None and dead not in self._dead:
             self._dead.append(dead)
@@ -117,7 +120,7 @@ class Tokens:
                 return held.token.value
             if looking is None:
                 # Whose call it was may be cancelled: others wait for it, too.
-                looking = self._looking[of] = asyncio.create_task(self._look(credentials, of))
+                looking = self._looking[of] = asyncio.create_task(self._look(credentials, of, may_ask))
                 looking.add_done_callback(lambda _: self._looking.pop(of, None))
             found = await asyncio.shield(looking)
             if not isinstance(found, str) or found not in self._dead:
@@ -130,9 +133,12 @@ class Tokens:
             task.cancel()
         await asyncio.gather(*looking, return_exceptions=True)
 
-    async def _look(self, credentials: Credentials, of: str) -> str | Missing:
+    async def _look(self, credentials: Credentials, of: str, may_ask: MayGo) -> str | Missing | Withheld:
         try:
-            found = await self._find(credentials, of)
+            found = await self._find(credentials, of, may_ask)
+        except Withdrawn:
+            held = self._good(of)
+            return Withheld() if held is None else held.token.value
         except LedgerUnavailable as error:
             found = Unavailable(f"no token: {error}", in_doubt=False, ours=True)
         except Exception as error:
@@ -148,7 +154,7 @@ class Tokens:
         log.warning("no new token yet", account=self._account, reason=found.message)
         return held.token.value
 
-    async def _find(self, credentials: Credentials, of: str) -> str | Missing:
+    async def _find(self, credentials: Credentials, of: str, may_ask: MayGo) -> str | Missing:
         give_up_at = self._monotonic_s() + _PATIENCE_S
         pause_s, longest_s = _LOOK_S
         while True:
@@ -159,7 +165,7 @@ class Tokens:
             busy_until = state.busy_until(now)
             next_at = state.next_at(now, self.rules.an_hour)
             if busy_until is None and next_at <= now:
-                made = await self._make(credentials, of, state)
+                made = await self._make(credentials, of, state, may_ask)
                 if made is not None:
                     return made
                 continue
@@ -173,7 +179,9 @@ class Tokens:
             await self._sleep(min(pause_s * (0.5 + self._chance()), left_s))
             pause_s = min(2 * pause_s, longest_s)
 
-    async def _make(self, credentials: Credentials, of: str, seen: TokenState) -> str | Missing | None:
+    async def _make(
+        self, credentials: Credentials, of: str, seen: TokenState, may_ask: MayGo
+    ) -> str | Missing | None:
         """A new token, unless the state is not the one `seen` any more: `None`."""
         # First: whoever waits for a permit with a claim keeps all others waiting.
         await self._permit()
@@ -187,16 +195,23 @@ class Tokens:
             return None
         if self._monotonic_s() - permitted_at > _PERMIT_LASTS_S:
             await self._permit()
-        found = await self._ask(self._provider.token_request(credentials), credentials, send_by)
+        request = self._provider.token_request(credentials)
+        try:
+            found = await self._ask(request, credentials, send_by, may_ask)
+        except Withdrawn:
+            await self._give_up(claim, made=False)
+            raise
         if isinstance(found, str):
             return await self._share(SharedToken(found, of, now), claim, claimed)
         if not found.in_doubt:
             await self._give_up(claim, made=isinstance(found, Throttled))
         return replace(found, in_doubt=False)
 
-    async def _ask(self, request: Request, credentials: Credentials, send_by: float) -> str | Missing:
+    async def _ask(
+        self, request: Request, credentials: Credentials, send_by: float, may_ask: MayGo
+    ) -> str | Missing:
         """What the vendor says. In doubt: it may have made a token, or may yet, which nobody will see."""
-        answer = await answer_to(request, self._transport, _ANSWER_BYTES, send_by)
+        answer = await answer_to(request, self._transport, _ANSWER_BYTES, send_by, may_ask)
         if isinstance(answer, Unavailable):
             return answer
         found = self._provider.token(answer, credentials)
