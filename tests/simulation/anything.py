@@ -38,14 +38,33 @@ _NEVER_APPLIED = (
     Answer(200, _json(1004, "timestamp expired")),
 )
 
+_SUCCESSES_OF_A_FAILURE = tuple(
+    Answer(status, orjson.dumps({"code": code, "msg": msg, "requestId": "0", "groupId": "g-0"}), headers)
+    for status, code, msg, headers in (
+        (500, 0, "success", {}),
+        (503, 0, "Service Unavailable", {"retry-after": "1"}),
+        (429, 0, "Too Many Requests", {"retry-after": "1"}),
+        (429, "0", "success", {}),
+        (502, "0", "success", {}),
+        (401, 0, "success", {}),
+        (404, 0, "success", {}),
+        (302, 0, "success", {"location": "http://elsewhere/"}),
+    )
+)
+"""A success in the body, beside a status that is none: carried out or not."""
+
 COMES_BACK = len(_APPLIED_OR_NOT)
 """The place of an answer that says when to come back."""
 COUNT = len(_APPLIED_OR_NOT) + len(_OF_CREATES) + len(_NEVER_APPLIED)
+SUCCESSES_OF_A_FAILURE = range(COUNT, COUNT + len(_SUCCESSES_OF_A_FAILURE))
+"""The places of the successes that are none."""
 
 
 def answer_of(place: int, *, applied: bool, creates: bool) -> Answer:
     """One of them. With a 503 or a redirect only a create may have been carried out for all that is assumed:
     it can be looked for."""
+    if place in SUCCESSES_OF_A_FAILURE:
+        return _SUCCESSES_OF_A_FAILURE[place - COUNT]
     answers = [*_APPLIED_OR_NOT]
     if creates or not applied:
         answers += _OF_CREATES

@@ -27,6 +27,7 @@ from numbergroup.engine.settlement import OpenSettlement
 from numbergroup.ledger.history import bound_to
 from numbergroup.providers import classes
 from numbergroup.providers.listing import Listing
+from numbergroup.providers.port import Answer
 from numbergroup.runtime import call_steps, recording
 from numbergroup.runtime.call_steps import CallSteps
 from numbergroup.runtime.committer import Committer
@@ -356,6 +357,10 @@ def _doubt_is_no_default() -> list[Patch]:
     return [(classes, "is_in_doubt", mutated)]
 
 
+def _a_success_counts_with_any_status() -> list[Patch]:
+    return [(Answer, "is_success", True)]
+
+
 def _a_create_in_doubt_is_sent_again() -> list[Patch]:
     return [(calls.Caller, "_is_spent", lambda self, call, outcome: False)]
 
@@ -539,6 +544,7 @@ MUTANTS = (
     Mutant("an outage is not given up", _an_outage_is_given_up),
     Mutant("a list that is made again has another id", _a_list_is_answered_under_its_first_id),
     Mutant("a failure is in doubt unless it is certain", _doubt_is_no_default),
+    Mutant("a success counts only with a status of success", _a_success_counts_with_any_status),
     Mutant("a create in doubt is not sent again within its call", _a_create_in_doubt_is_sent_again),
     Mutant("a create that was refused in doubt is looked for", _a_refusal_in_doubt_is_a_refusal),
     Mutant("a listing goes on until its total is found", _a_short_page_is_the_last),

@@ -3,8 +3,8 @@
 from dataclasses import dataclass, replace
 from random import Random
 
-from simulation.anything import COMES_BACK, COUNT
-from simulation.plans import TROUBLES, Fault, Plan
+from simulation.anything import COMES_BACK, COUNT, SUCCESSES_OF_A_FAILURE
+from simulation.plans import ANYTHING, TROUBLES, Fault, Plan
 
 THEMES = (
     *("late and dead", "zombie", "hand-over", "expiry in doubt", "create again", "slow ledger", "killer"),
@@ -123,6 +123,8 @@ def make_faults(random: Random, plan: Plan, weather: Weather) -> list[Fault]:
     if weather.fluke:
         faults.append(Fault(random.choice(["refused", "unknown code"]), "call", random.randint(1, 5)))
     faults = _saying_anything(plan, faults, weather)
+    if weather.theme != "still" and not weather.fluke:
+        faults += _contradictions(plan)
     if weather.letters:
         faults.append(Fault("letters fail", "s", 0.0, 0, random.randint(1, 3)))
     return faults
@@ -154,6 +156,17 @@ def _saying_anything(plan: Plan, faults: list[Fault], weather: Weather) -> list[
     elif chance.random() < 0.12:
         faults += [Fault("says anything", "call", at, COMES_BACK) for at in chance.sample(range(1, 7), 2)]
     return faults
+
+
+def _contradictions(plan: Plan) -> list[Fault]:
+    """Answers whose body states a success, and whose status does not; by a chance of their own, too."""
+    chance = Random(f"contradictions {plan.seed}")
+    if chance.random() >= 0.1:
+        return []
+    places = chance.sample(range(1, 15), chance.randint(1, 4))
+    return [
+        Fault(chance.choice(ANYTHING), "call", at, chance.choice(SUCCESSES_OF_A_FAILURE)) for at in places
+    ]
 
 
 def _process_fault(random: Random, plan: Plan, kind: str) -> Fault:

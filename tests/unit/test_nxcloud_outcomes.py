@@ -30,6 +30,12 @@ from numbergroup.engine.model import (
 from numbergroup.providers.classes import Classes, FailureClass
 from numbergroup.providers.port import Answer
 
+STATUSES_OF_FAILURE: dict[int, Any] = {
+    429: Throttled,
+    **dict.fromkeys((301, 302, 401, 403, 404), AccountFault),
+    **dict.fromkeys((408, 500, 502, 503, 504, 599), Unavailable),
+}
+
 
 @pytest.mark.parametrize("code", [0, "0", " 0 ", 0.0, -0.0])
 def test_success_of_an_update(code: Any) -> None:
@@ -172,9 +178,28 @@ def test_503_was_not_passed_on(call: Call) -> None:
     assert got.in_doubt is (call is CREATE)
 
 
-def test_500_with_a_success_body() -> None:
-    """The vendor's own verdict goes before the HTTP status."""
-    assert outcome(ADD, said(0), 500) == Applied(REQUEST_ID)
+@pytest.mark.parametrize("call", EVERY_KIND, ids=lambda call: call.kind.value)
+@pytest.mark.parametrize("code", [0, "0", 0.0])
+@pytest.mark.parametrize(
+    "msg", ["success", "Too Many Requests", "Service Unavailable", "rate limit exceeded"]
+)
+def test_a_success_body_beside_a_status_of_failure(call: Call, code: Any, msg: str) -> None:
+    """The status decides, and the body leaves in doubt what was done; the message shows both."""
+    content = said(code, msg, groupId=GROUP, data={"groups": []})
+    for status, kind in STATUSES_OF_FAILURE.items():
+        got = outcome(call, content, status, retry_after="7")
+        assert isinstance(got, kind)
+        assert got.in_doubt
+        assert got.code == f"http-{status}"
+        assert got.message == f"HTTP {status} beside a success in the body: {msg}"
+        assert got.retry_after_s == 7.0
+
+
+def test_a_success_body_beside_a_status_that_blames_the_call() -> None:
+    """What is stated to have succeeded is not refused for certain: it is tried again, or looked for."""
+    got = outcome(ADD, said(0), 400)
+    assert isinstance(got, Refused)
+    assert (got.code, got.certain, got.in_doubt) == ("http-400", False, True)
 
 
 @pytest.mark.parametrize("status", [301, 302, 304, 307, 308, 401, 403, 404, 405, 410])

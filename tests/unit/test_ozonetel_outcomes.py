@@ -76,6 +76,19 @@ def test_success(call: Call, auth: Auth) -> None:
     assert outcome(call, SUCCESSES[call.kind], 200, auth) == Applied(None)
 
 
+@pytest.mark.parametrize("auth", MODES)
+@pytest.mark.parametrize("call", EVERY_KIND, ids=lambda call: call.kind.value)
+@pytest.mark.parametrize(
+    ("status", "kind"), [(429, Throttled), (500, Unavailable), (503, Unavailable), (401, AccountFault)]
+)
+def test_a_success_body_beside_a_status_of_failure(status: int, kind: type, call: Call, auth: Auth) -> None:
+    """The status decides, and the body leaves in doubt what was done."""
+    got = outcome(call, SUCCESSES[call.kind], status, auth)
+    assert isinstance(got, kind)
+    assert got.in_doubt  # type: ignore[attr-defined]
+    assert got.code == f"http-{status}"  # type: ignore[attr-defined]
+
+
 @pytest.mark.parametrize(
     ("auth", "group_id"), [("legacy", "20"), ("basic", "night shift"), ("token", "night shift")]
 )

@@ -162,6 +162,20 @@ def test_a_success_is_applied(name: str) -> None:
 
 
 @each_vendor
+@given(STATUSES)
+def test_a_success_body_is_none_beside_a_status_of_failure(name: str, status: int) -> None:
+    """What the body says was done is never reported as done then, nor as not done."""
+    vendor = VENDORS[name]
+    body = orjson.dumps(SUCCESSES[name])
+    for call in calls_of(vendor, ("447700900000",)):
+        got = vendor.outcome(call, Answer(status, body), CREDENTIALS)
+        if not 200 <= status < 300:
+            assert not isinstance(got, Applied | Withheld)
+            # The third vendor states its successes by the status alone.
+            assert got.in_doubt or name == "plain"
+
+
+@each_vendor
 def test_wrong_credentials_blame_no_command(name: str) -> None:
     """They are a fault of the account, by a code that others may mend."""
     vendor = VENDORS[name]

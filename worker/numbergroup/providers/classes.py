@@ -4,12 +4,13 @@ vendor.
 Status and body are read together. What is *known* of the body decides: a text before the code, for vendors
 use one code for many things. What nobody knows is `unknown`, but never against the HTTP status: where that
 says whose fault it is, an unknown code does not make it the command's. A status that decides is the code
-`http-503`, which means what HTTP says unless it is put in a class.
+`http-503`, which means what HTTP says unless it is put in a class. A success in the body never decides
+against the status, but leaves in doubt what was done.
 """
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import NamedTuple, assert_never
 
 from numbergroup.engine.model import AccountFault, Call, CallKind, Refused, Throttled, Unavailable
@@ -116,6 +117,14 @@ class Classes:
                 return Refused(code, message, request_id, certain, in_doubt, reading.exists)
             case other:
                 assert_never(other)
+
+    def contradiction(self, call: Call, answer: Answer, message: str) -> Failure:
+        """The outcome of a success in the body (`message`, as it may be shown) beside a status of failure."""
+        failure = self.outcome(call, answer)
+        shown = f"HTTP {answer.status} beside a success in the body{message and f': {message}'}"
+        if isinstance(failure, Refused):
+            return replace(failure, message=shown, in_doubt=True, certain=False)
+        return replace(failure, message=shown, in_doubt=True)
 
     def says_failure(self, text: str) -> bool:
         """Whether the text alone tells what failed, without a code."""

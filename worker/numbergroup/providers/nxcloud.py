@@ -117,7 +117,7 @@ class NXCloud:
         return Request("POST", self.base_url, headers, body)
 
     def outcome(self, call: Call, answer: Answer, credentials: Credentials) -> Outcome:
-        # Whatever the HTTP status: the vendor's own verdict, if there is one, is in the body.
+        # The vendor's own verdict, if there is one, is in the body; but no success against the HTTP status.
         content_type = answer.headers.get("content-type", "")
         content = json_object(answer.body, content_type, once="code")
         code = None if content is None else vendor_code(content.get("code"), _LONGEST_CODE)
@@ -126,12 +126,14 @@ class NXCloud:
             begins = beginning_of(answer.body, content_type, lambda text: scrubbed(text, credentials.secret))
             return self.classes.outcome(call, answer, beginning=begins)
         request_id = identifier(content.get("requestId"), _LONGEST_REQUEST_ID)
+        message = scrubbed(text, credentials.secret)
         if code == "0":
+            if not answer.is_success:
+                return self.classes.contradiction(call, answer, message)
             try:
                 return _success(call, content, request_id)
             except BadAnswer as error:
                 return Unavailable(f"a success that cannot be understood: {error}", in_doubt=True, code=code)
-        message = scrubbed(text, credentials.secret)
         stated = Stated(code, text, message, request_id, nothing_done=code in _NOTHING_DONE)
         return self.classes.outcome(call, answer, stated)
 

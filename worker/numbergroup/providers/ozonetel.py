@@ -235,10 +235,12 @@ class Ozonetel:
         return Request(method, self.base_url.rstrip("/") + path, headers, orjson.dumps(body))
 
     def outcome(self, call: Call, answer: Answer, credentials: Credentials) -> Outcome:
-        # Whatever the HTTP status: the vendor's own verdict, if there is one, is in the body.
+        # The vendor's own verdict, if there is one, is in the body; but no success against the HTTP status.
         content = _content(answer)
         if content is None or verdict_of(content) is not True:
             return self._failure(call, answer, content, credentials)
+        if not answer.is_success:
+            return self.classes.contradiction(call, answer, _shown(text_of(content), credentials))
         try:
             return self._success(call, content, credentials)
         except BadAnswer as error:

@@ -44,6 +44,11 @@ class Answer:
     body: bytes
     headers: dict[str, str] = field(default_factory=dict)
 
+    @property
+    def is_success(self) -> bool:
+        """Whether HTTP's status is one of success; a success that only the body states is none."""
+        return 200 <= self.status < 300
+
 
 @dataclass(slots=True, frozen=True)
 class Capabilities:
