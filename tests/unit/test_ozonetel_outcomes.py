@@ -76,6 +76,13 @@ def test_success(call: Call, auth: Auth) -> None:
     assert outcome(call, SUCCESSES[call.kind], 200, auth) == Applied(None)
 
 
+@pytest.mark.parametrize("spelt", ["true", True, 1, "1", "ok", "OK", "succes", "Successful", " success "])
+def test_spellings_of_success(spelt: Any) -> None:
+    """A failure's status has been seen as `false`: what stands against that is a success."""
+    for call in EVERY_KIND:
+        assert isinstance(outcome(call, {**SUCCESSES[call.kind], "status": spelt}), Applied)
+
+
 @pytest.mark.parametrize("auth", MODES)
 @pytest.mark.parametrize("call", EVERY_KIND, ids=lambda call: call.kind.value)
 @pytest.mark.parametrize(
@@ -149,7 +156,7 @@ def test_an_unknown_error_about_us(status: int) -> None:
 @pytest.mark.parametrize("auth", MODES)
 @pytest.mark.parametrize("call", EVERY_KIND, ids=lambda call: call.kind.value)
 @pytest.mark.parametrize(
-    "body", [b"", b"<html>", b"[]", b'"success"', b"{}", b'{"status": 1}', b'{"message": "Internal error"}']
+    "body", [b"", b"<html>", b"[]", b'"success"', b"{}", b'{"status": 2}', b'{"message": "Internal error"}']
 )
 def test_no_verdict_is_doubt(call: Call, body: bytes, auth: Auth) -> None:
     """Without the vendor's verdict nobody knows whether the call was applied."""

@@ -28,19 +28,20 @@ CODES = {
 }
 """What the messages contain, in any case, and our codes for that."""
 
-_SUCCESS = "success"
+_SUCCESSES = frozenset({"success", "succes", "successful", "ok", "true", "1"})
 _FAILURES = frozenset({"error", "fail", "failed", "failure", "false"})
 _LONGEST_ID = 128
 
 
 def verdict_of(content: dict[str, Any]) -> bool | None:
     """Whether the body says that it succeeded; `None`: it does not say. A failure's `status` has been seen as
-    `error`, `fail` and `false`, the last one as a text and as a boolean [V]."""
+    `error`, `fail` and `false`, the last one as a text and as a boolean [V]; that a success's may be spelt
+    otherwise, too, is inferred [I]."""
     status = content.get("status")
-    if isinstance(status, bool):
-        return status
-    said = status.strip().lower() if isinstance(status, str) else ""
-    return True if said == _SUCCESS else False if said in _FAILURES else None
+    if not isinstance(status, bool | int | str):
+        return None
+    spelt = str(status).strip().lower()
+    return True if spelt in _SUCCESSES else False if spelt in _FAILURES else None
 
 
 def text_of(content: dict[str, Any], without: Sequence[str] = ()) -> str:
