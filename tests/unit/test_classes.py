@@ -176,6 +176,17 @@ def test_429_whatever_the_body_says() -> None:
     assert type(elsewhere.outcome(ADD, Answer(429, b""))) is Unavailable
 
 
+@pytest.mark.parametrize("code", [code for code, kind in NXCLOUD.items() if kind is Refused])
+def test_a_known_refusal_decides_over_the_usual_wording(code: str) -> None:
+    """By the vendor's page the command is to blame, however the message is worded; an account's own texts
+    go before that."""
+    for classes in (CLASSES, ACCOUNT.classes):
+        assert type(stated(classes, code, "too many requests")) is Refused
+        assert type(stated(classes, "10009", "too many requests")) is Throttled
+    own = ACCOUNT.model_copy(update={"throttle_texts": ("too many requests",)})
+    assert type(stated(own.classes, code, "Too many requests")) is Throttled
+
+
 @pytest.mark.parametrize("ahead_s", [-7200, 0, 7200])
 def test_retry_after_is_measured_on_the_vendors_clock(ahead_s: int) -> None:
     """A date is so many seconds after the answer's own `Date`, whatever our clock says."""

@@ -78,6 +78,46 @@ PLAIN = [
     "访问受限",
     "請求過於頻繁，請稍後再試",
     "存取頻率超過限制",
+    "每秒请求数量超过限制，请降低频次",
+    "QPS limit exceeded, limit value 10",
+    "并发数量超限",
+    "接口调用数量超出上限",
+    "接口请求数量超限，请稍后再试",
+    "qps limit exceeded for group",
+    "QPS limit exceeded, current value 11",
+    "Request rate is too large",
+    "Please reduce your request rate.",
+    "Spike arrest violation. Allowed rate : 10ps",
+    "Blocked by Sentinel (flow limiting)",
+    "FlowException",
+    "Number of requests per second exceeded",
+    "Exceeded 10 requests per second",
+    "Maximum 10 requests per second",
+    "Frequency of requests is too high",
+    "rate limiter: request rejected",
+    "Requests limited",
+    "触发流量控制",
+    "超过每秒最大请求数",
+    "请求过于密集",
+    "API rate limit exceeded for number group 12",
+    "Request count exceeds the quota of 100 per minute",
+    "Concurrent request limit reached for this account, current value: 8",
+    "Calls are limited to 20 per second",
+    "429 Too Many Requests for phones",
+    "Current QPS 12 exceeds the limit 10 of the field updateGroup",
+    "too many concurrent calls for this group",
+    "The request frequency exceeds the configured value",
+    "Operation too fast for this group",
+    "Rate exceeded: group 12",
+    "Update frequency of the group is too high",
+    "接口访问频次超出每分钟上限",
+    "更新分组请求过于频繁",
+    "单位时间内请求数超限",
+    "请求速率过高，分组未更新",
+    "您的请求频次太高，请降低",
+    "提交过于频繁，号码未保存",
+    "服务限流，号码添加失败",
+    "分组更新频率超过限制",
 ]
 LIKELY = [
     "Limit exceeded",
@@ -93,6 +133,8 @@ LIKELY = [
     "配额已用完",
     "今日额度不足",
     "次数超限",
+    "RESOURCE_EXHAUSTED",
+    "ResourceExhausted",
 ]
 BUSY = [
     "system busy",
@@ -106,6 +148,17 @@ BUSY = [
     "Server overloaded",
     "系统过载",
     "系統忙碌中",
+    "ServerTooBusy",
+    "服务器忙",
+    "系统正忙",
+    "系统太忙",
+    "系统繁忙，号码添加失败，请稍后再试",
+    "System busy, phones were not added",
+    "Please wait 5 seconds before retrying",
+    "Please try again in 3 seconds",
+    "retry after 500ms",
+    "请等待3秒",
+    "请5秒后重试",
 ]
 LATER = [
     "Please try again later",
@@ -161,6 +214,35 @@ OTHER = [
     "参数错误",
     "签名错误",
     "用户不存在",
+    "too many numbers per request",
+    "Too many phones in request",
+    "too many numbers per call",
+    "号码 85211111114 频繁投诉, 不允许添加",
+    "phone number called too often, blacklisted",
+    "分组名称[频繁骚扰]已存在",
+    "group name 'slow down' exists",
+    "Maximum 100 numbers per request",
+    "phones per call exceeds 1000",
+    "Too many phone numbers in this request, limit is 100",
+    "This number receives calls too often",
+    "number has too many calls",
+    "request body too large",
+    "qps must be between 1 and 5",
+    "too many groups for this account",
+    "phone was reported too frequently and is blacklisted",
+    "Maximum number of members in a group reached",
+    "At most 50 phones per batch",
+    "phone line busy",
+    "invalid number rate exceeds 5%",
+    "每次请求号码数量超过限制",
+    "单次请求数量超过上限",
+    "号码被频繁骚扰举报，不允许添加",
+    "请求数据超过长度限制",
+    "请求数组超过上限",
+    "请求体过大",
+    "号码呼叫次数太多",
+    "号码使用频率过高",
+    "添加数量超过限制",
 ]
 
 ADD = Call(CallKind.ADD, ("85211111114",), "g-1")
@@ -173,12 +255,14 @@ def understood(classes: Classes, text: str, code: str | None = "9999", status: i
 
 @pytest.mark.parametrize("text", PLAIN)
 def test_rate_limits(text: str) -> None:
-    """Whatever the case, and whatever the code: the account is asked to make fewer calls."""
+    """Whatever the case, and whatever the code, but for a documented refusal: the account is asked to make
+    fewer calls."""
     for said in (text, text.upper(), text.lower(), f"error: {text}!"):
         assert rate_wording(said) is Wording.PLAIN
     for classes in (CLASSES, SETTINGS):
-        for code in ("9999", "1002", None):
+        for code in ("9999", "1004", "1005", None):
             assert isinstance(understood(classes, text, code), Throttled)
+        assert isinstance(understood(classes, text, "1002"), Refused)
 
 
 @pytest.mark.parametrize("text", LIKELY)
@@ -193,7 +277,7 @@ def test_limits_and_quotas(text: str) -> None:
 
 @pytest.mark.parametrize("text", BUSY)
 def test_busy(text: str) -> None:
-    """The account waits; but whoever says that it is busy may have carried the call out."""
+    """The account waits; but a vendor that is busy, or asks to wait, may have carried the call out."""
     assert rate_wording(text) is Wording.BUSY
     got = understood(CLASSES, text)
     assert isinstance(got, Throttled)
@@ -224,6 +308,7 @@ def test_texts_that_are_set_replace_all_that() -> None:
     classes = NXCloudAccount(access_key="k", access_secret="s", throttle_texts=("nope",)).classes  # type: ignore[arg-type]
     assert isinstance(understood(classes, "too many requests"), Refused)
     assert isinstance(understood(classes, "Nope."), Throttled)
+    assert isinstance(understood(classes, "Nope.", "1002"), Throttled)
 
 
 def test_a_text_in_another_class_goes_first() -> None:
@@ -236,6 +321,17 @@ def test_a_text_in_another_class_goes_first() -> None:
 def test_a_long_text_takes_no_time() -> None:
     """However a megabyte is made up, it is read in a moment."""
     began = time.process_time()
-    for part in ("request ", "over ", "rate over ", "too many ", "limit ", "请求", "a"):
+    for part in (
+        "request ",
+        "over ",
+        "rate over ",
+        "too many ",
+        "limit ",
+        "请求",
+        "a",
+        "wait for ",
+        "is ",
+        "per ",
+    ):
         rate_wording(part * (1_000_000 // len(part)))
     assert time.process_time() - began < 2.0

@@ -1,6 +1,7 @@
 """Status and body, read together: whose fault a failure is, how long to wait, and what may have been
 applied."""
 
+from dataclasses import replace
 from typing import Any
 
 import orjson
@@ -173,6 +174,74 @@ def test_a_group_that_exists(text: str) -> None:
     assert isinstance(told, Refused)
     assert told.exists
     assert not outcome(ADD, said(1002, text)).exists  # type: ignore[union-attr]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "group exists",
+        "Already exists",
+        "the group 'crew' is already in use",
+        "crew already exists",
+        "Duplicate entry 'crew' for key 'g.name'",
+        "分组名称重复",
+        "该分组已存在，请勿重复提交",
+        "Group name has been taken",
+    ],
+)
+def test_wording_of_a_group_that_exists(text: str) -> None:
+    """With whichever status that may blame the command."""
+    for status in (200, 201, 400, 409, 422):
+        got = outcome(replace(CREATE, group_name="crew"), said(777, text), status)
+        assert isinstance(got, Refused)
+        assert (got.exists, got.certain, got.in_doubt) == (True, True, False)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Duplicate entry '7' for key log.PRIMARY",
+        "duplicate request",
+        "Duplicate request for group 7",
+        "请勿重复提交，请稍后再试",
+        "重复请求",
+        "nonce already used",
+        "accessKey is already in use by another session",
+        "user name is already in use",
+        "group does not exist",
+        "phone already exists in another group",
+        "分组内号码重复",
+        "分组不存在",
+    ],
+)
+def test_what_exists_is_no_group(text: str) -> None:
+    """A request that was sent twice, a key or a number that exists: the create is looked for."""
+    for status in (200, 409):
+        got = outcome(CREATE, said(777, text), status)
+        assert not getattr(got, "exists", False)
+        assert got.in_doubt  # type: ignore[union-attr]
+
+
+@pytest.mark.parametrize(
+    "text", ["group name already exists", "分组已存在", "Duplicate entry 'x' for key 'name'"]
+)
+def test_a_status_that_blames_no_command_does_not_say_that_the_group_exists(text: str) -> None:
+    """A server error stays in doubt, and missing permission the account's, by both vendors."""
+    for got in (outcome(CREATE, said(777, text), 500), ozonetel(OZONETEL_CREATE, failed(text), 500)):
+        assert isinstance(got, Unavailable)
+        assert got.in_doubt
+    for status in (401, 403):
+        for denied in (
+            outcome(CREATE, said(777, text), status),
+            ozonetel(OZONETEL_CREATE, failed(text), status),
+        ):
+            assert isinstance(denied, AccountFault)
+            assert denied.code == f"http-{status}"
+
+
+def failed(text: str) -> dict[str, Any]:
+    """A failure of Ozonetel with this message."""
+    return {"status": "error", "message": text}
 
 
 BODIES = {

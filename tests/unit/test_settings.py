@@ -83,9 +83,14 @@ def test_account_defaults() -> None:
     assert account.retryable_codes == ("10009", "1004")
     assert account.account_fault_codes == ("1001", "1003", "1005", "10003")
     assert account.permanent_codes == ("1002", "10004", "10011", "10012")
-    assert "too many requests" in account.throttle_texts
     assert account.throttle_codes == ()
-    assert account.retryable_texts == account.account_fault_texts == account.permanent_texts == ()
+    assert (
+        account.throttle_texts
+        == account.retryable_texts
+        == account.account_fault_texts
+        == account.permanent_texts
+        == ()
+    )
     assert account.unknown_codes == "refused"
 
 
@@ -189,7 +194,7 @@ def test_a_success_is_in_no_class(name: str, value: str) -> None:
     [
         ("PERMANENT_CODES", "1002,10009", "RETRYABLE_CODES"),
         ("RETRYABLE_CODES", "1003", "ACCOUNT_FAULT_CODES"),
-        ("ACCOUNT_FAULT_TEXTS", "Rate Limit", "THROTTLE_TEXTS"),
+        ("THROTTLE_CODES", "10003", "ACCOUNT_FAULT_CODES"),
     ],
 )
 def test_a_sign_has_one_meaning(name: str, value: str, other: str) -> None:

@@ -1,14 +1,14 @@
 """What a vendor's failure means: its status, codes and texts, each in one of four classes. Pure, for any
 vendor.
 
-Status and body are read together. What is *known* of the body decides: a text before the code, for vendors
-use one code for many things. What nobody knows is `unknown`, but never against the HTTP status: where that
-says whose fault it is, an unknown code does not make it the command's. A status that decides is the code
+Status and body are read together. What is *known* of the body decides: one of the account's texts before the
+code, for vendors use one code for many things; then a code that is a known refusal; then the usual wording of
+a rate limit; then any other code. What nobody knows is `unknown`, but never against the HTTP status: where
+that says whose fault it is, an unknown code does not make it the command's. A status that decides is the code
 `http-503`, which means what HTTP says unless it is put in a class. A success in the body never decides
 against the status, but leaves in doubt what was done.
 """
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import NamedTuple, assert_never
@@ -17,6 +17,8 @@ from numbergroup.engine.model import AccountFault, Call, CallKind, Refused, Thro
 from numbergroup.providers.answers import http_date, retry_after_s
 from numbergroup.providers.certainty import FailureClass as FailureClass
 from numbergroup.providers.certainty import is_in_doubt
+from numbergroup.providers.existing_groups import says_group_exists
+from numbergroup.providers.own_words import without_own_words
 from numbergroup.providers.port import Answer
 from numbergroup.providers.rate_limits import Wording, rate_wording
 
@@ -29,11 +31,8 @@ _PATH = frozenset({404, 405, 410})
 _CONTENT = frozenset({400, 411, 413, 414, 415, 422, 431})
 _MAY_PASS = frozenset({402, 407, 408, 425})
 """No command is to blame for what is not paid, a proxy, or the time that it took."""
-_EXISTS = re.compile(
-    r"\balready[\s_-]*(?:exist|present|in use|taken|used|created)|\bduplicate"
-    r"|已存在|已經存在|已经存在|重复|重複",
-    re.IGNORECASE,
-)
+_OF_COMMANDS = frozenset({400, 409, 422})
+"""With these, as with a success, the body may say that the command is to blame."""
 
 
 @dataclass(slots=True, frozen=True)
@@ -86,7 +85,7 @@ class Classes:
         as it may be shown. `lists`: the vendor can list groups, so
         that one whose creation is in doubt can be looked up.
         """
-        reading = _Reading() if stated is None else self._read(call, stated)
+        reading = _Reading() if stated is None else self._read(call, answer, stated)
         found, code, by_status = self._class_of(answer.status, stated, reading)
         wait_s = _pause_s(answer)
         may_pass = wait_s is not None or reading.later
@@ -126,8 +125,9 @@ class Classes:
             return replace(failure, message=shown, in_doubt=True, certain=False)
         return replace(failure, message=shown, in_doubt=True)
 
-    def says_failure(self, text: str) -> bool:
+    def says_failure(self, call: Call, text: str) -> bool:
         """Whether the text alone tells what failed, without a code."""
+        text = without_own_words(text, call)
         return self._of_texts(text) is not None or self._wording(text) is Wording.PLAIN
 
     def _class_of(
@@ -144,18 +144,19 @@ class Classes:
             return own or _class_of_status(status), http, True
         return self.unknown, stated.code, False
 
-    def _read(self, call: Call, stated: Stated) -> _Reading:
-        by_text = self._of_texts(stated.text)
+    def _read(self, call: Call, answer: Answer, stated: Stated) -> _Reading:
+        text = without_own_words(stated.text, call)
+        by_text = self._of_texts(text)
         if by_text is not None:
             return _Reading(by_text)
-        wording = self._wording(stated.text)
-        if wording is Wording.PLAIN:
-            return _Reading(FailureClass.THROTTLED)
+        wording = self._wording(text)
         by_code = None if stated.code is None else self.codes.get(stated.code)
-        exists = call.kind is CallKind.CREATE and _EXISTS.search(stated.text) is not None
+        if wording is Wording.PLAIN and by_code is not FailureClass.REFUSED:
+            return _Reading(FailureClass.THROTTLED)
+        exists = call.kind is CallKind.CREATE and says_group_exists(text)
         if by_code is not None:
             return _Reading(by_code, exists=exists)
-        if exists:
+        if exists and (answer.is_success or answer.status in _OF_COMMANDS):
             return _Reading(FailureClass.REFUSED, exists=True)
         if wording in (Wording.LIKELY, Wording.BUSY):
             return _Reading(FailureClass.THROTTLED, busy=wording is Wording.BUSY)

@@ -122,7 +122,7 @@ class NXCloud:
         content = json_object(answer.body, content_type, once="code")
         code = None if content is None else vendor_code(content.get("code"), _LONGEST_CODE)
         text = "" if content is None else _text(content)
-        if content is None or (code is None and not self.classes.says_failure(text)):
+        if content is None or (code is None and not self.classes.says_failure(call, text)):
             begins = beginning_of(answer.body, content_type, lambda text: scrubbed(text, credentials.secret))
             return self.classes.outcome(call, answer, beginning=begins)
         request_id = identifier(content.get("requestId"), _LONGEST_REQUEST_ID)

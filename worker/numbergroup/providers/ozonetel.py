@@ -268,19 +268,16 @@ class Ozonetel:
         self, call: Call, answer: Answer, content: dict[str, Any] | None, credentials: Credentials
     ) -> Failure:
         text = "" if content is None else text_of(content)
-        # A group may be called like an error of ours, and the vendor quotes names.
-        own = [one for one in (call.group_name, call.remark, call.group_id) if one]
-        said = "" if content is None else text_of(content, without=own)
-        code = code_of(said)
+        code = None if content is None else code_of(content, call)
         silent = content is None or verdict_of(content) is None
-        if silent and code is None and not self.classes.says_failure(said):
+        if silent and code is None and not self.classes.says_failure(call, text):
             kind = answer.headers.get("content-type", "")
             # What should have been a token may be one, in some other form.
             shown = b"" if call is _ASKING else answer.body
             begins = beginning_of(shown, kind, lambda part: _shown(part, credentials))
             return self.classes.outcome(call, answer, beginning=begins, lists=False)
         # With each of its documented messages the vendor says that nothing was done.
-        stated = Stated(code, said, _shown(text, credentials), nothing_done=code is not None)
+        stated = Stated(code, text, _shown(text, credentials), nothing_done=code is not None)
         found = self.classes.outcome(call, answer, stated, lists=False)
         if isinstance(found, AccountFault) and found.code is None:
             # By a text of the operator's: the one way to say how the vendor calls a dead token.

@@ -4,10 +4,11 @@ The vendor has no codes and no request ids: its messages are all there is. For e
 is a code of our own, so that an account's classes go by codes and by texts, as with any vendor.
 """
 
-from collections.abc import Sequence
 from typing import Any
 
+from numbergroup.engine.model import Call
 from numbergroup.providers.answers import BadAnswer, identifier
+from numbergroup.providers.own_words import without_own_words
 
 CODES = {
     "authentication failed": "authentication-failed",
@@ -44,22 +45,29 @@ def verdict_of(content: dict[str, Any]) -> bool | None:
     return True if spelt in _SUCCESSES else False if spelt in _FAILURES else None
 
 
-def text_of(content: dict[str, Any], without: Sequence[str] = ()) -> str:
-    """All that the vendor says of a failure, as it came: its message, and what it finds wrong; in the latter
-    `without` these words of ours."""
-    message = next((content[name] for name in ("message", "msg", "error") if content.get(name)), None)
+def text_of(content: dict[str, Any]) -> str:
+    """All that the vendor says of a failure, as it came: its message, and what it finds wrong."""
     errors = content.get("errors")
     more = errors.values() if isinstance(errors, dict) else errors if isinstance(errors, list) else [errors]
-    wrong = [one for one in more if isinstance(one, str)]
-    for ours in without:
-        wrong = [one.replace(ours, "") for one in wrong]
-    return ": ".join(one for one in (message, *wrong) if isinstance(one, str) and one)
+    return ": ".join(one for one in (_message_of(content), *more) if isinstance(one, str) and one)
 
 
-def code_of(text: str) -> str | None:
-    """Our code for a documented message; `None` for any other, for in that there may be anything."""
-    said = text.lower()
-    return next((code for sought, code in CODES.items() if sought in said), None)
+def code_of(content: dict[str, Any], call: Call) -> str | None:
+    """Our code for a documented message; `None` for any other, for in that there may be anything.
+
+    A group may be called like such a message, or with a word of it: the message as it is goes first, then
+    the text without the words of `call`.
+    """
+    code = CODES.get(_message_of(content).strip(" .!").lower())
+    if code is not None:
+        return code
+    text = without_own_words(text_of(content), call).lower()
+    return next((code for sought, code in CODES.items() if sought in text), None)
+
+
+def _message_of(content: dict[str, Any]) -> str:
+    message = next((content[name] for name in ("message", "msg", "error") if content.get(name)), "")
+    return message if isinstance(message, str) else ""
 
 
 def inserted_id(content: dict[str, Any]) -> str:

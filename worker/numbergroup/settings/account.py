@@ -76,7 +76,7 @@ class AccountSettings(BaseModel, frozen=True, extra="forbid", hide_input_in_erro
     throttle_texts: Texts = Field(
         (),
         description='Fragments of messages that mean "too fast"; case does not matter. Without this setting, '
-        "the usual wordings of a rate limit are understood, too.",
+        "the usual wordings of a rate limit are understood.",
     )
     retryable_codes: Codes = Field(
         (),

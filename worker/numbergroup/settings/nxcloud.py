@@ -10,7 +10,7 @@ from numbergroup.providers.nxcloud import CAPABILITIES, NXCloud
 from numbergroup.providers.port import Credentials
 from numbergroup.settings.account import AccountSettings
 from numbergroup.settings.urls import NXCLOUD, NXCloudUrl
-from numbergroup.settings.values import Choice, Codes, Texts
+from numbergroup.settings.values import Choice, Codes
 
 
 class NXCloudAccount(AccountSettings, frozen=True):
@@ -51,8 +51,7 @@ class NXCloudAccount(AccountSettings, frozen=True):
         "numbers, so give every group a name of its own; of two with the same name and "
         "numbers, the wrong one may be found.",
     )
-    # The codes' meanings are [V], the texts [I], the last one another vendor's [V].
-    throttle_texts: Texts = ("rate limit", "too many requests", "frequency limit", "max limit exceeded")
+    # The codes' meanings are [V].
     retryable_codes: Codes = ("10009", "1004")  # failed to retrieve data; timestamp expired
     account_fault_codes: Codes = ("1001", "1003", "1005", "10003")  # headers, signature, permission, user
     permanent_codes: Codes = ("1002", "10004", "10011", "10012")  # parameters, country code, limit, offset

@@ -13,7 +13,7 @@ from numbergroup.providers.ozonetel_numbers import with_country_code
 from numbergroup.providers.port import Credentials
 from numbergroup.settings.account import AccountSettings
 from numbergroup.settings.urls import OZONETEL, OzonetelUrl
-from numbergroup.settings.values import Choice, Codes, Texts
+from numbergroup.settings.values import Choice, Codes
 
 ApiPath = Annotated[str, Field(pattern=r"^/[!$-~]*$")]  # of a URL: what follows a # would not be sent
 ApiField = Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_]*$")]
@@ -107,7 +107,6 @@ class OzonetelAccount(AccountSettings, frozen=True):
     )
     # The vendor has no codes: these are ours for its documented messages.
     throttle_codes: Codes = ("max-limit-exceeded",)
-    throttle_texts: Texts = ("rate limit", "too many requests")  # [I]
     account_fault_codes: Codes = ("authentication-failed", "invalid-token")
     permanent_codes: Codes = ("parameters-mandatory", "invalid-group-id", "invalid-data")
 
