@@ -10,7 +10,7 @@ from deadlines import room
 from e2e_cli import Shell
 from e2e_processes import NUMBERGROUP, environment, free_port
 
-from numbergroup.cli import app
+from numbergroup.cli.app import app
 from numbergroup.cli.exit_codes import ExitCode
 
 BARE = b'{"groupId": "g1", "operateType": "add", "phones": "85211111114"}\n'

@@ -7,7 +7,7 @@ import orjson
 import pytest
 from typer.main import get_command
 
-from numbergroup.cli import app
+from numbergroup.cli.app import app
 from numbergroup.settings import VENDORS, Settings
 from numbergroup_contracts.commands import COMMAND_ADAPTER
 from numbergroup_contracts.results import RESULT_ADAPTER

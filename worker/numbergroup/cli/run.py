@@ -2,11 +2,9 @@
 
 import asyncio
 import gc
-import signal
 import time
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from types import FrameType
 
 from numbergroup import telemetry
 from numbergroup.bootstrap import open_worker
@@ -17,7 +15,7 @@ from numbergroup.brokers.connect import ReadOnlyReplica, UnfitServer
 from numbergroup.brokers.port import BrokerUnavailable
 from numbergroup.cli.broker import broker_failure, broker_url, reason, speaks_amqp
 from numbergroup.cli.endings import Failure
-from numbergroup.cli.signals import ending_signals
+from numbergroup.cli.signals import call_on_signals, ignore_signals
 from numbergroup.ledger.port import LedgerUnavailable
 from numbergroup.settings import Settings, SettingsError, load_settings, redact_url, require_accounts
 
@@ -61,8 +59,7 @@ async def _work(settings: Settings, url: str) -> None:
     def end() -> None:
         stop()
 
-    signals = ending_signals()
-    _on_signals(signals, end)
+    call_on_signals(asyncio.get_running_loop(), end)
     try:
         async with open_worker(settings, url, read_again=load_settings) as worker:
             stop = worker.stop
@@ -82,9 +79,7 @@ async def _work(settings: Settings, url: str) -> None:
             f"the worker ended on an unexpected error, {type(error).__name__}: see its log"
         ) from None
     finally:
-        # Nothing is left to stop: a signal must not spoil the exit code while the process winds up.
-        for number in signals:
-            signal.signal(number, signal.SIG_IGN)
+        ignore_signals()
     log.info("stopped")
 
 
@@ -110,17 +105,6 @@ async def _collect(in_hand: Callable[[], int]) -> None:
         if not in_hand() or time.monotonic() - last >= _COLLECT_WITHIN_S:
             gc.collect()
             last = time.monotonic()
-
-
-def _on_signals(signals: Iterable[signal.Signals], action: Callable[[], object]) -> None:
-    """Not the event loop's own handlers: closing the loop removes those, and the next signal kills."""
-    loop = asyncio.get_running_loop()
-
-    def handle(_number: int, _frame: FrameType | None) -> None:
-        loop.call_soon_threadsafe(action)
-
-    for number in signals:
-        signal.signal(number, handle)
 
 
 def check() -> str:

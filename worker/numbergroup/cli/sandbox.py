@@ -6,7 +6,7 @@ import typer
 from pydantic import ValidationError
 
 from numbergroup.cli.endings import Failure
-from numbergroup.cli.signals import ending_signals
+from numbergroup.cli.signals import call_on_signals, ignore_signals
 from numbergroup.sandbox.options import Options
 from numbergroup.sandbox.server import start
 from numbergroup.settings import NXCloudAccount, OzonetelAccount, SettingsError, load_settings
@@ -47,9 +47,7 @@ def run(
 
 async def _serve(options: Options, port: int, *, nxcloud: bool, ozonetel: bool) -> None:
     stop = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    for number in ending_signals():
-        loop.add_signal_handler(number, stop.set)
+    call_on_signals(asyncio.get_running_loop(), stop.set)
     try:
         sandbox = await start(options, port=port)
     except OSError as error:
@@ -71,6 +69,7 @@ async def _serve(options: Options, port: int, *, nxcloud: bool, ozonetel: bool) 
             _say("OZONETEL", AUTH=mode)
     async with sandbox:
         await stop.wait()
+        ignore_signals()
 
 
 def _say(account: str, **settings: str) -> None:
