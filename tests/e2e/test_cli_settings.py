@@ -87,6 +87,17 @@ def test_check_tells_all_mistakes(bare_shell: Shell) -> None:
     ]
 
 
+def test_what_is_to_be_known_without_a_broker(bare_shell: Shell) -> None:
+    """A setting without an effect is a warning, also where the worker would start a broker of its own; a port
+    that cannot be had is a mistake."""
+    done = bare_shell("run", "--check", **ACCOUNT, METRICS_HOST="127.0.0.1")
+    assert (done.code, done.err) == (0, "")
+    assert "warning: NUMBERGROUP_METRICS_HOST has no effect without NUMBERGROUP_METRICS_PORT" in done.out
+    done = bare_shell("run", "--check", **ACCOUNT, METRICS_HOST="no-such-host.invalid", METRICS_PORT="0")
+    assert (done.code, done.out) == (2, "")
+    assert done.err.startswith("numbergroup: NUMBERGROUP_METRICS_PORT is 0, but nothing can listen on ")
+
+
 def test_parameters_of_urls(bare_shell: Shell) -> None:
     """A parameter of the broker's URL that does not work is one line, the same in every command."""
     url = f"redis://:{SECRET}@localhost/0?decode_responses=true"

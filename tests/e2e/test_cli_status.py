@@ -116,11 +116,15 @@ def test_the_broker_is_away(stage: Stage, shell: Shell) -> None:
 
 
 @on_both_brokers
-def test_metrics(stage: Stage) -> None:
-    """Where a port is set, Prometheus finds there how the worker stands."""
+def test_metrics(stage: Stage, shell: Shell) -> None:
+    """Where a port is set, Prometheus finds there how the worker stands. To `run --check` the port of a
+    worker that runs is no mistake."""
     port = free_port()
     worker = stage.worker({"METRICS_PORT": str(port)})
     worker.says("metrics")
+    checked = shell("run", "--check", METRICS_PORT=str(port))
+    assert (checked.code, checked.err) == (0, "")
+    assert "warning: NUMBERGROUP_METRICS_PORT: a numbergroup worker serves its metrics on " in checked.out
     script, answers = Script(), stage.answers()
     script.some_updates(20, ["a", "b"])
     stage.publish(lone(script.events))
@@ -138,16 +142,18 @@ def test_metrics(stage: Stage) -> None:
 
 
 def test_the_port_of_the_metrics_is_taken(stage: Stage, shell: Shell) -> None:
-    """The worker does not start without what was asked for: exit code 2, and which setting to change."""
+    """The worker does not start without what was asked for: exit code 2, and which setting to change.
+    `run --check` says so beforehand."""
     with socket.socket() as other:
         other.bind(("127.0.0.1", 0))
         other.listen()
         port = other.getsockname()[1]
-        done = shell("run", METRICS_PORT=str(port))
-    assert done.code == 2
-    last = done.err.splitlines()[-1]
-    assert f"NUMBERGROUP_METRICS_PORT is {port}, but nothing can listen on 127.0.0.1:{port}" in last
-    assert "(Address already in use)" in last
+        runs = shell.at_once(("run",), ("run", "--check"), METRICS_PORT=str(port))
+    for done in runs:
+        assert done.code == 2
+        last = done.err.splitlines()[-1]
+        assert f"NUMBERGROUP_METRICS_PORT is {port}, but nothing can listen on 127.0.0.1:{port}" in last
+        assert "(Address already in use)" in last
 
 
 @on_both_brokers

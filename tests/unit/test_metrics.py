@@ -3,6 +3,7 @@
 import asyncio
 import socket
 from urllib.error import HTTPError
+from urllib.parse import urlsplit
 from urllib.request import urlopen
 
 import pytest
@@ -10,7 +11,8 @@ from deadlines import room
 from prometheus_client.parser import text_string_to_metric_families
 
 from numbergroup.engine.snapshot import AccountView, PartitionView, Snapshot
-from numbergroup.metrics import Figures, MetricsServer, render
+from numbergroup.metrics import Figures, MetricsServer, is_served, render
+from numbergroup.sandbox.server import start
 
 
 def account(paused_by: str | None = None, breaker: str = "closed", **outcomes: int) -> AccountView:
@@ -118,6 +120,21 @@ async def test_over_http() -> None:
             await served(server, "/more")
     finally:
         await server.stop()
+
+
+async def test_who_serves_there() -> None:
+    """A worker's metrics are told from another server, also before there are any figures."""
+    server = MetricsServer("127.0.0.1", 0)
+    await server.start()
+    port = urlsplit(server.url).port
+    assert port is not None
+    assert await is_served("127.0.0.1", port)
+    await server.stop()
+    assert not await is_served("127.0.0.1", port)
+    async with await start(port=0) as sandbox:
+        other = urlsplit(sandbox.origin).port
+        assert other is not None
+        assert not await is_served("127.0.0.1", other)
 
 
 async def test_the_port_is_taken() -> None:

@@ -7,6 +7,7 @@ the worker's own thread, where nothing changes meanwhile.
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
+import aiohttp
 from aiohttp import web
 from prometheus_client import CollectorRegistry
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
@@ -21,6 +22,8 @@ PATH = "/metrics"
 _BREAKERS = ("closed", "open", "ramping")
 _PAUSES = ("operator", "fault", "throttle")
 _STOP_S = 0.5
+_ASK_S = 3.0
+_SERVER = "numbergroup"
 
 log = get_logger("metrics")
 
@@ -164,12 +167,29 @@ class MetricsServer:
 
     @property
     def url(self) -> str:
-        host = f"[{self._host}]" if ":" in self._host else self._host
-        return f"http://{host}:{self._port}{PATH}"
+        return _url(self._host, self._port)
 
     async def stop(self) -> None:
         if self._runner is not None:
             await self._runner.cleanup()
 
     async def _answer(self, _request: web.Request) -> web.Response:
-        return web.Response(body=render(self.look), headers={"Content-Type": CONTENT_TYPE_LATEST})
+        return web.Response(
+            body=render(self.look), headers={"Content-Type": CONTENT_TYPE_LATEST, "Server": _SERVER}
+        )
+
+
+async def is_served(host: str, port: int) -> bool:
+    """Whether a numbergroup worker answers there."""
+    try:
+        async with (
+            aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=_ASK_S)) as session,
+            session.get(_url(host, port), allow_redirects=False) as answer,
+        ):
+            return answer.headers.get("Server") == _SERVER
+    except (aiohttp.ClientError, OSError, ValueError):
+        return False
+
+
+def _url(host: str, port: int) -> str:
+    return f"http://{f'[{host}]' if ':' in host else host}:{port}{PATH}"

@@ -1,10 +1,14 @@
 """Transport: one signed request goes out, and its answer comes back, over HTTP."""
 
 import math
+import os
+import socket
+import ssl
 import time
 from collections.abc import Callable
 from types import SimpleNamespace
 from typing import Protocol
+from urllib.parse import urlsplit
 
 import aiohttp
 
@@ -118,7 +122,7 @@ class HttpTransport:
         try:
             return await self._exchange(request, most_bytes, _Sending(last_look))
         except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError) as error:
-            raise NotConnected(f"not connected: {type(error).__name__}") from error
+            raise NotConnected(f"not connected to {urlsplit(request.url).netloc}: {_cause(error)}") from error
         except (aiohttp.InvalidURL, aiohttp.NonHttpUrlClientError) as error:
             raise NotConnected(f"BASE_URL cannot be called: {type(error).__name__}") from error
         except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as error:
@@ -146,6 +150,22 @@ class HttpTransport:
 
     async def close(self) -> None:
         await self.session.close()
+
+
+def _cause(error: aiohttp.ClientError) -> str:
+    """Why there is no connection, without the types and numbers of the libraries."""
+    if isinstance(error, aiohttp.ConnectionTimeoutError):
+        return "no answer in time"
+    match reason := error.__cause__ or error:
+        case ssl.SSLCertVerificationError():
+            return f"its certificate: {reason.verify_message}"
+        case ssl.SSLError():
+            return f"TLS: {reason.reason or type(reason).__name__}"
+        case socket.gaierror():
+            return f"its name cannot be resolved ({reason.strerror})"
+        case OSError(errno=int() as number) if number > 0:
+            return os.strerror(number)
+    return type(reason).__name__
 
 
 class _Sending:

@@ -62,7 +62,7 @@ async def open_worker(
     intake = Intake(settings.max_message_bytes, settings.spellings)
     async with AsyncExitStack() as opened:
         # It is there while the broker is waited for.
-        metrics = await _serve_metrics(settings, opened)
+        metrics = await serve_metrics(settings, opened)
         client, broker = await reach_broker(settings, broker_url, intake, opened, retry_until_available)
         ledger = RedisLedger(client)
         opened.push_async_callback(broker.close)
@@ -132,7 +132,9 @@ async def open_worker(
             raise SettingsError(f"NUMBERGROUP_PARTITIONS is not what it was: {error}") from None
 
 
-async def _serve_metrics(settings: Settings, opened: AsyncExitStack) -> MetricsServer | None:
+async def serve_metrics(settings: Settings, opened: AsyncExitStack) -> MetricsServer | None:
+    """The server of the metrics, until `opened` is closed; None where there is to be none. Raises
+    `SettingsError` when it cannot listen."""
     if settings.metrics_port is None:
         return None
     server = MetricsServer(settings.metrics_host, settings.metrics_port)

@@ -1,18 +1,22 @@
 """What `run --check` looks at: everything that would keep a worker from its work, all of it at once."""
 
 import asyncio
+import socket
 from collections.abc import Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 
-from numbergroup.bootstrap import findings, open_caller
+from numbergroup.bootstrap import findings, open_caller, serve_metrics
 from numbergroup.bootstrap.brokers import look_at_rabbitmq, reach_broker
+from numbergroup.bootstrap.vendor_advice import advice
+from numbergroup.brokers import embedded
 from numbergroup.brokers.connect import UnfitServer
 from numbergroup.brokers.port import BrokerUnavailable
 from numbergroup.engine.intake import Intake
 from numbergroup.engine.model import AccountFault, Applied, Call, CallKind, CommandKind, Outcome
 from numbergroup.ledger.port import LedgerUnavailable
 from numbergroup.ledger.redis import RedisLedger
+from numbergroup.metrics import is_served
 from numbergroup.runtime.partitioning import refuse_a_backlog
 from numbergroup.runtime.retrying import once
 from numbergroup.settings import Settings, SettingsError
@@ -33,18 +37,52 @@ class Examination:
     findings: list[str] = field(default_factory=list)
 
 
-async def examine(settings: Settings, broker_url: str) -> Examination:
+async def examine(settings: Settings, broker_url: str | None) -> Examination:
     """Look at broker, ledger and vendors. Changes nothing but one key, which it deletes.
 
-    Vendors are asked only when nothing else is wrong: calls count against the limits that the ledger keeps.
+    Vendors are asked only when the servers are fine: calls count against the limits that the ledger keeps.
+    Without a broker (the worker will start one), only at what the worker has to listen on.
     """
     found = Examination(findings=list(findings.of_settings(settings)))
+    if broker_url is None:
+        _look_at_embedded(found)
+    else:
+        await _look_at_servers_and_vendors(settings, broker_url, found)
+    await _look_at_metrics(settings, found)
+    return found
+
+
+def _look_at_embedded(found: Examination) -> None:
+    with socket.socket() as probe:
+        if probe.connect_ex(("127.0.0.1", embedded.PORT)) == 0:
+            found.findings.append(
+                f"the embedded broker's address, 127.0.0.1:{embedded.PORT}, is taken: if not by a worker "
+                "that runs already, stop what listens there"
+            )
+
+
+async def _look_at_metrics(settings: Settings, found: Examination) -> None:
+    """Whether a worker could listen for Prometheus: the port may be that of a worker that runs."""
+    async with AsyncExitStack() as opened:
+        try:
+            await serve_metrics(settings, opened)
+        except SettingsError as error:
+            host, port = settings.metrics_host, settings.metrics_port
+            if port is not None and await is_served(host, port):
+                found.findings.append(
+                    f"NUMBERGROUP_METRICS_PORT: a numbergroup worker serves its metrics on {host}:{port}; a "
+                    "second one on this machine needs another port"
+                )
+            else:
+                found.problems.append(error)
+
+
+async def _look_at_servers_and_vendors(settings: Settings, broker_url: str, found: Examination) -> None:
     await _look_at_servers(settings, broker_url, found)
     if not found.problems:
         ledger = settings.effective_ledger_url
         url = ledger.get_secret_value() if ledger else None
         await asyncio.gather(*(_ask(settings, name, url, found) for name in sorted(settings.accounts)))
-    return found
 
 
 async def _look_at_servers(settings: Settings, broker_url: str, found: Examination) -> None:
@@ -78,11 +116,11 @@ async def _ask(settings: Settings, name: str, ledger_url: str | None, found: Exa
     except LedgerUnavailable as error:
         found.problems.append(error)
         return
-    _note(found, name, ended.outcome)
+    _note(found, name, ended.outcome, advice(settings, name, ended.outcome))
 
 
-def _note(found: Examination, name: str, outcome: Outcome) -> None:
-    why = f"{getattr(outcome, 'message', None) or outcome}"
+def _note(found: Examination, name: str, outcome: Outcome, hint: str) -> None:
+    why = f"{getattr(outcome, 'message', None) or outcome}{hint}"
     match outcome:
         case Applied():
             found.answering.append(name)

@@ -20,6 +20,8 @@ def of_settings(settings: Settings) -> Iterator[str]:
             "NUMBERGROUP_TLS_VERIFY is off: the certificate of broker and ledger is not verified, and "
             "anybody on the way can read and change everything"
         )
+    if settings.metrics_port is None and "metrics_host" in settings.model_fields_set:
+        yield "NUMBERGROUP_METRICS_HOST has no effect without NUMBERGROUP_METRICS_PORT: set that, too"
     yield from file_warnings(settings.files)
     for name, account in settings.accounts.items():
         yield from (f"account {name}: {notice}" for notice in account.notices)

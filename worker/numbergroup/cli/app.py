@@ -68,20 +68,23 @@ def demo(
 
 @app.command()
 def run(
-    check: Annotated[bool, typer.Option("--check", help="Only check the settings and the broker.")] = False,
+    check: Annotated[
+        bool, typer.Option("--check", help="Only check the settings, the servers and the vendors.")
+    ] = False,
 ) -> None:
     """Run the worker.
 
     SIGTERM, SIGHUP and Ctrl-C let it finish or hand back what is in flight, within 25 s. Without
     NUMBERGROUP_BROKER_URL it starts a broker of its own on 127.0.0.1:8901, for trying out.
     """
-    from numbergroup.cli.run import check as look
-    from numbergroup.cli.run import run
-
     with ending():
         if check:
+            from numbergroup.cli.checking import check as look
+
             typer.echo(look())
         else:
+            from numbergroup.cli.run import run
+
             run()
 
 

@@ -8,16 +8,12 @@ from contextlib import asynccontextmanager
 
 from numbergroup import telemetry
 from numbergroup.bootstrap import open_worker
-from numbergroup.bootstrap.brokers import NO_LEDGER
-from numbergroup.bootstrap.examination import examine, problems_of
 from numbergroup.brokers import embedded
-from numbergroup.brokers.connect import ReadOnlyReplica, UnfitServer
-from numbergroup.brokers.port import BrokerUnavailable
-from numbergroup.cli.broker import broker_failure, broker_url, reason, speaks_amqp
+from numbergroup.brokers.connect import UnfitServer
+from numbergroup.cli.broker import broker_url
 from numbergroup.cli.endings import Failure
 from numbergroup.cli.signals import call_on_signals, ignore_signals
-from numbergroup.ledger.port import LedgerUnavailable
-from numbergroup.settings import Settings, SettingsError, load_settings, redact_url, require_accounts
+from numbergroup.settings import Settings, SettingsError, load_settings, require_accounts
 
 _PATIENCE_S = 6.0
 _COLLECT_AFTER = (500_000, 20, 50)
@@ -105,61 +101,3 @@ async def _collect(in_hand: Callable[[], int]) -> None:
         if not in_hand() or time.monotonic() - last >= _COLLECT_WITHIN_S:
             gc.collect()
             last = time.monotonic()
-
-
-def check() -> str:
-    """What a worker with these settings would work with, and what to look at.
-
-    Raises `SettingsError` like `run`, and `Failure` when a server does not answer: with all problems in it,
-    each on a line of its own.
-    """
-    try:
-        settings = load_settings()
-        accounts = ", ".join(sorted(require_accounts(settings)))
-    except SettingsError as mistakes:
-        raise SettingsError(*_listed([str(mistakes), *mistakes.others])) from None
-    url = broker_url(settings)
-    telemetry.configure(settings.log_format, "error")
-    if settings.broker_url is None:
-        return (
-            f"settings are fine: accounts {accounts}; no broker is set, so that an embedded one will be used"
-        )
-    found = asyncio.run(examine(settings, url))
-    wrong = [*found.refused]
-    away = [*found.silent]
-    for error in found.problems:
-        if isinstance(error, UnfitServer | SettingsError | ReadOnlyReplica):
-            wrong += problems_of(error)
-        else:
-            away.append(str(_unavailable(settings, error)))
-    lines = _listed([*wrong, *away])
-    if wrong:
-        raise SettingsError(*lines)
-    if away:
-        raise Failure("\n".join(lines))
-    said = f"settings are fine: accounts {accounts}; the broker at {redact_url(url)} answers"
-    if speaks_amqp(url):
-        ledger = settings.ledger_url
-        said += (
-            f"; {NO_LEDGER}"
-            if ledger is None
-            else f", and so does the ledger at {redact_url(ledger.get_secret_value())}"
-        )
-    if found.answering:
-        said += f"; the vendor answers for {', '.join(sorted(found.answering))}"
-    return "\n".join([said, *(f"warning: {one}" for one in found.findings)])
-
-
-def _listed(problems: list[str]) -> list[str]:
-    return problems if len(problems) < 2 else [f"{len(problems)} problems:", *problems]
-
-
-def _unavailable(settings: Settings, error: BrokerUnavailable | LedgerUnavailable) -> Failure:
-    ledger = settings.ledger_url and redact_url(settings.ledger_url.get_secret_value())
-    of_ledger = isinstance(error, LedgerUnavailable) or str(error).startswith("NUMBERGROUP_LEDGER_URL")
-    if ledger and of_ledger:
-        return Failure(
-            f"no ledger answers at {ledger} ({reason(error)}): is it running, and is "
-            "NUMBERGROUP_LEDGER_URL right?"
-        )
-    return broker_failure(settings, error)

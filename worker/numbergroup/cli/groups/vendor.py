@@ -10,6 +10,7 @@ import typer
 from numbergroup import telemetry
 from numbergroup.bootstrap import open_caller
 from numbergroup.bootstrap.brokers import backlog
+from numbergroup.bootstrap.vendor_advice import advice
 from numbergroup.brokers import embedded
 from numbergroup.brokers.amqp.depth import depth
 from numbergroup.brokers.connect import UnfitServer, connect
@@ -80,7 +81,10 @@ class Account:
         except LedgerUnavailable as error:
             raise ledger_failure(settings, error) from None
         if not isinstance(outcome, Applied):
-            raise Failure(f"the groups of account {self.name} cannot be listed: {_why(outcome)}")
+            raise Failure(
+                f"the groups of account {self.name} cannot be listed: {_why(outcome)}"
+                f"{advice(settings, self.name, outcome)}"
+            )
         groups = outcome.groups or ()
         if not outcome.complete:
             problem = f"the vendor counts {outcome.total:,} groups, and lists {len(groups):,}"
@@ -156,7 +160,7 @@ def _why(outcome: Outcome) -> str:
         case Throttled(retry_after_s, _, message):
             when = "later" if retry_after_s is None else f"in {retry_after_s:.0f} s"
             return f"the vendor asks for fewer calls: {message}; try again {when}"
-        case Unavailable(message, ours=ours):
-            return message if ours else f"{message}; is the vendor up, and is BASE_URL right?"
+        case Unavailable(message):
+            return message
         case _:
             return f"{getattr(outcome, 'message', outcome)} ({getattr(outcome, 'code', None)})"
