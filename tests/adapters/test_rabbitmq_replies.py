@@ -16,6 +16,8 @@ from rabbit_server import RabbitServer
 from structlog.testing import capture_logs
 
 from numbergroup.brokers.amqp.broker import AmqpBroker
+from numbergroup.brokers.amqp.outgoing import Outgoing
+from numbergroup.brokers.amqp.publishing import Cause, Publisher, Untaken
 from numbergroup.brokers.amqp.topology import Topology
 from numbergroup.brokers.port import BrokerUnavailable, Log
 from numbergroup.engine.fitting import REPLY_QUEUE
@@ -180,6 +182,37 @@ async def test_a_queue_that_refuses_holds_up_nobody(on_rabbit: OnRabbit) -> None
     assert (other, [fault_of(body) for body in late]) == (b"2", [REPLY_QUEUE] * 2)
     await log.close()
     await left(on_rabbit, 0)
+
+
+async def test_a_queue_is_declared_before_its_second_try(on_rabbit: OnRabbit) -> None:
+    """A result that came back for want of a queue is taken the next time, however many others came back with
+    it, and whatever the connection was doing meanwhile. A client's own queue is not declared."""
+    queues = [f"numbergroup.replies.missing-{number}" for number in range(100)]
+    absent = Outgoing("numbergroup.replies.absent", b"{}", declare=False)
+    publisher = Publisher(on_rabbit.url, 4, Topology())
+    publisher.start()
+    try:
+        for some in (queues[at : at + 10] for at in range(0, 100, 10)):
+            messages = [*(Outgoing(queue, b"{}") for queue in some), absent]
+            assert len(await connected(publisher, messages)) == len(messages)
+            assert [*await publisher.publish(messages)] == [len(some)]
+    finally:
+        publisher.stop()
+        for queue in queues:
+            on_rabbit.connection.channel().queue_delete(queue)
+
+
+async def connected(publisher: Publisher, messages: list[Outgoing]) -> dict[int, Untaken]:
+    """What is not taken of the messages, once there is a connection."""
+    found: dict[int, Untaken] = {}
+
+    async def answered() -> bool:
+        found.clear()
+        found.update(await publisher.publish(messages))
+        return all(untaken.cause is not Cause.LOST for untaken in found.values())
+
+    await eventually(answered, "a connection")
+    return found
 
 
 def declared_as(on_rabbit: OnRabbit, queue: str, **arguments: object) -> bool:

@@ -181,8 +181,12 @@ class Publisher(ConnectionThread):
             raise ConnectionError(f"{len(oldest.left)} results not confirmed for {_PATIENCE_S:g} s")
 
     def on_drained(self) -> None:
-        missing, self._missing = self._missing, set()
-        for queue in missing:
+        self._declare_missing()
+
+    def _declare_missing(self) -> None:
+        """Declare the queues for want of which results came back. More may come back meanwhile."""
+        while self._missing:
+            queue = self._missing.pop()
             try:
                 self._topology.declare_replies(self.connection, queue)
             except AMQPError as error:
@@ -223,6 +227,8 @@ class Publisher(ConnectionThread):
         try:
             if not self._channel.is_open:
                 raise ConnectionError("the channel was closed while something else was asked")
+            # Something may have come back while another answer was awaited, and this may be its next try.
+            self._declare_missing()
             for frames in chunks(self._channel.channel_id, batch.messages, self.connection.frame_max):
                 self.wire.write(frames)
                 # A broker whose answers nobody reads may read no more itself.

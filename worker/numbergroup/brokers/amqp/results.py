@@ -5,6 +5,7 @@ the default queue is waited without end.
 """
 
 from collections.abc import Iterator, Sequence
+from typing import NamedTuple
 
 from numbergroup.brokers.amqp.outgoing import DIRECT_REPLY_TO, Outgoing
 from numbergroup.brokers.amqp.publishing import Cause, Publisher, Untaken
@@ -24,12 +25,27 @@ _MOST_REMEMBERED = 10_000
 log = get_logger("rabbitmq")
 
 
+class _Address(NamedTuple):
+    """Where a reply goes. A queue that may be declared is another address than one of the same name that may
+    not: the first is there at the second try, the other one is not."""
+
+    queue: str
+    declare: bool
+
+
+class _Failures(NamedTuple):
+    """How often in a row an address has failed for the same cause."""
+
+    cause: Cause
+    tries: int
+
+
 class Results:
     """Those of one partition. `left` are the replies that no queue has taken yet."""
 
     def __init__(self, publisher: Publisher) -> None:
         self._publisher = publisher
-        self._failures: dict[str, int] = {}
+        self._failures: dict[_Address, _Failures] = {}
 
     def fit(self, replies: Sequence[Reply]) -> tuple[list[Reply], list[Letter]]:
         """The replies, none larger than what the broker is known to take; and the letters that are due since
@@ -58,18 +74,23 @@ class Results:
             trying = await self._without_absent_clients([*left])
             left.clear()
             failed: list[Untaken] = []
-            waits = False
+            waits = is_lost = False
             for run in self._runs(trying):
+                if is_lost:
+                    # There may be a connection again, and what was lost comes before these.
+                    left.extend(run)
+                    continue
                 found = await self._publisher.publish([_outgoing(reply) for reply in run])
                 final = self._counted(run, found)
                 for position in sorted(found):
-                    reply = run[position]
-                    if _queue(reply) in final:
-                        left.append(_to_default(reply, found[position].reason))
+                    reply, untaken = run[position], found[position]
+                    is_lost = is_lost or untaken.cause is Cause.LOST
+                    if _address(reply) in final:
+                        left.append(_to_default(reply, untaken.reason))
                     else:
                         left.append(reply)
                         waits = True
-                failed += [found[position] for position in sorted(found)]
+                    failed.append(untaken)
             if waits:
                 reason = f"{len(failed)} of {count} results not taken: {failed[0].reason}"
                 raise BrokerUnavailable(reason)
@@ -87,25 +108,29 @@ class Results:
         if start < len(replies):
             yield replies[start:]
 
-    def _counted(self, run: Sequence[Reply], found: dict[int, Untaken]) -> set[str]:
-        """Count which queues have failed; those for which nothing more is tried."""
+    def _counted(self, run: Sequence[Reply], found: dict[int, Untaken]) -> set[_Address]:
+        """Count which addresses have failed; those for which nothing more is tried."""
         if not found and not self._failures:
             return set()
-        failed = {_queue(run[position]): untaken.cause for position, untaken in found.items()}
-        for queue in {_queue(reply) for reply in run} - failed.keys():
-            self._failures.pop(queue, None)
-        final: set[str] = set()
-        for queue, cause in failed.items():
-            if queue == REPLIES or cause is Cause.LOST:
+        failed = {_address(run[position]): untaken.cause for position, untaken in found.items()}
+        for address in {_address(reply) for reply in run} - failed.keys():
+            self._failures.pop(address, None)
+        final: set[_Address] = set()
+        for address, cause in failed.items():
+            if address.queue == REPLIES or cause is Cause.LOST:
                 continue
             if len(self._failures) >= _MOST_REMEMBERED:
                 self._failures.clear()
-            tries = self._failures[queue] = self._failures.get(queue, 0) + 1
+            before = self._failures.get(address)
+            tries = before.tries + 1 if before is not None and before.cause is cause else 1
+            self._failures[address] = _Failures(cause, tries)
             if tries < _TRIES[cause]:
                 continue
-            final.add(queue)
+            final.add(address)
             if tries == _TRIES[cause]:
-                log.error("a reply queue takes nothing: its results go to the default one", queue=queue)
+                log.error(
+                    "a reply queue takes nothing: its results go to the default one", queue=address.queue
+                )
         return final
 
     async def _without_absent_clients(self, replies: Sequence[Reply]) -> Sequence[Reply]:
@@ -126,14 +151,14 @@ def _to_default(reply: Reply, reason: str) -> Reply:
     return reply._replace(queue=None, body=with_error(reply.body, fault))
 
 
-def _queue(reply: Reply) -> str:
-    return short(reply.queue) or REPLIES
+def _address(reply: Reply) -> _Address:
+    queue = short(reply.queue) or REPLIES
+    # A client's queue ends with the client, and may be declared by it alone.
+    return _Address(queue, not reply.is_to_client and not queue.startswith(_RESERVED))
 
 
 def _outgoing(reply: Reply) -> Outgoing:
-    queue = _queue(reply)
-    # A client's queue ends with the client, and may be declared by it alone.
-    declare = not reply.is_to_client and not queue.startswith(_RESERVED)
+    queue, declare = _address(reply)
     return Outgoing(queue, reply.body, short(reply.correlation_id), declare)
 
 
