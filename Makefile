@@ -7,7 +7,7 @@ PEERS := .venv-peers
 OLDER_PEERS := .venv-peers-older
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help demo test test-all test-pythons properties check simulate simulate-mutants bench schemas format lock clean
+.PHONY: help demo test test-all test-pythons properties check docs simulate simulate-mutants bench schemas format lock clean
 
 help:  ## Show this.
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 20
@@ -38,6 +38,9 @@ check: $(VENV)/.develops  ## Lint, types, layers, schemas.
 	$(BIN)/lint-imports
 	$(BIN)/python -m numbergroup_contracts.schemas contracts/schemas --check
 
+docs: $(VENV)/.documents  ## Build the documentation into site/; a broken link or a page outside of the navigation fails.
+	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build
+
 SEEDS ?= 1000
 simulate: $(VENV)/.develops  ## Simulate whole workers: SEEDS=1000, SEEDS=100..199, or SEED=17 with its trace.
 	@PYTHONPATH=tests $(BIN)/python -m simulation $(if $(SEED),--seed $(SEED),--seeds $(SEEDS))
@@ -59,12 +62,12 @@ format: $(VENV)/.develops  ## Let ruff lay the code out.
 
 lock:  ## Write constraints.txt anew: the newest versions that pyproject.toml allows.
 	rm -rf .lock && $(PYTHON) -m venv .lock
-	.lock/bin/pip install -q -e '.[dev,bench]'
+	.lock/bin/pip install -q -e '.[dev,bench,docs]'
 	.lock/bin/pip freeze --exclude-editable > constraints.txt
 	rm -rf .lock
 
 clean:  ## Remove what the commands above have made.
-	rm -rf $(VENV) $(VENV)-3.* $(PEERS) $(OLDER_PEERS) .lock *.egg-info worker/*.egg-info contracts/python/*.egg-info .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
+	rm -rf $(VENV) $(VENV)-3.* $(PEERS) $(OLDER_PEERS) .lock *.egg-info worker/*.egg-info contracts/python/*.egg-info .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis site
 
 $(BIN)/python:
 	@test -n "$(PYTHON)" || { echo "Python 3.11 or newer is needed, and none is on the PATH" >&2; exit 1; }
@@ -79,6 +82,10 @@ $(VENV)/.runs: pyproject.toml constraints.txt | $(BIN)/python
 
 $(VENV)/.develops: pyproject.toml constraints.txt | $(BIN)/python
 	@$(BIN)/pip install -q -c constraints.txt -e '.[dev]'
+	@touch $@ $(VENV)/.runs
+
+$(VENV)/.documents: pyproject.toml constraints.txt | $(BIN)/python
+	@$(BIN)/pip install -q -c constraints.txt -e '.[docs]'
 	@touch $@ $(VENV)/.runs
 
 $(VENV)/.measures: pyproject.toml constraints.txt | $(BIN)/python

@@ -17,15 +17,19 @@ class Status(StrEnum):
     APPLIED = "applied"
     """The vendor carried it out."""
     PARTIAL = "partial"
-    """The vendor took some numbers and named those that it did not (`rejectedNumbers`)."""
+    """The vendor took some of the numbers that the command decided, and named those that it did not
+    (`rejectedNumbers`; only vendors that answer number by number). When it took none, the command is
+    `rejected`."""
     SUPERSEDED = "superseded"
-    """Every number of it was decided by later commands, whose calls' requestIds it carries."""
+    """Later commands decided all of its numbers; the requestIds of their calls are listed. Or its
+    `sequence` was lower than an earlier command's: then there may be no requestIds."""
     REJECTED = "rejected"
     """It can never work: malformed, unsupported, or refused by the vendor (`error`)."""
     EXPIRED = "expired"
-    """Its `expirytime` passed before it was sent."""
+    """Its `expirytime` passed before the vendor took it."""
     FAILED = "failed"
-    """Retries ended, or workers died of it (`error`)."""
+    """Retries ended, it crashed workers repeatedly, or its group was stuck and too many commands waited
+    for it (`error`)."""
 
 
 class _Data(BaseModel):

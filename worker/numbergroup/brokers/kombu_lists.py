@@ -86,7 +86,7 @@ class Mover:
         streams = [keys.commands(partition) for partition in range(self._partitions)]
         failpoints.hit("moving from a list")
         async with translate_errors(BrokerUnavailable):
-            answer = await self._move(keys=[keys.of_partition(0, "epoch"), name, *streams], args=args)
+            answer = await self._move(keys=[keys.of_partition(0, keys.EPOCH), name, *streams], args=args)
         if answer == b"stale":
             raise StaleEpoch(f"partition 0: epoch {epoch} is over")
         failpoints.hit("moved from a list")

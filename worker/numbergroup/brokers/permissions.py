@@ -32,8 +32,8 @@ OPTIONAL = ("INFO", "CONFIG|GET")
 PATTERNS = ("numbergroup:*", "numbergroup.*")
 """The keys that it reads and writes, beside reply queues of other names."""
 
-_KEYS = (
-    *(keys.commands(0), keys.of_partition(0, "lease"), keys.of_partition(0, "calls")),
+KEYS = (
+    *(keys.commands(0), keys.of_partition(0, keys.LEASE), keys.of_partition(0, keys.CALLS)),
     *(names.COMMANDS, names.REPLIES, names.REPLY_STREAM),
     *(keys.PARTITIONS, keys.WORKERS, keys.GROUP_KEYS, keys.CREATES, keys.PAUSES, keys.LETTER_COUNT),
     *(keys.settled("0"), keys.report("0"), keys.rate("0"), keys.token("0"), keys.probe("0")),
@@ -64,7 +64,7 @@ async def missing(client: Redis) -> tuple[list[str], list[str]]:
     tries = [(name, _arguments(name, key)) for name in COMMANDS if name not in ("SET", "MULTI", "EXEC")]
     tries.sort(key=lambda one: one[0] == "DEL")
     # Trimming nothing changes nothing, whatever is there.
-    tries += [("", ("LTRIM", one, 0, -1)) for one in _KEYS]
+    tries += [("", ("LTRIM", one, 0, -1)) for one in KEYS]
     written = await _try(client, "SET", key, "", "PX", _LASTS_MS)
     pipe = client.pipeline(transaction=False)
     for _, (command, *arguments) in tries:

@@ -157,7 +157,7 @@ class StreamLog:
             return self._some(credit)
         async with translate_errors(BrokerUnavailable):
             if self._marks is None:
-                name = keys.of_partition(self._partition, "partial")
+                name = keys.of_partition(self._partition, keys.PARTIAL)
                 marks: Any = await self._client.hgetall(name)
                 self._marks = self._side.take_marks(decode_marks(marks))
             count = self._affordable(credit)
@@ -252,15 +252,15 @@ class StreamLog:
     async def settle(self, unit: Settlement, serial: int) -> None:
         partition = self._partition
         used = [
-            *(keys.of_partition(partition, name) for name in ("epoch", "unit")),
+            *(keys.of_partition(partition, name) for name in (keys.EPOCH, keys.UNIT)),
             self._stream,
-            keys.of_partition(partition, "partial"),
+            keys.of_partition(partition, keys.PARTIAL),
             keys.GROUP_KEYS,
             keys.CREATES,
             keys.of_partition(partition, keys.DEAD_LETTERS),
             keys.REPLIES,
             names.REPLIES,
-            *(keys.of_partition(partition, name) for name in ("calls", "attempted", keys.SIDE)),
+            *(keys.of_partition(partition, name) for name in (keys.CALLS, keys.ATTEMPTED, keys.SIDE)),
             keys.of_partition(partition, keys.LETTER_INDEX),
             *_OF_LETTERS,
         ]

@@ -56,8 +56,8 @@ class CallRecords:
         return bool(unit.ours)
 
     async def _write(self, partition: int, unit: _Unit) -> None:
-        used = [keys.of_partition(partition, name) for name in ("epoch", "calls", "attempted")]
-        used += [keys.CREATES, keys.of_partition(partition, "recorded")]
+        used = [keys.of_partition(partition, name) for name in (keys.EPOCH, keys.CALLS, keys.ATTEMPTED)]
+        used += [keys.CREATES, keys.of_partition(partition, keys.RECORDED)]
         try:
             async with translate_errors(LedgerUnavailable):
                 ours = await self._script(keys=used, args=[unit.epoch, next(self._serials), *unit.args])

@@ -2,8 +2,8 @@
 
 What is known of commands and groups belongs to no partition: it outlives a change of their number.
 
-Source for the commands and replies: the product's public wire; the others are our own.
-"""
+Each name's docstring begins with the key's type; the page "Ledger keys" of the documentation is made from
+them. Source for the commands and replies: the product's public wire; the others are our own."""
 
 import hashlib
 
@@ -13,66 +13,102 @@ from numbergroup_contracts import names
 _LONGEST_NAME = 128
 
 REPLIES = names.REPLY_STREAM
-DEAD_LETTERS = "dead-letters"
-LETTER_INDEX = "dead-letters:index"
-"""Of a partition, as `DEAD_LETTERS`: the newest entry of each letter."""
+"""Stream: results, one message an entry, in the field `event`."""
+
+LEASE = "lease"
+"""String: the owner of the partition. It ends after `LEASE_TTL_S`, unless the owner renews it."""
+EPOCH = "epoch"
+"""String: how often the partition has changed its owner. Every write of an owner names its epoch."""
+UNIT = "unit"
+"""String: `epoch:serial` of the last settlement, so that a late or repeated request writes nothing."""
+RECORDED = "recorded"
+"""String: `epoch:serial` of the last record of calls, for the same reason."""
+PARTIAL = "partial"
+"""Hash: a message's id → the indexes of the events of an array that are settled; on RabbitMQ the number of
+events of a message that is answered and not acknowledged. Both end with the message."""
+CALLS = "calls"
+"""Hash: a group → its calls that may take effect, recorded before they are sent, with the milliseconds
+left to each. It ends when the last one can no longer take effect."""
+ATTEMPTED = "attempted"
+"""Set: commands with an `expirytime` that were in a call already, as `source NUL id`."""
+CRASHES = "crashes"
+"""Hash: `owner`, and what is known of crashes: `history`, `unclean`, `in_hand`, `lost`, `server`. Cleared
+when nothing is suspected any more."""
 SIDE = "side"
-"""Of a partition: the log of what operators replay."""
+"""Stream: what operators replay, until a worker has settled it."""
+DEAD_LETTERS = "dead-letters"
+"""Stream: `id`, `letter` (why, JSON), `body` (the bytes as they arrived; of a message on a kombu list its
+body, or the envelope where that cannot be read), `order`, `original` (the bytes before an operator
+edited them)."""
+LETTER_INDEX = "dead-letters:index"
+"""Hash: a dead letter's id → its newest entry in the stream."""
+
 LETTER_PARTITIONS = "numbergroup:dead-letters:partitions"
-"""Those that ever had letters: letters outlive a change of their number."""
+"""Set: the partitions that ever had dead letters: these outlive a change of the number of partitions."""
 LETTER_COUNT = "numbergroup:dead-letters:count"
+"""String: how many dead letters there are."""
 LETTER_LEDGER = "numbergroup:dead-letters:ledger"
-"""What an export says of its origin: in another ledger, a letter's order means nothing."""
+"""String: the name of this ledger in exports: in another ledger, a dead letter's order means nothing."""
 FINGERPRINTS = "numbergroup:dead-letters:fingerprints"
-"""By fingerprint, how many letters there are."""
+"""Hash: a fingerprint → how many dead letters there are."""
 SHAPES = "numbergroup:dead-letters:shapes"
-"""By fingerprint, what they have in common: `kind`, `code`, `message`."""
+"""Hash: a fingerprint → what its dead letters have in common: `kind`, `code`, `message`."""
 LETTERED = "numbergroup:lettered"
-"""By group: how many letters of it there are, and replays under way."""
+"""Hash: a group → how many dead letters it has, and replays under way."""
 QUARANTINED = "numbergroup:quarantined"
-"""Groups whose commands are put away, and why; until an operator resumes them."""
+"""Hash: a group whose commands go to the dead letters → `{"code","message"}`; until an operator resumes
+it."""
 SETTLEMENTS = "numbergroup:settlements"
-"""How many units settled that had letters or decisions: what orders them."""
+"""String: how many units settled that had dead letters or decisions: what orders them."""
 EVERYTHING = "*"
 """In the place of a number: all numbers."""
 GROUP_KEYS = "numbergroup:group-keys"
+"""Hash: a group with a `groupKey` → the vendor's id of it. Entries stay."""
 CREATES = "numbergroup:creates"
+"""Hash: a group → its create that was sent and is not settled: marker, name and digest of the numbers."""
 PARTITIONS = names.PARTITIONS_KEY
-"""How many there are, for all workers."""
+"""String: how many partitions there are, for all workers."""
 WORKERS = "numbergroup:workers"
-"""The live ones: since when, and until when, in the server's milliseconds."""
+"""Hash: a live worker → since when, and until when, in the server's milliseconds."""
 
 PAUSES = "numbergroup:pauses"
-"""What operators have paused: accounts by name, groups by field."""
+"""Hash: what operators have paused, an account's name or a group → `{"since","who","reason"}`. What is
+named is paused, whatever the value is."""
 RESUMES = "numbergroup:resumes"
-"""When they last resumed it (the server's milliseconds), paused or not; kept for an hour."""
+"""Hash: an account's name or a group → when it was resumed last (the server's milliseconds), paused or
+not. It ends an hour after the last one."""
 BREAKERS = "numbergroup:breakers"
-"""By account: no call before, for all workers."""
+"""Hash: an account → `{"until","failures"}`: no call of any worker before, in Unix seconds."""
 AUDIT = "numbergroup:audit"
-"""One entry for each operator's action: `who`, `action`, `detail`."""
+"""Stream: one entry for each operator's action, written with it: `who`, `action`, `detail`. An entry has
+the first hundred ids, and how many there were."""
 
-commands = names.command_stream
+
+def commands(partition: int) -> str:
+    """Stream: the partition's commands, one message an entry, in the field `event`."""
+    return names.command_stream(partition)
 
 
 def of_partition(partition: int, name: str) -> str:
-    """`lease`, `epoch`, `unit`, `partial`, `calls`, `attempted`, `recorded`, `crashes`, `side`,
-    `dead-letters`, and its `index`."""
+    """The key of that name, from `LEASE` to `LETTER_INDEX`, of one partition."""
     return f"numbergroup:{{{partition}}}:{name}"
 
 
 def settled(digest: str) -> str:
-    """The record of one settled command, by its digest."""
+    """String: the record of one settled command, by the digest of its `source` and `id`; for
+    `DEDUP_HOURS`."""
     return f"numbergroup:done:{digest}"
 
 
 def sequence(key: SequenceKey) -> str:
-    """The greatest `sequence` of one source's settled commands for one group."""
+    """String: the greatest `sequence` of one source's settled commands for one group; for `DEDUP_HOURS`."""
     digest = hashlib.blake2b(f"{key.source}\0{field(key.group)}".encode(), digest_size=12).hexdigest()
     return f"numbergroup:sequence:{digest}"
 
 
 def since(field: str) -> str:
-    """What was decided of a group while there are letters of it; `field` is the group's."""
+    """Hash: a number → what was decided of it since its group has dead letters; `*`: all numbers. The
+    digest is the group's."""
     return f"numbergroup:since:{hashlib.blake2b(field.encode(), digest_size=12).hexdigest()}"
 
 
@@ -107,17 +143,19 @@ def target(field: bytes) -> str | GroupRef | None:
 
 
 def probe(account: str) -> str:
-    """Whose turn it is to try the account."""
+    """String: the worker that may probe the account. It ends by itself."""
     return f"numbergroup:probe:{account}"
 
 
 def token(account: str) -> str:
-    """The token that all workers share, and how many were made."""
+    """String, JSON: `token` (`value`, `of`: digest of the credentials, `since`), `claim` (who makes one,
+    until when), `made` (when one was, or may have been). Unix seconds. It ends a day after the last
+    change; delete it, and a new token is made."""
     return f"numbergroup:token:{account}"
 
 
 def report(owner: str) -> str:
-    """What a worker says of itself; it ends soon after the worker."""
+    """String, JSON: what a worker reports of itself every 2 s. It ends after 10 s."""
     return f"numbergroup:report:{owner}"
 
 
@@ -136,4 +174,6 @@ def command(member: bytes) -> CommandKey | None:
 
 
 def rate(account: str) -> str:
+    """Hash: the account's rate limit, shared by all workers (GCRA: the time up to which calls are
+    permitted)."""
     return f"numbergroup:rate:{account}"

@@ -24,7 +24,7 @@ class Losses:
         self._forget = client.register_script(_FORGET)
 
     async def last_unit(self, partition: int) -> tuple[int, int]:
-        used = [keys.of_partition(partition, name) for name in ("epoch", "unit")]
+        used = [keys.of_partition(partition, name) for name in (keys.EPOCH, keys.UNIT)]
         async with translate_errors(LedgerUnavailable):
             found: Any = await self._client.mget(used)
         epoch, unit = found
@@ -34,7 +34,7 @@ class Losses:
         return in_force, serial
 
     async def forget(self, partition: int, epoch: int) -> None:
-        used = [keys.of_partition(partition, name) for name in ("epoch", "crashes")]
+        used = [keys.of_partition(partition, name) for name in (keys.EPOCH, keys.CRASHES)]
         async with translate_errors(LedgerUnavailable):
             await self._forget(keys=used, args=[epoch])
 

@@ -112,7 +112,7 @@ async def _partition_facts(
     client: Redis, partitions: int, junk: set[Junk]
 ) -> tuple[list[str | None], dict[int, float]]:
     pipe = client.pipeline(transaction=False)
-    pipe.mget([keys.of_partition(number, "lease") for number in range(partitions)])
+    pipe.mget([keys.of_partition(number, keys.LEASE) for number in range(partitions)])
     for number in range(partitions):
         pipe.xrange(keys.commands(number), count=1)
     leases, *heads = await pipe.execute(raise_on_error=False)

@@ -167,10 +167,10 @@ class RedisLedger:
         async with translate_errors(LedgerUnavailable):
             pipe = self._client.pipeline(transaction=True)
             pipe.time()
-            pipe.hgetall(keys.of_partition(partition, "calls"))
-            pipe.smembers(keys.of_partition(partition, "attempted"))
+            pipe.hgetall(keys.of_partition(partition, keys.CALLS))
+            pipe.smembers(keys.of_partition(partition, keys.ATTEMPTED))
             pipe.hgetall(keys.QUARANTINED)
-            pipe.hget(keys.of_partition(partition, "crashes"), "lost")
+            pipe.hget(keys.of_partition(partition, keys.CRASHES), "lost")
             (seconds, micros), recorded, members, quarantined, lost = await pipe.execute()
         now_ms = seconds * 1000 + micros // 1000
         attempted = (keys.command(member) for member in members)
@@ -182,7 +182,7 @@ class RedisLedger:
                 continue
             async with translate_errors(LedgerUnavailable):
                 # Nobody else would remove what is over.
-                await self._drop(keys=[keys.of_partition(partition, "calls")], args=[field, data])
+                await self._drop(keys=[keys.of_partition(partition, keys.CALLS)], args=[field, data])
         return Inheritance(
             inherited,
             {key for key in attempted if key is not None},
@@ -221,7 +221,7 @@ class RedisLedger:
     async def crash_notes(self, partition: int) -> CrashNotes:
         async with translate_errors(LedgerUnavailable):
             found: Any = await self._client.hmget(
-                keys.of_partition(partition, "crashes"), ["history", "unclean", "in_hand"]
+                keys.of_partition(partition, keys.CRASHES), ["history", "unclean", "in_hand"]
             )
         history, unclean, in_hand = found
         return CrashNotes(decode_history(history), bool(unclean), decode_in_hand(in_hand))
@@ -233,7 +233,7 @@ class RedisLedger:
         return await self._noted(partition, epoch, "in_hand", encode_in_hand(in_hand))
 
     async def _noted(self, partition: int, epoch: int, name: str, value: bytes) -> bool:
-        used = [keys.of_partition(partition, one) for one in ("epoch", "crashes")]
+        used = [keys.of_partition(partition, one) for one in (keys.EPOCH, keys.CRASHES)]
         async with translate_errors(LedgerUnavailable):
             return bool(await self._note(keys=used, args=[epoch, name, value]))
 
@@ -252,7 +252,9 @@ class RedisLedger:
 
     async def owners(self, partitions: int) -> Sequence[str | None]:
         async with translate_errors(LedgerUnavailable):
-            owners: Any = await self._client.mget([keys.of_partition(n, "lease") for n in range(partitions)])
+            owners: Any = await self._client.mget(
+                [keys.of_partition(n, keys.LEASE) for n in range(partitions)]
+            )
         return [owner.decode(errors="replace") if owner else None for owner in owners]
 
     async def partitions(self) -> int | None:
@@ -263,7 +265,7 @@ class RedisLedger:
     async def repartition(self, old: int | None, new: int) -> int | None:
         # Before their number was kept there was one: nobody has to stop for it to be written down.
         changed = range(max(old or 1, new)) if new != (old or 1) else ()
-        names = [keys.of_partition(n, name) for n in changed for name in ("lease", "epoch")]
+        names = [keys.of_partition(n, name) for n in changed for name in (keys.LEASE, keys.EPOCH)]
         async with translate_errors(LedgerUnavailable):
             found = await self._repartition(
                 keys=[keys.WORKERS, keys.PARTITIONS, *names], args=[old or "", new]
@@ -281,4 +283,7 @@ class RedisLedger:
 
 
 def _lease(partition: int) -> list[str]:
-    return [keys.of_partition(partition, name) for name in ("lease", "epoch", "unit", "crashes", "recorded")]
+    return [
+        keys.of_partition(partition, name)
+        for name in (keys.LEASE, keys.EPOCH, keys.UNIT, keys.CRASHES, keys.RECORDED)
+    ]

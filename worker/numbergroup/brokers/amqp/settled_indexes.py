@@ -28,7 +28,7 @@ _TAG = re.compile(r"[0-9a-f]{24}-[0-9]{1,10}")
 async def recall(client: Redis, partition: int, side: ReplayStream) -> Mapping[str, State]:
     """What an earlier owner has noted; `side` keeps its own. Raises `BrokerUnavailable`."""
     async with translate_errors(BrokerUnavailable):
-        found: Any = await client.hgetall(keys.of_partition(partition, "partial"))
+        found: Any = await client.hgetall(keys.of_partition(partition, keys.PARTIAL))
     whole, rest = decode_whole(found)
     parts = side.take_marks(decode_marks(rest))
     states: dict[str, State] = {tag: Whole(total) for tag, total in whole.items()}
