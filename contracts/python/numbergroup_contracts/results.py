@@ -36,30 +36,43 @@ class _Data(BaseModel):
     model_config = ConfigDict(frozen=True, strict=True, extra="forbid", use_attribute_docstrings=True)
 
 
-ERROR_KINDS: Final = (
-    *("invalid", "unsupported", "misrouted", "unknown-group", "conflict", "refused", "unavailable"),
-    *("crashed", "quarantined", "expired", "stale", "unknown"),
-)
-"""The kinds of errors there are so far. `unknown`: a dead letter whose description cannot be read."""
+ERROR_KINDS: Final = {
+    "invalid": "the command is malformed, or the account cannot take one of its values",
+    "unsupported": "the account's vendor has no call for it",
+    "misrouted": "it was published to another partition than its group's, or to a queue of no partition",
+    "unknown-group": "no group has its groupKey",
+    "conflict": "the same source and id had another body, or the groupKey is taken",
+    "refused": "the vendor, or the broker, refused it",
+    "unavailable": "the vendor gave no usable answer until retries ended, or what it did cannot be found out",
+    "crashed": "workers crashed again and again with it alone in hand; what it asks for may be done in part. "
+    "Publish it under a new id when the worker, or the message, is mended",
+    "quarantined": "its group was stuck, and too many commands waited for it",
+    "expired": "its expirytime, or its message's time to live, was over",
+    "too-large": "the broker takes no message of the result's size: a list has failed, of any other result "
+    "parts are left out",
+    "reply-queue": "the reply queue that was asked for takes nothing: the result is in the default one",
+    "stale": "given by earlier versions only",
+    "unknown": "of a dead letter only: its description cannot be read",
+}
+"""The kinds of errors there are so far, and what they mean."""
 
 
 class ErrorInfo(_Data):
-    """Why a command did not go through.
+    """Why a command did not go through, or why its result is not as usual."""
 
-    `kind` is one of `invalid`, `unsupported`, `misrouted` (published to another partition than its
-    group's), `refused`, `unavailable`, `expired`, `crashed`, `stale`, `conflict` (the same id with
-    another body, or a groupKey that is taken), `unknown-group`, `too-large` (the broker takes no message of
-    the result's size: a list has failed, of any other result parts are left out), `reply-queue` (the queue
-    that was asked for takes nothing, and the result is in the default one), …: consumers must expect new
-    ones.
-    `crashed`: worker after worker died with the command's message in hand, the last one with nothing else. It
-    is not tried any more; what it asks for may be done in part. Publish it under a new id when the worker, or
-    the message, is mended.
-    `code` is the vendor's, when the vendor gave one.
-    """
-
-    kind: str
+    kind: Annotated[
+        str,
+        Field(
+            description="\n".join(
+                [
+                    "What kind of error it is. Consumers must expect new kinds. So far:",
+                    *(f"`{kind}`: {meaning}." for kind, meaning in ERROR_KINDS.items()),
+                ]
+            )
+        ),
+    ]
     code: str | None = None
+    """The vendor's code, when the vendor gave one."""
     message: str
 
 
@@ -111,7 +124,10 @@ class ResultData(_Data):
     requestIds: list[str] = []  # noqa: N815
     """The vendor's ids of the calls that decided this command's numbers."""
     mergedCommands: Annotated[int, Field(ge=0)] = 0  # noqa: N815
-    """How many commands were merged into those calls, this one included."""
+    """How many commands of the group were settled together, this one included: those that waited when their
+    calls were planned. Commands that needed no call (expired, superseded, refused where they stood) count as
+    well, and have the same number. 0: the command was answered by itself, before that (malformed,
+    unsupported, …). A repeat has the number of the first answer."""
     error: ErrorInfo | None = None
     deadLetterId: str | None = None  # noqa: N815
     rejectedNumbers: list[str] | None = None  # noqa: N815

@@ -8,9 +8,12 @@ import pytest
 from typer.main import get_command
 
 from numbergroup.cli.app import app
+from numbergroup.cli.dead_letters.asking import Asked
+from numbergroup.engine.fitting import REPLY_QUEUE, TOO_LARGE
+from numbergroup.engine.model import CRASHED, QUARANTINED
 from numbergroup.settings import VENDORS, Settings
 from numbergroup_contracts.commands import COMMAND_ADAPTER
-from numbergroup_contracts.results import RESULT_ADAPTER
+from numbergroup_contracts.results import ERROR_KINDS, RESULT_ADAPTER
 
 ROOT = Path(__file__).parents[3]
 README = (ROOT / "README.md").read_text()
@@ -27,6 +30,16 @@ def test_its_result_is_one() -> None:
     (result,) = re.findall(r"```json\n(.*?)```", README, flags=re.DOTALL)
     assert not isinstance(RESULT_ADAPTER.validate_json(result), list)
     assert orjson.loads(result)["data"]["command"]["id"] == "c-1"
+
+
+def test_its_kinds_of_errors_are_those_of_the_contract() -> None:
+    """README, option and contract have one list."""
+    table = README[README.index("| `error.kind`") :]
+    table = table[: table.index("\n\n")]
+    assert re.findall(r"^\| `([a-z-]+)` \|", table, flags=re.MULTILINE) == [*ERROR_KINDS]
+    assert {CRASHED, QUARANTINED, REPLY_QUEUE, TOO_LARGE} <= ERROR_KINDS.keys()
+    for kind in ERROR_KINDS:
+        Asked(kind=kind).check()
 
 
 def test_every_setting_is_described_and_every_described_setting_exists() -> None:
