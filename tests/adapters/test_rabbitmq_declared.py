@@ -10,8 +10,8 @@ from numbergroup.brokers.amqp.broker import check
 from numbergroup.brokers.amqp.connection_thread import open_connection
 from numbergroup.brokers.amqp.declared import Declared, dead_end, declared, delivery_limit, losses
 from numbergroup.brokers.amqp.topology import COMMAND_ARGUMENTS, DEAD, Topology
-from numbergroup.brokers.connect import UnfitServer
-from numbergroup_contracts.names import COMMANDS
+from numbergroup.brokers.connect import UnfitServer, Unready
+from numbergroup_contracts.names import COMMANDS, REPLIES
 
 NOWHERE = "no dead-lettering is declared"
 QUORUM = {"x-queue-type": "quorum"}
@@ -20,18 +20,23 @@ QUORUM = {"x-queue-type": "quorum"}
 @pytest.fixture
 def connection(rabbit: RabbitServer) -> Iterator[Any]:
     one = open_connection(rabbit.url, "a test")
-    one.channel().queue_delete(COMMANDS)
+    delete(one)
     try:
         yield one
     finally:
-        one.channel().queue_delete(COMMANDS)
+        delete(one)
         one.collect()
 
 
-def reasons(connection: Any) -> list[str]:
-    found = declared(connection, COMMANDS, COMMAND_ARGUMENTS)
+def delete(connection: Any) -> None:
+    for queue in (COMMANDS, DEAD, REPLIES):
+        connection.channel().queue_delete(queue)
+
+
+def reasons(connection: Any, queue: str = COMMANDS) -> list[str]:
+    found = declared(connection, queue, COMMAND_ARGUMENTS)
     assert found is not None
-    return list(losses(found, "3.10.8", dead_end(connection, found)))
+    return list(losses(found, "3.10.8", dead_end(connection, queue, found)))
 
 
 LOSING: dict[str, tuple[dict[str, Any], str]] = {
@@ -45,6 +50,22 @@ LOSING: dict[str, tuple[dict[str, Any], str]] = {
         {**COMMAND_ARGUMENTS, "x-dead-letter-routing-key": "nowhere"},
         "its delivery limit is 1000, and its dead letters go to the queue nowhere, which does not exist",
     ),
+    "letters to an exchange": (
+        {**QUORUM, "x-delivery-limit": 5, "x-dead-letter-exchange": "amq.direct"},
+        "the exchange amq.direct, and AMQP does not show whether they arrive in a queue there",
+    ),
+    "letters without a key": (
+        {"x-message-ttl": 2_000, "x-dead-letter-exchange": ""},
+        "come back to itself (it has no x-dead-letter-routing-key), where RabbitMQ drops them as a cycle",
+    ),
+    "letters at a limit without a key": (
+        {**QUORUM, "x-delivery-limit": 5, "x-dead-letter-exchange": ""},
+        "its delivery limit is 5, and its dead letters come back to itself",
+    ),
+    "letters to itself": (
+        {**COMMAND_ARGUMENTS, "x-dead-letter-routing-key": COMMANDS},
+        "(x-dead-letter-routing-key is its own name)",
+    ),
     "time to live": ({"x-message-ttl": 60_000}, "drops what has waited for 60 s"),
     "length": ({**QUORUM, "x-max-length": 10}, "drops the oldest commands when it is full (x-max-length 10)"),
     "bytes": ({"x-max-length-bytes": 10}, "(x-max-length-bytes 10)"),
@@ -55,7 +76,7 @@ KEEPING: dict[str, dict[str, Any]] = {
     "ours": COMMAND_ARGUMENTS,
     "classic": {},
     "quorum": QUORUM,
-    "a limit and letters": {**QUORUM, "x-delivery-limit": 5, "x-dead-letter-exchange": "amq.direct"},
+    "an exchange that gets nothing": {**QUORUM, "x-dead-letter-exchange": "amq.direct"},
     "letters to our queue": {
         **QUORUM,
         "x-delivery-limit": 5,
@@ -79,6 +100,46 @@ def test_queues_that_lose_commands(connection: Any, rabbit: RabbitServer, name: 
         check(rabbit.url, Topology(), accept_losses=False)
     assert said in str(caught.value)
     check(rabbit.url, Topology(), accept_losses=True)
+
+
+@pytest.mark.rabbitmq_server
+@pytest.mark.parametrize(
+    ("arguments", "reason"),
+    [
+        ({"x-message-ttl": 2_000}, f"drops what has waited for 2 s (x-message-ttl), and {NOWHERE}"),
+        ({**QUORUM, "x-expires": 90_000}, "when no worker has run for 90 s"),
+    ],
+)
+def test_a_queue_of_dead_letters_that_loses_them(
+    connection: Any, rabbit: RabbitServer, arguments: dict[str, Any], reason: str
+) -> None:
+    """What the broker gives up is a command, too: where it goes is looked at like the queues of commands, and
+    all that is wrong is named at once."""
+    connection.channel().queue_declare(DEAD, durable=True, auto_delete=False, arguments=arguments)
+    connection.channel().queue_declare(COMMANDS, durable=False, auto_delete=False)
+    assert reason in " ".join(reasons(connection, DEAD))
+    with pytest.raises(UnfitServer) as caught:
+        check(rabbit.url, Topology(), accept_losses=False)
+    of_commands, of_dead_letters = caught.value.problems
+    assert of_commands.startswith(f"the queue {COMMANDS} was declared by others")
+    assert of_dead_letters.startswith(f"the queue {DEAD} was declared by others")
+    check(rabbit.url, Topology(), accept_losses=True)
+
+
+@pytest.mark.rabbitmq_server
+def test_our_own_queue_of_dead_letters(connection: Any, rabbit: RabbitServer) -> None:
+    """A worker's own declaration is fine."""
+    Topology().establish(connection)
+    check(rabbit.url, Topology(), accept_losses=False)
+
+
+@pytest.mark.rabbitmq_server
+@pytest.mark.parametrize("queue", [COMMANDS, DEAD, REPLIES])
+def test_a_queue_that_a_client_keeps_for_itself(connection: Any, rabbit: RabbitServer, queue: str) -> None:
+    """It is named, with the cause. A worker waits, for the queue ends with its client."""
+    connection.channel().queue_declare(queue, exclusive=True)
+    with pytest.raises(Unready, match=f"another client has declared the queue {queue} as exclusive"):
+        check(rabbit.url, Topology(), accept_losses=True)
 
 
 @pytest.mark.rabbitmq_server

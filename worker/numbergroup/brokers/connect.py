@@ -34,6 +34,10 @@ class UnfitServer(Exception):
         self.problems = problems
 
 
+class Unready(BrokerUnavailable):
+    """The server answers, and a worker waits for it, but somebody probably has to change something."""
+
+
 class _Client(Redis):
     """Scripts that are registered can be named when an ACL stops them."""
 
@@ -90,9 +94,8 @@ async def check(client: Redis, setting: str = "NUMBERGROUP_BROKER_URL") -> None:
         else:
             await write_a_key(client)
     except ReadOnly:
-        raise ReadOnlyReplica(
-            f"{setting} names a read-only replica of Redis: name the primary server"
-        ) from None
+        # It may become the primary yet.
+        raise Unready(f"{setting} names a read-only replica of Redis: name the primary server") from None
     except NoPermissionError as error:
         raise UnfitServer(
             f"the ACL of the user in {setting} forbids what a worker needs ({error})"
@@ -112,10 +115,6 @@ async def check(client: Redis, setting: str = "NUMBERGROUP_BROKER_URL") -> None:
         )
     if problems:
         raise UnfitServer(*problems)
-
-
-class ReadOnlyReplica(BrokerUnavailable):
-    """It may become the primary yet."""
 
 
 def _problems(facts: ServerFacts) -> list[str]:

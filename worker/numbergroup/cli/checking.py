@@ -5,7 +5,7 @@ import asyncio
 from numbergroup import telemetry
 from numbergroup.bootstrap.brokers import NO_LEDGER
 from numbergroup.bootstrap.examination import Examination, examine, problems_of
-from numbergroup.brokers.connect import ReadOnlyReplica, UnfitServer
+from numbergroup.brokers.connect import UnfitServer, Unready
 from numbergroup.brokers.port import BrokerUnavailable
 from numbergroup.cli.broker import broker_failure, broker_url, reason, speaks_amqp
 from numbergroup.cli.endings import Failure
@@ -35,7 +35,7 @@ def _raise_problems(settings: Settings, found: Examination) -> None:
     wrong = [*found.refused]
     away = [*found.silent]
     for error in found.problems:
-        if isinstance(error, UnfitServer | SettingsError | ReadOnlyReplica):
+        if isinstance(error, UnfitServer | SettingsError | Unready):
             wrong += problems_of(error)
         else:
             away.append(str(_unavailable(settings, error)))

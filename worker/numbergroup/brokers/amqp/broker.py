@@ -24,7 +24,7 @@ from numbergroup import failpoints
 from numbergroup.brokers import replay_stream
 from numbergroup.brokers.amqp.connection_thread import connected
 from numbergroup.brokers.amqp.consuming import Consumer, Consumers
-from numbergroup.brokers.amqp.declared import refuse_losses
+from numbergroup.brokers.amqp.declared import examine
 from numbergroup.brokers.amqp.delivery import Delivery
 from numbergroup.brokers.amqp.losses import WrittenUnits
 from numbergroup.brokers.amqp.publishing import Publisher
@@ -54,9 +54,10 @@ log = get_logger("rabbitmq")
 
 def check(url: str, topology: Topology, *, accept_losses: bool) -> None:
     """Raises `UnfitServer` where no waiting helps, or a queue that is there loses commands;
-    `BrokerUnavailable` for a broker that is away. Declares nothing. Blocks."""
+    `BrokerUnavailable` for a broker that is away, or (`Unready`) a queue that another client keeps. Declares
+    nothing. Blocks."""
     with connected(url) as connection:
-        refuse_losses(connection, topology, accept=accept_losses)
+        examine(connection, topology, accept_losses=accept_losses)
 
 
 class AmqpBroker:

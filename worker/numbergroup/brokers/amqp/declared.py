@@ -1,4 +1,4 @@
-"""How a queue was declared by others, and which commands it would lose because of that.
+"""How a queue was declared by others, which commands it would lose because of that, and who may use it.
 
 AMQP does not tell how a queue was declared, but refuses another declaration with what differs: so it is
 declared again and again, each time as the broker says it is, until that is accepted. What a policy adds does
@@ -15,13 +15,17 @@ from amqp.exceptions import ChannelError, NotFound, PreconditionFailed
 from numbergroup.brokers.amqp.topology import (
     COMMAND_ARGUMENTS,
     DEAD,
+    DEAD_ARGUMENTS,
     Topology,
+    dead_arguments,
     declare_once,
     has_default_limit,
+    is_locked,
     is_there,
 )
-from numbergroup.brokers.connect import UnfitServer
+from numbergroup.brokers.connect import UnfitServer, Unready
 from numbergroup.telemetry import get_logger
+from numbergroup_contracts.names import REPLIES
 
 _DIFFERS = re.compile(
     r"inequivalent arg '([^']+)' for queue .* but current is "
@@ -93,7 +97,7 @@ def _correct(found: Declared, refusal: str) -> bool:
 def losses(found: Declared, version: str, nowhere: str | None) -> Iterator[str]:
     """In which ways the queue loses commands without a word, on RabbitMQ of this `version`.
 
-    `nowhere`: why its dead letters go nowhere, if so; see `dead_end`.
+    `nowhere`: why its dead letters may go nowhere; see `dead_end`.
     """
     said = found.arguments
     if not found.durable:
@@ -132,8 +136,8 @@ def delivery_limit(arguments: Mapping[str, Any], version: str) -> int | None:
     return int(limit) if int(limit) >= 0 else None
 
 
-def dead_end(connection: Any, found: Declared) -> str | None:
-    """Why its dead letters go nowhere; None if they go somewhere, as far as that is to be found out.
+def dead_end(connection: Any, queue: str, found: Declared) -> str | None:
+    """Why it is not certain that dead letters of the queue arrive in another one; None if it is.
 
     Raises what py-amqp does over a lost connection.
     """
@@ -141,32 +145,62 @@ def dead_end(connection: Any, found: Declared) -> str | None:
     key = found.arguments.get("x-dead-letter-routing-key")
     if exchange is None:
         return "no dead-lettering is declared"
-    if exchange and not _is_exchange(connection, exchange):
-        return f"its dead letters go to the exchange {exchange}, which does not exist"
+    if exchange:
+        if not _is_exchange(connection, exchange):
+            return f"its dead letters go to the exchange {exchange}, which does not exist"
+        return (
+            f"its dead letters go to the exchange {exchange}, and AMQP does not show whether they arrive in "
+            "a queue there"
+        )
+    if key is None or key == queue:
+        own = "x-dead-letter-routing-key is its own name" if key else "it has no x-dead-letter-routing-key"
+        return f"its dead letters come back to itself ({own}), where RabbitMQ drops them as a cycle"
     # Ours is declared by the worker that starts.
-    if not exchange and key not in (None, DEAD) and not is_there(connection, key):
+    if key != DEAD and not is_there(connection, key):
         return f"its dead letters go to the queue {key}, which does not exist"
     return None
 
 
-def refuse_losses(connection: Any, topology: Topology, *, accept: bool) -> None:
-    """Raises `UnfitServer` where a queue of commands, declared by others, loses some without a word; with
-    `accept` it only warns. Raises what py-amqp does over a lost connection."""
+def examine(connection: Any, topology: Topology, *, accept_losses: bool) -> None:
+    """Look at the queues that are there. Declares nothing.
+
+    Raises `UnfitServer` where one of commands or dead letters, declared by others, loses some without a
+    word; with `accept_losses` it only warns. Raises `Unready` where another connection keeps a queue for
+    itself, and what py-amqp does over a lost connection.
+    """
+    locked = [
+        f"another client has declared the queue {queue} as exclusive: no worker can use it until it ends"
+        for queue in (*topology.queues(), DEAD, REPLIES)
+        if is_locked(connection, queue)
+    ]
+    lossy = []
+    for queue, reasons in _losses_of_all(connection, topology):
+        if accept_losses:
+            log.warning("this queue was declared by others, and loses commands", queue=queue, reasons=reasons)
+            continue
+        lossy.append(
+            f"the queue {queue} was declared by others, and loses commands: {'; '.join(reasons)}. Delete "
+            "it when it is empty, and let the worker declare it; or accept that with "
+            "NUMBERGROUP_LOSSY_QUEUES=accept"
+        )
+    if lossy:
+        raise UnfitServer(*lossy, *locked)
+    if locked:
+        raise Unready("; ".join(locked))
+
+
+def _losses_of_all(connection: Any, topology: Topology) -> Iterator[tuple[str, list[str]]]:
+    """The queues that lose commands, each with the reasons."""
     version = str(connection.server_properties.get("version", ""))
-    for queue in topology.queues():
-        found = declared(connection, queue, COMMAND_ARGUMENTS)
-        if found is None:
+    guesses = {**dict.fromkeys(topology.queues(), COMMAND_ARGUMENTS), DEAD: dead_arguments(version)}
+    for queue, guess in guesses.items():
+        found = declared(connection, queue, guess)
+        # What a worker declared on an earlier RabbitMQ must not keep it from starting on a newer one.
+        if found is None or (queue == DEAD and found.arguments == DEAD_ARGUMENTS):
             continue
-        reasons = list(losses(found, version, dead_end(connection, found)))
-        if not reasons:
-            continue
-        if not accept:
-            raise UnfitServer(
-                f"the queue {queue} was declared by others, and loses commands: {'; '.join(reasons)}. Delete "
-                "it when it is empty, and let the worker declare it; or accept that with "
-                "NUMBERGROUP_LOSSY_QUEUES=accept"
-            )
-        log.warning("this queue was declared by others, and loses commands", queue=queue, reasons=reasons)
+        reasons = list(losses(found, version, dead_end(connection, queue, found)))
+        if reasons:
+            yield queue, reasons
 
 
 def _is_exchange(connection: Any, name: str) -> bool:

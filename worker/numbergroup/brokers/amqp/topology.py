@@ -27,7 +27,8 @@ COMMAND_ARGUMENTS = {
     # At-least-once dead-lettering needs it.
     "x-overflow": "reject-publish",
 }
-_DEAD_ARGUMENTS = {"x-queue-type": "quorum", "x-single-active-consumer": True}
+DEAD_ARGUMENTS = {"x-queue-type": "quorum", "x-single-active-consumer": True}
+"""As it is declared where quorum queues have no limit unless one is declared."""
 # RabbitMQ 4 has a limit of 20 where none is declared: a result that was looked at more often would be lost.
 _REPLY_ARGUMENTS: dict[str, dict[str, Any]] = {
     "classic": {"x-queue-type": "classic"},
@@ -77,11 +78,8 @@ class Topology:
     def _queues(self, connection: Any) -> None:
         for queue in self.queues():
             self.declare(connection, queue, COMMAND_ARGUMENTS)
-        dead = dict(_DEAD_ARGUMENTS)
-        if has_default_limit(str(connection.server_properties.get("version", ""))):
-            # Elsewhere it was never declared with one, and is not declared otherwise now.
-            dead["x-delivery-limit"] = _NO_LIMIT
-        self.declare(connection, DEAD, dead)
+        version = str(connection.server_properties.get("version", ""))
+        self.declare(connection, DEAD, dead_arguments(version))
         self.declare_replies(connection, REPLIES)
 
     def declare_replies(self, connection: Any, queue: str) -> None:
@@ -144,6 +142,14 @@ class Topology:
             )
 
 
+def dead_arguments(version: str) -> dict[str, Any]:
+    """How the queue of dead letters is declared on RabbitMQ of this version."""
+    if has_default_limit(version):
+        return {**DEAD_ARGUMENTS, "x-delivery-limit": _NO_LIMIT}
+    # It was never declared with a limit there, and another declaration would be refused.
+    return dict(DEAD_ARGUMENTS)
+
+
 def has_default_limit(version: str) -> bool:
     """Whether RabbitMQ of this version limits the deliveries of a quorum queue that says nothing of it:
     https://www.rabbitmq.com/docs/quorum-queues"""
@@ -162,6 +168,17 @@ def is_there(connection: Any, queue: str) -> bool:
         # Somebody keeps it to himself, or keeps us from looking.
         return True
     return True
+
+
+def is_locked(connection: Any, queue: str) -> bool:
+    """Whether the queue is exclusive to another connection. Raises what py-amqp does over a lost one."""
+    try:
+        declare_once(connection, queue, passive=True)
+    except ResourceLocked:
+        return True
+    except ChannelError:
+        return False
+    return False
 
 
 def strays(connection: Any, partitions: int) -> dict[str, int]:
