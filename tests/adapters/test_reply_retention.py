@@ -100,6 +100,17 @@ async def test_a_list_ends_with_its_newest_message(rig: Rig) -> None:
     assert await rig.client.pttl(names.REPLIES) == -1
 
 
+async def test_a_stream_of_its_own_ends_with_its_newest_message(rig: Rig) -> None:
+    """A reply stream that a `replyto` names is kept for as long as its newest message, and for ever when that
+    is asked for: one that is not written to any more is never trimmed. The default stream stays."""
+    await (await log(rig, ReplyRetention(age_ms=HOUR_MS))).settle(streamed(NAMED, b"1"), 1)
+    assert HOUR_MS - 60_000 < await rig.client.pttl(NAMED) <= HOUR_MS
+    await (await log(rig, ReplyRetention())).settle(streamed(NAMED, b"2"), 1)
+    assert await rig.client.pttl(NAMED) == -1
+    await (await log(rig, ReplyRetention(age_ms=HOUR_MS))).settle(streamed(None, b"3"), 1)
+    assert await rig.client.pttl(keys.REPLIES) == -1
+
+
 @pytest.mark.parametrize("name", [FOREIGN, "numbergroup:repliesX", "numbergroup:replie"])
 async def test_queues_under_other_names_are_never_trimmed(rig: Rig, name: str) -> None:
     """A queue that the worker does not own may hold other programs' data: nothing of it is deleted."""
@@ -108,6 +119,7 @@ async def test_queues_under_other_names_are_never_trimmed(rig: Rig, name: str) -
     for serial in range(3):
         await settling.settle(streamed(name, *many(200)), serial + 1)
     assert await rig.client.xlen(name) == 601
+    assert await rig.client.pttl(name) == -1
     await rig.client.delete(name)
     for serial in range(3):
         await settling.settle(listed(name, *many(200)), serial + 4)

@@ -110,8 +110,18 @@ local function is_own(queue)
   end
   return false
 end
+-- The queue ends as a whole when its newest message is as old as replies may be.
+local function end_with_newest(queue)
+  if kept_ms > 0 then
+    redis.call('PEXPIRE', queue, string.format('%.0f', kept_ms))
+  else
+    redis.call('PERSIST', queue)
+  end
+end
 for queue, written in pairs(to_streams) do
   if is_own(queue) then
+    -- Trimming frees no stream that nobody writes to any more. The default one stays, with its consumer groups.
+    if queue ~= KEYS[8] then end_with_newest(queue) end
     if kept_messages > 0 then
       redis.call('XTRIM', queue, 'MAXLEN', '~', string.format('%.0f', math.max(kept_messages, written)))
     end
@@ -124,12 +134,8 @@ for queue, written in pairs(to_lists) do
     local length = redis.call('LLEN', queue)
     local kept = math.max(kept_messages, written, length - MOST_TRIMMED)
     if kept_messages > 0 and length > kept then redis.call('LTRIM', queue, 0, kept - 1) end
-    -- Messages in a list have no age: the list ends as a whole, when its newest message is that old.
-    if kept_ms > 0 then
-      redis.call('PEXPIRE', queue, string.format('%.0f', kept_ms))
-    else
-      redis.call('PERSIST', queue)
-    end
+    -- Messages in a list have no age.
+    end_with_newest(queue)
   end
 end
 section(2, function(i) redis.call('SET', ARGV[i], ARGV[i + 1], 'PX', lifetime) end)
