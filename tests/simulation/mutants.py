@@ -376,7 +376,17 @@ def _a_refusal_in_doubt_is_a_refusal() -> list[Patch]:
 
 
 def _a_short_page_is_the_last() -> list[Patch]:
-    return [(Listing, "_is_last", lambda self, found: found < self.page.limit)]
+    return [(Listing, "_is_whole", property(lambda self: True))]
+
+
+def _every_total_counts_all() -> list[Patch]:
+    count = Listing._count
+
+    def mutated(self: Listing, total: int | None, rows: int) -> None:
+        count(self, total, rows)
+        self._counts_all = total is not None
+
+    return [(Listing, "_count", mutated)]
 
 
 def _a_list_with_gaps_proves_absence() -> list[Patch]:
@@ -548,6 +558,7 @@ MUTANTS = (
     Mutant("a create in doubt is not sent again within its call", _a_create_in_doubt_is_sent_again),
     Mutant("a create that was refused in doubt is looked for", _a_refusal_in_doubt_is_a_refusal),
     Mutant("a listing goes on until its total is found", _a_short_page_is_the_last),
+    Mutant("a total that the page itself has does not end a listing", _every_total_counts_all),
     Mutant("a list that does not show all proves no absence", _a_list_with_gaps_proves_absence),
     Mutant("an unknown code does not go before a server error", _an_unknown_code_goes_before_the_status),
     Mutant("the time that a server error names is waited for", _retry_after_is_for_429_only),

@@ -134,9 +134,10 @@ class AccountPlan:
 @dataclass(frozen=True, slots=True)
 class Plan:
     """`starts`: when the process of each slot starts. `initial`: the vendor's groups, by account and id.
-    `page_cap`: the most groups that the vendor lists at once. `rejects`: numbers that never come into a
-    group, and are named. `deadly_step`: the step in which workers die of a message that has the bytes of
-    `killer`, or of a command that has the number `DEADLY`."""
+    `page_cap`: the most groups that the vendor lists at once; `counts_pages`: its `total` is
+    of the page. `rejects`: numbers that never come into a group, and are named. `deadly_step`: the step in
+    which workers die of a message that has the bytes of `killer`, or of a command that has the number
+    `DEADLY`."""
 
     seed: int
     transactional: bool = True
@@ -153,6 +154,7 @@ class Plan:
     read_count: int = 50
     initial: tuple[tuple[str, str, tuple[str, ...]], ...] = ()
     page_cap: int = 1000
+    counts_pages: bool = False
     poison: frozenset[str] = frozenset()
     rejects: frozenset[str] = frozenset()
     killer: bytes = b""
@@ -220,7 +222,9 @@ def described(plan: Plan) -> list[str]:
         *(f"group {group} of {account}: {', '.join(numbers)}" for account, group, numbers in plan.initial),
     ]
     if plan.page_cap < 1000:
-        lines.append(f"{plan.page_cap} group(s) a page at most")
+        lines.append(f"{plan.page_cap} groups a page at most")
+    if plan.counts_pages:
+        lines.append("the total of a page is the number of its groups")
     if plan.poison:
         lines.append(f"refused numbers: {min(plan.poison)} to {max(plan.poison)}")
     if plan.rejects:

@@ -210,8 +210,12 @@ def make_plan(seed: int) -> Plan:
     if not any(fault.kind in LOSSES for fault in faults):
         plan = replace(plan, messages=_with_renames(seed, plan, weather, handles))
     plan = replace(plan, messages=_with_short_numbers(seed, plan))
-    page_cap = Random(f"pages {seed}").choice([1000, 1000, 1, 2])
-    return replace(plan, faults=tuple(faults), rejects=_rejects(seed, plan, weather), page_cap=page_cap)
+    page_cap = Random(f"pages {seed}").choice([1000, 1000, 3, 2])
+    # Who counts pages only cannot be seen to hide a group.
+    is_open = not any(fault.kind == "hides a group" for fault in faults)
+    counts_pages = is_open and Random(f"totals {seed}").random() < 0.3
+    plan = replace(plan, page_cap=page_cap, counts_pages=counts_pages)
+    return replace(plan, faults=tuple(faults), rejects=_rejects(seed, plan, weather))
 
 
 def _with_renames(

@@ -150,7 +150,8 @@ class SimulatedVendor:
                 for name, one in page
                 if not (self.hides_until > self.world.loop.now and name == [*groups][-1])
             ]
-            return 0, {"data": {"groups": rows, "total": len(groups)}}
+            total = len(rows) if self.world.plan.counts_pages else len(groups)
+            return 0, {"data": {"groups": rows, "total": total}}
         numbers = body["phones"].split(",") if body.get("phones") else []
         if len(numbers) > account.numbers_per_call:
             self.world.broken("chunks", f"a call has {len(numbers)} numbers")

@@ -239,8 +239,8 @@ class Caller:
         return outcome
 
     async def _look(self, looking: CallAttempt) -> CallResult:
-        """Read all pages."""
-        listing = Listing(self._provider.capabilities.page_size)
+        """Read pages until it is known whether what is looked for is there."""
+        listing = Listing(self._provider.capabilities.page_size, looking.call)
         attempts, permit = 0, looking.permit
         while True:
             ended = await self._make(replace(looking, call=listing.page, permit=permit))

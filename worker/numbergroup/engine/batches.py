@@ -132,8 +132,8 @@ def replan(mailbox: Mailbox, policy: AccountPolicy) -> None:
         batch.calls = deque([] if batch.expired else [listing])
         return
     change = batch.change
-    if _is_open(mailbox):
-        batch.calls = deque([Call(CallKind.FIND_CREATED)])
+    if mailbox.intent is not None and _is_open(mailbox):
+        batch.calls = deque([_look_for(mailbox.intent)])
         return
     calls = plan(
         change,
@@ -148,6 +148,11 @@ def replan(mailbox: Mailbox, policy: AccountPolicy) -> None:
         assert change.create is not None
         calls[0] = marked(calls[0], batch.commands[change.create])
     batch.calls = deque(calls)
+
+
+def _look_for(intent: CreateIntent) -> Call:
+    """The look-up of the group that the create of `intent` may have made."""
+    return Call(CallKind.FIND_CREATED, group_id=intent.group_id, marker=intent.marker)
 
 
 def _is_open(mailbox: Mailbox) -> bool:

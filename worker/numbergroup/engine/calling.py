@@ -35,6 +35,7 @@ UPDATES = CHANGING - {CallKind.DELETE_GROUP, CallKind.RENAME}
 class Call:
     """One request to the vendor (the last two kinds: as many as there are pages).
 
+    `marker`: of a create, in its remark; of a look for what a create made, what its group bears.
     `expires_at` (Unix seconds): when the numbers that it adds leave the group by themselves.
     """
 
@@ -76,7 +77,8 @@ class Details:
 @dataclass(slots=True, frozen=True)
 class Applied:
     """The vendor carried the call out, but for the numbers that it `rejected`. For the looking kinds `groups`
-    is what was found; `complete`: all that there is, so that what is not among them does not exist.
+    is what was found; `complete`: all that there is, so that what is not among them does not exist. One that
+    found what it looks for ends there, and is not.
 
     `names_none`: the vendor names no number at all, and says that it took none. Of a call that may have been
     carried out before, by a request without an answer, this says nothing.
@@ -90,6 +92,14 @@ class Applied:
     complete: bool = True
     names_none: bool = False
     details: Details | None = field(default=None, compare=False)
+
+    @property
+    def shortfall(self) -> str:
+        """Why a listing is not `complete`, as a clause."""
+        found = len(self.groups or ())
+        if self.total is not None and found < self.total:
+            return f"the vendor counts {self.total:,} groups, and lists {found:,}"
+        return "the pages of the vendor's list do not join"
 
 
 @dataclass(slots=True, frozen=True)

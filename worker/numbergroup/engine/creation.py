@@ -64,12 +64,17 @@ def digest(numbers: Iterable[str]) -> str:
     return hashlib.blake2b(",".join(sorted(numbers)).encode(), digest_size=8).hexdigest()
 
 
+def bears_marker(group: Group, marker: str) -> bool:
+    """Whether the group's remark has this marker in it, wherever it stands."""
+    return marker in group.remark
+
+
 def made_by(intent: CreateIntent, group: Group) -> bool:
     """Whether `group` is the one that the create of `intent` made."""
     if intent.group_id is not None:
         return group.group_id == intent.group_id
     if intent.marker is not None:
-        return intent.marker in group.remark
+        return bears_marker(group, intent.marker)
     # Source: an empty groupName makes the name the groupId (vendor page "Create Number Group").
     name_fits = group.name == (intent.name or group.group_id)
     return name_fits and digest(group.numbers) == intent.numbers_digest

@@ -141,8 +141,7 @@ def _applied(
     assert batch is not None
     if call.kind in _LOOKING and not outcome.complete and _sought(mailbox, call, outcome) is None:
         # What is not among the groups that were shown may be among those that were not.
-        found, total = len(outcome.groups or ()), outcome.total
-        shown = f"the vendor shows {found} groups and says that it has {total}: the list proves nothing"
+        shown = f"{outcome.shortfall}: that proves nothing"
         return _retry_later(mailbox, Fault("unavailable", None, shown), ended, retry)
     match call.kind:
         case CallKind.LIST:

@@ -55,12 +55,12 @@ class Capabilities:
     """What a vendor's API can do; what is planned and what is refused before any call goes by it.
 
     `commands`: what it can carry out; without `LIST` nothing can be looked up. `numbers_per_call`: the most.
-    `page_size`: how many groups a listing may ask for at once. `results_per_number`: an answer may name the
-    numbers that were not taken. `idempotent`: an update that may have been carried out can be sent again.
-    `number_expiry`: numbers may leave a group by themselves. `number_pattern`: a regular expression for a
-    whole number, if the vendor takes fewer than the contract. `one_spelling`: the same for all ways in which
-    producers may write one number, where there are several; it is what commands are merged by, and what the
-    vendor is sent.
+    `page_size`: how many groups a listing may ask for at once, at least two. `results_per_number`: an answer
+    may name the numbers that were not taken. `idempotent`: an update that may have been carried out can be
+    sent again. `number_expiry`: numbers may leave a group by themselves. `number_pattern`: a regular
+    expression for a whole number, if the vendor takes fewer than the contract. `one_spelling`: the same for
+    all ways in which producers may write one number, where there are several; it is what commands are merged
+    by, and what the vendor is sent.
     """
 
     commands: frozenset[CommandKind]

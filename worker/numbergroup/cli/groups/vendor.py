@@ -72,8 +72,8 @@ class Account:
 
     def listed(self, *, whole: bool = True) -> Sequence[Group]:
         """All groups, in the vendor's order, without the workers' own marker in their remarks. Raises
-        `Failure` when they cannot be had; also when the vendor shows another number of groups than it
-        counts, or if it need not be the `whole` list, warns of that."""
+        `Failure` when they cannot be had; also when some may be missing, or if it need not be the `whole`
+        list, warns of that."""
         settings = self.settings
         telemetry.configure(settings.log_format, "error" if settings.log_level == "error" else "warning")
         try:
@@ -87,7 +87,7 @@ class Account:
             )
         groups = outcome.groups or ()
         if not outcome.complete:
-            problem = f"the vendor counts {outcome.total:,} groups, and lists {len(groups):,}"
+            problem = outcome.shortfall
             if whole:
                 raise Failure(f"the groups of account {self.name} cannot be compared: {problem}; try again")
             typer.echo(f"warning: {problem}", err=True)
