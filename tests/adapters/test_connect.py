@@ -8,9 +8,10 @@ from typing import Any
 import pytest
 from adapters_servers import answering
 from redis.asyncio import Redis
+from redis.exceptions import ClusterDownError, MasterDownError, MovedError, ReadOnlyError, ResponseError
 from structlog.testing import capture_logs
 
-from numbergroup.brokers.connect import UnfitServer, check, connect
+from numbergroup.brokers.connect import UnfitServer, check, connect, is_of_cluster
 from numbergroup.brokers.permissions import COMMANDS, PATTERNS
 from numbergroup.brokers.port import BrokerUnavailable
 from numbergroup.brokers.redis_streams import RedisBroker
@@ -116,6 +117,33 @@ async def test_a_redis_cluster(open_redis: Any) -> None:
         async with connected(server.url.replace("//", "//w:w@")) as client:
             with pytest.raises(UnfitServer, match="Redis Cluster, which is not supported"):
                 await check(client)
+
+
+@pytest.mark.redis_server
+@pytest.mark.parametrize(
+    ("cluster", "problem"), [(False, "a database that this Redis does not have"), (True, "a Redis Cluster")]
+)
+async def test_a_database_that_does_not_exist(open_redis: Any, cluster: bool, problem: str) -> None:
+    """No waiting helps: it is for the operator to name another one."""
+    url = open_redis(cluster=cluster).url.removesuffix("/0")
+    async with connected(f"{url}/16") as client:
+        with pytest.raises(UnfitServer, match=f"NUMBERGROUP_BROKER_URL names {problem}"):
+            await check(client)
+
+
+@pytest.mark.parametrize(
+    ("error", "expected"),
+    [
+        (MovedError("5000 127.0.0.1:7001"), True),
+        (ClusterDownError("The cluster is down"), True),
+        (ResponseError("CROSSSLOT Keys in request"), True),
+        (MasterDownError("Link with MASTER is down and replica-serve-stale-data is set to 'no'."), False),
+        (ReadOnlyError("You can't write against a read only replica."), False),
+    ],
+)
+def test_answers_of_a_cluster(error: Exception, expected: bool) -> None:
+    """A replica whose primary is away is no cluster."""
+    assert is_of_cluster(error) is expected
 
 
 @pytest.mark.redis_server

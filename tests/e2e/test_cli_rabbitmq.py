@@ -90,6 +90,9 @@ def test_a_broker_that_refuses(rabbitmq: QueueServer, shell: Shell) -> None:
     nowhere = shell("run", "--check", BROKER_URL=rabbitmq.url + "nowhere")
     assert nowhere.code == 2
     assert "vhost /nowhere not found" in nowhere.err
+    external = shell("run", "--check", BROKER_URL=rabbitmq.url + "?auth_mechanism=external")
+    assert external.code == 2
+    assert "offers no auth_mechanism that NUMBERGROUP_BROKER_URL allows" in external.err
 
 
 def test_a_queue_that_no_worker_reads(rabbitmq: QueueServer, shell: Shell) -> None:

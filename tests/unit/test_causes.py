@@ -69,6 +69,12 @@ SAID: dict[str, tuple[Exception, str, str, bool]] = {
         "set_permissions",
         True,
     ),
+    "a way to log in that RabbitMQ does not offer": (
+        of_amqp.ConnectionError("Couldn't find appropriate auth mechanism (can offer: EXTERNAL)"),
+        "appropriate auth mechanism (can offer: EXTERNAL)",
+        "another auth_mechanism in S",
+        True,
+    ),
     "a queue without permission": (
         of_amqp.AccessRefused("ACCESS_REFUSED - access to queue 'q' in vhost '/' refused", (50, 10), ""),
         "access to queue",

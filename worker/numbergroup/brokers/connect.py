@@ -10,6 +10,7 @@ from redis.exceptions import (
     AuthenticationError,
     ClusterCrossSlotError,
     ClusterDownError,
+    MasterDownError,
     MovedError,
     NoPermissionError,
     RedisError,
@@ -24,6 +25,10 @@ from numbergroup.ledger.scripts import remember
 from numbergroup_contracts.publishing.urls import parse, redis_arguments
 
 _CONNECTIONS = 100
+_OF_CLUSTER = (MovedError, AskError, ClusterCrossSlotError, ClusterDownError)
+# Redis's own words.
+_CLUSTER_TEXTS = ("MOVED ", "CROSSSLOT ", "CLUSTERDOWN ", "SELECT is not allowed in cluster mode")
+_NO_DATABASE = "DB index is out of range"
 
 
 class UnfitServer(Exception):
@@ -86,24 +91,13 @@ async def check(client: Redis, setting: str = "NUMBERGROUP_BROKER_URL") -> None:
         problems = _problems(facts)
         if await _is_cluster(client, facts):
             # It answers nothing else as a single server does.
-            raise UnfitServer(
-                f"{setting} names a Redis Cluster, which is not supported: use a single Redis server"
-            )
+            raise UnfitServer(_cluster(setting))
         if facts.has_acl:
             commands, barred = await missing(client)
         else:
             await write_a_key(client)
-    except ReadOnly:
-        # It may become the primary yet.
-        raise Unready(f"{setting} names a read-only replica of Redis: name the primary server") from None
-    except NoPermissionError as error:
-        raise UnfitServer(
-            f"the ACL of the user in {setting} forbids what a worker needs ({error})"
-        ) from error
-    except AuthenticationError as error:
-        raise UnfitServer(f"Redis refuses the credentials in {setting} ({error})") from error
-    except (RedisError, OSError) as error:
-        raise BrokerUnavailable(f"{setting}: {type(error).__name__}: {error}") from error
+    except (RedisError, OSError, ReadOnly) as error:
+        raise _refusal(error, setting) from error
     if commands:
         problems.append(
             f"the ACL of the user in {setting} forbids commands that a worker needs: {', '.join(commands)}"
@@ -115,6 +109,23 @@ async def check(client: Redis, setting: str = "NUMBERGROUP_BROKER_URL") -> None:
         )
     if problems:
         raise UnfitServer(*problems)
+
+
+def _refusal(error: Exception, setting: str) -> Exception:
+    """What the answer of a server means for a worker: `UnfitServer` where no waiting helps."""
+    match error:
+        case ReadOnly():
+            # It may become the primary yet.
+            return Unready(f"{setting} names a read-only replica of Redis: name the primary server")
+        case NoPermissionError():
+            return UnfitServer(f"the ACL of the user in {setting} forbids what a worker needs ({error})")
+        case AuthenticationError():
+            return UnfitServer(f"Redis refuses the credentials in {setting} ({error})")
+        case ResponseError() if is_of_cluster(error):
+            return UnfitServer(_cluster(setting))
+        case ResponseError() if _NO_DATABASE in str(error):
+            return UnfitServer(f"{setting} names a database that this Redis does not have ({error})")
+    return BrokerUnavailable(f"{setting}: {type(error).__name__}: {error}")
 
 
 def _problems(facts: ServerFacts) -> list[str]:
@@ -137,5 +148,11 @@ async def _is_cluster(client: Redis, facts: ServerFacts) -> bool:
 
 def is_of_cluster(error: BaseException) -> bool:
     """Whether only a Redis Cluster answers like this."""
-    cluster = (MovedError, AskError, ClusterCrossSlotError, ClusterDownError)
-    return isinstance(error, cluster) or str(error).startswith(("MOVED ", "CROSSSLOT ", "CLUSTERDOWN "))
+    if isinstance(error, MasterDownError):
+        # A replica, of whatever kind; the library counts it as a cluster's answer.
+        return False
+    return isinstance(error, _OF_CLUSTER) or str(error).startswith(_CLUSTER_TEXTS)
+
+
+def _cluster(setting: str) -> str:
+    return f"{setting} names a Redis Cluster, which is not supported: use a single Redis server"

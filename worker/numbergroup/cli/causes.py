@@ -33,6 +33,8 @@ _REDIS_TEXTS: tuple[tuple[str, str], ...] = (
     ("MISCONF", "it cannot write to its disk: see its log"),
     ("max number of clients reached", "raise its maxclients"),
 )
+# py-amqp's own words.
+_NO_MECHANISM = "appropriate auth mechanism"
 # RabbitMQ 3.10's own words.
 _AMQP_TEXTS: tuple[tuple[str, str], ...] = (
     ("Login was refused", "are user and password in {setting} right?"),
@@ -92,6 +94,8 @@ def _of_redis(error: BaseException) -> Cause | None:
 
 
 def _of_amqp(error: BaseException) -> Cause | None:
+    if _NO_MECHANISM in str(error):
+        return Cause(str(error), "name another auth_mechanism in {setting}", refused=True)
     if getattr(error, "reply_code", None) not in _AMQP_REFUSALS:
         return None
     text = str(getattr(error, "reply_text", error)).split(". For details", 1)[0]

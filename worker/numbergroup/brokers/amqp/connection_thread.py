@@ -30,9 +30,9 @@ from numbergroup_contracts.publishing.urls import amqp_arguments, parse
 
 FAILURES = (AMQPError, OSError, ValueError, AttributeError, KeyError)
 """What a lost connection may look like: py-amqp raises more than its own errors then."""
-REFUSALS = (AccessRefused, NotAllowed)
-"""What no waiting helps against."""
-
+# What no waiting helps against; the last is py-amqp's own text.
+_REFUSALS = (AccessRefused, NotAllowed)
+_NO_MECHANISM = "appropriate auth mechanism"
 _ANSWER_S = 10.0
 _BEAT_S = 1.0
 _CONNECT_S = 3.0
@@ -73,15 +73,19 @@ def open_connection(url: str, name: str, heartbeat_s: int = 0) -> Any:
 
 
 @contextmanager
-def connected(url: str) -> Iterator[Any]:
+def connected(url: str, name: str = "numbergroup setup") -> Iterator[Any]:
     """Open for a short errand. Raises `UnfitServer` where no waiting helps, or `BrokerUnavailable`."""
     try:
-        connection = open_connection(url, "numbergroup setup")
-    except REFUSALS as error:
+        connection = open_connection(url, name)
+    except _REFUSALS as error:
         raise UnfitServer(
             f"the broker refuses the credentials or the vhost in NUMBERGROUP_BROKER_URL ({error})"
         ) from error
     except FAILURES as error:
+        if _NO_MECHANISM in str(error):
+            raise UnfitServer(
+                f"the broker offers no auth_mechanism that NUMBERGROUP_BROKER_URL allows ({error})"
+            ) from error
         raise BrokerUnavailable(f"{type(error).__name__}: {error}") from error
     try:
         yield connection
