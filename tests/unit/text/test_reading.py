@@ -174,19 +174,68 @@ def test_a_secret_of_several_lines(folder: Path) -> None:
     assert SECRET not in str(refused.value)
 
 
+class Endless(io.RawIOBase):
+    """The same two bytes again and again."""
+
+    def __init__(self, two: bytes) -> None:
+        self._two = two
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: bytearray) -> int:  # type: ignore[override]
+        buffer[:] = self._two * (len(buffer) // 2) + self._two[: len(buffer) % 2]
+        return len(buffer)
+
+
 def test_lines_are_read_as_they_are_asked_for() -> None:
     """A file larger than memory costs no more than its longest line."""
-
-    class Endless(io.RawIOBase):
-        def readable(self) -> bool:
-            return True
-
-        def readinto(self, buffer: bytearray) -> int:  # type: ignore[override]
-            buffer[:] = b"x\n" * (len(buffer) // 2) + b"\n" * (len(buffer) % 2)
-            return len(buffer)
-
-    lines = lines_of(io.BufferedReader(Endless()))
+    lines = lines_of(io.BufferedReader(Endless(b"x\n")))
     assert [next(lines) for _ in range(3)] == [(1, "x\n"), (2, "x\n"), (3, "x\n")]
+
+
+def test_a_line_without_an_end() -> None:
+    """No more of it is read than a line may have."""
+    with pytest.raises(UnreadableText, match=r"^line 1 has more than 1,000 characters$"):
+        list(lines_of(io.BufferedReader(Endless(b"xx")), longest=1_000))
+    exactly = "x" * 999 + "\n"
+    assert list(lines_of(io.BytesIO(exactly.encode() * 2), longest=1_000)) == [(1, exactly), (2, exactly)]
+
+
+@pytest.mark.parametrize("read", [commands, wanted, letters])
+@pytest.mark.parametrize("two", [b"x\n", b"[\n"])
+def test_bad_lines_without_an_end(
+    read: Callable[[Path], object], two: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """After some of them nothing more is read, from whatever program they come."""
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BufferedReader(Endless(two))))
+    with pytest.raises(Failure, match=r"^standard input: "):
+        read(Path("-"))
+
+
+def test_what_is_said_of_many_bad_lines(folder: Path) -> None:
+    """The first ones are named, and that there are more."""
+    file = folder / "bad"
+    file.write_text("x\n" * 50)
+    with pytest.raises(Failure, match=r"\n  line 10: .*\n  and 40 more$"):
+        commands(file)
+    file.write_text("x\n" * 500)
+    with pytest.raises(Failure, match=r"\n  and 90 more; what follows was not read$"):
+        commands(file)
+    document = [json.loads(READ_BY["publish, plan"][1][0])] * 100
+    file.write_text(json.dumps(document, indent=1))
+    with pytest.raises(Failure, match="one JSON document over several lines"):
+        commands(file)
+
+
+def test_a_pipe_is_read_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whether it was read to its end before or not."""
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(b"one\ntwo\n" * 10_000)))
+    with RereadableFile(Path("-")) as content:
+        assert next(content.lines()) == (1, "one\n")
+        first, again = list(content.lines()), list(content.lines())
+        assert first == again
+        assert len(first) == 20_000
 
 
 @settings(deadline=None)

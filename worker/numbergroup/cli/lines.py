@@ -1,6 +1,6 @@
 """Reading NDJSON: a line is an event, an array of events, or the bare `data` of one."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,11 +10,13 @@ from pydantic_core import from_json
 from numbergroup.cli.endings import Failure
 from numbergroup.cli.files import name_of, read_lines
 from numbergroup.engine.intake import Intake, Spellings
-from numbergroup.engine.model import Command, Entry
+from numbergroup.engine.model import Command, Entry, Refusal
 from numbergroup.engine.outline import elements
 from numbergroup_contracts.commands import CREATE, LIST, UPDATE
 
-_MOST_ERRORS = 10
+_ERRORS_SHOWN = 10
+_MOST_ERRORS = 100
+_LINES_OF_DOCUMENT = 1_000
 
 Envelope = Callable[[int], dict[str, str]]
 """The attributes that bare data gets: `id`, `source` and what else is known, by the number of the line."""
@@ -26,42 +28,57 @@ def read_commands(
     """Every command of the file with its event as bytes, in order.
 
     Raises `Failure` that names the lines which are none, or are larger than `most_bytes`: then none
-    is returned. `spellings`: see `Intake`.
+    is returned. After a hundred of them nothing more is read. `spellings`: see `Intake`.
     """
     intake = Intake(most_bytes, spellings or {})
     found: list[tuple[bytes, Command]] = []
     errors: list[str] = []
-    lines = [(number, line.encode().strip()) for number, line in read_lines(file)]
-    for number, line in lines:
+    beginning: list[bytes] = []
+    for number, text in read_lines(file):
+        line = text.encode().strip()
         if not line:
             continue
-        body = _event(line, number, envelope)
-        entry = Entry(0, f"line {number}", body)
-        items = intake.read(entry)
-        events = elements(body)[0] if entry.is_array else [body]
-        for item in items:
+        if len(beginning) <= _LINES_OF_DOCUMENT:
+            beginning.append(line)
+        for item, event in _items(intake, _event(line, number, envelope), number):
             if isinstance(item, Command):
-                found.append((events[item.origins[0].index], item))
+                found.append((event, item))
             else:
                 errors.append(f"line {number}: {item.message}")
-    if errors and _is_one_document([line for _, line in lines]):
-        raise Failure(
-            f"{name_of(file)}: nothing was sent, because this is one JSON document over several lines: put "
-            "each event, or each array of events, on a line of its own (jq -c . does that)"
-        )
+        if len(errors) >= _MOST_ERRORS:
+            break
     if errors:
-        more = len(errors) - _MOST_ERRORS
-        shown = "\n  ".join(errors[:_MOST_ERRORS]) + (f"\n  and {more} more" if more > 0 else "")
-        raise Failure(f"{name_of(file)}: nothing was sent, because these are no commands:\n  {shown}")
+        raise Failure(f"{name_of(file)}: nothing was sent, because {_problem(beginning, errors)}")
     return found
 
 
-def _is_one_document(lines: Sequence[bytes]) -> bool:
-    """Whether it is JSON as a whole, though not line by line."""
-    if sum(map(bool, lines)) < 2:
+def _items(intake: Intake, body: bytes, number: int) -> Iterator[tuple[Command | Refusal, bytes]]:
+    """What intake makes of a message, each with its event."""
+    entry = Entry(0, f"line {number}", body)
+    items = intake.read(entry)
+    events = elements(body)[0] if entry.is_array else [body]
+    for item in items:
+        yield item, events[item.origins[0].index] if isinstance(item, Command) else b""
+
+
+def _problem(beginning: Sequence[bytes], errors: Sequence[str]) -> str:
+    if _is_one_document(beginning, whole=len(errors) < _MOST_ERRORS):
+        return (
+            "this is one JSON document over several lines: put each event, or each array of events, on a "
+            "line of its own (jq -c . does that)"
+        )
+    more = [f"and {len(errors) - _ERRORS_SHOWN} more"] if len(errors) > _ERRORS_SHOWN else []
+    if len(errors) >= _MOST_ERRORS:
+        more = [f"{more[0]}; what follows was not read"]
+    return "\n  ".join(["these are no commands:", *errors[:_ERRORS_SHOWN], *more])
+
+
+def _is_one_document(lines: Sequence[bytes], *, whole: bool) -> bool:
+    """Whether it is JSON as a whole, or the beginning of that, though not line by line."""
+    if len(lines) < 2:
         return False
     try:
-        from_json(b"\n".join(lines))
+        from_json(b"\n".join(lines), allow_partial=not whole or len(lines) > _LINES_OF_DOCUMENT)
     except ValueError:
         return False
     return True

@@ -7,10 +7,14 @@ Everything else is refused in one plain sentence, which quotes nothing of the fi
 import io
 import re
 from collections.abc import Iterator
-from typing import BinaryIO
+from functools import partial
+from typing import Protocol
 
 Line = tuple[int, str]
 """A line's number, counted from 1, and its text."""
+
+LONGEST_LINE = 256 * 2**20
+"""So many characters a line may have: a group with all of its numbers fits."""
 
 _BOM = "\ufeff"
 _HEAD_BYTES = 4_096
@@ -36,6 +40,12 @@ _ENDS = re.compile("\r\n?")
 _ZEROS_AT_LEAST = 0.25
 
 
+class Source(Protocol):
+    """What text is read from."""
+
+    def read(self, size: int, /) -> bytes: ...
+
+
 class UnreadableText(ValueError):
     """The content is no text that can be read; the message says why in one sentence, without quoting it."""
 
@@ -45,7 +55,7 @@ def text_of(content: bytes) -> str:
     return _ENDS.sub("\n", "".join(line for _, line in lines_of(io.BytesIO(content))))
 
 
-def lines_of(source: BinaryIO) -> Iterator[Line]:
+def lines_of(source: Source, longest: int = LONGEST_LINE) -> Iterator[Line]:
     """The lines of a file, each with its end as it is written; only what is needed is in memory.
 
     A byte order mark before a line is left out: files that were put together have several. Leaves `source`
@@ -61,7 +71,10 @@ def lines_of(source: BinaryIO) -> Iterator[Line]:
     stream = io.BufferedReader(_Joined(head, source), _HEAD_BYTES * 16)
     number = 0
     try:
-        for number, line in enumerate(io.TextIOWrapper(stream, encoding, errors, newline=""), start=1):
+        text = io.TextIOWrapper(stream, encoding, errors, newline="")
+        for number, line in enumerate(iter(partial(text.readline, longest + 1), ""), start=1):
+            if len(line) > longest:
+                raise UnreadableText(f"line {number} has more than {longest:,} characters")
             if "\0" in line:
                 raise UnreadableText(f"line {number} has a NUL character: this is not a text file")
             if not line.isascii():
@@ -97,7 +110,7 @@ def _encoding(head: bytes) -> str:
 class _Joined(io.RawIOBase):
     """What was read already, and what follows it. Closing it does not close the source."""
 
-    def __init__(self, head: bytes, source: BinaryIO) -> None:
+    def __init__(self, head: bytes, source: Source) -> None:
         self._head, self._source = head, source
 
     def readable(self) -> bool:

@@ -17,12 +17,11 @@ from numbergroup.cli.endings import Failure
 from numbergroup.cli.files import name_of, read_lines
 from numbergroup.cli.groups.cells import unescaped
 from numbergroup.cli.groups.reconcile import Wanted
-from numbergroup.text.reading import Line
+from numbergroup.text.reading import LONGEST_LINE, Line
 from numbergroup_contracts.event import Identifier
 
 _MOST_ERRORS = 10
 _LONGEST_NAME = 256
-_LARGEST_CELL = 256 * 1024 * 1024
 _SEPARATORS = re.compile(r"[\s,;]+")
 _COLUMNS = {name.lower(): name for name in ("groupId", "groupName", "phone", "phones")}
 _ID: TypeAdapter[str] = TypeAdapter(Identifier)
@@ -171,7 +170,7 @@ def _split(text: str) -> list[str]:
 
 def _read_csv(header: Line, lines: Iterable[Line], found: _Collected) -> None:
     # A cell may hold all numbers of a group.
-    csv.field_size_limit(_LARGEST_CELL)
+    csv.field_size_limit(LONGEST_LINE)
     delimiter = next((one for one in ",;\t" if one in header[1]), ",")
     passed = header[0] - 1
     texts = chain([header[1]], (text for _, text in lines))
