@@ -17,7 +17,6 @@ sys.path.insert(0, str(ROOT))
 from docs.generator import expand  # noqa: E402
 
 PAGES = {
-    "README.md": "index.md",
     "CHANGELOG.md": "project/changelog.md",
     "CONTRIBUTING.md": "project/contributing.md",
     "SECURITY.md": "project/security.md",
