@@ -13,9 +13,9 @@ from adapters_servers import eventually
 from deadlines import room
 from redis.asyncio import Redis
 
-from numbergroup import calls
 from numbergroup.brokers.connect import connect
 from numbergroup.brokers.redis_streams import RedisBroker
+from numbergroup.calls import Caller
 from numbergroup.engine.accounts import AccountPolicy
 from numbergroup.engine.engine import Engine
 from numbergroup.engine.intake import Intake
@@ -33,6 +33,7 @@ from numbergroup.runtime.worker import Worker, ignore_settlement
 from numbergroup.sandbox.faults import Fault
 from numbergroup.sandbox.options import Options
 from numbergroup.sandbox.server import Sandbox, start
+from numbergroup.sending import Limits
 from numbergroup.transport import HttpTransport
 
 KEY, SECRET = "sandbox-key", "sandbox-secret"
@@ -102,11 +103,11 @@ class Stage(Rig):
         clock = Clock()
         limiter = limiter or whole.limiter("default", CALLS_PER_SECOND)
         vendor = NXCloud(self.sandbox.url)
-        caller = calls.Caller(
+        caller = Caller(
             vendor,
             Keyring("default", Credentials(KEY, SECRET)),
             HttpTransport(max_in_flight, 1.0, timeout_s),
-            calls.Limits(connect_timeout_s=1.0, timeout_s=timeout_s),
+            Limits(connect_timeout_s=1.0, timeout_s=timeout_s),
             limiter.acquire,
             clock.wall,
             now_s=clock.now,

@@ -11,7 +11,7 @@ from typing import Any
 from numbergroup import calls
 from numbergroup.brokers.amqp.returning import Returning, Taken
 from numbergroup.brokers.amqp.settled_indexes import SettledIndexes
-from numbergroup.engine import answers, batches, engine, mailbox, outcomes, plan
+from numbergroup.engine import answers, batches, engine, outcomes, plan
 from numbergroup.engine.accounts import Account
 from numbergroup.engine.batches import finished
 from numbergroup.engine.breaker import Breaker
@@ -101,8 +101,8 @@ def is_caught(mutant: Mutant) -> bool:
 def _half_a_batch_settles() -> list[Patch]:
     later = outcomes._retry_later
 
-    def mutated(mailbox: Mailbox, *rest: Any) -> Any:
-        return finished(mailbox) if mailbox.known.told else later(mailbox, *rest)
+    def mutated(group: Mailbox, *rest: Any) -> Any:
+        return finished(group) if group.known.told else later(group, *rest)
 
     return [(outcomes, "_retry_later", mutated)]
 
@@ -121,9 +121,9 @@ def _all_numbers_were_taken() -> list[Patch]:
 
 
 def _refused_as_a_whole() -> list[Patch]:
-    def mutated(mailbox: Mailbox, outcome: Any) -> Any:
+    def mutated(group: Mailbox, outcome: Any) -> Any:
         fault = Fault("refused", outcome.code, outcome.message)
-        return outcomes._ended(mailbox, Status.REJECTED, fault, outcome.request_id)
+        return outcomes._ended(group, Status.REJECTED, fault, outcome.request_id)
 
     return [(outcomes, "_refused", mutated)]
 
@@ -206,9 +206,9 @@ def _two_calls_for_a_group() -> list[Patch]:
 
     def mutated(self: Any, command: Any, partition: Any, event: Any) -> None:
         enqueue(self, command, partition, event)
-        mailbox = partition.mailboxes[command.group]
-        if mailbox.state is State.IN_FLIGHT:
-            self._mailboxes.push(mailbox)
+        group = partition.groups[command.group]
+        if group.state is State.IN_FLIGHT:
+            self._mailboxes.push(group)
 
     return [(engine.Engine, "_enqueue", mutated)]
 
@@ -306,7 +306,7 @@ def _nothing_is_condemned() -> list[Patch]:
 
 
 def _replays_undo() -> list[Patch]:
-    return [(Partition, "decided", lambda self, mailbox, verdicts: None)]
+    return [(Partition, "decided", lambda self, group, verdicts: None)]
 
 
 def _everybody_probes() -> list[Patch]:
@@ -331,10 +331,10 @@ def _no_pause_when_throttled() -> list[Patch]:
 def _a_fault_is_a_refusal() -> list[Patch]:
     take = Account.take
 
-    def mutated(self: Account, mailbox: Any, outcome: Any, *rest: Any, **more: Any) -> Any:
+    def mutated(self: Account, group: Any, outcome: Any, *rest: Any, **more: Any) -> Any:
         if isinstance(outcome, AccountFault):
             outcome = Refused(outcome.code, outcome.message)
-        return take(self, mailbox, outcome, *rest, **more)
+        return take(self, group, outcome, *rest, **more)
 
     return [(Account, "take", mutated)]
 
@@ -366,10 +366,10 @@ def _a_create_in_doubt_is_sent_again() -> list[Patch]:
 
 
 def _a_refusal_in_doubt_is_a_refusal() -> list[Patch]:
-    def mutated(mailbox: Mailbox, call: Any, ended: Any, policy: Any, retry: Any) -> Any:
+    def mutated(group: Mailbox, call: Any, ended: Any, policy: Any, retry: Any) -> Any:
         if isinstance(ended.outcome, Refused) and call.kind is CallKind.CREATE:
             ended = replace(ended, doubt_until=None)
-        return resolve(mailbox, call, ended, policy, retry)
+        return resolve(group, call, ended, policy, retry)
 
     resolve = engine.resolve
     return [(engine, "resolve", mutated)]
@@ -488,20 +488,20 @@ def _renames_are_forgotten() -> list[Patch]:
 def _a_marker_may_go() -> list[Patch]:
     known = batches._instead_of_intent
 
-    def mutated(mailbox: Any, call: Any, policy: Any) -> Any:
-        return None if policy.marks else known(mailbox, call, policy)
+    def mutated(group: Any, call: Any, policy: Any) -> Any:
+        return None if policy.marks else known(group, call, policy)
 
     return [(batches, "_instead_of_intent", mutated)]
 
 
 def _a_late_rename_is_harmless() -> list[Patch]:
-    undoes = mailbox.undoes
+    undoes = group.undoes
 
     def mutated(late: Any, call: Any) -> bool:
         renames = late.kind is call.kind is CallKind.RENAME
         return not renames and undoes(late, call)
 
-    return [(mailbox, "undoes", mutated)]
+    return [(group, "undoes", mutated)]
 
 
 def _a_list_shows_the_marker() -> list[Patch]:

@@ -197,8 +197,8 @@ def test_what_was_not_taken_is_not_decided() -> None:
     vendor.put("g-1", "")
     bench.deliver(add("c1", "ab"), add("c2", "c"))
     call = bench.call()
-    mailbox = bench.engine._mailboxes.partitions[0].mailboxes[BY_ID]
-    batch = mailbox.batch
+    group = bench.engine._groups.partitions[0].groups[BY_ID]
+    batch = group.batch
     assert batch is not None
     bench.answer(vendor.carry_out(call))
     verdicts: list[Verdict] = list(bench.verdicts.values())

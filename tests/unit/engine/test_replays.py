@@ -302,8 +302,8 @@ def test_memory_of_lettered_groups_is_bounded(monkeypatch: pytest.MonkeyPatch) -
     partition = Partition()
     bench = Bench()
     bench.deliver(add("c1", "a"))
-    (engine_memory,) = bench.engine._mailboxes.partitions.values()
-    partition.mailboxes = engine_memory.mailboxes
+    (engine_memory,) = bench.engine._groups.partitions.values()
+    partition.groups = engine_memory.groups
     refs = [BY_ID, *(BY_ID._replace(name=f"g-{n}") for n in range(2, 40))]
     for ref in refs:
         partition.take_lettered([ref])

@@ -129,8 +129,8 @@ def test_what_waits_is_not_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
     bench.deliver(at(5, add("c1", "a")))
     for place in range(10):
         passing = Partition()
-        passing.sequences = bench.engine._mailboxes.partitions[0].sequences
-        passing.mailboxes = bench.engine._mailboxes.partitions[0].mailboxes
+        passing.sequences = bench.engine._groups.partitions[0].sequences
+        passing.groups = bench.engine._groups.partitions[0].groups
         other = BY_ID._replace(name=f"other-{place}")
         passing.take_sequence(at(9, add(f"o{place}", "z", other)), Facts())
     assert len(passing.sequences) <= 4

@@ -18,20 +18,20 @@ def replayed(command: Command, order: int) -> Command:
 @pytest.mark.parametrize("again", [add("c9", "a"), replace("c9", "b")], ids=["add", "replace"])
 def test_what_was_decided_before_a_letter_came_is_not_later_than_it(again: Command) -> None:
     """When the first replay was waiting, everybody was later; the ledger knows who came before the second."""
-    partition, mailbox = Partition(), Mailbox(BY_ID, 0)
-    partition.take_place(replayed(add("c1", "a"), 5), mailbox, Facts(since={BY_ID: Since()}))
-    assert mailbox.since is not None
-    mailbox.since.take(LATEST, [("a", False, LATEST)])
+    partition, group = Partition(), Mailbox(BY_ID, 0)
+    partition.take_place(replayed(add("c1", "a"), 5), group, Facts(since={BY_ID: Since()}))
+    assert group.since is not None
+    group.since.take(LATEST, [("a", False, LATEST)])
     looked_up = Since(6, {"a": (False, 7)})
-    partition.take_place(replayed(again, 10), mailbox, Facts(since={BY_ID: looked_up}))
-    assert mailbox.since.later("a", 10) is None
-    assert mailbox.since.everything == 6
-    assert mailbox.since.later("a", 5) is False
+    partition.take_place(replayed(again, 10), group, Facts(since={BY_ID: looked_up}))
+    assert group.since.later("a", 10) is None
+    assert group.since.everything == 6
+    assert group.since.later("a", 5) is False
 
 
 def test_what_is_decided_during_the_look_up_is_later() -> None:
     """The ledger cannot know it yet."""
-    partition, mailbox = Partition(expected={BY_ID: Since(-1, {"a": (False, LATEST)})}), Mailbox(BY_ID, 0)
-    partition.take_place(replayed(add("c1", "a"), 5), mailbox, Facts(since={BY_ID: Since()}))
-    assert mailbox.since is not None
-    assert mailbox.since.later("a", 5) is False
+    partition, group = Partition(expected={BY_ID: Since(-1, {"a": (False, LATEST)})}), Mailbox(BY_ID, 0)
+    partition.take_place(replayed(add("c1", "a"), 5), group, Facts(since={BY_ID: Since()}))
+    assert group.since is not None
+    assert group.since.later("a", 5) is False

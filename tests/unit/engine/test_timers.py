@@ -15,14 +15,14 @@ ACTIONS = st.lists(
 )
 
 
-def mailbox(number: int) -> Mailbox:
+def group(number: int) -> Mailbox:
     return Mailbox(GroupRef("default", HandleKind.ID, f"g-{number}"), 0)
 
 
 @given(ACTIONS)
 def test_each_is_woken_at_the_earliest_time_that_was_asked_for(actions: list[tuple[str, int, float]]) -> None:
     """Once, in the order of the times, unless it has gone."""
-    timers, boxes, now = Timers(), [mailbox(number) for number in range(5)], 0.0
+    timers, boxes, now = Timers(), [group(number) for number in range(5)], 0.0
     wanted: dict[Mailbox, float] = {}
     for action, number, time in actions:
         one = boxes[number]
@@ -43,9 +43,9 @@ def test_each_is_woken_at_the_earliest_time_that_was_asked_for(actions: list[tup
 def test_memory_follows_the_mailboxes_that_there_are() -> None:
     """A day of commands that expire tomorrow: each was answered, and its mailbox is gone."""
     timers = Timers()
-    stays = mailbox(0)
+    stays = group(0)
     for number in range(10_000):
-        passing = mailbox(number)
+        passing = group(number)
         timers.set(86_400.0 + number, passing)
         timers.drop(passing)
         timers.set(86_400.0 - number, stays)

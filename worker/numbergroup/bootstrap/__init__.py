@@ -8,12 +8,12 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from importlib.metadata import version
 
-from numbergroup import calls
 from numbergroup.bootstrap import findings
 from numbergroup.bootstrap.accounts import caller_of
 from numbergroup.bootstrap.brokers import reach_broker
 from numbergroup.brokers import embedded
 from numbergroup.brokers.connect import connect
+from numbergroup.calls import Caller
 from numbergroup.engine.engine import Engine
 from numbergroup.engine.intake import Intake
 from numbergroup.engine.poison_detection import Caution
@@ -175,7 +175,7 @@ async def _common_clock(ledger: RedisLedger) -> Clock:
 @asynccontextmanager
 async def open_caller(
     settings: Settings, name: str, ledger_url: str | None
-) -> AsyncIterator[tuple[calls.Caller, Limiter]]:
+) -> AsyncIterator[tuple[Caller, Limiter]]:
     """Who makes the calls of the account `name` outside of a worker, and who permits each call's first
     request: the rate limit that the workers keep in the ledger at `ledger_url`, or without one that of this
     process alone.

@@ -1,12 +1,13 @@
 """An account's adapters: who makes its calls, and what the engine goes by."""
 
-from numbergroup import calls
+from numbergroup.calls import Caller
 from numbergroup.engine.accounts import AccountPolicy
 from numbergroup.engine.breaker import BreakerPolicy
 from numbergroup.ledger.port import Limiter, TokenStore
 from numbergroup.providers.keyring import Keyring
 from numbergroup.providers.port import Provider
 from numbergroup.runtime.clock import Clock
+from numbergroup.sending import Limits
 from numbergroup.settings import AccountSettings
 from numbergroup.tokens import tokens_of
 from numbergroup.transport import HttpTransport
@@ -14,15 +15,15 @@ from numbergroup.transport import HttpTransport
 
 def caller_of(
     keyring: Keyring, account: AccountSettings, limiter: Limiter, clock: Clock, store: TokenStore
-) -> tuple[calls.Caller, AccountPolicy]:
+) -> tuple[Caller, AccountPolicy]:
     """Who makes the account's calls, and under which limits."""
     provider = account.vendor()
     transport = HttpTransport(account.max_in_flight, account.connect_timeout_s, account.timeout_s)
-    caller = calls.Caller(
+    caller = Caller(
         provider,
         keyring,
         transport,
-        calls.Limits(account.connect_timeout_s, account.timeout_s, account.retry_attempts),
+        Limits(account.connect_timeout_s, account.timeout_s, account.retry_attempts),
         limiter.acquire,
         clock.wall,
         now_s=clock.now,

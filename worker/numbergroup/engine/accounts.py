@@ -116,46 +116,46 @@ class Account:
         self.breaker = Breaker(self.policy.breaker)
         self.isolation = Budget(self.policy.isolation_per_second)
 
-    def push(self, mailbox: Mailbox, turn: int | None = None) -> None:
+    def push(self, group: Mailbox, turn: int | None = None) -> None:
         """Let the mailbox wait for its turn; without one, by its oldest command, or if its last call stopped
         the account, behind all that wait."""
-        mailbox.state = State.READY
-        self.yielding.pop(mailbox, None)
-        if mailbox.stopped_at is not None and self.served_at <= mailbox.stopped_at:
-            mailbox.turn = _YIELDING
-            self.yielding[mailbox] = None
+        group.state = State.READY
+        self.yielding.pop(group, None)
+        if group.stopped_at is not None and self.served_at <= group.stopped_at:
+            group.turn = _YIELDING
+            self.yielding[group] = None
             return
         if turn is None:
-            turn = mailbox.order if mailbox.stopped_at is None else self._last_turn
-        mailbox.turn, self._last_turn = turn, max(turn, self._last_turn)
+            turn = group.order if group.stopped_at is None else self._last_turn
+        group.turn, self._last_turn = turn, max(turn, self._last_turn)
         self._tie += 1
-        heapq.heappush(self.ready, (mailbox.turn, self._tie, mailbox))
+        heapq.heappush(self.ready, (group.turn, self._tie, group))
 
     def peek(self) -> Mailbox | None:
         """The ready mailbox whose turn it is."""
         while self.ready:
-            turn, _, mailbox = self.ready[0]
+            turn, _, group = self.ready[0]
             # A mailbox that was settled, parked or forgotten since leaves a stale place in line.
-            if mailbox.state is State.READY and mailbox.pending and mailbox.turn == turn:
-                return mailbox
+            if group.state is State.READY and group.pending and group.turn == turn:
+                return group
             heapq.heappop(self.ready)
         while self.yielding:
-            mailbox = next(iter(self.yielding))
-            if mailbox.state is State.READY and mailbox.pending:
-                return mailbox
-            del self.yielding[mailbox]
+            group = next(iter(self.yielding))
+            if group.state is State.READY and group.pending:
+                return group
+            del self.yielding[group]
         return None
 
     def pop(self) -> Mailbox | None:
         """The same, which stands in line no longer."""
-        mailbox = self.peek()
-        if mailbox is None:
+        group = self.peek()
+        if group is None:
             return None
-        if mailbox.turn == _YIELDING:
-            del self.yielding[mailbox]
+        if group.turn == _YIELDING:
+            del self.yielding[group]
         else:
             heapq.heappop(self.ready)
-        return mailbox
+        return group
 
     @property
     def ready_count(self) -> int:
@@ -167,8 +167,8 @@ class Account:
         self.ready = [place for place in self.ready if place[2].partition != partition]
         heapq.heapify(self.ready)
         for some in (self.aside, self.yielding):
-            for mailbox in [mailbox for mailbox in some if mailbox.partition == partition]:
-                del some[mailbox]
+            for group in [group for group in some if group.partition == partition]:
+                del some[group]
 
     @property
     def paused_until(self) -> float:
@@ -217,7 +217,7 @@ class Account:
         asked = self.probes_wanted if self.probing else self.permits_wanted
         return max(0, min(self.ready_count, self.free_slots(now)) - asked)
 
-    def take(self, mailbox: Mailbox, outcome: Outcome, now: float, jitter: float, *, probe: bool) -> Outcome:
+    def take(self, group: Mailbox, outcome: Outcome, now: float, jitter: float, *, probe: bool) -> Outcome:
         """Take in how a call of the mailbox's ended; what that means for its group.
 
         A fault of the account that only this group meets, while others are answered, is the group's own.
@@ -228,29 +228,29 @@ class Account:
             case Withheld() | Unavailable(ours=True):
                 return outcome
             case Unavailable():
-                self.breaker.failed(mailbox.ref, now, jitter, probe=probe)
+                self.breaker.failed(group.ref, now, jitter, probe=probe)
                 if outcome.whole_service and outcome.retry_after_s:
                     self._wait(now, outcome.retry_after_s)
-                    self._stopped_by(mailbox, now)
+                    self._stopped_by(group, now)
                 return outcome
             case Throttled():
                 self._throttled(now, outcome.retry_after_s)
-                self._stopped_by(mailbox, now)
-            case AccountFault() if mailbox.fault_at is not None and self.answers > mailbox.fault_at:
-                mailbox.fault_at = self.answers
+                self._stopped_by(group, now)
+            case AccountFault() if group.fault_at is not None and self.answers > group.fault_at:
+                group.fault_at = self.answers
                 self.breaker.succeeded(now, jitter, probe=probe)
                 return Unavailable(
                     outcome.message, outcome.in_doubt, outcome.code, retry_after_s=outcome.retry_after_s
                 )
             case AccountFault():
-                mailbox.fault_at = self.answers
+                group.fault_at = self.answers
                 self._faulted(now, outcome)
-                mailbox.stopped_at = now
+                group.stopped_at = now
             case _:
-                mailbox.fault_at = mailbox.stopped_at = None
-                mailbox.throttled_alone = 0
+                group.fault_at = group.stopped_at = None
+                group.throttled_alone = 0
                 self.throttles = 0
-                self._served(mailbox.sent_at)
+                self._served(group.sent_at)
                 if probe or not self.faults:
                     # What was on its way when the fault came up says nothing about now.
                     self.answers += 1
@@ -276,23 +276,23 @@ class Account:
         if sent_at <= self.served_at:
             return
         self.served_at = sent_at
-        for mailbox in [*self.yielding]:
-            if mailbox.state is State.READY:
-                self.push(mailbox)
+        for group in [*self.yielding]:
+            if group.state is State.READY:
+                self.push(group)
 
-    def _stopped_by(self, mailbox: Mailbox, now: float) -> None:
+    def _stopped_by(self, group: Mailbox, now: float) -> None:
         """Take in that a call of the mailbox's made the vendor ask to wait.
 
         It may be for this group alone: where the vendor asks again, and has answered calls normally that were
         sent in between, the group waits longer than the account, and for longer each time.
         """
-        if mailbox.stopped_at is not None and self.served_at > mailbox.stopped_at:
-            mailbox.throttled_alone += 1
-        mailbox.stopped_at = now
-        if mailbox.throttled_alone:
+        if group.stopped_at is not None and self.served_at > group.stopped_at:
+            group.throttled_alone += 1
+        group.stopped_at = now
+        if group.throttled_alone:
             pause_s = max(self.throttled_until - now, _THROTTLE_PAUSE_S[0])
             most_s = max(_ALONE_MOST_S, _ALONE_MOST_PAUSES * pause_s)
-            mailbox.throttled_until = now + min(most_s, pause_s * 2.0 ** min(mailbox.throttled_alone, 30))
+            group.throttled_until = now + min(most_s, pause_s * 2.0 ** min(group.throttled_alone, 30))
 
     def _throttled(self, now: float, retry_after_s: float | None) -> None:
         """Stop asking for permits for as long as the vendor said, or longer each time if it did not."""

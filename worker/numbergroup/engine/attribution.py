@@ -16,22 +16,22 @@ _EXPIRED = Fault("expired", None, "its expirytime had passed before the vendor t
 _NONE_TAKEN = Fault("refused", None, "the vendor took none of its numbers")
 
 
-def carried_out(mailbox: Mailbox, deletion_request: str | None = None) -> list[Verdict]:
+def carried_out(group: Mailbox, deletion_request: str | None = None) -> list[Verdict]:
     """The verdicts of the mailbox's batch, all of whose calls went through, in order."""
-    batch = mailbox.batch
+    batch = group.batch
     assert batch is not None
-    change, commands, known = batch.change, batch.commands, mailbox.known
+    change, commands, known = batch.change, batch.commands, group.known
     deciders = {by for _, by in change.decided.values()}
     deciders.update(change.names.values())
     told = [*known.told.values(), *known.rejected.values()]
     told_ids = [one.request_id for one in told] + [one.request_id for one in known.texts.values()]
     everything = _distinct([*told_ids, known.base_request])
-    group_id, merged = mailbox.group_id, len(commands)
+    group_id, merged = group.group_id, len(commands)
     # Nearly always there is none: to ask for each is a tenth of the time that a batch takes.
     any_passed_over = change.outdated or change.refused or batch.expired or any(map(is_stale, commands))
     verdicts = []
     for position, command in enumerate(commands):
-        passed_over = _passed_over(mailbox, position) if any_passed_over else None
+        passed_over = _passed_over(group, position) if any_passed_over else None
         if passed_over is not None:
             verdicts.append(passed_over)
             continue
@@ -48,8 +48,8 @@ def carried_out(mailbox: Mailbox, deletion_request: str | None = None) -> list[V
                     # A base has decided all other numbers as well.
                     status = Status.PARTIAL if taken or based else Status.REJECTED
             ids = everything if len(everything) == 1 else _requests(position, command, change, known, status)
-            if command.kind is CREATE and mailbox.create_request not in ids:
-                ids = _distinct([mailbox.create_request, *ids])
+            if command.kind is CREATE and group.create_request not in ids:
+                ids = _distinct([group.create_request, *ids])
         verdict = Verdict(command, status, group_id, ids, merged)
         if known.has_details and change.delete is None:
             base = position == change.base or command.kind is CREATE
@@ -109,39 +109,39 @@ def _decided(position: int, command: Command, change: Change, status: Status) ->
     ]
 
 
-def all_with(mailbox: Mailbox, status: Status, fault: Fault, request_id: str | None) -> list[Verdict]:
+def all_with(group: Mailbox, status: Status, fault: Fault, request_id: str | None) -> list[Verdict]:
     """The same verdict for every command of a batch that did not go through.
 
     What the vendor was told before it failed is not hidden: its requestIds are in the answer, and
     that of the refusal itself, if it had one, is the last.
     """
-    batch = mailbox.batch
+    batch = group.batch
     assert batch is not None
-    known = mailbox.known
+    known = group.known
     verdicts = []
     for position, command in enumerate(batch.commands):
         carried = [one for number in command.decides for one in known.requests(number)]
         ids = _distinct([*carried, request_id])
-        verdict = Verdict(command, status, mailbox.group_id, ids, len(batch.commands), fault)
-        verdicts.append(_passed_over(mailbox, position) or verdict)
+        verdict = Verdict(command, status, group.group_id, ids, len(batch.commands), fault)
+        verdicts.append(_passed_over(group, position) or verdict)
     return verdicts
 
 
-def _passed_over(mailbox: Mailbox, position: int) -> Verdict | None:
+def _passed_over(group: Mailbox, position: int) -> Verdict | None:
     """The verdict on a command that was in no call, because it expired or could not apply where it stood."""
-    batch = mailbox.batch
+    batch = group.batch
     assert batch is not None
     command, merged = batch.commands[position], len(batch.commands)
     if command.stale or position in batch.change.outdated:
         # What was said later has decided: in this batch, or in one that is settled since.
-        known = mailbox.known
+        known = group.known
         ids = _distinct(one for number in command.decides for one in known.requests(number))
-        return Verdict(command, Status.SUPERSEDED, mailbox.group_id, ids, merged)
+        return Verdict(command, Status.SUPERSEDED, group.group_id, ids, merged)
     if position in batch.expired:
-        return Verdict(command, Status.EXPIRED, mailbox.group_id, merged=merged, fault=_EXPIRED)
+        return Verdict(command, Status.EXPIRED, group.group_id, merged=merged, fault=_EXPIRED)
     fault = batch.change.refused.get(position)
     if fault is not None:
-        return Verdict(command, Status.REJECTED, mailbox.group_id, merged=merged, fault=fault)
+        return Verdict(command, Status.REJECTED, group.group_id, merged=merged, fault=fault)
     return None
 
 

@@ -31,100 +31,100 @@ from numbergroup_contracts.results import Status
 
 
 def next_step(
-    mailbox: Mailbox, policy: AccountPolicy, now: float, precautions: Precautions | None = None
+    group: Mailbox, policy: AccountPolicy, now: float, precautions: Precautions | None = None
 ) -> Send | Park | Finish:
     """The next call of the mailbox's batch, which is cut now if there is none.
 
     `Finish` when no call is needed; `Park` when an earlier call in doubt could undo the next one.
     """
-    batch = mailbox.batch
+    batch = group.batch
     if batch is None:
-        if precautions is not None and (deaths := precautions.deaths_of(mailbox.pending[0].digest)):
-            return _given_up(mailbox, deaths)
-        batch = mailbox.batch = cut(mailbox, now, precautions)
-        if mailbox.suspects:
-            _suspect(mailbox, batch)
+        if precautions is not None and (deaths := precautions.deaths_of(group.pending[0].digest)):
+            return _given_up(group, deaths)
+        batch = group.batch = cut(group, now, precautions)
+        if group.suspects:
+            _suspect(group, batch)
         # Without a marker it is not known with which numbers a create was sent.
-        finds = policy.marks if mailbox.intent_is_guess else policy.finds
-        if _is_open(mailbox) and not finds and not _adopted(mailbox):
-            return lost_creation(mailbox, policy)
-        replan(mailbox, policy)
+        finds = policy.marks if group.intent_is_guess else policy.finds
+        if _is_open(group) and not finds and not _adopted(group):
+            return lost_creation(group, policy)
+        replan(group, policy)
     if not batch.calls:
-        return finished(mailbox)
+        return finished(group)
     call = batch.calls[0]
     if call.group_id is None and call.kind in (CallKind.ADD, CallKind.DELETE, CallKind.RENAME):
         # Planned behind a create, when the group had no id yet.
-        call = replace(call, group_id=mailbox.group_id)
-    until = mailbox.wait_for_doubt(call, now)
+        call = replace(call, group_id=group.group_id)
+    until = group.wait_for_doubt(call, now)
     if until is not None:
         if not batch.started:
-            mailbox.uncut()
+            group.uncut()
         return Park(until)
     batch.started = True
     batch.sent += 1
-    mailbox.begun = max(mailbox.begun, len(batch.commands))
-    mailbox.sent_at = now
-    mailbox.intent_recorded |= call.kind is CallKind.CREATE
+    group.begun = max(group.begun, len(batch.commands))
+    group.sent_at = now
+    group.intent_recorded |= call.kind is CallKind.CREATE
     if call.kind is CallKind.CREATE:
-        mailbox.made = None
-    return Send(call, _instead_of_intent(mailbox, call, policy))
+        group.made = None
+    return Send(call, _instead_of_intent(group, call, policy))
 
 
-def _instead_of_intent(mailbox: Mailbox, call: Call, policy: AccountPolicy) -> CreateIntent | None:
+def _instead_of_intent(group: Mailbox, call: Call, policy: AccountPolicy) -> CreateIntent | None:
     """What the ledger is to know of the create that made the group before `call` changes it: its numbers tell
     that no more, where there is no marker; and a rename may take the marker away."""
     hides = call.kind in CHANGING and (not policy.marks or call.kind is CallKind.RENAME)
-    return mailbox.made if hides else None
+    return group.made if hides else None
 
 
-def _given_up(mailbox: Mailbox, deaths: int) -> Finish:
+def _given_up(group: Mailbox, deaths: int) -> Finish:
     """The end of the mailbox's first command, of which so many workers died."""
-    mailbox.batch = Batch((mailbox.pending[0],), Change(), frozenset())
+    group.batch = Batch((group.pending[0],), Change(), frozenset())
     said = (
         f"workers died {deaths} times with this command in hand and nothing else: it is not tried any more. "
         "What it asks for may be done in part. Mend it, or the worker, then replay it"
     )
-    return closed(mailbox, all_with(mailbox, Status.FAILED, Fault(CRASHED, None, said), None))
+    return closed(group, all_with(group, Status.FAILED, Fault(CRASHED, None, said), None))
 
 
-def next_commands(mailbox: Mailbox, precautions: Precautions | None) -> Sequence[Command]:
+def next_commands(group: Mailbox, precautions: Precautions | None) -> Sequence[Command]:
     """The commands of the mailbox's batch, or of the one that is formed next."""
-    if mailbox.batch is not None:
-        return mailbox.batch.commands
-    return tuple(islice(mailbox.pending, _length(mailbox, precautions)))
+    if group.batch is not None:
+        return group.batch.commands
+    return tuple(islice(group.pending, _length(group, precautions)))
 
 
-def _length(mailbox: Mailbox, precautions: Precautions | None) -> int:
+def _length(group: Mailbox, precautions: Precautions | None) -> int:
     """How many of the pending commands the next batch has."""
-    length = batch_length(mailbox.pending)
-    if mailbox.isolation is not None:
-        length = min(length, mailbox.isolation)
+    length = batch_length(group.pending)
+    if group.isolation is not None:
+        length = min(length, group.isolation)
     if precautions is not None:
-        length = precautions.batch_length((one.digest for one in mailbox.pending), length)
+        length = precautions.batch_length((one.digest for one in group.pending), length)
     return length
 
 
-def expired_head(mailbox: Mailbox, now: float, precautions: Precautions | None = None) -> Finish | None:
+def expired_head(group: Mailbox, now: float, precautions: Precautions | None = None) -> Finish | None:
     """The end of those commands at the mailbox's head whose time is over, if any, and no call carries them.
 
     They need no permit: who waits for an account that is down is told in time.
     """
-    if mailbox.state is State.IN_FLIGHT or (mailbox.batch is not None and mailbox.batch.started):
+    if group.state is State.IN_FLIGHT or (group.batch is not None and group.batch.started):
         return None
-    head = tuple(takewhile(lambda command: _has_expired(command, now), mailbox.pending))
+    head = tuple(takewhile(lambda command: _has_expired(command, now), group.pending))
     if precautions is not None:
         head = head[: precautions.batch_length((one.digest for one in head), len(head))]
     if not head:
         return None
     everyone = frozenset(range(len(head)))
     stale = frozenset(place for place in everyone if head[place].stale)
-    mailbox.batch = Batch(head, Change(), everyone - stale)
-    return finished(mailbox)
+    group.batch = Batch(head, Change(), everyone - stale)
+    return finished(group)
 
 
-def replan(mailbox: Mailbox, policy: AccountPolicy) -> None:
+def replan(group: Mailbox, policy: AccountPolicy) -> None:
     """Plan what is still needed for the batch, from what is known of the group by now."""
-    batch = mailbox.batch
+    batch = group.batch
     assert batch is not None
     first = batch.commands[0]
     if first.kind is CommandKind.LIST:
@@ -132,14 +132,14 @@ def replan(mailbox: Mailbox, policy: AccountPolicy) -> None:
         batch.calls = deque([] if batch.expired else [listing])
         return
     change = batch.change
-    if mailbox.intent is not None and _is_open(mailbox):
-        batch.calls = deque([_look_for(mailbox.intent)])
+    if group.intent is not None and _is_open(group):
+        batch.calls = deque([_look_for(group.intent)])
         return
     calls = plan(
         change,
         batch.commands,
-        mailbox.known,
-        group_id=mailbox.group_id,
+        group.known,
+        group_id=group.group_id,
         numbers_per_call=policy.numbers_per_call,
         replaces=CommandKind.REPLACE in policy.supports,
         marks=policy.marks,
@@ -155,45 +155,45 @@ def _look_for(intent: CreateIntent) -> Call:
     return Call(CallKind.FIND_CREATED, group_id=intent.group_id, marker=intent.marker)
 
 
-def _is_open(mailbox: Mailbox) -> bool:
+def _is_open(group: Mailbox) -> bool:
     """Whether the batch is about a group that an earlier create, unanswered, may have made."""
-    assert mailbox.batch is not None
-    change = mailbox.batch.change
-    unanswered = mailbox.intent is not None and mailbox.group_id is None
+    assert group.batch is not None
+    change = group.batch.change
+    unanswered = group.intent is not None and group.group_id is None
     return unanswered and (change.create is not None or change.delete is not None)
 
 
-def _suspect(mailbox: Mailbox, batch: Batch) -> None:
+def _suspect(group: Mailbox, batch: Batch) -> None:
     """Take in that the batch's create may have been sent."""
     if batch.change.create is not None:
-        mailbox.guess_intent(batch.commands[batch.change.create])
+        group.guess_intent(batch.commands[batch.change.create])
 
 
-def _adopted(mailbox: Mailbox) -> bool:
+def _adopted(group: Mailbox) -> bool:
     """Take the group for the batch's own that a dead worker's create was answered with, if it was."""
-    assert mailbox.batch is not None
-    if mailbox.intent is None or mailbox.intent.group_id is None or mailbox.batch.change.create is None:
+    assert group.batch is not None
+    if group.intent is None or group.intent.group_id is None or group.batch.change.create is None:
         return False
-    created(mailbox, mailbox.intent.group_id, None)
-    mailbox.batch.take_effect()
+    created(group, group.intent.group_id, None)
+    group.batch.take_effect()
     return True
 
 
-def created(mailbox: Mailbox, group_id: str | None, request_id: str | None) -> None:
+def created(group: Mailbox, group_id: str | None, request_id: str | None) -> None:
     """Take in that the batch's create has made the group."""
-    batch = mailbox.batch
+    batch = group.batch
     assert batch is not None
     assert batch.change.create is not None
-    mailbox.group_id = group_id
-    mailbox.created_by = batch.commands[batch.change.create]
-    mailbox.made = made_intent(mailbox.created_by, group_id)
-    mailbox.create_request = request_id
-    mailbox.intent = None
-    mailbox.forget_creation()
+    group.group_id = group_id
+    group.created_by = batch.commands[batch.change.create]
+    group.made = made_intent(group.created_by, group_id)
+    group.create_request = request_id
+    group.intent = None
+    group.forget_creation()
 
 
 def lost_creation(
-    mailbox: Mailbox, policy: AccountPolicy, code: str | None = None, why: str = "no answer is known"
+    group: Mailbox, policy: AccountPolicy, code: str | None = None, why: str = "no answer is known"
 ) -> Finish:
     """The end of a batch whose create may have been carried out, where nobody can find out.
 
@@ -201,36 +201,36 @@ def lost_creation(
     """
     cannot = "does not tell which it is" if policy.lists else "has no list to look it up in"
     said = f"{why}: the group may have been made, and the vendor {cannot}"
-    verdicts = all_with(mailbox, Status.FAILED, Fault("unavailable", code, said), None)
-    mailbox.intent = None
-    return closed(mailbox, verdicts, gone=True)
+    verdicts = all_with(group, Status.FAILED, Fault("unavailable", code, said), None)
+    group.intent = None
+    return closed(group, verdicts, gone=True)
 
 
-def finished(mailbox: Mailbox, deletion_request: str | None = None) -> Finish:
+def finished(group: Mailbox, deletion_request: str | None = None) -> Finish:
     """The end of a batch all of whose calls went through."""
-    assert mailbox.batch is not None
-    gone = mailbox.batch.change.delete is not None
-    return closed(mailbox, carried_out(mailbox, deletion_request), gone=gone)
+    assert group.batch is not None
+    gone = group.batch.change.delete is not None
+    return closed(group, carried_out(group, deletion_request), gone=gone)
 
 
-def closed(mailbox: Mailbox, verdicts: Sequence[Verdict], *, gone: bool = False) -> Finish:
+def closed(group: Mailbox, verdicts: Sequence[Verdict], *, gone: bool = False) -> Finish:
     """The end of a batch, however it ended, with what the ledger must learn: whether the group is gone,
     or was made (also by a create that failed half-way: its key leads to what there is of it)."""
-    batch = mailbox.batch
+    batch = group.batch
     assert batch is not None
     bindings: dict[GroupRef, str | None] = {}
-    if mailbox.ref.kind is HandleKind.KEY and (gone or mailbox.created_by in batch.commands):
-        bindings[mailbox.ref] = None if gone else mailbox.group_id
+    if group.ref.kind is HandleKind.KEY and (gone or group.created_by in batch.commands):
+        bindings[group.ref] = None if gone else group.group_id
     # A create that failed in doubt keeps its intent: replaying the letter must look for the group first.
-    intents_done = [mailbox.ref] if mailbox.intent_recorded and mailbox.intent is None else []
-    mailbox.intent_recorded = mailbox.intent is not None
+    intents_done = [group.ref] if group.intent_recorded and group.intent is None else []
+    group.intent_recorded = group.intent is not None
     return Finish(verdicts, bindings, intents_done)
 
 
-def cut(mailbox: Mailbox, now: float, precautions: Precautions | None = None) -> Batch:
+def cut(group: Mailbox, now: float, precautions: Precautions | None = None) -> Batch:
     """A batch of what waits: all of it, as far as it can be merged."""
-    length = _length(mailbox, precautions)
-    commands = tuple(islice(mailbox.pending, length))
+    length = _length(group, precautions)
+    commands = tuple(islice(group.pending, length))
     stale = frozenset(compress(range(length), map(is_stale, commands)))
     expired = frozenset(
         {
@@ -243,10 +243,10 @@ def cut(mailbox: Mailbox, now: float, precautions: Precautions | None = None) ->
         return Batch(commands, Change(), expired)
     change = merge(
         commands,
-        exists=mailbox.exists,
-        created_by=mailbox.created_by,
+        exists=group.exists,
+        created_by=group.created_by,
         skip=expired | stale,
-        since=mailbox.since,
+        since=group.since,
     )
     return Batch(commands, change, expired - stale)
 

@@ -68,7 +68,7 @@ _IDLE = State.IDLE
 
 @dataclass(slots=True, frozen=True)
 class _InFlight:
-    mailbox: Mailbox
+    group: Mailbox
     call: Call
     probe: bool
 
@@ -84,7 +84,7 @@ class Engine:
     room: int = 1_000_000
     _turns: Turns = field(init=False)
     _held: Mapping[GroupRef, str] = field(init=False, default_factory=dict)
-    _mailboxes: Mailboxes = field(init=False)
+    _groups: Mailboxes = field(init=False)
     _in_flight: dict[int, _InFlight] = field(init=False, default_factory=dict)
     _timers: Timers = field(init=False, default_factory=Timers)
     _effects: list[Effect] = field(init=False, default_factory=list)
@@ -92,17 +92,17 @@ class Engine:
 
     def __post_init__(self) -> None:
         self._turns = Turns(self.policies, self._effects, self._timers)
-        self._mailboxes = Mailboxes(self._turns, self._effects, self._timers, self.group_backlog, self.room)
+        self._groups = Mailboxes(self._turns, self._effects, self._timers, self.group_backlog, self.room)
 
     def waiting(self, partition: int) -> int:
         """How many answers the partition's commands in memory are owed, a command of many numbers counted as
         several: what counts against the credit."""
-        return self._mailboxes.partitions[partition].load if partition in self._mailboxes.partitions else 0
+        return self._groups.partitions[partition].load if partition in self._groups.partitions else 0
 
     def held_up(self, partition: int) -> Mapping[str, int]:
         """How many of the partition's commands wait for each account that is down, where there are others:
         those must not wait for it, too."""
-        return self._mailboxes.held_up(partition)
+        return self._groups.held_up(partition)
 
     def may_call(self, account: str, now: float) -> bool:
         """Whether calls that are no probe may go out: nobody has said since that they must wait."""
@@ -118,36 +118,36 @@ class Engine:
 
     def next_turn(self, account: str) -> Turn | None:
         """Whose batch is formed when the account's next permit is granted, as far as is known by now."""
-        mailbox = self._turns.accounts[account].peek()
-        if mailbox is None:
+        group = self._turns.accounts[account].peek()
+        if group is None:
             return None
-        commands = next_commands(mailbox, self._precautions(mailbox))
-        place = 0 if mailbox.batch is None else mailbox.batch.sent
-        return Turn(mailbox.partition, mailbox.ref, tuple(one.digest for one in commands), place)
+        commands = next_commands(group, self._precautions(group))
+        place = 0 if group.batch is None else group.batch.sent
+        return Turn(group.partition, group.ref, tuple(one.digest for one in commands), place)
 
-    def _precautions(self, mailbox: Mailbox) -> Precautions | None:
-        partition = self._mailboxes.partitions.get(mailbox.partition)
+    def _precautions(self, group: Mailbox) -> Precautions | None:
+        partition = self._groups.partitions.get(group.partition)
         return None if partition is None else partition.precautions
 
     def snapshot(self, now: float) -> Snapshot:
         """How everything stands, for operators."""
         return Snapshot(
             {name: view_account(account, now) for name, account in self._turns.accounts.items()},
-            {number: view_partition(one, self._held) for number, one in self._mailboxes.partitions.items()},
+            {number: view_partition(one, self._held) for number, one in self._groups.partitions.items()},
         )
 
     def open_calls(self, partition: int, now: float) -> OpenCalls:
         """What is known of the partition's calls beside what was settled: ask before it is forgotten."""
-        return self._mailboxes.open_calls(partition, now)
+        return self._groups.open_calls(partition, now)
 
     def handle(self, event: Event) -> list[Effect]:
         """Take one event in; the effects are to be carried out in order."""
         alarm = None if isinstance(event, Tick) else self._timers.next  # a tick uses it up, even too early
         match event:
             case Owned():
-                self._mailboxes.inherit(event)
+                self._groups.inherit(event)
             case Expected(number, groups):
-                self._mailboxes.partitions.setdefault(number, Partition()).expect(groups)
+                self._groups.partitions.setdefault(number, Partition()).expect(groups)
             case Delivered():
                 self._deliver(event)
             case PermitGranted():
@@ -159,16 +159,16 @@ class Engine:
             case Told():
                 self._follow(event)
             case CredentialsChanged():
-                self._mailboxes.resume(self._turns.accounts[event.account].mended())
+                self._groups.resume(self._turns.accounts[event.account].mended())
                 self._turns.ask([event.account], event.now)
             case PrecautionsChanged(number, precautions):
-                self._mailboxes.partitions.setdefault(number, Partition()).precautions = precautions
+                self._groups.partitions.setdefault(number, Partition()).precautions = precautions
             case Tick():
-                self._mailboxes.wake(event.now)
+                self._groups.wake(event.now)
             case LeaseLost():
-                self._mailboxes.forget(event.partition)
+                self._groups.forget(event.partition)
             case Drain():
-                self._mailboxes.drain(event.partition)
+                self._groups.drain(event.partition)
             case _:
                 assert_never(event)
         if self._timers.next is not None and self._timers.next != alarm:
@@ -178,7 +178,7 @@ class Engine:
         return effects
 
     def _deliver(self, event: Delivered) -> None:
-        partition = self._mailboxes.partitions.setdefault(event.partition, Partition())
+        partition = self._groups.partitions.setdefault(event.partition, Partition())
         answered: list[Verdict | Refusal] = []
         touched: dict[str, None] = {}
         partition.take_lettered(event.facts.lettered)
@@ -199,128 +199,128 @@ class Engine:
                 touched[item.group.account] = None
         partition.expected.clear()
         if answered:
-            self._mailboxes.settle(partition, Settle(event.partition, answered, event.now))
+            self._groups.settle(partition, Settle(event.partition, answered, event.now))
         self._turns.ask(touched, event.now)
 
     def _enqueue(self, command: Command, partition: Partition, event: Delivered) -> None:
-        mailbox = partition.mailboxes.get(command.group)
-        if mailbox is None:
-            mailbox = partition.mailboxes[command.group] = Mailbox(command.group, event.partition)
-        if not mailbox.pending:
-            mailbox.group_id = partition.group_id(command.group, event.facts)
-            mailbox.made = partition.made.get(command.group)
-        partition.take_place(command, mailbox, event.facts)
-        if partition.attempted or mailbox.doubts:
-            late = mailbox.may_come_late(command, event.now)
+        group = partition.groups.get(command.group)
+        if group is None:
+            group = partition.groups[command.group] = Mailbox(command.group, event.partition)
+        if not group.pending:
+            group.group_id = partition.group_id(command.group, event.facts)
+            group.made = partition.made.get(command.group)
+        partition.take_place(command, group, event.facts)
+        if partition.attempted or group.doubts:
+            late = group.may_come_late(command, event.now)
             command.attempted = late or command.key in partition.attempted
         if event.uncertain_until is not None:
-            mailbox.suspect_create(command, event.uncertain_until)
+            group.suspect_create(command, event.uncertain_until)
         if event.facts.intents:
-            mailbox.take_intent(command, event.facts, bound=command.group in partition.bindings)
+            group.take_intent(command, event.facts, bound=command.group in partition.bindings)
         self._serial += 1
         command.arrival, command.arrived_at = self._serial, event.now
         partition.hold(command)
-        mailbox.pending.append(command)
-        if len(mailbox.pending) == 1:
-            self._mailboxes.watch_expiry(mailbox)
-        if mailbox.state is _IDLE:
+        group.pending.append(command)
+        if len(group.pending) == 1:
+            self._groups.watch_expiry(group)
+        if group.state is _IDLE:
             if self.linger_s:
-                self._act(mailbox, Park(event.now + self.linger_s))
+                self._act(group, Park(event.now + self.linger_s))
             else:
-                self._mailboxes.push(mailbox)
+                self._groups.push(group)
         # Asked for each command, and hardly ever so: to call it is half of what that takes.
-        if len(mailbox.pending) > self.group_backlog or partition.waiting + partition.extra >= self.room:
-            self._mailboxes.put_away_if_stuck(mailbox, event.now)
+        if len(group.pending) > self.group_backlog or partition.waiting + partition.extra >= self.room:
+            self._groups.put_away_if_stuck(group, event.now)
 
     def _use_permit(self, event: PermitGranted) -> None:
         account = self._turns.accounts[event.account]
         if self._turns.came(event):
             only = event.only
-            while (mailbox := account.peek()) is not None and only in (None, mailbox.ref):
+            while (group := account.peek()) is not None and only in (None, group.ref):
                 account.pop()
-                step = self._step(mailbox, event.now)
+                step = self._step(group, event.now)
                 if step is None:
-                    mailbox.state = State.HELD
-                    self._mailboxes.put_away_if_stuck(mailbox, event.now)
+                    group.state = State.HELD
+                    self._groups.put_away_if_stuck(group, event.now)
                 else:
-                    self._act(mailbox, step, event.now)
+                    self._act(group, step, event.now)
                 if isinstance(step, Send) or only is not None:
                     break
         self._turns.ask([event.account], event.now)
 
-    def _step(self, mailbox: Mailbox, now: float) -> Send | Park | Finish | None:
+    def _step(self, group: Mailbox, now: float) -> Send | Park | Finish | None:
         """What the mailbox's turn is used for; `None` when its group is paused."""
-        if mailbox.ref in self._held:
+        if group.ref in self._held:
             return None
-        partition = self._mailboxes.partitions.get(mailbox.partition)
+        partition = self._groups.partitions.get(group.partition)
         if partition is not None and partition.quiet_until > now:
             return Park(partition.quiet_until)
-        account = self._turns.accounts[mailbox.ref.account]
-        if mailbox.isolation is not None and not mailbox.isolation_paid:
-            mailbox.isolation_paid = True
+        account = self._turns.accounts[group.ref.account]
+        if group.isolation is not None and not group.isolation_paid:
+            group.isolation_paid = True
             due = account.isolation.reserve(now)
             if due > now:
                 return Park(due)
-        return next_step(mailbox, account.policy, now, self._precautions(mailbox))
+        return next_step(group, account.policy, now, self._precautions(group))
 
     def _finish_call(self, event: CallFinished) -> None:
         flight = self._in_flight.pop(event.call_id, None)
         if flight is None:
             return
-        mailbox, name = flight.mailbox, flight.mailbox.ref.account
-        outcome = self._turns.ended(mailbox, event.outcome, event.now, event.jitter, probe=flight.probe)
+        group, name = flight.group, flight.group.ref.account
+        outcome = self._turns.ended(group, event.outcome, event.now, event.jitter, probe=flight.probe)
         account = self._turns.accounts[name]
-        mailbox.isolation_paid = False
-        partition = self._mailboxes.partitions.get(mailbox.partition)
-        if partition is not None and partition.mailboxes.get(mailbox.ref) is mailbox:
+        group.isolation_paid = False
+        partition = self._groups.partitions.get(group.partition)
+        if partition is not None and partition.groups.get(group.ref) is group:
             # What the group is told may be less than what the account heard.
             heard = replace(event, outcome=outcome)
-            decision = resolve(mailbox, flight.call, heard, account.policy, self.retry)
+            decision = resolve(group, flight.call, heard, account.policy, self.retry)
             if isinstance(decision, Queue) and isinstance(outcome, Applied | Refused):
                 # It gets in line anew: a group with endless work takes turns with the others.
                 self._serial += 1
-                self._mailboxes.push(mailbox, self._serial)
-            elif isinstance(decision, Queue | Park) and mailbox.throttled_until > event.now:
+                self._groups.push(group, self._serial)
+            elif isinstance(decision, Queue | Park) and group.throttled_until > event.now:
                 until = decision.until if isinstance(decision, Park) else 0.0
-                self._act(mailbox, Park(max(until, mailbox.throttled_until)), event.now)
+                self._act(group, Park(max(until, group.throttled_until)), event.now)
             else:
-                self._act(mailbox, decision, event.now)
+                self._act(group, decision, event.now)
         if isinstance(outcome, Unavailable) and account.breaker.notice is not None:
-            account.aside[mailbox] = None
+            account.aside[group] = None
         if flight.probe and isinstance(event.outcome, Applied | Refused):
-            self._mailboxes.resume(account.mended())
+            self._groups.resume(account.mended())
         self._turns.ask([name], event.now)
 
     def _follow(self, event: Told) -> None:
         """Do what operators and other workers say from here on."""
-        self._mailboxes.resume(self._turns.told(event))
+        self._groups.resume(self._turns.told(event))
         let_go = self._held.keys() - event.controls.paused_groups.keys()
         self._held = event.controls.paused_groups
         resumed = {one for one in event.resumed if isinstance(one, GroupRef)}
-        for number, partition in self._mailboxes.partitions.items():
+        for number, partition in self._groups.partitions.items():
             for ref in let_go | resumed:
                 if ref in resumed:
-                    self._mailboxes.let_go(number, partition, ref, event.now)
-                mailbox = partition.mailboxes.get(ref)
-                if mailbox is not None and (mailbox.state is State.HELD or mailbox.failures):
-                    self._mailboxes.resume([mailbox])
+                    self._groups.let_go(number, partition, ref, event.now)
+                group = partition.groups.get(ref)
+                if group is not None and (group.state is State.HELD or group.failures):
+                    self._groups.resume([group])
         self._turns.ask(self._turns.accounts, event.now)
 
-    def _act(self, mailbox: Mailbox, decision: Decision, now: float = 0.0) -> None:
+    def _act(self, group: Mailbox, decision: Decision, now: float = 0.0) -> None:
         match decision:
             case Send(call, made):
-                account = self._turns.accounts[mailbox.ref.account]
-                mailbox.state = State.IN_FLIGHT
+                account = self._turns.accounts[group.ref.account]
+                group.state = State.IN_FLIGHT
                 account.in_flight += 1
                 self._serial += 1
-                self._in_flight[self._serial] = _InFlight(mailbox, call, account.probing)
+                self._in_flight[self._serial] = _InFlight(group, call, account.probing)
                 if call.kind in CHANGING:
-                    mailbox.recorded = self._serial
-                known = tuple(mailbox.doubts)
-                batch = mailbox.batch if self._precautions(mailbox) is not None else None
+                    group.recorded = self._serial
+                known = tuple(group.doubts)
+                batch = group.batch if self._precautions(group) is not None else None
                 self._effects.append(
                     StartCall(
-                        *(self._serial, mailbox.partition, mailbox.ref, call, known, mailbox.perishable),
+                        *(self._serial, group.partition, group.ref, call, known, group.perishable),
                         made=made,
                         probe=account.probing,
                         digests=() if batch is None else [one.digest for one in batch.commands],
@@ -328,13 +328,13 @@ class Engine:
                     )
                 )
             case Queue():
-                self._mailboxes.push(mailbox)
+                self._groups.push(group)
             case Park(until):
-                mailbox.state = State.PARKED
-                mailbox.wake_at = until
-                self._timers.set(until, mailbox)
-                self._mailboxes.put_away_if_stuck(mailbox, now)
+                group.state = State.PARKED
+                group.wake_at = until
+                self._timers.set(until, group)
+                self._groups.put_away_if_stuck(group, now)
             case Finish():
-                self._mailboxes.finish(mailbox, decision, now)
+                self._groups.finish(group, decision, now)
             case _:
                 assert_never(decision)

@@ -41,9 +41,9 @@ class Mailboxes:
         if not down or len(accounts) == 1 or number not in self.partitions:
             return {}
         waiting: Counter[str] = Counter()
-        for ref, mailbox in self.partitions[number].mailboxes.items():
+        for ref, group in self.partitions[number].groups.items():
             if ref.account in down:
-                waiting[ref.account] += sum(map(weight, mailbox.pending))
+                waiting[ref.account] += sum(map(weight, group.pending))
         return waiting
 
     def inherit(self, event: Owned) -> None:
@@ -53,20 +53,20 @@ class Mailboxes:
         partition.quarantined.update(event.quarantined)
         partition.quiet_until = event.quiet_until or 0.0
         for ref, doubts in event.doubts.items():
-            mailbox = partition.mailboxes[ref] = Mailbox(ref, event.partition, doubts=list(doubts))
-            mailbox.recorded = INHERITED
-            self._rest(mailbox, event.now)
+            group = partition.groups[ref] = Mailbox(ref, event.partition, doubts=list(doubts))
+            group.recorded = INHERITED
+            self._rest(group, event.now)
 
     def open_calls(self, number: int, now: float) -> OpenCalls:
         """What is known of the partition's calls beside what was settled."""
         found = OpenCalls()
         partition = self.partitions.get(number)
-        for ref, mailbox in partition.mailboxes.items() if partition is not None else ():
-            doubts = [doubt for doubt in mailbox.doubts if doubt.until > now]
-            intent = mailbox.made if mailbox.created_by is not None else mailbox.intent
+        for ref, group in partition.groups.items() if partition is not None else ():
+            doubts = [doubt for doubt in group.doubts if doubt.until > now]
+            intent = group.made if group.created_by is not None else group.intent
             attempted = [
                 command.key
-                for command in mailbox.pending
+                for command in group.pending
                 if command.attempted and command.expires_at is not None
             ]
             if doubts:
@@ -79,74 +79,74 @@ class Mailboxes:
                 found.closed.append(ref)
         return found
 
-    def push(self, mailbox: Mailbox, turn: int | None = None) -> None:
+    def push(self, group: Mailbox, turn: int | None = None) -> None:
         """Let the mailbox wait for its turn, if its partition has turns."""
-        partition = self.partitions.get(mailbox.partition)
+        partition = self.partitions.get(group.partition)
         if partition is not None and not partition.draining:
-            self.turns.accounts[mailbox.ref.account].push(mailbox, turn)
+            self.turns.accounts[group.ref.account].push(group, turn)
         else:
-            mailbox.state = State.IDLE
+            group.state = State.IDLE
 
-    def resume(self, mailboxes: Iterable[Mailbox]) -> None:
+    def resume(self, groups: Iterable[Mailbox]) -> None:
         """Let those of them that wait for a time, or for an operator, wait for their turn instead."""
-        for mailbox in mailboxes:
-            if mailbox.state in (State.HELD, State.PARKED) and mailbox.pending:
-                self.push(mailbox)
+        for group in groups:
+            if group.state in (State.HELD, State.PARKED) and group.pending:
+                self.push(group)
 
-    def finish(self, mailbox: Mailbox, end: Finish, now: float, *, wait_on: bool = False) -> None:
+    def finish(self, group: Mailbox, end: Finish, now: float, *, wait_on: bool = False) -> None:
         """Settle it; the others are next, unless they `wait_on` for what the whole mailbox waited for."""
-        partition = self.partitions[mailbox.partition]
+        partition = self.partitions[group.partition]
         partition.take_verdicts(end.verdicts, now)
         for ref, group_id in end.bindings.items():
-            partition.bind(ref, group_id, mailbox.made)
+            partition.bind(ref, group_id, group.made)
             if group_id is None:
-                mailbox.group_id = mailbox.created_by = mailbox.made = None
-        ended = (end.bindings, end.intents_done, mailbox.forget_calls(now))
-        decided = partition.decided(mailbox, end.verdicts) if partition.lettered else None
-        self.settle(partition, Settle(mailbox.partition, end.verdicts, now, *ended, decided))
-        trouble = mailbox.failures, mailbox.trouble
-        mailbox.take_settled()
-        if mailbox.pending:
-            self.watch_expiry(mailbox)
+                group.group_id = group.created_by = group.made = None
+        ended = (end.bindings, end.intents_done, group.forget_calls(now))
+        decided = partition.decided(group, end.verdicts) if partition.lettered else None
+        self.settle(partition, Settle(group.partition, end.verdicts, now, *ended, decided))
+        trouble = group.failures, group.trouble
+        group.take_settled()
+        if group.pending:
+            self.watch_expiry(group)
             if wait_on:
-                mailbox.failures, mailbox.trouble = trouble
+                group.failures, group.trouble = trouble
             else:
-                self.push(mailbox)
+                self.push(group)
         else:
-            self._rest(mailbox, now)
+            self._rest(group, now)
 
     def settle(self, partition: Partition, effect: Settle) -> None:
         """Have it written: its answers are owed no longer."""
         partition.take_answers(effect.verdicts)
         self.effects.append(effect)
 
-    def put_away_if_stuck(self, mailbox: Mailbox, now: float) -> None:
+    def put_away_if_stuck(self, group: Mailbox, now: float) -> None:
         """Quarantine the group if it holds up more than it may, and nobody else is held up by what it waits
         for. Where several of such groups fill the memory, the largest go, until others have room again."""
-        partition = self.partitions.get(mailbox.partition)
+        partition = self.partitions.get(group.partition)
         # What an operator has brought back must not be put away again because it is much.
-        too_much = len(mailbox.pending) - mailbox.replays > self.group_backlog
+        too_much = len(group.pending) - group.replays > self.group_backlog
         if partition is None or not (too_much or partition.load >= self.room):
             return
-        if not self._is_stuck(mailbox, now):
+        if not self._is_stuck(group, now):
             return
         if too_much:
-            self._put_away(partition, mailbox, now)
+            self._put_away(partition, group, now)
         else:
-            stuck = [one for one in partition.mailboxes.values() if self._is_stuck(one, now)]
+            stuck = [one for one in partition.groups.values() if self._is_stuck(one, now)]
             for one in sorted(stuck, key=lambda one: len(one.pending), reverse=True):
                 if partition.load <= self.room * _CROWDED:
                     break
                 self._put_away(partition, one, now)
 
-    def _is_stuck(self, mailbox: Mailbox, now: float) -> bool:
-        return is_stuck(mailbox, self.turns.accounts[mailbox.ref.account], now)
+    def _is_stuck(self, group: Mailbox, now: float) -> bool:
+        return is_stuck(group, self.turns.accounts[group.ref.account], now)
 
-    def _put_away(self, partition: Partition, mailbox: Mailbox, now: float) -> None:
-        fault = partition.quarantined[mailbox.ref] = reason(mailbox)
-        self.settle(partition, Settle(mailbox.partition, [], now, quarantined={mailbox.ref: fault}))
-        while mailbox.pending:
-            self.finish(mailbox, put_away(mailbox, fault, now, partition.precautions), now, wait_on=True)
+    def _put_away(self, partition: Partition, group: Mailbox, now: float) -> None:
+        fault = partition.quarantined[group.ref] = reason(group)
+        self.settle(partition, Settle(group.partition, [], now, quarantined={group.ref: fault}))
+        while group.pending:
+            self.finish(group, put_away(group, fault, now, partition.precautions), now, wait_on=True)
 
     def let_go(self, number: int, partition: Partition, ref: GroupRef, now: float) -> None:
         """End the group's quarantine. In the ledger, too: if it began after the operator's word and before
@@ -154,51 +154,51 @@ class Mailboxes:
         if partition.quarantined.pop(ref, None) is not None:
             self.settle(partition, Settle(number, [], now, quarantined={ref: None}))
 
-    def _rest(self, mailbox: Mailbox, now: float) -> None:
+    def _rest(self, group: Mailbox, now: float) -> None:
         """Keep a mailbox without commands for as long as a call in doubt outlives them: those that come
         next must still wait for it."""
-        mailbox.state = State.IDLE
-        quiet_at = max((doubt.until for doubt in mailbox.doubts), default=0.0)
+        group.state = State.IDLE
+        quiet_at = max((doubt.until for doubt in group.doubts), default=0.0)
         if quiet_at > now:
-            mailbox.wake_at = quiet_at
-            self.timers.set(quiet_at, mailbox)
+            group.wake_at = quiet_at
+            self.timers.set(quiet_at, group)
             return
-        partition = self.partitions.get(mailbox.partition)
-        if partition is None or partition.mailboxes.get(mailbox.ref) is not mailbox:
+        partition = self.partitions.get(group.partition)
+        if partition is None or partition.groups.get(group.ref) is not group:
             return
-        del partition.mailboxes[mailbox.ref]
-        self.timers.drop(mailbox)
-        calls_done = mailbox.forget_calls(now)
+        del partition.groups[group.ref]
+        self.timers.drop(group)
+        calls_done = group.forget_calls(now)
         if calls_done:
-            self.effects.append(Settle(mailbox.partition, [], now, calls_done=calls_done))
+            self.effects.append(Settle(group.partition, [], now, calls_done=calls_done))
 
-    def watch_expiry(self, mailbox: Mailbox) -> None:
+    def watch_expiry(self, group: Mailbox) -> None:
         """Be woken when the time of the mailbox's first command is over."""
-        expires_at = mailbox.pending[0].expires_at
+        expires_at = group.pending[0].expires_at
         if expires_at is not None:
-            self.timers.set(expires_at, mailbox)
+            self.timers.set(expires_at, group)
 
     def wake(self, now: float) -> None:
-        for mailbox in self.timers.due(now):
-            self._expire(mailbox, now)
-            if mailbox.pending and (mailbox.pending[0].expires_at or 0.0) > now:
-                self.watch_expiry(mailbox)
-            if mailbox.wake_at > now:
-                self.timers.set(mailbox.wake_at, mailbox)
+        for group in self.timers.due(now):
+            self._expire(group, now)
+            if group.pending and (group.pending[0].expires_at or 0.0) > now:
+                self.watch_expiry(group)
+            if group.wake_at > now:
+                self.timers.set(group.wake_at, group)
                 continue
-            if mailbox.state is State.PARKED:
-                self.push(mailbox)
-            elif mailbox.state is State.IDLE and not mailbox.pending:
-                self._rest(mailbox, now)
+            if group.state is State.PARKED:
+                self.push(group)
+            elif group.state is State.IDLE and not group.pending:
+                self._rest(group, now)
         self.turns.ask(self.turns.accounts, now)
 
-    def _expire(self, mailbox: Mailbox, now: float) -> None:
+    def _expire(self, group: Mailbox, now: float) -> None:
         """Answer those at the mailbox's head whose time is over, whatever the others wait for."""
-        partition = self.partitions.get(mailbox.partition)
-        if partition is None or partition.mailboxes.get(mailbox.ref) is not mailbox:
+        partition = self.partitions.get(group.partition)
+        if partition is None or partition.groups.get(group.ref) is not group:
             return
-        while mailbox.pending and (end := expired_head(mailbox, now, partition.precautions)) is not None:
-            self.finish(mailbox, end, now, wait_on=mailbox.state is not State.READY)
+        while group.pending and (end := expired_head(group, now, partition.precautions)) is not None:
+            self.finish(group, end, now, wait_on=group.state is not State.READY)
 
     def drain(self, partition: int | None) -> None:
         if partition is None:
@@ -206,16 +206,16 @@ class Mailboxes:
             return
         memory = self.partitions.setdefault(partition, Partition())
         memory.draining = True
-        for mailbox in memory.mailboxes.values():
-            if mailbox.state is State.READY:
-                mailbox.state = State.IDLE
+        for group in memory.groups.values():
+            if group.state is State.READY:
+                group.state = State.IDLE
         for account in self.turns.accounts.values():
             account.forget(partition)
 
     def forget(self, partition: int) -> None:
         forgotten = self.partitions.pop(partition, None)
-        for mailbox in forgotten.mailboxes.values() if forgotten else ():
-            mailbox.state = State.IDLE
-            mailbox.pending.clear()
+        for group in forgotten.groups.values() if forgotten else ():
+            group.state = State.IDLE
+            group.pending.clear()
         for account in self.turns.accounts.values():
             account.forget(partition)

@@ -51,7 +51,7 @@ class Partition:
     looked up, to be tried again.
     """
 
-    mailboxes: dict[GroupRef, Mailbox] = field(default_factory=dict)
+    groups: dict[GroupRef, Mailbox] = field(default_factory=dict)
     commands: dict[CommandKey, Command] = field(default_factory=dict)
     attempted: set[CommandKey] = field(default_factory=set)
     settled: OrderedDict[CommandKey, Record] = field(default_factory=OrderedDict)
@@ -123,8 +123,8 @@ class Partition:
 
     def knows(self, ref: GroupRef) -> bool:
         """Whether this worker itself created, bound or freed the group, whatever the ledger says."""
-        mailbox = self.mailboxes.get(ref)
-        in_hand = mailbox is not None and (mailbox.group_id is not None or mailbox.intent_recorded)
+        group = self.groups.get(ref)
+        in_hand = group is not None and (group.group_id is not None or group.intent_recorded)
         return in_hand or ref in self.bindings
 
     def take_sequence(self, command: Command, facts: Facts) -> None:
@@ -145,7 +145,7 @@ class Partition:
                 oldest = next(iter(self.sequences))
                 self.sequences.move_to_end(oldest)
                 # Of what still waits the ledger knows nothing.
-                if oldest.group not in self.mailboxes:
+                if oldest.group not in self.groups:
                     del self.sequences[oldest]
 
     def take_lettered(self, refs: Iterable[GroupRef]) -> None:
@@ -157,7 +157,7 @@ class Partition:
             oldest = next(iter(self.lettered))
             self.lettered.move_to_end(oldest)
             # What still waits was looked up before there was a letter.
-            if oldest not in self.mailboxes:
+            if oldest not in self.groups:
                 del self.lettered[oldest]
 
     def expect(self, refs: Collection[GroupRef]) -> None:
@@ -165,32 +165,32 @@ class Partition:
         self.expected = {ref: Since() for ref in refs}
         self.take_lettered(refs)
 
-    def take_place(self, command: Command, mailbox: Mailbox, facts: Facts) -> None:
+    def take_place(self, command: Command, group: Mailbox, facts: Facts) -> None:
         """Take in where the command stands: what it must not undo, if it is tried again, or its sequence."""
         if command.past is None:
             if command.sequence is not None:
                 self.take_sequence(command, facts)
             return
-        ref = mailbox.ref
-        mailbox.replays += 1
-        mailbox.since = mailbox.since or Since()
+        ref = group.ref
+        group.replays += 1
+        group.since = group.since or Since()
         said = facts.since.get(ref)
         if said is not None:
             # Whatever was decided before it was looked up is in there, in its order.
-            mailbox.since.forget_latest(None if command.kind in ALL_NUMBERS else command.numbers)
-            mailbox.since.absorb(said)
-        mailbox.since.absorb(self.expected.get(ref))
+            group.since.forget_latest(None if command.kind in ALL_NUMBERS else command.numbers)
+            group.since.absorb(said)
+        group.since.absorb(self.expected.get(ref))
 
-    def decided(self, mailbox: Mailbox, verdicts: Sequence[Verdict]) -> Decided | None:
+    def decided(self, group: Mailbox, verdicts: Sequence[Verdict]) -> Decided | None:
         """What the mailbox's batch has decided, if letters of the group may be kept. What is still to be
         tried again has to know it, too."""
-        ref, batch = mailbox.ref, mailbox.batch
+        ref, batch = group.ref, group.batch
         if ref not in self.lettered or batch is None:
             return None
         decided = decided_by(ref, batch, verdicts)
         orders = [standing(command.past) for command in batch.commands]
         everything = -1 if decided.everything is None else orders[decided.everything]
-        for since in (mailbox.since, self.expected.get(ref)):
+        for since in (group.since, self.expected.get(ref)):
             if since is not None:
                 said = ((number, present, orders[place]) for number, present, place in decided.numbers)
                 since.take(everything, said)

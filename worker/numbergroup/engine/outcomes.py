@@ -44,105 +44,105 @@ _Unsure = Refused | Unavailable | Throttled | AccountFault
 
 
 def resolve(
-    mailbox: Mailbox, call: Call, ended: CallFinished, policy: AccountPolicy, retry: RetryPolicy
+    group: Mailbox, call: Call, ended: CallFinished, policy: AccountPolicy, retry: RetryPolicy
 ) -> Decision:
     """Take the outcome in and say what comes next: another turn, a pause, or the end of the batch."""
     outcome = ended.outcome
-    assert mailbox.batch is not None
+    assert group.batch is not None
     if call.kind is CallKind.CREATE and ended.doubt_until is None:
-        ended = _reconsidered(mailbox, ended)
+        ended = _reconsidered(group, ended)
     if ended.doubt_until is not None:
-        _take_doubt(mailbox, call, ended.doubt_until, answered=isinstance(outcome, Applied))
+        _take_doubt(group, call, ended.doubt_until, answered=isinstance(outcome, Applied))
     if call.kind in _EFFECTIVE and (ended.doubt_until is not None or isinstance(outcome, Applied)):
-        mailbox.batch.take_effect()
+        group.batch.take_effect()
     if isinstance(outcome, Refused | Unavailable):
-        mailbox.batch.take_failure(ended.now)
+        group.batch.take_failure(ended.now)
     elif isinstance(outcome, Applied) and outcome.rejected:
-        if outcome.names_none and _may_have_been_done(mailbox, call, ended):
+        if outcome.names_none and _may_have_been_done(group, call, ended):
             outcome = replace(outcome, rejected=())
-        mailbox.batch.take_failure(ended.now, frozenset(outcome.rejected))
+        group.batch.take_failure(ended.now, frozenset(outcome.rejected))
     if ended.doubt_until is not None and isinstance(outcome, _Unsure):
         if call.kind is CallKind.CREATE and not policy.finds:
-            return lost_creation(mailbox, policy, outcome.code, outcome.message)
+            return lost_creation(group, policy, outcome.code, outcome.message)
         if call.kind in UPDATES and not policy.idempotent:
             said = f"{outcome.message}: it may have been done, and the vendor must not be asked for it twice"
-            return _ended(mailbox, Status.FAILED, Fault("unavailable", outcome.code, said), None)
+            return _ended(group, Status.FAILED, Fault("unavailable", outcome.code, said), None)
     match outcome:
         case Applied():
-            return _applied(mailbox, call, ended, outcome, policy, retry)
+            return _applied(group, call, ended, outcome, policy, retry)
         case Refused() if call.kind is CallKind.CREATE and ended.doubt_until is not None:
             # Before anybody is blamed, the group is looked for.
-            mailbox.create_refusals += 1 if not outcome.certain else _REFUSALS
-            mailbox.create_refusal = outcome
-            mailbox.uncut()
+            group.create_refusals += 1 if not outcome.certain else _REFUSALS
+            group.create_refusal = outcome
+            group.uncut()
             return Queue()
         case Refused() if call.kind in _LOOKING:
             # Nobody asked for the look-up, so no command can be blamed for it.
             fault = Fault("unavailable", outcome.code, outcome.message)
-            return _retry_later(mailbox, fault, ended, retry)
+            return _retry_later(group, fault, ended, retry)
         case Refused() if call.kind is CallKind.DELETE_GROUP and policy.lists:
             # It may be gone: deleted by a request whose answer was lost, perhaps a dead worker's.
-            mailbox.batch.refusal = outcome
-            mailbox.batch.calls = deque([Call(CallKind.READ_MEMBERS, group_id=call.group_id)])
+            group.batch.refusal = outcome
+            group.batch.calls = deque([Call(CallKind.READ_MEMBERS, group_id=call.group_id)])
             return Queue()
         case Refused():
-            return _left_as_they_are(mailbox, call, outcome) or _refused(mailbox, outcome)
+            return _left_as_they_are(group, call, outcome) or _refused(group, outcome)
         case Unavailable():
             fault = Fault("unavailable", outcome.code, outcome.message)
-            return _retry_later(mailbox, fault, ended, retry, outcome.retry_after_s)
+            return _retry_later(group, fault, ended, retry, outcome.retry_after_s)
         case Throttled() | AccountFault() | Withheld():
-            mailbox.uncut()
+            group.uncut()
             return Queue()
         case _:
             assert_never(outcome)
 
 
-def _reconsidered(mailbox: Mailbox, ended: CallFinished) -> CallFinished:
+def _reconsidered(group: Mailbox, ended: CallFinished) -> CallFinished:
     """How a create ended that is not in doubt by itself, in the light of what its earlier requests met.
 
     "It exists already", after a request of the same create that was answered, but with nothing that is
     certain, says that this one may have made the group.
     """
     outcome = ended.outcome
-    assert mailbox.batch is not None
+    assert group.batch is not None
     if isinstance(outcome, Refused) and outcome.exists:
-        create = mailbox.batch.change.create
-        again = create is not None and replays_of(mailbox.batch.commands[create].past) > 0
-        return replace(ended, doubt_until=ended.now) if mailbox.create_failed or again else ended
+        create = group.batch.change.create
+        again = create is not None and replays_of(group.batch.commands[create].past) > 0
+        return replace(ended, doubt_until=ended.now) if group.create_failed or again else ended
     if isinstance(outcome, Unavailable | Throttled | AccountFault) and outcome.code is not None:
-        mailbox.create_failed = True
+        group.create_failed = True
     return ended
 
 
-def _may_have_been_done(mailbox: Mailbox, call: Call, ended: CallFinished) -> bool:
+def _may_have_been_done(group: Mailbox, call: Call, ended: CallFinished) -> bool:
     """Whether an earlier request of the call, or of one like it, is in doubt."""
-    alike = [doubt.call.numbers for doubt in mailbox.doubts if doubt.call.kind is call.kind]
+    alike = [doubt.call.numbers for doubt in group.doubts if doubt.call.kind is call.kind]
     return ended.doubt_until is not None or any(not set(call.numbers).isdisjoint(some) for some in alike)
 
 
-def _take_doubt(mailbox: Mailbox, call: Call, until: float, *, answered: bool) -> None:
+def _take_doubt(group: Mailbox, call: Call, until: float, *, answered: bool) -> None:
     if call.kind is CallKind.CREATE:
-        mailbox.intent = intent_of(call, until)
+        group.intent = intent_of(call, until)
     elif call.kind in CHANGING:
-        mailbox.doubts.append(Doubt(call, until))
+        group.doubts.append(Doubt(call, until))
         if not answered:
-            mailbox.known.doubt(call)
+            group.known.doubt(call)
 
 
 def _applied(
-    mailbox: Mailbox,
+    group: Mailbox,
     call: Call,
     ended: CallFinished,
     outcome: Applied,
     policy: AccountPolicy,
     retry: RetryPolicy,
 ) -> Decision:
-    batch = mailbox.batch
+    batch = group.batch
     assert batch is not None
-    if call.kind in _LOOKING and not outcome.complete and _sought(mailbox, call, outcome) is None:
+    if call.kind in _LOOKING and not outcome.complete and _sought(group, call, outcome) is None:
         # What is not among the groups that were shown may be among those that were not.
         shown = f"{outcome.shortfall}: that proves nothing"
-        return _retry_later(mailbox, Fault("unavailable", None, shown), ended, retry)
+        return _retry_later(group, Fault("unavailable", None, shown), ended, retry)
     match call.kind:
         case CallKind.LIST:
             (command,) = batch.commands
@@ -151,29 +151,29 @@ def _applied(
             verdict = Verdict(command, Status.APPLIED, None, ids, 1, groups=groups, total=outcome.total)
             return Finish([verdict])
         case CallKind.DELETE_GROUP:
-            return finished(mailbox, outcome.request_id)
+            return finished(group, outcome.request_id)
         case CallKind.FIND_CREATED:
-            return _looked_for_created(mailbox, call, outcome, policy)
+            return _looked_for_created(group, call, outcome, policy)
         case CallKind.READ_MEMBERS:
-            group = _sought(mailbox, call, outcome)
-            if group is None and batch.refusal is not None:
-                return finished(mailbox, outcome.request_id)
+            listed = _sought(group, call, outcome)
+            if listed is None and batch.refusal is not None:
+                return finished(group, outcome.request_id)
             unlisted = Refused(None, "the vendor lists no such group", outcome.request_id)
-            if group is None or batch.refusal is not None:
-                return _refused(mailbox, batch.refusal or unlisted)
-            mailbox.known.learn_all(group.numbers, outcome.request_id, _listed_expiry(policy))
-            replan(mailbox, policy)
+            if listed is None or batch.refusal is not None:
+                return _refused(group, batch.refusal or unlisted)
+            group.known.learn_all(listed.numbers, outcome.request_id, _listed_expiry(policy))
+            replan(group, policy)
         case _:
-            mailbox.known.apply(call, outcome.request_id, outcome.rejected, outcome.details)
+            group.known.apply(call, outcome.request_id, outcome.rejected, outcome.details)
             batch.calls.popleft()
             if call.kind is CallKind.CREATE:
-                created(mailbox, outcome.group_id, outcome.request_id)
-    return Queue() if batch.calls else finished(mailbox)
+                created(group, outcome.group_id, outcome.request_id)
+    return Queue() if batch.calls else finished(group)
 
 
-def _sought(mailbox: Mailbox, call: Call, outcome: Applied) -> Group | None:
+def _sought(group: Mailbox, call: Call, outcome: Applied) -> Group | None:
     """The group that was looked for, if it is listed."""
-    groups, intent = outcome.groups or (), mailbox.intent
+    groups, intent = outcome.groups or (), group.intent
     if call.kind is CallKind.FIND_CREATED:
         return next((one for one in groups if intent is not None and made_by(intent, one)), None)
     return next((one for one in groups if one.group_id == call.group_id), None)
@@ -183,41 +183,41 @@ def _listed_expiry(policy: AccountPolicy) -> float | None:
     return UNLISTED if policy.number_expiry else None
 
 
-def _looked_for_created(mailbox: Mailbox, call: Call, outcome: Applied, policy: AccountPolicy) -> Decision:
-    intent, batch = mailbox.intent, mailbox.batch
+def _looked_for_created(group: Mailbox, call: Call, outcome: Applied, policy: AccountPolicy) -> Decision:
+    intent, batch = group.intent, group.batch
     assert intent is not None
     assert batch is not None
-    group = _sought(mailbox, call, outcome)
-    if group is not None:
-        created(mailbox, group.group_id, outcome.request_id)
-        mailbox.known.learn_all(group.numbers, outcome.request_id, _listed_expiry(policy))
-        mailbox.known.learn_texts(without_marker(group), outcome.request_id)
-        for doubt in mailbox.doubts:
+    listed = _sought(group, call, outcome)
+    if listed is not None:
+        created(group, listed.group_id, outcome.request_id)
+        group.known.learn_all(listed.numbers, outcome.request_id, _listed_expiry(policy))
+        group.known.learn_texts(without_marker(listed), outcome.request_id)
+        for doubt in group.doubts:
             # What a dead worker has sent to the group may arrive after it was looked at.
-            if doubt.call.group_id == group.group_id:
-                mailbox.known.doubt(doubt.call)
+            if doubt.call.group_id == listed.group_id:
+                group.known.doubt(doubt.call)
         batch.take_effect()
-    elif mailbox.sent_at < intent.settled_after:
+    elif group.sent_at < intent.settled_after:
         # What was not there when the look began may have come since.
-        mailbox.uncut()
+        group.uncut()
         return Park(intent.settled_after)
     else:
-        mailbox.intent = None
-        mailbox.clear_suspicion()
-        refusal = mailbox.create_refusal
-        if refusal is not None and mailbox.create_refusals >= _REFUSALS:
+        group.intent = None
+        group.clear_suspicion()
+        refusal = group.create_refusal
+        if refusal is not None and group.create_refusals >= _REFUSALS:
             # The vendor said no, and made nothing.
-            mailbox.forget_creation()
-            return _refused(mailbox, refusal)
-    replan(mailbox, policy)
-    return Queue() if batch.calls else finished(mailbox)
+            group.forget_creation()
+            return _refused(group, refusal)
+    replan(group, policy)
+    return Queue() if batch.calls else finished(group)
 
 
-def _left_as_they_are(mailbox: Mailbox, call: Call, outcome: Refused) -> Decision | None:
+def _left_as_they_are(group: Mailbox, call: Call, outcome: Refused) -> Decision | None:
     """A command that stands alone is not to blame for numbers that it does not name and that nothing but a
     call in doubt for later ones may have brought in. They were to leave again, with others or alone, and the
     vendor refuses that: which of them it is is found by halving, and those are left to who names them."""
-    batch, known = mailbox.batch, mailbox.known
+    batch, known = group.batch, group.known
     assert batch is not None
     if len(batch.commands) > 1 or call.kind is not CallKind.DELETE:
         return None
@@ -232,39 +232,39 @@ def _left_as_they_are(mailbox: Mailbox, call: Call, outcome: Refused) -> Decisio
         rest = tuple(one for one in call.numbers if one not in others) or others[: len(others) // 2]
         parts = rest, tuple(one for one in call.numbers if one not in rest)
         batch.calls.extendleft(replace(call, numbers=some) for some in reversed(parts))
-    return Queue() if batch.calls else finished(mailbox)
+    return Queue() if batch.calls else finished(group)
 
 
-def _refused(mailbox: Mailbox, outcome: Refused) -> Decision:
-    batch = mailbox.batch
+def _refused(group: Mailbox, outcome: Refused) -> Decision:
+    batch = group.batch
     assert batch is not None
     if len(batch.commands) > 1:
-        mailbox.isolation = len(batch.commands) // 2
-        mailbox.uncut()
+        group.isolation = len(batch.commands) // 2
+        group.uncut()
         return Queue()
     fault = Fault("refused", outcome.code, outcome.message)
-    return _ended(mailbox, Status.REJECTED, fault, outcome.request_id)
+    return _ended(group, Status.REJECTED, fault, outcome.request_id)
 
 
 def _retry_later(
-    mailbox: Mailbox,
+    group: Mailbox,
     fault: Fault,
     ended: CallFinished,
     retry: RetryPolicy,
     retry_after_s: float | None = None,
 ) -> Decision:
-    if mailbox.failures == 0:
-        mailbox.first_failed_at = ended.now
-    mailbox.failures += 1
-    mailbox.trouble = fault
-    if retry.is_over(mailbox.first_failed_at, ended.now):
-        return _ended(mailbox, Status.FAILED, fault, None)
-    mailbox.uncut()
+    if group.failures == 0:
+        group.first_failed_at = ended.now
+    group.failures += 1
+    group.trouble = fault
+    if retry.is_over(group.first_failed_at, ended.now):
+        return _ended(group, Status.FAILED, fault, None)
+    group.uncut()
     asked_s = min(retry_after_s or 0.0, LONGEST_RETRY_AFTER_S)
-    return Park(ended.now + max(asked_s, retry.delay_s(mailbox.failures, ended.jitter)))
+    return Park(ended.now + max(asked_s, retry.delay_s(group.failures, ended.jitter)))
 
 
-def _ended(mailbox: Mailbox, status: Status, fault: Fault, request_id: str | None) -> Finish:
-    batch = mailbox.batch
+def _ended(group: Mailbox, status: Status, fault: Fault, request_id: str | None) -> Finish:
+    batch = group.batch
     assert batch is not None
-    return closed(mailbox, all_with(mailbox, status, fault, request_id))
+    return closed(group, all_with(group, status, fault, request_id))

@@ -17,32 +17,32 @@ from numbergroup_contracts.results import Status
 _HOW = "numbergroup resume group lets it go on, numbergroup dead-letters replay brings this back"
 
 
-def is_stuck(mailbox: Mailbox, account: Account, now: float) -> bool:
+def is_stuck(group: Mailbox, account: Account, now: float) -> bool:
     """Whether the group waits for something that only it has to wait for, for who knows how long.
 
     When an outage begins, every group looks like that. So others must have been served since the group's
     trouble began, or the breaker must have had the time to find out.
     """
-    if not account.is_well or (mailbox.batch is not None and mailbox.batch.started):
+    if not account.is_well or (group.batch is not None and group.batch.started):
         return False
-    if mailbox.state is State.HELD:
+    if group.state is State.HELD:
         return True
-    if mailbox.state is not State.PARKED or not mailbox.failures:
+    if group.state is not State.PARKED or not group.failures:
         return False
-    began = mailbox.first_failed_at
+    began = group.first_failed_at
     return account.served_at > began or now - began >= account.policy.breaker.window_s
 
 
-def reason(mailbox: Mailbox) -> Fault:
+def reason(group: Mailbox) -> Fault:
     """Why it is put away."""
-    if mailbox.trouble is None:
+    if group.trouble is None:
         return Fault(QUARANTINED, None, f"its group is paused, and too many commands wait for it: {_HOW}")
-    said = f"its group is stuck ({mailbox.trouble.message}), and too many commands wait for it: {_HOW}"
-    return Fault(QUARANTINED, mailbox.trouble.code, said)
+    said = f"its group is stuck ({group.trouble.message}), and too many commands wait for it: {_HOW}"
+    return Fault(QUARANTINED, group.trouble.code, said)
 
 
-def put_away(mailbox: Mailbox, fault: Fault, now: float, precautions: Precautions | None = None) -> Finish:
+def put_away(group: Mailbox, fault: Fault, now: float, precautions: Precautions | None = None) -> Finish:
     """The end of the mailbox's next commands, as many as one batch may have."""
-    mailbox.isolation = None
-    mailbox.batch = cut(mailbox, now, precautions)
-    return closed(mailbox, all_with(mailbox, Status.FAILED, fault, None))
+    group.isolation = None
+    group.batch = cut(group, now, precautions)
+    return closed(group, all_with(group, Status.FAILED, fault, None))

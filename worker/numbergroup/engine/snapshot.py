@@ -96,7 +96,7 @@ def view_partition(partition: Partition, paused: Mapping[GroupRef, str]) -> Part
     parked: list[Mailbox] = []
     held: list[Mailbox] = []
     # There may be tens of thousands, and everything else waits for this.
-    for one in partition.mailboxes.values():
+    for one in partition.groups.values():
         if not one.pending:
             continue
         groups += 1
@@ -119,8 +119,8 @@ def view_partition(partition: Partition, paused: Mapping[GroupRef, str]) -> Part
     )
 
 
-def _views(mailboxes: Iterable[Mailbox], paused: Mapping[GroupRef, str]) -> list[GroupView]:
-    oldest = heapq.nsmallest(_MOST_GROUPS, mailboxes, key=lambda mailbox: mailbox.order)
+def _views(groups: Iterable[Mailbox], paused: Mapping[GroupRef, str]) -> list[GroupView]:
+    oldest = heapq.nsmallest(_MOST_GROUPS, groups, key=lambda group: group.order)
     return [
         GroupView(
             one.ref,

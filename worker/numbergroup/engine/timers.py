@@ -27,29 +27,29 @@ class Timers:
         """When the first one is due (Unix seconds)."""
         return self._heap[0][0] if self._heap else None
 
-    def set(self, when: float, mailbox: Mailbox | None) -> None:
+    def set(self, when: float, group: Mailbox | None) -> None:
         """Wake the mailbox at that time, if not before, or, without one, only the accounts."""
-        if mailbox is not None:
-            if self._earliest.get(mailbox, when + 1) <= when:
+        if group is not None:
+            if self._earliest.get(group, when + 1) <= when:
                 return
-            self._earliest[mailbox] = when
+            self._earliest[group] = when
         self._serial += 1
-        heapq.heappush(self._heap, (when, self._serial, mailbox))
+        heapq.heappush(self._heap, (when, self._serial, group))
         if len(self._heap) > 2 * len(self._earliest) + _SPARE:
             self._heap = [one for one in self._heap if self._is_live(one[0], one[2])]
             heapq.heapify(self._heap)
 
-    def drop(self, mailbox: Mailbox) -> None:
+    def drop(self, group: Mailbox) -> None:
         """It is gone: nobody is to be woken."""
-        self._earliest.pop(mailbox, None)
+        self._earliest.pop(group, None)
 
     def due(self, now: float) -> Iterator[Mailbox]:
         """The mailboxes whose time has come, in that order."""
         while self._heap and self._heap[0][0] <= now:
-            when, _, mailbox = heapq.heappop(self._heap)
-            if mailbox is not None and self._is_live(when, mailbox):
-                del self._earliest[mailbox]
-                yield mailbox
+            when, _, group = heapq.heappop(self._heap)
+            if group is not None and self._is_live(when, group):
+                del self._earliest[group]
+                yield group
 
-    def _is_live(self, when: float, mailbox: Mailbox | None) -> bool:
-        return mailbox is None or self._earliest.get(mailbox) == when
+    def _is_live(self, when: float, group: Mailbox | None) -> bool:
+        return group is None or self._earliest.get(group) == when

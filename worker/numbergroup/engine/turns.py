@@ -72,12 +72,12 @@ class Turns:
         account.denied_until = event.now + _DENIED_S + event.jitter
         self.timers.set(account.denied_until, None)
 
-    def ended(self, mailbox: Mailbox, outcome: Outcome, now: float, jitter: float, *, probe: bool) -> Outcome:
+    def ended(self, group: Mailbox, outcome: Outcome, now: float, jitter: float, *, probe: bool) -> Outcome:
         """A call of the mailbox's ended so; what that means for its group: see `Account.take`."""
-        name = mailbox.ref.account
+        name = group.ref.account
         account = self.accounts[name]
         before, paused = account.breaker.notice, account.paused_until
-        outcome = account.take(mailbox, outcome, now, jitter, probe=probe)
+        outcome = account.take(group, outcome, now, jitter, probe=probe)
         if account.paused_until > paused:
             self.timers.set(account.paused_until, None)
         self._tell(name, account, before)
