@@ -6,9 +6,9 @@ from dataclasses import dataclass, field
 
 import orjson
 
-from numbergroup.engine.letters import Letter
+from numbergroup.engine.letters import DeadLetterRecord
 from numbergroup.engine.model import Entry, GroupRef
-from numbergroup.engine.replays import SIDE, Replay, Since
+from numbergroup.engine.replays import SIDE, LaterWrites, Replay
 from numbergroup.engine.settlement import Settlement
 from numbergroup_contracts.dead_letters import DeadLetter, PastFailure
 
@@ -23,10 +23,10 @@ def field_of(ref: GroupRef) -> str:
 class LetterBook:
     """`side` has what is being replayed, by its tag; `lettered` counts letters and replays by group."""
 
-    letters: dict[str, tuple[int, Letter]] = field(default_factory=dict)
+    letters: dict[str, tuple[int, DeadLetterRecord]] = field(default_factory=dict)
     side: dict[str, tuple[bytes, Replay]] = field(default_factory=dict)
     lettered: Counter[str] = field(default_factory=Counter)
-    since: dict[str, Since] = field(default_factory=dict)
+    since: dict[str, LaterWrites] = field(default_factory=dict)
     settlements: int = 0
     _tags: int = 0
 
@@ -48,7 +48,7 @@ class LetterBook:
             name = field_of(said.group)
             if not self.lettered[name]:
                 continue
-            since = self.since.setdefault(name, Since())
+            since = self.since.setdefault(name, LaterWrites())
             order = base + said.place if said.order is None else said.order
             if said.number is None:
                 since.take(order, ())
@@ -84,12 +84,12 @@ class LetterBook:
         body, replay = self.side[tag]
         return Entry(partition, tag, body, settled=set(settled), replay=replay)
 
-    def known_since(self, ref: GroupRef) -> Since | None:
+    def known_since(self, ref: GroupRef) -> LaterWrites | None:
         """A copy: a look-up is of its moment."""
         found = self.since.get(field_of(ref))
-        return None if found is None else Since(found.everything, dict(found.numbers))
+        return None if found is None else LaterWrites(found.everything, dict(found.numbers))
 
 
-def description(letter: Letter) -> dict[str, object]:
+def description(letter: DeadLetterRecord) -> dict[str, object]:
     said: dict[str, object] = orjson.loads(letter.description)
     return said

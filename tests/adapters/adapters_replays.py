@@ -6,10 +6,10 @@ import orjson
 from adapters_rig import ID_REF, key
 from redis.asyncio import Redis
 
-from numbergroup.engine.letters import Letter
+from numbergroup.engine.letters import DeadLetterRecord
 from numbergroup.engine.model import Command, CommandKind, Entry, GroupRef, Origin
-from numbergroup.engine.replays import Past, Replay
-from numbergroup.engine.settlement import Decision
+from numbergroup.engine.replays import Replay, RetryHistory
+from numbergroup.engine.settlement import NumberDecision
 from numbergroup.ledger import keys
 
 SIDE, INDEX, LETTERS = (
@@ -20,13 +20,15 @@ SHAPE = b'{"kind":"refused","code":"1002","message":"parameter error"}'
 
 def letter(
     name: str, ref: GroupRef | None = ID_REF, place: int = 1, reason: str = "f00dfeed0001", **more: Any
-) -> Letter:
+) -> DeadLetterRecord:
     description = orjson.dumps({"id": name, "fingerprint": reason})
-    return Letter(name, description, b"raw\xff", reason, SHAPE, ref, place, **more)
+    return DeadLetterRecord(name, description, b"raw\xff", reason, SHAPE, ref, place, **more)
 
 
-def decided(number: str | None, place: int, *, present: bool = True, ref: GroupRef = ID_REF) -> Decision:
-    return Decision(ref, number, present, place)
+def decided(
+    number: str | None, place: int, *, present: bool = True, ref: GroupRef = ID_REF
+) -> NumberDecision:
+    return NumberDecision(ref, number, present, place)
 
 
 def replayed(
@@ -36,7 +38,14 @@ def replayed(
     entry = Entry(0, "side/1-0", b"{}", replay=Replay("l", 1, 1))
     origin = Origin(entry, 0)
     return Command(
-        key(name), "numbergroup.update.v1", kind, ref, numbers, "f1", [origin], past=Past(entry.replay)
+        key(name),
+        "numbergroup.update.v1",
+        kind,
+        ref,
+        numbers,
+        "f1",
+        [origin],
+        past=RetryHistory(entry.replay),
     )
 
 

@@ -26,7 +26,7 @@ from numbergroup.engine.model import (
     SequenceKey,
 )
 from numbergroup.engine.poison_detection import History, InHand
-from numbergroup.engine.settlement import Letter, Reply, Settlement
+from numbergroup.engine.settlement import DeadLetterRecord, Reply, Settlement
 from numbergroup.ledger import keys
 from numbergroup.ledger.control_store import RedisControlStore
 from numbergroup.ledger.port import Sender
@@ -179,7 +179,7 @@ def full_unit(done: Iterable[str], partial: str) -> Settlement:
             Reply(None, b'{"r":3}'),
         ],
         records=[(command("a"), record()), (command("b"), FAILED)],
-        letters=[Letter("0-1-1-0", b'{"id":"0-1-1-0"}', b"raw\xff")],
+        letters=[DeadLetterRecord("0-1-1-0", b'{"id":"0-1-1-0"}', b"raw\xff")],
         done=list(done),
         partial=[(partial, [0, 2])],
         bindings={KEY_REF: "g-1", OTHER_REF: None},

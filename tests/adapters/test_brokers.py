@@ -9,7 +9,7 @@ from adapters_rig import KEY_REF, command, event, key, record
 from deadlines import deadline
 
 from numbergroup.brokers.port import StaleEpoch
-from numbergroup.engine.settlement import Letter, Reply, Settlement
+from numbergroup.engine.settlement import DeadLetterRecord, Reply, Settlement
 from numbergroup.ledger import keys
 from numbergroup_contracts.results import Status
 
@@ -100,7 +100,7 @@ async def test_a_unit_is_written_once(place: Place) -> None:
     await left(place, 0)
 
 
-LETTER = Letter("0-1-0", b'{"id":"0-1-0"}', b"raw\xff")
+LETTER = DeadLetterRecord("0-1-0", b'{"id":"0-1-0"}', b"raw\xff")
 
 
 async def test_what_is_known_of_commands(place: Place) -> None:

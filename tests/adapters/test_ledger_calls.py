@@ -244,13 +244,13 @@ async def test_a_create_that_was_answered(rig: Rig) -> None:
     await rig.intend(KEY_REF, intent())
     made = CreateIntent(None, "groupA", "", 0.0, "g-7")
     create = command("a", KEY_REF, CommandKind.CREATE)
-    stale = replace(rig.sender(KEY_REF, epoch=rig.epoch - 1), made=made)
+    stale = replace(rig.sender(KEY_REF, epoch=rig.epoch - 1), created_group=made)
     assert not await rig.ledger.record_call(stale, [doubt()], 1_000.0)
     assert (await rig.ledger.lookup([create])).intents == {KEY_REF: intent()}
-    assert await rig.ledger.record_call(replace(rig.sender(KEY_REF), made=made), [doubt()], 1_000.0)
+    assert await rig.ledger.record_call(replace(rig.sender(KEY_REF), created_group=made), [doubt()], 1_000.0)
     assert (await rig.ledger.lookup([create])).intents == {KEY_REF: made}
     await log.settle(Settlement(0, intents_done=[KEY_REF]), 1)
-    assert await rig.ledger.record_call(replace(rig.sender(KEY_REF), made=made), [doubt()], 1_000.0)
+    assert await rig.ledger.record_call(replace(rig.sender(KEY_REF), created_group=made), [doubt()], 1_000.0)
     assert (await rig.ledger.lookup([create])).intents == {}
 
 

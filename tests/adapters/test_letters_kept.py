@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from numbergroup.brokers.port import BrokerUnavailable
 from numbergroup.engine.model import CommandKind, GroupRef, HandleKind, Record
-from numbergroup.engine.replays import Since
+from numbergroup.engine.replays import LaterWrites
 from numbergroup.engine.settlement import Settlement
 from numbergroup.ledger import keys
 from numbergroup.ledger.codec import decode_record, encode_record
@@ -203,14 +203,14 @@ async def test_a_key_of_letters_that_is_something_else(rig: Rig, name: str) -> N
 async def test_looking_up_which_groups_are_lettered(rig: Rig) -> None:
     """Of those that are asked for; from the first letter on, and until the last one is gone."""
     commands = [command("x"), command("y", KEY_REF)]
-    assert (await rig.ledger.lookup(commands)).lettered == frozenset()
+    assert (await rig.ledger.lookup(commands)).with_dead_letters == frozenset()
     log = await rig.own()
     await log.settle(Settlement(0, letters=[letter("a")]), 1)
     for _ in range(2):
-        assert (await rig.ledger.lookup(commands)).lettered == {ID_REF}
+        assert (await rig.ledger.lookup(commands)).with_dead_letters == {ID_REF}
     await log.settle(Settlement(0, replayed=[(await replay(rig.client, b"x"), FIELD)]), 2)
     for _ in range(2):
-        assert (await rig.ledger.lookup(commands)).lettered == frozenset()
+        assert (await rig.ledger.lookup(commands)).with_dead_letters == frozenset()
 
 
 async def test_looking_up_what_was_decided_since(rig: Rig) -> None:
@@ -220,11 +220,11 @@ async def test_looking_up_what_was_decided_since(rig: Rig) -> None:
     unit.decisions += [decided(None, 2), decided("1", 3), decided("2", 4, present=False)]
     await log.settle(unit, 1)
     some = await rig.ledger.lookup([replayed("x", "1", "3"), command("y", KEY_REF)])
-    assert some.since == {ID_REF: Since(STEP + 2, {"1": (True, STEP + 3)})}
-    assert some.lettered == {ID_REF}
+    assert some.since == {ID_REF: LaterWrites(STEP + 2, {"1": (True, STEP + 3)})}
+    assert some.with_dead_letters == {ID_REF}
     for kind in (CommandKind.REPLACE, CommandKind.DELETE_GROUP):
         every = await rig.ledger.lookup([replayed("x", "1"), replayed("y", "3", kind=kind)])
-        assert every.since == {ID_REF: Since(STEP + 2, {"1": (True, STEP + 3), "2": (False, STEP + 4)})}
+        assert every.since == {ID_REF: LaterWrites(STEP + 2, {"1": (True, STEP + 3), "2": (False, STEP + 4)})}
     nowhere = GroupRef("default", HandleKind.OWN, "test\0x")
     listing = replayed("x", kind=CommandKind.LIST, ref=nowhere)
     assert (await rig.ledger.lookup([listing])).since == {}
@@ -235,7 +235,7 @@ async def test_decisions_that_cannot_be_read(rig: Rig) -> None:
     await rig.client.hset(keys.LETTERED, FIELD, 1)
     await rig.client.hset(SINCE, mapping={"1": "junk", "2": "+7", "*": "x", b"\xff": "-3"})
     facts = await rig.ledger.lookup([replayed("x", kind=CommandKind.REPLACE)])
-    assert facts.since == {ID_REF: Since(-1, {"2": (True, 7), "\ufffd": (False, 3)})}
+    assert facts.since == {ID_REF: LaterWrites(-1, {"2": (True, 7), "\ufffd": (False, 3)})}
 
 
 @given(st.integers(0, 2**31), st.booleans(), st.lists(st.text()).map(tuple))

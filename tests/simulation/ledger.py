@@ -9,7 +9,7 @@ from functools import partial
 from letter_book import LetterBook, description, field_of
 
 from numbergroup.engine.doubt import Doubt
-from numbergroup.engine.letters import Letter
+from numbergroup.engine.letters import DeadLetterRecord
 from numbergroup.engine.messages import Facts
 from numbergroup.engine.model import (
     Command,
@@ -27,7 +27,7 @@ from numbergroup.engine.poison_detection import History, InHand
 from numbergroup.engine.records import DEAD_LETTERED, sequence_key
 from numbergroup.engine.settlement import Settlement
 from numbergroup.ledger.history import History as ServerHistory
-from numbergroup.ledger.port import CrashNotes, Inheritance, OtherPartitions, Sender, Standing
+from numbergroup.ledger.port import CrashNotes, Inheritance, OtherPartitions, Sender, Seniority
 from simulation.world import World
 
 _STRETCH = 1.08
@@ -55,7 +55,7 @@ class SimulatedLedger:
         self.partial: dict[int, dict[str, set[int]]] = defaultdict(dict)
         self.unacknowledged: dict[int, dict[str, int]] = defaultdict(dict)
         """By partition: messages that are answered and wait at the broker, and how many events each has."""
-        self.letters: list[Letter] = []
+        self.letters: list[DeadLetterRecord] = []
         """All that were ever to be written: equal ones, as RabbitMQ has them, are one in the book."""
         self.book = LetterBook()
         self.replays: dict[int, list[str]] = defaultdict(list)
@@ -115,7 +115,7 @@ class SimulatedLedger:
         lettered = frozenset(ref for ref in groups if field_of(ref) in self.book.lettered)
         again = {command.group for command in commands if command.past is not None}
         since = {ref: found for ref in again if (found := self.book.known_since(ref)) is not None}
-        return Facts(settled, bindings, intents, sequences, lettered=lettered, since=since)
+        return Facts(settled, bindings, intents, sequences, with_dead_letters=lettered, since=since)
 
     async def record_intent(self, sender: Sender, intent: CreateIntent) -> bool:
         comes_late = self._lateness(sender)
@@ -126,7 +126,7 @@ class SimulatedLedger:
             if comes_late():
                 return True
             self.intents[sender.ref] = intent
-            self.attempted[sender.partition].update(dict.fromkeys(sender.perishable))
+            self.attempted[sender.partition].update(dict.fromkeys(sender.expirable_keys))
             return True
 
         return bool(await self._world.ask("ledger", "record intent", record, quick=True))
@@ -143,9 +143,9 @@ class SimulatedLedger:
                 return True
             said = (sender.epoch, sender.call_id, self._world.loop.now, relative)
             self.calls[sender.partition][sender.ref] = said
-            if sender.made and sender.ref in self.intents:
-                self.intents[sender.ref] = sender.made
-            self.attempted[sender.partition].update(dict.fromkeys(sender.perishable))
+            if sender.created_group and sender.ref in self.intents:
+                self.intents[sender.ref] = sender.created_group
+            self.attempted[sender.partition].update(dict.fromkeys(sender.expirable_keys))
             return True
 
         return bool(await self._world.ask("ledger", "record call", record, quick=True))
@@ -266,8 +266,8 @@ class SimulatedLedger:
 
         return bool(await self._world.ask("ledger", "note", note))
 
-    async def register(self, owner: str, partitions: int, ttl_s: float, since: int = 0) -> Standing:
-        def register() -> Standing:
+    async def register(self, owner: str, partitions: int, ttl_s: float, since: int = 0) -> Seniority:
+        def register() -> Seniority:
             if partitions != self._world.plan.partitions:
                 raise OtherPartitions(partitions, self._world.plan.partitions)
             now = self._world.loop.now
@@ -275,9 +275,9 @@ class SimulatedLedger:
             start = self._workers[owner][0] if owner in self._workers else since or 1 + round(now * 1000)
             self._workers[owner] = (start, now + ttl_s)
             places = sorted((life[0], name) for name, life in self._workers.items())
-            return Standing(places.index((start, owner)), len(places), start)
+            return Seniority(places.index((start, owner)), len(places), start)
 
-        standing: Standing = await self._world.ask("ledger", "register", register, quick=True)
+        standing: Seniority = await self._world.ask("ledger", "register", register, quick=True)
         return standing
 
     async def leave(self, owner: str) -> None:

@@ -15,10 +15,10 @@ from numbergroup.engine import answers, batches, engine, outcomes, plan
 from numbergroup.engine.accounts import Account
 from numbergroup.engine.batches import finished
 from numbergroup.engine.breaker import Breaker
-from numbergroup.engine.known import Known
-from numbergroup.engine.mailbox import Batch, Mailbox, State
-from numbergroup.engine.mailboxes import Mailboxes
-from numbergroup.engine.memory import Partition
+from numbergroup.engine.known import VendorView
+from numbergroup.engine.mailbox import Batch, GroupState, Phase
+from numbergroup.engine.mailboxes import GroupTable
+from numbergroup.engine.memory import PartitionState
 from numbergroup.engine.messages import Owned
 from numbergroup.engine.model import AccountFault, Applied, CallKind, Fault, Refused
 from numbergroup.engine.poison_detection import Caution, History, InHand, Precautions
@@ -101,27 +101,27 @@ def is_caught(mutant: Mutant) -> bool:
 def _half_a_batch_settles() -> list[Patch]:
     later = outcomes._retry_later
 
-    def mutated(group: Mailbox, *rest: Any) -> Any:
-        return finished(group) if group.known.told else later(group, *rest)
+    def mutated(group: GroupState, *rest: Any) -> Any:
+        return finished(group) if group.vendor_view.last_writes else later(group, *rest)
 
     return [(outcomes, "_retry_later", mutated)]
 
 
 def _no_fence() -> list[Patch]:
-    return [(Mailbox, "wait_for_doubt", lambda self, call, now: None)]
+    return [(GroupState, "wait_for_doubt", lambda self, call, now: None)]
 
 
 def _doubtful_is_believed() -> list[Patch]:
-    return [(Known, "doubt", lambda self, call: self.apply(call, None))]
+    return [(VendorView, "doubt", lambda self, call: self.apply(call, None))]
 
 
 def _all_numbers_were_taken() -> list[Patch]:
-    apply = Known.apply
-    return [(Known, "apply", lambda self, call, request_id, *_: apply(self, call, request_id))]
+    apply = VendorView.apply
+    return [(VendorView, "apply", lambda self, call, request_id, *_: apply(self, call, request_id))]
 
 
 def _refused_as_a_whole() -> list[Patch]:
-    def mutated(group: Mailbox, outcome: Any) -> Any:
+    def mutated(group: GroupState, outcome: Any) -> Any:
         fault = Fault("refused", outcome.code, outcome.message)
         return outcomes._ended(group, Status.REJECTED, fault, outcome.request_id)
 
@@ -138,7 +138,7 @@ def _no_records() -> list[Patch]:
 
 
 def _no_memory() -> list[Patch]:
-    return [(Partition, "remember", lambda self, verdict, now: None)]
+    return [(PartitionState, "remember", lambda self, verdict, now: None)]
 
 
 def _no_epoch_at_settling() -> list[Patch]:
@@ -207,7 +207,7 @@ def _two_calls_for_a_group() -> list[Patch]:
     def mutated(self: Any, command: Any, partition: Any, event: Any) -> None:
         enqueue(self, command, partition, event)
         group = partition.groups[command.group]
-        if group.state is State.IN_FLIGHT:
+        if group.state is Phase.IN_FLIGHT:
             self._mailboxes.push(group)
 
     return [(engine.Engine, "_enqueue", mutated)]
@@ -271,7 +271,7 @@ def _cut_before_all_is_read() -> list[Patch]:
 
 
 def _no_sequence() -> list[Patch]:
-    return [(Partition, "take_sequence", lambda self, command, facts: None)]
+    return [(PartitionState, "take_sequence", lambda self, command, facts: None)]
 
 
 def _no_crash_counts() -> list[Patch]:
@@ -306,7 +306,7 @@ def _nothing_is_condemned() -> list[Patch]:
 
 
 def _replays_undo() -> list[Patch]:
-    return [(Partition, "decided", lambda self, group, verdicts: None)]
+    return [(PartitionState, "decided", lambda self, group, verdicts: None)]
 
 
 def _everybody_probes() -> list[Patch]:
@@ -366,7 +366,7 @@ def _a_create_in_doubt_is_sent_again() -> list[Patch]:
 
 
 def _a_refusal_in_doubt_is_a_refusal() -> list[Patch]:
-    def mutated(group: Mailbox, call: Any, ended: Any, policy: Any, retry: Any) -> Any:
+    def mutated(group: GroupState, call: Any, ended: Any, policy: Any, retry: Any) -> Any:
         if isinstance(ended.outcome, Refused) and call.kind is CallKind.CREATE:
             ended = replace(ended, doubt_until=None)
         return resolve(group, call, ended, policy, retry)
@@ -469,16 +469,16 @@ def _what_was_lost_is_believed_to_be_there() -> list[Patch]:
 
 
 def _no_quiet_after_an_unknown_loss() -> list[Patch]:
-    inherit = Mailboxes.inherit
+    inherit = GroupTable.inherit
 
-    def mutated(self: Mailboxes, event: Owned) -> None:
+    def mutated(self: GroupTable, event: Owned) -> None:
         inherit(self, replace(event, quiet_until=None))
 
-    return [(Mailboxes, "inherit", mutated)]
+    return [(GroupTable, "inherit", mutated)]
 
 
 def _creates_are_not_suspected() -> list[Patch]:
-    return [(Mailbox, "suspect_create", lambda self, command, until: None)]
+    return [(GroupState, "suspect_create", lambda self, command, until: None)]
 
 
 def _renames_are_forgotten() -> list[Patch]:

@@ -12,7 +12,7 @@ from numbergroup.engine.accounts import AccountPolicy
 from numbergroup.engine.model import CommandKind, GroupRef
 from numbergroup.engine.poison_detection import Caution
 from numbergroup.engine.retry_policy import RetryPolicy
-from numbergroup.providers.classes import Classes, FailureClass
+from numbergroup.providers.classes import FailureClass, FailureClassifier
 from numbergroup.providers.keyring import Keyring
 from numbergroup.providers.nxcloud import CLASSES
 from numbergroup.providers.port import Credentials
@@ -38,7 +38,7 @@ LONGEST_S = 400.0
 
 MOST_STEPS = 400_000
 
-_CLASSES = Classes(CLASSES.codes, {"rate limit": FailureClass.THROTTLED})
+_CLASSES = FailureClassifier(CLASSES.codes, {"rate limit": FailureClass.THROTTLED})
 _FORGIVING = replace(_CLASSES, unknown=FailureClass.RETRYABLE)
 """Of who knows that the vendor says anything."""
 _RETRY = RetryPolicy(base_s=0.3, cap_s=3.0)

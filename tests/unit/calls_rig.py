@@ -8,7 +8,7 @@ from tenacity import wait_none
 from numbergroup.calls import Caller
 from numbergroup.engine.model import Call, CallKind, CommandKind, Outcome
 from numbergroup.ledger.port import LedgerUnavailable
-from numbergroup.providers.classes import Classes, FailureClass
+from numbergroup.providers.classes import FailureClass, FailureClassifier
 from numbergroup.providers.keyring import Keyring
 from numbergroup.providers.nxcloud import CLASSES, NXCloud
 from numbergroup.providers.port import Answer, Capabilities, Credentials, Request
@@ -97,7 +97,9 @@ class Rig:
     ) -> None:
         """Call this vendor from now on, with that bug of ours; `http_500=` puts a code in a class."""
         named = {code.replace("_", "-"): found for code, found in codes.items()}
-        classes = Classes({**CLASSES.codes, **named}, {"rate limit": FailureClass.THROTTLED}, unknown)
+        classes = FailureClassifier(
+            {**CLASSES.codes, **named}, {"rate limit": FailureClass.THROTTLED}, unknown
+        )
         can = Capabilities(
             frozenset(CommandKind), 1000, page_size=self._page_size, idempotent=self._idempotent
         )

@@ -5,7 +5,7 @@ from typing import Any
 import orjson
 
 from numbergroup.engine.model import Call, CallKind, Outcome
-from numbergroup.providers.classes import Classes, FailureClass
+from numbergroup.providers.classes import FailureClass, FailureClassifier
 from numbergroup.providers.nxcloud import CLASSES, NXCloud
 from numbergroup.providers.port import Answer, Credentials
 
@@ -29,7 +29,7 @@ EVERY_KIND = (
 CREDENTIALS = Credentials("sixgqophrnv4", SECRET)
 VENDOR = NXCloud(
     "https://number.nxcloud.com/api/pns/",
-    classes=Classes(
+    classes=FailureClassifier(
         CLASSES.codes,
         dict.fromkeys(("rate limit", "Too Many Requests"), FailureClass.THROTTLED),
     ),

@@ -17,7 +17,7 @@ from numbergroup.engine.model import (
     Unavailable,
     Withheld,
 )
-from numbergroup.providers.classes import Classes, FailureClass, Stated
+from numbergroup.providers.classes import FailureClass, FailureClassifier, Stated
 from numbergroup.providers.nxcloud import CLASSES
 from numbergroup.providers.port import Answer
 from numbergroup.settings import NXCloudAccount
@@ -66,7 +66,7 @@ STATUSES = {
 
 
 def stated(
-    classes: Classes, code: str | None, text: str = "no", status: int = 200, **headers: str
+    classes: FailureClassifier, code: str | None, text: str = "no", status: int = 200, **headers: str
 ) -> Outcome:
     """The outcome of an answer whose body states this. `retry_after` is that header."""
     named = {name.replace("_", "-"): value for name, value in headers.items()}
@@ -75,7 +75,7 @@ def stated(
 
 @pytest.mark.parametrize("code", NXCLOUD)
 @pytest.mark.parametrize("classes", [CLASSES, ACCOUNT.classes], ids=["provider", "settings"])
-def test_every_documented_code(classes: Classes, code: str) -> None:
+def test_every_documented_code(classes: FailureClassifier, code: str) -> None:
     """Each code of NXCloud's page has one class, the same by the provider's and by the settings' default."""
     got = stated(classes, code)
     assert type(got) is NXCLOUD[code]
@@ -109,7 +109,7 @@ CLASS_OF = {
 @pytest.mark.parametrize("status", [200, 302, 404, 413, 429, 500, 503])
 def test_an_http_status_can_be_put_in_a_class(status: int, found: FailureClass) -> None:
     """What an operator says of a status goes before what HTTP says."""
-    classes = Classes({f"http-{status}": found})
+    classes = FailureClassifier({f"http-{status}": found})
     assert type(classes.outcome(ADD, Answer(status, b""))) is CLASS_OF[found]
 
 
@@ -120,7 +120,7 @@ def test_an_http_status_can_be_put_in_a_class(status: int, found: FailureClass) 
 )
 def test_no_class_ends_a_doubt(found: FailureClass, call: Call, status: int, in_doubt: bool) -> None:
     """In whatever class an operator puts it: what may have been applied may have been applied."""
-    got = Classes({f"http-{status}": found}).outcome(call, Answer(status, b""))
+    got = FailureClassifier({f"http-{status}": found}).outcome(call, Answer(status, b""))
     assert not isinstance(got, Applied | Withheld)
     assert got.in_doubt is in_doubt
 
@@ -128,7 +128,7 @@ def test_no_class_ends_a_doubt(found: FailureClass, call: Call, status: int, in_
 @pytest.mark.parametrize(("status", "in_doubt"), [(503, False), (500, True), (502, True), (200, True)])
 def test_a_create_that_cannot_be_looked_for(status: int, in_doubt: bool) -> None:
     """Where the vendor has no list, 503 means what it says: an outage would fail every create otherwise."""
-    got = Classes().outcome(CREATE, Answer(status, b""), lists=False)
+    got = FailureClassifier().outcome(CREATE, Answer(status, b""), lists=False)
     assert isinstance(got, Unavailable)
     assert got.in_doubt is in_doubt
 
@@ -137,7 +137,7 @@ def test_a_create_that_cannot_be_looked_for(status: int, in_doubt: bool) -> None
 @pytest.mark.parametrize("text", ["Quota", "quota", "the QUOTA is used up"])
 def test_a_text_goes_before_the_code(found: FailureClass, text: str) -> None:
     """Vendors use one code for many things: what the text says decides."""
-    classes = Classes({"1": FailureClass.REFUSED, "2": FailureClass.RETRYABLE}, {"Quota": found})
+    classes = FailureClassifier({"1": FailureClass.REFUSED, "2": FailureClass.RETRYABLE}, {"Quota": found})
     for code in ("1", "2", "3", None):
         assert type(stated(classes, code, text)) is CLASS_OF[found]
     assert type(stated(classes, "2", "nothing of it")) is Unavailable
@@ -162,7 +162,7 @@ def test_the_first_text_decides() -> None:
 @pytest.mark.parametrize("found", [one for one in FailureClass if one is not FailureClass.THROTTLED])
 def test_what_nobody_knows(found: FailureClass) -> None:
     """An unknown code means what the account says; as a refusal it is not certain, and tried again."""
-    got = stated(Classes({"1": FailureClass.RETRYABLE}, unknown=found), "4711")
+    got = stated(FailureClassifier({"1": FailureClass.RETRYABLE}, unknown=found), "4711")
     assert type(got) is CLASS_OF[found]
     if isinstance(got, Refused):
         assert not got.certain
@@ -171,7 +171,7 @@ def test_what_nobody_knows(found: FailureClass) -> None:
 def test_429_whatever_the_body_says() -> None:
     """HTTP's own word for "too fast" is believed, unless an operator has put it elsewhere."""
     assert stated(CLASSES, "1002", status=429, retry_after="7") == Throttled(7.0, "1002", "no")
-    elsewhere = Classes({"1002": FailureClass.REFUSED, "http-429": FailureClass.RETRYABLE})
+    elsewhere = FailureClassifier({"1002": FailureClass.REFUSED, "http-429": FailureClass.RETRYABLE})
     assert type(stated(elsewhere, "1002", status=429)) is Refused
     assert type(elsewhere.outcome(ADD, Answer(429, b""))) is Unavailable
 

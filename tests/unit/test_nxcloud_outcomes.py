@@ -27,7 +27,7 @@ from numbergroup.engine.model import (
     Throttled,
     Unavailable,
 )
-from numbergroup.providers.classes import Classes, FailureClass
+from numbergroup.providers.classes import FailureClass, FailureClassifier
 from numbergroup.providers.port import Answer
 
 STATUSES_OF_FAILURE: dict[int, Any] = {
@@ -237,7 +237,7 @@ def test_rate_limits_with_http_200(msg: str) -> None:
 def test_the_classes_are_the_accounts() -> None:
     """What a code means is a setting of the account."""
     assert isinstance(outcome(ADD, said(9999, "no")), Refused)
-    classes = Classes(
+    classes = FailureClassifier(
         {
             "9999": FailureClass.RETRYABLE,
             "1002": FailureClass.ACCOUNT_FAULT,

@@ -26,7 +26,7 @@ from ozonetel_said import (
 )
 
 from numbergroup.engine.model import AccountFault, Applied, Call, Refused, Throttled, Unavailable
-from numbergroup.providers.classes import Classes, FailureClass
+from numbergroup.providers.classes import FailureClass, FailureClassifier
 from numbergroup.providers.ozonetel import CLASSES, Auth
 from numbergroup.providers.port import Answer
 
@@ -191,7 +191,9 @@ def test_a_group_that_is_called_like_an_error(name: str, auth: Auth) -> None:
     """The vendor quotes names: what one producer calls a group must not stop the account for all others."""
     call = replace(CREATE, group_name=name)
     wrong = {"name": f"Name ({name}) allows 2 to 50 characters only"}
-    vendor = replace(VENDORS[auth], classes=Classes(CLASSES.codes, {"rate limit": FailureClass.THROTTLED}))
+    vendor = replace(
+        VENDORS[auth], classes=FailureClassifier(CLASSES.codes, {"rate limit": FailureClass.THROTTLED})
+    )
     body = orjson.dumps({"status": "error", "message": "invalid data", "errors": wrong})
     got = vendor.outcome(call, Answer(200, body), CREDENTIALS)
     assert isinstance(got, Refused)

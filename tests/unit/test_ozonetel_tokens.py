@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from ozonetel_said import ADD, CREDENTIALS, KEY, TOKEN, VENDOR_URL, VENDORS
 
 from numbergroup.engine.model import AccountFault, Throttled, Unavailable
-from numbergroup.providers.classes import Classes, FailureClass
+from numbergroup.providers.classes import FailureClass, FailureClassifier
 from numbergroup.providers.ozonetel import CLASSES
 from numbergroup.providers.port import Answer
 
@@ -112,7 +112,7 @@ def test_what_says_that_a_token_is_dead_is_an_account_fault() -> None:
 
 def test_an_operator_can_say_what_a_dead_token_is_called() -> None:
     """No page does: with a text of the account's faults, another token is asked for."""
-    classes = Classes(CLASSES.codes, {"session over": FailureClass.ACCOUNT_FAULT})
+    classes = FailureClassifier(CLASSES.codes, {"session over": FailureClass.ACCOUNT_FAULT})
     body = orjson.dumps({"status": "error", "message": "Session over"})
     got = replace(VENDOR, classes=classes).outcome(ADD, Answer(200, body), CREDENTIALS)
     rules = VENDOR.token_rules

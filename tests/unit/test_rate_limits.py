@@ -5,7 +5,7 @@ import time
 import pytest
 
 from numbergroup.engine.model import AccountFault, Call, CallKind, Outcome, Refused, Throttled, Unavailable
-from numbergroup.providers.classes import Classes, FailureClass, Stated
+from numbergroup.providers.classes import FailureClass, FailureClassifier, Stated
 from numbergroup.providers.nxcloud import CLASSES
 from numbergroup.providers.port import Answer
 from numbergroup.providers.rate_limits import Wording, rate_wording
@@ -249,7 +249,9 @@ ADD = Call(CallKind.ADD, ("85211111114",), "g-1")
 SETTINGS = NXCloudAccount(access_key="k", access_secret="s").classes  # type: ignore[arg-type]
 
 
-def understood(classes: Classes, text: str, code: str | None = "9999", status: int = 200) -> Outcome:
+def understood(
+    classes: FailureClassifier, text: str, code: str | None = "9999", status: int = 200
+) -> Outcome:
     return classes.outcome(ADD, Answer(status, b""), Stated(code, text, text))
 
 
@@ -313,7 +315,9 @@ def test_texts_that_are_set_replace_all_that() -> None:
 
 def test_a_text_in_another_class_goes_first() -> None:
     """What an operator says of a text goes before what it usually means."""
-    classes = Classes(texts={"quota": FailureClass.ACCOUNT_FAULT, "too frequent": FailureClass.RETRYABLE})
+    classes = FailureClassifier(
+        texts={"quota": FailureClass.ACCOUNT_FAULT, "too frequent": FailureClass.RETRYABLE}
+    )
     assert isinstance(understood(classes, "Quota exceeded"), AccountFault)
     assert not isinstance(understood(classes, "request is too frequent"), Throttled)
 

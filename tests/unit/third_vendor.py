@@ -23,7 +23,7 @@ from numbergroup.engine.model import (
     Unavailable,
 )
 from numbergroup.providers.answers import identifier, json_object, scrubbed
-from numbergroup.providers.classes import Classes, FailureClass, Stated
+from numbergroup.providers.classes import FailureClass, FailureClassifier, Stated
 from numbergroup.providers.port import Answer, Capabilities, Credentials, Request
 from numbergroup.settings import AccountSettings
 
@@ -32,7 +32,7 @@ CAPABILITIES = Capabilities(
     numbers_per_call=10,
     number_pattern="44[1-9][0-9]{9}",
 )
-CLASSES = Classes({"denied": FailureClass.ACCOUNT_FAULT, "bad": FailureClass.REFUSED})
+CLASSES = FailureClassifier({"denied": FailureClass.ACCOUNT_FAULT, "bad": FailureClass.REFUSED})
 
 
 @dataclass(slots=True, frozen=True)
@@ -40,7 +40,7 @@ class Plain:
     """See `numbergroup.providers.port.Provider`."""
 
     base_url: str = "http://127.0.0.1"
-    classes: Classes = CLASSES
+    classes: FailureClassifier = CLASSES
     capabilities: Capabilities = CAPABILITIES
     acceptance_window_s: float = 10.0
     clock_codes: frozenset[str] = frozenset()

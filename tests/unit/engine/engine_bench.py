@@ -16,8 +16,8 @@ from numbergroup.engine.messages import (
     Effect,
     Event,
     Facts,
-    LeaseLost,
     Owned,
+    PartitionLost,
     PermitGranted,
     Settle,
     StartCall,
@@ -135,7 +135,7 @@ class Bench:
         return [done for settle in self.settles for done in settle.calls_done]
 
     def lose_lease(self) -> None:
-        self.feed(LeaseLost(0))
+        self.feed(PartitionLost(0))
 
     def drain(self) -> None:
         self.feed(Drain())

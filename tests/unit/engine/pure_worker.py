@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, replace
 
 from model_vendor import ModelVendor
 
-from numbergroup.engine.known import UNLISTED, Known
+from numbergroup.engine.known import UNLISTED, VendorView
 from numbergroup.engine.merge import batch_length, merge
 from numbergroup.engine.model import Applied, Call, CallKind, Command, GroupRef, HandleKind
 from numbergroup.engine.plan import plan
@@ -19,7 +19,7 @@ class PureWorker:
     ref: GroupRef
     group_id: str | None
     pending: list[Command] = field(default_factory=list)
-    known: Known = field(default_factory=Known)
+    known: VendorView = field(default_factory=VendorView)
     created_by: Command | None = None
     refused: set[str] = field(default_factory=set)
     marks: bool = True
@@ -43,7 +43,7 @@ class PureWorker:
         if change.delete is not None:
             self.group_id = None
         self.created_by = None
-        self.known = Known()
+        self.known = VendorView()
         del self.pending[: len(batch)]
         return True
 

@@ -11,7 +11,7 @@ from model_vendor import ModelVendor
 
 from numbergroup.engine.messages import Expected, Facts
 from numbergroup.engine.model import Command, GroupRef, Origin
-from numbergroup.engine.replays import Past
+from numbergroup.engine.replays import RetryHistory
 from numbergroup.engine.settlement import Settlement, SettlementBuilder
 
 
@@ -39,7 +39,7 @@ class Office:
     def facts(self, *groups: GroupRef) -> Facts:
         lettered = {ref for ref in groups if field_of(ref) in self.book.lettered}
         since = {ref: found for ref in groups if (found := self.book.known_since(ref))}
-        return Facts(lettered=lettered, since=since)
+        return Facts(with_dead_letters=lettered, since=since)
 
     def publish(self, *commands: Command, facts: Facts | None = None) -> None:
         self.commands.update((command.key.id, command) for command in commands)
@@ -76,7 +76,7 @@ class Office:
         entry = self.book.replay(self.letters[name], force=force)
         first = self.commands[name]
         command = but(
-            first, origins=[Origin(entry, 0)], past=Past(entry.replay), stale=False, attempted=False
+            first, origins=[Origin(entry, 0)], past=RetryHistory(entry.replay), stale=False, attempted=False
         )
         self.bench.feed(Expected(0, [command.group]))
         self.write()

@@ -24,8 +24,8 @@ from numbergroup.engine.messages import (
     Drain,
     Event,
     Facts,
-    LeaseLost,
     Owned,
+    PartitionLost,
     PermitGranted,
     Settle,
     StartCall,
@@ -133,9 +133,9 @@ class Runtime:
         elif started.call.kind in CHANGING:
             known = [*started.doubts, Doubt(started.call, self.now + 61.0)]
             self.ledger.calls[started.ref] = (started.call_id, known)
-            if started.made and started.ref in self.ledger.intents:
-                self.ledger.intents[started.ref] = started.made
-        self.ledger.attempted.update(started.perishable)
+            if started.created_group and started.ref in self.ledger.intents:
+                self.ledger.intents[started.ref] = started.created_group
+        self.ledger.attempted.update(started.expirable_keys)
 
     # What may happen next. Each says whether it did.
 
@@ -237,7 +237,7 @@ class Runtime:
     def lose_lease(self) -> bool:
         """Forget everything that is not durable, and read the log from its start."""
         self.losses += 1
-        self.feed(LeaseLost(0))
+        self.feed(PartitionLost(0))
         self.network.abandon(self.flights, self.now)
         self.ghosts += self.flights
         self.flights, self.unwritten, self.looked_up = [], [], None
@@ -253,7 +253,7 @@ class Runtime:
             self.random.choice((self.carry, self.answer, self.grant, self.write, self.wait))()
         while self.write():
             pass
-        self.feed(LeaseLost(0))
+        self.feed(PartitionLost(0))
         self.draining, self.looked_up = False, None
         self._own()
         return True

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from model_vendor import ModelVendor, OneByOne
 from pure_worker import PureWorker
 
-from numbergroup.engine.known import Known
+from numbergroup.engine.known import VendorView
 from numbergroup.engine.merge import merge
 from numbergroup.engine.model import Applied, Call, CallKind, Command, CommandKind
 from numbergroup.engine.plan import plan
@@ -134,7 +134,7 @@ def test_what_was_not_taken_is_not_told_again_the_same_way(
     vendor = can.vendor()
     vendor.put("g-1", initial - can.rejects)
     commands = [one for one in can.admitted(commands) if one.kind is not CommandKind.REPLACE]
-    known = Known()
+    known = VendorView()
     for _ in range(2):
         change = merge(commands, exists=True)
         calls = plan(change, commands, known, group_id="g-1", numbers_per_call=can.cap)
@@ -145,28 +145,28 @@ def test_what_was_not_taken_is_not_told_again_the_same_way(
     assert calls == []
 
 
-def edits(commands: list[Command], known: Known, *, replaces: bool = True) -> list[Call]:
+def edits(commands: list[Command], known: VendorView, *, replaces: bool = True) -> list[Call]:
     change = merge(commands, exists=True)
     return plan(change, commands, known, group_id="g-1", numbers_per_call=10, replaces=replaces)
 
 
 def test_a_number_whose_add_was_not_taken_is_deleted_all_the_same() -> None:
     """That it was not taken says nothing about whether it was in the group before."""
-    known = Known()
+    known = VendorView()
     known.apply(Call(CallKind.ADD, ("a", "b"), "g-1"), "r1", ("b",))
     assert edits([add("c1", "ab"), delete("c2", "b")], known) == [Call(CallKind.DELETE, ("b",), "g-1")]
 
 
 def test_a_replace_that_left_one_out_says_nothing_about_it() -> None:
     """Whether it stayed as it was, or left with the others, no vendor says."""
-    known = Known()
+    known = VendorView()
     known.apply(Call(CallKind.REPLACE, ("a", "b"), "g-1"), "r1", ("b",))
     assert edits([delete("c1", "bz")], known) == [Call(CallKind.DELETE, ("b",), "g-1")]
 
 
 def test_a_number_is_told_again_for_another_expiry() -> None:
     """That it is in the group is known; but not for so long."""
-    known = Known()
+    known = VendorView()
     known.apply(Call(CallKind.ADD, ("a", "b"), "g-1", expires_at=5.0), "r1")
     assert edits([add("c1", "ab", number_expiry=5.0), add("c2", "b")], known) == [
         Call(CallKind.ADD, ("b",), "g-1")
@@ -175,7 +175,7 @@ def test_a_number_is_told_again_for_another_expiry() -> None:
 
 def test_only_what_is_in_doubt_is_told_again_of_a_created_group() -> None:
     """Of a group that was made whole all is known but what an unanswered call was about: no replace."""
-    known, made = Known(), create("c1", "abcd")
+    known, made = VendorView(), create("c1", "abcd")
     known.apply(Call(CallKind.CREATE, ("a", "b")), "r1")
     known.doubt(Call(CallKind.ADD, ("c", "d"), "g-1"))
     commands = [made, delete("c2", "ad", BY_KEY)]
@@ -187,7 +187,7 @@ def test_only_what_is_in_doubt_is_told_again_of_a_created_group() -> None:
 def test_the_calls_of_one_chunk_have_the_expiry_of_their_numbers() -> None:
     """In the order in which the commands named them, the vendor is told when they leave."""
     commands = [add("c1", "ab", number_expiry=5.0), add("c2", "c"), add("c3", "d", number_expiry=5.0)]
-    assert edits(commands, Known()) == [
+    assert edits(commands, VendorView()) == [
         Call(CallKind.ADD, ("a", "b", "d"), "g-1", expires_at=5.0),
         Call(CallKind.ADD, ("c",), "g-1"),
     ]

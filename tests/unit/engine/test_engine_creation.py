@@ -207,10 +207,10 @@ def test_without_a_marker_the_made_group_is_known_by_its_id() -> None:
     made = create("c1", "ab", group_name="name")
     bench.deliver(made)
     assert bench.call().kind is CallKind.CREATE
-    assert bench.flights[0].made is None
+    assert bench.flights[0].created_group is None
     bench.answer(Applied("r1", "g-5"))
     assert bench.call() == Call(CallKind.ADD, ("b",), "g-5")
-    intent = bench.flights[0].made
+    intent = bench.flights[0].created_group
     assert intent is not None
     assert made_by(intent, Group("g-5", "name", "", ("a", "b")))
     assert not made_by(intent, Group("g-6", "name", "", ("a",)))
@@ -229,7 +229,7 @@ def test_with_a_marker_nothing_more_is_told() -> None:
     bench.call()
     bench.answer(Applied("r1", "g-5"))
     bench.call()
-    assert bench.flights[0].made is None
+    assert bench.flights[0].created_group is None
 
 
 def test_what_is_settled_may_not_be_written_yet() -> None:
@@ -240,7 +240,7 @@ def test_what_is_settled_may_not_be_written_yet() -> None:
     bench.answer(Applied("r1", "g-5"))
     bench.deliver(add("c2", "b", BY_KEY))
     bench.call()
-    made = bench.flights[0].made
+    made = bench.flights[0].created_group
     assert made is not None
     assert made_by(made, Group("g-5", "name", "", ("a", "b")))
     bench.answer(Applied("r2"))
@@ -249,10 +249,10 @@ def test_what_is_settled_may_not_be_written_yet() -> None:
     bench.answer(Applied("r3"))
     bench.deliver(create("c4", "a", group_name="other"))
     bench.call()
-    assert bench.flights[0].made is None
+    assert bench.flights[0].created_group is None
     bench.answer(Applied("r4", "g-6"))
     bench.deliver(add("c5", "b", BY_KEY))
     bench.call()
-    made = bench.flights[0].made
+    made = bench.flights[0].created_group
     assert made is not None
     assert made_by(made, Group("g-6", "other", "", ("a", "b")))

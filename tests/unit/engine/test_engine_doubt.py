@@ -6,7 +6,7 @@ from model_vendor import ModelVendor
 
 from numbergroup.engine.messages import Facts
 from numbergroup.engine.model import Applied, Call, CallKind, Refused, Throttled
-from numbergroup.engine.replays import Past, Replay
+from numbergroup.engine.replays import Replay, RetryHistory
 from numbergroup.engine.retry_policy import RetryPolicy
 
 REFUSED = Refused("10004", "this one stays")
@@ -226,7 +226,7 @@ def test_a_replay_is_seen_through_while_its_first_call_may_come_late() -> None:
     assert bench.statuses == {"c1": "rejected"}
     bench.wait(10)
     again = add("c1", "a", expires_at=bench.now - 6)
-    again.past = Past(Replay("0-1-0", 1, 1, None))
+    again.past = RetryHistory(Replay("0-1-0", 1, 1, None))
     bench.deliver(again)
     bench.run(lambda call: Applied("r"))
     assert [one.status.value for settle in bench.settles for one in settle.verdicts] == [

@@ -6,7 +6,7 @@ import pytest
 from engine_bench import LOST, UNREACHABLE, Bench
 from engine_commands import add, replace
 
-from numbergroup.engine.messages import Delivered, Drain, Facts, LeaseLost, Settle
+from numbergroup.engine.messages import Delivered, Drain, Facts, PartitionLost, Settle
 from numbergroup.engine.model import Applied, Command, GroupRef, HandleKind, Throttled
 
 
@@ -68,7 +68,7 @@ def test_no_permit_is_asked_for_a_partition_that_is_gone() -> None:
     bench = Bench(max_in_flight=1)
     deliver(bench, 0, *lone(0, ["c1", "c2"]))
     bench.grant()
-    bench.feed(LeaseLost(0))
+    bench.feed(PartitionLost(0))
     bench.answer(Applied("r1"))
     assert bench.permits_wanted == 0
     deliver(bench, 1, *lone(1, ["c3"]))
@@ -117,7 +117,7 @@ def test_taken_again() -> None:
     bench = Bench()
     deliver(bench, 0, *lone(0, ["c1"]))
     bench.feed(Drain(0))
-    bench.feed(LeaseLost(0))
+    bench.feed(PartitionLost(0))
     deliver(bench, 0, *lone(0, ["c1"]))
     assert grant_all(bench) == [0]
     (settle,) = bench.answer(Applied("r1"))

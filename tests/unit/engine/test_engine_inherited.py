@@ -181,11 +181,11 @@ def test_what_can_expire_is_told() -> None:
     expired, expiring = add("c1", "a", expires_at=995.0), add("c2", "b", expires_at=1_005.0)
     bench.deliver(expired, expiring, add("c3", "c"))
     bench.call()
-    assert bench.flights[0].perishable == (expiring.key,)
+    assert bench.flights[0].expirable_keys == (expiring.key,)
     bench.wait(10.0)
     bench.answer(Applied("r1"))
     bench.call()
-    assert bench.flights[0].perishable == (expiring.key,)
+    assert bench.flights[0].expirable_keys == (expiring.key,)
     bench.answer(Applied("r2"))
     assert SettlementBuilder().build(0, bench.settles, bench.now).attempts_done == [expired.key, expiring.key]
 

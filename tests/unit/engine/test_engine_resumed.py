@@ -3,7 +3,7 @@
 from engine_bench import LOST, UNREACHABLE, WINDOW_S, Bench
 from engine_commands import BY_ID, add, delete
 
-from numbergroup.engine.messages import Controls, Told
+from numbergroup.engine.messages import Controls, ControlsUpdated
 from numbergroup.engine.model import AccountFault, CallKind, GroupRef, HandleKind
 from numbergroup.engine.retry_policy import RetryPolicy
 
@@ -13,7 +13,7 @@ PATIENT = RetryPolicy(base_s=100.0, cap_s=100.0)
 
 
 def tell(bench: Bench, *resumed: str | GroupRef, **paused: dict[GroupRef, str]) -> None:
-    bench.feed(Told(Controls(**paused), bench.now, bench.jitter, resumed))  # type: ignore[arg-type]
+    bench.feed(ControlsUpdated(Controls(**paused), bench.now, bench.jitter, resumed))  # type: ignore[arg-type]
 
 
 def test_an_account_that_the_vendor_refuses() -> None:

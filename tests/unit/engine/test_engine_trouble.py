@@ -6,7 +6,7 @@ from engine_bench import UNREACHABLE, Bench
 from engine_commands import add
 
 from numbergroup.engine.breaker import BreakerNotice
-from numbergroup.engine.messages import Controls, CredentialsChanged, ProbeDenied, Told
+from numbergroup.engine.messages import Controls, ControlsUpdated, CredentialsChanged, ProbeDenied
 from numbergroup.engine.model import (
     AccountFault,
     Applied,
@@ -96,7 +96,9 @@ def test_the_other_workers_are_told_when_it_opens_and_when_it_is_over() -> None:
 def test_a_worker_that_was_told_makes_no_call() -> None:
     """What another worker found out is believed, without a failure of one's own."""
     bench = Bench()
-    bench.feed(Told(Controls(breakers={"default": BreakerNotice(bench.now + 30, 3)}), bench.now, 0.5))
+    bench.feed(
+        ControlsUpdated(Controls(breakers={"default": BreakerNotice(bench.now + 30, 3)}), bench.now, 0.5)
+    )
     bench.deliver(add("c1", "a"))
     assert bench.permits_wanted == 0
     bench.wait(31)
@@ -185,13 +187,13 @@ def test_a_paused_account_makes_no_call_until_it_is_resumed() -> None:
     """An operator's pause: what is in flight ends, nothing else begins; commands still arrive."""
     bench = busy(3)
     bench.grant()
-    bench.feed(Told(Controls(paused_accounts={"default": "rotating keys"}), bench.now, 0.5))
+    bench.feed(ControlsUpdated(Controls(paused_accounts={"default": "rotating keys"}), bench.now, 0.5))
     bench.answer(OK)
     grant_all(bench)
     bench.deliver(add("c9", "a", group(9)))
     bench.wait(10_000)
     assert (len(bench.flights), bench.permits_wanted) == (0, 0)
-    bench.feed(Told(Controls(), bench.now, 0.5))
+    bench.feed(ControlsUpdated(Controls(), bench.now, 0.5))
     recover(bench)
     assert len(bench.statuses) == 4
 
@@ -201,11 +203,11 @@ def test_a_paused_group_waits_and_the_others_go_on() -> None:
     bench = Bench(cap=1)
     bench.deliver(add("c0", "ab", group(0)), add("c1", "a", group(1)))
     bench.call()
-    bench.feed(Told(Controls(paused_groups={group(0): "asked for"}), bench.now, 0.5))
+    bench.feed(ControlsUpdated(Controls(paused_groups={group(0): "asked for"}), bench.now, 0.5))
     bench.answer(OK)
     bench.run(lambda call: OK, until=lambda: "c1" in bench.statuses)
     assert bench.statuses == {"c1": "applied"}
-    bench.feed(Told(Controls(), bench.now, 0.5))
+    bench.feed(ControlsUpdated(Controls(), bench.now, 0.5))
     recover(bench)
     assert set(bench.statuses) == {"c0", "c1"}
 
@@ -250,7 +252,7 @@ def test_finding_a_bad_command_leaves_room_for_others() -> None:
 def test_commands_expire_while_the_account_is_paused() -> None:
     """Whoever waits for an account that is down is told in time that it was too late, in order."""
     bench = Bench()
-    bench.feed(Told(Controls(paused_accounts={"default": "maintenance"}), bench.now, 0.5))
+    bench.feed(ControlsUpdated(Controls(paused_accounts={"default": "maintenance"}), bench.now, 0.5))
     bench.deliver(
         add("c1", "a", expires_at=bench.now + 5), add("c2", "b", expires_at=bench.now + 7), add("c3", "c")
     )
@@ -258,7 +260,7 @@ def test_commands_expire_while_the_account_is_paused() -> None:
     assert bench.statuses == {"c1": "expired"}
     bench.wait(2)
     assert bench.statuses == {"c1": "expired", "c2": "expired"}
-    bench.feed(Told(Controls(), bench.now, 0.5))
+    bench.feed(ControlsUpdated(Controls(), bench.now, 0.5))
     recover(bench)
     assert bench.statuses["c3"] == "applied"
 

@@ -116,7 +116,7 @@ def test_it_is_written_down_what_the_group_of_an_answered_create_is() -> None:
     assert bench.call().marker is None
     bench.answer(Applied("r1", "g-9"))
     assert bench.call() == Call(CallKind.ADD, ("b",), "g-9")
-    made = bench.flights[-1].made
+    made = bench.flights[-1].created_group
     assert made is not None
     assert made.group_id == "g-9"
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from model_vendor import Members, ModelVendor, OneByOne, changed
 from pure_worker import PureWorker
 
-from numbergroup.engine.known import Known
+from numbergroup.engine.known import VendorView
 from numbergroup.engine.merge import merge
 from numbergroup.engine.model import Call, CallKind, Command
 from numbergroup.engine.plan import plan
@@ -182,7 +182,7 @@ def test_what_is_known_of_a_group_is_true(
 ) -> None:
     """Whatever was answered, and lost, and not taken: what is said to be certain of a number is so."""
     members: Members = dict.fromkeys(initial)
-    known = Known()
+    known = VendorView()
     for call, fate in calls:
         if fate != "lost":
             members = changed(members, call, rejects)
@@ -199,7 +199,7 @@ def test_what_is_known_of_a_group_is_true(
 def test_deletes_go_before_adds() -> None:
     """Without a base, numbers leave before others come: a group with a limit has room for them."""
     commands = [add("c1", "ab"), delete("c2", "xy")]
-    calls = plan(merge(commands, exists=True), commands, Known(), group_id="g-1", numbers_per_call=1)
+    calls = plan(merge(commands, exists=True), commands, VendorView(), group_id="g-1", numbers_per_call=1)
     assert [call.kind for call in calls] == [CallKind.DELETE] * 2 + [CallKind.ADD] * 2
 
 

@@ -5,9 +5,9 @@ from engine_bench import LOST, UNREACHABLE, Bench
 from engine_commands import add, create, delete_group
 
 from numbergroup.engine.breaker import BreakerNotice
-from numbergroup.engine.messages import Controls, Owned, Told
+from numbergroup.engine.messages import Controls, ControlsUpdated, Owned
 from numbergroup.engine.model import Applied, Call, Fault, GroupRef, HandleKind, Outcome
-from numbergroup.engine.replays import Past, Replay
+from numbergroup.engine.replays import Replay, RetryHistory
 
 OK = Applied("r")
 STUCK = GroupRef("default", HandleKind.ID, "stuck")
@@ -69,7 +69,7 @@ def test_it_lasts_until_an_operator_resumes_the_group() -> None:
     bench.wait(10_000)
     bench.deliver(add("c2", "c", STUCK))
     assert kinds(bench)["c2"] == "quarantined"
-    bench.feed(Told(Controls(), bench.now, 0.5, [STUCK]))
+    bench.feed(ControlsUpdated(Controls(), bench.now, 0.5, [STUCK]))
     bench.deliver(add("c3", "d", STUCK))
     bench.run(lambda call: OK)
     assert bench.statuses["c3"] == "applied"
@@ -78,7 +78,7 @@ def test_it_lasts_until_an_operator_resumes_the_group() -> None:
 def test_a_paused_group_is_put_away_too() -> None:
     """A group that an operator has paused must not fill the memory either."""
     bench = Bench(group_backlog=3)
-    bench.feed(Told(Controls(paused_groups={STUCK: "asked for"}), bench.now, 0.5))
+    bench.feed(ControlsUpdated(Controls(paused_groups={STUCK: "asked for"}), bench.now, 0.5))
     bench.deliver(add("c0", "a", STUCK))
     bench.grant()
     bench.deliver(*(add(f"c{n}", "b", STUCK) for n in range(1, 4)))
@@ -89,7 +89,9 @@ def test_a_paused_group_is_put_away_too() -> None:
 def test_nobody_is_put_away_while_the_account_is_down() -> None:
     """When all wait for the vendor, no group is to blame: nothing is dead-lettered."""
     bench = parked(5)
-    bench.feed(Told(Controls(breakers={"default": BreakerNotice(bench.now + 60, 3)}), bench.now, 0.5))
+    bench.feed(
+        ControlsUpdated(Controls(breakers={"default": BreakerNotice(bench.now + 60, 3)}), bench.now, 0.5)
+    )
     bench.deliver(*(add(f"c{n}", "b", STUCK) for n in range(1, 50)))
     assert bench.statuses == {}
 
@@ -171,7 +173,7 @@ def test_a_call_in_doubt_is_waited_for() -> None:
     serve_another(bench)
     bench.deliver(*(add(f"c{n}", "b", STUCK) for n in range(1, 5)))
     assert len(kinds(bench)) == 5
-    bench.feed(Told(Controls(), bench.now, 0.5, [STUCK]))
+    bench.feed(ControlsUpdated(Controls(), bench.now, 0.5, [STUCK]))
     bench.deliver(delete_group("gone", STUCK))
     bench.grant()
     assert bench.flights == []
@@ -228,7 +230,7 @@ def test_one_that_began_before_the_operator_was_heard() -> None:
     """The operator's word came first: it ends in the ledger, too, or the next owner would go on with it."""
     bench = parked(1)
     bench.deliver(add("c1", "b", STUCK))
-    bench.feed(Told(Controls(), bench.now, 0.5, [STUCK, OTHER]))
+    bench.feed(ControlsUpdated(Controls(), bench.now, 0.5, [STUCK, OTHER]))
     said = [settle.quarantined for settle in bench.settles if settle.quarantined]
     assert [[*one] for one in said] == [[STUCK], [STUCK]]
     assert said[-1][STUCK] is None
@@ -239,7 +241,7 @@ def test_several_stuck_groups_together() -> None:
     room, and the smaller ones wait on."""
     names = [GroupRef("default", HandleKind.ID, f"s-{n}") for n in range(4)]
     bench = Bench(group_backlog=100, room=40)
-    bench.feed(Told(Controls(paused_groups=dict.fromkeys(names, "asked for")), bench.now, 0.5))
+    bench.feed(ControlsUpdated(Controls(paused_groups=dict.fromkeys(names, "asked for")), bench.now, 0.5))
     for ref, size in zip(names, (2, 5, 12, 20), strict=True):
         bench.deliver(*(add(f"{ref.name}-{n}", "a", ref) for n in range(size)))
         while bench.permits_wanted:
@@ -256,7 +258,7 @@ def test_what_is_brought_back_is_not_put_away_for_being_much() -> None:
     bench = parked(3)
     for n in range(1, 10):
         again = add(f"c{n}", "b", STUCK)
-        again.past = Past(Replay("0-1-0", 1, n, None))
+        again.past = RetryHistory(Replay("0-1-0", 1, n, None))
         bench.deliver(again)
     assert bench.statuses == {}
     bench.sleep()

@@ -239,7 +239,7 @@ def test_a_rename_takes_the_marker_of_an_unsettled_create_away() -> None:
     made = {}
     while bench.waiting:
         call = bench.call()
-        made[call.kind] = bench.flights[-1].made
+        made[call.kind] = bench.flights[-1].created_group
         bench.answer(vendor.carry_out(call))
     assert made[CallKind.ADD] is None
     assert made[CallKind.RENAME] is not None

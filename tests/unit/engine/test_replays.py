@@ -15,10 +15,10 @@ from profiles import examples
 from replay_office import Office, nothing
 
 from numbergroup.engine import memory
-from numbergroup.engine.memory import Partition
+from numbergroup.engine.memory import PartitionState
 from numbergroup.engine.messages import Facts
 from numbergroup.engine.model import CallKind, Command, CommandKey, CommandKind, GroupRef, Record, Refused
-from numbergroup.engine.replays import Since
+from numbergroup.engine.replays import LaterWrites
 from numbergroup_contracts.results import Status
 
 
@@ -299,16 +299,16 @@ def test_groups_without_letters_write_nothing_down() -> None:
 def test_memory_of_lettered_groups_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     """It forgets the oldest ones, but none of whose commands still wait: they were looked up before."""
     monkeypatch.setattr(memory, "_LETTERED_KEPT", 10)
-    partition = Partition()
+    partition = PartitionState()
     bench = Bench()
     bench.deliver(add("c1", "a"))
     (engine_memory,) = bench.engine._groups.partitions.values()
     partition.groups = engine_memory.groups
     refs = [BY_ID, *(BY_ID._replace(name=f"g-{n}") for n in range(2, 40))]
     for ref in refs:
-        partition.take_lettered([ref])
-    assert len(partition.lettered) == 10
-    assert BY_ID in partition.lettered
+        partition.note_dead_letters([ref])
+    assert len(partition.with_dead_letters) == 10
+    assert BY_ID in partition.with_dead_letters
 
 
 said = st.tuples(st.sampled_from(NUMBERS), st.booleans(), st.integers(0, 9))
@@ -319,9 +319,9 @@ def test_what_was_decided_since_is_heard_in_any_order(
     decided: list[tuple[str, bool, int]], random: Random
 ) -> None:
     """The latest word on a number counts, whenever it is heard."""
-    since, shuffled = Since(), Since()
+    since, shuffled = LaterWrites(), LaterWrites()
     since.take(-1, sorted(decided, key=lambda one: one[2]))
     random.shuffle(decided)
     for one in decided:
-        shuffled.absorb(Since(-1, {one[0]: one[1:]}))
+        shuffled.absorb(LaterWrites(-1, {one[0]: one[1:]}))
     assert since == shuffled

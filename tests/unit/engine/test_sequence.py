@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from model_vendor import ModelVendor
 
 from numbergroup.engine import memory
-from numbergroup.engine.memory import Partition
+from numbergroup.engine.memory import PartitionState
 from numbergroup.engine.messages import Facts
 from numbergroup.engine.model import Command, CommandKey, Refused, SequenceKey, Verdict
 from numbergroup.engine.settlement import Settlement, SettlementBuilder
@@ -128,11 +128,11 @@ def test_what_waits_is_not_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
     vendor, bench = with_group(), Bench(max_in_flight=1)
     bench.deliver(at(5, add("c1", "a")))
     for place in range(10):
-        passing = Partition()
+        passing = PartitionState()
         passing.sequences = bench.engine._groups.partitions[0].sequences
         passing.groups = bench.engine._groups.partitions[0].groups
         other = BY_ID._replace(name=f"other-{place}")
-        passing.take_sequence(at(9, add(f"o{place}", "z", other)), Facts())
+        passing.note_sequence(at(9, add(f"o{place}", "z", other)), Facts())
     assert len(passing.sequences) <= 4
     bench.deliver(at(3, delete("c2", "a")))
     bench.run(vendor.carry_out)

@@ -3,27 +3,27 @@
 import pytest
 from engine_commands import BY_ID, add, replace
 
-from numbergroup.engine.mailbox import Mailbox
-from numbergroup.engine.memory import Partition
+from numbergroup.engine.mailbox import GroupState
+from numbergroup.engine.memory import PartitionState
 from numbergroup.engine.messages import Facts
 from numbergroup.engine.model import Command
-from numbergroup.engine.replays import LATEST, Past, Replay, Since
+from numbergroup.engine.replays import LATEST, LaterWrites, Replay, RetryHistory
 
 
 def replayed(command: Command, order: int) -> Command:
-    command.past = Past(Replay("letter", 1, order))
+    command.past = RetryHistory(Replay("letter", 1, order))
     return command
 
 
 @pytest.mark.parametrize("again", [add("c9", "a"), replace("c9", "b")], ids=["add", "replace"])
 def test_what_was_decided_before_a_letter_came_is_not_later_than_it(again: Command) -> None:
     """When the first replay was waiting, everybody was later; the ledger knows who came before the second."""
-    partition, group = Partition(), Mailbox(BY_ID, 0)
-    partition.take_place(replayed(add("c1", "a"), 5), group, Facts(since={BY_ID: Since()}))
+    partition, group = PartitionState(), GroupState(BY_ID, 0)
+    partition.take_arrival_number(replayed(add("c1", "a"), 5), group, Facts(since={BY_ID: LaterWrites()}))
     assert group.since is not None
     group.since.take(LATEST, [("a", False, LATEST)])
-    looked_up = Since(6, {"a": (False, 7)})
-    partition.take_place(replayed(again, 10), group, Facts(since={BY_ID: looked_up}))
+    looked_up = LaterWrites(6, {"a": (False, 7)})
+    partition.take_arrival_number(replayed(again, 10), group, Facts(since={BY_ID: looked_up}))
     assert group.since.later("a", 10) is None
     assert group.since.everything == 6
     assert group.since.later("a", 5) is False
@@ -31,7 +31,10 @@ def test_what_was_decided_before_a_letter_came_is_not_later_than_it(again: Comma
 
 def test_what_is_decided_during_the_look_up_is_later() -> None:
     """The ledger cannot know it yet."""
-    partition, group = Partition(expected={BY_ID: Since(-1, {"a": (False, LATEST)})}), Mailbox(BY_ID, 0)
-    partition.take_place(replayed(add("c1", "a"), 5), group, Facts(since={BY_ID: Since()}))
+    partition, group = (
+        PartitionState(expected={BY_ID: LaterWrites(-1, {"a": (False, LATEST)})}),
+        GroupState(BY_ID, 0),
+    )
+    partition.take_arrival_number(replayed(add("c1", "a"), 5), group, Facts(since={BY_ID: LaterWrites()}))
     assert group.since is not None
     assert group.since.later("a", 5) is False

@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from numbergroup.engine.mailbox import Mailbox
+from numbergroup.engine.mailbox import GroupState
 from numbergroup.engine.model import GroupRef, HandleKind
 from numbergroup.engine.timers import Timers
 
@@ -15,15 +15,15 @@ ACTIONS = st.lists(
 )
 
 
-def group(number: int) -> Mailbox:
-    return Mailbox(GroupRef("default", HandleKind.ID, f"g-{number}"), 0)
+def group(number: int) -> GroupState:
+    return GroupState(GroupRef("default", HandleKind.ID, f"g-{number}"), 0)
 
 
 @given(ACTIONS)
 def test_each_is_woken_at_the_earliest_time_that_was_asked_for(actions: list[tuple[str, int, float]]) -> None:
     """Once, in the order of the times, unless it has gone."""
     timers, boxes, now = Timers(), [group(number) for number in range(5)], 0.0
-    wanted: dict[Mailbox, float] = {}
+    wanted: dict[GroupState, float] = {}
     for action, number, time in actions:
         one = boxes[number]
         if action == "set":

@@ -11,7 +11,7 @@ from intake_cases import PHONE, event
 from pydantic import BaseModel, ValidationError
 from test_intake_properties import events
 
-from numbergroup.engine.plain import Contradiction, check, parse_many, parse_one
+from numbergroup.engine.plain import InvalidCombination, check, parse_many, parse_one
 from numbergroup_contracts.commands import (
     BATCH_ADAPTER,
     COMMAND_ADAPTER,
@@ -41,7 +41,7 @@ def plainly(raw: bytes) -> list[dict[str, Any]] | None:
         found = parse_many(raw) if raw.startswith(b"[") else [parse_one(raw)]
         for one in found:
             check(one)
-    except (ValidationError, Contradiction):
+    except (ValidationError, InvalidCombination):
         return None
     return found
 

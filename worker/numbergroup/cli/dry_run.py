@@ -66,7 +66,7 @@ def plan_groups(commands: Sequence[Command], settings: Settings) -> list[Planned
     All commands wait before the first call. A group whose key the commands use but do not create is taken to
     exist.
     """
-    engine = Engine(_policies(commands, settings), group_backlog=sys.maxsize, room=sys.maxsize)
+    engine = Engine(_policies(commands, settings), group_backlog=sys.maxsize, max_pending=sys.maxsize)
     run = _DryRun(engine, time.time())
     for command in commands:
         run.deliver(command)
@@ -100,7 +100,7 @@ class _DryRun:
         group.commands += 1
         exists = ref.kind is HandleKind.KEY and group.first.kind is not CommandKind.CREATE
         # Of a group with dead letters the engine reports which command has decided each number.
-        facts = Facts(bindings={ref: ref.name} if exists else {}, lettered={ref})
+        facts = Facts(bindings={ref: ref.name} if exists else {}, with_dead_letters={ref})
         self._feed(Delivered(0, [command], facts, self.now))
 
     def work(self) -> None:

@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 
 from numbergroup.engine.breaker import Breaker, BreakerPolicy, BreakerState
 from numbergroup.engine.budget import Budget
-from numbergroup.engine.mailbox import Mailbox, State
+from numbergroup.engine.mailbox import GroupState, Phase
 from numbergroup.engine.model import (
     AccountFault,
     Command,
@@ -84,11 +84,11 @@ class AccountPolicy:
 @dataclass(slots=True)
 class Account:
     policy: AccountPolicy
-    ready: list[tuple[int, int, Mailbox]] = field(default_factory=list)
+    ready: list[tuple[int, int, GroupState]] = field(default_factory=list)
     in_flight: int = 0
     permits_wanted: int = 0
     probes_wanted: int = 0
-    held: str | None = None
+    pause_reason: str | None = None
     """Why an operator has paused it."""
     throttled_until: float = 0.0
     fault_until: float = 0.0
@@ -101,25 +101,25 @@ class Account:
     """How many calls the vendor has answered normally."""
     served_at: float = 0.0
     """When the latest call that was answered normally was sent."""
-    aside: dict[Mailbox, None] = field(default_factory=dict)
+    awaiting_recovery: dict[GroupState, None] = field(default_factory=dict)
     """Groups that met trouble of the account, and wait for it to be over."""
-    yielding: dict[Mailbox, None] = field(default_factory=dict)
+    yielding: dict[GroupState, None] = field(default_factory=dict)
     """Ready groups whose call stopped the account; no call that was sent after it was answered normally yet.
     Any other group goes first. The one that was stopped longest ago is the first of them."""
     breaker: Breaker = field(init=False)
-    isolation: Budget = field(init=False)
+    bisect_budget: Budget = field(init=False)
     outcomes: Counter[str] = field(default_factory=Counter)
     _tie: int = 0
     _last_turn: int = 0
 
     def __post_init__(self) -> None:
         self.breaker = Breaker(self.policy.breaker)
-        self.isolation = Budget(self.policy.isolation_per_second)
+        self.bisect_budget = Budget(self.policy.isolation_per_second)
 
-    def push(self, group: Mailbox, turn: int | None = None) -> None:
+    def push(self, group: GroupState, turn: int | None = None) -> None:
         """Let the mailbox wait for its turn; without one, by its oldest command, or if its last call stopped
         the account, behind all that wait."""
-        group.state = State.READY
+        group.phase = Phase.READY
         self.yielding.pop(group, None)
         if group.stopped_at is not None and self.served_at <= group.stopped_at:
             group.turn = _YIELDING
@@ -131,22 +131,22 @@ class Account:
         self._tie += 1
         heapq.heappush(self.ready, (group.turn, self._tie, group))
 
-    def peek(self) -> Mailbox | None:
+    def peek(self) -> GroupState | None:
         """The ready mailbox whose turn it is."""
         while self.ready:
             turn, _, group = self.ready[0]
             # A mailbox that was settled, parked or forgotten since leaves a stale place in line.
-            if group.state is State.READY and group.pending and group.turn == turn:
+            if group.phase is Phase.READY and group.pending and group.turn == turn:
                 return group
             heapq.heappop(self.ready)
         while self.yielding:
             group = next(iter(self.yielding))
-            if group.state is State.READY and group.pending:
+            if group.phase is Phase.READY and group.pending:
                 return group
             del self.yielding[group]
         return None
 
-    def pop(self) -> Mailbox | None:
+    def pop(self) -> GroupState | None:
         """The same, which stands in line no longer."""
         group = self.peek()
         if group is None:
@@ -166,7 +166,7 @@ class Account:
         """Drop what waits of this partition, so that no permit is asked for it."""
         self.ready = [place for place in self.ready if place[2].partition != partition]
         heapq.heapify(self.ready)
-        for some in (self.aside, self.yielding):
+        for some in (self.awaiting_recovery, self.yielding):
             for group in [group for group in some if group.partition == partition]:
                 del some[group]
 
@@ -183,7 +183,7 @@ class Account:
     @property
     def is_down(self) -> bool:
         """Whether none of its calls can be made, for who knows how long."""
-        return self.probing or self.held is not None
+        return self.probing or self.pause_reason is not None
 
     def may_call(self, now: float) -> bool:
         """Whether calls that are no probe may go out: nobody has said that they must wait."""
@@ -207,7 +207,7 @@ class Account:
 
     def free_slots(self, now: float) -> int:
         """How many more calls may be in flight."""
-        if self.held is not None or now < max(self.paused_until, self.denied_until):
+        if self.pause_reason is not None or now < max(self.paused_until, self.denied_until):
             return 0
         slots = self.breaker.slots(now, self.policy.max_in_flight)
         return max(0, min(slots, 1 if self.faults else slots) - self.in_flight)
@@ -217,7 +217,7 @@ class Account:
         asked = self.probes_wanted if self.probing else self.permits_wanted
         return max(0, min(self.ready_count, self.free_slots(now)) - asked)
 
-    def take(self, group: Mailbox, outcome: Outcome, now: float, jitter: float, *, probe: bool) -> Outcome:
+    def take(self, group: GroupState, outcome: Outcome, now: float, jitter: float, *, probe: bool) -> Outcome:
         """Take in how a call of the mailbox's ended; what that means for its group.
 
         A fault of the account that only this group meets, while others are answered, is the group's own.
@@ -260,14 +260,14 @@ class Account:
         self.breaker.succeeded(now, jitter, probe=probe)
         return outcome
 
-    def mended(self) -> list[Mailbox]:
+    def clear_fault(self) -> list[GroupState]:
         """No fault holds the account up any more; who waited for that."""
         self.faults, self.fault, self.fault_until = 0, None, 0.0
         return self.released()
 
-    def released(self) -> list[Mailbox]:
+    def released(self) -> list[GroupState]:
         """Those who waited for the account's trouble to be over need not wait for their own time as well."""
-        waiting, self.aside = [*self.aside], {}
+        waiting, self.awaiting_recovery = [*self.awaiting_recovery], {}
         return waiting
 
     def _served(self, sent_at: float) -> None:
@@ -277,10 +277,10 @@ class Account:
             return
         self.served_at = sent_at
         for group in [*self.yielding]:
-            if group.state is State.READY:
+            if group.phase is Phase.READY:
                 self.push(group)
 
-    def _stopped_by(self, group: Mailbox, now: float) -> None:
+    def _stopped_by(self, group: GroupState, now: float) -> None:
         """Take in that a call of the mailbox's made the vendor ask to wait.
 
         It may be for this group alone: where the vendor asks again, and has answered calls normally that were

@@ -4,7 +4,7 @@ import re
 from collections.abc import Mapping
 
 from numbergroup.engine.accounts import AccountPolicy
-from numbergroup.engine.memory import Partition
+from numbergroup.engine.memory import PartitionState
 from numbergroup.engine.messages import Facts
 from numbergroup.engine.model import DELETE, REPLACE, Command, CommandKind, Fault, Verdict
 from numbergroup.engine.replays import replays_of
@@ -30,7 +30,7 @@ _OPERATIONS = {
 
 
 def admit(
-    command: Command, partition: Partition, facts: Facts, policies: Mapping[str, AccountPolicy]
+    command: Command, partition: PartitionState, facts: Facts, policies: Mapping[str, AccountPolicy]
 ) -> Verdict | None:
     """The answer, if there is one already; `None` when the command has to be carried out.
 

@@ -3,8 +3,8 @@
 from collections.abc import Iterable, Sequence
 
 from numbergroup.engine.details import encoded
-from numbergroup.engine.known import Known
-from numbergroup.engine.mailbox import Batch, Mailbox
+from numbergroup.engine.known import VendorView
+from numbergroup.engine.mailbox import Batch, GroupState
 from numbergroup.engine.merge import Change, Op
 from numbergroup.engine.messages import Decided
 from numbergroup.engine.model import CREATE, RENAME, Command, Fault, GroupRef, Verdict, is_stale
@@ -16,14 +16,14 @@ _EXPIRED = Fault("expired", None, "its expirytime had passed before the vendor t
 _NONE_TAKEN = Fault("refused", None, "the vendor took none of its numbers")
 
 
-def carried_out(group: Mailbox, deletion_request: str | None = None) -> list[Verdict]:
+def carried_out(group: GroupState, deletion_request: str | None = None) -> list[Verdict]:
     """The verdicts of the mailbox's batch, all of whose calls went through, in order."""
     batch = group.batch
     assert batch is not None
-    change, commands, known = batch.change, batch.commands, group.known
+    change, commands, known = batch.change, batch.commands, group.vendor_view
     deciders = {by for _, by in change.decided.values()}
     deciders.update(change.names.values())
-    told = [*known.told.values(), *known.rejected.values()]
+    told = [*known.last_writes.values(), *known.rejected.values()]
     told_ids = [one.request_id for one in told] + [one.request_id for one in known.texts.values()]
     everything = _distinct([*told_ids, known.base_request])
     group_id, merged = group.group_id, len(commands)
@@ -64,7 +64,7 @@ def carried_out(group: Mailbox, deletion_request: str | None = None) -> list[Ver
 
 
 def _by_fate(
-    position: int, command: Command, change: Change, known: Known
+    position: int, command: Command, change: Change, known: VendorView
 ) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """The numbers that the command has decided: those that the vendor took, and those that it did not."""
     taken, rejected = list[str](), list[str]()
@@ -78,9 +78,9 @@ def _by_fate(
 
 
 def _requests(
-    position: int, command: Command, change: Change, known: Known, status: Status
+    position: int, command: Command, change: Change, known: VendorView, status: Status
 ) -> tuple[str, ...]:
-    told, base = known.told, known.base_request
+    told, base = known.last_writes, known.base_request
     ids: list[str | None] = []
     if command.kind is RENAME:
         return _distinct(
@@ -109,7 +109,7 @@ def _decided(position: int, command: Command, change: Change, status: Status) ->
     ]
 
 
-def all_with(group: Mailbox, status: Status, fault: Fault, request_id: str | None) -> list[Verdict]:
+def all_with(group: GroupState, status: Status, fault: Fault, request_id: str | None) -> list[Verdict]:
     """The same verdict for every command of a batch that did not go through.
 
     What the vendor was told before it failed is not hidden: its requestIds are in the answer, and
@@ -117,7 +117,7 @@ def all_with(group: Mailbox, status: Status, fault: Fault, request_id: str | Non
     """
     batch = group.batch
     assert batch is not None
-    known = group.known
+    known = group.vendor_view
     verdicts = []
     for position, command in enumerate(batch.commands):
         carried = [one for number in command.decides for one in known.requests(number)]
@@ -127,14 +127,14 @@ def all_with(group: Mailbox, status: Status, fault: Fault, request_id: str | Non
     return verdicts
 
 
-def _passed_over(group: Mailbox, position: int) -> Verdict | None:
+def _passed_over(group: GroupState, position: int) -> Verdict | None:
     """The verdict on a command that was in no call, because it expired or could not apply where it stood."""
     batch = group.batch
     assert batch is not None
     command, merged = batch.commands[position], len(batch.commands)
     if command.stale or position in batch.change.outdated:
         # What was said later has decided: in this batch, or in one that is settled since.
-        known = group.known
+        known = group.vendor_view
         ids = _distinct(one for number in command.decides for one in known.requests(number))
         return Verdict(command, Status.SUPERSEDED, group.group_id, ids, merged)
     if position in batch.expired:

@@ -9,7 +9,7 @@ from numbergroup.engine.accounts import AccountPolicy
 from numbergroup.engine.attribution import all_with, carried_out
 from numbergroup.engine.creation import made_intent, marked
 from numbergroup.engine.decisions import Finish, Park, Send
-from numbergroup.engine.mailbox import Batch, Mailbox, State
+from numbergroup.engine.mailbox import Batch, GroupState, Phase
 from numbergroup.engine.merge import Change, batch_length, merge
 from numbergroup.engine.model import (
     CHANGING,
@@ -31,7 +31,7 @@ from numbergroup_contracts.results import Status
 
 
 def next_step(
-    group: Mailbox, policy: AccountPolicy, now: float, precautions: Precautions | None = None
+    group: GroupState, policy: AccountPolicy, now: float, precautions: Precautions | None = None
 ) -> Send | Park | Finish:
     """The next call of the mailbox's batch, which is cut now if there is none.
 
@@ -41,7 +41,7 @@ def next_step(
     if batch is None:
         if precautions is not None and (deaths := precautions.deaths_of(group.pending[0].digest)):
             return _given_up(group, deaths)
-        batch = group.batch = cut(group, now, precautions)
+        batch = group.batch = form_batch(group, now, precautions)
         if group.suspects:
             _suspect(group, batch)
         # Without a marker it is not known with which numbers a create was sent.
@@ -58,26 +58,26 @@ def next_step(
     until = group.wait_for_doubt(call, now)
     if until is not None:
         if not batch.started:
-            group.uncut()
+            group.discard_batch()
         return Park(until)
     batch.started = True
     batch.sent += 1
-    group.begun = max(group.begun, len(batch.commands))
+    group.attempted_count = max(group.attempted_count, len(batch.commands))
     group.sent_at = now
     group.intent_recorded |= call.kind is CallKind.CREATE
     if call.kind is CallKind.CREATE:
-        group.made = None
+        group.created_group = None
     return Send(call, _instead_of_intent(group, call, policy))
 
 
-def _instead_of_intent(group: Mailbox, call: Call, policy: AccountPolicy) -> CreateIntent | None:
+def _instead_of_intent(group: GroupState, call: Call, policy: AccountPolicy) -> CreateIntent | None:
     """What the ledger is to know of the create that made the group before `call` changes it: its numbers tell
     that no more, where there is no marker; and a rename may take the marker away."""
     hides = call.kind in CHANGING and (not policy.marks or call.kind is CallKind.RENAME)
-    return group.made if hides else None
+    return group.created_group if hides else None
 
 
-def _given_up(group: Mailbox, deaths: int) -> Finish:
+def _given_up(group: GroupState, deaths: int) -> Finish:
     """The end of the mailbox's first command, of which so many workers died."""
     group.batch = Batch((group.pending[0],), Change(), frozenset())
     said = (
@@ -87,29 +87,29 @@ def _given_up(group: Mailbox, deaths: int) -> Finish:
     return closed(group, all_with(group, Status.FAILED, Fault(CRASHED, None, said), None))
 
 
-def next_commands(group: Mailbox, precautions: Precautions | None) -> Sequence[Command]:
+def next_commands(group: GroupState, precautions: Precautions | None) -> Sequence[Command]:
     """The commands of the mailbox's batch, or of the one that is formed next."""
     if group.batch is not None:
         return group.batch.commands
     return tuple(islice(group.pending, _length(group, precautions)))
 
 
-def _length(group: Mailbox, precautions: Precautions | None) -> int:
+def _length(group: GroupState, precautions: Precautions | None) -> int:
     """How many of the pending commands the next batch has."""
     length = batch_length(group.pending)
-    if group.isolation is not None:
-        length = min(length, group.isolation)
+    if group.bisect_size is not None:
+        length = min(length, group.bisect_size)
     if precautions is not None:
         length = precautions.batch_length((one.digest for one in group.pending), length)
     return length
 
 
-def expired_head(group: Mailbox, now: float, precautions: Precautions | None = None) -> Finish | None:
+def expired_head(group: GroupState, now: float, precautions: Precautions | None = None) -> Finish | None:
     """The end of those commands at the mailbox's head whose time is over, if any, and no call carries them.
 
     They need no permit: who waits for an account that is down is told in time.
     """
-    if group.state is State.IN_FLIGHT or (group.batch is not None and group.batch.started):
+    if group.phase is Phase.IN_FLIGHT or (group.batch is not None and group.batch.started):
         return None
     head = tuple(takewhile(lambda command: _has_expired(command, now), group.pending))
     if precautions is not None:
@@ -122,7 +122,7 @@ def expired_head(group: Mailbox, now: float, precautions: Precautions | None = N
     return finished(group)
 
 
-def replan(group: Mailbox, policy: AccountPolicy) -> None:
+def replan(group: GroupState, policy: AccountPolicy) -> None:
     """Plan what is still needed for the batch, from what is known of the group by now."""
     batch = group.batch
     assert batch is not None
@@ -138,7 +138,7 @@ def replan(group: Mailbox, policy: AccountPolicy) -> None:
     calls = plan(
         change,
         batch.commands,
-        group.known,
+        group.vendor_view,
         group_id=group.group_id,
         numbers_per_call=policy.numbers_per_call,
         replaces=CommandKind.REPLACE in policy.supports,
@@ -155,7 +155,7 @@ def _look_for(intent: CreateIntent) -> Call:
     return Call(CallKind.FIND_CREATED, group_id=intent.group_id, marker=intent.marker)
 
 
-def _is_open(group: Mailbox) -> bool:
+def _is_open(group: GroupState) -> bool:
     """Whether the batch is about a group that an earlier create, unanswered, may have made."""
     assert group.batch is not None
     change = group.batch.change
@@ -163,37 +163,37 @@ def _is_open(group: Mailbox) -> bool:
     return unanswered and (change.create is not None or change.delete is not None)
 
 
-def _suspect(group: Mailbox, batch: Batch) -> None:
+def _suspect(group: GroupState, batch: Batch) -> None:
     """Take in that the batch's create may have been sent."""
     if batch.change.create is not None:
         group.guess_intent(batch.commands[batch.change.create])
 
 
-def _adopted(group: Mailbox) -> bool:
+def _adopted(group: GroupState) -> bool:
     """Take the group for the batch's own that a dead worker's create was answered with, if it was."""
     assert group.batch is not None
     if group.intent is None or group.intent.group_id is None or group.batch.change.create is None:
         return False
     created(group, group.intent.group_id, None)
-    group.batch.take_effect()
+    group.batch.mark_attempted()
     return True
 
 
-def created(group: Mailbox, group_id: str | None, request_id: str | None) -> None:
+def created(group: GroupState, group_id: str | None, request_id: str | None) -> None:
     """Take in that the batch's create has made the group."""
     batch = group.batch
     assert batch is not None
     assert batch.change.create is not None
     group.group_id = group_id
     group.created_by = batch.commands[batch.change.create]
-    group.made = made_intent(group.created_by, group_id)
+    group.created_group = made_intent(group.created_by, group_id)
     group.create_request = request_id
     group.intent = None
     group.forget_creation()
 
 
 def lost_creation(
-    group: Mailbox, policy: AccountPolicy, code: str | None = None, why: str = "no answer is known"
+    group: GroupState, policy: AccountPolicy, code: str | None = None, why: str = "no answer is known"
 ) -> Finish:
     """The end of a batch whose create may have been carried out, where nobody can find out.
 
@@ -206,14 +206,14 @@ def lost_creation(
     return closed(group, verdicts, gone=True)
 
 
-def finished(group: Mailbox, deletion_request: str | None = None) -> Finish:
+def finished(group: GroupState, deletion_request: str | None = None) -> Finish:
     """The end of a batch all of whose calls went through."""
     assert group.batch is not None
     gone = group.batch.change.delete is not None
     return closed(group, carried_out(group, deletion_request), gone=gone)
 
 
-def closed(group: Mailbox, verdicts: Sequence[Verdict], *, gone: bool = False) -> Finish:
+def closed(group: GroupState, verdicts: Sequence[Verdict], *, gone: bool = False) -> Finish:
     """The end of a batch, however it ended, with what the ledger must learn: whether the group is gone,
     or was made (also by a create that failed half-way: its key leads to what there is of it)."""
     batch = group.batch
@@ -227,7 +227,7 @@ def closed(group: Mailbox, verdicts: Sequence[Verdict], *, gone: bool = False) -
     return Finish(verdicts, bindings, intents_done)
 
 
-def cut(group: Mailbox, now: float, precautions: Precautions | None = None) -> Batch:
+def form_batch(group: GroupState, now: float, precautions: Precautions | None = None) -> Batch:
     """A batch of what waits: all of it, as far as it can be merged."""
     length = _length(group, precautions)
     commands = tuple(islice(group.pending, length))

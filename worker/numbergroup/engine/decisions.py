@@ -11,7 +11,7 @@ class Send:
     """Make this call now. `made` replaces the intent of a create that is not settled, where there is one."""
 
     call: Call
-    made: CreateIntent | None = None
+    created_group: CreateIntent | None = None
 
 
 @dataclass(slots=True, frozen=True)
@@ -35,5 +35,5 @@ class Finish:
     intents_done: Sequence[GroupRef] = ()
 
 
-Decision = Send | Queue | Park | Finish
+NextStep = Send | Queue | Park | Finish
 """What a turn may end in. Only `next_step` says `Send`."""

@@ -19,28 +19,28 @@ from typing import assert_never
 from numbergroup.engine.accounts import AccountPolicy
 from numbergroup.engine.admission import admit
 from numbergroup.engine.batches import next_commands, next_step
-from numbergroup.engine.decisions import Decision, Finish, Park, Queue, Send
-from numbergroup.engine.mailbox import Mailbox, State
-from numbergroup.engine.mailboxes import Mailboxes
-from numbergroup.engine.memory import Partition
+from numbergroup.engine.decisions import Finish, NextStep, Park, Queue, Send
+from numbergroup.engine.mailbox import GroupState, Phase
+from numbergroup.engine.mailboxes import GroupTable
+from numbergroup.engine.memory import PartitionState
 from numbergroup.engine.messages import (
     CallFinished,
+    ControlsUpdated,
     CredentialsChanged,
     Delivered,
     Drain,
     Effect,
     Event,
     Expected,
-    LeaseLost,
     OpenCalls,
     Owned,
+    PartitionLost,
     PermitGranted,
     PrecautionsChanged,
     ProbeDenied,
     Settle,
     StartCall,
     Tick,
-    Told,
     WakeAt,
 )
 from numbergroup.engine.model import (
@@ -61,14 +61,14 @@ from numbergroup.engine.records import milliseconds
 from numbergroup.engine.retry_policy import RetryPolicy
 from numbergroup.engine.snapshot import Snapshot, view_account, view_partition
 from numbergroup.engine.timers import Timers
-from numbergroup.engine.turns import Turn, Turns
+from numbergroup.engine.turns import Scheduler, Turn
 
-_IDLE = State.IDLE
+_IDLE = Phase.IDLE
 
 
 @dataclass(slots=True, frozen=True)
 class _InFlight:
-    group: Mailbox
+    group: GroupState
     call: Call
     probe: bool
 
@@ -81,28 +81,30 @@ class Engine:
     retry: RetryPolicy = field(default_factory=RetryPolicy)
     linger_s: float = 0.0
     group_backlog: int = 5_000
-    room: int = 1_000_000
-    _turns: Turns = field(init=False)
+    max_pending: int = 1_000_000
+    _turns: Scheduler = field(init=False)
     _held: Mapping[GroupRef, str] = field(init=False, default_factory=dict)
-    _groups: Mailboxes = field(init=False)
+    _groups: GroupTable = field(init=False)
     _in_flight: dict[int, _InFlight] = field(init=False, default_factory=dict)
     _timers: Timers = field(init=False, default_factory=Timers)
     _effects: list[Effect] = field(init=False, default_factory=list)
     _serial: int = field(init=False, default=0)
 
     def __post_init__(self) -> None:
-        self._turns = Turns(self.policies, self._effects, self._timers)
-        self._groups = Mailboxes(self._turns, self._effects, self._timers, self.group_backlog, self.room)
+        self._turns = Scheduler(self.policies, self._effects, self._timers)
+        self._groups = GroupTable(
+            self._turns, self._effects, self._timers, self.group_backlog, self.max_pending
+        )
 
     def waiting(self, partition: int) -> int:
         """How many answers the partition's commands in memory are owed, a command of many numbers counted as
         several: what counts against the credit."""
         return self._groups.partitions[partition].load if partition in self._groups.partitions else 0
 
-    def held_up(self, partition: int) -> Mapping[str, int]:
+    def blocked_counts(self, partition: int) -> Mapping[str, int]:
         """How many of the partition's commands wait for each account that is down, where there are others:
         those must not wait for it, too."""
-        return self._groups.held_up(partition)
+        return self._groups.blocked_counts(partition)
 
     def may_call(self, account: str, now: float) -> bool:
         """Whether calls that are no probe may go out: nobody has said since that they must wait."""
@@ -125,7 +127,7 @@ class Engine:
         place = 0 if group.batch is None else group.batch.sent
         return Turn(group.partition, group.ref, tuple(one.digest for one in commands), place)
 
-    def _precautions(self, group: Mailbox) -> Precautions | None:
+    def _precautions(self, group: GroupState) -> Precautions | None:
         partition = self._groups.partitions.get(group.partition)
         return None if partition is None else partition.precautions
 
@@ -147,25 +149,25 @@ class Engine:
             case Owned():
                 self._groups.inherit(event)
             case Expected(number, groups):
-                self._groups.partitions.setdefault(number, Partition()).expect(groups)
+                self._groups.partitions.setdefault(number, PartitionState()).expect(groups)
             case Delivered():
                 self._deliver(event)
             case PermitGranted():
                 self._use_permit(event)
             case ProbeDenied():
-                self._turns.denied(event)
+                self._turns.on_probe_denied(event)
             case CallFinished():
                 self._finish_call(event)
-            case Told():
+            case ControlsUpdated():
                 self._follow(event)
             case CredentialsChanged():
-                self._groups.resume(self._turns.accounts[event.account].mended())
-                self._turns.ask([event.account], event.now)
+                self._groups.resume(self._turns.accounts[event.account].clear_fault())
+                self._turns.request_permits([event.account], event.now)
             case PrecautionsChanged(number, precautions):
-                self._groups.partitions.setdefault(number, Partition()).precautions = precautions
+                self._groups.partitions.setdefault(number, PartitionState()).precautions = precautions
             case Tick():
                 self._groups.wake(event.now)
-            case LeaseLost():
+            case PartitionLost():
                 self._groups.forget(event.partition)
             case Drain():
                 self._groups.drain(event.partition)
@@ -178,16 +180,16 @@ class Engine:
         return effects
 
     def _deliver(self, event: Delivered) -> None:
-        partition = self._groups.partitions.setdefault(event.partition, Partition())
+        partition = self._groups.partitions.setdefault(event.partition, PartitionState())
         answered: list[Verdict | Refusal] = []
         touched: dict[str, None] = {}
-        partition.take_lettered(event.facts.lettered)
+        partition.note_dead_letters(event.facts.with_dead_letters)
         for item in event.items:
             partition.waiting += 1
             if isinstance(item, Refusal):
                 answered.append(item)
                 if item.kind == CRASHED and item.group is not None:
-                    partition.take_lettered((item.group,))
+                    partition.note_dead_letters((item.group,))
                 continue
             verdict = admit(item, partition, event.facts, self.policies)
             if verdict is not None:
@@ -200,55 +202,55 @@ class Engine:
         partition.expected.clear()
         if answered:
             self._groups.settle(partition, Settle(event.partition, answered, event.now))
-        self._turns.ask(touched, event.now)
+        self._turns.request_permits(touched, event.now)
 
-    def _enqueue(self, command: Command, partition: Partition, event: Delivered) -> None:
+    def _enqueue(self, command: Command, partition: PartitionState, event: Delivered) -> None:
         group = partition.groups.get(command.group)
         if group is None:
-            group = partition.groups[command.group] = Mailbox(command.group, event.partition)
+            group = partition.groups[command.group] = GroupState(command.group, event.partition)
         if not group.pending:
             group.group_id = partition.group_id(command.group, event.facts)
-            group.made = partition.made.get(command.group)
-        partition.take_place(command, group, event.facts)
+            group.created_group = partition.created_groups.get(command.group)
+        partition.take_arrival_number(command, group, event.facts)
         if partition.attempted or group.doubts:
             late = group.may_come_late(command, event.now)
             command.attempted = late or command.key in partition.attempted
         if event.uncertain_until is not None:
             group.suspect_create(command, event.uncertain_until)
         if event.facts.intents:
-            group.take_intent(command, event.facts, bound=command.group in partition.bindings)
+            group.adopt_intent(command, event.facts, bound=command.group in partition.bindings)
         self._serial += 1
         command.arrival, command.arrived_at = self._serial, event.now
-        partition.hold(command)
+        partition.track(command)
         group.pending.append(command)
         if len(group.pending) == 1:
             self._groups.watch_expiry(group)
-        if group.state is _IDLE:
+        if group.phase is _IDLE:
             if self.linger_s:
                 self._act(group, Park(event.now + self.linger_s))
             else:
                 self._groups.push(group)
         # Asked for each command, and hardly ever so: to call it is half of what that takes.
-        if len(group.pending) > self.group_backlog or partition.waiting + partition.extra >= self.room:
-            self._groups.put_away_if_stuck(group, event.now)
+        if len(group.pending) > self.group_backlog or partition.waiting + partition.extra >= self.max_pending:
+            self._groups.quarantine_if_stuck(group, event.now)
 
     def _use_permit(self, event: PermitGranted) -> None:
         account = self._turns.accounts[event.account]
-        if self._turns.came(event):
+        if self._turns.accept_permit(event):
             only = event.only
             while (group := account.peek()) is not None and only in (None, group.ref):
                 account.pop()
                 step = self._step(group, event.now)
                 if step is None:
-                    group.state = State.HELD
-                    self._groups.put_away_if_stuck(group, event.now)
+                    group.phase = Phase.PAUSED
+                    self._groups.quarantine_if_stuck(group, event.now)
                 else:
                     self._act(group, step, event.now)
                 if isinstance(step, Send) or only is not None:
                     break
-        self._turns.ask([event.account], event.now)
+        self._turns.request_permits([event.account], event.now)
 
-    def _step(self, group: Mailbox, now: float) -> Send | Park | Finish | None:
+    def _step(self, group: GroupState, now: float) -> Send | Park | Finish | None:
         """What the mailbox's turn is used for; `None` when its group is paused."""
         if group.ref in self._held:
             return None
@@ -256,9 +258,9 @@ class Engine:
         if partition is not None and partition.quiet_until > now:
             return Park(partition.quiet_until)
         account = self._turns.accounts[group.ref.account]
-        if group.isolation is not None and not group.isolation_paid:
-            group.isolation_paid = True
-            due = account.isolation.reserve(now)
+        if group.bisect_size is not None and not group.bisect_call_reserved:
+            group.bisect_call_reserved = True
+            due = account.bisect_budget.reserve(now)
             if due > now:
                 return Park(due)
         return next_step(group, account.policy, now, self._precautions(group))
@@ -268,9 +270,11 @@ class Engine:
         if flight is None:
             return
         group, name = flight.group, flight.group.ref.account
-        outcome = self._turns.ended(group, event.outcome, event.now, event.jitter, probe=flight.probe)
+        outcome = self._turns.on_call_finished(
+            group, event.outcome, event.now, event.jitter, probe=flight.probe
+        )
         account = self._turns.accounts[name]
-        group.isolation_paid = False
+        group.bisect_call_reserved = False
         partition = self._groups.partitions.get(group.partition)
         if partition is not None and partition.groups.get(group.ref) is group:
             # What the group is told may be less than what the account heard.
@@ -286,42 +290,42 @@ class Engine:
             else:
                 self._act(group, decision, event.now)
         if isinstance(outcome, Unavailable) and account.breaker.notice is not None:
-            account.aside[group] = None
+            account.awaiting_recovery[group] = None
         if flight.probe and isinstance(event.outcome, Applied | Refused):
-            self._groups.resume(account.mended())
-        self._turns.ask([name], event.now)
+            self._groups.resume(account.clear_fault())
+        self._turns.request_permits([name], event.now)
 
-    def _follow(self, event: Told) -> None:
+    def _follow(self, event: ControlsUpdated) -> None:
         """Do what operators and other workers say from here on."""
-        self._groups.resume(self._turns.told(event))
+        self._groups.resume(self._turns.update_controls(event))
         let_go = self._held.keys() - event.controls.paused_groups.keys()
         self._held = event.controls.paused_groups
         resumed = {one for one in event.resumed if isinstance(one, GroupRef)}
         for number, partition in self._groups.partitions.items():
             for ref in let_go | resumed:
                 if ref in resumed:
-                    self._groups.let_go(number, partition, ref, event.now)
+                    self._groups.lift_quarantine(number, partition, ref, event.now)
                 group = partition.groups.get(ref)
-                if group is not None and (group.state is State.HELD or group.failures):
+                if group is not None and (group.phase is Phase.PAUSED or group.failures):
                     self._groups.resume([group])
-        self._turns.ask(self._turns.accounts, event.now)
+        self._turns.request_permits(self._turns.accounts, event.now)
 
-    def _act(self, group: Mailbox, decision: Decision, now: float = 0.0) -> None:
+    def _act(self, group: GroupState, decision: NextStep, now: float = 0.0) -> None:
         match decision:
             case Send(call, made):
                 account = self._turns.accounts[group.ref.account]
-                group.state = State.IN_FLIGHT
+                group.phase = Phase.IN_FLIGHT
                 account.in_flight += 1
                 self._serial += 1
                 self._in_flight[self._serial] = _InFlight(group, call, account.probing)
                 if call.kind in CHANGING:
-                    group.recorded = self._serial
+                    group.last_recorded_call = self._serial
                 known = tuple(group.doubts)
                 batch = group.batch if self._precautions(group) is not None else None
                 self._effects.append(
                     StartCall(
-                        *(self._serial, group.partition, group.ref, call, known, group.perishable),
-                        made=made,
+                        *(self._serial, group.partition, group.ref, call, known, group.expirable_keys),
+                        created_group=made,
                         probe=account.probing,
                         digests=() if batch is None else [one.digest for one in batch.commands],
                         place=0 if batch is None else batch.sent,
@@ -330,10 +334,10 @@ class Engine:
             case Queue():
                 self._groups.push(group)
             case Park(until):
-                group.state = State.PARKED
+                group.phase = Phase.PARKED
                 group.wake_at = until
                 self._timers.set(until, group)
-                self._groups.put_away_if_stuck(group, now)
+                self._groups.quarantine_if_stuck(group, now)
             case Finish():
                 self._groups.finish(group, decision, now)
             case _:

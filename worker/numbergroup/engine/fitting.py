@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 import orjson
 
-from numbergroup.engine.letters import Letter, letter_of_refusal
+from numbergroup.engine.letters import DeadLetterRecord, letter_of_refusal
 from numbergroup.engine.model import CommandKey, Fault, Origin, Refusal
 from numbergroup.engine.outline import elements
 from numbergroup.engine.records import variant_id
@@ -29,7 +29,7 @@ class Fitted(NamedTuple):
     answers could not be made small enough."""
 
     replies: list[Reply]
-    letters: list[Letter]
+    letters: list[DeadLetterRecord]
     dropped: list[str]
 
 
@@ -133,7 +133,9 @@ def _too_long(size: int, groups: int, most_bytes: int) -> str:
     return f"{said}ask for fewer at once, with a limit of {max(1, limit)}"
 
 
-def _letter_of_list(reply: Reply, result: dict[str, Any], key: CommandKey, fault: Fault) -> Letter | None:
+def _letter_of_list(
+    reply: Reply, result: dict[str, Any], key: CommandKey, fault: Fault
+) -> DeadLetterRecord | None:
     """The list's dead letter; None where it is not known what message it came in."""
     entry = reply.entry
     if entry is None:

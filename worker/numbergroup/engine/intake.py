@@ -32,8 +32,8 @@ from numbergroup.engine.model import (
     tuple_of,
 )
 from numbergroup.engine.outline import BOM, SPACE, elements, member, texts
-from numbergroup.engine.plain import Contradiction, Plain, check, parse_many, parse_one
-from numbergroup.engine.replays import Past, Replay
+from numbergroup.engine.plain import InvalidCombination, Plain, check, parse_many, parse_one
+from numbergroup.engine.replays import Replay, RetryHistory
 from numbergroup_contracts.commands import (
     COMMAND_ADAPTER,
     CREATE,
@@ -112,7 +112,7 @@ class Intake:
             _check_marks(entry, range(len(events)))
             settled = entry.settled
             return [_command(entry, at, event) for at, event in enumerate(events) if at not in settled]
-        except (ValidationError, Contradiction):
+        except (ValidationError, InvalidCombination):
             return _Message(entry).one_by_one() if is_array else [_Message(entry).event(0, body)]
 
 
@@ -263,7 +263,7 @@ def tried_again(items: Sequence[Command | Refusal], replay: Replay) -> list[Comm
     found: list[Command | Refusal] = []
     for item in items:
         if isinstance(item, Command):
-            item.past = Past(replay)
+            item.past = RetryHistory(replay)
             (origin,) = item.origins
             item.origins = [but(origin, traceparent=origin.traceparent or replay.via.traceparent)]
         found.append(item)

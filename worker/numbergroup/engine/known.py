@@ -11,7 +11,7 @@ UNLISTED: Final = math.nan
 """The expiry of a member that was found in a list which says none: it is equal to no other."""
 
 
-class Told(NamedTuple):
+class LastWrite(NamedTuple):
     """What the vendor was last told of a number, the requestId of the call that told it, and what the vendor
     said of that call beyond its outcome."""
 
@@ -33,18 +33,18 @@ class Text(NamedTuple):
 
 
 @dataclass(slots=True)
-class Known:
+class VendorView:
     """`complete` means that numbers which are neither in `told` nor `unsure` are known to be absent;
     `base_request` is the call that made it so. `rejected`: what the vendor was told of a number last and did
     not take; whether the number is in the group is as it was before. `unsure`: of what nobody knows it, and
     whether it is there, if it is, by calls in doubt alone.
     """
 
-    told: dict[str, Told] = field(default_factory=dict)
+    last_writes: dict[str, LastWrite] = field(default_factory=dict)
     complete: bool = False
     base_request: str | None = None
-    rejected: dict[str, Told] = field(default_factory=dict)
-    unsure: dict[str, bool] = field(default_factory=dict)
+    rejected: dict[str, LastWrite] = field(default_factory=dict)
+    uncertain: dict[str, bool] = field(default_factory=dict)
     texts: dict[str, Text] = field(default_factory=dict)
     """What the vendor was told of the group's name and remark."""
     base_details: Details | None = None
@@ -69,19 +69,19 @@ class Known:
             # What the group did not take before says nothing of what it has now.
             self.rejected = {}
         elif call.kind in (CallKind.ADD, CallKind.DELETE):
-            told = Told(call.kind is CallKind.ADD, request_id, call.expires_at, details)
-            self.told.update(dict.fromkeys(taken, told))
-            if self.unsure:
-                self._drop(self.unsure, taken)
+            told = LastWrite(call.kind is CallKind.ADD, request_id, call.expires_at, details)
+            self.last_writes.update(dict.fromkeys(taken, told))
+            if self.uncertain:
+                self._drop(self.uncertain, taken)
         if self.rejected:
             self._drop(self.rejected, taken)
         for number in call.numbers if left_out else ():
             if number in left_out:
                 present = call.kind is not CallKind.DELETE
-                self.rejected[number] = Told(present, request_id, call.expires_at, details)
+                self.rejected[number] = LastWrite(present, request_id, call.expires_at, details)
                 if call.kind is CallKind.REPLACE:
                     # It may have left with the others, or stayed as it was.
-                    self.unsure[number] = False
+                    self.uncertain[number] = False
 
     def _apply_texts(self, call: Call, request_id: str | None, details: Details | None) -> None:
         remark = call.remark
@@ -100,9 +100,9 @@ class Known:
         details: Details | None = None,
     ) -> None:
         """Take in that the group has exactly `members`."""
-        self.told = dict.fromkeys(members, Told(True, request_id, expiry, details))
+        self.last_writes = dict.fromkeys(members, LastWrite(True, request_id, expiry, details))
         self.base_details = details
-        self.unsure = {}
+        self.uncertain = {}
         self.complete = True
         self.base_request = request_id
 
@@ -118,35 +118,35 @@ class Known:
                     self.texts.pop(name, None)
             return
         if call.kind in (CallKind.REPLACE, CallKind.CREATE):
-            self.told, self.unsure = {}, {}
+            self.last_writes, self.uncertain = {}, {}
             self.complete = False
             return
         # A deletion of the group has taken everything with it, or nothing.
-        touched = [*self.told] if call.kind is CallKind.DELETE_GROUP else call.numbers
+        touched = [*self.last_writes] if call.kind is CallKind.DELETE_GROUP else call.numbers
         if self.complete:
-            self.unsure.update({number: self._was_absent(number) for number in touched})
-        self._drop(self.told, touched)
+            self.uncertain.update({number: self._was_absent(number) for number in touched})
+        self._drop(self.last_writes, touched)
         self._drop(self.rejected, touched)
 
     def is_there_by_doubt(self, number: str) -> bool:
         """Whether it was not in the group before calls that are in doubt, and may be since."""
-        return self.unsure.get(number, False)
+        return self.uncertain.get(number, False)
 
     @property
     def is_blank(self) -> bool:
         """Whether nothing is known of any number: everything `needs` to be said."""
-        return not (self.told or self.rejected or self.complete)
+        return not (self.last_writes or self.rejected or self.complete)
 
     @property
     def possible(self) -> list[str]:
         """The numbers that are, or may be, in the group, where it is `complete`."""
-        return [*(number for number, told in self.told.items() if told.present), *self.unsure]
+        return [*(number for number, told in self.last_writes.items() if told.present), *self.uncertain]
 
     def says(self, number: str, present: bool, expiry: float | None = None) -> bool:
         """Whether it is certain that the number is in the group until `expiry`, or that it is not in it."""
-        told = self.told.get(number)
+        told = self.last_writes.get(number)
         if told is None:
-            return self.complete and not present and number not in self.unsure
+            return self.complete and not present and number not in self.uncertain
         return told.says(present, expiry)
 
     def rejects(self, number: str, present: bool, expiry: float | None = None) -> bool:
@@ -163,14 +163,14 @@ class Known:
         of the one that decided all others as well."""
         found = [self.base_details] if base else []
         for number in numbers:
-            found += [told[number].details for told in (self.told, self.rejected) if number in told]
+            found += [told[number].details for told in (self.last_writes, self.rejected) if number in told]
             if number in self.texts:
                 found.append(self.texts[number].details)
         return list({id(one): one for one in found if one is not None}.values())
 
     def requests(self, number: str) -> list[str | None]:
         """The requestIds of the calls that told the vendor of the number (or of the group's text) last."""
-        told = self.told.get(number)
+        told = self.last_writes.get(number)
         ids = [] if told is None else [told.request_id]
         if self.rejected and number in self.rejected:
             ids.append(self.rejected[number].request_id)
@@ -179,10 +179,10 @@ class Known:
         return ids
 
     def _was_absent(self, number: str) -> bool:
-        told = self.told.get(number)
-        return self.unsure.get(number, told is None or not told.present)
+        told = self.last_writes.get(number)
+        return self.uncertain.get(number, told is None or not told.present)
 
     @staticmethod
-    def _drop(some: dict[str, Told] | dict[str, bool], numbers: Sequence[str]) -> None:
+    def _drop(some: dict[str, LastWrite] | dict[str, bool], numbers: Sequence[str]) -> None:
         for number in numbers:
             some.pop(number, None)

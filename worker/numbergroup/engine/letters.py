@@ -10,12 +10,12 @@ import orjson
 from numbergroup.engine.model import Fault, GroupRef, HandleKind, Origin, Refusal, Verdict
 from numbergroup.engine.outline import elements
 from numbergroup.engine.records import dead_letter_id, time_of
-from numbergroup.engine.replays import Past, Replay
+from numbergroup.engine.replays import Replay, RetryHistory
 from numbergroup_contracts.dead_letters import MOST_HISTORY, fingerprint, shape
 
 
 @dataclass(slots=True, frozen=True)
-class Letter:
+class DeadLetterRecord:
     """A dead letter: its description (JSON, `contracts.DeadLetter`) and the bytes as they arrived.
 
     `shape` (JSON) says what letters of one `fingerprint` have in common. `place` is the letter's among what
@@ -34,7 +34,7 @@ class Letter:
     original: bytes | None = None
 
 
-def letter_of(verdict: Verdict, now: float, place: int) -> Letter:
+def letter_of(verdict: Verdict, now: float, place: int) -> DeadLetterRecord:
     """The letter of a command that ended with a fault."""
     command = verdict.command
     assert verdict.fault is not None
@@ -54,12 +54,12 @@ def letter_of(verdict: Verdict, now: float, place: int) -> Letter:
         command.group if named else None,
         body,
         place,
-        Past(next(replayed, None)) if command.past is None else command.past,
+        RetryHistory(next(replayed, None)) if command.past is None else command.past,
         verdict.request_ids,
     )
 
 
-def letter_of_refusal(refusal: Refusal, now: float, place: int) -> Letter:
+def letter_of_refusal(refusal: Refusal, now: float, place: int) -> DeadLetterRecord:
     """The letter of what could not be taken for a command."""
     key = refusal.key
     return _letter(
@@ -71,7 +71,7 @@ def letter_of_refusal(refusal: Refusal, now: float, place: int) -> Letter:
         refusal.group,
         refusal.body,
         place,
-        Past(refusal.origin.entry.replay),
+        RetryHistory(refusal.origin.entry.replay),
     )
 
 
@@ -90,9 +90,9 @@ def _letter(
     group: GroupRef | None,
     body: bytes,
     place: int,
-    past: Past,
+    past: RetryHistory,
     request_ids: Sequence[str] = (),
-) -> Letter:
+) -> DeadLetterRecord:
     letter_id, entry, replay = dead_letter_id(origin), origin.entry, past.replay
     alike = fingerprint(fault.kind, fault.code, fault.message)
     error = {"kind": fault.kind, "code": fault.code, "message": fault.message}
@@ -119,7 +119,7 @@ def _letter(
             "traceparent": origin.traceparent,
         },
     }
-    return Letter(
+    return DeadLetterRecord(
         letter_id,
         orjson.dumps(description),
         body,
@@ -132,7 +132,7 @@ def _letter(
     )
 
 
-def _first_time(past: Past, now: float) -> float:
+def _first_time(past: RetryHistory, now: float) -> float:
     if past.replay is not None and past.replay.first_time is not None:
         return past.replay.first_time
     return now if past.first_failed_at is None else past.first_failed_at

@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 
 from numbergroup.engine.creation import intent_for, recorded_for
 from numbergroup.engine.doubt import Doubt, undoes
-from numbergroup.engine.known import Known
+from numbergroup.engine.known import VendorView
 from numbergroup.engine.merge import Change
 from numbergroup.engine.messages import Facts
 from numbergroup.engine.model import (
@@ -31,18 +31,18 @@ from numbergroup.engine.model import (
     HandleKind,
     Refused,
 )
-from numbergroup.engine.replays import Past, Since, replays_of
+from numbergroup.engine.replays import LaterWrites, RetryHistory, replays_of
 
 INHERITED = 0
 """For `Mailbox.recorded`: the call was an earlier owner's. Our own have greater numbers."""
 
 
-class State(enum.Enum):
+class Phase(enum.Enum):
     IDLE = enum.auto()
     READY = enum.auto()
     IN_FLIGHT = enum.auto()
     PARKED = enum.auto()
-    HELD = enum.auto()
+    PAUSED = enum.auto()
     """An operator has paused the group."""
 
 
@@ -65,10 +65,10 @@ class Batch:
         for command in self.commands:
             if numbers is not None and numbers.isdisjoint(command.numbers):
                 continue
-            command.past = command.past or Past()
+            command.past = command.past or RetryHistory()
             command.past.fail(now)
 
-    def take_effect(self) -> None:
+    def mark_attempted(self) -> None:
         """Take in that a call of it was carried out, or may have been: it is seen through from here on."""
         expired = self.expired
         for position, command in enumerate(self.commands):
@@ -76,17 +76,17 @@ class Batch:
 
 
 @dataclass(slots=True, eq=False)
-class Mailbox:
+class GroupState:
     ref: GroupRef
     partition: int
     group_id: str | None = None
     pending: deque[Command] = field(default_factory=deque)
     batch: Batch | None = None
-    state: State = State.IDLE
+    phase: Phase = Phase.IDLE
     wake_at: float = 0.0
-    known: Known = field(default_factory=Known)
+    vendor_view: VendorView = field(default_factory=VendorView)
     doubts: list[Doubt] = field(default_factory=list)
-    begun: int = 0
+    attempted_count: int = 0
     """How many of the pending, from the head, were in a batch whose calls began."""
     sent_at: float = 0.0
     """When its last call started."""
@@ -97,11 +97,11 @@ class Mailbox:
     """Whether the intent stands for a create that may have been sent, and of which nothing is known."""
     suspects: dict[CommandKey, float] = field(default_factory=dict)
     """Creates that may have been sent, and until when they may take effect."""
-    recorded: int | None = None
+    last_recorded_call: int | None = None
     """The last call that the ledger was told of, so that a successor knows of it; see `forget_calls`."""
     created_by: Command | None = None
     create_request: str | None = None
-    made: CreateIntent | None = None
+    created_group: CreateIntent | None = None
     """What the ledger is to know instead of the intent of the create that made the group."""
     create_failed: bool = False
     """Whether its create was answered with a failure before that says nothing for certain."""
@@ -111,7 +111,7 @@ class Mailbox:
     """The last of those refusals."""
     failures: int = 0
     first_failed_at: float = 0.0
-    trouble: Fault | None = None
+    last_fault: Fault | None = None
     """Why it failed last."""
     fault_at: int | None = None
     """How many of the account's calls had been answered when this one's met a fault of the account, last."""
@@ -123,13 +123,13 @@ class Mailbox:
     """Until when it waits for that."""
     turn: int = 0
     """Its place in line, while it is ready."""
-    isolation: int | None = None
+    bisect_size: int | None = None
     """While a refused batch is being halved: how many commands the next batch may have."""
-    isolation_paid: bool = False
+    bisect_call_reserved: bool = False
     """Whether its next call is in the account's budget for that."""
     replays: int = 0
     """How many of the pending are tried again."""
-    since: Since | None = None
+    since: LaterWrites | None = None
     """What those must not undo."""
 
     @property
@@ -148,7 +148,7 @@ class Mailbox:
         """Drop what is known of a create that failed: the group was made, or its command is settled."""
         self.create_failed, self.create_refusals, self.create_refusal = False, 0, None
 
-    def uncut(self) -> None:
+    def discard_batch(self) -> None:
         """Give the batch's commands back, so that newer ones may merge with what is left to do."""
         self.batch = None
 
@@ -168,7 +168,7 @@ class Mailbox:
         )
 
     @property
-    def perishable(self) -> tuple[CommandKey, ...]:
+    def expirable_keys(self) -> tuple[CommandKey, ...]:
         """The batch's commands that can expire, and have not."""
         if self.batch is None:
             return ()
@@ -179,7 +179,7 @@ class Mailbox:
             if command.expires_at is not None and position not in expired
         )
 
-    def take_intent(self, command: Command, facts: Facts, *, bound: bool) -> None:
+    def adopt_intent(self, command: Command, facts: Facts, *, bound: bool) -> None:
         """Take in that an earlier worker may have sent a create, unless the intent is this engine's own.
 
         `bound`: the key was bound or freed since, so that an older look-up says nothing.
@@ -215,12 +215,12 @@ class Mailbox:
 
     def forget_calls(self, now: float) -> list[tuple[GroupRef, int]]:
         """What a successor need not know any more: all calls up to this one, if none is in doubt."""
-        if self.recorded is None or any(doubt.until > now for doubt in self.doubts):
+        if self.last_recorded_call is None or any(doubt.until > now for doubt in self.doubts):
             return []
-        last, self.recorded = self.recorded, None
+        last, self.last_recorded_call = self.last_recorded_call, None
         return [(self.ref, last)]
 
-    def take_settled(self) -> None:
+    def remove_settled(self) -> None:
         """Drop the batch's commands; what is known of the vendor ends with the last that needs it."""
         assert self.batch is not None
         for command in self.batch.commands:
@@ -230,13 +230,13 @@ class Mailbox:
         if self.replays:
             self.replays -= sum(replays_of(command.past) > 0 for command in self.batch.commands)
             self.since = self.since if self.replays else None
-        self.begun = max(0, self.begun - len(self.batch.commands))
+        self.attempted_count = max(0, self.attempted_count - len(self.batch.commands))
         self.batch = None
         self.failures = 0
-        self.trouble = None
+        self.last_fault = None
         self.forget_creation()
-        if not self.begun:
-            self.known = Known()
-            self.isolation = None
-        elif self.isolation is not None:
-            self.isolation *= 2
+        if not self.attempted_count:
+            self.vendor_view = VendorView()
+            self.bisect_size = None
+        elif self.bisect_size is not None:
+            self.bisect_size *= 2

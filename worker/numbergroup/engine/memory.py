@@ -9,7 +9,7 @@ from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 
 from numbergroup.engine.attribution import decided_by
-from numbergroup.engine.mailbox import Mailbox
+from numbergroup.engine.mailbox import GroupState
 from numbergroup.engine.messages import Decided, Facts
 from numbergroup.engine.model import (
     ALL_NUMBERS,
@@ -26,7 +26,7 @@ from numbergroup.engine.model import (
 )
 from numbergroup.engine.poison_detection import Precautions
 from numbergroup.engine.records import DEAD_LETTERED, is_remembered, milliseconds, record_of, sequence_key
-from numbergroup.engine.replays import Since, standing
+from numbergroup.engine.replays import LaterWrites, effective_order
 
 _SETTLED_KEPT = 50_000
 _BINDINGS_KEPT = 50_000
@@ -43,7 +43,7 @@ def weight(command: Command) -> int:
 
 
 @dataclass(slots=True)
-class Partition:
+class PartitionState:
     """`waiting` counts answers that are owed, so a command that came twice counts twice.
 
     `draining`: no more calls of it are started. `attempted`: which commands an earlier owner may have sent.
@@ -51,15 +51,15 @@ class Partition:
     looked up, to be tried again.
     """
 
-    groups: dict[GroupRef, Mailbox] = field(default_factory=dict)
+    groups: dict[GroupRef, GroupState] = field(default_factory=dict)
     commands: dict[CommandKey, Command] = field(default_factory=dict)
     attempted: set[CommandKey] = field(default_factory=set)
     settled: OrderedDict[CommandKey, Record] = field(default_factory=OrderedDict)
     bindings: OrderedDict[GroupRef, str | None] = field(default_factory=OrderedDict)
-    made: dict[GroupRef, CreateIntent] = field(default_factory=dict)
+    created_groups: dict[GroupRef, CreateIntent] = field(default_factory=dict)
     sequences: OrderedDict[SequenceKey, int] = field(default_factory=OrderedDict)
-    lettered: OrderedDict[GroupRef, None] = field(default_factory=OrderedDict)
-    expected: dict[GroupRef, Since] = field(default_factory=dict)
+    with_dead_letters: OrderedDict[GroupRef, None] = field(default_factory=OrderedDict)
+    expected: dict[GroupRef, LaterWrites] = field(default_factory=dict)
     quarantined: dict[GroupRef, Fault] = field(default_factory=dict)
     """Groups whose commands are put away, and why."""
     precautions: Precautions | None = None
@@ -76,7 +76,7 @@ class Partition:
         """How much memory is taken, in answers that are owed to small commands."""
         return self.waiting + self.extra
 
-    def hold(self, command: Command) -> None:
+    def track(self, command: Command) -> None:
         """It waits from here on."""
         self.commands[command.key] = command
         if len(command.numbers) >= _SMALL:
@@ -104,7 +104,7 @@ class Partition:
         is a letter of the group."""
         command = verdict.command
         if verdict.status in DEAD_LETTERED and command.group.kind is not HandleKind.OWN:
-            self.take_lettered((command.group,))
+            self.note_dead_letters((command.group,))
         if not is_remembered(verdict):
             return
         self.settled[command.key] = record_of(verdict, at)
@@ -115,11 +115,11 @@ class Partition:
         """`made`: how a successor knows the group, until it is durable that its create is settled."""
         self.bindings[ref] = group_id
         if made is not None:
-            self.made[ref] = made
+            self.created_groups[ref] = made
         if group_id is None:
-            self.made.pop(ref, None)
+            self.created_groups.pop(ref, None)
         if len(self.bindings) > _BINDINGS_KEPT:
-            self.made.pop(self.bindings.popitem(last=False)[0], None)
+            self.created_groups.pop(self.bindings.popitem(last=False)[0], None)
 
     def knows(self, ref: GroupRef) -> bool:
         """Whether this worker itself created, bound or freed the group, whatever the ledger says."""
@@ -127,7 +127,7 @@ class Partition:
         in_hand = group is not None and (group.group_id is not None or group.intent_recorded)
         return in_hand or ref in self.bindings
 
-    def take_sequence(self, command: Command, facts: Facts) -> None:
+    def note_sequence(self, command: Command, facts: Facts) -> None:
         """Mark the command as stale if its source has said something later on the group before.
 
         What still waits counts as well: the outcome must not depend on how soon a call could be made.
@@ -148,32 +148,32 @@ class Partition:
                 if oldest.group not in self.groups:
                     del self.sequences[oldest]
 
-    def take_lettered(self, refs: Iterable[GroupRef]) -> None:
+    def note_dead_letters(self, refs: Iterable[GroupRef]) -> None:
         """What is decided of these groups has to be written down."""
-        self.lettered.update(dict.fromkeys(refs))
+        self.with_dead_letters.update(dict.fromkeys(refs))
         for _ in range(_TRIES):
-            if len(self.lettered) <= _LETTERED_KEPT:
+            if len(self.with_dead_letters) <= _LETTERED_KEPT:
                 break
-            oldest = next(iter(self.lettered))
-            self.lettered.move_to_end(oldest)
+            oldest = next(iter(self.with_dead_letters))
+            self.with_dead_letters.move_to_end(oldest)
             # What still waits was looked up before there was a letter.
             if oldest not in self.groups:
-                del self.lettered[oldest]
+                del self.with_dead_letters[oldest]
 
     def expect(self, refs: Collection[GroupRef]) -> None:
         """Commands of these groups are about to be looked up, to be tried again."""
-        self.expected = {ref: Since() for ref in refs}
-        self.take_lettered(refs)
+        self.expected = {ref: LaterWrites() for ref in refs}
+        self.note_dead_letters(refs)
 
-    def take_place(self, command: Command, group: Mailbox, facts: Facts) -> None:
+    def take_arrival_number(self, command: Command, group: GroupState, facts: Facts) -> None:
         """Take in where the command stands: what it must not undo, if it is tried again, or its sequence."""
         if command.past is None:
             if command.sequence is not None:
-                self.take_sequence(command, facts)
+                self.note_sequence(command, facts)
             return
         ref = group.ref
         group.replays += 1
-        group.since = group.since or Since()
+        group.since = group.since or LaterWrites()
         said = facts.since.get(ref)
         if said is not None:
             # Whatever was decided before it was looked up is in there, in its order.
@@ -181,14 +181,14 @@ class Partition:
             group.since.absorb(said)
         group.since.absorb(self.expected.get(ref))
 
-    def decided(self, group: Mailbox, verdicts: Sequence[Verdict]) -> Decided | None:
+    def decided(self, group: GroupState, verdicts: Sequence[Verdict]) -> Decided | None:
         """What the mailbox's batch has decided, if letters of the group may be kept. What is still to be
         tried again has to know it, too."""
         ref, batch = group.ref, group.batch
-        if ref not in self.lettered or batch is None:
+        if ref not in self.with_dead_letters or batch is None:
             return None
         decided = decided_by(ref, batch, verdicts)
-        orders = [standing(command.past) for command in batch.commands]
+        orders = [effective_order(command.past) for command in batch.commands]
         everything = -1 if decided.everything is None else orders[decided.everything]
         for since in (group.since, self.expected.get(ref)):
             if since is not None:

@@ -31,7 +31,7 @@ from numbergroup.engine.model import (
     Fault,
     tuple_of,
 )
-from numbergroup.engine.replays import LATEST, Since, standing
+from numbergroup.engine.replays import LATEST, LaterWrites, effective_order
 
 
 class Op(enum.IntEnum):
@@ -42,7 +42,7 @@ class Op(enum.IntEnum):
 _PUT_IN, _TAKE_OUT = Op
 
 
-class Decision(NamedTuple):
+class Winner(NamedTuple):
     """The last word on a number, and the position of the command that said it."""
 
     op: Op
@@ -59,7 +59,7 @@ class Change:
     that sets it; `refused` has those that cannot apply, `outdated` those of which nothing is left.
     """
 
-    decided: dict[str, Decision] = field(default_factory=dict)
+    decided: dict[str, Winner] = field(default_factory=dict)
     base: int | None = None
     create: int | None = None
     delete: int | None = None
@@ -94,7 +94,7 @@ def merge(
     exists: bool,
     created_by: Command | None = None,
     skip: Collection[int] = (),
-    since: Since | None = None,
+    since: LaterWrites | None = None,
 ) -> Change:
     """Fold `commands` in order, as if those at the positions in `skip` were not there.
 
@@ -111,7 +111,11 @@ def merge(
             continue
         kind, numbers = command.kind, command.numbers
         again: _Again | None = None
-        if since is not None and command is not created_by and (order := standing(command.past)) < LATEST:
+        if (
+            since is not None
+            and command is not created_by
+            and (order := effective_order(command.past)) < LATEST
+        ):
             again = _Again(order, since, commands, change)
             numbers = again.left(numbers)
             if again.is_outdated(command, numbers):
@@ -127,21 +131,21 @@ def merge(
                 change.create = position
                 present = True
             decided.clear()
-            decided.update(dict.fromkeys(command.numbers, Decision(_PUT_IN, position)))
+            decided.update(dict.fromkeys(command.numbers, Winner(_PUT_IN, position)))
             change.base = position
             change.names.clear()
         elif not present:
             change.refused[position] = _UNKNOWN_GROUP
         elif kind is ADD or kind is DELETE:
-            said = tuple_of(Decision, (_TAKE_OUT if kind is DELETE else _PUT_IN, position))
+            said = tuple_of(Winner, (_TAKE_OUT if kind is DELETE else _PUT_IN, position))
             for number in numbers:
                 decided[number] = said
         elif kind is REPLACE:
             kept = again.kept() if again else {}
             decided.clear()
-            decided.update(dict.fromkeys(numbers, Decision(_PUT_IN, position)))
+            decided.update(dict.fromkeys(numbers, Winner(_PUT_IN, position)))
             if again:
-                decided.update(dict.fromkeys(again.added(), Decision(_PUT_IN, position)))
+                decided.update(dict.fromkeys(again.added(), Winner(_PUT_IN, position)))
             decided.update(kept)
             change.base = position
         elif kind is RENAME:
@@ -159,7 +163,7 @@ class _Again:
     """A command that is tried again, among those that were merged before it: `order` is where it stands."""
 
     order: int
-    since: Since
+    since: LaterWrites
     commands: Sequence[Command]
     change: Change
 
@@ -198,7 +202,7 @@ class _Again:
             if since.later(name, self.order) is None and not (name in names and self._is_later(names[name]))
         ]
 
-    def kept(self) -> dict[str, Decision]:
+    def kept(self) -> dict[str, Winner]:
         """What was merged before it and stands after it."""
         return {
             number: decision
@@ -212,4 +216,4 @@ class _Again:
         return [number for number in numbers if self.since.later(number, self.order)]
 
     def _is_later(self, position: int) -> bool:
-        return standing(self.commands[position].past) > self.order
+        return effective_order(self.commands[position].past) > self.order

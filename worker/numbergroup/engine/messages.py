@@ -24,7 +24,7 @@ from numbergroup.engine.model import (
     Verdict,
 )
 from numbergroup.engine.poison_detection import Precautions
-from numbergroup.engine.replays import Since
+from numbergroup.engine.replays import LaterWrites
 
 
 @dataclass(slots=True, frozen=True)
@@ -41,8 +41,8 @@ class Facts:
     intents: Mapping[GroupRef, CreateIntent] = field(default_factory=dict)
     sequences: Mapping[SequenceKey, int] = field(default_factory=dict)
     unreadable: AbstractSet[GroupRef] = frozenset()
-    lettered: AbstractSet[GroupRef] = frozenset()
-    since: Mapping[GroupRef, Since] = field(default_factory=dict)
+    with_dead_letters: AbstractSet[GroupRef] = frozenset()
+    since: Mapping[GroupRef, LaterWrites] = field(default_factory=dict)
 
 
 @dataclass(slots=True, frozen=True)
@@ -112,7 +112,7 @@ class Controls:
 
 
 @dataclass(slots=True, frozen=True)
-class Told:
+class ControlsUpdated:
     """What is in force from here on: all of it, about once a second.
 
     `resumed`: accounts (by name) and groups that an operator has let go on since the last time, whether they
@@ -165,7 +165,7 @@ class CallFinished:
 
 
 @dataclass(slots=True, frozen=True)
-class LeaseLost:
+class PartitionLost:
     """The partition has another owner: forget everything about it."""
 
     partition: int
@@ -200,9 +200,9 @@ Event = (
     | PermitGranted
     | ProbeDenied
     | CallFinished
-    | Told
+    | ControlsUpdated
     | CredentialsChanged
-    | LeaseLost
+    | PartitionLost
     | PrecautionsChanged
     | Tick
     | Drain
@@ -247,8 +247,8 @@ class StartCall:
     ref: GroupRef
     call: Call
     doubts: Sequence[Doubt] = ()
-    perishable: Sequence[CommandKey] = ()
-    made: CreateIntent | None = None
+    expirable_keys: Sequence[CommandKey] = ()
+    created_group: CreateIntent | None = None
     probe: bool = False
     digests: Sequence[str] = ()
     place: int = 0

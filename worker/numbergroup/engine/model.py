@@ -8,7 +8,7 @@ from hashlib import blake2b
 from operator import attrgetter
 from typing import Final, NamedTuple
 
-from numbergroup.engine.replays import Past, Replay
+from numbergroup.engine.replays import Replay, RetryHistory
 from numbergroup_contracts.results import Status
 
 # Handed on, so that importers need not know which words are where.
@@ -190,7 +190,7 @@ class Command:
     arrived_at: float = 0.0
     attempted: bool = False
     stale: bool = False
-    past: Past | None = None
+    past: RetryHistory | None = None
     written: Mapping[str, str] | None = None
     digest: str = field(init=False)
 

@@ -8,10 +8,10 @@ from numbergroup.engine.accounts import LONGEST_RETRY_AFTER_S, AccountPolicy
 from numbergroup.engine.attribution import all_with
 from numbergroup.engine.batches import closed, created, finished, lost_creation, replan
 from numbergroup.engine.creation import intent_of, made_by, without_marker
-from numbergroup.engine.decisions import Decision, Finish, Park, Queue
+from numbergroup.engine.decisions import Finish, NextStep, Park, Queue
 from numbergroup.engine.doubt import Doubt
 from numbergroup.engine.known import UNLISTED
-from numbergroup.engine.mailbox import Mailbox
+from numbergroup.engine.mailbox import GroupState
 from numbergroup.engine.messages import CallFinished
 from numbergroup.engine.model import (
     CHANGING,
@@ -44,8 +44,8 @@ _Unsure = Refused | Unavailable | Throttled | AccountFault
 
 
 def resolve(
-    group: Mailbox, call: Call, ended: CallFinished, policy: AccountPolicy, retry: RetryPolicy
-) -> Decision:
+    group: GroupState, call: Call, ended: CallFinished, policy: AccountPolicy, retry: RetryPolicy
+) -> NextStep:
     """Take the outcome in and say what comes next: another turn, a pause, or the end of the batch."""
     outcome = ended.outcome
     assert group.batch is not None
@@ -54,7 +54,7 @@ def resolve(
     if ended.doubt_until is not None:
         _take_doubt(group, call, ended.doubt_until, answered=isinstance(outcome, Applied))
     if call.kind in _EFFECTIVE and (ended.doubt_until is not None or isinstance(outcome, Applied)):
-        group.batch.take_effect()
+        group.batch.mark_attempted()
     if isinstance(outcome, Refused | Unavailable):
         group.batch.take_failure(ended.now)
     elif isinstance(outcome, Applied) and outcome.rejected:
@@ -74,7 +74,7 @@ def resolve(
             # Before anybody is blamed, the group is looked for.
             group.create_refusals += 1 if not outcome.certain else _REFUSALS
             group.create_refusal = outcome
-            group.uncut()
+            group.discard_batch()
             return Queue()
         case Refused() if call.kind in _LOOKING:
             # Nobody asked for the look-up, so no command can be blamed for it.
@@ -91,13 +91,13 @@ def resolve(
             fault = Fault("unavailable", outcome.code, outcome.message)
             return _retry_later(group, fault, ended, retry, outcome.retry_after_s)
         case Throttled() | AccountFault() | Withheld():
-            group.uncut()
+            group.discard_batch()
             return Queue()
         case _:
             assert_never(outcome)
 
 
-def _reconsidered(group: Mailbox, ended: CallFinished) -> CallFinished:
+def _reconsidered(group: GroupState, ended: CallFinished) -> CallFinished:
     """How a create ended that is not in doubt by itself, in the light of what its earlier requests met.
 
     "It exists already", after a request of the same create that was answered, but with nothing that is
@@ -114,29 +114,29 @@ def _reconsidered(group: Mailbox, ended: CallFinished) -> CallFinished:
     return ended
 
 
-def _may_have_been_done(group: Mailbox, call: Call, ended: CallFinished) -> bool:
+def _may_have_been_done(group: GroupState, call: Call, ended: CallFinished) -> bool:
     """Whether an earlier request of the call, or of one like it, is in doubt."""
     alike = [doubt.call.numbers for doubt in group.doubts if doubt.call.kind is call.kind]
     return ended.doubt_until is not None or any(not set(call.numbers).isdisjoint(some) for some in alike)
 
 
-def _take_doubt(group: Mailbox, call: Call, until: float, *, answered: bool) -> None:
+def _take_doubt(group: GroupState, call: Call, until: float, *, answered: bool) -> None:
     if call.kind is CallKind.CREATE:
         group.intent = intent_of(call, until)
     elif call.kind in CHANGING:
         group.doubts.append(Doubt(call, until))
         if not answered:
-            group.known.doubt(call)
+            group.vendor_view.doubt(call)
 
 
 def _applied(
-    group: Mailbox,
+    group: GroupState,
     call: Call,
     ended: CallFinished,
     outcome: Applied,
     policy: AccountPolicy,
     retry: RetryPolicy,
-) -> Decision:
+) -> NextStep:
     batch = group.batch
     assert batch is not None
     if call.kind in _LOOKING and not outcome.complete and _sought(group, call, outcome) is None:
@@ -161,17 +161,17 @@ def _applied(
             unlisted = Refused(None, "the vendor lists no such group", outcome.request_id)
             if listed is None or batch.refusal is not None:
                 return _refused(group, batch.refusal or unlisted)
-            group.known.learn_all(listed.numbers, outcome.request_id, _listed_expiry(policy))
+            group.vendor_view.learn_all(listed.numbers, outcome.request_id, _listed_expiry(policy))
             replan(group, policy)
         case _:
-            group.known.apply(call, outcome.request_id, outcome.rejected, outcome.details)
+            group.vendor_view.apply(call, outcome.request_id, outcome.rejected, outcome.details)
             batch.calls.popleft()
             if call.kind is CallKind.CREATE:
                 created(group, outcome.group_id, outcome.request_id)
     return Queue() if batch.calls else finished(group)
 
 
-def _sought(group: Mailbox, call: Call, outcome: Applied) -> Group | None:
+def _sought(group: GroupState, call: Call, outcome: Applied) -> Group | None:
     """The group that was looked for, if it is listed."""
     groups, intent = outcome.groups or (), group.intent
     if call.kind is CallKind.FIND_CREATED:
@@ -183,23 +183,23 @@ def _listed_expiry(policy: AccountPolicy) -> float | None:
     return UNLISTED if policy.number_expiry else None
 
 
-def _looked_for_created(group: Mailbox, call: Call, outcome: Applied, policy: AccountPolicy) -> Decision:
+def _looked_for_created(group: GroupState, call: Call, outcome: Applied, policy: AccountPolicy) -> NextStep:
     intent, batch = group.intent, group.batch
     assert intent is not None
     assert batch is not None
     listed = _sought(group, call, outcome)
     if listed is not None:
         created(group, listed.group_id, outcome.request_id)
-        group.known.learn_all(listed.numbers, outcome.request_id, _listed_expiry(policy))
-        group.known.learn_texts(without_marker(listed), outcome.request_id)
+        group.vendor_view.learn_all(listed.numbers, outcome.request_id, _listed_expiry(policy))
+        group.vendor_view.learn_texts(without_marker(listed), outcome.request_id)
         for doubt in group.doubts:
             # What a dead worker has sent to the group may arrive after it was looked at.
             if doubt.call.group_id == listed.group_id:
-                group.known.doubt(doubt.call)
-        batch.take_effect()
+                group.vendor_view.doubt(doubt.call)
+        batch.mark_attempted()
     elif group.sent_at < intent.settled_after:
         # What was not there when the look began may have come since.
-        group.uncut()
+        group.discard_batch()
         return Park(intent.settled_after)
     else:
         group.intent = None
@@ -213,11 +213,11 @@ def _looked_for_created(group: Mailbox, call: Call, outcome: Applied, policy: Ac
     return Queue() if batch.calls else finished(group)
 
 
-def _left_as_they_are(group: Mailbox, call: Call, outcome: Refused) -> Decision | None:
+def _left_as_they_are(group: GroupState, call: Call, outcome: Refused) -> NextStep | None:
     """A command that stands alone is not to blame for numbers that it does not name and that nothing but a
     call in doubt for later ones may have brought in. They were to leave again, with others or alone, and the
     vendor refuses that: which of them it is is found by halving, and those are left to who names them."""
-    batch, known = group.batch, group.known
+    batch, known = group.batch, group.vendor_view
     assert batch is not None
     if len(batch.commands) > 1 or call.kind is not CallKind.DELETE:
         return None
@@ -235,36 +235,36 @@ def _left_as_they_are(group: Mailbox, call: Call, outcome: Refused) -> Decision 
     return Queue() if batch.calls else finished(group)
 
 
-def _refused(group: Mailbox, outcome: Refused) -> Decision:
+def _refused(group: GroupState, outcome: Refused) -> NextStep:
     batch = group.batch
     assert batch is not None
     if len(batch.commands) > 1:
-        group.isolation = len(batch.commands) // 2
-        group.uncut()
+        group.bisect_size = len(batch.commands) // 2
+        group.discard_batch()
         return Queue()
     fault = Fault("refused", outcome.code, outcome.message)
     return _ended(group, Status.REJECTED, fault, outcome.request_id)
 
 
 def _retry_later(
-    group: Mailbox,
+    group: GroupState,
     fault: Fault,
     ended: CallFinished,
     retry: RetryPolicy,
     retry_after_s: float | None = None,
-) -> Decision:
+) -> NextStep:
     if group.failures == 0:
         group.first_failed_at = ended.now
     group.failures += 1
-    group.trouble = fault
+    group.last_fault = fault
     if retry.is_over(group.first_failed_at, ended.now):
         return _ended(group, Status.FAILED, fault, None)
-    group.uncut()
+    group.discard_batch()
     asked_s = min(retry_after_s or 0.0, LONGEST_RETRY_AFTER_S)
     return Park(ended.now + max(asked_s, retry.delay_s(group.failures, ended.jitter)))
 
 
-def _ended(group: Mailbox, status: Status, fault: Fault, request_id: str | None) -> Finish:
+def _ended(group: GroupState, status: Status, fault: Fault, request_id: str | None) -> Finish:
     batch = group.batch
     assert batch is not None
     return closed(group, all_with(group, status, fault, request_id))

@@ -33,7 +33,7 @@ Plain = dict[str, Any]
 _ADDRESSED_BY_NOTHING = (CREATE, LIST)
 
 
-class Contradiction(ValueError):
+class InvalidCombination(ValueError):
     """Each field is as it should be, and together they make no command: the models say why."""
 
 
@@ -70,8 +70,8 @@ def check(event: Plain) -> None:
     """Raises `Contradiction` for what the models' own validators refuse."""
     kind, data = event["type"], event["data"]
     if kind not in _ADDRESSED_BY_NOTHING and (data.get("groupId") is None) == (data.get("groupKey") is None):
-        raise Contradiction
+        raise InvalidCombination
     if kind == RENAME and data.get("groupName") is None and data.get("remark") is None:
-        raise Contradiction
+        raise InvalidCombination
     if not data.get("phones", True) and (kind == CREATE or OPERATIONS[data["operateType"]] != "replace"):
-        raise Contradiction
+        raise InvalidCombination

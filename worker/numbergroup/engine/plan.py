@@ -8,7 +8,7 @@ the group by themselves, those of a chunk leave it together.
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
-from numbergroup.engine.known import Known, Text
+from numbergroup.engine.known import Text, VendorView
 from numbergroup.engine.merge import Change
 from numbergroup.engine.model import NAME, REMARK, Call, CallKind, Command
 
@@ -31,7 +31,7 @@ class _Chunk(NamedTuple):
 def plan(
     change: Change,
     commands: Sequence[Command],
-    known: Known,
+    known: VendorView,
     *,
     group_id: str | None,
     numbers_per_call: int,
@@ -53,7 +53,7 @@ def plan(
     return _numbers(change, commands, known, target) + _renaming(change, commands, known.texts, group_id)
 
 
-def _numbers(change: Change, commands: Sequence[Command], known: Known, target: _Target) -> list[Call]:
+def _numbers(change: Change, commands: Sequence[Command], known: VendorView, target: _Target) -> list[Call]:
     if change.base is None or not (target.replaces or known.complete):
         # A group that one of these made can have no numbers but those that they name.
         gone = [number for number in change.unwanted() if known.is_blank or known.needs(number, False)]
@@ -100,7 +100,7 @@ def _creation(
 
 
 def _rebase(
-    change: Change, commands: Sequence[Command], base: int, known: Known, target: _Target
+    change: Change, commands: Sequence[Command], base: int, known: VendorView, target: _Target
 ) -> list[Call]:
     wanted, group_id = change.wanted(), target.group_id
     # An empty replace cannot be said: replace by one number of the commands', then delete it.
@@ -122,7 +122,9 @@ def _rebase(
     return calls
 
 
-def _needed(change: Change, commands: Sequence[Command], known: Known, target: _Target) -> Iterable[_Chunk]:
+def _needed(
+    change: Change, commands: Sequence[Command], known: VendorView, target: _Target
+) -> Iterable[_Chunk]:
     """What is to be put into the group still."""
     decided, new = change.decided, change.wanted()
     if not known.is_blank:

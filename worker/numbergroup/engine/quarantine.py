@@ -7,9 +7,9 @@ put away can be replayed: it stands where it first stood, and undoes nothing tha
 
 from numbergroup.engine.accounts import Account
 from numbergroup.engine.attribution import all_with
-from numbergroup.engine.batches import closed, cut
+from numbergroup.engine.batches import closed, form_batch
 from numbergroup.engine.decisions import Finish
-from numbergroup.engine.mailbox import Mailbox, State
+from numbergroup.engine.mailbox import GroupState, Phase
 from numbergroup.engine.model import QUARANTINED, Fault
 from numbergroup.engine.poison_detection import Precautions
 from numbergroup_contracts.results import Status
@@ -17,7 +17,7 @@ from numbergroup_contracts.results import Status
 _HOW = "numbergroup resume group lets it go on, numbergroup dead-letters replay brings this back"
 
 
-def is_stuck(group: Mailbox, account: Account, now: float) -> bool:
+def is_stuck(group: GroupState, account: Account, now: float) -> bool:
     """Whether the group waits for something that only it has to wait for, for who knows how long.
 
     When an outage begins, every group looks like that. So others must have been served since the group's
@@ -25,24 +25,26 @@ def is_stuck(group: Mailbox, account: Account, now: float) -> bool:
     """
     if not account.is_well or (group.batch is not None and group.batch.started):
         return False
-    if group.state is State.HELD:
+    if group.phase is Phase.PAUSED:
         return True
-    if group.state is not State.PARKED or not group.failures:
+    if group.phase is not Phase.PARKED or not group.failures:
         return False
     began = group.first_failed_at
     return account.served_at > began or now - began >= account.policy.breaker.window_s
 
 
-def reason(group: Mailbox) -> Fault:
+def reason(group: GroupState) -> Fault:
     """Why it is put away."""
-    if group.trouble is None:
+    if group.last_fault is None:
         return Fault(QUARANTINED, None, f"its group is paused, and too many commands wait for it: {_HOW}")
-    said = f"its group is stuck ({group.trouble.message}), and too many commands wait for it: {_HOW}"
-    return Fault(QUARANTINED, group.trouble.code, said)
+    said = f"its group is stuck ({group.last_fault.message}), and too many commands wait for it: {_HOW}"
+    return Fault(QUARANTINED, group.last_fault.code, said)
 
 
-def put_away(group: Mailbox, fault: Fault, now: float, precautions: Precautions | None = None) -> Finish:
+def dead_letter_pending(
+    group: GroupState, fault: Fault, now: float, precautions: Precautions | None = None
+) -> Finish:
     """The end of the mailbox's next commands, as many as one batch may have."""
-    group.isolation = None
-    group.batch = cut(group, now, precautions)
+    group.bisect_size = None
+    group.batch = form_batch(group, now, precautions)
     return closed(group, all_with(group, Status.FAILED, fault, None))

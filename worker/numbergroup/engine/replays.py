@@ -42,7 +42,7 @@ class Replay:
 
 
 @dataclass(slots=True)
-class Past:
+class RetryHistory:
     """What went before of a command that failed, or is tried again; others have none."""
 
     replay: Replay | None = None
@@ -56,7 +56,7 @@ class Past:
             self.first_failed_at = now
 
 
-def standing(past: Past | None) -> int:
+def effective_order(past: RetryHistory | None) -> int:
     """The order by which it is judged what came later."""
     replay = None if past is None else past.replay
     if replay is None or replay.force or replay.order is None:
@@ -64,13 +64,13 @@ def standing(past: Past | None) -> int:
     return replay.order
 
 
-def replays_of(past: Past | None) -> int:
+def replays_of(past: RetryHistory | None) -> int:
     """How often the command was tried again, this time included."""
     return 0 if past is None or past.replay is None else past.replay.replays
 
 
 @dataclass(slots=True)
-class Since:
+class LaterWrites:
     """What was decided of a group: by number, whether it is in it and the order of who said so;
     `everything`: the order of the last that decided all numbers. -1 is before all."""
 
@@ -84,7 +84,7 @@ class Since:
             if order >= self.numbers.get(number, (False, -1))[1]:
                 self.numbers[number] = (present, order)
 
-    def absorb(self, other: "Since | None") -> None:
+    def absorb(self, other: "LaterWrites | None") -> None:
         """Take in all that another has."""
         if other is not None:
             said = ((number, present, order) for number, (present, order) in other.numbers.items())

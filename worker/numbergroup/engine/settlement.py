@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from numbergroup.engine.answers import Answer, Answers
-from numbergroup.engine.letters import Letter, letter_of, letter_of_refusal
+from numbergroup.engine.letters import DeadLetterRecord, letter_of, letter_of_refusal
 from numbergroup.engine.messages import Decided, Settle
 from numbergroup.engine.model import (
     CRASHED,
@@ -34,7 +34,7 @@ from numbergroup.engine.records import (
     sequence_key,
     variant_id,
 )
-from numbergroup.engine.replays import LATEST, Replay, replays_of, standing
+from numbergroup.engine.replays import LATEST, Replay, effective_order, replays_of
 from numbergroup_contracts.event import MAX_EVENTS_PER_MESSAGE
 
 
@@ -58,7 +58,7 @@ class Reply(NamedTuple):
 
 
 @dataclass(slots=True, frozen=True)
-class Decision:
+class NumberDecision:
     """The last word on a number of a group, or on all (`number` is `None`): its `place` in the unit, or the
     `order` of the command that said it, if that is tried again."""
 
@@ -79,7 +79,7 @@ class Settlement:
     partition: int
     replies: list[Reply] = field(default_factory=list)
     records: list[tuple[Command, Record]] = field(default_factory=list)
-    letters: list[Letter] = field(default_factory=list)
+    letters: list[DeadLetterRecord] = field(default_factory=list)
     done: list[str] = field(default_factory=list)
     partial: list[tuple[str, list[int]]] = field(default_factory=list)
     unacknowledged: list[tuple[str, int]] = field(default_factory=list)
@@ -89,7 +89,7 @@ class Settlement:
     calls_done: list[tuple[GroupRef, int]] = field(default_factory=list)
     sequences: dict[SequenceKey, int] = field(default_factory=dict)
     attempts_done: list[CommandKey] = field(default_factory=list)
-    decisions: list[Decision] = field(default_factory=list)
+    decisions: list[NumberDecision] = field(default_factory=list)
     replayed: list[tuple[str, str | None]] = field(default_factory=list)
     quarantined: dict[GroupRef, Fault | None] = field(default_factory=dict)
     answered: int = 0
@@ -211,13 +211,15 @@ class SettlementBuilder:
         return unit.close()
 
 
-def _decisions(decided: Decided, verdicts: Sequence[Verdict | Refusal], before: int) -> list[Decision]:
+def _decisions(decided: Decided, verdicts: Sequence[Verdict | Refusal], before: int) -> list[NumberDecision]:
     """Of verdicts that have `before` others before them in their unit."""
 
-    def said(number: str | None, present: bool, at: int) -> Decision:
+    def said(number: str | None, present: bool, at: int) -> NumberDecision:
         verdict = verdicts[at]
-        order = LATEST if isinstance(verdict, Refusal) else standing(verdict.command.past)
-        return Decision(decided.ref, number, present, before + at + 1, None if order == LATEST else order)
+        order = LATEST if isinstance(verdict, Refusal) else effective_order(verdict.command.past)
+        return NumberDecision(
+            decided.ref, number, present, before + at + 1, None if order == LATEST else order
+        )
 
     found = [said(number, present, at) for number, present, at in decided.numbers]
     return found if decided.everything is None else [said(None, True, decided.everything), *found]

@@ -6,8 +6,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from numbergroup.engine.accounts import Account
-from numbergroup.engine.mailbox import Mailbox, State
-from numbergroup.engine.memory import Partition
+from numbergroup.engine.mailbox import GroupState, Phase
+from numbergroup.engine.memory import PartitionState
 from numbergroup.engine.model import Fault, GroupRef
 
 _MOST_GROUPS = 100
@@ -86,15 +86,15 @@ def view_account(account: Account, now: float) -> AccountView:
         until,
         reason,
         dict(account.outcomes),
-        account.isolation.spent,
+        account.bisect_budget.spent,
         account.throttled_until if now < account.throttled_until else None,
     )
 
 
-def view_partition(partition: Partition, paused: Mapping[GroupRef, str]) -> PartitionView:
+def view_partition(partition: PartitionState, paused: Mapping[GroupRef, str]) -> PartitionView:
     groups, oldest_at = 0, math.inf
-    parked: list[Mailbox] = []
-    held: list[Mailbox] = []
+    parked: list[GroupState] = []
+    held: list[GroupState] = []
     # There may be tens of thousands, and everything else waits for this.
     for one in partition.groups.values():
         if not one.pending:
@@ -103,7 +103,7 @@ def view_partition(partition: Partition, paused: Mapping[GroupRef, str]) -> Part
         arrived_at = one.pending[0].arrived_at
         if arrived_at < oldest_at:
             oldest_at = arrived_at
-        if one.failures and one.state is State.PARKED:
+        if one.failures and one.phase is Phase.PARKED:
             parked.append(one)
         if paused and one.ref in paused:
             held.append(one)
@@ -119,7 +119,7 @@ def view_partition(partition: Partition, paused: Mapping[GroupRef, str]) -> Part
     )
 
 
-def _views(groups: Iterable[Mailbox], paused: Mapping[GroupRef, str]) -> list[GroupView]:
+def _views(groups: Iterable[GroupState], paused: Mapping[GroupRef, str]) -> list[GroupView]:
     oldest = heapq.nsmallest(_MOST_GROUPS, groups, key=lambda group: group.order)
     return [
         GroupView(
@@ -127,8 +127,8 @@ def _views(groups: Iterable[Mailbox], paused: Mapping[GroupRef, str]) -> list[Gr
             len(one.pending),
             one.failures,
             one.first_failed_at if one.failures else None,
-            one.wake_at if one.state is State.PARKED else None,
-            one.trouble,
+            one.wake_at if one.phase is Phase.PARKED else None,
+            one.last_fault,
             paused.get(one.ref),
         )
         for one in oldest
@@ -136,8 +136,8 @@ def _views(groups: Iterable[Mailbox], paused: Mapping[GroupRef, str]) -> list[Gr
 
 
 def _pause(account: Account, now: float) -> tuple[str | None, float | None, str | None]:
-    if account.held is not None:
-        return "operator", None, account.held
+    if account.pause_reason is not None:
+        return "operator", None, account.pause_reason
     if account.fault is not None:
         return "fault", account.fault_until, f"{account.fault.code}: {account.fault.message}"
     if now < account.throttled_until:

@@ -4,7 +4,7 @@ import heapq
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from numbergroup.engine.mailbox import Mailbox
+from numbergroup.engine.mailbox import GroupState
 
 _SPARE = 64
 
@@ -14,8 +14,8 @@ class Timers:
     """Of a mailbox only the earliest time is kept: whoever is woken looks for himself, and says when he has
     to be woken next. There is never much more here than there are mailboxes with a timer."""
 
-    _heap: list[tuple[float, int, Mailbox | None]] = field(default_factory=list)
-    _earliest: dict[Mailbox, float] = field(default_factory=dict)
+    _heap: list[tuple[float, int, GroupState | None]] = field(default_factory=list)
+    _earliest: dict[GroupState, float] = field(default_factory=dict)
     _serial: int = 0
 
     def __len__(self) -> int:
@@ -27,7 +27,7 @@ class Timers:
         """When the first one is due (Unix seconds)."""
         return self._heap[0][0] if self._heap else None
 
-    def set(self, when: float, group: Mailbox | None) -> None:
+    def set(self, when: float, group: GroupState | None) -> None:
         """Wake the mailbox at that time, if not before, or, without one, only the accounts."""
         if group is not None:
             if self._earliest.get(group, when + 1) <= when:
@@ -39,11 +39,11 @@ class Timers:
             self._heap = [one for one in self._heap if self._is_live(one[0], one[2])]
             heapq.heapify(self._heap)
 
-    def drop(self, group: Mailbox) -> None:
+    def drop(self, group: GroupState) -> None:
         """It is gone: nobody is to be woken."""
         self._earliest.pop(group, None)
 
-    def due(self, now: float) -> Iterator[Mailbox]:
+    def due(self, now: float) -> Iterator[GroupState]:
         """The mailboxes whose time has come, in that order."""
         while self._heap and self._heap[0][0] <= now:
             when, _, group = heapq.heappop(self._heap)
@@ -51,5 +51,5 @@ class Timers:
                 del self._earliest[group]
                 yield group
 
-    def _is_live(self, when: float, group: Mailbox | None) -> bool:
+    def _is_live(self, when: float, group: GroupState | None) -> bool:
         return group is None or self._earliest.get(group) == when

@@ -8,8 +8,15 @@ from dataclasses import dataclass, field
 
 from numbergroup.engine.accounts import Account, AccountPolicy
 from numbergroup.engine.breaker import BreakerNotice, BreakerState
-from numbergroup.engine.mailbox import Mailbox
-from numbergroup.engine.messages import Effect, PermitGranted, ProbeDenied, TellBreaker, Told, WantPermit
+from numbergroup.engine.mailbox import GroupState
+from numbergroup.engine.messages import (
+    ControlsUpdated,
+    Effect,
+    PermitGranted,
+    ProbeDenied,
+    TellBreaker,
+    WantPermit,
+)
 from numbergroup.engine.model import GroupRef, Outcome
 from numbergroup.engine.timers import Timers
 
@@ -30,7 +37,7 @@ class Turn:
 
 
 @dataclass(slots=True)
-class Turns:
+class Scheduler:
     """The accounts of one engine."""
 
     policies: Mapping[str, AccountPolicy]
@@ -42,7 +49,7 @@ class Turns:
     def __post_init__(self) -> None:
         self.accounts = {name: Account(policy) for name, policy in self.policies.items()}
 
-    def ask(self, names: Iterable[str], now: float) -> None:
+    def request_permits(self, names: Iterable[str], now: float) -> None:
         """Ask for as many permits as these accounts have a use for."""
         if self.draining:
             return
@@ -56,7 +63,7 @@ class Turns:
                     account.permits_wanted += 1
                 self.effects.append(WantPermit(name, probe))
 
-    def came(self, event: PermitGranted) -> bool:
+    def accept_permit(self, event: PermitGranted) -> bool:
         """Whether the permit may be used. What was no probe when it was asked for must not become one."""
         account = self.accounts[event.account]
         if event.probe:
@@ -66,13 +73,15 @@ class Turns:
         usable = event.probe or not account.probing
         return usable and not self.draining and account.free_slots(event.now) > 0
 
-    def denied(self, event: ProbeDenied) -> None:
+    def on_probe_denied(self, event: ProbeDenied) -> None:
         account = self.accounts[event.account]
         account.probes_wanted -= 1
         account.denied_until = event.now + _DENIED_S + event.jitter
         self.timers.set(account.denied_until, None)
 
-    def ended(self, group: Mailbox, outcome: Outcome, now: float, jitter: float, *, probe: bool) -> Outcome:
+    def on_call_finished(
+        self, group: GroupState, outcome: Outcome, now: float, jitter: float, *, probe: bool
+    ) -> Outcome:
         """A call of the mailbox's ended so; what that means for its group: see `Account.take`."""
         name = group.ref.account
         account = self.accounts[name]
@@ -83,18 +92,18 @@ class Turns:
         self._tell(name, account, before)
         return outcome
 
-    def told(self, event: Told) -> list[Mailbox]:
+    def update_controls(self, event: ControlsUpdated) -> list[GroupState]:
         """Take in what is in force now; who need not wait for trouble of its account any more."""
-        mended: list[Mailbox] = []
+        mended: list[GroupState] = []
         for name, account in self.accounts.items():
-            account.held = event.controls.paused_accounts.get(name)
+            account.pause_reason = event.controls.paused_accounts.get(name)
             was = account.breaker.state
             account.breaker.told(event.controls.breakers.get(name), event.now, event.jitter)
             if was is BreakerState.OPEN and account.breaker.state is BreakerState.RAMPING:
                 mended += account.released()
             if name in event.resumed:
                 # Whoever lets it go on has seen to what was wrong.
-                mended += account.mended()
+                mended += account.clear_fault()
                 account.breaker.until = min(account.breaker.until, event.now)
             self._watch(account)
         return mended

@@ -26,7 +26,7 @@ from numbergroup.engine.model import (
     Record,
 )
 from numbergroup.engine.poison_detection import History, InHand, Step
-from numbergroup.engine.replays import Replay, Since
+from numbergroup.engine.replays import LaterWrites, Replay
 from numbergroup.ledger import keys
 from numbergroup.ledger.port import LedgerUnavailable
 from numbergroup.telemetry import get_logger
@@ -256,9 +256,9 @@ def decode_sequence(data: bytes) -> int | None:
         return None
 
 
-def decode_since(key: str, found: Mapping[bytes, bytes | None]) -> Since:
+def decode_since(key: str, found: Mapping[bytes, bytes | None]) -> LaterWrites:
     """What was decided of a group since. What cannot be read decides nothing."""
-    since = Since()
+    since = LaterWrites()
     for field, data in found.items():
         if data is None:
             continue

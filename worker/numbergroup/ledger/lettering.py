@@ -9,7 +9,7 @@ from typing import Any
 from redis.exceptions import ResponseError
 
 from numbergroup.engine.model import ALL_NUMBERS, Command, GroupRef, HandleKind
-from numbergroup.engine.replays import LATEST, Since
+from numbergroup.engine.replays import LATEST, LaterWrites
 from numbergroup.ledger import keys
 from numbergroup.ledger.codec import decode_since
 from numbergroup.telemetry import get_logger
@@ -44,19 +44,19 @@ def sound(answers: list[Any], again: Sequence[Command]) -> list[Any]:
 
 def take(
     answers: list[Any], groups: Sequence[GroupRef], again: Sequence[Command]
-) -> tuple[frozenset[GroupRef], dict[GroupRef, Since]]:
+) -> tuple[frozenset[GroupRef], dict[GroupRef, LaterWrites]]:
     """Take the answers to what was asked from the head of all answers."""
     if not groups:
         return frozenset(), {}
     counts = answers.pop(0)
     lettered = frozenset(ref for ref, count in zip(groups, counts, strict=True) if count is not None)
-    since: dict[GroupRef, Since] = {}
+    since: dict[GroupRef, LaterWrites] = {}
     for ref, numbers in _wanted(again).items():
         found = answers.pop(0)
         if isinstance(found, ResponseError):
             # As if all of it had been decided: nothing newer is undone.
             log.error("what was decided of a group cannot be read", account=ref.account, error=str(found))
-            since[ref] = Since(LATEST)
+            since[ref] = LaterWrites(LATEST)
             continue
         if numbers is not None:
             names = (name.encode(errors="replace") for name in [keys.EVERYTHING, *numbers])

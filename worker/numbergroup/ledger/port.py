@@ -25,7 +25,7 @@ class OtherPartitions(Exception):
 
 
 @dataclass(slots=True, frozen=True)
-class Standing:
+class Seniority:
     """A worker's place among the live `workers`: `rank` 0 is the most senior, `since` its seniority."""
 
     rank: int
@@ -41,8 +41,8 @@ class Sender:
     epoch: int
     ref: GroupRef
     call_id: int
-    perishable: Sequence[CommandKey] = ()
-    made: CreateIntent | None = None
+    expirable_keys: Sequence[CommandKey] = ()
+    created_group: CreateIntent | None = None
 
 
 @dataclass(slots=True, frozen=True)
@@ -199,7 +199,7 @@ class Ledger(Protocol):
     async def note_in_hand(self, partition: int, epoch: int, in_hand: InHand) -> bool:
         """These are in hand, and no others. False: somebody else is the owner since."""
 
-    async def register(self, owner: str, partitions: int, ttl_s: float, since: int = 0) -> Standing:
+    async def register(self, owner: str, partitions: int, ttl_s: float, since: int = 0) -> Seniority:
         """Count as alive for another `ttl_s`: a newcomer, unless it is known or was `since` then.
 
         Raises `OtherPartitions`, and changes nothing, when there are not so many.

@@ -39,7 +39,7 @@ from numbergroup.ledger.port import (
     LedgerUnavailable,
     OtherPartitions,
     Sender,
-    Standing,
+    Seniority,
 )
 
 # A lease that ran out is still ours while nobody else has taken it: the epoch tells. One that was released
@@ -155,10 +155,10 @@ class RedisLedger:
 
     async def record_call(self, sender: Sender, doubts: Sequence[Doubt], now: float) -> bool:
         lasts_ms = max(1, round(1000 * (max((doubt.until for doubt in doubts), default=now) - now)))
-        return await self._record(sender, lasts_ms, encode_calls(doubts, now), sender.made)
+        return await self._record(sender, lasts_ms, encode_calls(doubts, now), sender.created_group)
 
     async def _record(self, sender: Sender, lasts_ms: int, calls: bytes, intent: CreateIntent | None) -> bool:
-        perishable = [keys.member(one) for one in sender.perishable]
+        perishable = [keys.member(one) for one in sender.expirable_keys]
         args: list[bytes | str | int] = [keys.field(sender.ref), sender.call_id, lasts_ms]
         args += [calls, encode_intent(intent) if intent else b"", len(perishable), *perishable]
         return await self._calls.write(sender.partition, sender.epoch, args)
@@ -237,14 +237,14 @@ class RedisLedger:
         async with translate_errors(LedgerUnavailable):
             return bool(await self._note(keys=used, args=[epoch, name, value]))
 
-    async def register(self, owner: str, partitions: int, ttl_s: float, since: int = 0) -> Standing:
+    async def register(self, owner: str, partitions: int, ttl_s: float, since: int = 0) -> Seniority:
         async with translate_errors(LedgerUnavailable):
             workers, rank, registered_at = await self._register(
                 keys=[keys.WORKERS, keys.PARTITIONS], args=[owner, round(ttl_s * 1000), partitions, since]
             )
         if not workers:
             raise OtherPartitions(partitions, decode_partitions(registered_at))
-        return Standing(int(rank), int(workers), int(registered_at))
+        return Seniority(int(rank), int(workers), int(registered_at))
 
     async def leave(self, owner: str) -> None:
         async with translate_errors(LedgerUnavailable):

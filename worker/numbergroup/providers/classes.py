@@ -59,7 +59,7 @@ class _Reading(NamedTuple):
 
 
 @dataclass(slots=True, frozen=True)
-class Classes:
+class FailureClassifier:
     """Of one account. `texts` are sought in the vendor's message, in any case, the first one that is found
     decides. `unknown`: what a code means that is in no class; REFUSED means after a few tries.
     `rate_wording`: whether the usual ways to speak of a rate limit are understood, too.

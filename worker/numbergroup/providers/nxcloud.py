@@ -30,7 +30,7 @@ from numbergroup.providers.answers import (
     vendor_code,
     whole_number,
 )
-from numbergroup.providers.classes import Classes, FailureClass, Stated
+from numbergroup.providers.classes import FailureClass, FailureClassifier, Stated
 from numbergroup.providers.port import Answer, Capabilities, Credentials, Request
 from numbergroup.providers.signature import Algorithm, sign
 
@@ -55,7 +55,7 @@ _OPERATE_TYPES = {CallKind.ADD: 0, CallKind.DELETE: 1, CallKind.REPLACE: 2}
 _NOTHING_DONE = frozenset({"1001", "1002", "1003", "1004", "1005", "10003", "10004", "10011", "10012"})
 """The codes of the vendor's page with which nothing was done: all but 10009, which does not tell."""
 
-CLASSES = Classes(
+CLASSES = FailureClassifier(
     {
         "1001": FailureClass.ACCOUNT_FAULT,  # missing common parameters: our headers are wrong
         "1002": FailureClass.REFUSED,  # parameter error
@@ -82,7 +82,7 @@ class NXCloud:
 
     base_url: str
     algorithm: Algorithm = "md5"
-    classes: Classes = CLASSES
+    classes: FailureClassifier = CLASSES
     capabilities: Capabilities = CAPABILITIES
     acceptance_window_s: float = 60.0
     clock_codes: frozenset[str] = frozenset({"1004"})

@@ -36,7 +36,7 @@ from numbergroup.engine.model import (
     Unavailable,
 )
 from numbergroup.providers.answers import BadAnswer, beginning_of, json_object, scrubbed, whole_number
-from numbergroup.providers.classes import Classes, Failure, FailureClass, Stated
+from numbergroup.providers.classes import Failure, FailureClass, FailureClassifier, Stated
 from numbergroup.providers.ozonetel_answers import (
     code_of,
     inserted_id,
@@ -64,7 +64,7 @@ CAPABILITIES = Capabilities(
     number_expiry=True,
 )
 
-CLASSES = Classes(
+CLASSES = FailureClassifier(
     {
         "authentication-failed": FailureClass.ACCOUNT_FAULT,
         "invalid-token": FailureClass.ACCOUNT_FAULT,
@@ -116,7 +116,7 @@ class Ozonetel:
     base_url: str = "https://in1-ccaas-api.ozonetel.com"
     auth: Auth = "basic"
     api: Api = CURRENT
-    classes: Classes = CLASSES
+    classes: FailureClassifier = CLASSES
     capabilities: Capabilities = CAPABILITIES
     acceptance_window_s: float = 60.0
     zone: ZoneInfo = field(default_factory=lambda: ZoneInfo("Asia/Kolkata"))

@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Callable, Collection
 
-from numbergroup.engine.messages import Controls, Event, Told
+from numbergroup.engine.messages import Controls, ControlsUpdated, Event
 from numbergroup.engine.model import GroupRef
 from numbergroup.ledger.port import ControlSnapshot, LedgerUnavailable
 from numbergroup.runtime.ports import Ports
@@ -74,7 +74,7 @@ class ControlPoller:
         resumed = [one for one, at in orders.resumed.items() if at != last.resumed.get(one)]
         self._report_changes(last.controls, orders.controls, resumed)
         self._cap.take(orders.controls.dead_letters)
-        self._dispatch(Told(orders.controls, self._clock.now(), self._jitter(), resumed))
+        self._dispatch(ControlsUpdated(orders.controls, self._clock.now(), self._jitter(), resumed))
 
     def _report_changes(self, before: Controls, after: Controls, resumed: Collection[str | GroupRef]) -> None:
         was, paused = _paused(before), _paused(after)

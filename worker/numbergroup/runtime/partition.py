@@ -10,7 +10,7 @@ from functools import partial
 from numbergroup import failpoints
 from numbergroup.brokers.port import Log, StaleEpoch
 from numbergroup.engine.messages import Delivered, Drain, Event, Expected, Facts, OpenCalls, Owned, Settle
-from numbergroup.engine.messages import LeaseLost as Forget
+from numbergroup.engine.messages import PartitionLost as Forget
 from numbergroup.engine.model import Command, Entry, Refusal
 from numbergroup.engine.poison_detection import InHand, Step
 from numbergroup.engine.settlement import Settlement

@@ -7,7 +7,7 @@ import asyncio
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 
-from numbergroup.ledger.port import LedgerUnavailable, Standing
+from numbergroup.ledger.port import LedgerUnavailable, Seniority
 from numbergroup.runtime.fair_share import fair_share
 from numbergroup.runtime.partition import PartitionRunner
 from numbergroup.runtime.ports import Ports
@@ -80,7 +80,7 @@ class Rebalancer:
             await self._take(min(share - len(mine), _TAKEN_AT_ONCE), standing)
         self._tell(standing, share)
 
-    async def _register(self) -> Standing:
+    async def _register(self) -> Seniority:
         """Whoever could not renew because the ledger was away keeps its seniority."""
         ports = self._ports
         standing = await self._ledger.register(
@@ -93,7 +93,7 @@ class Rebalancer:
         self._since = standing.since
         return standing
 
-    async def _take(self, count: int, standing: Standing) -> None:
+    async def _take(self, count: int, standing: Seniority) -> None:
         owner = self._ports.owner
         owners = await self._ledger.owners(len(self._partitions))
         # A lease of our own that nobody works under: the answer to its acquisition got lost.
@@ -113,7 +113,7 @@ class Rebalancer:
     def _gone(self, _task: asyncio.Task[None]) -> None:
         self._look_again.set()
 
-    def _tell(self, standing: Standing, share: int) -> None:
+    def _tell(self, standing: Seniority, share: int) -> None:
         standing_by = not share and all(partition.idle for partition in self._partitions)
         if standing_by and not self._standing_by:
             log.info(

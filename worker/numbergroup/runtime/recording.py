@@ -77,7 +77,7 @@ class CallRecord:
     def _sender(self) -> Sender:
         effect = self._effect
         place = (effect.partition, self._lease.epoch, effect.ref, effect.call_id)
-        return Sender(*place, effect.perishable, effect.made)
+        return Sender(*place, effect.expirable_keys, effect.created_group)
 
     async def close(self, ended: CallResult) -> None:
         """Withdraw the intent of a create that was answered, and made nothing: whoever comes next need not

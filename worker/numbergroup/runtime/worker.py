@@ -94,7 +94,7 @@ class Worker:
         decoding, self._solo = asyncio.Lock(), SoloMode()
         self._partitions = [
             PartitionRunner(
-                *(number, ports, self._dispatch, engine.waiting, engine.held_up, self._written),
+                *(number, ports, self._dispatch, engine.waiting, engine.blocked_counts, self._written),
                 *(decoding, self._solo, jitter),
                 open_calls=engine.open_calls,
             )

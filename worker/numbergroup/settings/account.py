@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 
 from pydantic import BaseModel, Field, field_validator
 
-from numbergroup.providers.classes import Classes, FailureClass
+from numbergroup.providers.classes import FailureClass, FailureClassifier
 from numbergroup.providers.port import Credentials, Provider
 from numbergroup.settings.values import Choice, Codes, Seconds, Share, Texts, sane
 
@@ -127,7 +127,7 @@ class AccountSettings(BaseModel, frozen=True, extra="forbid", hide_input_in_erro
         return ("phone numbers travel unencrypted: BASE_URL is plain http",) if self.insecure else ()
 
     @property
-    def classes(self) -> Classes:
+    def classes(self) -> FailureClassifier:
         """What the vendor's errors mean. Of several texts in one message that of the class decides that does
         the least harm if it is wrong."""
         classes = {
@@ -136,7 +136,7 @@ class AccountSettings(BaseModel, frozen=True, extra="forbid", hide_input_in_erro
             FailureClass.RETRYABLE: (self.retryable_codes, self.retryable_texts),
             FailureClass.REFUSED: (self.permanent_codes, self.permanent_texts),
         }
-        return Classes(
+        return FailureClassifier(
             {code: found for found, (codes, _) in classes.items() for code in codes},
             {text: found for found, (_, texts) in classes.items() for text in texts},
             FailureClass(self.unknown_codes),

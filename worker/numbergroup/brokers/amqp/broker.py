@@ -34,7 +34,7 @@ from numbergroup.brokers.amqp.topology import Topology, waiting
 from numbergroup.brokers.amqp.window import Window
 from numbergroup.brokers.port import BrokerUnavailable, Log, StaleEpoch
 from numbergroup.brokers.redis_streams import RedisBroker
-from numbergroup.engine.letters import Letter
+from numbergroup.engine.letters import DeadLetterRecord
 from numbergroup.engine.model import Entry
 from numbergroup.engine.settlement import Reply, Settlement
 from numbergroup.ledger.history import HistoryChanged
@@ -116,7 +116,7 @@ class _Progress:
     serial: int
     replies: list[Reply] = field(default_factory=list)
     write: int = 0
-    letters: list[Letter] = field(default_factory=list)
+    letters: list[DeadLetterRecord] = field(default_factory=list)
     recorded: bool = False
     over: bool = False
 

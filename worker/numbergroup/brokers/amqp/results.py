@@ -11,7 +11,7 @@ from numbergroup.brokers.amqp.outgoing import DIRECT_REPLY_TO, Outgoing
 from numbergroup.brokers.amqp.publishing import Cause, Publisher, Untaken
 from numbergroup.brokers.port import BrokerUnavailable
 from numbergroup.engine.fitting import REPLY_QUEUE, fit, with_error
-from numbergroup.engine.letters import Letter
+from numbergroup.engine.letters import DeadLetterRecord
 from numbergroup.engine.model import Fault
 from numbergroup.engine.settlement import Reply
 from numbergroup.telemetry import get_logger
@@ -47,7 +47,7 @@ class Results:
         self._publisher = publisher
         self._failures: dict[_Address, _Failures] = {}
 
-    def fit(self, replies: Sequence[Reply]) -> tuple[list[Reply], list[Letter]]:
+    def fit(self, replies: Sequence[Reply]) -> tuple[list[Reply], list[DeadLetterRecord]]:
         """The replies, none larger than what the broker is known to take; and the letters that are due since
         some have failed over it."""
         fitted = fit(replies, self._publisher.most_bytes)

@@ -6,7 +6,7 @@ from typing import Any
 import orjson
 import typer
 
-from numbergroup.cli.dead_letters.desk import Desk
+from numbergroup.cli.dead_letters.desk import OperatorSession
 from numbergroup.cli.dead_letters.table import Rows
 from numbergroup.cli.dead_letters.wording import when
 from numbergroup.cli.screen import print_json
@@ -35,7 +35,7 @@ def run(limit: int, as_json: bool) -> None:
             else:
                 rows.add(when(at), who, action, _said(detail))
 
-    Desk().run(work)
+    OperatorSession().run(work)
     rows.end()
     if not rows.count and not as_json:
         typer.echo("nothing was done yet", err=True)

@@ -29,7 +29,7 @@ Change = Callable[[LetterReader, LetterChanger, list[Letter]], Awaitable[Sequenc
 
 
 @dataclass(frozen=True)
-class Desk:
+class OperatorSession:
     """The settings of this command. `run` may be called again and again: nothing is kept open in between, for
     people take their time to answer."""
 
@@ -85,7 +85,7 @@ class Done:
             raise typer.Exit(ExitCode.INTERRUPTED)
 
 
-def carry_out(desk: Desk, positions: Sequence[Position], what: str, change: Change) -> Done:
+def carry_out(desk: OperatorSession, positions: Sequence[Position], what: str, change: Change) -> Done:
     """Change the letters at these places, page by page. Ctrl-C lets the page at hand finish."""
     done = Done(left=len(positions))
 

@@ -8,7 +8,7 @@ from typing import Any, BinaryIO
 import typer
 
 from numbergroup.cli.dead_letters.asking import Asked
-from numbergroup.cli.dead_letters.desk import Desk, carry_out, require_terminal
+from numbergroup.cli.dead_letters.desk import OperatorSession, carry_out, require_terminal
 from numbergroup.cli.dead_letters.files import Exporter, new_file
 from numbergroup.cli.exit_codes import ExitCode
 from numbergroup.cli.screen import counted
@@ -22,7 +22,7 @@ def run(asked: Asked, export: Path | None, no_export: bool, yes: bool, as_json: 
     """Where nothing is discarded, no copy is left behind."""
     if not yes:
         require_terminal("Discarding has to be confirmed.")
-    desk = Desk()
+    desk = OperatorSession()
     file = None if no_export else export or Path(f"dead-letters-{datetime.now(UTC):%Y%m%dT%H%M%SZ}.ndjson")
     positions, note = _gather(desk, asked, file)
     if file is not None and positions:
@@ -37,7 +37,7 @@ def run(asked: Asked, export: Path | None, no_export: bool, yes: bool, as_json: 
     _discard(desk, positions, note, file if positions else None, as_json)
 
 
-def _gather(desk: Desk, asked: Asked, file: Path | None) -> tuple[list[Position], dict[str, Any]]:
+def _gather(desk: OperatorSession, asked: Asked, file: Path | None) -> tuple[list[Position], dict[str, Any]]:
     """Where the letters are that are asked for, and what is noted of it; all of them are in `file` then."""
     if file is None:
         return desk.run(lambda reader, _: _copy(reader, asked, None))
@@ -77,7 +77,11 @@ def _confirm(count: int, *, yes: bool) -> None:
 
 
 def _discard(
-    desk: Desk, positions: Sequence[Position], note: dict[str, Any], file: Path | None, as_json: bool
+    desk: OperatorSession,
+    positions: Sequence[Position],
+    note: dict[str, Any],
+    file: Path | None,
+    as_json: bool,
 ) -> None:
     action = desk.action("discard", note)
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import orjson
 import typer
 
-from numbergroup.cli.dead_letters.desk import Desk
+from numbergroup.cli.dead_letters.desk import OperatorSession
 from numbergroup.cli.dead_letters.replaying import carry_out_replay
 from numbergroup.cli.endings import Failure
 from numbergroup.cli.files import read_text
@@ -29,7 +29,7 @@ def run(letter_id: str, file: Path | None, replay: bool, as_json: bool) -> None:
     """Raises `Failure` when there is no such letter, or the new event is no command of the same id."""
     if file is None and not sys.stdin.isatty():
         raise typer.BadParameter("nobody is at a terminal to edit it: give --file")
-    desk = Desk()
+    desk = OperatorSession()
     intake = Intake(desk.settings.max_message_bytes, desk.settings.spellings)
     letter = _find(desk, letter_id)
     if file is not None:
@@ -87,7 +87,7 @@ def edited_letter(letter: Letter, body: bytes, command: Command) -> Letter:
     return Letter(letter.partition, letter.entry, fields)
 
 
-def _find(desk: Desk, letter_id: str) -> Letter:
+def _find(desk: OperatorSession, letter_id: str) -> Letter:
     async def work(reader: LetterReader, _: LetterChanger) -> Letter | None:
         return (await reader.find([letter_id])).get(letter_id)
 
@@ -97,7 +97,9 @@ def _find(desk: Desk, letter_id: str) -> Letter:
     return letter
 
 
-def _save(desk: Desk, letter: Letter, body: bytes, command: Command, replay: bool, as_json: bool) -> None:
+def _save(
+    desk: OperatorSession, letter: Letter, body: bytes, command: Command, replay: bool, as_json: bool
+) -> None:
     edited = edited_letter(letter, body, command)
 
     async def work(reader: LetterReader, changer: LetterChanger) -> tuple[bool, Letter | None, int]:

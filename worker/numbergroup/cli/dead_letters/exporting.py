@@ -8,7 +8,7 @@ import orjson
 import typer
 
 from numbergroup.cli.dead_letters.asking import Asked
-from numbergroup.cli.dead_letters.desk import Desk
+from numbergroup.cli.dead_letters.desk import OperatorSession
 from numbergroup.cli.dead_letters.files import Exporter, new_file
 from numbergroup.cli.dead_letters.wording import body_text, described
 from numbergroup.cli.screen import counted
@@ -49,7 +49,7 @@ def _write(asked: Asked, out: BinaryIO, reveal: bool) -> int:
             out.write(escaped_json(line) + b"\n")
             count += 1
 
-    Desk().run(work)
+    OperatorSession().run(work)
     return count
 
 

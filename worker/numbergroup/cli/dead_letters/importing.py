@@ -6,7 +6,7 @@ from pathlib import Path
 
 import typer
 
-from numbergroup.cli.dead_letters.desk import Desk, interruptible
+from numbergroup.cli.dead_letters.desk import OperatorSession, interruptible
 from numbergroup.cli.endings import Failure
 from numbergroup.cli.exit_codes import ExitCode
 from numbergroup.cli.files import RereadableFile, name_of
@@ -29,7 +29,7 @@ class _Taken:
 
 def run(file: Path, as_json: bool) -> None:
     """Raises `Failure` that names the lines which are no letters: then none is taken in."""
-    desk = Desk()
+    desk = OperatorSession()
     taken, action = _Taken(), desk.action("import", {"file": escaped(file.name)})
     failed = None
     with RereadableFile(file) as content:

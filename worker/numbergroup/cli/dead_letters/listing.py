@@ -7,7 +7,7 @@ from collections.abc import Callable
 import typer
 
 from numbergroup.cli.dead_letters.asking import Asked
-from numbergroup.cli.dead_letters.desk import Desk
+from numbergroup.cli.dead_letters.desk import OperatorSession
 from numbergroup.cli.dead_letters.table import Rows
 from numbergroup.cli.dead_letters.wording import described, revealed, when
 from numbergroup.cli.screen import counted, print_json
@@ -35,7 +35,7 @@ def run(asked: Asked, limit: int, by: str | None, as_json: bool, reveal: bool) -
         else:
             await _count(reader, asked, limit, by, as_json, reveal)
 
-    Desk().run(work)
+    OperatorSession().run(work)
 
 
 async def _list(reader: LetterReader, asked: Asked, limit: int, as_json: bool, reveal: bool) -> None:

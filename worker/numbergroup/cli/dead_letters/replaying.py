@@ -9,7 +9,7 @@ from typing import Any
 import typer
 
 from numbergroup.cli.dead_letters.asking import Asked
-from numbergroup.cli.dead_letters.desk import Desk, Done, carry_out, confirm
+from numbergroup.cli.dead_letters.desk import Done, OperatorSession, carry_out, confirm
 from numbergroup.cli.dead_letters.masking import mask_number
 from numbergroup.cli.exit_codes import ExitCode
 from numbergroup.cli.screen import counted, print_json
@@ -121,7 +121,7 @@ class Plan:
 
 def run(asked: Asked, dry_run: bool, force: bool, yes: bool, as_json: bool, reveal: bool) -> None:
     """Exit code 1 when there were letters, and none could be replayed."""
-    desk = Desk()
+    desk = OperatorSession()
     intake = Intake(desk.settings.max_message_bytes, desk.settings.spellings)
     plan, action = Plan(force, reveal), desk.action("replay", {"force": True} if force else {})
 
@@ -156,7 +156,13 @@ def run(asked: Asked, dry_run: bool, force: bool, yes: bool, as_json: bool, reve
 
 
 def carry_out_replay(
-    desk: Desk, positions: Sequence[Position], action: Action, intake: Intake, partitions: int, *, force: bool
+    desk: OperatorSession,
+    positions: Sequence[Position],
+    action: Action,
+    intake: Intake,
+    partitions: int,
+    *,
+    force: bool,
 ) -> Done:
     """Move the letters at these places to the side logs, in this order."""
 

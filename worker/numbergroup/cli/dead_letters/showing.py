@@ -7,7 +7,7 @@ from typing import Any
 import orjson
 import typer
 
-from numbergroup.cli.dead_letters.desk import Desk
+from numbergroup.cli.dead_letters.desk import OperatorSession
 from numbergroup.cli.dead_letters.masking import mask_number
 from numbergroup.cli.dead_letters.wording import body_text, described, revealed, when
 from numbergroup.cli.endings import Failure
@@ -33,7 +33,7 @@ class Outlook:
 
 def run(letter_id: str, as_json: bool, reveal: bool) -> None:
     """Raises `Failure` when there is no such letter."""
-    desk = Desk()
+    desk = OperatorSession()
 
     async def work(reader: LetterReader, _: LetterChanger) -> tuple[Letter | None, Outlook]:
         letter = (await reader.find([letter_id])).get(letter_id)
