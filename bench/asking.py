@@ -14,9 +14,9 @@ from bench.contenders import SETTINGS
 from bench.open_loop import last_result
 from bench.raw import connect
 from numbergroup.brokers.amqp.topology import Topology
-from numbergroup.engine.model import Call, CallKind
-from numbergroup.providers.nxcloud import NXCloud
-from numbergroup.providers.port import Credentials
+from numbergroup.engine.commands import Call, CallKind
+from numbergroup.vendors.nxcloud import NXCloud
+from numbergroup.vendors.port import Credentials
 from numbergroup_contracts.names import COMMANDS, REPLIES, REPLY_STREAM, command_stream
 
 

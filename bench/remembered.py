@@ -11,8 +11,8 @@ import asyncio
 from redis.asyncio import Redis
 
 from bench.processes import connected, redis_server
-from numbergroup.brokers.redis_streams import RedisBroker
-from numbergroup.engine.model import (
+from numbergroup.brokers.redis.broker import RedisBroker
+from numbergroup.engine.commands import (
     Command,
     CommandKey,
     CommandKind,
@@ -22,7 +22,7 @@ from numbergroup.engine.model import (
     Record,
     SequenceKey,
 )
-from numbergroup.engine.settlement import Settlement
+from numbergroup.engine.settling.settlement import Settlement
 from numbergroup.ledger.redis import RedisLedger
 from numbergroup_contracts.results import Status
 

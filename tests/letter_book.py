@@ -6,10 +6,10 @@ from dataclasses import dataclass, field
 
 import orjson
 
-from numbergroup.engine.letters import DeadLetterRecord
-from numbergroup.engine.model import Entry, GroupRef
+from numbergroup.engine.commands import Entry, GroupRef
 from numbergroup.engine.replays import SIDE, LaterWrites, Replay
-from numbergroup.engine.settlement import Settlement
+from numbergroup.engine.settling.dead_letters import DeadLetterRecord
+from numbergroup.engine.settling.settlement import Settlement
 from numbergroup_contracts.dead_letters import DeadLetter, PastFailure
 
 _STEP = 2**20

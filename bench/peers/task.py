@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 import orjson
 
-from numbergroup.providers.signature import sign
+from numbergroup.vendors.signature import sign
 
 BROKER_URL = os.environ.get("BENCH_BROKER_URL", "")
 VENDOR_URL = os.environ.get("BENCH_VENDOR_URL", "")

@@ -7,9 +7,9 @@ from docs.generator.markup import code, table
 from prometheus_client.parser import text_string_to_metric_families
 from prometheus_client.samples import Sample
 
-from numbergroup.engine.calling import Outcome
+from numbergroup.engine.calls import Outcome
 from numbergroup.engine.snapshot import AccountView, PartitionView, Snapshot
-from numbergroup.metrics import Figures, render
+from numbergroup.observability.metrics import Figures, render
 
 _OPEN = ("account", "partition")
 """Labels whose values are the installation's own."""

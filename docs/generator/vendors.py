@@ -2,10 +2,10 @@
 
 from docs.generator.markup import code, table
 
-from numbergroup.engine.model import CommandKind
-from numbergroup.providers import nxcloud, ozonetel
-from numbergroup.providers.port import Capabilities
+from numbergroup.engine.commands import CommandKind
 from numbergroup.sandbox.help import HELP
+from numbergroup.vendors import nxcloud, ozonetel
+from numbergroup.vendors.port import Capabilities
 
 _VENDORS = {"NXCloud": nxcloud.CAPABILITIES, "Ozonetel": ozonetel.CAPABILITIES}
 

@@ -12,10 +12,10 @@ from redis.asyncio import Redis
 
 from numbergroup.brokers.amqp.broker import AmqpBroker
 from numbergroup.brokers.amqp.topology import DEAD, Topology
-from numbergroup.brokers.connect import connect
 from numbergroup.brokers.port import Broker, Log
-from numbergroup.brokers.redis_streams import RedisBroker
-from numbergroup.engine.model import Entry
+from numbergroup.brokers.redis.broker import RedisBroker
+from numbergroup.brokers.redis.connect import connect
+from numbergroup.engine.commands import Entry
 from numbergroup.ledger.redis import RedisLedger
 from numbergroup_contracts.names import COMMANDS, REPLIES, REPLY_STREAM, command_stream
 

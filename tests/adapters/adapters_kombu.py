@@ -8,8 +8,8 @@ import orjson
 from adapters_rig import Rig
 from kombu import Connection, Consumer, Message, Queue
 
-from numbergroup.brokers.kombu_lists import LISTS
 from numbergroup.brokers.port import Log
+from numbergroup.brokers.redis.kombu_lists import LISTS
 
 JSON = {"content_type": "application/json", "content_encoding": "utf-8"}
 

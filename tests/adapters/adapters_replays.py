@@ -6,10 +6,10 @@ import orjson
 from adapters_rig import ID_REF, key
 from redis.asyncio import Redis
 
-from numbergroup.engine.letters import DeadLetterRecord
-from numbergroup.engine.model import Command, CommandKind, Entry, GroupRef, Origin
+from numbergroup.engine.commands import Command, CommandKind, Entry, GroupRef, Origin
 from numbergroup.engine.replays import Replay, RetryHistory
-from numbergroup.engine.settlement import NumberDecision
+from numbergroup.engine.settling.dead_letters import DeadLetterRecord
+from numbergroup.engine.settling.settlement import NumberDecision
 from numbergroup.ledger import keys
 
 SIDE, INDEX, LETTERS = (

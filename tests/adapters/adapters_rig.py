@@ -5,12 +5,10 @@ from typing import Any, Self
 
 import orjson
 
-from numbergroup.brokers.connect import connect
 from numbergroup.brokers.port import Log
-from numbergroup.brokers.redis_streams import RedisBroker
-from numbergroup.engine.breaker import BreakerNotice
-from numbergroup.engine.doubt import Doubt
-from numbergroup.engine.model import (
+from numbergroup.brokers.redis.broker import RedisBroker
+from numbergroup.brokers.redis.connect import connect
+from numbergroup.engine.commands import (
     Call,
     CallKind,
     Command,
@@ -25,8 +23,10 @@ from numbergroup.engine.model import (
     Record,
     SequenceKey,
 )
-from numbergroup.engine.poison_detection import History, InHand
-from numbergroup.engine.settlement import DeadLetterRecord, Reply, Settlement
+from numbergroup.engine.doubt import Doubt
+from numbergroup.engine.partition.poison_detection import History, InHand
+from numbergroup.engine.policy import BreakerNotice
+from numbergroup.engine.settling.settlement import DeadLetterRecord, Reply, Settlement
 from numbergroup.ledger import keys
 from numbergroup.ledger.control_store import RedisControlStore
 from numbergroup.ledger.port import Sender

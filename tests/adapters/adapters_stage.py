@@ -13,28 +13,27 @@ from adapters_servers import eventually
 from deadlines import room
 from redis.asyncio import Redis
 
-from numbergroup.brokers.connect import connect
-from numbergroup.brokers.redis_streams import RedisBroker
-from numbergroup.calls import Caller
-from numbergroup.engine.accounts import AccountPolicy
+from numbergroup.brokers.redis.broker import RedisBroker
+from numbergroup.brokers.redis.connect import connect
+from numbergroup.engine.commands import CommandKind
+from numbergroup.engine.decoding.intake import Intake
 from numbergroup.engine.engine import Engine
-from numbergroup.engine.intake import Intake
-from numbergroup.engine.model import CommandKind
-from numbergroup.engine.retry_policy import RetryPolicy
-from numbergroup.engine.settlement import SettlementBuilder
+from numbergroup.engine.policy import AccountPolicy, RetryPolicy
+from numbergroup.engine.settling.settlement import SettlementBuilder
 from numbergroup.ledger.control_store import RedisControlStore
 from numbergroup.ledger.redis import RedisLedger
-from numbergroup.providers.keyring import Keyring
-from numbergroup.providers.nxcloud import NXCloud
-from numbergroup.providers.port import Credentials
 from numbergroup.runtime.clock import Clock
 from numbergroup.runtime.ports import Ports
 from numbergroup.runtime.worker import Worker, ignore_settlement
 from numbergroup.sandbox.faults import Fault
 from numbergroup.sandbox.options import Options
 from numbergroup.sandbox.server import Sandbox, start
-from numbergroup.sending import Limits
-from numbergroup.transport import HttpTransport
+from numbergroup.vendors.attempt import Limits
+from numbergroup.vendors.client import Caller
+from numbergroup.vendors.http import HttpTransport
+from numbergroup.vendors.keyring import Keyring
+from numbergroup.vendors.nxcloud import NXCloud
+from numbergroup.vendors.port import Credentials
 
 KEY, SECRET = "sandbox-key", "sandbox-secret"
 CALLS_PER_SECOND = 200

@@ -11,7 +11,7 @@ from adapters_servers import RedisServer
 from adapters_stage import Stage
 from rabbit_server import RabbitServer
 
-from numbergroup.brokers import embedded
+from numbergroup.brokers.redis import embedded
 
 OpenRedis = Callable[..., RedisServer]
 

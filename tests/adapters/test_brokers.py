@@ -9,7 +9,7 @@ from adapters_rig import KEY_REF, command, event, key, record
 from deadlines import deadline
 
 from numbergroup.brokers.port import StaleEpoch
-from numbergroup.engine.settlement import DeadLetterRecord, Reply, Settlement
+from numbergroup.engine.settling.settlement import DeadLetterRecord, Reply, Settlement
 from numbergroup.ledger import keys
 from numbergroup_contracts.results import Status
 

@@ -11,11 +11,11 @@ from redis.asyncio import Redis
 from redis.exceptions import ClusterDownError, MasterDownError, MovedError, ReadOnlyError, ResponseError
 from structlog.testing import capture_logs
 
-from numbergroup.brokers.connect import UnfitServer, check, connect, is_of_cluster
-from numbergroup.brokers.permissions import COMMANDS, PATTERNS
 from numbergroup.brokers.port import BrokerUnavailable
-from numbergroup.brokers.redis_streams import RedisBroker
-from numbergroup.brokers.server_facts import ServerFacts, look, warnings
+from numbergroup.brokers.redis.broker import RedisBroker
+from numbergroup.brokers.redis.connect import UnfitServer, check, connect, is_of_cluster
+from numbergroup.brokers.redis.permissions import COMMANDS, PATTERNS
+from numbergroup.brokers.redis.server_facts import ServerFacts, look, warnings
 from numbergroup.ledger.redis import RedisLedger
 
 

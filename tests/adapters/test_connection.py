@@ -13,7 +13,7 @@ from redis.asyncio import Redis, SSLConnection
 from redis.exceptions import RedisError
 from redis.exceptions import TimeoutError as TookTooLong
 
-from numbergroup.brokers.connect import connect
+from numbergroup.brokers.redis.connect import connect
 
 SENT: list[tuple[Any, bytes]] = [
     (b"", b""),

@@ -11,9 +11,9 @@ from adapters_rig import ID_REF, KEY_REF, TTL_S, Rig
 from adapters_servers import eventually
 from structlog.testing import capture_logs
 
-from numbergroup.engine.breaker import BreakerNotice
-from numbergroup.engine.messages import Controls
-from numbergroup.engine.model import GroupRef, HandleKind
+from numbergroup.engine.commands import GroupRef, HandleKind
+from numbergroup.engine.events import Controls
+from numbergroup.engine.policy import BreakerNotice
 from numbergroup.ledger import keys
 from numbergroup.ledger.port import ControlSnapshot, LedgerUnavailable, Pause
 

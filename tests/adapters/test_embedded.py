@@ -3,7 +3,7 @@
 import socket
 from contextlib import ExitStack
 
-from numbergroup.brokers import embedded
+from numbergroup.brokers.redis import embedded
 
 
 def test_many_connections_at_once() -> None:

@@ -10,11 +10,11 @@ from adapters_kombu import envelope, feed_all, moved, publish, push
 from adapters_rig import EPOCH, LEASE, Rig, event, read
 from adapters_servers import cutting, eventually
 
-from numbergroup.brokers.kombu_lists import LISTS
 from numbergroup.brokers.port import BrokerUnavailable, StaleEpoch
-from numbergroup.engine.intake import Intake
-from numbergroup.engine.model import Command, Refusal
-from numbergroup.engine.settlement import Settlement
+from numbergroup.brokers.redis.kombu_lists import LISTS
+from numbergroup.engine.commands import Command, Refusal
+from numbergroup.engine.decoding.intake import Intake
+from numbergroup.engine.settling.settlement import Settlement
 
 STREAM = "numbergroup:{0}:commands"
 MANY = 3_000

@@ -13,7 +13,7 @@ from adapters_stage import Stage
 from redis.asyncio import Redis
 
 from numbergroup.brokers.port import BrokerUnavailable
-from numbergroup.engine.settlement import Reply, Settlement
+from numbergroup.engine.settling.settlement import Reply, Settlement
 from numbergroup.sandbox.faults import Status
 
 LIST, STREAM = "numbergroup.replies", "numbergroup:replies"

@@ -9,8 +9,7 @@ from adapters_servers import SlowWay, eventually
 from hypothesis import given
 from hypothesis import strategies as st
 
-from numbergroup.engine.doubt import Doubt
-from numbergroup.engine.model import (
+from numbergroup.engine.commands import (
     Call,
     CallKind,
     Command,
@@ -20,7 +19,8 @@ from numbergroup.engine.model import (
     HandleKind,
     SequenceKey,
 )
-from numbergroup.engine.settlement import Settlement
+from numbergroup.engine.doubt import Doubt
+from numbergroup.engine.settling.settlement import Settlement
 from numbergroup.ledger import keys
 from numbergroup.ledger.codec import decode_calls, encode_calls
 

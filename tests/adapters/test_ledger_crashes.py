@@ -4,7 +4,7 @@ import pytest
 from adapters_rig import CRASHES, LEASE, TTL_S, Rig
 from adapters_servers import cutting
 
-from numbergroup.engine.poison_detection import History, InHand, Step, Suspect
+from numbergroup.engine.partition.poison_detection import History, InHand, Step, Suspect
 from numbergroup.ledger.port import CrashNotes
 
 CLEAN = CrashNotes(History(), False, InHand())

@@ -24,8 +24,7 @@ from adapters_rig import (
 from hypothesis import given
 from hypothesis import strategies as st
 
-from numbergroup.engine.messages import Facts
-from numbergroup.engine.model import (
+from numbergroup.engine.commands import (
     Command,
     CommandKey,
     CommandKind,
@@ -35,7 +34,8 @@ from numbergroup.engine.model import (
     HandleKind,
     Record,
 )
-from numbergroup.engine.settlement import Settlement
+from numbergroup.engine.events import Facts
+from numbergroup.engine.settling.settlement import Settlement
 from numbergroup.ledger import keys
 from numbergroup.ledger.codec import (
     decode_intent,

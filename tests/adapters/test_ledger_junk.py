@@ -15,8 +15,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from structlog.testing import capture_logs
 
-from numbergroup.engine.intake import Intake
-from numbergroup.engine.model import (
+from numbergroup.engine.commands import (
     Command,
     CommandKind,
     CreateIntent,
@@ -27,7 +26,8 @@ from numbergroup.engine.model import (
     Refusal,
     SequenceKey,
 )
-from numbergroup.engine.settlement import Reply, Settlement
+from numbergroup.engine.decoding.intake import Intake
+from numbergroup.engine.settling.settlement import Reply, Settlement
 from numbergroup.ledger import keys
 from numbergroup.ledger.codec import decode_group_id, decode_intent, decode_marks, decode_record
 from numbergroup.ledger.port import LedgerUnavailable

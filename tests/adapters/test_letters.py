@@ -8,15 +8,15 @@ import pytest
 from adapters_rig import Rig
 from dead_letters_written import group_field, letter, since_key, update, write
 
-from numbergroup.engine.intake import Intake
-from numbergroup.engine.model import Command
+from numbergroup.engine.commands import Command
+from numbergroup.engine.decoding.intake import Intake
 from numbergroup.ledger import keys
-from numbergroup.ledger.letters.changing import Action, LetterChanger, Move
-from numbergroup.ledger.letters.letter import Letter
-from numbergroup.ledger.letters.portable import as_line, from_line
-from numbergroup.ledger.letters.reading import LetterReader
-from numbergroup.ledger.letters.replay import destination, read, replay_of
-from numbergroup.ledger.letters.replay import group_field as field_of
+from numbergroup.ledger.dead_letters.changing import Action, LetterChanger, Move
+from numbergroup.ledger.dead_letters.letter import Letter
+from numbergroup.ledger.dead_letters.portable import as_line, from_line
+from numbergroup.ledger.dead_letters.reading import LetterReader
+from numbergroup.ledger.dead_letters.replay import destination, read, replay_of
+from numbergroup.ledger.dead_letters.replay import group_field as field_of
 from numbergroup.ledger.port import LedgerUnavailable
 
 FIELD = group_field("id:g-1")

@@ -8,9 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from numbergroup.brokers.port import BrokerUnavailable
-from numbergroup.engine.model import CommandKind, GroupRef, HandleKind, Record
+from numbergroup.engine.commands import CommandKind, GroupRef, HandleKind, Record
 from numbergroup.engine.replays import LaterWrites
-from numbergroup.engine.settlement import Settlement
+from numbergroup.engine.settling.settlement import Settlement
 from numbergroup.ledger import keys
 from numbergroup.ledger.codec import decode_record, encode_record
 

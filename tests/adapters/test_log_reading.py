@@ -7,11 +7,11 @@ import pytest
 from adapters_rig import Rig, event, read, tags
 from deadlines import deadline
 
-from numbergroup.brokers import redis_streams
 from numbergroup.brokers.port import BrokerUnavailable
-from numbergroup.engine.intake import Intake
-from numbergroup.engine.model import Refusal
-from numbergroup.engine.settlement import Settlement
+from numbergroup.brokers.redis import broker
+from numbergroup.engine.commands import Refusal
+from numbergroup.engine.decoding.intake import Intake
+from numbergroup.engine.settling.settlement import Settlement
 from numbergroup.ledger import keys
 
 LONGER_THAN_ANY_TEST_MS = 600_000
@@ -44,7 +44,7 @@ async def test_nothing_to_read(rig: Rig) -> None:
 
 async def test_a_read_ends_when_a_message_comes(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
     """Who waits for messages has the next one at once."""
-    monkeypatch.setattr(redis_streams, "_BLOCK_MS", LONGER_THAN_ANY_TEST_MS)
+    monkeypatch.setattr(broker, "_BLOCK_MS", LONGER_THAN_ANY_TEST_MS)
     log = await rig.own()
     reading = asyncio.create_task(log.read(10))
     await asyncio.sleep(0)
@@ -63,7 +63,7 @@ async def test_reads_grow(rig: Rig) -> None:
 
 async def test_falling_behind(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
     """A read that was full says so: there may be more. The next one tells, and does not wait for it."""
-    monkeypatch.setattr(redis_streams, "_BLOCK_MS", LONGER_THAN_ANY_TEST_MS)
+    monkeypatch.setattr(broker, "_BLOCK_MS", LONGER_THAN_ANY_TEST_MS)
     await rig.publish(*[b"x"] * 20)
     log = await rig.own()
     assert not log.behind

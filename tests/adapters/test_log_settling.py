@@ -25,8 +25,8 @@ from adapters_rig import (
 from adapters_servers import SlowWay, cutting
 
 from numbergroup.brokers.port import BrokerUnavailable, StaleEpoch
-from numbergroup.engine.model import CommandKind, SequenceKey
-from numbergroup.engine.settlement import Reply, Settlement
+from numbergroup.engine.commands import CommandKind, SequenceKey
+from numbergroup.engine.settling.settlement import Reply, Settlement
 from numbergroup.ledger import keys
 
 

@@ -5,8 +5,8 @@ from typing import Any
 import pytest
 from adapters_rig import DEDUP_MS, KEY_REF, LEASE, TTL_S, Rig, command, full_unit, intent
 
-from numbergroup.engine.model import CommandKind
-from numbergroup.engine.settlement import Settlement
+from numbergroup.engine.commands import CommandKind
+from numbergroup.engine.settling.settlement import Settlement
 from numbergroup.ledger.port import LedgerUnavailable
 
 pytestmark = pytest.mark.redis_server

@@ -10,9 +10,9 @@ from adapters_servers import eventually
 from adapters_stage import Stage
 from structlog.testing import capture_logs
 
-from numbergroup.brokers import envelope
-from numbergroup.brokers.connect import check, connect
-from numbergroup.brokers.permissions import COMMANDS, PATTERNS
+from numbergroup.brokers.redis import envelope
+from numbergroup.brokers.redis.connect import check, connect
+from numbergroup.brokers.redis.permissions import COMMANDS, PATTERNS
 from numbergroup.ledger import keys
 from numbergroup_contracts import names
 

@@ -11,10 +11,10 @@ from adapters_rig import ACTIONS, Rig, read, tags
 from adapters_servers import answering, free_port
 from redis.asyncio import Connection
 
-from numbergroup.brokers import embedded
-from numbergroup.brokers.connect import check, connect
 from numbergroup.brokers.port import BrokerUnavailable
-from numbergroup.engine.settlement import Reply, Settlement
+from numbergroup.brokers.redis import embedded
+from numbergroup.brokers.redis.connect import check, connect
+from numbergroup.engine.settling.settlement import Reply, Settlement
 from numbergroup.ledger.port import LedgerUnavailable
 
 OF_THE_LOG = ("read", "feed", "settle")

@@ -8,7 +8,7 @@ import pytest
 from adapters_rig import ID_REF, TTL_S, Rig
 from test_reports import REPORT
 
-from numbergroup.engine.breaker import BreakerNotice
+from numbergroup.engine.policy import BreakerNotice
 from numbergroup.ledger import keys
 from numbergroup.ledger.overview import LetterKind, look
 from numbergroup.ledger.port import LedgerUnavailable

@@ -5,7 +5,7 @@ import asyncio
 from adapters_rig import Rig
 from adapters_servers import eventually
 
-from numbergroup.engine.messages import Event, PermitGranted
+from numbergroup.engine.events import Event, PermitGranted
 from numbergroup.ledger.limiter import RedisLimiter
 from numbergroup.runtime.clock import Clock
 from numbergroup.runtime.permits import Permits

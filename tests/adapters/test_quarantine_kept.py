@@ -5,8 +5,8 @@ from adapters_replays import ID_REF
 from adapters_rig import KEY_REF, Rig
 
 from numbergroup.brokers.port import BrokerUnavailable
-from numbergroup.engine.model import Fault
-from numbergroup.engine.settlement import Settlement
+from numbergroup.engine.commands import Fault
+from numbergroup.engine.settling.settlement import Settlement
 from numbergroup.ledger import keys
 from numbergroup.ledger.overview import look
 

@@ -17,9 +17,9 @@ from numbergroup.brokers.amqp import consuming
 from numbergroup.brokers.amqp.connection_thread import open_connection
 from numbergroup.brokers.amqp.topology import DEAD
 from numbergroup.brokers.port import BrokerUnavailable, Log
-from numbergroup.engine.intake import Intake
-from numbergroup.engine.model import Entry, Refusal
-from numbergroup.engine.settlement import Reply, Settlement
+from numbergroup.engine.commands import Entry, Refusal
+from numbergroup.engine.decoding.intake import Intake
+from numbergroup.engine.settling.settlement import Reply, Settlement
 from numbergroup.ledger import keys
 from numbergroup_contracts.names import COMMANDS, REPLIES
 from numbergroup_contracts.publishing.amqp_connection import connect as connect_to_publish

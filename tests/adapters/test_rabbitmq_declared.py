@@ -10,7 +10,7 @@ from numbergroup.brokers.amqp.broker import check
 from numbergroup.brokers.amqp.connection_thread import open_connection
 from numbergroup.brokers.amqp.declared import Declared, dead_end, declared, delivery_limit, losses
 from numbergroup.brokers.amqp.topology import COMMAND_ARGUMENTS, DEAD, Topology
-from numbergroup.brokers.connect import UnfitServer, Unready
+from numbergroup.brokers.redis.connect import UnfitServer, Unready
 from numbergroup_contracts.names import COMMANDS, REPLIES
 
 NOWHERE = "no dead-lettering is declared"

@@ -16,8 +16,8 @@ from structlog.testing import capture_logs
 from numbergroup.brokers.amqp.broker import AmqpBroker
 from numbergroup.brokers.amqp.depth import stray_depth
 from numbergroup.brokers.amqp.topology import Topology
-from numbergroup.brokers.connect import connect
-from numbergroup.engine.settlement import Settlement
+from numbergroup.brokers.redis.connect import connect
+from numbergroup.engine.settling.settlement import Settlement
 from numbergroup.ledger.redis import RedisLedger
 from numbergroup_contracts import publish
 from numbergroup_contracts.names import EXCHANGE, command_queue, partition_of

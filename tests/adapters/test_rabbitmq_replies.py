@@ -20,9 +20,9 @@ from numbergroup.brokers.amqp.outgoing import Outgoing
 from numbergroup.brokers.amqp.publishing import Cause, Publisher, Untaken
 from numbergroup.brokers.amqp.topology import Topology
 from numbergroup.brokers.port import BrokerUnavailable, Log
-from numbergroup.engine.fitting import REPLY_QUEUE
-from numbergroup.engine.model import Entry
-from numbergroup.engine.settlement import Reply, Settlement
+from numbergroup.engine.commands import Entry
+from numbergroup.engine.settling.fitting import REPLY_QUEUE
+from numbergroup.engine.settling.settlement import Reply, Settlement
 from numbergroup.ledger import keys
 from numbergroup_contracts.names import COMMANDS, REPLIES
 from numbergroup_contracts.results import RESULT_ADAPTER

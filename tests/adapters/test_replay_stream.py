@@ -9,7 +9,7 @@ from adapters_rig import command, record
 from adapters_servers import eventually
 
 from numbergroup.brokers.port import StaleEpoch
-from numbergroup.engine.settlement import Reply, Settlement
+from numbergroup.engine.settling.settlement import Reply, Settlement
 from numbergroup.ledger import keys
 
 ERROR = {"kind": "refused", "code": "1002", "message": "parameter error"}

@@ -4,8 +4,8 @@ import pytest
 from adapters_rig import DEDUP_MS, Rig
 
 from numbergroup.brokers.port import Log
-from numbergroup.brokers.redis_streams import RedisBroker, ReplyRetention
-from numbergroup.engine.settlement import Reply, Settlement
+from numbergroup.brokers.redis.broker import RedisBroker, ReplyRetention
+from numbergroup.engine.settling.settlement import Reply, Settlement
 from numbergroup.ledger import keys
 from numbergroup_contracts import names
 

@@ -7,9 +7,9 @@ from adapters_rig import ID_REF, KEY_REF, Rig, event
 from adapters_servers import eventually
 from adapters_stage import Stage
 
+from numbergroup.engine.commands import Fault
 from numbergroup.engine.engine import Engine
-from numbergroup.engine.model import Fault
-from numbergroup.engine.retry_policy import RetryPolicy
+from numbergroup.engine.policy import RetryPolicy
 from numbergroup.engine.snapshot import AccountView, GroupView, PartitionView, Snapshot
 from numbergroup.ledger import keys
 from numbergroup.ledger.reports import RedisReports, Report

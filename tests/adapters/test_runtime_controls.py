@@ -11,7 +11,7 @@ from adapters_stage import Stage, Watched
 from deadlines import deadline
 from structlog.testing import capture_logs
 
-from numbergroup.engine.model import GroupRef, HandleKind
+from numbergroup.engine.commands import GroupRef, HandleKind
 from numbergroup.ledger import keys
 from numbergroup.ledger.control_store import RedisControlStore
 from numbergroup.ledger.port import ControlSnapshot, LedgerUnavailable

@@ -11,11 +11,12 @@ from adapters_servers import eventually
 from adapters_stage import Stage
 from structlog.testing import capture_logs
 
+from numbergroup.engine.commands import Command, Entry, Refusal
+from numbergroup.engine.decoding.intake import Intake
+from numbergroup.engine.effects import Effect, StartCall
 from numbergroup.engine.engine import Engine
-from numbergroup.engine.intake import Intake
-from numbergroup.engine.messages import Effect, Event, StartCall
-from numbergroup.engine.model import Command, Entry, Refusal
-from numbergroup.engine.poison_detection import Caution, History, InHand, Step, Suspect
+from numbergroup.engine.events import Event
+from numbergroup.engine.partition.poison_detection import Caution, History, InHand, Step, Suspect
 from numbergroup.ledger import keys
 from numbergroup.ledger.port import CrashNotes
 from numbergroup.runtime.poison_guard import digest_of

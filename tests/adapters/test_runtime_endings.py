@@ -8,8 +8,9 @@ from adapters_rig import LEASE, event
 from adapters_stage import Stage, Watched
 from structlog.testing import capture_logs
 
+from numbergroup.engine.effects import Effect
 from numbergroup.engine.engine import Engine
-from numbergroup.engine.messages import CallFinished, Delivered, Drain, Effect, Event, PermitGranted, Tick
+from numbergroup.engine.events import CallFinished, Delivered, Drain, Event, PermitGranted, Tick
 from numbergroup.ledger import keys
 from numbergroup.runtime import worker as runtime
 from numbergroup.sandbox.faults import Status

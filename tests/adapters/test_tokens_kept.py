@@ -12,9 +12,9 @@ from token_world import MINE, USER, Vendor
 from numbergroup.ledger import keys
 from numbergroup.ledger.token_state import Claim, SharedToken, TokenState
 from numbergroup.ledger.tokens import RedisTokens
-from numbergroup.providers.port import Answer, Request
 from numbergroup.sandbox.ozonetel_tokens import TokenOffice
-from numbergroup.tokens import Tokens
+from numbergroup.vendors.port import Answer, Request
+from numbergroup.vendors.tokens import Tokens
 
 NOW = 1_700_000_000.25
 STATE = TokenState(

@@ -8,17 +8,17 @@ from contextlib import AsyncExitStack
 import pytest
 from adapters_rig import Rig
 
-from numbergroup.calls import Caller
-from numbergroup.engine.model import AccountFault, Applied, Call, CallKind
+from numbergroup.engine.commands import AccountFault, Applied, Call, CallKind
 from numbergroup.ledger.tokens import RedisTokens
-from numbergroup.providers.keyring import Keyring
-from numbergroup.providers.ozonetel import Ozonetel
-from numbergroup.providers.port import Credentials
 from numbergroup.sandbox.options import Options
 from numbergroup.sandbox.server import Sandbox, start
-from numbergroup.sending import CallResult, Limits
-from numbergroup.tokens import tokens_of
-from numbergroup.transport import HttpTransport
+from numbergroup.vendors.attempt import CallResult, Limits
+from numbergroup.vendors.client import Caller
+from numbergroup.vendors.http import HttpTransport
+from numbergroup.vendors.keyring import Keyring
+from numbergroup.vendors.ozonetel import Ozonetel
+from numbergroup.vendors.port import Credentials
+from numbergroup.vendors.tokens import tokens_of
 
 USER = "sandbox"
 MINE, ROTATED = Credentials(USER, "sandbox-api-key"), Credentials(USER, "another-api-key")

@@ -9,10 +9,10 @@ import os
 import signal
 from typing import Any
 
-from numbergroup.calls import Caller
 from numbergroup.cli import main
-from numbergroup.engine.intake import Intake
-from numbergroup.engine.model import Call, Command, Entry, Refusal
+from numbergroup.engine.commands import Call, Command, Entry, Refusal
+from numbergroup.engine.decoding.intake import Intake
+from numbergroup.vendors.client import Caller
 
 READING, LOOKING, CALLING = "KILLED_BY_READING", "KILLED_BY_LOOKING", "KILLED_BY_CALLING"
 BREAKING = "BROKEN_BY_READING"

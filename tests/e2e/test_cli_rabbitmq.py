@@ -9,7 +9,7 @@ from e2e_processes import NUMBERGROUP, Program, environment, eventually, free_po
 from e2e_queues import QueueServer
 from e2e_replies import names, result, some
 
-from numbergroup.brokers import embedded
+from numbergroup.brokers.redis import embedded
 from numbergroup_contracts.names import COMMANDS, REPLIES
 
 pytestmark = pytest.mark.rabbitmq_server

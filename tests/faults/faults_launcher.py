@@ -17,8 +17,8 @@ from typing import Any
 
 from e2e_forked import become, serve
 
-from numbergroup import failpoints
 from numbergroup.cli import main
+from numbergroup.observability import failpoints
 
 HALF_WRITTEN = "request half written"
 SCRIPT_SENT = "settling script sent"
@@ -72,7 +72,7 @@ class Saboteur:
 
     def watch_sockets(self) -> None:
         """See to the points that are in the middle of a write, or just after one."""
-        script = files("numbergroup.brokers").joinpath("settle.lua").read_bytes()
+        script = files("numbergroup.brokers.redis").joinpath("settle.lua").read_bytes()
         settling = hashlib.sha1(script).hexdigest().encode()
         send = socket.socket.send
 

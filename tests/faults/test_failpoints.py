@@ -20,7 +20,7 @@ SOURCES = sorted(Path(next(iter(numbergroup.__path__))).rglob("*.py"))
 # `numbergroup run`, and what `failpoints.hit` is when it has ended.
 RUN = """
 import json, sys
-from numbergroup import failpoints
+from numbergroup.observability import failpoints
 from numbergroup.cli import main
 at_first = failpoints.hit
 sys.argv = ["numbergroup", "run"]

@@ -2,7 +2,7 @@
 
 import orjson
 
-from numbergroup.providers.port import Answer
+from numbergroup.vendors.port import Answer
 
 _NOTICE = b"<br />\n<b>Notice</b>: Undefined index in <b>/www/a.php</b> on line <b>7</b><br />\n"
 

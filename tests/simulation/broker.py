@@ -7,8 +7,8 @@ from typing import Any
 import orjson
 
 from numbergroup.brokers.port import BrokerUnavailable, Log, StaleEpoch
-from numbergroup.engine.model import Entry
-from numbergroup.engine.settlement import Reply, Settlement
+from numbergroup.engine.commands import Entry
+from numbergroup.engine.settling.settlement import Reply, Settlement
 from simulation.ledger import SimulatedLedger
 from simulation.loop import Process
 from simulation.plans import Message

@@ -6,13 +6,13 @@ from dataclasses import dataclass, replace
 from email.utils import formatdate
 from typing import Any
 
-from numbergroup.calls import Caller
-from numbergroup.engine.model import Call
-from numbergroup.engine.poison_detection import Step
-from numbergroup.providers.port import Answer, Request
+from numbergroup.engine.commands import Call
+from numbergroup.engine.partition.poison_detection import Step
 from numbergroup.runtime.lease import Lease
-from numbergroup.sending import NO_STEPS, CallResult, Guard, Record, Steps
-from numbergroup.transport import MayGo, NoAnswer, NotConnected, TooLate, Withdrawn, always
+from numbergroup.vendors.attempt import NO_STEPS, CallResult, Guard, Record, Steps
+from numbergroup.vendors.client import Caller
+from numbergroup.vendors.http import MayGo, NoAnswer, NotConnected, TooLate, Withdrawn, always
+from numbergroup.vendors.port import Answer, Request
 from simulation.anything import answer_of
 from simulation.loop import PROCESS
 from simulation.plans import DEADLY, AccountPlan, Fault
@@ -56,7 +56,7 @@ class WatchedCaller(Caller):
 
 @dataclass(slots=True)
 class SimulatedTransport:
-    """See `numbergroup.transport.Transport`."""
+    """See `numbergroup.vendors.http.Transport`."""
 
     world: World
     vendor: SimulatedVendor

@@ -6,9 +6,7 @@ from typing import Any
 
 import orjson
 
-from numbergroup.engine.creation import without_marker
-from numbergroup.engine.intake import Intake
-from numbergroup.engine.model import (
+from numbergroup.engine.commands import (
     CRASHED,
     Command,
     CommandKey,
@@ -21,6 +19,8 @@ from numbergroup.engine.model import (
     Refusal,
     SequenceKey,
 )
+from numbergroup.engine.decoding.intake import Intake
+from numbergroup.engine.group.creation import without_marker
 from numbergroup.runtime.routing import by_handle
 from simulation.broker import SimulatedBroker
 from simulation.ledger import SimulatedLedger

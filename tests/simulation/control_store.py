@@ -3,9 +3,9 @@
 from collections.abc import Mapping
 from functools import partial
 
-from numbergroup.engine.breaker import BreakerNotice
-from numbergroup.engine.messages import Controls
-from numbergroup.engine.model import GroupRef
+from numbergroup.engine.commands import GroupRef
+from numbergroup.engine.events import Controls
+from numbergroup.engine.policy import BreakerNotice
 from numbergroup.ledger.port import ControlSnapshot, Pause
 from simulation.world import World
 

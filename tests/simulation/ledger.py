@@ -8,10 +8,7 @@ from functools import partial
 
 from letter_book import LetterBook, description, field_of
 
-from numbergroup.engine.doubt import Doubt
-from numbergroup.engine.letters import DeadLetterRecord
-from numbergroup.engine.messages import Facts
-from numbergroup.engine.model import (
+from numbergroup.engine.commands import (
     Command,
     CommandKey,
     CommandKind,
@@ -23,9 +20,12 @@ from numbergroup.engine.model import (
     Record,
     SequenceKey,
 )
-from numbergroup.engine.poison_detection import History, InHand
+from numbergroup.engine.doubt import Doubt
+from numbergroup.engine.events import Facts
+from numbergroup.engine.partition.poison_detection import History, InHand
 from numbergroup.engine.records import DEAD_LETTERED, sequence_key
-from numbergroup.engine.settlement import Settlement
+from numbergroup.engine.settling.dead_letters import DeadLetterRecord
+from numbergroup.engine.settling.settlement import Settlement
 from numbergroup.ledger.history import History as ServerHistory
 from numbergroup.ledger.port import CrashNotes, Inheritance, OtherPartitions, Sender, Seniority
 from simulation.world import World

@@ -8,26 +8,26 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from typing import Any
 
-from numbergroup import calls
 from numbergroup.brokers.amqp.returning import Returning, Taken
 from numbergroup.brokers.amqp.settled_indexes import SettledIndexes
-from numbergroup.engine import answers, batches, engine, outcomes, plan
-from numbergroup.engine.accounts import Account
-from numbergroup.engine.batches import finished
-from numbergroup.engine.breaker import Breaker
-from numbergroup.engine.known import VendorView
-from numbergroup.engine.mailbox import Batch, GroupState, Phase
-from numbergroup.engine.mailboxes import GroupTable
-from numbergroup.engine.memory import PartitionState
-from numbergroup.engine.messages import Owned
-from numbergroup.engine.model import AccountFault, Applied, CallKind, Fault, Refused
-from numbergroup.engine.poison_detection import Caution, History, InHand, Precautions
-from numbergroup.engine.retry_policy import RetryPolicy
-from numbergroup.engine.settlement import OpenSettlement
+from numbergroup.engine import engine
+from numbergroup.engine.account.account import Account
+from numbergroup.engine.account.breaker import Breaker
+from numbergroup.engine.commands import AccountFault, Applied, CallKind, Fault, Refused
+from numbergroup.engine.events import Owned
+from numbergroup.engine.group import batch, outcome, state
+from numbergroup.engine.group.batch import finished
+from numbergroup.engine.group.state import Batch, GroupState, Phase
+from numbergroup.engine.merging import plan
+from numbergroup.engine.merging.vendor_view import VendorView
+from numbergroup.engine.partition.group_table import GroupTable
+from numbergroup.engine.partition.poison_detection import Caution, History, InHand
+from numbergroup.engine.partition.state import PartitionState
+from numbergroup.engine.policy import RetryPolicy
+from numbergroup.engine.precautions import Precautions
+from numbergroup.engine.settling import results
+from numbergroup.engine.settling.settlement import OpenSettlement
 from numbergroup.ledger.history import bound_to
-from numbergroup.providers import classes
-from numbergroup.providers.listing import Listing
-from numbergroup.providers.port import Answer
 from numbergroup.runtime import call_steps, recording
 from numbergroup.runtime.call_steps import CallSteps
 from numbergroup.runtime.committer import Committer
@@ -37,6 +37,9 @@ from numbergroup.runtime.permits import Permits
 from numbergroup.runtime.poison_guard import PoisonGuard
 from numbergroup.runtime.recording import CallRecord
 from numbergroup.runtime.tenures import Tenures
+from numbergroup.vendors import classification, client
+from numbergroup.vendors.listing import Listing
+from numbergroup.vendors.port import Answer
 from numbergroup_contracts.results import Status
 from simulation import poison, running, world
 from simulation.broker import OneStepLog
@@ -99,12 +102,12 @@ def is_caught(mutant: Mutant) -> bool:
 
 
 def _half_a_batch_settles() -> list[Patch]:
-    later = outcomes._retry_later
+    later = outcome._retry_later
 
     def mutated(group: GroupState, *rest: Any) -> Any:
         return finished(group) if group.vendor_view.last_writes else later(group, *rest)
 
-    return [(outcomes, "_retry_later", mutated)]
+    return [(outcome, "_retry_later", mutated)]
 
 
 def _no_fence() -> list[Patch]:
@@ -123,9 +126,9 @@ def _all_numbers_were_taken() -> list[Patch]:
 def _refused_as_a_whole() -> list[Patch]:
     def mutated(group: GroupState, outcome: Any) -> Any:
         fault = Fault("refused", outcome.code, outcome.message)
-        return outcomes._ended(group, Status.REJECTED, fault, outcome.request_id)
+        return outcome._ended(group, Status.REJECTED, fault, outcome.request_id)
 
-    return [(outcomes, "_refused", mutated)]
+    return [(outcome, "_refused", mutated)]
 
 
 def _no_records() -> list[Patch]:
@@ -166,7 +169,7 @@ def _only_the_last_serial_at_settling() -> list[Patch]:
 
 
 def _no_permit_for_a_retry() -> list[Patch]:
-    make = calls.Caller._make
+    make = client.Caller._make
 
     async def mutated(self: Any, run: Any) -> Any:
         async def granted() -> None:
@@ -175,7 +178,7 @@ def _no_permit_for_a_retry() -> list[Patch]:
         self._permit = granted
         return await make(self, run)
 
-    return [(calls.Caller, "_make", mutated)]
+    return [(client.Caller, "_make", mutated)]
 
 
 def _no_lease_before_a_request() -> list[Patch]:
@@ -193,12 +196,12 @@ def _no_intent() -> list[Patch]:
 
 
 def _absence_is_proof_at_once() -> list[Patch]:
-    intent_of = outcomes.intent_of
+    intent_of = outcome.intent_of
 
     def mutated(call: Any, settled_after: float) -> Any:
         return intent_of(call, 0.0)
 
-    return [(outcomes, "intent_of", mutated), (recording, "intent_of", mutated)]
+    return [(outcome, "intent_of", mutated), (recording, "intent_of", mutated)]
 
 
 def _two_calls_for_a_group() -> list[Patch]:
@@ -214,7 +217,7 @@ def _two_calls_for_a_group() -> list[Patch]:
 
 
 def _not_seen_through() -> list[Patch]:
-    return [(Batch, "take_effect", lambda self: None)]
+    return [(Batch, "mark_attempted", lambda self: None)]
 
 
 def _not_flushed() -> list[Patch]:
@@ -271,7 +274,7 @@ def _cut_before_all_is_read() -> list[Patch]:
 
 
 def _no_sequence() -> list[Patch]:
-    return [(PartitionState, "take_sequence", lambda self, command, facts: None)]
+    return [(PartitionState, "note_sequence", lambda self, command, facts: None)]
 
 
 def _no_crash_counts() -> list[Patch]:
@@ -344,17 +347,17 @@ def _an_outage_is_given_up() -> list[Patch]:
 
 
 def _a_list_is_answered_under_its_first_id() -> list[Patch]:
-    return [(answers, "_digest", lambda content: "")]
+    return [(results, "_digest", lambda content: "")]
 
 
 def _doubt_is_no_default() -> list[Patch]:
-    in_doubt = classes.is_in_doubt
+    in_doubt = classification.is_in_doubt
 
     def mutated(status: int | None, known: Any = None, **more: Any) -> bool:
         # Whatever the body states is believed, and of what it does not, only a server error is not.
         return in_doubt(status, known, **more) and (status is None or (known is None and status >= 500))
 
-    return [(classes, "is_in_doubt", mutated)]
+    return [(classification, "is_in_doubt", mutated)]
 
 
 def _a_success_counts_with_any_status() -> list[Patch]:
@@ -362,7 +365,7 @@ def _a_success_counts_with_any_status() -> list[Patch]:
 
 
 def _a_create_in_doubt_is_sent_again() -> list[Patch]:
-    return [(calls.Caller, "_is_spent", lambda self, call, outcome: False)]
+    return [(client.Caller, "_is_spent", lambda self, call, outcome: False)]
 
 
 def _a_refusal_in_doubt_is_a_refusal() -> list[Patch]:
@@ -400,7 +403,7 @@ def _a_list_with_gaps_proves_absence() -> list[Patch]:
 
 
 def _an_unknown_code_goes_before_the_status() -> list[Patch]:
-    return [(classes, "_decides", lambda status: False), (running, "_FORGIVING", running._CLASSES)]
+    return [(classification, "_decides", lambda status: False), (running, "_FORGIVING", running._CLASSES)]
 
 
 def _retry_after_is_for_429_only() -> list[Patch]:
@@ -486,26 +489,26 @@ def _renames_are_forgotten() -> list[Patch]:
 
 
 def _a_marker_may_go() -> list[Patch]:
-    known = batches._instead_of_intent
+    known = batch._instead_of_intent
 
     def mutated(group: Any, call: Any, policy: Any) -> Any:
         return None if policy.marks else known(group, call, policy)
 
-    return [(batches, "_instead_of_intent", mutated)]
+    return [(batch, "_instead_of_intent", mutated)]
 
 
 def _a_late_rename_is_harmless() -> list[Patch]:
-    undoes = group.undoes
+    undoes = state.undoes
 
     def mutated(late: Any, call: Any) -> bool:
         renames = late.kind is call.kind is CallKind.RENAME
         return not renames and undoes(late, call)
 
-    return [(group, "undoes", mutated)]
+    return [(state, "undoes", mutated)]
 
 
 def _a_list_shows_the_marker() -> list[Patch]:
-    return [(outcomes, "without_marker", lambda group: group)]
+    return [(outcome, "without_marker", lambda group: group)]
 
 
 def _numbers_are_as_they_are_written() -> list[Patch]:

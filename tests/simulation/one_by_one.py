@@ -3,7 +3,7 @@
 from collections.abc import Collection
 from typing import Any
 
-from numbergroup.engine.model import Command, CommandKind, GroupRef, SequenceKey
+from numbergroup.engine.commands import Command, CommandKind, GroupRef, SequenceKey
 from numbergroup.engine.records import sequence_key
 
 

@@ -2,21 +2,14 @@
 
 from typing import Any
 
+from numbergroup.engine.commands import CRASHED, Call, Command, Entry, Outcome, Refusal
+from numbergroup.engine.decoding.intake import Intake
+from numbergroup.engine.effects import Effect, Settle, StartCall
 from numbergroup.engine.engine import Engine
-from numbergroup.engine.intake import Intake
-from numbergroup.engine.messages import (
-    CallFinished,
-    Delivered,
-    Effect,
-    Event,
-    PermitGranted,
-    Settle,
-    StartCall,
-)
-from numbergroup.engine.model import CRASHED, Call, Command, Entry, Outcome, Refusal
-from numbergroup.engine.poison_detection import Step
-from numbergroup.engine.settlement import OpenSettlement, SettlementBuilder
-from numbergroup.providers.port import Answer, Credentials, Request
+from numbergroup.engine.events import CallFinished, Delivered, Event, PermitGranted
+from numbergroup.engine.partition.poison_detection import Step
+from numbergroup.engine.settling.settlement import OpenSettlement, SettlementBuilder
+from numbergroup.vendors.port import Answer, Credentials, Request
 from simulation.loop import PROCESS
 from simulation.plans import DEADLY, Plan, spellings
 from simulation.vendor import PerNumber

@@ -8,19 +8,18 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any
 
-from numbergroup.engine.accounts import AccountPolicy
-from numbergroup.engine.model import CommandKind, GroupRef
-from numbergroup.engine.poison_detection import Caution
-from numbergroup.engine.retry_policy import RetryPolicy
-from numbergroup.providers.classes import FailureClass, FailureClassifier
-from numbergroup.providers.keyring import Keyring
-from numbergroup.providers.nxcloud import CLASSES
-from numbergroup.providers.port import Credentials
+from numbergroup.engine.commands import CommandKind, GroupRef
+from numbergroup.engine.partition.poison_detection import Caution
+from numbergroup.engine.policy import AccountPolicy, RetryPolicy
 from numbergroup.runtime import rebalancer
 from numbergroup.runtime.ports import Ports
 from numbergroup.runtime.routing import by_handle
 from numbergroup.runtime.worker import Worker
-from numbergroup.sending import Limits
+from numbergroup.vendors.attempt import Limits
+from numbergroup.vendors.classification import FailureClass, FailureClassifier
+from numbergroup.vendors.keyring import Keyring
+from numbergroup.vendors.nxcloud import CLASSES
+from numbergroup.vendors.port import Credentials
 from simulation.broker import SimulatedBroker
 from simulation.carrying import SimulatedTransport, WatchedCaller
 from simulation.checks import Checks, taken_in

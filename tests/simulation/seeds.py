@@ -7,7 +7,7 @@ from typing import Any
 
 import orjson
 
-from numbergroup.engine.poison_detection import Step
+from numbergroup.engine.partition.poison_detection import Step
 from numbergroup_contracts.names import partition_of
 from simulation.plans import DEADLY, HARMLESS, LOSSES, PROCESS_FAULTS, AccountPlan, Fault, Message, Plan
 from simulation.troubles import (

@@ -17,9 +17,9 @@ from numbergroup.brokers.amqp.returning import Part, State, Whole
 from numbergroup.brokers.amqp.settled_indexes import SettledIndexes
 from numbergroup.brokers.amqp.window import Window
 from numbergroup.brokers.port import BrokerUnavailable, StaleEpoch
-from numbergroup.engine.model import Entry
+from numbergroup.engine.commands import Entry
 from numbergroup.engine.replays import SIDE
-from numbergroup.engine.settlement import Reply, Settlement
+from numbergroup.engine.settling.settlement import Reply, Settlement
 from numbergroup.ledger.history import HistoryChanged
 from numbergroup.ledger.port import LedgerUnavailable
 from simulation.loop import PROCESS, Process

@@ -6,7 +6,7 @@ from random import Random
 import orjson
 import pytest
 
-from numbergroup.engine.poison_detection import Step
+from numbergroup.engine.partition.poison_detection import Step
 from numbergroup_contracts.names import partition_of
 from simulation.mutants import WAITING
 from simulation.plans import DEADLY, MAX_CRASHES, Broken, Fault, Message, Plan

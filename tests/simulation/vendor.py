@@ -7,11 +7,11 @@ from typing import Any
 
 import orjson
 
-from numbergroup.engine.model import Applied, Call, CallKind, Outcome
-from numbergroup.providers.nxcloud import NXCloud
-from numbergroup.providers.port import Answer, Credentials, Request
-from numbergroup.providers.signature import sign
+from numbergroup.engine.commands import Applied, Call, CallKind, Outcome
 from numbergroup.runtime.lease import Lease
+from numbergroup.vendors.nxcloud import NXCloud
+from numbergroup.vendors.port import Answer, Credentials, Request
+from numbergroup.vendors.signature import sign
 from simulation.control_store import SimulatedControlStore
 from simulation.ledger import SimulatedLedger
 from simulation.loop import PROCESS, Process

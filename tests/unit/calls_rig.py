@@ -5,18 +5,18 @@ from typing import Any, Self
 
 from tenacity import wait_none
 
-from numbergroup.calls import Caller
-from numbergroup.engine.model import Call, CallKind, CommandKind, Outcome
+from numbergroup.engine.commands import Call, CallKind, CommandKind, Outcome
 from numbergroup.ledger.port import LedgerUnavailable
-from numbergroup.providers.classes import FailureClass, FailureClassifier
-from numbergroup.providers.keyring import Keyring
-from numbergroup.providers.nxcloud import CLASSES, NXCloud
-from numbergroup.providers.port import Answer, Capabilities, Credentials, Request
 from numbergroup.sandbox.faults import Fault
 from numbergroup.sandbox.options import Options
 from numbergroup.sandbox.server import Sandbox, start
-from numbergroup.sending import CallResult, Limits
-from numbergroup.transport import HttpTransport
+from numbergroup.vendors.attempt import CallResult, Limits
+from numbergroup.vendors.classification import FailureClass, FailureClassifier
+from numbergroup.vendors.client import Caller
+from numbergroup.vendors.http import HttpTransport
+from numbergroup.vendors.keyring import Keyring
+from numbergroup.vendors.nxcloud import CLASSES, NXCloud
+from numbergroup.vendors.port import Answer, Capabilities, Credentials, Request
 
 KEY, SECRET = "sandbox-key", "sandbox-secret"
 GROUP = "6a7sd3402px21429s04"

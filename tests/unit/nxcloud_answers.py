@@ -4,10 +4,10 @@ from typing import Any
 
 import orjson
 
-from numbergroup.engine.model import Call, CallKind, Outcome
-from numbergroup.providers.classes import FailureClass, FailureClassifier
-from numbergroup.providers.nxcloud import CLASSES, NXCloud
-from numbergroup.providers.port import Answer, Credentials
+from numbergroup.engine.commands import Call, CallKind, Outcome
+from numbergroup.vendors.classification import FailureClass, FailureClassifier
+from numbergroup.vendors.nxcloud import CLASSES, NXCloud
+from numbergroup.vendors.port import Answer, Credentials
 
 SECRET = "abciiiko2k3"
 GROUP = "6a7sd3402px21429s04"

@@ -4,9 +4,9 @@ from typing import Any
 
 import orjson
 
-from numbergroup.engine.model import Call, CallKind, Outcome
-from numbergroup.providers.ozonetel import CURRENT, LEGACY, Auth, Ozonetel
-from numbergroup.providers.port import Answer, Credentials
+from numbergroup.engine.commands import Call, CallKind, Outcome
+from numbergroup.vendors.ozonetel import CURRENT, LEGACY, Auth, Ozonetel
+from numbergroup.vendors.port import Answer, Credentials
 
 KEY = "KK5f3cc1a7e2"
 TOKEN = "eyJhbGciOiJIUzI1NiJ9.eyJ1IjoibWUifQ.c2ln"

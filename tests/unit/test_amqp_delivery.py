@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from numbergroup.brokers.amqp.delivery import Delivery, entry_of, read_properties
 from numbergroup.brokers.amqp.topology import DEAD
-from numbergroup.engine.model import Entry
+from numbergroup.engine.commands import Entry
 
 
 def entry(queue: str = "numbergroup.commands", **properties: Any) -> Entry:

@@ -10,8 +10,8 @@ from numbergroup.brokers.amqp.outgoing import Outgoing
 from numbergroup.brokers.amqp.publishing import Cause, Untaken
 from numbergroup.brokers.amqp.results import Results
 from numbergroup.brokers.port import BrokerUnavailable
-from numbergroup.engine.model import Entry
-from numbergroup.engine.settlement import Reply
+from numbergroup.engine.commands import Entry
+from numbergroup.engine.settling.settlement import Reply
 from numbergroup_contracts.names import REPLIES
 
 QUEUE = "numbergroup.replies.crm"

@@ -11,8 +11,8 @@ from numbergroup.brokers.amqp.delivery import Delivery, read_properties
 from numbergroup.brokers.amqp.returning import State, Whole
 from numbergroup.brokers.amqp.settled_indexes import SettledIndexes
 from numbergroup.brokers.amqp.window import Window
-from numbergroup.engine.model import Entry
-from numbergroup.engine.settlement import Settlement
+from numbergroup.engine.commands import Entry
+from numbergroup.engine.settling.settlement import Settlement
 
 BODIES = (b"a", b"b", b"c")
 LEAVING = 2

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from numbergroup.brokers.amqp.delivery import Delivery, read_properties
 from numbergroup.brokers.amqp.returning import Part, Returning, Taken, Whole
 from numbergroup.brokers.amqp.window import Acknowledgement, Window
-from numbergroup.engine.model import Entry
+from numbergroup.engine.commands import Entry
 
 BODIES = st.lists(st.sampled_from([b"a", b"bb", b"", b'{"id":"c-1"}']), min_size=1, max_size=30)
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from numbergroup.providers.answers import identifier, json_object, retry_after_s, scrubbed, whole_number
+from numbergroup.vendors.answers import identifier, json_object, retry_after_s, scrubbed, whole_number
 
 NOW = datetime(2026, 11, 21, 12, 0, 0, tzinfo=UTC)
 

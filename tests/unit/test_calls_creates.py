@@ -4,9 +4,9 @@ import pytest
 from calls_rig import ADD, CREATE, FIND, Rig
 from deadlines import deadline
 
-from numbergroup.engine.model import AccountFault, Applied, Refused, Throttled, Unavailable, Withheld
-from numbergroup.providers.classes import FailureClass
+from numbergroup.engine.commands import AccountFault, Applied, Refused, Throttled, Unavailable, Withheld
 from numbergroup.sandbox.faults import Drop, Fault, Garbage, Lost, Status
+from numbergroup.vendors.classification import FailureClass
 
 
 async def test_the_intent_is_recorded_before_the_request() -> None:

@@ -7,9 +7,9 @@ import pytest
 from calls_rig import ADD, CREATE, FIND, KEY, SECRET, Rig
 from structlog.testing import capture_logs
 
-from numbergroup.engine.model import AccountFault, Applied, Call, Unavailable
-from numbergroup.providers.port import Credentials
+from numbergroup.engine.commands import AccountFault, Applied, Call, Unavailable
 from numbergroup.sandbox.faults import Status, VendorCode
+from numbergroup.vendors.port import Credentials
 
 OLD, NEW = Credentials(KEY, SECRET), Credentials(KEY, "n3w-s3cret")
 FORMER_TAKEN = "the vendor takes the account's former credentials still, not those that replaced them"

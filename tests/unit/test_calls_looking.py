@@ -5,9 +5,9 @@ import pytest
 from calls_rig import FIND, KEY, MIB, Rig
 from deadlines import deadline
 
-from numbergroup.engine.model import Applied, Call, CallKind, Unavailable, Withheld
-from numbergroup.providers import listing
+from numbergroup.engine.commands import Applied, Call, CallKind, Unavailable, Withheld
 from numbergroup.sandbox.faults import Drop, HideGroups, PageCap, Status
+from numbergroup.vendors import listing
 
 
 def seed(rig: Rig, count: int, numbers: int = 1) -> None:

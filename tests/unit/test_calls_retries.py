@@ -11,7 +11,7 @@ import pytest
 from calls_rig import ADD, CREATE, FIND, GROUP, MIB, A, B, Rig
 from deadlines import deadline
 
-from numbergroup.engine.model import (
+from numbergroup.engine.commands import (
     AccountFault,
     Applied,
     Call,
@@ -21,8 +21,8 @@ from numbergroup.engine.model import (
     Unavailable,
     Withheld,
 )
-from numbergroup.providers.classes import FailureClass
 from numbergroup.sandbox.faults import Drop, Garbage, Lost, Redirect, Status, Throttle, VendorCode
+from numbergroup.vendors.classification import FailureClass
 
 
 async def test_a_call() -> None:

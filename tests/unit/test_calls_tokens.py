@@ -8,11 +8,19 @@ import pytest
 from structlog.testing import capture_logs
 from token_world import KEY, USER, Vendor, Worker, World
 
-from numbergroup.engine.model import AccountFault, Applied, Call, CallKind, Throttled, Unavailable, Withheld
-from numbergroup.providers.nxcloud import NXCloud
-from numbergroup.providers.port import Credentials, Request
-from numbergroup.sending import CallResult
-from numbergroup.tokens import Tokens, tokens_of
+from numbergroup.engine.commands import (
+    AccountFault,
+    Applied,
+    Call,
+    CallKind,
+    Throttled,
+    Unavailable,
+    Withheld,
+)
+from numbergroup.vendors.attempt import CallResult
+from numbergroup.vendors.nxcloud import NXCloud
+from numbergroup.vendors.port import Credentials, Request
+from numbergroup.vendors.tokens import Tokens, tokens_of
 
 NEW = Credentials(USER, "new-key")
 FORMER_TAKEN = "the vendor takes the account's former credentials still, not those that replaced them"

@@ -9,8 +9,8 @@ import pytest
 from amqp import exceptions as of_amqp
 from redis import exceptions as of_redis
 
-from numbergroup.brokers.connect import UnfitServer
 from numbergroup.brokers.port import BrokerUnavailable
+from numbergroup.brokers.redis.connect import UnfitServer
 from numbergroup.cli.broker import broker_failure
 from numbergroup.cli.causes import cause_of
 from numbergroup.settings import Settings

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from numbergroup.engine.model import (
+from numbergroup.engine.commands import (
     AccountFault,
     Applied,
     Call,
@@ -17,10 +17,10 @@ from numbergroup.engine.model import (
     Unavailable,
     Withheld,
 )
-from numbergroup.providers.classes import FailureClass, FailureClassifier, Stated
-from numbergroup.providers.nxcloud import CLASSES
-from numbergroup.providers.port import Answer
 from numbergroup.settings import NXCloudAccount
+from numbergroup.vendors.classification import FailureClass, FailureClassifier, Stated
+from numbergroup.vendors.nxcloud import CLASSES
+from numbergroup.vendors.port import Answer
 
 ADD = Call(CallKind.ADD, ("85211111114",), "g-1")
 CREATE = Call(CallKind.CREATE, ("85211111114",))

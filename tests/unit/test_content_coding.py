@@ -10,9 +10,9 @@ from calls_rig import ADD, CREATE, FIND, Rig
 from hypothesis import given
 from hypothesis import strategies as st
 
-from numbergroup.engine.model import Applied, Unavailable
-from numbergroup.providers.content_coding import TooLarge, unpacked
+from numbergroup.engine.commands import Applied, Unavailable
 from numbergroup.sandbox.faults import Compressed
+from numbergroup.vendors.content_coding import TooLarge, unpacked
 
 PLAIN = b'{"code":0,"msg":"success"}'
 MANY = 10_000

@@ -8,8 +8,8 @@ from contract_files import EXAMPLES
 from whole_worker import event, results_of, serving
 
 from numbergroup.cli.dry_run import PlannedGroup, plan_groups
-from numbergroup.engine.intake import Intake
-from numbergroup.engine.model import Command, Entry
+from numbergroup.engine.commands import Command, Entry
+from numbergroup.engine.decoding.intake import Intake
 from numbergroup.settings import Settings, load_settings
 
 GROUP = "6a7sd3402px21429s04"

@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from numbergroup.brokers.entry_shapes import kept_of, misshapen
-from numbergroup.engine.intake import Intake
-from numbergroup.engine.model import Entry, Refusal
+from numbergroup.brokers.redis.entry_shapes import kept_of, misshapen
+from numbergroup.engine.commands import Entry, Refusal
+from numbergroup.engine.decoding.intake import Intake
 
 NUMBER = "85211111114"
 EVENT = (

@@ -12,7 +12,7 @@ from kombu import Connection
 from kombu.transport.virtual import Message
 from kombu.utils import json as kombu_json
 
-from numbergroup.brokers.envelope import ROOM, Unpacked, address, contents, unpack
+from numbergroup.brokers.redis.envelope import ROOM, Unpacked, address, contents, unpack
 
 LIMIT = 1_048_576
 EVENT = '{"specversion":"1.0","id":"c-1","source":"crm"}'

@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from numbergroup.providers.keyring import Keyring, Which
-from numbergroup.providers.port import Credentials
+from numbergroup.vendors.keyring import Keyring, Which
+from numbergroup.vendors.port import Credentials
 
 A, B, C = (Credentials("key", secret) for secret in "abc")
 HOUR = 3600.0

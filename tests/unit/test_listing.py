@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from numbergroup.engine.model import Applied, Call, CallKind, Group, Outcome
-from numbergroup.providers.listing import Listing
+from numbergroup.engine.commands import Applied, Call, CallKind, Group, Outcome
+from numbergroup.vendors.listing import Listing
 
 FIND = Call(CallKind.FIND_CREATED)
 

@@ -5,8 +5,8 @@ from fakeredis import FakeAsyncRedis
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from numbergroup.brokers.kombu_lists import LISTS
 from numbergroup.brokers.lookalikes import amqp_names, is_alike, on_redis
+from numbergroup.brokers.redis.kombu_lists import LISTS
 from numbergroup.ledger import keys
 from numbergroup_contracts import names
 

@@ -11,7 +11,7 @@ from deadlines import room
 from prometheus_client.parser import text_string_to_metric_families
 
 from numbergroup.engine.snapshot import AccountView, PartitionView, Snapshot
-from numbergroup.metrics import Figures, MetricsServer, is_served, render
+from numbergroup.observability.metrics import Figures, MetricsServer, is_served, render
 from numbergroup.sandbox.server import start
 
 

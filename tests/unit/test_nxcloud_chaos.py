@@ -12,8 +12,8 @@ from mutations import mutated
 from nxcloud_answers import CREDENTIALS, EVERY_KIND, LIST, REQUEST_ID, SECRET, VENDOR, said
 from profiles import examples
 
-from numbergroup.engine.model import Applied, CallKind, Group, Outcome, Throttled, Withheld
-from numbergroup.providers.port import Answer
+from numbergroup.engine.commands import Applied, CallKind, Group, Outcome, Throttled, Withheld
+from numbergroup.vendors.port import Answer
 
 OUTCOMES = tuple(kind for kind in get_args(Outcome) if kind is not Withheld)
 

@@ -19,7 +19,7 @@ from nxcloud_answers import (
     said,
 )
 
-from numbergroup.engine.model import (
+from numbergroup.engine.commands import (
     AccountFault,
     Applied,
     Call,
@@ -27,8 +27,8 @@ from numbergroup.engine.model import (
     Throttled,
     Unavailable,
 )
-from numbergroup.providers.classes import FailureClass, FailureClassifier
-from numbergroup.providers.port import Answer
+from numbergroup.vendors.classification import FailureClass, FailureClassifier
+from numbergroup.vendors.port import Answer
 
 STATUSES_OF_FAILURE: dict[int, Any] = {
     429: Throttled,

@@ -6,10 +6,10 @@ from typing import Any
 import orjson
 import pytest
 
-from numbergroup.engine.model import Call, CallKind
-from numbergroup.providers.nxcloud import NXCloud
-from numbergroup.providers.port import Credentials
-from numbergroup.providers.signature import sign
+from numbergroup.engine.commands import Call, CallKind
+from numbergroup.vendors.nxcloud import NXCloud
+from numbergroup.vendors.port import Credentials
+from numbergroup.vendors.signature import sign
 
 KEY, SECRET = "sixgqophrnv4", "abciiiko2k3"
 URL = "https://number.nxcloud.com/api/pns/"

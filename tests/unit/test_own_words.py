@@ -12,9 +12,9 @@ from nxcloud_answers import outcome as nxcloud
 from ozonetel_said import CREATE as OZONETEL_CREATE
 from ozonetel_said import outcome as ozonetel
 
-from numbergroup.engine.model import AccountFault, Call, CallKind, Refused, Throttled
-from numbergroup.providers.own_words import OWN_WORD, without_own_words
-from numbergroup.providers.ozonetel_answers import CODES
+from numbergroup.engine.commands import AccountFault, Call, CallKind, Refused, Throttled
+from numbergroup.vendors.own_words import OWN_WORD, without_own_words
+from numbergroup.vendors.ozonetel_answers import CODES
 
 WORDS = [
     "slow down",

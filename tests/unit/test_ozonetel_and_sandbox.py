@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from numbergroup.engine.model import (
+from numbergroup.engine.commands import (
     AccountFault,
     Applied,
     Call,
@@ -16,11 +16,11 @@ from numbergroup.engine.model import (
     Refused,
     Throttled,
 )
-from numbergroup.providers.port import Credentials
 from numbergroup.sandbox.faults import ErrorAnswer, Fault, KillToken, RefuseNumbers, RejectNumbers, Throttle
 from numbergroup.sandbox.server import Sandbox, start
 from numbergroup.settings import OzonetelAccount
-from numbergroup.transport import HttpTransport
+from numbergroup.vendors.http import HttpTransport
+from numbergroup.vendors.port import Credentials
 
 MODES = ("legacy", "basic", "token")
 NAME = "blocked"

@@ -10,10 +10,10 @@ from ozonetel_said import ADD, CREATE, CREDENTIALS, DELETE, TEN, TWELVE, VENDORS
 from test_ozonetel_numbers import JUNK, NUMBERS
 from whole_worker import event, results_of, serving
 
-from numbergroup.engine.model import Applied, Call, Details, Unavailable
-from numbergroup.providers.ozonetel import Auth
-from numbergroup.providers.ozonetel_numbers import details_of, rejected_of, took_none
-from numbergroup.providers.port import Answer
+from numbergroup.engine.commands import Applied, Call, Details, Unavailable
+from numbergroup.vendors.ozonetel import Auth
+from numbergroup.vendors.ozonetel_numbers import details_of, rejected_of, took_none
+from numbergroup.vendors.port import Answer
 
 KEY = "KK5f3cc1a7e2"
 A, B, C = (f"91987654321{n}" for n in range(3))

@@ -8,9 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from ozonetel_said import ADD, CREDENTIALS, VENDORS
 
-from numbergroup.engine.model import Applied
-from numbergroup.providers.ozonetel_numbers import number_meant, rejected_of, with_country_code
-from numbergroup.providers.port import Answer
+from numbergroup.engine.commands import Applied
+from numbergroup.vendors.ozonetel_numbers import number_meant, rejected_of, with_country_code
+from numbergroup.vendors.port import Answer
 
 NUMBER = st.from_regex(r"[1-9][0-9]{6,8}|[1-9][0-9]{10,14}|91[1-9][0-9]{9}", fullmatch=True)
 """What calls carry: a number of ten digits is refused, or has got its country code, before."""

@@ -25,10 +25,10 @@ from ozonetel_said import (
     outcome,
 )
 
-from numbergroup.engine.model import AccountFault, Applied, Call, Refused, Throttled, Unavailable
-from numbergroup.providers.classes import FailureClass, FailureClassifier
-from numbergroup.providers.ozonetel import CLASSES, Auth
-from numbergroup.providers.port import Answer
+from numbergroup.engine.commands import AccountFault, Applied, Call, Refused, Throttled, Unavailable
+from numbergroup.vendors.classification import FailureClass, FailureClassifier
+from numbergroup.vendors.ozonetel import CLASSES, Auth
+from numbergroup.vendors.port import Answer
 
 INVALID = {"status": "error", "message": "invalid data"}
 NUMBERS = {**INVALID, "errors": {"blockNumbers": "Blocknumbers data contains invalid format of numbers"}}

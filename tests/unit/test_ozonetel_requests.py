@@ -22,9 +22,9 @@ from ozonetel_said import (
     VENDORS,
 )
 
-from numbergroup.engine.model import Call, CallKind, Command, CommandKey, CommandKind, GroupRef, HandleKind
-from numbergroup.providers.ozonetel import Auth, Ozonetel
-from numbergroup.providers.port import Request
+from numbergroup.engine.commands import Call, CallKind, Command, CommandKey, CommandKind, GroupRef, HandleKind
+from numbergroup.vendors.ozonetel import Auth, Ozonetel
+from numbergroup.vendors.port import Request
 
 LEGACY = "/CAServicesV3/blockNumberGroupV2.php"
 NUMBERS = list(SENT)

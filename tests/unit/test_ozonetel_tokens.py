@@ -9,10 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from ozonetel_said import ADD, CREDENTIALS, KEY, TOKEN, VENDOR_URL, VENDORS
 
-from numbergroup.engine.model import AccountFault, Throttled, Unavailable
-from numbergroup.providers.classes import FailureClass, FailureClassifier
-from numbergroup.providers.ozonetel import CLASSES
-from numbergroup.providers.port import Answer
+from numbergroup.engine.commands import AccountFault, Throttled, Unavailable
+from numbergroup.vendors.classification import FailureClass, FailureClassifier
+from numbergroup.vendors.ozonetel import CLASSES
+from numbergroup.vendors.port import Answer
 
 VENDOR = VENDORS["token"]
 

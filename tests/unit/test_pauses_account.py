@@ -2,8 +2,16 @@
 
 import pytest
 
-from numbergroup.engine.model import AccountFault, Applied, Outcome, Refused, Throttled, Unavailable, Withheld
-from numbergroup.sending import pauses_account
+from numbergroup.engine.commands import (
+    AccountFault,
+    Applied,
+    Outcome,
+    Refused,
+    Throttled,
+    Unavailable,
+    Withheld,
+)
+from numbergroup.vendors.attempt import pauses_account
 
 
 @pytest.mark.parametrize(

@@ -4,8 +4,8 @@ import orjson
 from whole_worker import event
 
 from numbergroup.cli.dry_run import plan_groups
-from numbergroup.engine.intake import Intake
-from numbergroup.engine.model import Command, Entry
+from numbergroup.engine.commands import Command, Entry
+from numbergroup.engine.decoding.intake import Intake
 from numbergroup.settings import load_settings
 
 ENVIRON = {

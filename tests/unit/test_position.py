@@ -1,6 +1,6 @@
 """How far a stream was read: whether something can lie unread behind that."""
 
-from numbergroup.brokers.position import Position
+from numbergroup.brokers.redis.position import Position
 
 
 def read_up_to(*ids: str) -> Position:

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from third_vendor import Plain
 
-from numbergroup.engine.model import (
+from numbergroup.engine.commands import (
     AccountFault,
     Applied,
     Call,
@@ -24,9 +24,9 @@ from numbergroup.engine.model import (
     Refused,
     Withheld,
 )
-from numbergroup.providers.nxcloud import NXCloud
-from numbergroup.providers.ozonetel import CURRENT, LEGACY, Ozonetel
-from numbergroup.providers.port import Answer, Credentials, Provider
+from numbergroup.vendors.nxcloud import NXCloud
+from numbergroup.vendors.ozonetel import CURRENT, LEGACY, Ozonetel
+from numbergroup.vendors.port import Answer, Credentials, Provider
 
 VENDORS: Mapping[str, Provider] = {
     "nxcloud": NXCloud("https://vendor.example/"),

@@ -4,12 +4,12 @@ import time
 
 import pytest
 
-from numbergroup.engine.model import AccountFault, Call, CallKind, Outcome, Refused, Throttled, Unavailable
-from numbergroup.providers.classes import FailureClass, FailureClassifier, Stated
-from numbergroup.providers.nxcloud import CLASSES
-from numbergroup.providers.port import Answer
-from numbergroup.providers.rate_limits import Wording, rate_wording
+from numbergroup.engine.commands import AccountFault, Call, CallKind, Outcome, Refused, Throttled, Unavailable
 from numbergroup.settings import NXCloudAccount
+from numbergroup.vendors.classification import FailureClass, FailureClassifier, Stated
+from numbergroup.vendors.nxcloud import CLASSES
+from numbergroup.vendors.port import Answer
+from numbergroup.vendors.rate_limits import Wording, rate_wording
 
 PLAIN = [
     "request is too frequent, please try again later",

@@ -11,9 +11,9 @@ from ozonetel_said import CREATE as OZONETEL_CREATE
 from ozonetel_said import SUCCESSES
 from ozonetel_said import outcome as ozonetel
 
-from numbergroup.engine.model import AccountFault, Applied, Refused, Throttled, Unavailable
-from numbergroup.providers.certainty import FailureClass, is_in_doubt
-from numbergroup.providers.port import Answer
+from numbergroup.engine.commands import AccountFault, Applied, Refused, Throttled, Unavailable
+from numbergroup.vendors.certainty import FailureClass, is_in_doubt
+from numbergroup.vendors.port import Answer
 
 PHP = b"<br />\n<b>Notice</b>:  Undefined index: 85211111114 in <b>/www/a.php</b> on line <b>7</b><br />\n"
 

@@ -8,7 +8,6 @@ from typing import Any
 import pytest
 from test_settings import ACCOUNT, line_of, with_file
 
-from numbergroup.providers.ozonetel import CLASSES, CURRENT, LEGACY, Ozonetel
 from numbergroup.settings import (
     VENDORS,
     OzonetelAccount,
@@ -17,6 +16,7 @@ from numbergroup.settings import (
     load_settings,
     restart_needed,
 )
+from numbergroup.vendors.ozonetel import CLASSES, CURRENT, LEGACY, Ozonetel
 
 PREFIX = "NUMBERGROUP_ACCOUNTS__DEFAULT__"
 KEY = "hunter2-api-key"

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from numbergroup.providers.signature import sign
+from numbergroup.vendors.signature import sign
 
 PUBLISHED: dict[str, Any] = {
     "access_key": "fme2na3kdi3ki",

@@ -18,7 +18,7 @@ import structlog
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from numbergroup.telemetry import configure, get_logger, says_debug, scrub, scrub_text
+from numbergroup.observability.logging import configure, get_logger, says_debug, scrub, scrub_text
 
 PHONE = "85211111114"
 REQUEST_ID = "1602248485121429504"
@@ -244,13 +244,13 @@ def test_an_event_as_json() -> None:
     """Off a terminal an event is one JSON object with level, UTC time, logger and the values bound to it."""
     log = Log()
     structlog.contextvars.bind_contextvars(account="default")
-    get_logger("numbergroup.calls").bind(group="g").info("call sent", took_ms=12.5, phones=[PHONE])
+    get_logger("numbergroup.vendors.client").bind(group="g").info("call sent", took_ms=12.5, phones=[PHONE])
     (event,) = log.events()
     assert event.pop("timestamp").endswith("Z")
     assert event == {
         "event": "call sent",
         "level": "info",
-        "logger_name": "numbergroup.calls",
+        "logger_name": "numbergroup.vendors.client",
         "account": "default",
         "group": "g",
         "took_ms": 12.5,

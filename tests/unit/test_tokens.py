@@ -8,9 +8,9 @@ import pytest
 from structlog.testing import capture_logs
 from token_world import KEY, MINE, START, TIMEOUT_S, USER, Worker, World
 
-from numbergroup.engine.model import AccountFault, Throttled, Unavailable
+from numbergroup.engine.commands import AccountFault, Throttled, Unavailable
 from numbergroup.ledger.token_state import Claim
-from numbergroup.providers.port import Credentials, Request
+from numbergroup.vendors.port import Credentials, Request
 
 OTHERS = Credentials(USER, "rotated-key")
 

@@ -8,7 +8,7 @@ import pytest
 from simulation.loop import PROCESS
 from token_world import START, Worker, World
 
-from numbergroup.providers.port import Request
+from numbergroup.vendors.port import Request
 
 DAY_S = 86_400.0
 HOUR_S = 3600.0

@@ -5,9 +5,9 @@ import time
 
 import pytest
 
-from numbergroup.providers.port import Request
 from numbergroup.sandbox.server import start
-from numbergroup.transport import HttpTransport, NotConnected
+from numbergroup.vendors.http import HttpTransport, NotConnected
+from numbergroup.vendors.port import Request
 
 
 async def reason(url: str) -> str:

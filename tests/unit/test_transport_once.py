@@ -5,11 +5,11 @@ import time
 
 import pytest
 
-from numbergroup.providers.port import Request
 from numbergroup.sandbox.faults import Drop
 from numbergroup.sandbox.ozonetel import LEGACY_PATH
 from numbergroup.sandbox.server import start
-from numbergroup.transport import HttpTransport, NoAnswer, Withdrawn
+from numbergroup.vendors.http import HttpTransport, NoAnswer, Withdrawn
+from numbergroup.vendors.port import Request
 
 METHODS = ("POST", "PUT", "DELETE")
 

@@ -12,7 +12,7 @@ from typing import Any, ClassVar, Literal
 import orjson
 from pydantic import Field, SecretStr
 
-from numbergroup.engine.model import (
+from numbergroup.engine.commands import (
     Applied,
     Call,
     CallKind,
@@ -22,10 +22,10 @@ from numbergroup.engine.model import (
     Outcome,
     Unavailable,
 )
-from numbergroup.providers.answers import identifier, json_object, scrubbed
-from numbergroup.providers.classes import FailureClass, FailureClassifier, Stated
-from numbergroup.providers.port import Answer, Capabilities, Credentials, Request
 from numbergroup.settings import AccountSettings
+from numbergroup.vendors.answers import identifier, json_object, scrubbed
+from numbergroup.vendors.classification import FailureClass, FailureClassifier, Stated
+from numbergroup.vendors.port import Answer, Capabilities, Credentials, Request
 
 CAPABILITIES = Capabilities(
     frozenset({CommandKind.CREATE, CommandKind.ADD, CommandKind.DELETE}),
@@ -37,7 +37,7 @@ CLASSES = FailureClassifier({"denied": FailureClass.ACCOUNT_FAULT, "bad": Failur
 
 @dataclass(slots=True, frozen=True)
 class Plain:
-    """See `numbergroup.providers.port.Provider`."""
+    """See `numbergroup.vendors.port.Provider`."""
 
     base_url: str = "http://127.0.0.1"
     classes: FailureClassifier = CLASSES

@@ -12,8 +12,7 @@ from typing import Any
 import orjson
 from simulation.loop import PROCESS, Process, VirtualLoop
 
-from numbergroup.calls import Caller
-from numbergroup.engine.model import (
+from numbergroup.engine.commands import (
     AccountFault,
     Applied,
     Call,
@@ -27,12 +26,13 @@ from numbergroup.engine.model import (
 )
 from numbergroup.ledger.port import LedgerUnavailable
 from numbergroup.ledger.token_state import TokenState
-from numbergroup.providers.keyring import Keyring
-from numbergroup.providers.port import Answer, Capabilities, Credentials, Request, TokenRules
 from numbergroup.sandbox.ozonetel_tokens import TokenOffice
-from numbergroup.sending import CallResult, Limits
-from numbergroup.tokens import Tokens
-from numbergroup.transport import MayGo, NoAnswer, NotConnected, TooLate, Withdrawn, always
+from numbergroup.vendors.attempt import CallResult, Limits
+from numbergroup.vendors.client import Caller
+from numbergroup.vendors.http import MayGo, NoAnswer, NotConnected, TooLate, Withdrawn, always
+from numbergroup.vendors.keyring import Keyring
+from numbergroup.vendors.port import Answer, Capabilities, Credentials, Request, TokenRules
+from numbergroup.vendors.tokens import Tokens
 
 START = 1_700_000_000.0
 USER, KEY = "ann", "s3cret-key"

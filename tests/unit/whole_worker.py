@@ -11,8 +11,8 @@ from deadlines import deadline
 from redis.asyncio import Redis
 
 from numbergroup.bootstrap import open_worker
-from numbergroup.brokers import embedded
-from numbergroup.brokers.connect import connect
+from numbergroup.brokers.redis import embedded
+from numbergroup.brokers.redis.connect import connect
 from numbergroup.ledger import keys
 from numbergroup.settings import load_settings
 

@@ -5,8 +5,8 @@ from dead_letters_written import letter, update
 from hypothesis import given
 from hypothesis import strategies as st
 
-from numbergroup.ledger.letters.letter import Letter, Position, decode, description_with
-from numbergroup.ledger.letters.selection import Selection
+from numbergroup.ledger.dead_letters.letter import Letter, Position, decode, description_with
+from numbergroup.ledger.dead_letters.selection import Selection
 
 names = st.sampled_from([b"id", b"letter", b"body", b"order", b"watched", b"original", b"x"])
 

@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from numbergroup.ledger.letters.letter import Letter
-from numbergroup.ledger.letters.portable import NotALetter, as_line, from_line
+from numbergroup.ledger.dead_letters.letter import Letter
+from numbergroup.ledger.dead_letters.portable import NotALetter, as_line, from_line
 
 described = st.dictionaries(st.text(max_size=9), st.text(max_size=9) | st.integers(), max_size=4)
 descriptions = st.binary(max_size=20) | described.map(

@@ -5,8 +5,8 @@ from collections.abc import Sequence
 from hypothesis import given
 from hypothesis import strategies as st
 
-from numbergroup.engine.model import Command, CommandKey, CommandKind, GroupRef, HandleKind
-from numbergroup.ledger.letters.staleness import EVERYTHING, Staleness, added_since, staleness
+from numbergroup.engine.commands import Command, CommandKey, CommandKind, GroupRef, HandleKind
+from numbergroup.ledger.dead_letters.staleness import EVERYTHING, Staleness, added_since, staleness
 
 REF = GroupRef("default", HandleKind.ID, "g-1")
 CHANGES = (CommandKind.ADD, CommandKind.DELETE, CommandKind.REPLACE)

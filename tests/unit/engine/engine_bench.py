@@ -6,27 +6,7 @@ from typing import Any
 
 from engine_commands import BY_ID
 
-from numbergroup.engine.accounts import AccountPolicy
-from numbergroup.engine.doubt import Doubt
-from numbergroup.engine.engine import Engine
-from numbergroup.engine.messages import (
-    CallFinished,
-    Delivered,
-    Drain,
-    Effect,
-    Event,
-    Facts,
-    Owned,
-    PartitionLost,
-    PermitGranted,
-    Settle,
-    StartCall,
-    TellBreaker,
-    Tick,
-    WakeAt,
-    WantPermit,
-)
-from numbergroup.engine.model import (
+from numbergroup.engine.commands import (
     Call,
     Command,
     CommandKind,
@@ -36,7 +16,21 @@ from numbergroup.engine.model import (
     Unavailable,
     Verdict,
 )
-from numbergroup.engine.retry_policy import RetryPolicy
+from numbergroup.engine.doubt import Doubt
+from numbergroup.engine.effects import Effect, Settle, StartCall, TellBreaker, WakeAt, WantPermit
+from numbergroup.engine.engine import Engine
+from numbergroup.engine.events import (
+    CallFinished,
+    Delivered,
+    Drain,
+    Event,
+    Facts,
+    Owned,
+    PartitionLost,
+    PermitGranted,
+    Tick,
+)
+from numbergroup.engine.policy import AccountPolicy, RetryPolicy
 
 LOST = Unavailable("no answer", in_doubt=True)
 UNREACHABLE = Unavailable("not connected", in_doubt=False)

@@ -4,7 +4,7 @@ import itertools
 from collections.abc import Iterable
 from typing import Any
 
-from numbergroup.engine.model import Command, CommandKey, CommandKind, Entry, GroupRef, HandleKind, Origin
+from numbergroup.engine.commands import Command, CommandKey, CommandKind, Entry, GroupRef, HandleKind, Origin
 
 BY_ID = GroupRef("default", HandleKind.ID, "g-1")
 BY_KEY = GroupRef("default", HandleKind.KEY, "k-1")

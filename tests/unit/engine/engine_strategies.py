@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from engine_commands import BY_ID, BY_KEY, add, create, delete, delete_group, rename, replace
 from hypothesis import strategies as st
 
-from numbergroup.engine.model import Command, GroupRef
+from numbergroup.engine.commands import Command, GroupRef
 
 NUMBERS = "abcdef"
 

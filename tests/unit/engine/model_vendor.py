@@ -3,7 +3,7 @@
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 
-from numbergroup.engine.model import (
+from numbergroup.engine.commands import (
     Applied,
     Call,
     CallKind,

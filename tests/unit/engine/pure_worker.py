@@ -5,10 +5,10 @@ from dataclasses import dataclass, field, replace
 
 from model_vendor import ModelVendor
 
-from numbergroup.engine.known import UNLISTED, VendorView
-from numbergroup.engine.merge import batch_length, merge
-from numbergroup.engine.model import Applied, Call, CallKind, Command, GroupRef, HandleKind
-from numbergroup.engine.plan import plan
+from numbergroup.engine.commands import Applied, Call, CallKind, Command, GroupRef, HandleKind
+from numbergroup.engine.merging.merge import batch_length, merge
+from numbergroup.engine.merging.plan import plan
+from numbergroup.engine.merging.vendor_view import UNLISTED, VendorView
 
 
 @dataclass

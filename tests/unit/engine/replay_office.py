@@ -9,10 +9,10 @@ from engine_commands import BY_ID
 from letter_book import LetterBook, description, field_of
 from model_vendor import ModelVendor
 
-from numbergroup.engine.messages import Expected, Facts
-from numbergroup.engine.model import Command, GroupRef, Origin
+from numbergroup.engine.commands import Command, GroupRef, Origin
+from numbergroup.engine.events import Expected, Facts
 from numbergroup.engine.replays import RetryHistory
-from numbergroup.engine.settlement import Settlement, SettlementBuilder
+from numbergroup.engine.settling.settlement import Settlement, SettlementBuilder
 
 
 def nothing() -> None:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from random import Random
 
-from numbergroup.engine.poison_detection import Caution, History, InHand, PoisonDetection, Step
+from numbergroup.engine.partition.poison_detection import Caution, History, InHand, PoisonDetection, Step
 
 _MOST_CRASHES = 3_000
 

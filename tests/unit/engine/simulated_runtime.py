@@ -13,27 +13,7 @@ from engine_wire import results
 from model_vendor import ModelVendor
 from simulated_network import Flight, Network
 
-from numbergroup.engine.accounts import AccountPolicy
-from numbergroup.engine.creation import intent_of
-from numbergroup.engine.doubt import Doubt
-from numbergroup.engine.engine import Engine
-from numbergroup.engine.intake import Intake
-from numbergroup.engine.messages import (
-    CallFinished,
-    Delivered,
-    Drain,
-    Event,
-    Facts,
-    Owned,
-    PartitionLost,
-    PermitGranted,
-    Settle,
-    StartCall,
-    Tick,
-    WakeAt,
-    WantPermit,
-)
-from numbergroup.engine.model import (
+from numbergroup.engine.commands import (
     CHANGING,
     AccountFault,
     CallKind,
@@ -47,7 +27,24 @@ from numbergroup.engine.model import (
     Refusal,
     Throttled,
 )
-from numbergroup.engine.settlement import SettlementBuilder
+from numbergroup.engine.decoding.intake import Intake
+from numbergroup.engine.doubt import Doubt
+from numbergroup.engine.effects import Settle, StartCall, WakeAt, WantPermit
+from numbergroup.engine.engine import Engine
+from numbergroup.engine.events import (
+    CallFinished,
+    Delivered,
+    Drain,
+    Event,
+    Facts,
+    Owned,
+    PartitionLost,
+    PermitGranted,
+    Tick,
+)
+from numbergroup.engine.group.creation import intent_of
+from numbergroup.engine.policy import AccountPolicy
+from numbergroup.engine.settling.settlement import SettlementBuilder
 
 
 @dataclass

@@ -4,7 +4,7 @@ import pytest
 from engine_bench import UNREACHABLE, Bench
 from engine_commands import add
 
-from numbergroup.engine.model import (
+from numbergroup.engine.commands import (
     AccountFault,
     Applied,
     GroupRef,

@@ -7,8 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from numbergroup.engine.answers import Answers
-from numbergroup.engine.model import (
+from numbergroup.engine.commands import (
     Command,
     CommandKey,
     CommandKind,
@@ -22,6 +21,7 @@ from numbergroup.engine.model import (
     Refusal,
     Verdict,
 )
+from numbergroup.engine.settling.results import Answers
 from numbergroup_contracts.results import RESULT_ADAPTER, ResultEvent, Status
 
 # Whatever may stand in an identifier, and would break JSON that is put together carelessly.

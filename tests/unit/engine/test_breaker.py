@@ -3,8 +3,9 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from numbergroup.engine.breaker import Breaker, BreakerNotice, BreakerPolicy, BreakerState
-from numbergroup.engine.model import GroupRef, HandleKind
+from numbergroup.engine.account.breaker import Breaker, BreakerState
+from numbergroup.engine.commands import GroupRef, HandleKind
+from numbergroup.engine.policy import BreakerNotice, BreakerPolicy
 
 POLICY = BreakerPolicy()
 MOST = 16

@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from numbergroup.engine.budget import Budget
+from numbergroup.engine.account.budget import Budget
 
 
 @given(

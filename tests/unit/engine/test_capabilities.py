@@ -13,10 +13,10 @@ from hypothesis import strategies as st
 from model_vendor import ModelVendor, OneByOne
 from pure_worker import PureWorker
 
-from numbergroup.engine.known import VendorView
-from numbergroup.engine.merge import merge
-from numbergroup.engine.model import Applied, Call, CallKind, Command, CommandKind
-from numbergroup.engine.plan import plan
+from numbergroup.engine.commands import Applied, Call, CallKind, Command, CommandKind
+from numbergroup.engine.merging.merge import merge
+from numbergroup.engine.merging.plan import plan
+from numbergroup.engine.merging.vendor_view import VendorView
 
 FATES = st.sampled_from(["fine", "fine", "not sent", "lost", "unanswered"])
 

@@ -5,8 +5,8 @@ from itertools import chain, combinations, product
 import pytest
 from model_vendor import changed
 
+from numbergroup.engine.commands import Call, CallKind
 from numbergroup.engine.doubt import undoes
-from numbergroup.engine.model import Call, CallKind
 
 CHANGING = (CallKind.ADD, CallKind.DELETE, CallKind.REPLACE)
 NUMBERS = "abc"

@@ -2,20 +2,7 @@
 
 from engine_commands import add
 
-from numbergroup.engine.accounts import AccountPolicy
-from numbergroup.engine.engine import Engine
-from numbergroup.engine.messages import (
-    CallFinished,
-    Delivered,
-    Effect,
-    Facts,
-    PartitionLost,
-    PermitGranted,
-    Settle,
-    StartCall,
-    WantPermit,
-)
-from numbergroup.engine.model import (
+from numbergroup.engine.commands import (
     AccountFault,
     Applied,
     Command,
@@ -24,6 +11,10 @@ from numbergroup.engine.model import (
     HandleKind,
     Verdict,
 )
+from numbergroup.engine.effects import Effect, Settle, StartCall, WantPermit
+from numbergroup.engine.engine import Engine
+from numbergroup.engine.events import CallFinished, Delivered, Facts, PartitionLost, PermitGranted
+from numbergroup.engine.policy import AccountPolicy
 
 POLICY = AccountPolicy(1_000, 1, frozenset(CommandKind))
 

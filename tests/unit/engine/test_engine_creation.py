@@ -5,9 +5,7 @@ from engine_bench import LOST, UNREACHABLE, WINDOW_S, Bench
 from engine_commands import BY_KEY, add, command, create, delete_group, replace
 from model_vendor import ModelVendor
 
-from numbergroup.engine.creation import made_by, marker_of
-from numbergroup.engine.messages import Facts
-from numbergroup.engine.model import (
+from numbergroup.engine.commands import (
     Applied,
     Call,
     CallKind,
@@ -19,6 +17,8 @@ from numbergroup.engine.model import (
     Refused,
     Throttled,
 )
+from numbergroup.engine.events import Facts
+from numbergroup.engine.group.creation import made_by, marker_of
 
 markers = pytest.mark.parametrize("marker", [True, False], ids=["marker", "no marker"])
 

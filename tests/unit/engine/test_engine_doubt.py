@@ -4,10 +4,10 @@ from engine_bench import LOST, WINDOW_S, Bench
 from engine_commands import BY_ID, BY_KEY, add, create, delete, delete_group, replace
 from model_vendor import ModelVendor
 
-from numbergroup.engine.messages import Facts
-from numbergroup.engine.model import Applied, Call, CallKind, Refused, Throttled
+from numbergroup.engine.commands import Applied, Call, CallKind, Refused, Throttled
+from numbergroup.engine.events import Facts
+from numbergroup.engine.policy import RetryPolicy
 from numbergroup.engine.replays import Replay, RetryHistory
-from numbergroup.engine.retry_policy import RetryPolicy
 
 REFUSED = Refused("10004", "this one stays")
 

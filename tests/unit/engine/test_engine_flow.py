@@ -5,8 +5,7 @@ from engine_bench import LOST, UNREACHABLE, Bench
 from engine_commands import BY_ID, add, command, delete, delete_group, listing, replace
 from model_vendor import ModelVendor
 
-from numbergroup.engine.messages import Facts, Settle, StartCall, WakeAt, WantPermit
-from numbergroup.engine.model import (
+from numbergroup.engine.commands import (
     Applied,
     CallKind,
     CommandKind,
@@ -19,6 +18,8 @@ from numbergroup.engine.model import (
     Throttled,
     Withheld,
 )
+from numbergroup.engine.effects import Settle, StartCall, WakeAt, WantPermit
+from numbergroup.engine.events import Facts
 from numbergroup.engine.records import record_of
 
 OTHER = GroupRef("default", HandleKind.ID, "g-2")

@@ -6,8 +6,9 @@ import pytest
 from engine_bench import LOST, UNREACHABLE, Bench
 from engine_commands import add, replace
 
-from numbergroup.engine.messages import Delivered, Drain, Facts, PartitionLost, Settle
-from numbergroup.engine.model import Applied, Command, GroupRef, HandleKind, Throttled
+from numbergroup.engine.commands import Applied, Command, GroupRef, HandleKind, Throttled
+from numbergroup.engine.effects import Settle
+from numbergroup.engine.events import Delivered, Drain, Facts, PartitionLost
 
 
 def group(name: str) -> GroupRef:

@@ -3,10 +3,7 @@
 from engine_bench import LOST, WINDOW_S, Bench
 from engine_commands import BY_ID, BY_KEY, add, create, delete, listing, replace
 
-from numbergroup.engine.creation import marker_of
-from numbergroup.engine.doubt import Doubt
-from numbergroup.engine.messages import Facts, Owned, Settle
-from numbergroup.engine.model import (
+from numbergroup.engine.commands import (
     CRASHED,
     Applied,
     Call,
@@ -18,7 +15,11 @@ from numbergroup.engine.model import (
     Origin,
     Refusal,
 )
-from numbergroup.engine.settlement import SettlementBuilder
+from numbergroup.engine.doubt import Doubt
+from numbergroup.engine.effects import Settle
+from numbergroup.engine.events import Facts, Owned
+from numbergroup.engine.group.creation import marker_of
+from numbergroup.engine.settling.settlement import SettlementBuilder
 from numbergroup_contracts.results import Status
 
 ADDED = Call(CallKind.ADD, ("a",), "g-1")

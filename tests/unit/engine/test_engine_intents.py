@@ -5,10 +5,10 @@ from engine_bench import LOST, UNREACHABLE, Bench
 from engine_commands import BY_KEY, add, create, delete_group
 from model_vendor import ModelVendor
 
-from numbergroup.engine.creation import intent_of
-from numbergroup.engine.messages import Facts
-from numbergroup.engine.model import Applied, CallKind, Refused, Throttled
-from numbergroup.engine.retry_policy import RetryPolicy
+from numbergroup.engine.commands import Applied, CallKind, Refused, Throttled
+from numbergroup.engine.events import Facts
+from numbergroup.engine.group.creation import intent_of
+from numbergroup.engine.policy import RetryPolicy
 
 markers = pytest.mark.parametrize("marker", [True, False], ids=["marker", "no marker"])
 

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from model_vendor import ModelVendor, OneByOne
 
-from numbergroup.engine.model import Applied, CallKind, Command, Refused
+from numbergroup.engine.commands import Applied, CallKind, Command, Refused
 
 GOOD = "abcdefgh"
 BAD = "pqrstuvwxyzABCDEFGH"

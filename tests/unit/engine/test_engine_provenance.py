@@ -7,8 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from model_vendor import ModelVendor
 
-from numbergroup.engine.messages import Facts
-from numbergroup.engine.model import (
+from numbergroup.engine.commands import (
     Applied,
     Call,
     CallKind,
@@ -18,6 +17,7 @@ from numbergroup.engine.model import (
     Unavailable,
     Verdict,
 )
+from numbergroup.engine.events import Facts
 
 WHOLE = (CallKind.CREATE, CallKind.REPLACE, CallKind.DELETE_GROUP, CallKind.READ_MEMBERS)
 

@@ -8,7 +8,7 @@ from engine_bench import Bench
 from engine_commands import BY_ID, BY_KEY, add, create, delete_group
 from model_vendor import ModelVendor
 
-from numbergroup.engine.model import (
+from numbergroup.engine.commands import (
     AccountFault,
     Applied,
     Call,

@@ -9,9 +9,7 @@ from engine_commands import BY_ID, BY_KEY, add, command, create, delete, replace
 from engine_wire import results
 from model_vendor import ModelVendor
 
-from numbergroup.engine.attribution import decided_by
-from numbergroup.engine.messages import Facts
-from numbergroup.engine.model import (
+from numbergroup.engine.commands import (
     Applied,
     Call,
     CallKind,
@@ -23,8 +21,10 @@ from numbergroup.engine.model import (
     Record,
     Verdict,
 )
+from numbergroup.engine.events import Facts
+from numbergroup.engine.group.attribution import decided_by
 from numbergroup.engine.records import record_of
-from numbergroup.engine.settlement import Settlement, SettlementBuilder
+from numbergroup.engine.settling.settlement import Settlement, SettlementBuilder
 from numbergroup_contracts.results import Status
 
 

@@ -3,9 +3,9 @@
 from engine_bench import LOST, UNREACHABLE, WINDOW_S, Bench
 from engine_commands import BY_ID, add, delete
 
-from numbergroup.engine.messages import Controls, ControlsUpdated
-from numbergroup.engine.model import AccountFault, CallKind, GroupRef, HandleKind
-from numbergroup.engine.retry_policy import RetryPolicy
+from numbergroup.engine.commands import AccountFault, CallKind, GroupRef, HandleKind
+from numbergroup.engine.events import Controls, ControlsUpdated
+from numbergroup.engine.policy import RetryPolicy
 
 FAULT = AccountFault("1003", "invalid signature")
 OTHER = GroupRef("default", HandleKind.ID, "g-2")

@@ -5,8 +5,8 @@ from engine_bench import LOST, UNREACHABLE, Bench
 from engine_commands import BY_KEY, add, create, delete, listing, replace
 from model_vendor import ModelVendor
 
-from numbergroup.engine.model import AccountFault, Applied, CallKind, Outcome, Refused, Throttled, Withheld
-from numbergroup.engine.retry_policy import RetryPolicy
+from numbergroup.engine.commands import AccountFault, Applied, CallKind, Outcome, Refused, Throttled, Withheld
+from numbergroup.engine.policy import RetryPolicy
 
 TURNED_AWAY = [
     Throttled(10.0, "429", "slow down"),

@@ -13,10 +13,7 @@ from model_vendor import ModelVendor, OneByOne
 from simulated_network import FATES
 from simulated_runtime import Runtime
 
-from numbergroup.engine.accounts import AccountPolicy
-from numbergroup.engine.creation import without_marker
-from numbergroup.engine.intake import Intake
-from numbergroup.engine.model import (
+from numbergroup.engine.commands import (
     Command,
     CommandKey,
     CommandKind,
@@ -26,6 +23,9 @@ from numbergroup.engine.model import (
     HandleKind,
     Record,
 )
+from numbergroup.engine.decoding.intake import Intake
+from numbergroup.engine.group.creation import without_marker
+from numbergroup.engine.policy import AccountPolicy
 
 NUMBERS = [f"8521000000{n}" for n in range(7)]
 BY_ID = ["g-1", "g-2"]

@@ -8,7 +8,7 @@ from engine_commands import add
 from hypothesis import given
 from hypothesis import strategies as st
 
-from numbergroup.engine.model import (
+from numbergroup.engine.commands import (
     AccountFault,
     Applied,
     Call,

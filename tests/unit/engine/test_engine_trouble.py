@@ -5,9 +5,7 @@ from collections import Counter
 from engine_bench import UNREACHABLE, Bench
 from engine_commands import add
 
-from numbergroup.engine.breaker import BreakerNotice
-from numbergroup.engine.messages import Controls, ControlsUpdated, CredentialsChanged, ProbeDenied
-from numbergroup.engine.model import (
+from numbergroup.engine.commands import (
     AccountFault,
     Applied,
     Call,
@@ -16,6 +14,8 @@ from numbergroup.engine.model import (
     Outcome,
     Refused,
 )
+from numbergroup.engine.events import Controls, ControlsUpdated, CredentialsChanged, ProbeDenied
+from numbergroup.engine.policy import BreakerNotice
 
 FAULT = AccountFault("1003", "invalid signature")
 OK = Applied("r")

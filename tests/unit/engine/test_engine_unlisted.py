@@ -5,9 +5,7 @@ from engine_bench import LOST, UNREACHABLE, Bench
 from engine_commands import BY_KEY, add, create, delete, delete_group, replace
 from model_vendor import ModelGroup, ModelVendor
 
-from numbergroup.engine.creation import intent_of
-from numbergroup.engine.messages import Facts
-from numbergroup.engine.model import (
+from numbergroup.engine.commands import (
     AccountFault,
     Applied,
     Call,
@@ -19,6 +17,8 @@ from numbergroup.engine.model import (
     Throttled,
     Unavailable,
 )
+from numbergroup.engine.events import Facts
+from numbergroup.engine.group.creation import intent_of
 
 EDITS = (CommandKind.CREATE, CommandKind.ADD, CommandKind.DELETE)
 MAY_BE_THERE = "may have been made, and the vendor has no list to look it up in"

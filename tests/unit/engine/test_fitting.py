@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from numbergroup.engine.fitting import TOO_LARGE, fit, with_error
-from numbergroup.engine.model import Entry, Fault
-from numbergroup.engine.settlement import Reply
+from numbergroup.engine.commands import Entry, Fault
+from numbergroup.engine.settling.fitting import TOO_LARGE, fit, with_error
+from numbergroup.engine.settling.settlement import Reply
 from numbergroup_contracts.results import RESULT_ADAPTER, ResultEvent
 
 LIST = "numbergroup.list.v1"

@@ -6,8 +6,8 @@ from engine_commands import BY_KEY, create, listing
 from hypothesis import given
 from hypothesis import strategies as st
 
-from numbergroup.engine.creation import marked, without_marker
-from numbergroup.engine.model import Applied, Call, CallKind, Group
+from numbergroup.engine.commands import Applied, Call, CallKind, Group
+from numbergroup.engine.group.creation import marked, without_marker
 
 MARKER = "[ng:0123456789abcdef01]"
 

@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from model_vendor import OneByOne
 
-from numbergroup.engine.merge import Op, batch_length, merge
-from numbergroup.engine.model import Command
+from numbergroup.engine.commands import Command
+from numbergroup.engine.merging.merge import Op, batch_length, merge
 
 
 def test_an_add_undone_by_a_delete_is_still_deleted() -> None:

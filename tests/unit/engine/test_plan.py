@@ -10,10 +10,10 @@ from hypothesis import strategies as st
 from model_vendor import Members, ModelVendor, OneByOne, changed
 from pure_worker import PureWorker
 
-from numbergroup.engine.known import VendorView
-from numbergroup.engine.merge import merge
-from numbergroup.engine.model import Call, CallKind, Command
-from numbergroup.engine.plan import plan
+from numbergroup.engine.commands import Call, CallKind, Command
+from numbergroup.engine.merging.merge import merge
+from numbergroup.engine.merging.plan import plan
+from numbergroup.engine.merging.vendor_view import VendorView
 
 FATES = st.sampled_from(["fine", "fine", "not sent", "lost", "unanswered"])
 caps = st.integers(1, len(NUMBERS))

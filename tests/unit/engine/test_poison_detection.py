@@ -7,15 +7,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 from simulated_crashes import World
 
-from numbergroup.engine.poison_detection import (
+from numbergroup.engine.partition.poison_detection import (
     Caution,
     History,
     InHand,
     PoisonDetection,
-    Precautions,
     Step,
     Suspect,
 )
+from numbergroup.engine.precautions import Precautions
 
 SEEDS = st.integers(0, 2**32)
 CAUTIONS = st.builds(Caution, max_crashes=st.integers(3, 8), max_pending=st.integers(1, 60))

@@ -4,9 +4,9 @@ import pytest
 from engine_bench import LOST, UNREACHABLE, Bench
 from engine_commands import add, create, delete_group
 
-from numbergroup.engine.breaker import BreakerNotice
-from numbergroup.engine.messages import Controls, ControlsUpdated, Owned
-from numbergroup.engine.model import Applied, Call, Fault, GroupRef, HandleKind, Outcome
+from numbergroup.engine.commands import Applied, Call, Fault, GroupRef, HandleKind, Outcome
+from numbergroup.engine.events import Controls, ControlsUpdated, Owned
+from numbergroup.engine.policy import BreakerNotice
 from numbergroup.engine.replays import Replay, RetryHistory
 
 OK = Applied("r")

@@ -12,9 +12,9 @@ from model_vendor import ModelVendor, OneByOne
 from pure_worker import PureWorker
 from replay_office import Office
 
-from numbergroup.engine.creation import without_marker
+from numbergroup.engine.commands import Applied, Call, CallKind, Command, CommandKind, Group, Refused
 from numbergroup.engine.doubt import undoes
-from numbergroup.engine.model import Applied, Call, CallKind, Command, CommandKind, Group, Refused
+from numbergroup.engine.group.creation import without_marker
 
 FATES = st.sampled_from(["fine", "fine", "fine", "not sent", "lost", "unanswered"])
 

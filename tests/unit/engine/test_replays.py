@@ -14,10 +14,10 @@ from model_vendor import ModelVendor, OneByOne
 from profiles import examples
 from replay_office import Office, nothing
 
-from numbergroup.engine import memory
-from numbergroup.engine.memory import PartitionState
-from numbergroup.engine.messages import Facts
-from numbergroup.engine.model import CallKind, Command, CommandKey, CommandKind, GroupRef, Record, Refused
+from numbergroup.engine.commands import CallKind, Command, CommandKey, CommandKind, GroupRef, Record, Refused
+from numbergroup.engine.events import Facts
+from numbergroup.engine.partition import state
+from numbergroup.engine.partition.state import PartitionState
 from numbergroup.engine.replays import LaterWrites
 from numbergroup_contracts.results import Status
 
@@ -298,7 +298,7 @@ def test_groups_without_letters_write_nothing_down() -> None:
 
 def test_memory_of_lettered_groups_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     """It forgets the oldest ones, but none of whose commands still wait: they were looked up before."""
-    monkeypatch.setattr(memory, "_LETTERED_KEPT", 10)
+    monkeypatch.setattr(state, "_LETTERED_KEPT", 10)
     partition = PartitionState()
     bench = Bench()
     bench.deliver(add("c1", "a"))

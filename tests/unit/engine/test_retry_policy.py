@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from numbergroup.engine.retry_policy import RetryPolicy
+from numbergroup.engine.policy import RetryPolicy
 
 policies = st.builds(RetryPolicy, st.floats(0.01, 10.0), st.floats(10.0, 600.0))
 

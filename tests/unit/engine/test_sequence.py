@@ -9,11 +9,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from model_vendor import ModelVendor
 
-from numbergroup.engine import memory
-from numbergroup.engine.memory import PartitionState
-from numbergroup.engine.messages import Facts
-from numbergroup.engine.model import Command, CommandKey, Refused, SequenceKey, Verdict
-from numbergroup.engine.settlement import Settlement, SettlementBuilder
+from numbergroup.engine.commands import Command, CommandKey, Refused, SequenceKey, Verdict
+from numbergroup.engine.events import Facts
+from numbergroup.engine.partition import state
+from numbergroup.engine.partition.state import PartitionState
+from numbergroup.engine.settling.settlement import Settlement, SettlementBuilder
 
 
 def at(sequence: int | None, command: Command, source: str = "test") -> Command:
@@ -124,7 +124,7 @@ def test_late_creations_and_deletions(late: Command) -> None:
 
 def test_what_waits_is_not_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
     """However many other groups go by meanwhile; what is settled is forgotten, for the ledger has it."""
-    monkeypatch.setattr(memory, "_SEQUENCES_KEPT", 3)
+    monkeypatch.setattr(state, "_SEQUENCES_KEPT", 3)
     vendor, bench = with_group(), Bench(max_in_flight=1)
     bench.deliver(at(5, add("c1", "a")))
     for place in range(10):

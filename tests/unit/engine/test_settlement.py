@@ -6,8 +6,7 @@ import pytest
 from engine_bench import Bench
 from engine_wire import commands, entry, event, letters, read, results
 
-from numbergroup.engine.messages import Facts, Settle
-from numbergroup.engine.model import (
+from numbergroup.engine.commands import (
     Applied,
     Command,
     Entry,
@@ -18,7 +17,9 @@ from numbergroup.engine.model import (
     Refusal,
     Verdict,
 )
-from numbergroup.engine.settlement import Settlement, SettlementBuilder
+from numbergroup.engine.effects import Settle
+from numbergroup.engine.events import Facts
+from numbergroup.engine.settling.settlement import Settlement, SettlementBuilder
 from numbergroup_contracts.results import RESULT_ADAPTER, Status
 
 NOW = 1_800_000_000.1234

@@ -3,10 +3,10 @@
 import pytest
 from engine_commands import BY_ID, add, replace
 
-from numbergroup.engine.mailbox import GroupState
-from numbergroup.engine.memory import PartitionState
-from numbergroup.engine.messages import Facts
-from numbergroup.engine.model import Command
+from numbergroup.engine.commands import Command
+from numbergroup.engine.events import Facts
+from numbergroup.engine.group.state import GroupState
+from numbergroup.engine.partition.state import PartitionState
 from numbergroup.engine.replays import LATEST, LaterWrites, Replay, RetryHistory
 
 

@@ -3,8 +3,8 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from numbergroup.engine.mailbox import GroupState
-from numbergroup.engine.model import GroupRef, HandleKind
+from numbergroup.engine.commands import GroupRef, HandleKind
+from numbergroup.engine.group.state import GroupState
 from numbergroup.engine.timers import Timers
 
 TIMES = st.integers(0, 50).map(float)

@@ -3,8 +3,8 @@
 import json
 from typing import Any
 
-from numbergroup.engine.intake import Intake
-from numbergroup.engine.model import Command, CommandKey, Entry, Refusal
+from numbergroup.engine.commands import Command, CommandKey, Entry, Refusal
+from numbergroup.engine.decoding.intake import Intake
 
 PHONE = "85211111114"
 KEY = CommandKey("crm", "c-1")

@@ -6,9 +6,9 @@ import orjson
 import pytest
 from intake_cases import event
 
-from numbergroup.engine import intake
-from numbergroup.engine.intake import Intake
-from numbergroup.engine.model import CRASHED, Entry, Refusal
+from numbergroup.engine.commands import CRASHED, Entry, Refusal
+from numbergroup.engine.decoding import intake
+from numbergroup.engine.decoding.intake import Intake
 from numbergroup_contracts.results import Status
 
 

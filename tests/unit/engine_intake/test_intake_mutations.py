@@ -13,8 +13,8 @@ from mutations import mutated
 from profiles import examples
 from test_intake_properties import read
 
-from numbergroup.engine.model import Command, Refusal
-from numbergroup.engine.outline import elements
+from numbergroup.engine.commands import Command, Refusal
+from numbergroup.engine.decoding.lenient_decode import elements
 from numbergroup_contracts.commands import COMMAND_ADAPTER
 
 PHONES = ["85211111114", "85235753351", "4917012345678"]

@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from intake_cases import body, entry, event
 from profiles import examples
 
-from numbergroup.engine.intake import Intake
-from numbergroup.engine.model import Command, Entry, Refusal
+from numbergroup.engine.commands import Command, Entry, Refusal
+from numbergroup.engine.decoding.intake import Intake
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(),

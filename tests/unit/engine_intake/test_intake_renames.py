@@ -3,7 +3,7 @@
 import pytest
 from intake_cases import PHONE, event, one_command, one_refusal, read
 
-from numbergroup.engine.model import Command, CommandKind, Refusal
+from numbergroup.engine.commands import Command, CommandKind, Refusal
 
 
 @pytest.mark.parametrize(

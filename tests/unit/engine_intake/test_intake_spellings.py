@@ -3,8 +3,8 @@
 import pytest
 from intake_cases import entry, event
 
-from numbergroup.engine.intake import Intake
-from numbergroup.engine.model import Command
+from numbergroup.engine.commands import Command
+from numbergroup.engine.decoding.intake import Intake
 
 INTAKE = Intake(spellings={"india": lambda number: f"91{number}" if len(number) == 10 else number})
 TEN, TWELVE, ABROAD = "9876543210", "919876543210", "85211111114"

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from numbergroup.engine.outline import elements, member, texts
+from numbergroup.engine.decoding.lenient_decode import elements, member, texts
 
 VALUES = st.recursive(
     st.none() | st.booleans() | st.integers() | st.text(),

@@ -11,7 +11,7 @@ from intake_cases import PHONE, event
 from pydantic import BaseModel, ValidationError
 from test_intake_properties import events
 
-from numbergroup.engine.plain import InvalidCombination, check, parse_many, parse_one
+from numbergroup.engine.decoding.fast_decode import InvalidCombination, check, parse_many, parse_one
 from numbergroup_contracts.commands import (
     BATCH_ADAPTER,
     COMMAND_ADAPTER,

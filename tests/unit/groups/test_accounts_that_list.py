@@ -7,10 +7,10 @@ import typer
 
 from numbergroup.cli.groups.diffing import Asked, run
 from numbergroup.cli.groups.vendor import Account
-from numbergroup.engine.model import CommandKind
-from numbergroup.providers.nxcloud import NXCloud
-from numbergroup.providers.port import Capabilities
+from numbergroup.engine.commands import CommandKind
 from numbergroup.settings.nxcloud import NXCloudAccount
+from numbergroup.vendors.nxcloud import NXCloud
+from numbergroup.vendors.port import Capabilities
 
 EVERYTHING = frozenset(CommandKind)
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from numbergroup.cli.groups.cells import escaped, unescaped
 from numbergroup.cli.groups.listing import as_csv
 from numbergroup.cli.groups.wanted import read_wanted
-from numbergroup.engine.model import Group
+from numbergroup.engine.commands import Group
 from numbergroup_contracts.commands import PHONE
 
 A = "85211111114"

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from numbergroup.cli.dry_run import plan_groups
 from numbergroup.cli.groups.events import Envelope, events
 from numbergroup.cli.groups.reconcile import Difference, Rules, Wanted, reconcile
-from numbergroup.engine.intake import Intake
-from numbergroup.engine.model import Call, CallKind, Command, CommandKind, Entry, Group
+from numbergroup.engine.commands import Call, CallKind, Command, CommandKind, Entry, Group
+from numbergroup.engine.decoding.intake import Intake
 from numbergroup.settings import NXCloudAccount, Settings
 
 NUMBERS = [f"8521111111{n}" for n in range(8)]

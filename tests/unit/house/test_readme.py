@@ -9,8 +9,8 @@ from typer.main import get_command
 
 from numbergroup.cli.app import app
 from numbergroup.cli.dead_letters.asking import Asked
-from numbergroup.engine.fitting import REPLY_QUEUE, TOO_LARGE
-from numbergroup.engine.model import CRASHED, QUARANTINED
+from numbergroup.engine.commands import CRASHED, QUARANTINED
+from numbergroup.engine.settling.fitting import REPLY_QUEUE, TOO_LARGE
 from numbergroup.settings import VENDORS, Settings
 from numbergroup_contracts.commands import COMMAND_ADAPTER
 from numbergroup_contracts.results import ERROR_KINDS, RESULT_ADAPTER

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from docs.generator import PARTS, commands, expand, ledger_keys, log_events, parts_of
 
-from numbergroup.brokers.permissions import KEYS
+from numbergroup.brokers.redis.permissions import KEYS
 from numbergroup.ledger import keys
 from numbergroup.settings import VENDORS, Settings
 from numbergroup_contracts.results import ERROR_KINDS

@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from numbergroup.engine.model import GroupRef, HandleKind
+from numbergroup.engine.commands import GroupRef, HandleKind
 from numbergroup.engine.snapshot import GroupView, PartitionView, Snapshot
 from numbergroup.runtime.reporting import shortened
 

@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 from structlog.testing import capture_logs
 
-from numbergroup.providers.keyring import Keyring
 from numbergroup.runtime.rotation import Rotation
 from numbergroup.settings import Settings, load_settings
+from numbergroup.vendors.keyring import Keyring
 
 PREFIX = "NUMBERGROUP_ACCOUNTS__"
 

@@ -7,8 +7,8 @@ import pytest
 from test_standing import EMPTY, NOW, REF, WELL, of, worker
 
 from numbergroup.cli.resuming import throttled_until, what_follows
-from numbergroup.engine.breaker import BreakerNotice
-from numbergroup.engine.model import GroupRef
+from numbergroup.engine.commands import GroupRef
+from numbergroup.engine.policy import BreakerNotice
 from numbergroup.ledger.port import Pause
 
 AT = NOW + 90

@@ -8,8 +8,8 @@ import pytest
 from numbergroup.cli.status.as_json import as_json
 from numbergroup.cli.status.standing import Standing, standing
 from numbergroup.cli.status.wording import in_words
-from numbergroup.engine.breaker import BreakerNotice
-from numbergroup.engine.model import Fault, GroupRef, HandleKind
+from numbergroup.engine.commands import Fault, GroupRef, HandleKind
+from numbergroup.engine.policy import BreakerNotice
 from numbergroup.engine.snapshot import AccountView, GroupView, PartitionView, Snapshot
 from numbergroup.ledger.overview import LetterKind, LiveWorker, Overview
 from numbergroup.ledger.port import Pause

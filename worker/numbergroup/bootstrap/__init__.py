@@ -11,21 +11,20 @@ from importlib.metadata import version
 from numbergroup.bootstrap import findings
 from numbergroup.bootstrap.accounts import caller_of
 from numbergroup.bootstrap.brokers import reach_broker
-from numbergroup.brokers import embedded
-from numbergroup.brokers.connect import connect
-from numbergroup.calls import Caller
+from numbergroup.brokers.redis import embedded
+from numbergroup.brokers.redis.connect import connect
+from numbergroup.engine.decoding.intake import Intake
 from numbergroup.engine.engine import Engine
-from numbergroup.engine.intake import Intake
-from numbergroup.engine.poison_detection import Caution
-from numbergroup.engine.retry_policy import RetryPolicy
-from numbergroup.engine.settlement import Settlement, SettlementBuilder
+from numbergroup.engine.partition.poison_detection import Caution
+from numbergroup.engine.policy import RetryPolicy
+from numbergroup.engine.settling.settlement import Settlement, SettlementBuilder
 from numbergroup.ledger.control_store import RedisControlStore
 from numbergroup.ledger.port import Limiter, OtherPartitions
 from numbergroup.ledger.redis import RedisLedger
 from numbergroup.ledger.reports import RedisReports
 from numbergroup.ledger.tokens import RedisTokens
-from numbergroup.metrics import Figures, MetricsServer
-from numbergroup.providers.keyring import Keyring
+from numbergroup.observability.logging import get_logger
+from numbergroup.observability.metrics import Figures, MetricsServer
 from numbergroup.runtime.clock import Clock
 from numbergroup.runtime.letter_cap import LetterCap
 from numbergroup.runtime.partitioning import agree_on_partitions
@@ -35,7 +34,8 @@ from numbergroup.runtime.rotation import Rotation
 from numbergroup.runtime.routing import by_handle
 from numbergroup.runtime.worker import Worker, ignore_settlement
 from numbergroup.settings import Settings, SettingsError, redact_url, require_accounts
-from numbergroup.telemetry import get_logger
+from numbergroup.vendors.client import Caller
+from numbergroup.vendors.keyring import Keyring
 
 _PATIENCE_S = 30.0
 _NOTABLE_S = 5.0

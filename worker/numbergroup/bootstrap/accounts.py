@@ -1,16 +1,15 @@
 """An account's adapters: who makes its calls, and what the engine goes by."""
 
-from numbergroup.calls import Caller
-from numbergroup.engine.accounts import AccountPolicy
-from numbergroup.engine.breaker import BreakerPolicy
+from numbergroup.engine.policy import AccountPolicy, BreakerPolicy
 from numbergroup.ledger.port import Limiter, TokenStore
-from numbergroup.providers.keyring import Keyring
-from numbergroup.providers.port import Provider
 from numbergroup.runtime.clock import Clock
-from numbergroup.sending import Limits
 from numbergroup.settings import AccountSettings
-from numbergroup.tokens import tokens_of
-from numbergroup.transport import HttpTransport
+from numbergroup.vendors.attempt import Limits
+from numbergroup.vendors.client import Caller
+from numbergroup.vendors.http import HttpTransport
+from numbergroup.vendors.keyring import Keyring
+from numbergroup.vendors.port import Provider
+from numbergroup.vendors.tokens import tokens_of
 
 
 def caller_of(

@@ -7,20 +7,21 @@ from contextlib import AsyncExitStack
 
 from redis.asyncio import Redis
 
-from numbergroup.brokers import embedded, lookalikes
+from numbergroup.brokers import lookalikes
 from numbergroup.brokers.amqp.broker import AmqpBroker
 from numbergroup.brokers.amqp.broker import check as check_rabbitmq
 from numbergroup.brokers.amqp.depth import depth, depth_of_lookalikes, stray_depth
 from numbergroup.brokers.amqp.topology import Topology
-from numbergroup.brokers.connect import UnfitServer, check, connect
 from numbergroup.brokers.lookalikes import Lookalike
 from numbergroup.brokers.port import Broker, BrokerUnavailable
-from numbergroup.brokers.redis_streams import RedisBroker, ReplyRetention
-from numbergroup.engine.intake import Intake
+from numbergroup.brokers.redis import embedded
+from numbergroup.brokers.redis.broker import RedisBroker, ReplyRetention
+from numbergroup.brokers.redis.connect import UnfitServer, check, connect
+from numbergroup.engine.decoding.intake import Intake
+from numbergroup.observability.logging import get_logger
 from numbergroup.runtime.ports import most_pending
 from numbergroup.runtime.retrying import Persistence, retry_until_available
 from numbergroup.settings import Settings, SettingsError
-from numbergroup.telemetry import get_logger
 
 NO_LEDGER = (
     "no NUMBERGROUP_LEDGER_URL: dead letters, what was settled before (for repeats), open creates, groupKeys "

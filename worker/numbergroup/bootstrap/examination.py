@@ -9,14 +9,14 @@ from dataclasses import dataclass, field
 from numbergroup.bootstrap import findings, open_caller, serve_metrics
 from numbergroup.bootstrap.brokers import look_at_rabbitmq, reach_broker
 from numbergroup.bootstrap.vendor_advice import advice
-from numbergroup.brokers import embedded
-from numbergroup.brokers.connect import UnfitServer
 from numbergroup.brokers.port import BrokerUnavailable
-from numbergroup.engine.intake import Intake
-from numbergroup.engine.model import AccountFault, Applied, Call, CallKind, CommandKind, Outcome
+from numbergroup.brokers.redis import embedded
+from numbergroup.brokers.redis.connect import UnfitServer
+from numbergroup.engine.commands import AccountFault, Applied, Call, CallKind, CommandKind, Outcome
+from numbergroup.engine.decoding.intake import Intake
 from numbergroup.ledger.port import LedgerUnavailable
 from numbergroup.ledger.redis import RedisLedger
-from numbergroup.metrics import is_served
+from numbergroup.observability.metrics import is_served
 from numbergroup.runtime.partitioning import refuse_a_backlog
 from numbergroup.runtime.retrying import once
 from numbergroup.settings import Settings, SettingsError

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from redis.asyncio import Redis
 
-from numbergroup.brokers.server_facts import look, warnings
+from numbergroup.brokers.redis.server_facts import look, warnings
 from numbergroup.ledger.client import translate_errors
 from numbergroup.ledger.port import LedgerUnavailable
 from numbergroup.settings import Settings

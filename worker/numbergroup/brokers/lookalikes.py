@@ -12,7 +12,7 @@ from typing import Any
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
-from numbergroup.brokers.kombu_lists import LISTS
+from numbergroup.brokers.redis.kombu_lists import LISTS
 from numbergroup_contracts import names
 
 _ALIKE = 0.85

@@ -3,8 +3,8 @@
 from collections.abc import Mapping, Sequence
 from typing import Protocol
 
-from numbergroup.engine.model import Entry
-from numbergroup.engine.settlement import Settlement
+from numbergroup.engine.commands import Entry
+from numbergroup.engine.settling.settlement import Settlement
 
 
 class BrokerUnavailable(Exception):

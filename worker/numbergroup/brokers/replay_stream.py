@@ -13,14 +13,14 @@ import orjson
 from redis.asyncio import Redis
 
 from numbergroup.brokers.port import BrokerUnavailable
-from numbergroup.brokers.position import LookBack, Position
-from numbergroup.engine.model import Entry
+from numbergroup.brokers.redis.position import LookBack, Position
+from numbergroup.engine.commands import Entry
 from numbergroup.engine.replays import SIDE, Replay
 from numbergroup.ledger import keys
 from numbergroup.ledger.client import translate_errors
 from numbergroup.ledger.codec import decode_replay
 from numbergroup.ledger.history import HistoryChanged
-from numbergroup.telemetry import get_logger
+from numbergroup.observability.logging import get_logger
 
 Rows = list[tuple[bytes, list[bytes]]]
 """Entries of a stream: of each its id, and its fields, a name and a value in turn."""

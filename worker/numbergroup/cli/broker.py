@@ -1,7 +1,7 @@
 """The broker that the commands talk to, and what to say when it does not answer."""
 
-from numbergroup.brokers import embedded
-from numbergroup.brokers.connect import is_of_cluster
+from numbergroup.brokers.redis import embedded
+from numbergroup.brokers.redis.connect import is_of_cluster
 from numbergroup.cli.causes import cause_of
 from numbergroup.cli.endings import Failure
 from numbergroup.settings import Settings, SettingsError, redact_url

@@ -2,14 +2,14 @@
 
 import asyncio
 
-from numbergroup import telemetry
 from numbergroup.bootstrap.brokers import NO_LEDGER
 from numbergroup.bootstrap.examination import Examination, examine, problems_of
-from numbergroup.brokers.connect import UnfitServer, Unready
 from numbergroup.brokers.port import BrokerUnavailable
+from numbergroup.brokers.redis.connect import UnfitServer, Unready
 from numbergroup.cli.broker import broker_failure, broker_url, reason, speaks_amqp
 from numbergroup.cli.endings import Failure
 from numbergroup.ledger.port import LedgerUnavailable
+from numbergroup.observability import logging
 from numbergroup.settings import Settings, SettingsError, load_settings, redact_url, require_accounts
 
 
@@ -24,7 +24,7 @@ def check() -> str:
         require_accounts(settings)
     except SettingsError as mistakes:
         raise SettingsError(*_listed([str(mistakes), *mistakes.others])) from None
-    telemetry.configure(settings.log_format, "error")
+    logging.configure(settings.log_format, "error")
     url = None if settings.broker_url is None else broker_url(settings)
     found = asyncio.run(examine(settings, url))
     _raise_problems(settings, found)

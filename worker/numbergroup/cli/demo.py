@@ -13,14 +13,14 @@ from redis.asyncio import Redis
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from numbergroup import telemetry
 from numbergroup.bootstrap import open_worker
-from numbergroup.brokers import embedded
-from numbergroup.brokers.connect import connect
+from numbergroup.brokers.redis import embedded
+from numbergroup.brokers.redis.connect import connect
 from numbergroup.cli.demo_report import Report, print_report
 from numbergroup.cli.demo_script import Script, write_script
 from numbergroup.cli.screen import counted, screen
 from numbergroup.ledger import keys
+from numbergroup.observability import logging
 from numbergroup.sandbox.faults import Fault, Latency, RefuseNumbers, Status, Throttle
 from numbergroup.sandbox.options import Options
 from numbergroup.sandbox.server import Sandbox, start
@@ -54,7 +54,7 @@ class Watch:
 
 def run(commands: int, groups: int, seed: int, faults: bool) -> int:
     """The exit code: 0 when every command has one answer and the groups are what they should be."""
-    telemetry.configure(None, "error")
+    logging.configure(None, "error")
     console = screen()
     broker = embedded.start()
     try:

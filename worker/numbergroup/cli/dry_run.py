@@ -7,21 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from numbergroup.bootstrap.accounts import policy_of
-from numbergroup.engine.accounts import AccountPolicy
-from numbergroup.engine.engine import Engine
-from numbergroup.engine.messages import (
-    CallFinished,
-    Decided,
-    Delivered,
-    Effect,
-    Event,
-    Facts,
-    PermitGranted,
-    Settle,
-    StartCall,
-    WantPermit,
-)
-from numbergroup.engine.model import (
+from numbergroup.engine.commands import (
     Applied,
     Call,
     CallKind,
@@ -32,8 +18,12 @@ from numbergroup.engine.model import (
     HandleKind,
     Verdict,
 )
-from numbergroup.providers.nxcloud import CAPABILITIES
+from numbergroup.engine.effects import Decided, Effect, Settle, StartCall, WantPermit
+from numbergroup.engine.engine import Engine
+from numbergroup.engine.events import CallFinished, Delivered, Event, Facts, PermitGranted
+from numbergroup.engine.policy import AccountPolicy
 from numbergroup.settings import Settings
+from numbergroup.vendors.nxcloud import CAPABILITIES
 from numbergroup_contracts.results import Status
 
 _NEW_GROUP_ID = "new"

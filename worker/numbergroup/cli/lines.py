@@ -9,9 +9,9 @@ from pydantic_core import from_json
 
 from numbergroup.cli.endings import Failure
 from numbergroup.cli.files import name_of, read_lines
-from numbergroup.engine.intake import Intake, Spellings
-from numbergroup.engine.model import Command, Entry, Refusal
-from numbergroup.engine.outline import elements
+from numbergroup.engine.commands import Command, Entry, Refusal
+from numbergroup.engine.decoding.intake import Intake, Spellings
+from numbergroup.engine.decoding.lenient_decode import elements
 from numbergroup_contracts.commands import CREATE, LIST, UPDATE
 
 _ERRORS_SHOWN = 10

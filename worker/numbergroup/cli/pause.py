@@ -8,14 +8,14 @@ import typer
 from pydantic import TypeAdapter, ValidationError
 from redis.asyncio import Redis
 
-from numbergroup.brokers.connect import connect
+from numbergroup.brokers.redis.connect import connect
 from numbergroup.cli.ledger import ledger_failure, ledger_url
 from numbergroup.cli.resuming import throttled_until, what_follows
 from numbergroup.cli.screen import print_json
 from numbergroup.cli.status.standing import Standing, standing
 from numbergroup.cli.times import in_utc
 from numbergroup.cli.who import who
-from numbergroup.engine.model import GroupRef, HandleKind
+from numbergroup.engine.commands import GroupRef, HandleKind
 from numbergroup.ledger.control_store import RedisControlStore
 from numbergroup.ledger.overview import look
 from numbergroup.ledger.port import LedgerUnavailable, Pause

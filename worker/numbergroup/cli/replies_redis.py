@@ -9,7 +9,7 @@ from typing import Any
 import orjson
 from redis.exceptions import RedisError
 
-from numbergroup.brokers.connect import connect
+from numbergroup.brokers.redis.connect import connect
 from numbergroup.cli.broker import broker_failure, broker_url
 from numbergroup.cli.endings import Failure
 from numbergroup.cli.replies import Printer

@@ -2,7 +2,7 @@
 
 from numbergroup.cli.status.standing import AccountStanding, Standing
 from numbergroup.cli.times import in_utc
-from numbergroup.engine.model import GroupRef
+from numbergroup.engine.commands import GroupRef
 
 
 def throttled_until(standing: Standing, target: str | GroupRef) -> float | None:

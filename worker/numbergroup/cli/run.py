@@ -6,13 +6,13 @@ import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
-from numbergroup import telemetry
 from numbergroup.bootstrap import open_worker
-from numbergroup.brokers import embedded
-from numbergroup.brokers.connect import UnfitServer
+from numbergroup.brokers.redis import embedded
+from numbergroup.brokers.redis.connect import UnfitServer
 from numbergroup.cli.broker import broker_url
 from numbergroup.cli.endings import Failure
 from numbergroup.cli.signals import call_on_signals, ignore_signals
+from numbergroup.observability import logging
 from numbergroup.settings import Settings, SettingsError, load_settings, require_accounts
 
 _PATIENCE_S = 6.0
@@ -20,7 +20,7 @@ _COLLECT_AFTER = (500_000, 20, 50)
 _LOOK_S = 10.0
 _COLLECT_WITHIN_S = 300.0
 
-log = telemetry.get_logger("worker")
+log = logging.get_logger("worker")
 
 
 def run() -> None:
@@ -28,7 +28,7 @@ def run() -> None:
     settings = load_settings()
     require_accounts(settings)
     url = broker_url(settings)
-    telemetry.configure(settings.log_format, settings.log_level)
+    logging.configure(settings.log_format, settings.log_level)
     if settings.broker_url is not None:
         asyncio.run(_work(settings, url))
         return

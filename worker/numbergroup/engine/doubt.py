@@ -6,7 +6,7 @@ until then. The same call may be sent again at once; one that a late arrival wou
 
 from dataclasses import dataclass
 
-from numbergroup.engine.model import Call, CallKind
+from numbergroup.engine.commands import Call, CallKind
 
 
 @dataclass(slots=True, frozen=True)

@@ -16,34 +16,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import assert_never
 
-from numbergroup.engine.accounts import AccountPolicy
-from numbergroup.engine.admission import admit
-from numbergroup.engine.batches import next_commands, next_step
-from numbergroup.engine.decisions import Finish, NextStep, Park, Queue, Send
-from numbergroup.engine.mailbox import GroupState, Phase
-from numbergroup.engine.mailboxes import GroupTable
-from numbergroup.engine.memory import PartitionState
-from numbergroup.engine.messages import (
-    CallFinished,
-    ControlsUpdated,
-    CredentialsChanged,
-    Delivered,
-    Drain,
-    Effect,
-    Event,
-    Expected,
-    OpenCalls,
-    Owned,
-    PartitionLost,
-    PermitGranted,
-    PrecautionsChanged,
-    ProbeDenied,
-    Settle,
-    StartCall,
-    Tick,
-    WakeAt,
-)
-from numbergroup.engine.model import (
+from numbergroup.engine.account.scheduler import Scheduler, Turn
+from numbergroup.engine.commands import (
     CHANGING,
     CRASHED,
     Applied,
@@ -55,13 +29,35 @@ from numbergroup.engine.model import (
     Unavailable,
     Verdict,
 )
-from numbergroup.engine.outcomes import resolve
-from numbergroup.engine.poison_detection import Precautions
+from numbergroup.engine.effects import Effect, Settle, StartCall, WakeAt
+from numbergroup.engine.events import (
+    CallFinished,
+    ControlsUpdated,
+    CredentialsChanged,
+    Delivered,
+    Drain,
+    Event,
+    Expected,
+    OpenCalls,
+    Owned,
+    PartitionLost,
+    PermitGranted,
+    PrecautionsChanged,
+    ProbeDenied,
+    Tick,
+)
+from numbergroup.engine.group.batch import next_commands, next_step
+from numbergroup.engine.group.next_step import Finish, NextStep, Park, Queue, Send
+from numbergroup.engine.group.outcome import resolve
+from numbergroup.engine.group.state import GroupState, Phase
+from numbergroup.engine.partition.admission import admit
+from numbergroup.engine.partition.group_table import GroupTable
+from numbergroup.engine.partition.state import PartitionState
+from numbergroup.engine.policy import AccountPolicy, RetryPolicy
+from numbergroup.engine.precautions import Precautions
 from numbergroup.engine.records import milliseconds
-from numbergroup.engine.retry_policy import RetryPolicy
 from numbergroup.engine.snapshot import Snapshot, view_account, view_partition
 from numbergroup.engine.timers import Timers
-from numbergroup.engine.turns import Scheduler, Turn
 
 _IDLE = Phase.IDLE
 
@@ -86,7 +82,7 @@ class Engine:
     _held: Mapping[GroupRef, str] = field(init=False, default_factory=dict)
     _groups: GroupTable = field(init=False)
     _in_flight: dict[int, _InFlight] = field(init=False, default_factory=dict)
-    _timers: Timers = field(init=False, default_factory=Timers)
+    _timers: Timers[GroupState] = field(init=False, default_factory=Timers[GroupState])
     _effects: list[Effect] = field(init=False, default_factory=list)
     _serial: int = field(init=False, default=0)
 

@@ -3,7 +3,7 @@
 import hashlib
 from datetime import UTC, datetime
 
-from numbergroup.engine.model import (
+from numbergroup.engine.commands import (
     Command,
     CommandKey,
     HandleKind,

@@ -5,10 +5,10 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from numbergroup.engine.accounts import Account
-from numbergroup.engine.mailbox import GroupState, Phase
-from numbergroup.engine.memory import PartitionState
-from numbergroup.engine.model import Fault, GroupRef
+from numbergroup.engine.account.account import Account
+from numbergroup.engine.commands import Fault, GroupRef
+from numbergroup.engine.group.state import GroupState, Phase
+from numbergroup.engine.partition.state import PartitionState
 
 _MOST_GROUPS = 100
 

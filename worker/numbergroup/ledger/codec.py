@@ -13,8 +13,7 @@ from typing import Annotated, Any, TypeVar
 import orjson
 from pydantic import Field, TypeAdapter, ValidationError
 
-from numbergroup.engine.doubt import Doubt
-from numbergroup.engine.model import (
+from numbergroup.engine.commands import (
     QUARANTINED,
     Call,
     CallKind,
@@ -25,11 +24,12 @@ from numbergroup.engine.model import (
     HandleKind,
     Record,
 )
-from numbergroup.engine.poison_detection import History, InHand, Step
+from numbergroup.engine.doubt import Doubt
+from numbergroup.engine.partition.poison_detection import History, InHand, Step
 from numbergroup.engine.replays import LaterWrites, Replay
 from numbergroup.ledger import keys
 from numbergroup.ledger.port import LedgerUnavailable
-from numbergroup.telemetry import get_logger
+from numbergroup.observability.logging import get_logger
 from numbergroup_contracts import dead_letters as contract
 from numbergroup_contracts.results import Status, VendorDetails
 

@@ -21,7 +21,7 @@ from redis.exceptions import TimeoutError as TookTooLong
 from redis.typing import EncodableT
 
 from numbergroup.ledger.history import History, HistoryChanged, Server, required_history
-from numbergroup.telemetry import get_logger
+from numbergroup.observability.logging import get_logger
 
 _serializer = HiredisRespSerializer()
 

@@ -10,8 +10,8 @@ import orjson
 from pydantic import BaseModel, Field, TypeAdapter, ValidationError
 from redis.exceptions import ResponseError
 
-from numbergroup.engine.breaker import BreakerNotice
-from numbergroup.engine.model import GroupRef
+from numbergroup.engine.commands import GroupRef
+from numbergroup.engine.policy import BreakerNotice
 from numbergroup.ledger import keys
 from numbergroup.ledger.port import Pause
 

@@ -6,9 +6,9 @@ from typing import Any
 import orjson
 from redis.asyncio import Redis
 
-from numbergroup.engine.breaker import BreakerNotice
-from numbergroup.engine.messages import Controls
-from numbergroup.engine.model import GroupRef
+from numbergroup.engine.commands import GroupRef
+from numbergroup.engine.events import Controls
+from numbergroup.engine.policy import BreakerNotice
 from numbergroup.ledger import keys
 from numbergroup.ledger.client import translate_errors
 from numbergroup.ledger.control_codec import (
@@ -21,7 +21,7 @@ from numbergroup.ledger.control_codec import (
     sound,
 )
 from numbergroup.ledger.port import ControlSnapshot, LedgerUnavailable, Pause
-from numbergroup.telemetry import get_logger
+from numbergroup.observability.logging import get_logger
 
 # A script is not rolled back: each key's type is tried, by asking for its length, before anything is written.
 _PAUSE = """

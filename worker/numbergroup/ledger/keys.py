@@ -7,7 +7,7 @@ them. Source for the commands and replies: the product's public wire; the others
 
 import hashlib
 
-from numbergroup.engine.model import CommandKey, GroupRef, HandleKind, SequenceKey
+from numbergroup.engine.commands import CommandKey, GroupRef, HandleKind, SequenceKey
 from numbergroup_contracts import names
 
 _LONGEST_NAME = 128

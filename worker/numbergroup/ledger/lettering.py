@@ -8,11 +8,11 @@ from typing import Any
 
 from redis.exceptions import ResponseError
 
-from numbergroup.engine.model import ALL_NUMBERS, Command, GroupRef, HandleKind
+from numbergroup.engine.commands import ALL_NUMBERS, Command, GroupRef, HandleKind
 from numbergroup.engine.replays import LATEST, LaterWrites
 from numbergroup.ledger import keys
 from numbergroup.ledger.codec import decode_since
-from numbergroup.telemetry import get_logger
+from numbergroup.observability.logging import get_logger
 
 log = get_logger("ledger")
 

@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from pydantic import BaseModel, TypeAdapter, ValidationError
 from redis.asyncio import Redis
 
-from numbergroup.engine.breaker import BreakerNotice
-from numbergroup.engine.model import Fault, GroupRef
+from numbergroup.engine.commands import Fault, GroupRef
+from numbergroup.engine.policy import BreakerNotice
 from numbergroup.ledger import keys
 from numbergroup.ledger.client import translate_errors
 from numbergroup.ledger.codec import decode_quarantines

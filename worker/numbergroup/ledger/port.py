@@ -4,11 +4,11 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from numbergroup.engine.breaker import BreakerNotice
+from numbergroup.engine.commands import Command, CommandKey, CreateIntent, Fault, GroupRef
 from numbergroup.engine.doubt import Doubt
-from numbergroup.engine.messages import Controls, Facts
-from numbergroup.engine.model import Command, CommandKey, CreateIntent, Fault, GroupRef
-from numbergroup.engine.poison_detection import History, InHand
+from numbergroup.engine.events import Controls, Facts
+from numbergroup.engine.partition.poison_detection import History, InHand
+from numbergroup.engine.policy import BreakerNotice
 from numbergroup.ledger import history
 from numbergroup.ledger.token_state import TokenState
 
@@ -35,7 +35,7 @@ class Seniority:
 
 @dataclass(slots=True, frozen=True)
 class Sender:
-    """Who is about to send which call, for whom: see `numbergroup.engine.messages.StartCall`."""
+    """Who is about to send which call, for whom: see `numbergroup.engine.events.StartCall`."""
 
     partition: int
     epoch: int

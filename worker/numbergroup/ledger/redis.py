@@ -6,10 +6,10 @@ from typing import Any
 
 from redis.asyncio import Redis
 
+from numbergroup.engine.commands import CREATE, Command, CreateIntent, GroupRef, HandleKind
 from numbergroup.engine.doubt import Doubt
-from numbergroup.engine.messages import Facts
-from numbergroup.engine.model import CREATE, Command, CreateIntent, GroupRef, HandleKind
-from numbergroup.engine.poison_detection import History, InHand
+from numbergroup.engine.events import Facts
+from numbergroup.engine.partition.poison_detection import History, InHand
 from numbergroup.engine.records import sequence_key
 from numbergroup.ledger import history, keys, lettering
 from numbergroup.ledger.calls import CallRecords

@@ -10,7 +10,7 @@ from numbergroup.ledger import keys
 from numbergroup.ledger.client import translate_errors
 from numbergroup.ledger.port import LedgerUnavailable
 from numbergroup.ledger.token_state import TokenState
-from numbergroup.telemetry import get_logger
+from numbergroup.observability.logging import get_logger
 
 _KEPT_MS = 24 * 3_600_000
 """Of an account that is not used: longer than a token lasts."""

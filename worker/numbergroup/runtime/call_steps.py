@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Callable, Coroutine, Sequence
 from typing import Any, TypeVar
 
-from numbergroup.engine.poison_detection import InHand, Step
+from numbergroup.engine.partition.poison_detection import InHand, Step
 from numbergroup.ledger.history import HistoryChanged
 from numbergroup.runtime.lease import LeaseLost
 from numbergroup.runtime.poison_guard import NOTHING, PoisonGuard, in_hand_of
@@ -19,7 +19,7 @@ _MOST_REQUESTS = 100_000
 
 
 class CallSteps:
-    """The steps of one call; see `numbergroup.sending.Steps`. `place`: which of its batch's calls it is.
+    """The steps of one call; see `numbergroup.vendors.attempt.Steps`. `place`: which of its batch's calls it is.
 
     When the partition was lost, `on_loss` is called: the call must not be sent.
     """

@@ -5,17 +5,17 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from functools import partial
 
-from numbergroup import failpoints
 from numbergroup.brokers.port import Log
-from numbergroup.engine.messages import Settle
-from numbergroup.engine.model import Refusal, Verdict
-from numbergroup.engine.poison_detection import Step
-from numbergroup.engine.settlement import OpenSettlement, Settlement, SettlementBuilder
+from numbergroup.engine.commands import Refusal, Verdict
+from numbergroup.engine.effects import Settle
+from numbergroup.engine.partition.poison_detection import Step
+from numbergroup.engine.settling.settlement import OpenSettlement, Settlement, SettlementBuilder
+from numbergroup.observability import failpoints
+from numbergroup.observability.logging import get_logger
 from numbergroup.runtime.clock import Clock
 from numbergroup.runtime.journal import Journal
 from numbergroup.runtime.poison_guard import PoisonGuard, digest_of
 from numbergroup.runtime.retrying import retry_until_available
-from numbergroup.telemetry import get_logger
 
 _BYTES_PER_ANSWER = 1_000
 _NEVER = 2**62

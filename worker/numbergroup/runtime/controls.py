@@ -3,12 +3,12 @@
 import asyncio
 from collections.abc import Callable, Collection
 
-from numbergroup.engine.messages import Controls, ControlsUpdated, Event
-from numbergroup.engine.model import GroupRef
+from numbergroup.engine.commands import GroupRef
+from numbergroup.engine.events import Controls, ControlsUpdated, Event
 from numbergroup.ledger.port import ControlSnapshot, LedgerUnavailable
+from numbergroup.observability.logging import get_logger
 from numbergroup.runtime.ports import Ports
 from numbergroup.runtime.retrying import retry_until_available
-from numbergroup.telemetry import get_logger
 
 _EVERY_S = 1.0
 _ANSWER_S = 5.0

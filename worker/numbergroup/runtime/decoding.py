@@ -6,8 +6,8 @@ in hand at once is bounded.
 
 from collections import deque
 
-from numbergroup.engine.intake import Intake, tried_again
-from numbergroup.engine.model import Command, Entry, Refusal
+from numbergroup.engine.commands import Command, Entry, Refusal
+from numbergroup.engine.decoding.intake import Intake, tried_again
 from numbergroup.runtime.clock import Clock
 
 _LASTS_S = 0.02

@@ -4,7 +4,7 @@ from collections import deque
 from collections.abc import Collection
 from typing import NamedTuple
 
-from numbergroup.engine.settlement import Settlement
+from numbergroup.engine.settling.settlement import Settlement
 from numbergroup.runtime.clock import Clock
 
 _KEPT_S = 10.0

@@ -5,8 +5,8 @@ import contextlib
 
 from numbergroup.ledger.history import History, HistoryChanged, bound_to
 from numbergroup.ledger.port import Ledger, LedgerUnavailable
+from numbergroup.observability.logging import get_logger
 from numbergroup.runtime.clock import Clock
-from numbergroup.telemetry import get_logger
 
 _RENEWALS_PER_TTL = 8
 
@@ -86,7 +86,7 @@ class Lease:
         return self._was_held and not was_absent
 
     async def outlives(self, seconds: float) -> bool:
-        """See `numbergroup.calls.Guard`."""
+        """See `numbergroup.vendors.client.Guard`."""
         while not self._closed and self._expires - self._clock.monotonic() < seconds:
             await self._changed.wait()
         return not self._closed and self.history in (None, self._ledger.history)

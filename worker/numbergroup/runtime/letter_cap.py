@@ -4,7 +4,7 @@ import asyncio
 import time
 from collections.abc import Callable
 
-from numbergroup.telemetry import get_logger
+from numbergroup.observability.logging import get_logger
 
 _ALARM = 0.8
 """From which share of the cap on it is said that there are many."""

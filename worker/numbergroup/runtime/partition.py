@@ -7,14 +7,16 @@ from contextlib import suppress
 from dataclasses import replace
 from functools import partial
 
-from numbergroup import failpoints
 from numbergroup.brokers.port import Log, StaleEpoch
-from numbergroup.engine.messages import Delivered, Drain, Event, Expected, Facts, OpenCalls, Owned, Settle
-from numbergroup.engine.messages import PartitionLost as Forget
-from numbergroup.engine.model import Command, Entry, Refusal
-from numbergroup.engine.poison_detection import InHand, Step
-from numbergroup.engine.settlement import Settlement
+from numbergroup.engine.commands import Command, Entry, Refusal
+from numbergroup.engine.effects import Settle
+from numbergroup.engine.events import Delivered, Drain, Event, Expected, Facts, OpenCalls, Owned
+from numbergroup.engine.events import PartitionLost as Forget
+from numbergroup.engine.partition.poison_detection import InHand, Step
+from numbergroup.engine.settling.settlement import Settlement
 from numbergroup.ledger.history import HistoryChanged, bound_to
+from numbergroup.observability import failpoints
+from numbergroup.observability.logging import get_logger
 from numbergroup.runtime.call_steps import CallSteps
 from numbergroup.runtime.committer import Committer
 from numbergroup.runtime.decoding import decode
@@ -25,7 +27,6 @@ from numbergroup.runtime.regaining import Regaining
 from numbergroup.runtime.retrying import retry_until_available
 from numbergroup.runtime.routing import by_handle, misrouted
 from numbergroup.runtime.tasks import cancel, first_of
-from numbergroup.telemetry import get_logger
 
 _LOOK_AGAIN_S = 1.0
 _LOOKS_PER_TTL = 8

@@ -5,9 +5,9 @@ from functools import partial
 
 from numbergroup.brokers.port import Broker
 from numbergroup.ledger.port import Ledger
+from numbergroup.observability.logging import get_logger
 from numbergroup.runtime.retrying import retry_until_available
 from numbergroup.settings import MOST_PARTITIONS, SettingsError
-from numbergroup.telemetry import get_logger
 
 _SETTING = "NUMBERGROUP_PARTITIONS"
 _NAMED = 10

@@ -7,12 +7,12 @@ from functools import partial
 from itertools import takewhile
 from operator import not_
 
-from numbergroup.engine.breaker import BreakerNotice
-from numbergroup.engine.messages import Event, PermitGranted, ProbeDenied
+from numbergroup.engine.events import Event, PermitGranted, ProbeDenied
+from numbergroup.engine.policy import BreakerNotice
 from numbergroup.ledger.port import ControlStore, LedgerUnavailable, Limiter
+from numbergroup.observability.logging import get_logger
 from numbergroup.runtime.clock import Clock
 from numbergroup.runtime.retrying import retry_until_available
-from numbergroup.telemetry import get_logger
 
 log = get_logger("permits")
 

@@ -14,15 +14,15 @@ from itertools import islice
 from typing import Any, TypeVar
 
 from numbergroup.brokers.port import StaleEpoch
-from numbergroup.engine.messages import Event, PrecautionsChanged
-from numbergroup.engine.model import CRASHED, Entry
-from numbergroup.engine.poison_detection import Caution, History, InHand, PoisonDetection, Step
+from numbergroup.engine.commands import CRASHED, Entry
+from numbergroup.engine.events import Event, PrecautionsChanged
+from numbergroup.engine.partition.poison_detection import Caution, History, InHand, PoisonDetection, Step
 from numbergroup.ledger.history import HistoryChanged
 from numbergroup.ledger.port import Ledger
+from numbergroup.observability.logging import get_logger
 from numbergroup.runtime.clock import Clock
 from numbergroup.runtime.lease import LeaseLost
 from numbergroup.runtime.retrying import retry_until_available
-from numbergroup.telemetry import get_logger
 
 T = TypeVar("T")
 

@@ -3,9 +3,9 @@
 from dataclasses import dataclass, field
 
 from numbergroup.brokers.port import Broker
-from numbergroup.engine.intake import Intake
-from numbergroup.engine.poison_detection import Caution
-from numbergroup.engine.settlement import SettlementBuilder
+from numbergroup.engine.decoding.intake import Intake
+from numbergroup.engine.partition.poison_detection import Caution
+from numbergroup.engine.settling.settlement import SettlementBuilder
 from numbergroup.ledger.port import ControlStore, Ledger
 from numbergroup.ledger.reports import Reports
 from numbergroup.runtime.clock import Clock

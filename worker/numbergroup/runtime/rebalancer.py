@@ -8,10 +8,10 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 
 from numbergroup.ledger.port import LedgerUnavailable, Seniority
+from numbergroup.observability.logging import get_logger
 from numbergroup.runtime.fair_share import fair_share
 from numbergroup.runtime.partition import PartitionRunner
 from numbergroup.runtime.ports import Ports
-from numbergroup.telemetry import get_logger
 
 _POLL_S = 0.25
 _OUTAGE_POLL_S = 1.0

@@ -4,17 +4,17 @@ import asyncio
 import contextlib
 from collections.abc import Awaitable, Callable
 
-from numbergroup import failpoints
-from numbergroup.engine.creation import intent_of
+from numbergroup.engine.commands import CHANGING, Applied, CallKind, CreateIntent
 from numbergroup.engine.doubt import Doubt
-from numbergroup.engine.messages import StartCall
-from numbergroup.engine.model import CHANGING, Applied, CallKind, CreateIntent
+from numbergroup.engine.effects import StartCall
+from numbergroup.engine.group.creation import intent_of
 from numbergroup.ledger.history import HistoryChanged, bound_to
 from numbergroup.ledger.port import Ledger, LedgerUnavailable, Sender
+from numbergroup.observability import failpoints
+from numbergroup.observability.logging import get_logger
 from numbergroup.runtime.clock import Clock
 from numbergroup.runtime.lease import Lease
-from numbergroup.sending import CallResult
-from numbergroup.telemetry import get_logger
+from numbergroup.vendors.attempt import CallResult
 
 _FLUSH_S = 5.0
 

@@ -7,10 +7,10 @@ is done twice then. What the ledger has lost of another worker's is not known: s
 from collections.abc import Callable, Sequence
 from functools import partial
 
-from numbergroup.engine.mailbox import INHERITED
-from numbergroup.engine.messages import OpenCalls
-from numbergroup.engine.model import GroupRef
-from numbergroup.engine.settlement import Settlement
+from numbergroup.engine.commands import GroupRef
+from numbergroup.engine.events import OpenCalls
+from numbergroup.engine.group.state import INHERITED
+from numbergroup.engine.settling.settlement import Settlement
 from numbergroup.ledger.history import HistoryChanged, bound_to
 from numbergroup.ledger.port import LedgerUnavailable, Sender
 from numbergroup.runtime.committer import Committer

@@ -8,7 +8,7 @@ from dataclasses import replace
 from numbergroup.engine.snapshot import PartitionView, Snapshot
 from numbergroup.ledger.port import LedgerUnavailable
 from numbergroup.ledger.reports import Report, Reports
-from numbergroup.telemetry import get_logger
+from numbergroup.observability.logging import get_logger
 
 _EVERY_S = 2.0
 _PATIENCE_S = 5.0

@@ -7,7 +7,7 @@ from tenacity import AsyncRetrying, RetryCallState, retry_if_exception_type, wai
 
 from numbergroup.brokers.port import BrokerUnavailable
 from numbergroup.ledger.port import LedgerUnavailable
-from numbergroup.telemetry import get_logger
+from numbergroup.observability.logging import get_logger
 
 T = TypeVar("T")
 Persistence = Callable[[str, Callable[[], Awaitable[Any]]], Awaitable[Any]]

@@ -5,9 +5,9 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from hashlib import blake2b
 from pathlib import Path
 
-from numbergroup.providers.keyring import Keyring
+from numbergroup.observability.logging import get_logger
 from numbergroup.settings import Settings, SettingsError, content_of, restart_needed
-from numbergroup.telemetry import get_logger
+from numbergroup.vendors.keyring import Keyring
 
 _LOOK_S = 1.0
 

@@ -7,8 +7,8 @@ They are refused and not remembered: published to the right partition, the same 
 from collections.abc import Callable
 from functools import lru_cache
 
-from numbergroup.engine.model import Command, HandleKind, Refusal
-from numbergroup.engine.outline import elements
+from numbergroup.engine.commands import Command, HandleKind, Refusal
+from numbergroup.engine.decoding.lenient_decode import elements
 from numbergroup_contracts.names import partition_of
 
 PartitionOf = Callable[[Command], int]

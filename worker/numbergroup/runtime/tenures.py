@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from numbergroup.engine.settlement import Settlement
+from numbergroup.engine.settling.settlement import Settlement
 from numbergroup.runtime.committer import Committer
 
 _MOST = 3

@@ -6,27 +6,16 @@ from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import replace
 from typing import Any, assert_never
 
-from numbergroup import failpoints
-from numbergroup.calls import Caller
+from numbergroup.engine.commands import AccountFault, Applied, HandleKind
+from numbergroup.engine.effects import Settle, StartCall, TellBreaker, WakeAt, WantPermit
 from numbergroup.engine.engine import Engine
-from numbergroup.engine.messages import (
-    CallFinished,
-    CredentialsChanged,
-    Drain,
-    Event,
-    PermitGranted,
-    Settle,
-    StartCall,
-    TellBreaker,
-    Tick,
-    WakeAt,
-    WantPermit,
-)
-from numbergroup.engine.model import AccountFault, Applied, HandleKind
-from numbergroup.engine.poison_detection import Step
-from numbergroup.engine.settlement import Settlement
+from numbergroup.engine.events import CallFinished, CredentialsChanged, Drain, Event, PermitGranted, Tick
+from numbergroup.engine.partition.poison_detection import Step
+from numbergroup.engine.settling.settlement import Settlement
 from numbergroup.ledger.port import Limiter
 from numbergroup.ledger.reports import Report
+from numbergroup.observability import failpoints
+from numbergroup.observability.logging import get_logger, says_debug
 from numbergroup.runtime.controls import ControlPoller
 from numbergroup.runtime.lease import Lease
 from numbergroup.runtime.partition import PartitionRunner
@@ -37,8 +26,8 @@ from numbergroup.runtime.rebalancer import Rebalancer
 from numbergroup.runtime.recording import CallRecord
 from numbergroup.runtime.reporting import Reporting
 from numbergroup.runtime.rotation import Rotation
-from numbergroup.sending import NO_STEPS, CallResult, pauses_account
-from numbergroup.telemetry import get_logger, says_debug
+from numbergroup.vendors.attempt import NO_STEPS, CallResult, pauses_account
+from numbergroup.vendors.client import Caller
 
 _DRAIN_S = 21.0
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import orjson
 
-from numbergroup.providers.signature import Algorithm, sign
+from numbergroup.vendors.signature import Algorithm, sign
 
 ACTIONS = frozenset({"createGroup", "updateGroup", "listGroup", "deleteGroup"})
 BIZ_TYPE = "5"

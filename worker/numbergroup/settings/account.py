@@ -12,9 +12,9 @@ from urllib.parse import urlsplit
 
 from pydantic import BaseModel, Field, field_validator
 
-from numbergroup.providers.classes import FailureClass, FailureClassifier
-from numbergroup.providers.port import Credentials, Provider
 from numbergroup.settings.values import Choice, Codes, Seconds, Share, Texts, sane
+from numbergroup.vendors.classification import FailureClass, FailureClassifier
+from numbergroup.vendors.port import Credentials, Provider
 
 CLASSES = ("throttle", "account_fault", "retryable", "permanent")
 """What `_CODES` and `_TEXTS` are settings for; a text of the first that has one decides."""

@@ -6,11 +6,11 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field, SecretStr
 
-from numbergroup.providers.nxcloud import CAPABILITIES, NXCloud
-from numbergroup.providers.port import Credentials
 from numbergroup.settings.account import AccountSettings
 from numbergroup.settings.urls import NXCLOUD, NXCloudUrl
 from numbergroup.settings.values import Choice, Codes
+from numbergroup.vendors.nxcloud import CAPABILITIES, NXCloud
+from numbergroup.vendors.port import Credentials
 
 
 class NXCloudAccount(AccountSettings, frozen=True):

@@ -8,12 +8,12 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import Field, SecretStr, field_validator
 
-from numbergroup.providers.ozonetel import CAPABILITIES, CURRENT, LEGACY, MOST_NUMBERS, Api, Ozonetel
-from numbergroup.providers.ozonetel_numbers import with_country_code
-from numbergroup.providers.port import Credentials
 from numbergroup.settings.account import AccountSettings
 from numbergroup.settings.urls import OZONETEL, OzonetelUrl
 from numbergroup.settings.values import Choice, Codes
+from numbergroup.vendors.ozonetel import CAPABILITIES, CURRENT, LEGACY, MOST_NUMBERS, Api, Ozonetel
+from numbergroup.vendors.ozonetel_numbers import with_country_code
+from numbergroup.vendors.port import Credentials
 
 ApiPath = Annotated[str, Field(pattern=r"^/[!$-~]*$")]  # of a URL: what follows a # would not be sent
 ApiField = Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_]*$")]

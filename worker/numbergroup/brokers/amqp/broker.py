@@ -20,7 +20,6 @@ from typing import Any
 
 from redis.asyncio import Redis
 
-from numbergroup import failpoints
 from numbergroup.brokers import replay_stream
 from numbergroup.brokers.amqp.connection_thread import connected
 from numbergroup.brokers.amqp.consuming import Consumer, Consumers
@@ -33,12 +32,13 @@ from numbergroup.brokers.amqp.settled_indexes import SettledIndexes, recall
 from numbergroup.brokers.amqp.topology import Topology, waiting
 from numbergroup.brokers.amqp.window import Window
 from numbergroup.brokers.port import BrokerUnavailable, Log, StaleEpoch
-from numbergroup.brokers.redis_streams import RedisBroker
-from numbergroup.engine.letters import DeadLetterRecord
-from numbergroup.engine.model import Entry
-from numbergroup.engine.settlement import Reply, Settlement
+from numbergroup.brokers.redis.broker import RedisBroker
+from numbergroup.engine.commands import Entry
+from numbergroup.engine.settling.dead_letters import DeadLetterRecord
+from numbergroup.engine.settling.settlement import Reply, Settlement
 from numbergroup.ledger.history import HistoryChanged
-from numbergroup.telemetry import get_logger
+from numbergroup.observability import failpoints
+from numbergroup.observability.logging import get_logger
 
 _WAIT_S = 1.0
 _QUIET_S = 1.0

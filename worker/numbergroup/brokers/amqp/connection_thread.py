@@ -22,9 +22,9 @@ from tenacity import RetryCallState, RetryError, Retrying, retry_if_exception_ty
 
 from numbergroup.brokers.amqp.frame_buffer import FrameBuffer
 from numbergroup.brokers.amqp.frames import delivering_handler
-from numbergroup.brokers.connect import UnfitServer
 from numbergroup.brokers.port import BrokerUnavailable
-from numbergroup.telemetry import get_logger
+from numbergroup.brokers.redis.connect import UnfitServer
+from numbergroup.observability.logging import get_logger
 from numbergroup_contracts.publishing.amqp_connection import limit
 from numbergroup_contracts.publishing.urls import amqp_arguments, parse
 

@@ -10,11 +10,11 @@ from typing import Any, Protocol
 
 from amqp.exceptions import ChannelError
 
-from numbergroup import failpoints
 from numbergroup.brokers.amqp.connection_thread import FAILURES, ConnectionThread
 from numbergroup.brokers.amqp.delivery import Delivery, Properties
 from numbergroup.brokers.amqp.topology import DEAD, Topology, strays
-from numbergroup.telemetry import get_logger
+from numbergroup.observability import failpoints
+from numbergroup.observability.logging import get_logger
 from numbergroup_contracts.names import command_queue
 
 _SUSPICIOUS_S = 10.0

@@ -23,8 +23,8 @@ from numbergroup.brokers.amqp.topology import (
     is_locked,
     is_there,
 )
-from numbergroup.brokers.connect import UnfitServer, Unready
-from numbergroup.telemetry import get_logger
+from numbergroup.brokers.redis.connect import UnfitServer, Unready
+from numbergroup.observability.logging import get_logger
 from numbergroup_contracts.names import REPLIES
 
 _DIFFERS = re.compile(

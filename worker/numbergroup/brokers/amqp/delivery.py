@@ -5,8 +5,8 @@ from hashlib import blake2b
 from typing import Any, NamedTuple
 
 from numbergroup.brokers.amqp.topology import DEAD
-from numbergroup.brokers.envelope import JSON_TYPES
-from numbergroup.engine.model import Entry
+from numbergroup.brokers.redis.envelope import JSON_TYPES
+from numbergroup.engine.commands import Entry
 
 UNREADABLE = "numbergroup-unreadable"
 """The only header of a message whose properties could not be read: why that was."""

@@ -7,7 +7,7 @@ the ledger knows of it by then.
 from collections import OrderedDict
 from dataclasses import replace
 
-from numbergroup.engine.settlement import Settlement
+from numbergroup.engine.settling.settlement import Settlement
 
 _UNITS = 10_000
 

@@ -14,7 +14,7 @@ from amqp.exceptions import AMQPError, ChannelError, PreconditionFailed
 from numbergroup.brokers.amqp.connection_thread import ConnectionThread
 from numbergroup.brokers.amqp.outgoing import Outgoing, chunks
 from numbergroup.brokers.amqp.topology import Topology, is_there
-from numbergroup.telemetry import get_logger
+from numbergroup.observability.logging import get_logger
 from numbergroup_contracts.names import REPLIES
 
 _PATIENCE_S = 30.0

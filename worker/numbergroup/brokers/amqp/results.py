@@ -10,11 +10,11 @@ from typing import NamedTuple
 from numbergroup.brokers.amqp.outgoing import DIRECT_REPLY_TO, Outgoing
 from numbergroup.brokers.amqp.publishing import Cause, Publisher, Untaken
 from numbergroup.brokers.port import BrokerUnavailable
-from numbergroup.engine.fitting import REPLY_QUEUE, fit, with_error
-from numbergroup.engine.letters import DeadLetterRecord
-from numbergroup.engine.model import Fault
-from numbergroup.engine.settlement import Reply
-from numbergroup.telemetry import get_logger
+from numbergroup.engine.commands import Fault
+from numbergroup.engine.settling.dead_letters import DeadLetterRecord
+from numbergroup.engine.settling.fitting import REPLY_QUEUE, fit, with_error
+from numbergroup.engine.settling.settlement import Reply
+from numbergroup.observability.logging import get_logger
 from numbergroup_contracts.names import REPLIES
 
 _SHORT_BYTES = 255

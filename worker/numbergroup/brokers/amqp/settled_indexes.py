@@ -17,7 +17,7 @@ from numbergroup.brokers.amqp.returning import Part, Returning, State, Whole
 from numbergroup.brokers.port import BrokerUnavailable
 from numbergroup.brokers.replay_stream import ReplayStream
 from numbergroup.engine.replays import SIDE
-from numbergroup.engine.settlement import Settlement
+from numbergroup.engine.settling.settlement import Settlement
 from numbergroup.ledger import keys
 from numbergroup.ledger.client import translate_errors
 from numbergroup.ledger.codec import decode_marks, decode_whole

@@ -8,7 +8,7 @@ from typing import Any
 
 from amqp.exceptions import AccessRefused, ChannelError, NotFound, PreconditionFailed, ResourceLocked
 
-from numbergroup.telemetry import get_logger
+from numbergroup.observability.logging import get_logger
 from numbergroup_contracts.names import EXCHANGE, REPLIES, command_queue
 
 DEAD = "numbergroup.dead"

@@ -8,7 +8,7 @@ from typing import NamedTuple, assert_never
 from numbergroup.brokers.amqp.delivery import Delivery, entry_of
 from numbergroup.brokers.amqp.returning import Part, Returning, Taken, Whole
 from numbergroup.brokers.amqp.topology import DEAD
-from numbergroup.engine.model import Entry
+from numbergroup.engine.commands import Entry
 
 Acknowledgement = tuple[int, bool]
 """A delivery tag, and whether all before it are meant, too."""

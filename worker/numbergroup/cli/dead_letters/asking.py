@@ -9,9 +9,9 @@ from typing import Any
 import typer
 
 from numbergroup.cli.endings import Failure
-from numbergroup.ledger.letters.letter import Letter
-from numbergroup.ledger.letters.reading import LetterReader
-from numbergroup.ledger.letters.selection import Selection
+from numbergroup.ledger.dead_letters.letter import Letter
+from numbergroup.ledger.dead_letters.reading import LetterReader
+from numbergroup.ledger.dead_letters.selection import Selection
 from numbergroup.text.escaping import escaped
 from numbergroup_contracts.results import ERROR_KINDS
 

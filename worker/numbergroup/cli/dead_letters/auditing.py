@@ -10,8 +10,8 @@ from numbergroup.cli.dead_letters.desk import OperatorSession
 from numbergroup.cli.dead_letters.table import Rows
 from numbergroup.cli.dead_letters.wording import when
 from numbergroup.cli.screen import print_json
-from numbergroup.ledger.letters.changing import LetterChanger
-from numbergroup.ledger.letters.reading import LetterReader
+from numbergroup.ledger.dead_letters.changing import LetterChanger
+from numbergroup.ledger.dead_letters.reading import LetterReader
 
 _IDS_SHOWN = 3
 _LAST_MS = 253_402_300_799_999

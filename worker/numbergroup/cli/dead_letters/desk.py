@@ -12,15 +12,15 @@ import typer
 from rich.console import Console
 from rich.progress import Progress
 
-from numbergroup.brokers.connect import connect
+from numbergroup.brokers.redis.connect import connect
 from numbergroup.cli.endings import Failure
 from numbergroup.cli.exit_codes import ExitCode
 from numbergroup.cli.ledger import ledger_failure, ledger_url
 from numbergroup.cli.screen import counted, print_json
 from numbergroup.cli.who import who
-from numbergroup.ledger.letters.changing import PAGE, PAGE_BYTES, Action, LetterChanger
-from numbergroup.ledger.letters.letter import Letter, Position
-from numbergroup.ledger.letters.reading import LetterReader
+from numbergroup.ledger.dead_letters.changing import PAGE, PAGE_BYTES, Action, LetterChanger
+from numbergroup.ledger.dead_letters.letter import Letter, Position
+from numbergroup.ledger.dead_letters.reading import LetterReader
 from numbergroup.ledger.port import LedgerUnavailable
 from numbergroup.settings import Settings, load_settings
 

@@ -12,9 +12,9 @@ from numbergroup.cli.dead_letters.desk import OperatorSession, carry_out, requir
 from numbergroup.cli.dead_letters.files import Exporter, new_file
 from numbergroup.cli.exit_codes import ExitCode
 from numbergroup.cli.screen import counted
-from numbergroup.ledger.letters.changing import LetterChanger
-from numbergroup.ledger.letters.letter import Letter, Position
-from numbergroup.ledger.letters.reading import LetterReader
+from numbergroup.ledger.dead_letters.changing import LetterChanger
+from numbergroup.ledger.dead_letters.letter import Letter, Position
+from numbergroup.ledger.dead_letters.reading import LetterReader
 from numbergroup.text.escaping import escaped
 
 

@@ -16,11 +16,11 @@ from numbergroup.cli.dead_letters.replaying import carry_out_replay
 from numbergroup.cli.endings import Failure
 from numbergroup.cli.files import read_text
 from numbergroup.cli.screen import print_json
-from numbergroup.engine.intake import Intake
-from numbergroup.engine.model import Command, CommandKey, Entry, HandleKind
-from numbergroup.ledger.letters.changing import LetterChanger
-from numbergroup.ledger.letters.letter import Letter, description_with
-from numbergroup.ledger.letters.reading import LetterReader
+from numbergroup.engine.commands import Command, CommandKey, Entry, HandleKind
+from numbergroup.engine.decoding.intake import Intake
+from numbergroup.ledger.dead_letters.changing import LetterChanger
+from numbergroup.ledger.dead_letters.letter import Letter, description_with
+from numbergroup.ledger.dead_letters.reading import LetterReader
 from numbergroup.text.escaping import escaped
 from numbergroup.text.reading import UnreadableText, text_of
 

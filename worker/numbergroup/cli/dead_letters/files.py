@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import BinaryIO
 
 from numbergroup.cli.endings import Failure
-from numbergroup.ledger.letters.letter import Letter
-from numbergroup.ledger.letters.portable import as_line
-from numbergroup.ledger.letters.reading import LetterReader
+from numbergroup.ledger.dead_letters.letter import Letter
+from numbergroup.ledger.dead_letters.portable import as_line
+from numbergroup.ledger.dead_letters.reading import LetterReader
 
 
 @contextmanager

@@ -11,9 +11,9 @@ from numbergroup.cli.endings import Failure
 from numbergroup.cli.exit_codes import ExitCode
 from numbergroup.cli.files import RereadableFile, name_of
 from numbergroup.cli.screen import counted, print_json
-from numbergroup.ledger.letters.changing import PAGE, PAGE_BYTES, Action, Arrival, LetterChanger
-from numbergroup.ledger.letters.portable import NotALetter, from_line
-from numbergroup.ledger.letters.reading import LetterReader
+from numbergroup.ledger.dead_letters.changing import PAGE, PAGE_BYTES, Action, Arrival, LetterChanger
+from numbergroup.ledger.dead_letters.portable import NotALetter, from_line
+from numbergroup.ledger.dead_letters.reading import LetterReader
 from numbergroup.text.escaping import escaped
 
 _MOST_ERRORS = 10

@@ -11,9 +11,9 @@ from numbergroup.cli.dead_letters.desk import OperatorSession
 from numbergroup.cli.dead_letters.table import Rows
 from numbergroup.cli.dead_letters.wording import described, revealed, when
 from numbergroup.cli.screen import counted, print_json
-from numbergroup.ledger.letters.changing import LetterChanger
-from numbergroup.ledger.letters.letter import Letter
-from numbergroup.ledger.letters.reading import LetterReader
+from numbergroup.ledger.dead_letters.changing import LetterChanger
+from numbergroup.ledger.dead_letters.letter import Letter
+from numbergroup.ledger.dead_letters.reading import LetterReader
 
 _WAYS: dict[str, Callable[[Letter], str | None]] = {
     "fingerprint": lambda letter: letter.said.fingerprint,

@@ -13,13 +13,13 @@ from numbergroup.cli.dead_letters.desk import Done, OperatorSession, carry_out, 
 from numbergroup.cli.dead_letters.masking import mask_number
 from numbergroup.cli.exit_codes import ExitCode
 from numbergroup.cli.screen import counted, print_json
-from numbergroup.engine.intake import Intake
-from numbergroup.engine.model import Command
-from numbergroup.ledger.letters.changing import PAGE, PAGE_BYTES, Action, LetterChanger, Move
-from numbergroup.ledger.letters.letter import Letter, Position
-from numbergroup.ledger.letters.reading import LetterReader
-from numbergroup.ledger.letters.replay import Obstacle, destination, group_field, read, replay_of
-from numbergroup.ledger.letters.staleness import Staleness, staleness
+from numbergroup.engine.commands import Command
+from numbergroup.engine.decoding.intake import Intake
+from numbergroup.ledger.dead_letters.changing import PAGE, PAGE_BYTES, Action, LetterChanger, Move
+from numbergroup.ledger.dead_letters.letter import Letter, Position
+from numbergroup.ledger.dead_letters.reading import LetterReader
+from numbergroup.ledger.dead_letters.replay import Obstacle, destination, group_field, read, replay_of
+from numbergroup.ledger.dead_letters.staleness import Staleness, staleness
 from numbergroup.text.escaping import escaped
 
 _SHOWN = 10

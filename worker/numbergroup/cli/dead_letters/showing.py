@@ -12,13 +12,13 @@ from numbergroup.cli.dead_letters.masking import mask_number
 from numbergroup.cli.dead_letters.wording import body_text, described, revealed, when
 from numbergroup.cli.endings import Failure
 from numbergroup.cli.screen import counted, print_json
-from numbergroup.engine.intake import Intake
-from numbergroup.engine.model import CommandKind
-from numbergroup.ledger.letters.changing import LetterChanger
-from numbergroup.ledger.letters.letter import Letter
-from numbergroup.ledger.letters.reading import LetterReader
-from numbergroup.ledger.letters.replay import Obstacle, group_field, read
-from numbergroup.ledger.letters.staleness import Staleness, added_since, staleness
+from numbergroup.engine.commands import CommandKind
+from numbergroup.engine.decoding.intake import Intake
+from numbergroup.ledger.dead_letters.changing import LetterChanger
+from numbergroup.ledger.dead_letters.letter import Letter
+from numbergroup.ledger.dead_letters.reading import LetterReader
+from numbergroup.ledger.dead_letters.replay import Obstacle, group_field, read
+from numbergroup.ledger.dead_letters.staleness import Staleness, added_since, staleness
 from numbergroup.text.escaping import escaped
 
 

@@ -7,7 +7,7 @@ from typing import Any
 import orjson
 
 from numbergroup.cli.dead_letters.masking import mask_body, mask_json, mask_text
-from numbergroup.ledger.letters.letter import Letter
+from numbergroup.ledger.dead_letters.letter import Letter
 from numbergroup.text.escaping import escaped
 
 

@@ -19,7 +19,7 @@ from numbergroup.cli.groups.reconcile import Difference, Reconciliation, Rules, 
 from numbergroup.cli.groups.vendor import Account
 from numbergroup.cli.groups.wanted import read_wanted
 from numbergroup.cli.screen import counted
-from numbergroup.engine.model import CommandKind
+from numbergroup.engine.commands import CommandKind
 from numbergroup.text.escaping import escaped_json
 from numbergroup_contracts.event import Identifier
 

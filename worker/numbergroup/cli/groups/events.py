@@ -7,7 +7,7 @@ from typing import Any
 import orjson
 
 from numbergroup.cli.groups.reconcile import Difference, Step
-from numbergroup.engine.model import CommandKind
+from numbergroup.engine.commands import CommandKind
 from numbergroup_contracts.commands import CREATE, DELETE, UPDATE
 
 _NUMBER_BYTES = len('"123456789012345",')

@@ -16,8 +16,8 @@ from numbergroup.cli.groups import Format
 from numbergroup.cli.groups.cells import escaped as for_spreadsheet
 from numbergroup.cli.groups.vendor import Account
 from numbergroup.cli.screen import counted
-from numbergroup.engine.answers import listed as as_listed
-from numbergroup.engine.model import Group
+from numbergroup.engine.commands import Group
+from numbergroup.engine.settling.results import listed as as_listed
 from numbergroup.text.comparing import visible_name
 from numbergroup.text.escaping import escaped, escaped_json
 

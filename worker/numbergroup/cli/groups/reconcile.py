@@ -15,7 +15,7 @@ for a moment that are to stay.
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
-from numbergroup.engine.model import CommandKind, Group
+from numbergroup.engine.commands import CommandKind, Group
 from numbergroup.text.comparing import visible_name
 from numbergroup.text.escaping import escaped
 

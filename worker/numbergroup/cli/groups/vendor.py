@@ -7,20 +7,18 @@ from contextlib import suppress
 
 import typer
 
-from numbergroup import telemetry
 from numbergroup.bootstrap import open_caller
 from numbergroup.bootstrap.brokers import backlog
 from numbergroup.bootstrap.vendor_advice import advice
-from numbergroup.brokers import embedded
 from numbergroup.brokers.amqp.depth import depth
-from numbergroup.brokers.connect import UnfitServer, connect
 from numbergroup.brokers.port import BrokerUnavailable
+from numbergroup.brokers.redis import embedded
+from numbergroup.brokers.redis.connect import UnfitServer, connect
 from numbergroup.cli.broker import broker_failure, broker_url, speaks_amqp
 from numbergroup.cli.endings import Failure
 from numbergroup.cli.ledger import ledger_failure, ledger_url
 from numbergroup.cli.screen import counted
-from numbergroup.engine.creation import without_marker
-from numbergroup.engine.model import (
+from numbergroup.engine.commands import (
     AccountFault,
     Applied,
     Call,
@@ -31,9 +29,11 @@ from numbergroup.engine.model import (
     Throttled,
     Unavailable,
 )
+from numbergroup.engine.group.creation import without_marker
 from numbergroup.ledger.port import LedgerUnavailable
-from numbergroup.providers.port import Capabilities
+from numbergroup.observability import logging
 from numbergroup.settings import Settings, load_settings, require_accounts
+from numbergroup.vendors.port import Capabilities
 from numbergroup_contracts.commands import PHONE
 
 
@@ -75,7 +75,7 @@ class Account:
         `Failure` when they cannot be had; also when some may be missing, or if it need not be the `whole`
         list, warns of that."""
         settings = self.settings
-        telemetry.configure(settings.log_format, "error" if settings.log_level == "error" else "warning")
+        logging.configure(settings.log_format, "error" if settings.log_level == "error" else "warning")
         try:
             outcome = asyncio.run(self._look())
         except LedgerUnavailable as error:

@@ -9,9 +9,9 @@ from redis.asyncio import Redis
 
 from numbergroup.bootstrap import findings
 from numbergroup.bootstrap.brokers import backlog, strays, unread_queues
-from numbergroup.brokers.connect import UnfitServer, connect
 from numbergroup.brokers.lookalikes import Lookalike
 from numbergroup.brokers.port import BrokerUnavailable
+from numbergroup.brokers.redis.connect import UnfitServer, connect
 from numbergroup.cli.broker import broker_failure, broker_url, speaks_amqp
 from numbergroup.cli.endings import Failure
 from numbergroup.cli.ledger import ledger_failure, ledger_url

@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from numbergroup.cli.status.standing import AccountStanding, GroupStanding, Standing
-from numbergroup.engine.model import GroupRef
+from numbergroup.engine.commands import GroupRef
 from numbergroup.ledger.overview import LetterKind
 
 

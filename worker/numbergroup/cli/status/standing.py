@@ -4,12 +4,12 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from numbergroup.engine.model import Fault, GroupRef
+from numbergroup.engine.commands import Fault, GroupRef
 from numbergroup.engine.snapshot import AccountView, GroupView, PartitionView
 from numbergroup.ledger.overview import LetterKind, LiveWorker, Overview
 from numbergroup.ledger.port import Pause
+from numbergroup.observability.logging import scrub_text
 from numbergroup.runtime.letter_cap import is_alarming
-from numbergroup.telemetry import scrub_text
 
 _BREAKERS = ("closed", "ramping", "open")
 """The worst comes last."""

@@ -1,0 +1,1 @@
+"""Redis Streams as a broker, with the lists of kombu's producers."""

@@ -1,0 +1,1 @@
+"""One account: whose turn it is, its health, its breaker, its budgets."""

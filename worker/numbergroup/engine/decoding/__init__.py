@@ -1,0 +1,1 @@
+"""Decoding: bytes become commands or refusals."""

@@ -1,0 +1,80 @@
+"""Creating a group at most once: how the group of an unanswered create is recognised.
+
+A create is never resent blindly. Its intent is recorded before it is sent, with what it takes to
+recognise the group later: a marker in the remark, or, where the account's owner wants no marker
+there, the name and the numbers.
+"""
+
+import hashlib
+import re
+from collections.abc import Iterable
+from dataclasses import replace
+
+from numbergroup.engine.commands import Call, Command, CommandKey, CommandKind, CreateIntent, Group
+
+# Followed by text of others it takes the space between them along; else that before it, which is ours.
+_MARKER = re.compile(r"^\[ng:[0-9a-f]{18}\] ?| ?\[ng:(?:[0-9a-f]{18}\]|[0-9a-f]{1,18}$)")
+
+
+def marker_of(key: CommandKey) -> str:
+    """The marker of the group that this command creates: the same at every try."""
+    return "ng:" + hashlib.blake2b(f"{key.source}\0{key.id}".encode(), digest_size=9).hexdigest()
+
+
+def marked(call: Call, create: Command) -> Call:
+    """The create with its marker at the end of the remark."""
+    marker = marker_of(create.key)
+    remark = f"{call.remark} [{marker}]" if call.remark else f"[{marker}]"
+    return replace(call, remark=remark, marker=marker)
+
+
+def without_marker(group: Group) -> Group:
+    """The group as people gave it: its remark without the marker, also where the vendor has cut that off."""
+    remark = _MARKER.sub("", group.remark)
+    return group if remark == group.remark else replace(group, remark=remark)
+
+
+def intent_of(call: Call, settled_after: float) -> CreateIntent:
+    """The intent to record before `call` is sent."""
+    return CreateIntent(call.marker, call.group_name, digest(call.numbers), settled_after)
+
+
+def intent_for(create: Command, settled_after: float) -> CreateIntent:
+    """The intent of a create that may have been sent: with what is certain to be in its group."""
+    return CreateIntent(marker_of(create.key), create.group_name, digest(create.numbers), settled_after)
+
+
+def made_intent(create: Command, group_id: str | None) -> CreateIntent:
+    """The intent of a create that was answered: without a marker, the group that it made cannot be told by
+    its numbers any more when the next call has changed them."""
+    return CreateIntent(None, create.group_name, "", 0.0, group_id)
+
+
+def recorded_for(intent: CreateIntent, command: Command) -> bool:
+    """Whether `intent` was recorded before a call that carried `command`, as far as can be told."""
+    if command.kind is not CommandKind.CREATE:
+        return False
+    if intent.marker is not None:
+        return intent.marker == marker_of(command.key)
+    return intent.name == command.group_name
+
+
+def digest(numbers: Iterable[str]) -> str:
+    """The same for the same numbers in any order."""
+    return hashlib.blake2b(",".join(sorted(numbers)).encode(), digest_size=8).hexdigest()
+
+
+def bears_marker(group: Group, marker: str) -> bool:
+    """Whether the group's remark has this marker in it, wherever it stands."""
+    return marker in group.remark
+
+
+def made_by(intent: CreateIntent, group: Group) -> bool:
+    """Whether `group` is the one that the create of `intent` made."""
+    if intent.group_id is not None:
+        return group.group_id == intent.group_id
+    if intent.marker is not None:
+        return bears_marker(group, intent.marker)
+    # Source: an empty groupName makes the name the groupId (vendor page "Create Number Group").
+    name_fits = group.name == (intent.name or group.group_id)
+    return name_fits and digest(group.numbers) == intent.numbers_digest

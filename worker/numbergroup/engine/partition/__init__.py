@@ -1,0 +1,1 @@
+"""One partition: its groups, admission, quarantine, and poison detection."""

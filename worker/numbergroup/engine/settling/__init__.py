@@ -1,0 +1,1 @@
+"""Settling: verdicts become results, records and dead letters, written as one unit."""

@@ -1,0 +1,1 @@
+"""What operators see: logs, metrics, and named points at which tests interrupt the work."""

@@ -1,0 +1,26 @@
+"""How vendors say that a group exists already, in English and Chinese. Pure."""
+
+import re
+
+from numbergroup.vendors.own_words import OWN_WORD
+
+_GROUP = rf"(?:group\w*|(?<!user )(?<!key )(?<!host )\bnames?\b|[组組]|名称|名稱|{OWN_WORD})"
+_NO_NUMBER = r"(?:(?!phone|number|mobile|号码|號碼|手机|手機).)"
+_EXISTS = (
+    r"(?:\b(?:already[\s_-]*)?exists?\b|\balready[\s_-]*(?:exist(?:s|ed|ing)?|present|in[\s_-]use|taken|used|created)\b"
+    r"|\b(?:is|in|been)[\s_-](?:taken|use)\b|\bduplicated?\b(?!\s(?:request|submi|call|entr|message|nonce|key|operation))"
+    r"|已存在|已經存在|已经存在|已被使用|已被占用|(?:重复|重複)(?!提交|请求|請求|操作|调用|調用|发送|發送))"
+)
+_NOT = r"(?<!not )(?<!n't )"
+_GROUP_EXISTS = re.compile(
+    # A text that begins so leaves out what exists: it is what the call was to create.
+    rf"(?:^\W*|{_GROUP}{_NO_NUMBER}{{0,40}}?){_NOT}{_EXISTS}"
+    rf"|\bduplicated?\s(?:entry\s)?\W{{0,3}}{_GROUP}|(?:重复|重複)的?\W{{0,3}}{_GROUP}",
+    re.IGNORECASE,
+)
+_LONGEST = 500
+
+
+def says_group_exists(text: str) -> bool:
+    """Whether an answer to a create, `text` of which `without_own_words`, says that the group is there."""
+    return _GROUP_EXISTS.search(text[:_LONGEST]) is not None
