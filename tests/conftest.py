@@ -14,20 +14,20 @@ from xdist.scheduler import LoadScopeScheduling
 profiles.load()
 
 TOGETHER = {
-    "a sweep": r"tests/faults/test_crash_points\.py",
+    "a sweep": r"tests/chaos/test_crash_points\.py",
     "the fixed seeds": r"tests/simulation/.*::test_(all_promises_are_kept|the_faults_happened)$",
     "a RabbitMQ to be killed": r"tests/e2e/test_rabbitmq_outages\.py",
     "a RabbitMQ with TLS": r"tests/e2e/test_(cli_rabbitmq|publishing_amqp)\.py",
-    "a RabbitMQ under the adapters": r"tests/adapters/(test_rabbitmq|.*\[rabbitmq)",
+    "a RabbitMQ under the adapters": r"tests/integration/(test_rabbitmq|.*\[rabbitmq)",
 }
 """What shares something that is dear, and belongs into one process. All other tests go to whoever is idle."""
 
 QUICK = "test_(commands|cli_plan|cli_settings|redis_entries)"
 SLOW = (
-    r"tests/faults/",
+    r"tests/chaos/",
     rf"tests/e2e/(?!{QUICK}\.py)",
     r"tests/e2e/.*\[amqp",
-    r"tests/adapters/.*rabbit",
+    r"tests/integration/.*rabbit",
 )
 """What is marked `slow` by its place: tests that start processes, and the adapters' tests on real servers. A
 quick run tests the adapters on the embedded broker, and a few whole workers on real servers."""
@@ -36,7 +36,7 @@ quick run tests the adapters on the embedded broker, and a few whole workers on 
 def pytest_collection_modifyitems(items: Sequence[pytest.Item]) -> None:
     for item in items:
         on_a_server = any(item.get_closest_marker(name) for name in ("redis_server", "rabbitmq_server"))
-        is_an_adapters = item.nodeid.startswith("tests/adapters/")
+        is_an_adapters = item.nodeid.startswith("tests/integration/")
         if any(re.match(place, item.nodeid) for place in SLOW) or (is_an_adapters and on_a_server):
             item.add_marker("slow")
 

@@ -14,7 +14,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
 FAILED = ROOT / ".pytest_cache/v/cache/lastfailed"
-REAL = ("tests/adapters/", "tests/e2e/", "tests/faults/")
+REAL = ("tests/integration/", "tests/e2e/", "tests/chaos/")
 MOST = 20
 """More failures than that are no accident."""
 SOME_FAILED = 1

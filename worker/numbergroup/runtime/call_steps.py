@@ -19,7 +19,7 @@ _MOST_REQUESTS = 100_000
 
 
 class CallSteps:
-    """The steps of one call; see `numbergroup.vendors.attempt.Steps`. `place`: which of its batch's calls it is.
+    """The steps of one call; see `vendors.attempt.Steps`. `place`: which of its batch's calls it is.
 
     When the partition was lost, `on_loss` is called: the call must not be sent.
     """

@@ -1,0 +1,86 @@
+"""Letters and replays in the ledger, as an operator sees and moves them."""
+
+from typing import Any
+
+import orjson
+from integration_rig import ID_REF, key
+from redis.asyncio import Redis
+
+from numbergroup.engine.commands import Command, CommandKind, Entry, GroupRef, Origin
+from numbergroup.engine.replays import Replay, RetryHistory
+from numbergroup.engine.settling.dead_letters import DeadLetterRecord
+from numbergroup.engine.settling.settlement import NumberDecision
+from numbergroup.ledger import keys
+
+SIDE, INDEX, LETTERS = (
+    keys.of_partition(0, name) for name in (keys.SIDE, keys.LETTER_INDEX, keys.DEAD_LETTERS)
+)
+SHAPE = b'{"kind":"refused","code":"1002","message":"parameter error"}'
+
+
+def letter(
+    name: str, ref: GroupRef | None = ID_REF, place: int = 1, reason: str = "f00dfeed0001", **more: Any
+) -> DeadLetterRecord:
+    description = orjson.dumps({"id": name, "fingerprint": reason})
+    return DeadLetterRecord(name, description, b"raw\xff", reason, SHAPE, ref, place, **more)
+
+
+def decided(
+    number: str | None, place: int, *, present: bool = True, ref: GroupRef = ID_REF
+) -> NumberDecision:
+    return NumberDecision(ref, number, present, place)
+
+
+def replayed(
+    name: str, *numbers: str, kind: CommandKind = CommandKind.ADD, ref: GroupRef = ID_REF
+) -> Command:
+    """A command that is tried again, as intake reads it."""
+    entry = Entry(0, "side/1-0", b"{}", replay=Replay("l", 1, 1))
+    origin = Origin(entry, 0)
+    return Command(
+        key(name),
+        "numbergroup.update.v1",
+        kind,
+        ref,
+        numbers,
+        "f1",
+        [origin],
+        past=RetryHistory(entry.replay),
+    )
+
+
+async def replay(client: Redis, body: bytes, **said: Any) -> str:
+    """Add a message to the side log, as whoever moves letters does; its tag."""
+    noted = {"letter": "0-1-1-0", "replays": 1, "order": 7, "group": keys.field(ID_REF), **said}
+    tag: Any = await client.xadd(SIDE, {"event": body, "replay": orjson.dumps(noted)})
+    return "side/" + tag.decode()
+
+
+async def move(client: Redis, letter_id: str, **more: Any) -> None:
+    """Let the letter be tried again, as the command line does."""
+    place: Any = await client.hget(INDEX, letter_id)
+    ((_, fields),) = await client.xrange(LETTERS, place, place)
+    said = orjson.loads(fields[b"letter"])
+    group = None
+    if said["group"] is not None:
+        kind, _, name = said["group"].partition(":")
+        group = f"{said['account']}\0{kind}\0{name}"
+    history = [*said["history"], {"time": said["time"], "error": said["error"]}]
+    noted = {
+        "letter": letter_id,
+        "replays": said["replays"] + 1,
+        "order": int(fields[b"order"]),
+        "group": group,
+        "firstTime": said["firstTime"],
+        "attempts": said["attempts"],
+        "history": history[-10:],
+        "force": False,
+        "via": said["via"],
+        **more,
+    }
+    pipe = client.pipeline(transaction=True)
+    pipe.xadd(SIDE, {"event": fields[b"body"], "replay": orjson.dumps(noted)})
+    pipe.xdel(LETTERS, place)
+    pipe.hdel(INDEX, letter_id)
+    pipe.decr(keys.LETTER_COUNT)
+    await pipe.execute()

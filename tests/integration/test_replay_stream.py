@@ -1,0 +1,172 @@
+"""What operators replay, beside whatever log the broker has: promises of `numbergroup.brokers.port`."""
+
+import asyncio
+
+import pytest
+from integration_brokers import Place, bodies, left, nothing_more, read
+from integration_replays import ID_REF, SIDE, letter, replay
+from integration_rig import command, record
+from integration_servers import eventually
+
+from numbergroup.brokers.port import StaleEpoch
+from numbergroup.engine.settling.settlement import Reply, Settlement
+from numbergroup.ledger import keys
+
+ERROR = {"kind": "refused", "code": "1002", "message": "parameter error"}
+HISTORY = [{"time": "2026-11-21T09:30:01.483Z", "error": ERROR}]
+VIA = {"listed": True, "replyTo": "replies.crm", "correlationId": "x-1", "traceparent": "00-1"}
+
+
+async def test_replays_come_beside_the_messages(place: Place) -> None:
+    """With all that is noted of them, whether they were there before the log was opened or not."""
+    early = await replay(place.client, b"early", history=HISTORY, via=VIA, attempts=3, force=True)
+    await place.publish(b"1")
+    log = await place.own()
+    entries = {entry.body: entry for entry in await read(log, 2)}
+    late = await replay(place.client, b"late", replays=2)
+    (second,) = await read(log, 1)
+    first = entries[b"early"]
+    assert (first.tag, second.tag, second.body) == (early, late, b"late")
+    assert entries[b"1"].replay is None
+    assert (first.listed, first.reply_to, first.correlation_id) == (True, "replies.crm", "x-1")
+    said = first.replay
+    assert (said.letter, said.replays, said.order, said.group) == ("0-1-1-0", 1, 7, keys.field(ID_REF))
+    assert (said.attempts, said.force, said.via.traceparent) == (3, True, "00-1")
+    assert [one.error.model_dump() for one in said.history] == [ERROR]
+    assert second.replay.replays == 2
+    await nothing_more(log)
+    await log.close()
+
+
+async def test_no_more_replays_than_the_credit(place: Place) -> None:
+    """However many messages there are on either side."""
+    for number in range(10):
+        await replay(place.client, b"r%d" % number)
+    await place.publish(*[b"%d" % number for number in range(10)])
+    log = await place.own()
+    found = bodies(await read(log, 20, credit=3))
+    assert [one for one in found if one.startswith(b"r")] == [b"r%d" % number for number in range(10)]
+    assert [one for one in found if not one.startswith(b"r")] == [b"%d" % number for number in range(10)]
+    await log.close()
+
+
+async def test_a_replay_that_arrives_while_the_log_is_read(place: Place) -> None:
+    """It is there at once, and what is published beside it waits for nothing."""
+    log = await place.own()
+    await nothing_more(log)
+    reading = asyncio.create_task(read(log, 1))
+    await replay(place.client, b"r")
+    assert bodies(await reading) == [b"r"]
+    reading = asyncio.create_task(read(log, 1))
+    await place.publish(b"1")
+    assert bodies(await reading) == [b"1"]
+    await log.close()
+
+
+async def test_settling_replays(place: Place) -> None:
+    """They leave the side log with their answers, once; their groups have a letter less."""
+    await place.client.hset(keys.LETTERED, keys.field(ID_REF), 2)
+    await place.client.hset(keys.since(keys.field(ID_REF)), "85211111114", "+9")
+    for body in (b"a", b"b", b"c"):
+        await replay(place.client, body)
+    log = await place.own()
+    first, second, third = await read(log, 3)
+    unit = Settlement(0, replies=[Reply(None, b'{"r":1}')], records=[(command("a"), record())])
+    unit.replayed.append((first.tag, first.replay.group))
+    for _ in range(3):
+        await log.settle(unit, 1)
+    assert await place.replies() == [b'{"r":1}']
+    assert await place.client.xlen(SIDE) == 2
+    assert await place.client.hgetall(keys.LETTERED) == {keys.field(ID_REF).encode(): b"1"}
+    assert await place.client.exists(keys.since(keys.field(ID_REF)))
+    last = [(second.tag, second.replay.group), (third.tag, None)]
+    await log.settle(Settlement(0, replayed=last), 2)
+    assert await place.client.xlen(SIDE) == 0
+    assert not await place.client.exists(keys.LETTERED, keys.since(keys.field(ID_REF)))
+    await log.close()
+
+
+async def test_the_next_owner_replays_what_is_unsettled(place: Place) -> None:
+    """What was in hand comes again, with the marks of what is settled of it; the others do not."""
+    for body in (b"a", b"[b,c]"):
+        await replay(place.client, body)
+    log = await place.own()
+    first, second = await read(log, 2)
+    unit = Settlement(0, replies=[Reply(None, b"[]")], partial=[(second.tag, [1])])
+    unit.replayed.append((first.tag, None))
+    await log.settle(unit, 1)
+    await log.close()
+    log = await place.own("another")
+    await place.publish(b"1", b"2")
+    entries = await read(log, 3)
+    # What the broker's own messages do to the marks is no matter of the replays'.
+    await log.settle(Settlement(0, done=[one.tag for one in entries if one.replay is None]), 1)
+    (again,) = [one for one in entries if one.replay is not None]
+    assert (again.tag, again.body, again.settled) == (second.tag, b"[b,c]", {1})
+    await log.close()
+    log = await place.own("a third")
+    (again,) = await read(log, 1)
+    assert again.settled == {1}
+    await log.settle(Settlement(0, replayed=[(again.tag, None)]), 1)
+    assert not await place.client.exists(keys.of_partition(0, "partial"))
+    await log.close()
+    await left(place, 0)
+
+
+async def test_a_former_owner_ends_no_replay(place: Place) -> None:
+    """It is the next owner's."""
+    await replay(place.client, b"a")
+    old = await place.own("old")
+    (entry,) = await read(old, 1)
+    await place.own("new")
+    with pytest.raises(StaleEpoch):
+        await old.settle(Settlement(0, replayed=[(entry.tag, None)], letters=[letter("l")]), 1)
+    assert await place.client.xlen(SIDE) == 1
+    await old.close()
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"event": b"body"},
+        {"event": b"body", "replay": b"{"},
+        {"event": b"body", "replay": b'{"letter":"l","replays":0,"order":1}'},
+        {"replay": b'{"letter":"l","replays":1,"order":1}'},
+        {"x": b"\xff"},
+    ],
+)
+async def test_a_replay_that_cannot_be_read(place: Place, fields: dict[str, bytes]) -> None:
+    """It comes all the same, with all its bytes, to be refused; others are not held up."""
+    await place.client.xadd(SIDE, fields)
+    await replay(place.client, b"next")
+    log = await place.own()
+    junk, sound = await read(log, 2)
+    assert junk.problem is not None
+    assert junk.replay is not None
+    assert b"body" in junk.body or b"replay" in junk.body or b"x" in junk.body
+    assert (sound.body, sound.problem) == (b"next", None)
+    await log.close()
+
+
+async def test_a_side_log_that_is_something_else(place: Place) -> None:
+    """Nothing can be replayed then; commands come and go as ever."""
+    await place.client.set(SIDE, "not ours")
+    await place.publish(b"1", b"2")
+    log = await place.own()
+    entries = await read(log, 2)
+    unit = Settlement(0, letters=[letter("l")], done=[entry.tag for entry in entries])
+    await log.settle(unit, 1)
+    assert await place.client.get(SIDE) == b"not ours"
+    await log.close()
+    await left(place, 0)
+
+
+async def test_replays_count_as_backlog(place: Place) -> None:
+    """While they wait, the number of partitions must not be changed: nobody would find them."""
+    await replay(place.client, b"a")
+    await place.publish(b"1")
+
+    async def counted() -> bool:
+        return dict(await place.broker.backlog(1)) == {0: 2}
+
+    await eventually(counted, "two messages wait")
