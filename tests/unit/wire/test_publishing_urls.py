@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from numbergroup_contracts.publishing import publish
-from numbergroup_contracts.publishing.url_parameters import AMQP, REDIS
+from numbergroup_contracts.publishing.url_parameters import AMQP, FIXED, REDIS
 from numbergroup_contracts.publishing.urls import (
     InvalidUrl,
     amqp_arguments,
@@ -211,6 +211,34 @@ def test_files_that_cannot_be_used(tmp_path: Path) -> None:
         check_tls(parse(f"amqps://h?keyfile={tmp_path}/empty.pem"))
 
 
+def test_a_password_without_a_certificate() -> None:
+    """It would have no effect."""
+    with pytest.raises(InvalidUrl, match="ssl_password without a certificate file"):
+        check_tls(parse("rediss://h?ssl_password=secret"))
+
+
+def test_a_folder_of_authorities(tmp_path: Path) -> None:
+    """OpenSSL passes over a folder that is missing, or has no certificate under its hash: we do not."""
+    (tmp_path / "authority.pem").write_text("nothing")
+    (tmp_path / "usable").mkdir()
+    (tmp_path / "usable" / "0a1b2c3d.0").write_text("nothing")
+    for folder, problem in (
+        ("missing", "No such file or directory"),
+        ("authority.pem", "Not a directory"),
+        ("", "no certificate under its hash"),
+    ):
+        with pytest.raises(InvalidUrl, match=f"a folder of .* that cannot be used: .*{problem}"):
+            check_tls(parse(f"rediss://h?ssl_ca_path={tmp_path}/{folder}"))
+    check_tls(parse(f"rediss://h?ssl_ca_path={tmp_path}/usable"))
+
+
+@pytest.mark.parametrize("name", ["protocl", "decode_respons", "Protocol", "protocol2"])
+def test_suggestions(name: str) -> None:
+    """Only parameters that have an effect are suggested."""
+    with pytest.raises(InvalidUrl, match=f"{name} .the nearest that is: (?!protocol|decode)"):
+        parse(f"redis://h?{name}=2")
+
+
 def test_no_parameter_has_two_meanings() -> None:
     """Every name is of one kind of broker only: what the other one calls it is unknown there."""
-    assert not REDIS.keys() & AMQP.keys()
+    assert not (REDIS | FIXED).keys() & AMQP.keys()

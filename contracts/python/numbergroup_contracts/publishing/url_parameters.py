@@ -110,11 +110,12 @@ REDIS: dict[str, Parameter] = {
     "ssl_cert_reqs": _any_of("required", "none", tls=True),
     "ssl_check_hostname": Parameter(_truth, "true or false", tls=True),
     "ssl_min_version": Parameter(_tls_version, "771 (TLS 1.2) or 772 (TLS 1.3)", tls=True),
-    # What they have to be. Another value would change what answers look like.
-    "protocol": _any_of("2"),
-    "decode_responses": Parameter(_false, "false"),
 }
 """By the names of redis-py."""
+
+FIXED: dict[str, Parameter] = {"protocol": _any_of("2"), "decode_responses": Parameter(_false, "false")}
+"""Parameters of redis-py that may only have the value that they have anyway: any other would change what
+answers look like."""
 
 AMQP: dict[str, Parameter] = {
     "heartbeat": _whole(2, 600, "seconds"),

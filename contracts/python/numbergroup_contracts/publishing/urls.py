@@ -10,6 +10,7 @@ import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from difflib import get_close_matches
+from pathlib import Path
 from typing import Any
 from urllib.parse import SplitResult, unquote, urlsplit
 
@@ -24,6 +25,7 @@ UNIX = "unix"
 """Redis at a socket of this machine: `unix:///run/redis.sock?db=0`."""
 
 _LONGEST_SHORT_STRING = 255  # AMQP 0-9-1, 4.2.5.3
+_HASHED = re.compile(r"[0-9a-f]{8}\.[0-9]+")
 _PRINTABLE_NAME = re.compile(r"[A-Za-z][\w.-]{0,39}")
 
 
@@ -105,9 +107,13 @@ def check_tls(address: BrokerAddress) -> None:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     if key and not cert:
         raise InvalidUrl("names a key file without a certificate file")
+    if "ssl_password" in found and not cert:
+        raise InvalidUrl("has the parameter ssl_password without a certificate file (ssl_certfile)")
+    if "ssl_ca_path" in found:
+        _check_folder(found["ssl_ca_path"])
     try:
-        if ca or found.get("ssl_ca_path"):
-            context.load_verify_locations(ca, found.get("ssl_ca_path"))
+        if ca:
+            context.load_verify_locations(ca)
     except (OSError, ValueError) as error:
         raise InvalidUrl(
             f"names a file of certificate authorities that cannot be used: {_why(error)}"
@@ -120,10 +126,20 @@ def check_tls(address: BrokerAddress) -> None:
         raise InvalidUrl(f"names a certificate or key file that cannot be used: {_why(error)}") from None
 
 
+def _check_folder(path: str) -> None:
+    """OpenSSL looks up authorities in the folder one by one, and ignores what is missing."""
+    problem = "it holds no certificate under its hash (openssl rehash makes these names)"
+    try:
+        if any(_HASHED.fullmatch(file.name) for file in Path(path).iterdir()):
+            return
+    except (OSError, ValueError) as error:
+        problem = _why(error)
+    raise InvalidUrl(f"names a folder of certificate authorities that cannot be used: {problem}")
+
+
 def redis_arguments(address: BrokerAddress) -> dict[str, Any]:
     """What the parameters are to a connection pool of redis-py, beside the bare URL."""
-    fixed = ("protocol", "decode_responses")
-    arguments = {name: value for name, value in address.options.items() if name not in fixed}
+    arguments = {name: value for name, value in address.options.items() if name not in parameters.FIXED}
     if arguments.get("ssl_cert_reqs") == "none":
         # The library checks no name without a certificate, and refuses to be asked for it.
         arguments["ssl_check_hostname"] = False
@@ -158,14 +174,16 @@ def _amqp_tls(address: BrokerAddress) -> dict[str, Any] | bool:
 
 
 def _options(parts: SplitResult) -> dict[str, Any]:
-    table = parameters.AMQP if parts.scheme in AMQP else parameters.REDIS
+    is_amqp = parts.scheme in AMQP
+    documented = parameters.AMQP if is_amqp else parameters.REDIS
+    table = documented if is_amqp else {**documented, **parameters.FIXED}
     given: dict[str, list[str]] = {}
     for pair in filter(None, parts.query.split("&")):
         name, _, value = pair.partition("=")
         given.setdefault(name, []).append(value)
     if unknown := [name for name in given if name not in table]:
         raise InvalidUrl(
-            "has parameters that are not supported: " + ", ".join(_named(one, table) for one in unknown)
+            "has parameters that are not supported: " + ", ".join(_named(one, documented) for one in unknown)
         )
     return {name: _read(name, values, table[name], parts.scheme) for name, values in given.items()}
 
