@@ -150,7 +150,8 @@ def publish(
     """Publish commands from a file.
 
     Bare data may be an update, a create or a list; its command gets a new id every time. Nothing is sent
-    when a line of the file is no command."""
+    when a line of the file is no command.
+    """
     from numbergroup.cli.publish import run
 
     with ending():
@@ -220,7 +221,8 @@ def status(
     Workers and partitions, what waits, which accounts and groups are paused, parked or quarantined and
     why, breakers, dead letters by fingerprint and the workers' cap of them, and what was published under a
     misspelt name that no worker reads. Exit code 0 also when no worker is running; 1 when the ledger or
-    the broker does not answer."""
+    the broker does not answer.
+    """
     from numbergroup.cli.status import run
 
     with ending():
