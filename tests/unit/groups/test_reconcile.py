@@ -274,6 +274,8 @@ NAMES = {
     "with a soft hyphen": "Große\u00ad Gruppe",
     "with a variation selector": "Große\ufe0f Gruppe",
     "with a mark of direction": "\u200eGroße Gruppe\u200e",
+    "with blanks at its ends": " Große Gruppe ",
+    "with other white space at its end": "Große Gruppe\u3000\t",
 }
 
 

@@ -93,12 +93,12 @@ def as_csv(groups: Iterable[Group], *, raw: bool = False) -> Iterator[bytes]:
     buffer = io.StringIO()
     writer = csv.writer(buffer, lineterminator="\n")
     writer.writerow(("groupId", "groupName", "phone", "remark"))
-    # By itself it quotes what ends its own lines, and no other end of a line.
+    # By itself it quotes what ends its own lines; no other end of a line, nor blanks that readers may skip.
     quoting = csv.writer(buffer, lineterminator="\n", quoting=csv.QUOTE_ALL)
     for group in groups:
         # NUL is no text, and `groups diff` takes no file that has one.
         texts = [text.replace("\0", "\ufffd") for text in (group.group_id, group.name, group.remark)]
-        by = quoting if "\r" in "".join(texts) else writer
+        by = quoting if any("\r" in text or text != text.strip() for text in texts) else writer
         group_id, name, remark = map(cell, texts)
         by.writerows((group_id, name, cell(number), remark) for number in group.numbers or ("",))
         yield buffer.getvalue().encode()

@@ -12,25 +12,49 @@ also undoes what others have changed since the groups were listed, and in severa
 for a moment that are to stay.
 """
 
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from numbergroup.cli.groups.cells import readings, unescaped
 from numbergroup.engine.commands import CommandKind, Group
 from numbergroup.text.comparing import visible_name
 from numbergroup.text.escaping import escaped
 
-_ALIKE = "the groupName differs only in Unicode normalisation or invisible characters from that"
+_ALIKE = (
+    "the groupName differs only in Unicode normalisation, invisible characters or white space at its ends "
+    "from that"
+)
 
 
 @dataclass(slots=True)
 class Wanted:
     """A group as it should be, by its `group_id` if it has one here, else by its `name`; `line` is the first
-    that is about it."""
+    that is about it. `in_cells`: both are as cells of CSV have them, escaped for spreadsheets or not."""
 
     group_id: str | None
     name: str
     line: int
     numbers: set[str] = field(default_factory=set)
+    in_cells: bool = False
+
+    def ids_among(self, there: Collection[str]) -> list[str]:
+        """Those groupIds that may be meant: written the same, else without white space at the ends."""
+        text = self.group_id or ""
+        exact = [one for one in self._readings(text) if one in there]
+        return exact or [one for one in self._readings(text.strip()) if one in there]
+
+    @property
+    def names(self) -> Sequence[str]:
+        """The groupNames that may be meant, white space at their ends included."""
+        return self._readings(self.name)
+
+    @property
+    def new_name(self) -> str:
+        """What the group is called if it has to be made."""
+        return unescaped(self.name.strip()) if self.in_cells else self.name
+
+    def _readings(self, text: str) -> Sequence[str]:
+        return readings(text) if self.in_cells else (text,)
 
 
 @dataclass(slots=True, frozen=True)
@@ -92,9 +116,9 @@ class Reconciliation:
 def reconcile(wanted: Iterable[Wanted], listed: Sequence[Group], rules: Rules) -> Reconciliation:
     """What makes the `listed` groups the `wanted` ones; those that are wanted first, in their order.
 
-    Names that differ only in Unicode normalisation or invisible characters are one name, where none is
-    written the same. A name that no group has makes a new one. An id that no group has, and a name that
-    several have, are problems.
+    Names that differ only in Unicode normalisation, invisible characters or white space at their ends are one
+    name, where none is written the same. A name that no group has makes a new one. An id that no group has,
+    and a name that several have, are problems.
     """
     done = Reconciliation()
     found, new = _find(wanted, listed, done)
@@ -133,20 +157,18 @@ def _find(
     found: dict[str, Wanted] = {}
     new: dict[str, Wanted] = {}
     for target in wanted:
-        if target.group_id is None:
-            matches = names.matches(target, done)
-        else:
-            matches = [target.group_id] if target.group_id in ids else []
+        matches = names.matches(target, done) if target.group_id is None else target.ids_among(ids)
         if len(matches) > 1:
             shown = ", ".join(matches[:3]) + (", …" if len(matches) > 3 else "")
+            what, hint = ("name", "give a groupId") if target.group_id is None else ("groupId", "use NDJSON")
             done.problems.append(
-                f"line {target.line}: {len(matches)} groups have this name ({escaped(shown)}): give a groupId"
+                f"line {target.line}: {len(matches)} groups have this {what} ({escaped(shown)}): {hint}"
             )
         elif matches:
             known = found.setdefault(matches[0], target)
             known.numbers |= target.numbers
         elif target.group_id is None:
-            known = new.setdefault(visible_name(target.name) or target.name, target)
+            known = new.setdefault(visible_name(target.new_name) or target.new_name, target)
             known.numbers |= target.numbers
             if known is not target:
                 done.warnings.append(f"line {target.line}: {_ALIKE} on line {known.line}: one group")
@@ -171,12 +193,16 @@ class _Names:
     def matches(self, target: Wanted, done: Reconciliation) -> list[str]:
         """The ids of the groups of this name: of those that are written the same, else of those that look the
         same, with a warning."""
-        if exact := self._written.get(target.name):
+        if exact := _all_of(self._written, target.names):
             return exact
-        alike = self._visible.get(visible_name(target.name), [])
+        alike = _all_of(self._visible, map(visible_name, target.names))
         if len(alike) == 1:
             done.warnings.append(f"line {target.line}: {_ALIKE} of group {escaped(alike[0])}: taken for it")
         return alike
+
+
+def _all_of(groups: Mapping[str, Sequence[str]], names: Iterable[str]) -> list[str]:
+    return list(dict.fromkeys(group_id for name in names for group_id in groups.get(name, ())))
 
 
 def _ways(members: set[str], wanted: set[str]) -> Iterator[Sequence[Step]]:
@@ -210,7 +236,7 @@ def _create(target: Wanted, rules: Rules, done: Reconciliation) -> None:
         )
     else:
         steps = (Step(CommandKind.CREATE, _sorted(target.numbers)),)
-        done.differences.append(Difference(None, target.name, steps))
+        done.differences.append(Difference(None, target.new_name, steps))
 
 
 def _sorted(numbers: Iterable[str]) -> tuple[str, ...]:

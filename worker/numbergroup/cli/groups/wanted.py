@@ -28,11 +28,12 @@ _ID: TypeAdapter[str] = TypeAdapter(Identifier)
 
 
 class Said(NamedTuple):
-    """What a row or a line says: of which group, and which numbers."""
+    """What a row or a line says: of which group, and which numbers. `in_cells`: see `Wanted`."""
 
     group_id: str | None
     name: str
     numbers: Sequence[str]
+    in_cells: bool = False
 
 
 class _WrongLine(Exception):
@@ -79,8 +80,9 @@ class _Collected:
         key = (said.group_id is None, said.group_id or said.name)
         group = self.groups.get(key)
         if group is None:
-            _check_address(said)
-            group = self.groups[key] = Wanted(said.group_id, said.name, line)
+            group = Wanted(said.group_id, said.name, line, in_cells=said.in_cells)
+            _check_address(group)
+            self.groups[key] = group
         for position, number in enumerate(said.numbers, start=1):
             if not self._speakable(number):
                 which = f"number {position}" if len(said.numbers) > 1 else "its number"
@@ -101,15 +103,15 @@ def _why(number: str) -> str:
     )
 
 
-def _check_address(said: Said) -> None:
-    if said.group_id is None:
-        if not said.name:
+def _check_address(group: Wanted) -> None:
+    if group.group_id is None:
+        if not group.name:
             raise _WrongLine("neither groupId nor groupName is given")
-        if len(said.name) > _LONGEST_NAME:
+        if len(group.new_name) > _LONGEST_NAME:
             raise _WrongLine(f"groupName has more than {_LONGEST_NAME} characters")
         return
     try:
-        _ID.validate_python(said.group_id)
+        _ID.validate_python(unescaped(group.group_id.strip()) if group.in_cells else group.group_id)
     except ValidationError:
         raise _WrongLine("groupId must be 1 to 128 printable characters") from None
 
@@ -216,8 +218,13 @@ class _Columns:
             raise _WrongLine(
                 f"it has {len(cells)} cells, and the header {self._width}: quote cells that hold separators"
             )
-        group_id = unescaped(cells[self._id].strip()) if self._id is not None else ""
-        name = unescaped(cells[self._name].strip()) if self._name is not None else ""
+        group_id, name = _cell(cells, self._id), _cell(cells, self._name)
         text = unescaped(cells[self._numbers].strip())
         numbers = ([text] if text else []) if self._one else _split(text)
-        return Said(group_id or None, name, numbers)
+        return Said(group_id or None, name, numbers, in_cells=True)
+
+
+def _cell(cells: Sequence[str], column: int | None) -> str:
+    """What is in the cell, white space at its ends included; but white space alone says nothing."""
+    text = "" if column is None else cells[column]
+    return text if text.strip() else ""
