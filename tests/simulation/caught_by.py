@@ -43,6 +43,7 @@ CAUGHT_BY = {
     "a listing goes on until its total is found": 15,
     "a list that does not show all proves no absence": 15,
     "a total that the page itself has does not end a listing": 26,
+    "no vendor cuts the marker off": 26,
     "the time that a server error names is waited for": 67,
     "what is answered and waits is noted": 8,
     "a note is removed before its message leaves": 1_108,

@@ -392,6 +392,16 @@ def _every_total_counts_all() -> list[Patch]:
     return [(Listing, "_count", mutated)]
 
 
+def _the_marker_stands_at_the_end() -> list[Patch]:
+    marked = batch.marked
+
+    def mutated(call: Any, create: Any) -> Any:
+        ours = marked(call, create)
+        return replace(ours, remark=f"{call.remark or ''} [{ours.marker}]")
+
+    return [(batch, "marked", mutated)]
+
+
 def _a_list_with_gaps_proves_absence() -> list[Patch]:
     take = Listing.take
 
@@ -562,6 +572,7 @@ MUTANTS = (
     Mutant("a create that was refused in doubt is looked for", _a_refusal_in_doubt_is_a_refusal),
     Mutant("a listing goes on until its total is found", _a_short_page_is_the_last),
     Mutant("a total that the page itself has does not end a listing", _every_total_counts_all),
+    Mutant("no vendor cuts the marker off", _the_marker_stands_at_the_end),
     Mutant("a list that does not show all proves no absence", _a_list_with_gaps_proves_absence),
     Mutant("an unknown code does not go before a server error", _an_unknown_code_goes_before_the_status),
     Mutant("the time that a server error names is waited for", _retry_after_is_for_429_only),

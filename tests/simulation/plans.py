@@ -134,10 +134,10 @@ class AccountPlan:
 @dataclass(frozen=True, slots=True)
 class Plan:
     """`starts`: when the process of each slot starts. `initial`: the vendor's groups, by account and id.
-    `page_cap`: the most groups that the vendor lists at once; `counts_pages`: its `total` is
-    of the page. `rejects`: numbers that never come into a group, and are named. `deadly_step`: the step in
-    which workers die of a message that has the bytes of `killer`, or of a command that has the number
-    `DEADLY`."""
+    `page_cap`: the most groups that the vendor lists at once; `counts_pages`: its `total` is of the page.
+    `remark_length`: what it keeps of a remark. `rejects`: numbers that never come into a group, and are
+    named. `deadly_step`: the step in which workers die of a message that has the bytes of `killer`, or of a
+    command that has the number `DEADLY`."""
 
     seed: int
     transactional: bool = True
@@ -155,6 +155,7 @@ class Plan:
     initial: tuple[tuple[str, str, tuple[str, ...]], ...] = ()
     page_cap: int = 1000
     counts_pages: bool = False
+    remark_length: int = 1000
     poison: frozenset[str] = frozenset()
     rejects: frozenset[str] = frozenset()
     killer: bytes = b""
@@ -223,6 +224,8 @@ def described(plan: Plan) -> list[str]:
     ]
     if plan.page_cap < 1000:
         lines.append(f"{plan.page_cap} groups a page at most")
+    if plan.remark_length < 1000:
+        lines.append(f"remarks are cut off behind {plan.remark_length} characters")
     if plan.counts_pages:
         lines.append("the total of a page is the number of its groups")
     if plan.poison:

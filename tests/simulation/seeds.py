@@ -214,7 +214,10 @@ def make_plan(seed: int) -> Plan:
     # Who counts pages only cannot be seen to hide a group.
     is_open = not any(fault.kind == "hides a group" for fault in faults)
     counts_pages = is_open and Random(f"totals {seed}").random() < 0.3
-    plan = replace(plan, page_cap=page_cap, counts_pages=counts_pages)
+    remark_length = Random(f"remarks {seed}").choice([1000, 1000, 23, 28])
+    plan = replace(plan, page_cap=page_cap, counts_pages=counts_pages, remark_length=remark_length)
+    if remark_length < 1000:
+        plan = replace(plan, messages=_with_remarks(plan))
     return replace(plan, faults=tuple(faults), rejects=_rejects(seed, plan, weather))
 
 
@@ -245,6 +248,12 @@ def _with_renames(
         partition = partition_of(next(iter(handle.values())), plan.partitions)
         renames.append(Message(round(random.random() * latest, 3), partition, orjson.dumps(event)))
     return tuple(sorted([*plan.messages, *renames], key=lambda one: one.at))
+
+
+def _with_remarks(plan: Plan) -> tuple[Message, ...]:
+    """The messages, with a remark in each create."""
+    written = (b'"groupName":"name ', b'"remark":"of the simulation","groupName":"name ')
+    return tuple(replace(one, body=one.body.replace(*written)) for one in plan.messages)
 
 
 def _with_short_numbers(seed: int, plan: Plan) -> tuple[Message, ...]:

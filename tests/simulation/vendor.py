@@ -1,5 +1,6 @@
 """The vendor of a simulated world, and what must hold whenever a request is written."""
 
+import re
 from collections import defaultdict, deque
 from contextvars import ContextVar
 from dataclasses import dataclass, field, replace
@@ -172,7 +173,8 @@ class SimulatedVendor:
         if action == "deleteGroup":
             del groups[body["groupId"]]
         elif action == "renameGroup":
-            group.name, group.remark = body.get("groupName", group.name), body.get("remark", group.remark)
+            remark = body.get("remark", group.remark)[: self.world.plan.remark_length]
+            group.name, group.remark = body.get("groupName", group.name), remark
             self.world.fired["renamed"] += 1
         elif body["operateType"] == 2:
             group.numbers = dict.fromkeys(numbers)
@@ -186,12 +188,15 @@ class SimulatedVendor:
     def _create(self, account: AccountPlan, body: dict[str, Any], numbers: list[str], request_id: str) -> str:
         group_id, remark = f"made-{request_id}", body.get("remark") or ""
         self.changes[account.name, group_id] += 1
-        marker = remark[remark.rfind("[ng:") :] if "[ng:" in remark else None
+        found = re.search(r"\[ng:[0-9a-f]+\]", remark)
+        marker = None if found is None else found[0]
         # A group that was deleted since may be made again, with all its history: a successor starts there.
         if marker is not None and any(marker in one.remark for one in self.groups[account.name].values()):
             self.world.broken("two groups", f"two groups were made for one create: {body}")
         self.groups[account.name][group_id] = VendorGroup(
-            body.get("groupName") or group_id, remark, dict.fromkeys(numbers)
+            body.get("groupName") or group_id,
+            remark[: self.world.plan.remark_length],
+            dict.fromkeys(numbers),
         )
         return group_id
 

@@ -33,13 +33,13 @@ def test_the_marker_is_the_same_at_every_try_and_unlike_any_other() -> None:
     assert marker_of(first.key) == marker_of(again.key) != marker_of(other.key)
 
 
-def test_a_create_carries_its_marker_behind_the_remark() -> None:
+def test_a_create_carries_its_marker_before_the_remark() -> None:
     """Name and remark are the producer's; the marker is added where the account allows one."""
     bench = Bench()
     bench.deliver(named("c1", "a"))
     call = bench.call()
     assert call.group_name == "sales"
-    assert call.remark == f"ours [{call.marker}]"
+    assert call.remark == f"[{call.marker}] ours"
     bench = Bench(marker=False)
     bench.deliver(named("c1", "a"))
     call = bench.call()

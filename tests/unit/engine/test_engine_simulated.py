@@ -163,8 +163,8 @@ class Story:
         by_key = random.random() < self.weather.keys
         handle = {"groupKey": random.choice(BY_KEY)} if by_key else {"groupId": random.choice(BY_ID)}
         if kind in ("own", "create"):
-            # Without a marker, two groups of one name and the same numbers cannot be told apart.
-            label = {} if self.weather.marker else {"groupName": name}
+            # Without markers, two groups of one name and the same numbers cannot be told apart.
+            label = {"groupName": name}
             key = handle if kind == "create" and by_key else {}
             made = {"phones": numbers, **label, **key}
             return {**event(name), "type": "numbergroup.create.v1", "data": made, **more}

@@ -49,6 +49,13 @@ class Call:
     offset: int = 0
     expires_at: float | None = None
 
+    @property
+    def remark_without_marker(self) -> str | None:
+        """The remark as its producer gave it."""
+        if self.remark is None or self.marker is None:
+            return self.remark
+        return self.remark.removeprefix(f"[{self.marker}]").removeprefix(" ")
+
 
 @dataclass(slots=True, frozen=True)
 class Group:

@@ -3,17 +3,26 @@
 A create is never resent blindly. Its intent is recorded before it is sent, with what it takes to
 recognise the group later: a marker in the remark, or, where the account's owner wants no marker
 there, the name and the numbers.
+
+The marker is the first thing in the remark, for vendors cut long texts off at the end. (Earlier versions put
+it there.) A vendor may damage it all the same, or the name. So a group with the same numbers, and with what
+may be left of the name, leaves it open whether the create made it. It did not if the group bears the marker
+of another create, or if the list shows that the vendor keeps such remarks whole.
 """
 
 import hashlib
 import re
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import replace
 
 from numbergroup.engine.commands import Call, Command, CommandKey, CommandKind, CreateIntent, Group
 
-# Followed by text of others it takes the space between them along; else that before it, which is ours.
-_MARKER = re.compile(r"^\[ng:[0-9a-f]{18}\] ?| ?\[ng:(?:[0-9a-f]{18}\]|[0-9a-f]{1,18}$)")
+# At the beginning it takes the space behind it along; elsewhere, where earlier versions put it, that before
+# it. What was cut off within it is taken for ours as long as it cannot be anything else.
+_MARKER = re.compile(r"^\[ng:[0-9a-f]{18}\] ?| ?\[ng:(?:[0-9a-f]{18}\]|[0-9a-f]{0,18}$)", re.IGNORECASE)
+_WHOLE_MARKER = re.compile(r"\[ng:[0-9a-f]{18}\]", re.IGNORECASE)
+_PART_OF_MARKER = re.compile(r"\[(ng:[0-9a-f]+)", re.IGNORECASE)
+_LEFT_AT_A_CUT = "\ufffd…."
 
 
 def marker_of(key: CommandKey) -> str:
@@ -22,10 +31,13 @@ def marker_of(key: CommandKey) -> str:
 
 
 def marked(call: Call, create: Command) -> Call:
-    """The create with its marker at the end of the remark."""
+    """The create with its marker at the beginning of the remark."""
     marker = marker_of(create.key)
-    remark = f"{call.remark} [{marker}]" if call.remark else f"[{marker}]"
-    return replace(call, remark=remark, marker=marker)
+    return replace(call, remark=_with_marker(marker, call.remark), marker=marker)
+
+
+def _with_marker(marker: str, remark: str | None) -> str:
+    return f"[{marker}] {remark}" if remark else f"[{marker}]"
 
 
 def without_marker(group: Group) -> Group:
@@ -65,8 +77,8 @@ def digest(numbers: Iterable[str]) -> str:
 
 
 def bears_marker(group: Group, marker: str) -> bool:
-    """Whether the group's remark has this marker in it, wherever it stands."""
-    return marker in group.remark
+    """Whether the group's remark has this marker in it, wherever it stands, in capitals or not."""
+    return marker in group.remark.lower()
 
 
 def made_by(intent: CreateIntent, group: Group) -> bool:
@@ -78,3 +90,31 @@ def made_by(intent: CreateIntent, group: Group) -> bool:
     # Source: an empty groupName makes the name the groupId (vendor page "Create Number Group").
     name_fits = group.name == (intent.name or group.group_id)
     return name_fits and digest(group.numbers) == intent.numbers_digest
+
+
+def perhaps_made_by(
+    intent: CreateIntent, groups: Collection[Group], remarks: Iterable[str | None]
+) -> Group | None:
+    """A group that the create of `intent` may have made, where none of `groups` is known to be it.
+
+    `remarks`: those that the create may have sent, without the marker.
+    """
+    if intent.marker is not None:
+        length = max(len(_with_marker(intent.marker, remark)) for remark in remarks)
+        if any(len(group.remark) >= length and _WHOLE_MARKER.search(group.remark) for group in groups):
+            return None
+    return next((group for group in groups if _may_be_made_by(intent, group)), None)
+
+
+def _may_be_made_by(intent: CreateIntent, group: Group) -> bool:
+    if intent.group_id is not None or digest(group.numbers) != intent.numbers_digest:
+        return False
+    part = _PART_OF_MARKER.search(group.remark)
+    if part is not None and not (intent.marker or "").startswith(part[1].lower()):
+        return False
+    return _plain(intent.name or group.group_id).startswith(_plain(group.name).rstrip(_LEFT_AT_A_CUT))
+
+
+def _plain(text: str) -> str:
+    """The text without what vendors change of it: blanks, and capitals."""
+    return "".join(text.split()).casefold()

@@ -11,6 +11,7 @@ from numbergroup.engine.commands import (
     Applied,
     Call,
     CallKind,
+    CreateIntent,
     Fault,
     Group,
     Refused,
@@ -23,9 +24,9 @@ from numbergroup.engine.doubt import Doubt
 from numbergroup.engine.events import CallFinished
 from numbergroup.engine.group.attribution import all_with
 from numbergroup.engine.group.batch import closed, created, finished, lost_creation, replan
-from numbergroup.engine.group.creation import intent_of, made_by, without_marker
+from numbergroup.engine.group.creation import intent_of, made_by, perhaps_made_by, without_marker
 from numbergroup.engine.group.next_step import Finish, NextStep, Park, Queue
-from numbergroup.engine.group.state import GroupState
+from numbergroup.engine.group.state import Batch, GroupState
 from numbergroup.engine.merging.vendor_view import UNLISTED
 from numbergroup.engine.policy import LONGEST_RETRY_AFTER_S, AccountPolicy, RetryPolicy
 from numbergroup.engine.replays import replays_of
@@ -178,6 +179,12 @@ def _sought(group: GroupState, call: Call, outcome: Applied) -> Group | None:
     return next((one for one in groups if one.group_id == call.group_id), None)
 
 
+def _possibly_created(batch: Batch, intent: CreateIntent, outcome: Applied) -> Group | None:
+    """A listed group that the create may have made, as far as can be told."""
+    remarks = [command.remark for command in batch.commands]
+    return perhaps_made_by(intent, outcome.groups or (), remarks)
+
+
 def _listed_expiry(policy: AccountPolicy) -> float | None:
     return UNLISTED if policy.number_expiry else None
 
@@ -200,6 +207,9 @@ def _looked_for_created(group: GroupState, call: Call, outcome: Applied, policy:
         # What was not there when the look began may have come since.
         group.discard_batch()
         return Park(intent.settled_after)
+    elif (perhaps := _possibly_created(batch, intent, outcome)) is not None:
+        why = f"group {perhaps.group_id} has the create's numbers, and nothing in it tells who made it"
+        return lost_creation(group, policy, why=why)
     else:
         group.intent = None
         group.clear_suspicion()

@@ -84,10 +84,7 @@ class VendorView:
                     self.uncertain[number] = False
 
     def _apply_texts(self, call: Call, request_id: str | None, details: Details | None) -> None:
-        remark = call.remark
-        if remark is not None and call.marker is not None:
-            remark = remark.removesuffix(f"[{call.marker}]").removesuffix(" ")
-        texts = {NAME: call.group_name, REMARK: remark}
+        texts = {NAME: call.group_name, REMARK: call.remark_without_marker}
         is_whole = call.kind is CallKind.CREATE
         said = {name: text for name, text in texts.items() if is_whole or text is not None}
         self.texts |= {name: Text(text, request_id, details) for name, text in said.items()}
