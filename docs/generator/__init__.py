@@ -25,6 +25,7 @@ PARTS: Mapping[str, Callable[[], str]] = {
     "attributes of commands": contract.attributes,
     "results on the wire": contract.results,
     "statuses": contract.statuses,
+    "kinds of errors": contract.kinds_of_errors,
     "dead letters": contract.dead_letters,
     "schemas": contract.schemas,
     "vendors": vendors.table_of,

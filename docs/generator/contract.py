@@ -8,6 +8,7 @@ from typing import Any
 from docs.generator.markup import code, described, table
 
 from numbergroup_contracts import results as result_models
+from numbergroup_contracts.results import ERROR_KINDS
 from numbergroup_contracts.schemas import NAMES, generate
 
 EXAMPLES = Path(__file__).parents[2] / "contracts" / "examples"
@@ -38,6 +39,11 @@ def statuses() -> str:
         ("`status`", "meaning"),
         ((code(one.name.lower()), one.text) for one in described(result_models, inside="Status")),
     )
+
+
+def kinds_of_errors() -> str:
+    """What `error.kind` may be."""
+    return table(("`error.kind`", "meaning"), ((code(kind), text) for kind, text in ERROR_KINDS.items()))
 
 
 def dead_letters() -> str:
@@ -110,7 +116,8 @@ def _members(
 def _text(member: Mapping[str, Any], schema: Mapping[str, Any]) -> str:
     own = member.get("description")
     inner = (schema["$defs"][name].get("description", "") for name in _references(member))
-    return str(own or next(inner, "")).partition("\n\n")[0]
+    # What follows is a list, which has a section of its own.
+    return str(own or next(inner, "")).partition("\n\n")[0].partition(" So far:")[0]
 
 
 def _references(member: Mapping[str, Any]) -> Iterator[str]:

@@ -43,7 +43,7 @@ class Inbox:
 
 @contextmanager
 def publishing(stage: Stage) -> Iterator[Producer]:
-    """As the README has it: what RabbitMQ has not confirmed may be lost."""
+    """As the documentation has it: what RabbitMQ has not confirmed may be lost."""
     confirmed = {"confirm_publish": True} if isinstance(stage, RabbitStage) else {}
     with Connection(stage.settings["BROKER_URL"], transport_options=confirmed) as connection:
         yield Producer(connection)

@@ -1,11 +1,11 @@
-"""A Redis user who may do only what the README names."""
+"""A Redis user who may do only what the documentation names."""
 
 import re
-from pathlib import Path
 from typing import Any
 
 import orjson
 import pytest
+from documents import pages
 from integration_servers import eventually
 from integration_stage import Stage
 from structlog.testing import capture_logs
@@ -16,9 +16,10 @@ from numbergroup.brokers.redis.permissions import COMMANDS, PATTERNS
 from numbergroup.ledger import keys
 from numbergroup_contracts import names
 
-README = (Path(__file__).parents[2] / "README.md").read_text()
-(DOCUMENTED,) = re.findall(r"^    (ACL SETUSER .*?)\n\n", README, flags=re.MULTILINE | re.DOTALL)
-WORDS = DOCUMENTED.replace("\\\n", " ").replace("'", "").split()
+DOCUMENTED = re.findall(
+    r"^ *(ACL SETUSER .*?[^\\])$", "\n".join(pages().values()), flags=re.MULTILINE | re.DOTALL
+)
+(WORDS,) = {tuple(one.replace("\\\n", " ").replace("'", "").split()) for one in DOCUMENTED}
 RULES = WORDS[3:]
 
 
@@ -34,7 +35,7 @@ def command(name: str, kind: str, **data: Any) -> bytes:
     )
 
 
-def test_the_readme_names_what_is_checked() -> None:
+def test_the_documented_rules_are_those_that_are_checked() -> None:
     """The documented rules permit the commands and keys that a worker looks for, and nothing else."""
     optional = {"+info", "+config|get"}
     assert {one for one in RULES if one.startswith("+")} - optional == {f"+{one.lower()}" for one in COMMANDS}

@@ -1,4 +1,4 @@
-"""A third vendor, as small as one can be: what the README's "Adding a vendor" shows. It uses nothing private.
+"""A third vendor, as small as one can be, as the how-to "Add a vendor" needs it. It uses nothing private.
 
 The vendor, Plain, takes JSON at `POST /groups` (`{"name", "numbers"}`, answered with `{"id"}`) and
 `PATCH /groups/<id>` (`{"add"}` or `{"remove"}`), ten British numbers at a time; a failure is `{"error"}`. It

@@ -8,6 +8,10 @@ import pytest
 from docs.generator import PARTS, commands, expand, ledger_keys, log_events, parts_of
 
 from numbergroup.brokers.redis.permissions import KEYS
+from numbergroup.cli.dead_letters.asking import Asked
+from numbergroup.cli.exit_codes import ExitCode
+from numbergroup.engine.commands import CRASHED, QUARANTINED
+from numbergroup.engine.settling.fitting import REPLY_QUEUE, TOO_LARGE
 from numbergroup.ledger import keys
 from numbergroup.settings import VENDORS, Settings
 from numbergroup_contracts.results import ERROR_KINDS
@@ -59,9 +63,19 @@ def test_every_metric() -> None:
 
 
 def test_every_kind_of_error() -> None:
-    """Each kind of error is explained."""
-    explained = re.findall(r"^\| `([a-z-]+)` \|", PAGES["reference/contract.md"], re.MULTILINE)
-    assert set(explained) >= set(ERROR_KINDS) | {"too-large", "reply-queue"}
+    """Page, option and contract have one list."""
+    table = PARTS["kinds of errors"]()
+    assert re.findall(r"^\| `([a-z-]+)` \|", table, re.MULTILINE) == [*ERROR_KINDS]
+    assert {CRASHED, QUARANTINED, REPLY_QUEUE, TOO_LARGE} <= ERROR_KINDS.keys()
+    for kind in ERROR_KINDS:
+        Asked(kind=kind).check()
+
+
+def test_every_exit_code() -> None:
+    """Every code that a command may end with is there, once."""
+    assert [int(code) for code in re.findall(r"^\| ([0-9]+) \|", PARTS["exit codes"](), re.MULTILINE)] == [
+        *ExitCode
+    ]
 
 
 def test_log_events() -> None:

@@ -133,8 +133,8 @@ class Settings(BaseSettings, frozen=True, extra="forbid", hide_input_in_errors=T
     )
     lossy_queues: Annotated[Literal["refuse", "accept"], Choice] = Field(
         "refuse",
-        description="RabbitMQ: `accept` lets a worker start although a command queue, declared by another "
-        "program, can lose commands.",
+        description="RabbitMQ: `accept` lets a worker start although a command queue or `numbergroup.dead`, "
+        "declared by another program, can lose commands.",
     )
     dedup_hours: float = Field(
         24.0,
