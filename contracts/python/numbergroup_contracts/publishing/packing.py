@@ -8,6 +8,7 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import from_json, to_json
 
 from numbergroup_contracts.commands import COMMAND_ADAPTER, CREATE, LIST, AnyCommand
+from numbergroup_contracts.explanation import explain
 from numbergroup_contracts.publishing.errors import InvalidCommand
 
 Publishable = AnyCommand | Mapping[str, Any] | bytes | str
@@ -60,7 +61,7 @@ def read(command: Publishable, index: int, most_bytes: int) -> Event:
         found = COMMAND_ADAPTER.validate_json(body)
     except ValidationError as error:
         # Not its own text: that quotes the values, and phone numbers are among them.
-        raise InvalidCommand(index, "; ".join(_said(error))) from None
+        raise InvalidCommand(index, explain(error)) from None
     except ValueError as error:
         raise InvalidCommand(index, f"not JSON: {error}") from None
     if len(body) > most_bytes:
@@ -76,12 +77,6 @@ def _body(command: Publishable) -> bytes:
     if isinstance(command, BaseModel):
         return command.model_dump_json(exclude_none=True).encode()
     return to_json(command)
-
-
-def _said(error: ValidationError) -> Iterator[str]:
-    for problem in error.errors(include_url=False, include_input=False, include_context=False):
-        where = ".".join(str(part) for part in problem["loc"])
-        yield f"{where}: {problem['msg']}" if where else problem["msg"]
 
 
 def handle_of(command: AnyCommand) -> str:

@@ -30,7 +30,6 @@ from numbergroup.engine.commands import (
     Refusal,
     tuple_of,
 )
-from numbergroup.engine.decoding.explanation import explain
 from numbergroup.engine.decoding.fast_decode import InvalidCombination, Plain, check, parse_many, parse_one
 from numbergroup.engine.decoding.lenient_decode import BOM, SPACE, elements, member, texts
 from numbergroup.engine.replays import Replay, RetryHistory
@@ -46,6 +45,7 @@ from numbergroup_contracts.commands import (
     numbers_of,
 )
 from numbergroup_contracts.event import MAX_EVENTS_PER_MESSAGE, PRINTABLE
+from numbergroup_contracts.explanation import explain
 from numbergroup_contracts.results import Status
 
 DEFAULT_ACCOUNT = "default"
