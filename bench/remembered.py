@@ -56,7 +56,7 @@ async def measure(client: Redis, commands: int, record: Record, sequenced: bool)
     await client.flushall()
     epoch = await RedisLedger(client).acquire_lease(0, "bench", 600.0)
     assert epoch is not None
-    log = RedisBroker(client, DAY_MS).log(0, epoch)
+    log = RedisBroker(client, DAY_MS).open_log(0, epoch)
     await log.settle(Settlement(0), 0)
     before = (await client.info("memory"))["used_memory"]
     for serial, start in enumerate(range(0, commands, UNIT), 1):

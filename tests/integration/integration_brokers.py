@@ -60,7 +60,7 @@ class _Ledgered:
         await self.client.delete(LEASE)
         epoch = await self.ledger.acquire_lease(0, owner, TTL_S)
         assert epoch is not None
-        return self.broker.log(0, epoch)
+        return self.broker.open_log(0, epoch)
 
     async def start(self) -> Broker:
         raise NotImplementedError

@@ -57,7 +57,7 @@ async def push(rig: Rig, *envelopes: Any, which: int = 0) -> None:
 async def feed_all(rig: Rig, log: Log) -> None:
     """Let the log take in all that is on the lists."""
     while await rig.client.exists(*LISTS):
-        await log.feed()
+        await log.import_messages()
 
 
 async def moved(rig: Rig, partition: int = 0) -> list[bytes]:

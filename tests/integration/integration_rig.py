@@ -29,7 +29,7 @@ from numbergroup.engine.policy import BreakerNotice
 from numbergroup.engine.settling.settlement import DeadLetterRecord, Reply, Settlement
 from numbergroup.ledger import keys
 from numbergroup.ledger.control_store import RedisControlStore
-from numbergroup.ledger.port import Sender
+from numbergroup.ledger.port import UpcomingCall
 from numbergroup.ledger.redis import RedisLedger
 from numbergroup.ledger.token_state import TokenState
 from numbergroup.ledger.tokens import RedisTokens
@@ -73,11 +73,13 @@ class Rig:
         epoch = await self.ledger.acquire_lease(0, owner, TTL_S)
         assert epoch is not None
         self.epoch = epoch
-        return self.broker.log(0, epoch)
+        return self.broker.open_log(0, epoch)
 
-    def sender(self, ref: GroupRef, call_id: int = 1, *perishable: str, epoch: int | None = None) -> Sender:
+    def sender(
+        self, ref: GroupRef, call_id: int = 1, *perishable: str, epoch: int | None = None
+    ) -> UpcomingCall:
         names = [key(name) for name in perishable]
-        return Sender(0, self.epoch if epoch is None else epoch, ref, call_id, names)
+        return UpcomingCall(0, self.epoch if epoch is None else epoch, ref, call_id, names)
 
     async def intend(self, ref: GroupRef, one: CreateIntent) -> bool:
         """Record an intent as the partition's owner, who is made if there is none."""
@@ -210,34 +212,36 @@ def event(name: str, group: str = "g-1", operation: str = "add", phones: str = "
 
 ACTIONS: dict[str, Callable[[Rig, Log], Awaitable[object]]] = {
     "read": lambda rig, log: log.read(10),
-    "feed": lambda rig, log: log.feed(),
+    "import_messages": lambda rig, log: log.import_messages(),
     "settle": lambda rig, log: log.settle(Settlement(0, replies=[Reply(None, b"x")]), 1),
     "lookup": lambda rig, log: rig.ledger.lookup([command("a", KEY_REF)]),
     "record_intent": lambda rig, log: rig.ledger.record_intent(rig.sender(KEY_REF), intent()),
     "record_call": lambda rig, log: rig.record_call(ID_REF, 7, doubt()),
-    "inheritance": lambda rig, log: rig.ledger.inheritance(0),
-    "drop_intent": lambda rig, log: rig.ledger.drop_intent(KEY_REF, intent()),
+    "read_previous_owner_state": lambda rig, log: rig.ledger.read_previous_owner_state(0),
+    "delete_intent": lambda rig, log: rig.ledger.delete_intent(KEY_REF, intent()),
     "acquire_lease": lambda rig, log: rig.ledger.acquire_lease(0, "me", TTL_S),
     "renew_lease": lambda rig, log: rig.ledger.renew_lease(0, "me", rig.epoch, TTL_S),
     "release_lease": lambda rig, log: rig.ledger.release_lease(0, "another", rig.epoch),
-    "crash_notes": lambda rig, log: rig.ledger.crash_notes(0),
-    "note_history": lambda rig, log: rig.ledger.note_history(0, rig.epoch, History(1)),
-    "note_in_hand": lambda rig, log: rig.ledger.note_in_hand(0, rig.epoch, InHand(("a",))),
+    "read_crash_record": lambda rig, log: rig.ledger.read_crash_record(0),
+    "write_crash_history": lambda rig, log: rig.ledger.write_crash_history(0, rig.epoch, History(1)),
+    "write_in_hand": lambda rig, log: rig.ledger.write_in_hand(0, rig.epoch, InHand(("a",))),
     "register": lambda rig, log: rig.ledger.register("me", 1, TTL_S),
-    "leave": lambda rig, log: rig.ledger.leave("another"),
-    "owners": lambda rig, log: rig.ledger.owners(2),
-    "partitions": lambda rig, log: rig.ledger.partitions(),
+    "unregister": lambda rig, log: rig.ledger.unregister("another"),
+    "read_owners": lambda rig, log: rig.ledger.read_owners(2),
+    "read_partition_count": lambda rig, log: rig.ledger.read_partition_count(),
     "repartition": lambda rig, log: rig.ledger.repartition(2, 1),
     "acquire": lambda rig, log: rig.ledger.limiter("default", 1000).acquire(),
     "read_controls": lambda rig, log: rig.control_store.read(),
-    "pauses": lambda rig, log: rig.control_store.pauses(),
+    "read_pauses": lambda rig, log: rig.control_store.read_pauses(),
     "pause": lambda rig, log: rig.control_store.pause("default", "", "me"),
     "resume": lambda rig, log: rig.control_store.resume(ID_REF, "me"),
-    "take_probe": lambda rig, log: rig.control_store.take_probe("default", "me", TTL_S),
-    "drop_probe": lambda rig, log: rig.control_store.drop_probe("default", "me"),
-    "tell_opened": lambda rig, log: rig.control_store.tell("default", BreakerNotice(1.0, 1)),
-    "tell_closed": lambda rig, log: rig.control_store.tell("default", None),
+    "claim_probe": lambda rig, log: rig.control_store.claim_probe("default", "me", TTL_S),
+    "release_probe": lambda rig, log: rig.control_store.release_probe("default", "me"),
+    "publish_open_breaker": lambda rig, log: rig.control_store.publish_breaker(
+        "default", BreakerNotice(1.0, 1)
+    ),
+    "publish_closed_breaker": lambda rig, log: rig.control_store.publish_breaker("default", None),
     "read_token": lambda rig, log: rig.tokens.read("default"),
     "change_token": lambda rig, log: rig.tokens.change("default", lambda state: TokenState()),
 }
-"""Everything that the worker asks of a log, of a ledger or of a switchboard; `me` owns the partition."""
+"""Everything that the worker asks of a log, of a ledger or of a control store; `me` owns the partition."""

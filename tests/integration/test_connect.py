@@ -13,9 +13,9 @@ from structlog.testing import capture_logs
 
 from numbergroup.brokers.port import BrokerUnavailable
 from numbergroup.brokers.redis.broker import RedisBroker
-from numbergroup.brokers.redis.connect import UnfitServer, check, connect, is_of_cluster
+from numbergroup.brokers.redis.connect import UnfitServer, check, connect, is_cluster_error
 from numbergroup.brokers.redis.permissions import COMMANDS, PATTERNS
-from numbergroup.brokers.redis.server_facts import ServerFacts, look, warnings
+from numbergroup.brokers.redis.server_facts import ServerFacts, read_server_facts, warnings
 from numbergroup.ledger.redis import RedisLedger
 
 
@@ -77,7 +77,7 @@ async def test_what_a_setup_may_lose(open_redis: Any) -> None:
 
 async def _warnings(client: Redis, *, holds_commands: bool = True) -> list[str]:
     await check(client)
-    return list(warnings(await look(client), holds_commands=holds_commands))
+    return list(warnings(await read_server_facts(client), holds_commands=holds_commands))
 
 
 @pytest.mark.redis_server
@@ -143,7 +143,7 @@ async def test_a_database_that_does_not_exist(open_redis: Any, cluster: bool, pr
 )
 def test_answers_of_a_cluster(error: Exception, expected: bool) -> None:
     """A replica whose primary is away is no cluster."""
-    assert is_of_cluster(error) is expected
+    assert is_cluster_error(error) is expected
 
 
 @pytest.mark.redis_server
@@ -212,7 +212,7 @@ async def test_connections_for_every_partition(url: str) -> None:
     broker, ledger = RedisBroker(client, 1), RedisLedger(client)
     try:
         await client.flushall()
-        waiting = [asyncio.create_task(broker.log(number, 1).read(10)) for number in range(120)]
+        waiting = [asyncio.create_task(broker.open_log(number, 1).read(10)) for number in range(120)]
         for number in range(120):
             assert await ledger.acquire_lease(number, "me", 10.0)
         assert await asyncio.gather(*waiting) == [[]] * 120

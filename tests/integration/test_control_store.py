@@ -59,7 +59,7 @@ async def test_pausing(rig: Rig, target: str | GroupRef) -> None:
     controls = (await rig.control_store.read()).controls
     assert {**controls.paused_accounts, **controls.paused_groups} == {target: 'a "reason" \\ {"since":1} ü'}
     assert isinstance(target, str) == bool(controls.paused_accounts)
-    (found,) = (await rig.control_store.pauses()).items()
+    (found,) = (await rig.control_store.read_pauses()).items()
     assert found == (target, Pause('a "reason" \\ {"since":1} ü', "me@here", found[1].since))
     assert abs(found[1].since - time.time()) < 60
 
@@ -133,45 +133,47 @@ async def test_all_or_nothing(rig: Rig, key: str) -> None:
 async def test_breakers(rig: Rig) -> None:
     """What one worker says of an account all of them read, until it says that it is closed."""
     opened = BreakerNotice(time.time() + 12.5, 3)
-    await rig.control_store.tell("default", BreakerNotice(time.time() + 1, 2))
-    await rig.control_store.tell("default", opened)
-    await rig.control_store.tell("acme", BreakerNotice(1.5, 1))
+    await rig.control_store.publish_breaker("default", BreakerNotice(time.time() + 1, 2))
+    await rig.control_store.publish_breaker("default", opened)
+    await rig.control_store.publish_breaker("acme", BreakerNotice(1.5, 1))
     assert (await rig.control_store.read()).controls.breakers == {
         "default": opened,
         "acme": BreakerNotice(1.5, 1),
     }
     for _ in range(2):
-        await rig.control_store.tell("default", None)
+        await rig.control_store.publish_breaker("default", None)
     assert list((await rig.control_store.read()).controls.breakers) == ["acme"]
 
 
 async def test_one_probe_at_a_time(rig: Rig) -> None:
     """Of all who ask at once one may try the account, however often it asks; other accounts are apart."""
-    done = await asyncio.gather(*(rig.control_store.take_probe("default", f"w{n}", TTL_S) for n in range(10)))
+    done = await asyncio.gather(
+        *(rig.control_store.claim_probe("default", f"w{n}", TTL_S) for n in range(10))
+    )
     assert done.count(True) == 1
     holder = f"w{done.index(True)}"
-    assert await rig.control_store.take_probe("default", holder, TTL_S)
-    assert await rig.control_store.take_probe("acme", "another", TTL_S)
+    assert await rig.control_store.claim_probe("default", holder, TTL_S)
+    assert await rig.control_store.claim_probe("acme", "another", TTL_S)
 
 
 async def test_the_probe_is_its_holders(rig: Rig) -> None:
     """Only who holds it can let another one in."""
-    await rig.control_store.take_probe("default", "a", TTL_S)
-    await rig.control_store.drop_probe("default", "b")
-    assert not await rig.control_store.take_probe("default", "b", TTL_S)
+    await rig.control_store.claim_probe("default", "a", TTL_S)
+    await rig.control_store.release_probe("default", "b")
+    assert not await rig.control_store.claim_probe("default", "b", TTL_S)
     for _ in range(2):
-        await rig.control_store.drop_probe("default", "a")
-    assert await rig.control_store.take_probe("default", "b", TTL_S)
+        await rig.control_store.release_probe("default", "a")
+    assert await rig.control_store.claim_probe("default", "b", TTL_S)
 
 
 async def test_the_probe_of_the_dead(rig: Rig) -> None:
     """Who took it and died keeps it no longer than it said; asking again prolongs it."""
-    await rig.control_store.take_probe("default", "dead", TTL_S)
+    await rig.control_store.claim_probe("default", "dead", TTL_S)
     assert 0 < await rig.client.pttl(keys.probe("default")) <= TTL_S * 1000
-    await rig.control_store.take_probe("default", "dead", 0.05)
+    await rig.control_store.claim_probe("default", "dead", 0.05)
 
     async def free() -> bool:
-        return await rig.control_store.take_probe("default", "alive", TTL_S)
+        return await rig.control_store.claim_probe("default", "alive", TTL_S)
 
     await eventually(free, "the dead one's probe ends")
 
@@ -186,9 +188,9 @@ async def test_a_probe_that_is_none(rig: Rig, junk: str) -> None:
         await rig.client.rpush(name, b"somebody")  # type: ignore[misc]
     else:
         await rig.client.hset(name, "some", b"body")  # type: ignore[arg-type, misc]
-    await rig.control_store.drop_probe("default", "a")
-    assert await rig.control_store.take_probe("default", "a", TTL_S)
-    assert not await rig.control_store.take_probe("default", "b", TTL_S)
+    await rig.control_store.release_probe("default", "a")
+    assert await rig.control_store.claim_probe("default", "a", TTL_S)
+    assert not await rig.control_store.claim_probe("default", "b", TTL_S)
 
 
 async def test_dead_letters_are_counted(rig: Rig) -> None:
@@ -202,7 +204,7 @@ async def test_junk(rig: Rig, logs: list[Any], junk: bytes) -> None:
     """Whatever somebody else wrote there: what can be read holds, what is named is paused, the rest counts
     for nothing; each is told once, however often it is read."""
     await rig.control_store.pause("acme", "sound", "me@here")
-    await rig.control_store.tell("acme", BreakerNotice(1.5, 1))
+    await rig.control_store.publish_breaker("acme", BreakerNotice(1.5, 1))
     raw: Any = rig.client
     await raw.hset(keys.PAUSES, mapping={"default": junk, keys.field(ID_REF): junk, b"\xff": junk, b"": junk})
     await raw.hset(keys.PAUSES, mapping={b"a\0b": junk, b"a\0nokind\0c": junk, b"\x1b[2J": junk})
@@ -224,7 +226,7 @@ async def test_junk(rig: Rig, logs: list[Any], junk: bytes) -> None:
 
 async def test_a_breaker_that_would_not_be_tried_for_days(rig: Rig) -> None:
     """A time that nobody can mean (in milliseconds, say) closes no account."""
-    await rig.control_store.tell("default", BreakerNotice(time.time() * 1000, 1))
+    await rig.control_store.publish_breaker("default", BreakerNotice(time.time() * 1000, 1))
     assert (await rig.control_store.read()).controls.breakers == {}
 
 

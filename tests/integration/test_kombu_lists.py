@@ -53,14 +53,14 @@ async def test_nothing_on_the_lists(rig: Rig) -> None:
     """It waits a little then, and changes nothing."""
     log = await rig.own()
     before = await rig.everything()
-    await log.feed()
+    await log.import_messages()
     assert await rig.everything() == before
 
 
 async def test_other_partitions_have_no_lists(rig: Rig) -> None:
     """Their owners leave them to the owner of partition 0, for as long as it takes."""
     await push(rig, envelope())
-    feeding = asyncio.ensure_future(rig.broker.log(1, 1).feed())
+    feeding = asyncio.ensure_future(rig.broker.open_log(1, 1).import_messages())
     await rig.client.ping()
     assert not feeding.done()
     feeding.cancel()
@@ -71,11 +71,11 @@ async def test_a_backlog_is_moved_by_and_by(rig: Rig) -> None:
     """No more than a few hundred messages, or one that makes it too many bytes, are in hand at once."""
     log = await rig.own()
     await push(rig, *[envelope()] * 1_200)
-    await log.feed()
+    await log.import_messages()
     assert await rig.client.llen(LISTS[0]) == 700
     await rig.client.delete(LISTS[0])
     await push(rig, *[envelope("x" * 100_000)] * 10)
-    await log.feed()
+    await log.import_messages()
     assert await rig.client.llen(LISTS[0]) == 7
 
 
@@ -91,10 +91,10 @@ async def test_movers_that_are_stopped_at_any_moment(rig: Rig) -> None:
         if some:
             await push(rig, *(envelope(body.decode()) for body in some))
             published += len(some)
-        old, racing = log, [log.feed() for _ in range(chance.randrange(3))]
+        old, racing = log, [log.import_messages() for _ in range(chance.randrange(3))]
         if chance.random() < 0.5:
             log = await rig.own()
-            racing += [old.feed(), log.feed()]
+            racing += [old.import_messages(), log.import_messages()]
         tasks = [asyncio.ensure_future(one) for one in racing]
         for _ in range(chance.randrange(30)):
             await asyncio.sleep(0)
@@ -115,10 +115,10 @@ async def test_lost_answers(rig: Rig) -> None:
     for times in (1, 2):
         await push(rig, *(envelope(body.decode()) for body in bodies))
         async with cutting(rig.url, b"numbergroup:{0}:epoch", times) as url, Rig(url) as far:
-            log = far.broker.log(0, rig.epoch)
+            log = far.broker.open_log(0, rig.epoch)
             if times == 2:
                 with pytest.raises(BrokerUnavailable):
-                    await log.feed()
+                    await log.import_messages()
             await feed_all(far, log)
     assert await moved(rig) == [b"{}", *bodies, *bodies]
 
@@ -147,24 +147,24 @@ async def test_a_stale_epoch_moves_nothing(rig: Rig) -> None:
     await rig.own("another")
     before = await rig.everything()
     with pytest.raises(StaleEpoch):
-        await log.feed()
+        await log.import_messages()
     assert await rig.everything() == before
     await rig.client.delete(EPOCH)
     with pytest.raises(StaleEpoch):
-        await log.feed()
+        await log.import_messages()
 
 
 @pytest.mark.parametrize("name", [STREAM, "numbergroup:{1}:commands", *LISTS])
 async def test_a_key_that_is_something_else(rig: Rig, name: str) -> None:
     """A key of ours that somebody else has taken: nothing is moved, until it is put right."""
     await rig.own()
-    log = rig.broker_for(2).log(0, rig.epoch)
+    log = rig.broker_for(2).open_log(0, rig.epoch)
     await push(rig, envelope(event("c-0").decode()), which=3)
     await rig.client.rename(name, "aside") if await rig.client.exists(name) else None
     await rig.client.set(name, "not ours")
     before = await rig.everything()
     with pytest.raises(BrokerUnavailable, match="WRONGTYPE"):
-        await log.feed()
+        await log.import_messages()
     assert await rig.everything() == before
     await rig.client.delete(name)
     await rig.client.rename("aside", name) if await rig.client.exists("aside") else None
@@ -185,7 +185,7 @@ async def test_each_partition_has_its_own(rig: Rig) -> None:
     await push(rig, *(envelope(body.decode()) for body in [create, *lone, array, whole]), b"bad")
     await push(rig, envelope(lone[1].decode(), content_type="text/plain"))
     await rig.own()
-    await feed_all(rig, rig.broker_for(3).log(0, rig.epoch))
+    await feed_all(rig, rig.broker_for(3).open_log(0, rig.epoch))
     for partition in range(3):
         mine = [n for n, place in enumerate(places.values()) if place == partition]
         first = partition == 0
@@ -257,14 +257,14 @@ async def test_a_stream_that_takes_nothing_more(open_redis: Any) -> None:
     """Of a message for two streams neither part is written when one of them is at its last id."""
     async with Rig(open_redis().url) as rig:
         await rig.own()
-        log = rig.broker_for(2).log(0, rig.epoch)
+        log = rig.broker_for(2).open_log(0, rig.epoch)
         places = [event("a", "g-0"), event("b", "g-4"), event("c", "g-3")]
         await push(rig, *(envelope(body.decode()) for body in places))
         last = f"{2**64 - 1}-{2**64 - 1}"
         await rig.client.xadd("numbergroup:{1}:commands", {"event": "x"}, id=last)
         await rig.client.xdel("numbergroup:{1}:commands", last)
         with pytest.raises(BrokerUnavailable):
-            await log.feed()
+            await log.import_messages()
         assert await moved(rig) == await moved(rig, 1) == []
         assert await rig.client.llen(LISTS[0]) == 3
         await rig.client.delete("numbergroup:{1}:commands")
@@ -281,7 +281,7 @@ async def test_the_server_is_killed(open_redis: Any) -> None:
         log = await rig.own()
         await push(rig, *(envelope(body.decode()) for body in bodies))
         for _ in range(5):
-            feeding = asyncio.ensure_future(log.feed())
+            feeding = asyncio.ensure_future(log.import_messages())
 
             async def begun() -> bool:
                 return bool(await rig.client.exists(LEASE))

@@ -171,7 +171,7 @@ async def test_a_worker_that_was_replaced_leaves_the_lists(stage: Stage) -> None
         epoch = await stage.ledger.acquire_lease(0, "another", 600.0)
         assert epoch is not None
         await push(stage, envelope(event("c-1").decode()))
-        await running.asked_again("owners", 2)
+        await running.asked_again("read_owners", 2)
         assert await stage.client.llen("numbergroup.commands") == 1
         await stage.ledger.release_lease(0, "another", epoch)
         assert names(await answered(stage, 1)) == [("c-1", "applied")]

@@ -35,7 +35,7 @@ WORSE = (
 
 async def known(rig: Rig) -> dict[GroupRef, list[Call]]:
     """The calls that a new owner learns of; each lasts for as long as it was recorded for, no longer."""
-    found = (await rig.ledger.inheritance(0)).doubts
+    found = (await rig.ledger.read_previous_owner_state(0)).doubts
     doubts = [doubt for some in found.values() for doubt in some]
     assert all(0 < doubt.until <= 61.0 for doubt in doubts)
     return {ref: [doubt.call for doubt in some] for ref, some in found.items()}
@@ -70,7 +70,7 @@ async def test_what_is_over_is_removed(rig: Rig) -> None:
     await rig.client.hset(CALLS, keys.field(OTHER_REF), "1 2 3 [")
 
     async def over() -> bool:
-        await rig.ledger.inheritance(0)
+        await rig.ledger.read_previous_owner_state(0)
         return await rig.client.hkeys(CALLS) == [keys.field(KEY_REF).encode()]
 
     await eventually(over, "only what may take effect is left")
@@ -152,7 +152,7 @@ async def test_many_at_once(rig: Rig) -> None:
     assert await asyncio.gather(*recorded, *stale, *created) == [True] * 150 + [False, True]
     assert await known(rig) == {ref: [doubt(f"8521{n:07d}").call] for n, ref in enumerate(many)}
     assert await rig.client.hkeys(keys.CREATES) == [keys.field(KEY_REF).encode()]
-    assert (await rig.ledger.inheritance(0)).attempted == {key("a"), key("b")}
+    assert (await rig.ledger.read_previous_owner_state(0)).attempted == {key("a"), key("b")}
 
 
 @pytest.mark.parametrize("turns", range(6))
@@ -262,7 +262,7 @@ async def test_commands_that_can_expire(rig: Rig) -> None:
     await rig.client.sadd(keys.of_partition(0, "attempted"), b"junk", b"\xff\0a")
     await log.settle(Settlement(0, attempts_done=[key("b"), key("d")]), 1)
     await rig.own("another")
-    assert (await rig.ledger.inheritance(0)).attempted == {key("a"), key("c")}
+    assert (await rig.ledger.read_previous_owner_state(0)).attempted == {key("a"), key("c")}
     assert await rig.client.ttl(keys.of_partition(0, "attempted")) == await rig.client.ttl(keys.CREATES) == -1
 
 

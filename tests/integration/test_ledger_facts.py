@@ -214,9 +214,9 @@ async def test_an_intent_that_came_to_nothing(rig: Rig) -> None:
     creation = command("d", KEY_REF, CommandKind.CREATE)
     later = CreateIntent("ng:later", None, "digest", 99.0)
     await rig.intend(KEY_REF, later)
-    await rig.ledger.drop_intent(KEY_REF, intent())
+    await rig.ledger.delete_intent(KEY_REF, intent())
     assert (await rig.ledger.lookup([creation])).intents == {KEY_REF: later}
-    await rig.ledger.drop_intent(KEY_REF, later)
+    await rig.ledger.delete_intent(KEY_REF, later)
     assert (await rig.ledger.lookup([creation])).intents == {}
 
 

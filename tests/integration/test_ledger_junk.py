@@ -266,7 +266,7 @@ async def test_a_number_of_partitions_that_is_none(rig: Rig, junk: bytes) -> Non
     await rig.client.set(keys.PARTITIONS, junk)
     if junk:
         with pytest.raises(LedgerUnavailable, match=keys.PARTITIONS):
-            await rig.ledger.partitions()
+            await rig.ledger.read_partition_count()
     with pytest.raises(LedgerUnavailable, match=keys.PARTITIONS):
         await rig.ledger.register("me", 1, 10.0)
 
@@ -274,5 +274,5 @@ async def test_a_number_of_partitions_that_is_none(rig: Rig, junk: bytes) -> Non
 async def test_an_owner_that_is_no_text(rig: Rig) -> None:
     """It is somebody else."""
     await rig.client.set(keys.of_partition(0, "lease"), b"\xff\xfe")
-    (owner,) = await rig.ledger.owners(1)
+    (owner,) = await rig.ledger.read_owners(1)
     assert owner not in (None, "me")

@@ -7,7 +7,7 @@ from integration_rig import TTL_S, Rig
 from integration_servers import cutting, eventually
 
 from numbergroup.ledger import keys
-from numbergroup.ledger.port import OtherPartitions
+from numbergroup.ledger.port import PartitionCountChanged
 
 
 async def register(rig: Rig, owner: str, partitions: int = 8, ttl_s: float = TTL_S) -> tuple[int, int]:
@@ -20,7 +20,7 @@ async def register_in_turn(rig: Rig, *owners: str) -> None:
     for owner in owners:
         first = await rig.ledger.register(owner, 8, TTL_S)
 
-        async def later(since: int = first.since) -> bool:
+        async def later(since: int = first.registered_at_ms) -> bool:
             seconds, micros = await rig.client.time()
             return int(seconds) * 1000 + int(micros) // 1000 > since
 
@@ -45,7 +45,7 @@ async def test_leaving(rig: Rig) -> None:
     """Who leaves counts no longer; who was behind moves up. Leaving twice, or unknown, changes nothing."""
     await register_in_turn(rig, "a", "b", "c")
     for owner in ("a", "a", "nobody"):
-        await rig.ledger.leave(owner)
+        await rig.ledger.unregister(owner)
     assert [await register(rig, owner) for owner in ("b", "c")] == [(0, 2), (1, 2)]
     await register_in_turn(rig, "a")
     assert await register(rig, "a") == (2, 3)
@@ -79,34 +79,34 @@ async def test_after_an_outage(rig: Rig) -> None:
     first = await rig.ledger.register("a", 8, TTL_S)
     await rig.client.delete(keys.WORKERS)
     await register_in_turn(rig, "b")
-    assert (await rig.ledger.register("a", 8, TTL_S, first.since)).rank == 0
+    assert (await rig.ledger.register("a", 8, TTL_S, first.registered_at_ms)).rank == 0
     assert await register(rig, "b") == (1, 2)
 
 
 async def test_a_lost_answer(rig: Rig) -> None:
     """Asked again, the worker is enrolled once."""
     await register(rig, "warm-up")
-    await rig.ledger.leave("warm-up")
+    await rig.ledger.unregister("warm-up")
     async with cutting(rig.url, b"EVALSHA") as url, Rig(url) as far:
         assert await register(far, "a") == (0, 1)
 
 
 async def test_the_number_of_partitions(rig: Rig) -> None:
     """The first worker's number is in force; who has another is told, and not enrolled."""
-    assert await rig.ledger.partitions() is None
+    assert await rig.ledger.read_partition_count() is None
     await register(rig, "a", 8)
     before = await rig.client.hgetall(keys.WORKERS)
-    with pytest.raises(OtherPartitions, match="the number of partitions is 8 by now, and not 4"):
+    with pytest.raises(PartitionCountChanged, match="the number of partitions is 8 by now, and not 4"):
         await register(rig, "b", 4)
     assert await rig.client.hgetall(keys.WORKERS) == before
-    assert await rig.ledger.partitions() == 8
+    assert await rig.ledger.read_partition_count() == 8
 
 
 async def test_owners(rig: Rig) -> None:
     """Who has which partition."""
     await rig.ledger.acquire_lease(1, "me", TTL_S)
     await rig.ledger.acquire_lease(3, "you", TTL_S)
-    assert await rig.ledger.owners(4) == [None, "me", None, "you"]
+    assert await rig.ledger.read_owners(4) == [None, "me", None, "you"]
 
 
 async def test_another_number_of_partitions(rig: Rig) -> None:
@@ -116,9 +116,9 @@ async def test_another_number_of_partitions(rig: Rig) -> None:
     await register(rig, "frozen", 4)
     await rig.client.delete(keys.WORKERS, keys.of_partition(3, "lease"))
     assert await rig.ledger.repartition(4, 2) == 0
-    assert await rig.ledger.partitions() == 2
+    assert await rig.ledger.read_partition_count() == 2
     assert not await rig.ledger.renew_lease(3, "frozen", epoch, TTL_S)
-    with pytest.raises(OtherPartitions):
+    with pytest.raises(PartitionCountChanged):
         await register(rig, "frozen", 4)
 
 
@@ -129,8 +129,8 @@ async def test_workers_are_in_the_way(rig: Rig) -> None:
     await rig.ledger.acquire_lease(3, "a", TTL_S)
     before = await rig.everything()
     assert await rig.ledger.repartition(4, 2) == 3
-    await rig.ledger.leave("a")
-    await rig.ledger.leave("b")
+    await rig.ledger.unregister("a")
+    await rig.ledger.unregister("b")
     assert await rig.ledger.repartition(4, 2) == 1
     after = await rig.everything()
     assert {key for key in before if after.get(key) != before[key]} == {keys.WORKERS.encode()}
@@ -150,7 +150,7 @@ async def test_the_dead_are_not_in_the_way(rig: Rig) -> None:
 async def test_two_change_it_at_once(rig: Rig) -> None:
     """One of them does; the other is told that it is another number by now."""
     await register(rig, "a", 4)
-    await rig.ledger.leave("a")
+    await rig.ledger.unregister("a")
     answers = await asyncio.gather(*(rig.ledger.repartition(4, new) for new in (2, 3)))
     assert sorted(answers, key=str) == [0, None]
 
@@ -160,6 +160,6 @@ async def test_before_the_number_was_kept(rig: Rig) -> None:
     epoch = await rig.ledger.acquire_lease(0, "old", TTL_S)
     assert epoch is not None
     assert await rig.ledger.repartition(None, 2) == 1
-    assert await rig.ledger.partitions() is None
+    assert await rig.ledger.read_partition_count() is None
     assert await rig.ledger.repartition(None, 1) == 0
     assert await rig.ledger.renew_lease(0, "old", epoch, TTL_S)

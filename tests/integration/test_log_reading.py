@@ -66,18 +66,18 @@ async def test_falling_behind(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None
     monkeypatch.setattr(broker, "_BLOCK_MS", LONGER_THAN_ANY_TEST_MS)
     await rig.publish(*[b"x"] * 20)
     log = await rig.own()
-    assert not log.behind
+    assert not log.may_have_more
     seen = []
     for _ in range(2):
         await log.read(1000)
-        seen.append(log.behind)
+        seen.append(log.may_have_more)
     assert seen == [True, False]
     await rig.publish(b"x")
     await log.read(1)
-    assert log.behind
+    assert log.may_have_more
     async with deadline(0.9):
         assert await log.read(1) == []
-    assert not log.behind
+    assert not log.may_have_more
 
 
 async def test_no_more_than_the_credit(rig: Rig) -> None:

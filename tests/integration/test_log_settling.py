@@ -126,7 +126,7 @@ async def test_a_lost_answer(rig: Rig, unit: Settlement) -> None:
     log = await rig.own()
     await log.settle(Settlement(0), 1)
     async with cutting(rig.url, b"EVALSHA") as url, Rig(url) as far:
-        await far.broker.log(0, rig.epoch).settle(unit, 2)
+        await far.broker.open_log(0, rig.epoch).settle(unit, 2)
     assert await rig.replies() == [b'{"r":1}', b'{"r":3}']
     assert await rig.client.xlen(LETTERS) == 1
 

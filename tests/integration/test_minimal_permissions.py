@@ -64,7 +64,7 @@ async def test_a_whole_round(open_redis: Any) -> None:
             command("c-6", "update", groupKey="k", operateType="add", phones=["1"]),
         )
         over_the_list = command("c-7", "update", groupId="g", operateType="add", phones=["85211111111"])
-        message = envelope.address(names.COMMANDS) + envelope.contents(over_the_list, None)
+        message = envelope.encode_address(names.COMMANDS) + envelope.encode_contents(over_the_list, None)
         await stage.client.lpush(names.COMMANDS, message)
         async with stage.worker():
             results = dict(await stage.answered(6))

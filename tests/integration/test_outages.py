@@ -17,7 +17,7 @@ from numbergroup.brokers.redis.connect import check, connect
 from numbergroup.engine.settling.settlement import Reply, Settlement
 from numbergroup.ledger.port import LedgerUnavailable
 
-OF_THE_LOG = ("read", "feed", "settle")
+OF_THE_LOG = ("read", "import_messages", "settle")
 NOT_OURS = {
     # Of other clients: for clusters, and for clients that fork while they hold a lock.
     "ChildDeadlockedError",
@@ -43,7 +43,7 @@ async def acting_on(url: str, timeout_s: float | None = None) -> AsyncIterator[C
             short = {"socket_timeout": timeout_s, "socket_connect_timeout": timeout_s}
             rig.client.connection_pool.connection_kwargs |= short
         rig.epoch = 1
-        log = rig.broker.log(0, 1)
+        log = rig.broker.open_log(0, 1)
 
         async def act(name: str) -> None:
             await ACTIONS[name](rig, log)

@@ -10,14 +10,14 @@ from test_reports import REPORT
 
 from numbergroup.engine.policy import BreakerNotice
 from numbergroup.ledger import keys
-from numbergroup.ledger.overview import LetterKind, look
+from numbergroup.ledger.overview import LetterKind, read_overview
 from numbergroup.ledger.port import LedgerUnavailable
 from numbergroup.ledger.reports import RedisReports
 
 
 async def test_an_empty_ledger(rig: Rig) -> None:
     """Nobody has been there: as many partitions as the settings say, and nothing else."""
-    found = await look(rig.client, 3)
+    found = await read_overview(rig.client, 3)
     assert (found.workers, found.owners, found.letters, found.problems) == ([], [None] * 3, 0, [])
     assert abs(found.now - time.time()) < 60
     assert await rig.client.keys() == []
@@ -34,7 +34,7 @@ async def test_what_is_there(rig: Rig) -> None:
     await rig.client.xadd(keys.commands(1), {"event": b"{}"})
     await rig.control_store.pause(ID_REF, "why", "me@here")
     notice = BreakerNotice(time.time() + 5, 2)
-    await rig.control_store.tell("default", notice)
+    await rig.control_store.publish_breaker("default", notice)
     raw: Any = rig.client
     await raw.set(keys.LETTER_COUNT, 12)
     await raw.hset(keys.FINGERPRINTS, mapping={"aa": 2, "bb": 10})
@@ -42,12 +42,12 @@ async def test_what_is_there(rig: Rig) -> None:
     shapes = {"aa": orjson.dumps(shape), "bb": orjson.dumps(shape | {"code": None})}
     await raw.hset(keys.SHAPES, mapping=shapes)
     before = await rig.everything()
-    found = await look(rig.client, 1)
+    found = await read_overview(rig.client, 1)
     assert await rig.everything() == before
     assert {one.owner: one.report for one in found.workers} == {REPORT.owner: REPORT, "silent": None}
     assert found.owners == [None, REPORT.owner]
     assert found.oldest_at == {1: 1_700_000_000.25}
-    assert [(target, pause.who) for target, pause in found.pauses.items()] == [(ID_REF, "me@here")]
+    assert [(target, pause.operator) for target, pause in found.pauses.items()] == [(ID_REF, "me@here")]
     assert found.breakers == {"default": notice}
     assert found.letters == 12
     assert found.kinds == [
@@ -61,7 +61,7 @@ async def test_the_dead_are_not_shown(rig: Rig) -> None:
     """Whose life in the register is over does not count, though it is in it still."""
     raw: Any = rig.client
     await raw.hset(keys.WORKERS, mapping={"dead": "1:2", "junk": "x", b"\xff": b"\xff"})
-    assert (await look(rig.client, 1)).workers == []
+    assert (await read_overview(rig.client, 1)).workers == []
 
 
 @pytest.mark.redis_server
@@ -85,7 +85,7 @@ async def test_a_key_of_another_kind(redis_url: str, key: str) -> None:
         await rig.control_store.pause(ID_REF, "why", "me@here")
         await rig.client.delete(key)
         await rig.client.rpush(key, b"junk")  # type: ignore[misc]
-        found = await look(rig.client, 1)
+        found = await read_overview(rig.client, 1)
     assert found.problems == [f"{key} cannot be read"]
     assert found.owners == [None]
     assert bool(found.pauses) == (key != keys.PAUSES)
@@ -100,7 +100,7 @@ async def test_junk(rig: Rig) -> None:
     await raw.set(keys.PARTITIONS, b"one")
     await raw.hset(keys.FINGERPRINTS, mapping={"aa": "x", b"\xff": b"1"})
     await raw.hset(keys.PAUSES, mapping={b"\xff": b"", "default": b"junk"})
-    found = await look(rig.client, 1)
+    found = await read_overview(rig.client, 1)
     assert [one.owner for one in found.workers] == ["w"]
     assert list(found.pauses) == ["default"]
     assert (found.letters, len(found.kinds)) == (0, 2)
@@ -112,4 +112,4 @@ async def test_the_ledger_is_away(rig: Rig) -> None:
     """The port's error, as of every part of the ledger."""
     async with Rig("redis://127.0.0.1:1/0") as far:
         with pytest.raises(LedgerUnavailable):
-            await look(far.client, 1)
+            await read_overview(far.client, 1)

@@ -33,7 +33,7 @@ async def publish(rig: Rig, partition: int, count: int) -> None:
 async def test_the_backlog(rig: Rig) -> None:
     """What waits in each partition, and nothing where there is none."""
     await publish(rig, 1, 3)
-    assert await rig.broker.backlog(3) == {0: 0, 1: 3, 2: 0}
+    assert await rig.broker.count_waiting(3) == {0: 0, 1: 3, 2: 0}
 
 
 async def test_the_first_worker_decides(rig: Rig) -> None:
@@ -41,7 +41,7 @@ async def test_the_first_worker_decides(rig: Rig) -> None:
     await publish(rig, 7, 1)
     for _ in range(2):
         await agree(rig, 8)
-    assert await rig.ledger.partitions() == 8
+    assert await rig.ledger.read_partition_count() == 8
 
 
 async def test_the_first_worker_has_too_few(rig: Rig) -> None:
@@ -63,7 +63,7 @@ async def test_commands_wait(rig: Rig, before: int, after: int, where: int) -> N
     assert f"let workers with NUMBERGROUP_PARTITIONS={before} work them off" in said
     await rig.client.delete(keys.commands(where))
     await agree(rig, after)
-    assert await rig.ledger.partitions() == after
+    assert await rig.ledger.read_partition_count() == after
 
 
 async def test_many_partitions_with_commands(rig: Rig) -> None:
@@ -80,7 +80,7 @@ async def test_workers_are_enrolled(rig: Rig) -> None:
     await rig.ledger.register("another", 2, TTL_S)
     assert "workers are at work with NUMBERGROUP_PARTITIONS=2: stop them all" in await refused(rig, 4)
     await agree(rig, 2)
-    await rig.ledger.leave("another")
+    await rig.ledger.unregister("another")
     await agree(rig, 4)
 
 
@@ -104,7 +104,7 @@ async def test_from_the_time_before_the_number_was_kept(rig: Rig) -> None:
 async def test_two_start_at_once(rig: Rig) -> None:
     """With different numbers: one is in force at any time, and whoever enrols under the other is told."""
     await asyncio.gather(agree(rig, 2), agree(rig, 3))
-    assert await rig.ledger.partitions() in (2, 3)
+    assert await rig.ledger.read_partition_count() in (2, 3)
 
 
 async def test_another_changes_it_meanwhile(rig: Rig) -> None:
@@ -118,4 +118,4 @@ async def test_another_changes_it_meanwhile(rig: Rig) -> None:
 
     instead: dict[str, Any] = {"repartition": overtaken}
     await agree_on_partitions(Watched(rig.ledger, instead), rig.broker, 2)  # type: ignore[arg-type]
-    assert await rig.ledger.partitions() == 2
+    assert await rig.ledger.read_partition_count() == 2

@@ -8,7 +8,7 @@ from numbergroup.brokers.port import BrokerUnavailable
 from numbergroup.engine.commands import Fault
 from numbergroup.engine.settling.settlement import Settlement
 from numbergroup.ledger import keys
-from numbergroup.ledger.overview import look
+from numbergroup.ledger.overview import read_overview
 
 WHY = Fault("quarantined", "http-503", "its group is stuck")
 
@@ -17,9 +17,9 @@ async def test_the_next_owner_knows(rig: Rig) -> None:
     """Written with the unit that says so, and there for whoever owns any partition."""
     log = await rig.own()
     await log.settle(Settlement(0, quarantined={ID_REF: WHY}), 1)
-    assert (await rig.ledger.inheritance(0)).quarantined == {ID_REF: WHY}
-    assert (await rig.ledger.inheritance(3)).quarantined == {ID_REF: WHY}
-    assert (await look(rig.client, 1)).quarantined == {ID_REF: WHY}
+    assert (await rig.ledger.read_previous_owner_state(0)).quarantined == {ID_REF: WHY}
+    assert (await rig.ledger.read_previous_owner_state(3)).quarantined == {ID_REF: WHY}
+    assert (await read_overview(rig.client, 1)).quarantined == {ID_REF: WHY}
 
 
 async def test_an_operator_ends_it(rig: Rig) -> None:
@@ -28,7 +28,7 @@ async def test_an_operator_ends_it(rig: Rig) -> None:
     await log.settle(Settlement(0, quarantined={ID_REF: WHY, KEY_REF: WHY}), 1)
     assert await rig.control_store.resume(ID_REF, "me@here")
     assert not await rig.control_store.resume(ID_REF, "me@here")
-    assert (await rig.ledger.inheritance(0)).quarantined == {KEY_REF: WHY}
+    assert (await rig.ledger.read_previous_owner_state(0)).quarantined == {KEY_REF: WHY}
     assert ID_REF in (await rig.control_store.read()).resumed
 
 
@@ -37,14 +37,14 @@ async def test_an_owner_ends_it(rig: Rig) -> None:
     log = await rig.own()
     await log.settle(Settlement(0, quarantined={ID_REF: WHY, KEY_REF: WHY}), 1)
     await log.settle(Settlement(0, quarantined={ID_REF: None}), 2)
-    assert (await rig.ledger.inheritance(0)).quarantined == {KEY_REF: WHY}
+    assert (await rig.ledger.read_previous_owner_state(0)).quarantined == {KEY_REF: WHY}
 
 
 async def test_junk(rig: Rig) -> None:
     """What names a group is a quarantine, whatever it says; what names none is nothing."""
     await rig.client.hset(keys.QUARANTINED, keys.field(ID_REF), b"\xff")
     await rig.client.hset(keys.QUARANTINED, b"\xfe", b"{}")
-    found = (await rig.ledger.inheritance(0)).quarantined
+    found = (await rig.ledger.read_previous_owner_state(0)).quarantined
     assert {ref: fault.kind for ref, fault in found.items()} == {ID_REF: "quarantined"}
 
 

@@ -10,7 +10,7 @@ from numbergroup.brokers.amqp.broker import check
 from numbergroup.brokers.amqp.connection_thread import open_connection
 from numbergroup.brokers.amqp.declared import Declared, dead_end, declared, delivery_limit, losses
 from numbergroup.brokers.amqp.topology import COMMAND_ARGUMENTS, DEAD, Topology
-from numbergroup.brokers.redis.connect import UnfitServer, Unready
+from numbergroup.brokers.redis.connect import ServerNotReady, UnfitServer
 from numbergroup_contracts.names import COMMANDS, REPLIES
 
 NOWHERE = "no dead-lettering is declared"
@@ -138,7 +138,7 @@ def test_our_own_queue_of_dead_letters(connection: Any, rabbit: RabbitServer) ->
 def test_a_queue_that_a_client_keeps_for_itself(connection: Any, rabbit: RabbitServer, queue: str) -> None:
     """It is named, with the cause. A worker waits, for the queue ends with its client."""
     connection.channel().queue_declare(queue, exclusive=True)
-    with pytest.raises(Unready, match=f"another client has declared the queue {queue} as exclusive"):
+    with pytest.raises(ServerNotReady, match=f"another client has declared the queue {queue} as exclusive"):
         check(rabbit.url, Topology(), accept_losses=True)
 
 

@@ -77,7 +77,7 @@ def commands(rounds: int) -> list[bytes]:
 
 async def found(broker: AmqpBroker, partitions: int, count: int) -> list[list[str]]:
     """The names of the commands in each partition, in order, when there are `count` in all."""
-    logs = [broker.log(number, 1) for number in range(partitions)]
+    logs = [broker.open_log(number, 1) for number in range(partitions)]
     names: list[list[str]] = [[] for _ in logs]
     while sum(map(len, names)) < count:
         for log, there in zip(logs, names, strict=True):
@@ -91,7 +91,7 @@ async def test_who_routes(server: RabbitServer, ledger: Redis) -> None:
     """Whoever publishes, by the wire's formula, whether or not the broker could: a group's commands are in
     one partition, in order."""
     async with worker(server, ledger, 4) as broker:
-        assert broker.by_handle
+        assert broker.is_partitioned_by_handle
         assert publish(commands(5), server.url, partitions=4) == 200
         names = await found(broker, 4, 200)
     homes = {name.split("/")[0]: number for number, there in enumerate(names) for name in there}
@@ -109,7 +109,7 @@ async def test_an_exchange_by_hash(hashing: RabbitServer, ledger: Redis, partiti
     with Connection(hashing.url) as connection, capture_logs() as logs:
         connection.channel().exchange_declare(EXCHANGE, "x-consistent-hash", durable=True, auto_delete=False)
         async with worker(hashing, ledger, partitions) as broker:
-            assert not broker.by_handle
+            assert not broker.is_partitioned_by_handle
             producer = Producer(connection.channel())
             for name in GROUPS:
                 producer.publish({"id": name}, exchange=EXCHANGE, routing_key=name, declare=[])
@@ -122,7 +122,7 @@ async def test_fewer_partitions(server: RabbitServer, ledger: Redis) -> None:
     """The queues of more partitions get nothing more from the exchange; what is in them is complained about,
     and read as what was published to no partition, until a queue is deleted, which disturbs nobody."""
     async with worker(server, ledger, 4) as broker:
-        assert dict(await broker.backlog(4)) == {0: 0, 1: 0, 2: 0, 3: 0}
+        assert dict(await broker.count_waiting(4)) == {0: 0, 1: 0, 2: 0, 3: 0}
     left = command_queue(3, 4)
     with Connection(server.url, transport_options={"confirm_publish": True}) as connection:
         producer = Producer(connection.channel())
@@ -132,7 +132,7 @@ async def test_fewer_partitions(server: RabbitServer, ledger: Redis) -> None:
                 assert stray_depth(server.url, 2) == {command_queue(2, 4): 0, left: 1}
                 epoch = await RedisLedger(ledger).acquire_lease(0, "me", 10)
                 assert epoch is not None
-                log = broker.log(0, epoch)
+                log = broker.open_log(0, epoch)
                 (entry,) = await read(log, 1)
                 assert (entry.stray, orjson.loads(entry.body)) == (left, {"id": "left"})
                 await log.settle(Settlement(0, done=[entry.tag]), 1)
@@ -153,7 +153,7 @@ async def test_one_partition_or_several(rabbit: RabbitServer, ledger: Redis, bef
     what it is; an owner who dies leaves it to the next one."""
     emptied(rabbit)
     async with worker(rabbit, ledger, before) as broker:
-        assert sum((await broker.backlog(before)).values()) == 0
+        assert sum((await broker.count_waiting(before)).values()) == 0
     publish([event(f"c-{n}", "group-1") for n in range(3)], rabbit.url, partitions=before)
     queue = command_queue(partition_of("group-1", before), before)
     for count in (5, 7):
@@ -165,7 +165,7 @@ async def test_one_partition_or_several(rabbit: RabbitServer, ledger: Redis, bef
                     Producer(connection.channel()).publish(
                         event(name, "group-1"), routing_key=queue, content_type="application/json"
                     )
-            log = broker.log(0, 1)
+            log = broker.open_log(0, 1)
             entries = await read(log, count)
             assert {entry.stray for entry in entries} == {queue}
             assert [orjson.loads(entry.body)["id"] for entry in entries] == [f"c-{n}" for n in range(count)]
@@ -177,7 +177,7 @@ async def test_what_a_consumer_has_in_hand_is_a_backlog(rabbit: RabbitServer, le
     emptied(rabbit)
     async with worker(rabbit, ledger, 1) as broker:
         publish(commands(1)[:1], rabbit.url)
-        log = broker.log(0, 1)
+        log = broker.open_log(0, 1)
         assert len(await log.read(10)) == 1
-        assert dict(await broker.backlog(1)) == {0: 1}
+        assert dict(await broker.count_waiting(1)) == {0: 1}
         await log.close()

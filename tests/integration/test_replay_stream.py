@@ -167,6 +167,6 @@ async def test_replays_count_as_backlog(place: Place) -> None:
     await place.publish(b"1")
 
     async def counted() -> bool:
-        return dict(await place.broker.backlog(1)) == {0: 2}
+        return dict(await place.broker.count_waiting(1)) == {0: 2}
 
     await eventually(counted, "two messages wait")

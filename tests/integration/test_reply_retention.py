@@ -19,7 +19,7 @@ FOREIGN = "crm:results"
 
 async def log(rig: Rig, retention: ReplyRetention) -> Log:
     await rig.own()
-    return RedisBroker(rig.client, DEDUP_MS, retention=retention).log(0, rig.epoch)
+    return RedisBroker(rig.client, DEDUP_MS, retention=retention).open_log(0, rig.epoch)
 
 
 def streamed(queue: str | None, *bodies: bytes) -> Settlement:

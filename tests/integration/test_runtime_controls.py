@@ -183,7 +183,7 @@ async def test_too_many_from_the_start(stage: Stage, logs: list[Any]) -> None:
     await stage.publish(event("c-1"))
     async with stage.worker(ports={"letter_cap": LetterCap(10)}) as worker:
         await worker.owns()
-        await worker.asked("crash_notes")
+        await worker.asked("read_crash_record")
         await worker.asked_again("renew_lease")
         assert worker.ledger.calls["lookup"] == 0
     assert len(await stage.left()) == 1

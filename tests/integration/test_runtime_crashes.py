@@ -18,7 +18,7 @@ from numbergroup.engine.engine import Engine
 from numbergroup.engine.events import Event
 from numbergroup.engine.partition.poison_detection import Caution, History, InHand, Step, Suspect
 from numbergroup.ledger import keys
-from numbergroup.ledger.port import CrashNotes
+from numbergroup.ledger.port import CrashRecord
 from numbergroup.runtime.poison_guard import digest_of
 from numbergroup.sandbox.faults import Status
 from numbergroup_contracts.names import partition_of
@@ -67,7 +67,7 @@ async def time_passes(stage: Stage) -> None:
 
 
 async def crashes(stage: Stage, partition: int = 0) -> int:
-    history = (await stage.ledger.crash_notes(partition)).history
+    history = (await stage.ledger.read_crash_record(partition)).history
     return history.crashes
 
 
@@ -159,10 +159,10 @@ async def test_a_clean_end_in_the_middle(stage: Stage) -> None:
     await die(stage, 4)
     await stage.client.delete(keys.commands(0))
     async with stage.worker("clean", ports=patient) as running:
-        await running.asked("note_history")
-    notes = await stage.ledger.crash_notes(0)
+        await running.asked("write_crash_history")
+    notes = await stage.ledger.read_crash_record(0)
     culprit = Suspect(Step.DECODE, digest_of(deadly("c-1")), 2)
-    assert notes == CrashNotes(History(4, (culprit,)), False, InHand())
+    assert notes == CrashRecord(History(4, (culprit,)), False, InHand())
     await stage.publish(deadly("c-1"))
     await die(stage, 1, first=4)
     async with stage.worker("last", ports=ports()):
@@ -238,7 +238,7 @@ async def test_killed_from_outside_while_the_vendor_thinks(stage: Stage) -> None
 
 
 async def nothing_in_hand(stage: Stage) -> bool:
-    return not (await stage.ledger.crash_notes(0)).in_hand
+    return not (await stage.ledger.read_crash_record(0)).in_hand
 
 
 class DeadlyEngine:

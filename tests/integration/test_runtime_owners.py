@@ -35,9 +35,9 @@ async def test_a_partition_that_was_lost(stage: Stage) -> None:
         epoch = await replace_owner(stage)
         before = await stage.everything()
         stage.gate.opened.set()
-        await running.asked_again("owners", 2)
+        await running.asked_again("read_owners", 2)
         await stage.publish(C2)
-        await running.asked_again("owners", 2)
+        await running.asked_again("read_owners", 2)
         assert stage.arrived == 1
         after = await stage.everything()
         changed = {key for key in after if after[key] != before.get(key)}

@@ -11,7 +11,7 @@ from integration_stage import Gate, Running, Stage
 from structlog.testing import capture_logs
 
 from numbergroup.ledger import keys
-from numbergroup.ledger.port import LedgerUnavailable, OtherPartitions
+from numbergroup.ledger.port import LedgerUnavailable, PartitionCountChanged
 from numbergroup_contracts.names import partition_of
 
 HANDLES = [f"g-{n}" for n in range(200)]
@@ -33,7 +33,7 @@ async def publish(stage: Stage, partition: int, *bodies: bytes) -> None:
 
 async def owners(stage: Stage, partitions: int) -> dict[str, int]:
     """How many partitions each has."""
-    return dict(Counter(owner for owner in await stage.ledger.owners(partitions) if owner))
+    return dict(Counter(owner for owner in await stage.ledger.read_owners(partitions) if owner))
 
 
 async def shared(stage: Stage, **wanted: int) -> None:
@@ -131,7 +131,7 @@ async def test_a_hand_over_with_calls_in_flight(stage: Stage) -> None:
         await shared(stage, a=2)
         closed, stuck, other = await both_busy(stage, first)
         async with stage.worker("b", ports=ports) as second:
-            await second.asked("owners", 2)
+            await second.asked("read_owners", 2)
             await publish(stage, 0, event("late", stuck, phones="85211111115"))
             await publish(stage, 1, event("c-3", other))
 
@@ -139,7 +139,7 @@ async def test_a_hand_over_with_calls_in_flight(stage: Stage) -> None:
                 return ("c-3", "applied") in await stage.results()
 
             await eventually(goes_on, "the other partition goes on")
-            await second.asked_again("owners", 2)
+            await second.asked_again("read_owners", 2)
             assert await owners(stage, 2) == {"a": 2}
             assert stage.arrived == 4
             closed.opened.set()
@@ -147,7 +147,7 @@ async def test_a_hand_over_with_calls_in_flight(stage: Stage) -> None:
             assert await answered(stage, 5, 2) == dict.fromkeys(
                 ["stuck", "c-1", "c-2", "c-3", "late"], "applied"
             )
-            assert (await stage.ledger.owners(2))[0] == "b"
+            assert (await stage.ledger.read_owners(2))[0] == "b"
     assert stage.arrived == 5
     assert stage.members(stuck) == {"85211111114", "85211111115"}
 
@@ -171,11 +171,11 @@ async def test_no_register(stage: Stage) -> None:
         away.set()
         # What it asked for before that is answered by now.
         await running.asked_again("register", 1)
-        await stage.ledger.leave("another")
+        await stage.ledger.unregister("another")
         await running.asked_again("register", 3)
         await running.asked_again("renew_lease", 4)
         assert await owners(stage, 4) == {"a": 2}
-        mine = next(n for n, owner in enumerate(await stage.ledger.owners(4)) if owner)
+        mine = next(n for n, owner in enumerate(await stage.ledger.read_owners(4)) if owner)
         await publish(stage, mine, event("c-1", groups_of(mine, 4)[0]))
         await answered(stage, 1, 4)
         away.clear()
@@ -198,7 +198,7 @@ async def test_after_an_outage_nobody_grabs(stage: Stage) -> None:
         for number in range(3):
             await stage.ledger.acquire_lease(number, "back", 600.0)
         await stage.ledger.register("back", 4, 600.0)
-        await running.asked("owners")
+        await running.asked("read_owners")
         await running.asked_again("register", 2)
         assert await owners(stage, 4) == {"back": 3, "a": 1}
 
@@ -212,7 +212,7 @@ async def test_another_number_is_in_force(stage: Stage) -> None:
         await publish(stage, 0, event("c-1", groups_of(0, 2)[0]))
         await stage.calls_waiting(1)
         await stage.client.set(keys.PARTITIONS, 3)
-        assert isinstance(await running.broke(), OtherPartitions)
+        assert isinstance(await running.broke(), PartitionCountChanged)
         stage.gate.opened.set()
     assert await stage.results() == []
     assert await stage.client.xlen(keys.commands(0)) == 1
@@ -235,7 +235,7 @@ async def test_a_worker_leaves_before_it_hands_over(stage: Stage, stopped: str) 
     async with stage.worker("a", ports=ports) as first, stage.worker("b", ports=ports) as second:
         await shared(stage, a=1, b=1)
         stage.gate.opened.clear()
-        held = (await stage.ledger.owners(2)).index(stopped)
+        held = (await stage.ledger.read_owners(2)).index(stopped)
         await publish(stage, held, event("c-1", groups_of(held, 2)[0]))
         await stage.calls_waiting(1)
         going, staying = (first, second) if stopped == "a" else (second, first)

@@ -21,7 +21,7 @@ _BLOCK_S = 2.0
 class SimulatedBroker:
     """What was published, what is left of it by partition, and the answers. `published` is in log order."""
 
-    by_handle = True
+    is_partitioned_by_handle = True
 
     def __init__(self, world: World, ledger: SimulatedLedger) -> None:
         self.world = world
@@ -73,11 +73,11 @@ class SimulatedBroker:
     async def close(self) -> None:
         """Nothing is held."""
 
-    def log(self, partition: int, epoch: int) -> Log:
+    def open_log(self, partition: int, epoch: int) -> Log:
         kind = OneStepLog if self.world.plan.transactional else StepwiseLog
         return kind(self, partition, epoch)
 
-    async def backlog(self, partitions: int) -> Mapping[int, int]:
+    async def count_waiting(self, partitions: int) -> Mapping[int, int]:
         return {number: len(self.left[number]) for number in range(partitions)}
 
     def answer(self, reply: Reply) -> None:
@@ -106,7 +106,7 @@ class OneStepLog:
         self._cursor = -1
         self._side_cursor = 0
         self._partial: dict[str, set[int]] | None = None
-        self.behind = False
+        self.may_have_more = False
 
     async def read(self, credit: int) -> Sequence[Entry]:
         count = min(credit, self._world.plan.read_count)
@@ -115,11 +115,11 @@ class OneStepLog:
             replays = [entry for entry in entries if entry.replay is not None]
             self._side_cursor = self._broker.ledger.side_end(self._partition, replays, self._side_cursor)
             self._cursor = max([self._cursor, *(int(one.tag) for one in entries if one.replay is None)])
-            self.behind = len(entries) >= count
+            self.may_have_more = len(entries) >= count
             return entries
-        if not self.behind:
+        if not self.may_have_more:
             await self._news()
-        self.behind = False
+        self.may_have_more = False
         return []
 
     def _take(self, count: int) -> list[Entry]:
@@ -144,16 +144,18 @@ class OneStepLog:
         world.loop.later(_BLOCK_S, lambda: future.done() or future.set_result(None))
         await future
 
-    async def look_back(self) -> None:
+    async def check_position(self) -> None:
         """Nothing comes behind what was read."""
 
-    def lost_part(self, unit: Settlement, serial: int, kept: int, *, published: bool) -> Settlement | None:
+    def find_lost_part(
+        self, unit: Settlement, serial: int, kept: int, *, published: bool
+    ) -> Settlement | None:
         return unit if serial > kept else None
 
     async def restore(self, unit: Settlement, serial: int) -> None:
         await self.settle(unit, serial)
 
-    async def feed(self) -> None:
+    async def import_messages(self) -> None:
         await self._world.loop.create_future()
 
     async def settle(self, unit: Settlement, serial: int) -> None:

@@ -33,7 +33,7 @@ class SimulatedControlStore:
         groups = {one: pause.reason for one, pause in self.paused.items() if isinstance(one, GroupRef)}
         return ControlSnapshot(Controls(accounts, groups, dict(self.breakers)), dict(self.resumed))
 
-    async def pauses(self) -> Mapping[Target, Pause]:
+    async def read_pauses(self) -> Mapping[Target, Pause]:
         return dict(self.paused)
 
     async def pause(self, target: Target, reason: str, who: str) -> bool:
@@ -42,7 +42,7 @@ class SimulatedControlStore:
     async def resume(self, target: Target, who: str) -> bool:
         raise NotImplementedError
 
-    async def take_probe(self, account: str, owner: str, ttl_s: float) -> bool:
+    async def claim_probe(self, account: str, owner: str, ttl_s: float) -> bool:
         taken: bool = await self._world.ask(
             "ledger", "take probe", partial(self._take, account, owner, ttl_s)
         )
@@ -56,14 +56,14 @@ class SimulatedControlStore:
         self.probes[account] = owner, now + ttl_s
         return True
 
-    async def drop_probe(self, account: str, owner: str) -> None:
+    async def release_probe(self, account: str, owner: str) -> None:
         await self._world.ask("ledger", "drop probe", partial(self._drop, account, owner))
 
     def _drop(self, account: str, owner: str) -> None:
         if self.probes.get(account, ("", 0.0))[0] == owner:
             del self.probes[account]
 
-    async def tell(self, account: str, notice: BreakerNotice | None) -> None:
+    async def publish_breaker(self, account: str, notice: BreakerNotice | None) -> None:
         await self._world.ask("ledger", "tell of a breaker", partial(self._tell, account, notice))
 
     def _tell(self, account: str, notice: BreakerNotice | None) -> None:

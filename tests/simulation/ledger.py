@@ -27,7 +27,13 @@ from numbergroup.engine.records import DEAD_LETTERED, sequence_key
 from numbergroup.engine.settling.dead_letters import DeadLetterRecord
 from numbergroup.engine.settling.settlement import Settlement
 from numbergroup.ledger.history import History as ServerHistory
-from numbergroup.ledger.port import CrashNotes, Inheritance, OtherPartitions, Sender, Seniority
+from numbergroup.ledger.port import (
+    CrashRecord,
+    PartitionCountChanged,
+    PreviousOwnerState,
+    Seniority,
+    UpcomingCall,
+)
 from simulation.world import World
 
 _STRETCH = 1.08
@@ -68,7 +74,7 @@ class SimulatedLedger:
         """Every command's first record, kept for the checks beyond its lifetime."""
         self.leases: dict[int, tuple[str, float]] = {}
         self.epochs: dict[int, int] = defaultdict(int)
-        self.crashes: dict[int, CrashNotes] = defaultdict(lambda: CrashNotes(History(), False, InHand()))
+        self.crashes: dict[int, CrashRecord] = defaultdict(lambda: CrashRecord(History(), False, InHand()))
         self.last_owner: dict[int, str] = {}
         """Who has the partition, or left it without a release."""
         self.takeovers = 0
@@ -117,7 +123,7 @@ class SimulatedLedger:
         since = {ref: found for ref in again if (found := self.book.known_since(ref)) is not None}
         return Facts(settled, bindings, intents, sequences, with_dead_letters=lettered, since=since)
 
-    async def record_intent(self, sender: Sender, intent: CreateIntent) -> bool:
+    async def record_intent(self, sender: UpcomingCall, intent: CreateIntent) -> bool:
         comes_late = self._lateness(sender)
 
         def record() -> bool:
@@ -131,7 +137,7 @@ class SimulatedLedger:
 
         return bool(await self._world.ask("ledger", "record intent", record, quick=True))
 
-    async def record_call(self, sender: Sender, doubts: Sequence[Doubt], now: float) -> bool:
+    async def record_call(self, sender: UpcomingCall, doubts: Sequence[Doubt], now: float) -> bool:
         relative = [replace(one, until=one.until - now) for one in doubts]
 
         comes_late = self._lateness(sender)
@@ -150,7 +156,7 @@ class SimulatedLedger:
 
         return bool(await self._world.ask("ledger", "record call", record, quick=True))
 
-    def _lateness(self, sender: Sender) -> Callable[[], bool]:
+    def _lateness(self, sender: UpcomingCall) -> Callable[[], bool]:
         """To be asked where the request arrives: whether it was given up, and a later one of the group came
         before it."""
         self._requests += 1
@@ -164,8 +170,8 @@ class SimulatedLedger:
 
         return comes_late
 
-    async def inheritance(self, partition: int) -> Inheritance:
-        def load() -> Inheritance:
+    async def read_previous_owner_state(self, partition: int) -> PreviousOwnerState:
+        def load() -> PreviousOwnerState:
             found = {}
             for ref, (_, _, written, doubts) in self.calls[partition].items():
                 ago = self._world.loop.now - written
@@ -174,12 +180,14 @@ class SimulatedLedger:
             doubtful = {ref: doubts for ref, doubts in found.items() if doubts}
             lost_at = self.losses.get(partition)
             lost_s = None if lost_at is None else self._world.loop.now - lost_at
-            return Inheritance(doubtful, tuple(self.attempted[partition]), dict(self.quarantined), lost_s)
+            return PreviousOwnerState(
+                doubtful, tuple(self.attempted[partition]), dict(self.quarantined), lost_s
+            )
 
-        loaded: Inheritance = await self._world.ask("ledger", "load calls", load)
+        loaded: PreviousOwnerState = await self._world.ask("ledger", "load calls", load)
         return loaded
 
-    async def drop_intent(self, ref: GroupRef, intent: CreateIntent) -> None:
+    async def delete_intent(self, ref: GroupRef, intent: CreateIntent) -> None:
         def drop() -> None:
             if self.intents.get(ref) == intent:
                 del self.intents[ref]
@@ -199,7 +207,7 @@ class SimulatedLedger:
                 self.losses[partition] = self._world.loop.now
             self.servers[partition] = self._world.history
             if self.last_owner.get(partition, owner) != owner:
-                self.crashes[partition] = replace(self.crashes[partition], unclean=True)
+                self.crashes[partition] = replace(self.crashes[partition], has_uncounted_crash=True)
             self.last_owner[partition] = owner
             self.epochs[partition] = max(self.epochs[partition], above) + 1
             self.takeovers += 1
@@ -226,12 +234,15 @@ class SimulatedLedger:
                 return
             if self.holder(partition) == owner:
                 del self.leases[partition]
-            if self.last_owner.pop(partition, None) == owner and not self.crashes[partition].unclean:
+            if (
+                self.last_owner.pop(partition, None) == owner
+                and not self.crashes[partition].has_uncounted_crash
+            ):
                 self.crashes[partition] = replace(self.crashes[partition], in_hand=InHand())
 
         await self._world.ask("ledger", "release", release)
 
-    async def last_unit(self, partition: int) -> tuple[int, int]:
+    async def read_last_unit(self, partition: int) -> tuple[int, int]:
         def find() -> tuple[int, int]:
             epoch = self.epochs[partition]
             by, serial = self.units.get(partition, (epoch, 0))
@@ -240,24 +251,24 @@ class SimulatedLedger:
         found: tuple[int, int] = await self._world.ask("ledger", "last unit", find)
         return found
 
-    async def forget_loss(self, partition: int, epoch: int) -> None:
+    async def clear_loss(self, partition: int, epoch: int) -> None:
         def forget() -> None:
             if self.epochs[partition] == epoch:
                 self.losses.pop(partition, None)
 
         await self._world.ask("ledger", "forget loss", forget)
 
-    async def crash_notes(self, partition: int) -> CrashNotes:
-        notes: CrashNotes = await self._world.ask("ledger", "look", lambda: self.crashes[partition])
+    async def read_crash_record(self, partition: int) -> CrashRecord:
+        notes: CrashRecord = await self._world.ask("ledger", "look", lambda: self.crashes[partition])
         return notes
 
-    async def note_history(self, partition: int, epoch: int, history: History) -> bool:
-        return await self._note(partition, epoch, CrashNotes(history, False, InHand()))
+    async def write_crash_history(self, partition: int, epoch: int, history: History) -> bool:
+        return await self._note(partition, epoch, CrashRecord(history, False, InHand()))
 
-    async def note_in_hand(self, partition: int, epoch: int, in_hand: InHand) -> bool:
+    async def write_in_hand(self, partition: int, epoch: int, in_hand: InHand) -> bool:
         return await self._note(partition, epoch, replace(self.crashes[partition], in_hand=in_hand))
 
-    async def _note(self, partition: int, epoch: int, notes: CrashNotes) -> bool:
+    async def _note(self, partition: int, epoch: int, notes: CrashRecord) -> bool:
         def note() -> bool:
             if self.epochs[partition] != epoch:
                 return False
@@ -269,7 +280,7 @@ class SimulatedLedger:
     async def register(self, owner: str, partitions: int, ttl_s: float, since: int = 0) -> Seniority:
         def register() -> Seniority:
             if partitions != self._world.plan.partitions:
-                raise OtherPartitions(partitions, self._world.plan.partitions)
+                raise PartitionCountChanged(partitions, self._world.plan.partitions)
             now = self._world.loop.now
             self._workers = {name: life for name, life in self._workers.items() if life[1] > now}
             start = self._workers[owner][0] if owner in self._workers else since or 1 + round(now * 1000)
@@ -280,20 +291,20 @@ class SimulatedLedger:
         standing: Seniority = await self._world.ask("ledger", "register", register, quick=True)
         return standing
 
-    async def leave(self, owner: str) -> None:
+    async def unregister(self, owner: str) -> None:
         def leave() -> None:
             self._workers.pop(owner, None)
 
         await self._world.ask("ledger", "leave", leave)
 
-    async def owners(self, partitions: int) -> Sequence[str | None]:
+    async def read_owners(self, partitions: int) -> Sequence[str | None]:
         def owners() -> list[str | None]:
             return [self.holder(number) for number in range(partitions)]
 
         found: list[str | None] = await self._world.ask("ledger", "owners", owners)
         return found
 
-    async def partitions(self) -> int | None:
+    async def read_partition_count(self) -> int | None:
         return self._world.plan.partitions
 
     # The operator.

@@ -175,7 +175,7 @@ class StepwiseLog:
         if not self._fresh:
             self._arrival.clear()
             try:
-                async with asyncio.timeout(0.3 if self.behind else _BLOCK_S):
+                async with asyncio.timeout(0.3 if self.may_have_more else _BLOCK_S):
                     await self._arrival.wait()
             except TimeoutError:
                 self._expected = 0
@@ -206,7 +206,7 @@ class StepwiseLog:
         return states | {tag: Whole(total) for tag, total in ledger.unacknowledged[number].items()}
 
     @property
-    def behind(self) -> bool:
+    def may_have_more(self) -> bool:
         return bool(self._fresh) or self._window.received < self._expected
 
     async def _connect(self) -> None:
@@ -336,17 +336,19 @@ class StepwiseLog:
             self.broker.may_repeat += len(said) if isinstance(said, list) else 1
             raise
 
-    async def look_back(self) -> None:
+    async def check_position(self) -> None:
         """Nothing comes behind what was read."""
 
-    def lost_part(self, unit: Settlement, serial: int, kept: int, *, published: bool) -> Settlement | None:
-        return self._units.lost_part(unit, serial, kept, published=published)
+    def find_lost_part(
+        self, unit: Settlement, serial: int, kept: int, *, published: bool
+    ) -> Settlement | None:
+        return self._units.find_lost_part(unit, serial, kept, published=published)
 
     async def restore(self, unit: Settlement, serial: int) -> None:
         self._writes += 1
         await self._write(unit, self._units.note(serial, self._writes))
 
-    async def feed(self) -> None:
+    async def import_messages(self) -> None:
         await self.world.loop.create_future()
 
     async def close(self) -> None:

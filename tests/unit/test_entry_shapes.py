@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from numbergroup.brokers.redis.entry_shapes import kept_of, misshapen
+from numbergroup.brokers.redis.entry_shapes import body_to_keep, describe_wrong_fields
 from numbergroup.engine.commands import Entry, Refusal
 from numbergroup.engine.decoding.intake import Intake
 
@@ -21,7 +21,7 @@ NAMES = st.sampled_from([b"event", b"body", b"\xff", b""]) | st.binary()
 
 def refusals(*flat: str | bytes) -> list[Refusal]:
     fields = [one.encode() if isinstance(one, str) else one for one in flat]
-    found = Intake().read(Entry(0, "1-0", kept_of(fields), problem=misshapen(fields)))
+    found = Intake().read(Entry(0, "1-0", body_to_keep(fields), problem=describe_wrong_fields(fields)))
     assert all(isinstance(one, Refusal) for one in found)
     return [one for one in found if isinstance(one, Refusal)]
 
@@ -71,8 +71,8 @@ def test_names_of_fields_are_no_place_for_numbers() -> None:
 
 def test_what_is_well_formed() -> None:
     """One field `event`, whatever else is there."""
-    assert misshapen([b"event", b"{}"]) is None
-    assert misshapen([b"trace", b"1", b"event", b"{}", b"kombu", b"{}"]) is None
+    assert describe_wrong_fields([b"event", b"{}"]) is None
+    assert describe_wrong_fields([b"trace", b"1", b"event", b"{}", b"kombu", b"{}"]) is None
 
 
 @settings(deadline=None)
@@ -81,5 +81,5 @@ def test_anything(fields: list[tuple[bytes, bytes]]) -> None:
     """Whatever the fields are, it is a command's entry or it is refused, and nothing raises."""
     flat = [part for field in fields for part in field]
     if [name for name, _ in fields].count(b"event") != 1:
-        assert misshapen(flat)
-        assert Intake().read(Entry(0, "1-0", kept_of(flat), problem=misshapen(flat)))
+        assert describe_wrong_fields(flat)
+        assert Intake().read(Entry(0, "1-0", body_to_keep(flat), problem=describe_wrong_fields(flat)))

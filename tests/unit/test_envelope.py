@@ -12,7 +12,13 @@ from kombu import Connection
 from kombu.transport.virtual import Message
 from kombu.utils import json as kombu_json
 
-from numbergroup.brokers.redis.envelope import ROOM, Unpacked, address, contents, unpack
+from numbergroup.brokers.redis.envelope import (
+    ENVELOPE_OVERHEAD,
+    Unpacked,
+    encode_address,
+    encode_contents,
+    unpack,
+)
 
 LIMIT = 1_048_576
 EVENT = '{"specversion":"1.0","id":"c-1","source":"crm"}'
@@ -62,7 +68,7 @@ def test_what_kombu_reads(value: Any, queue: str, correlation_id: str | None) ->
     """kombu's own code decodes what is written for its consumers, with no serializer but its own."""
     body = json.dumps(value, allow_nan=False) if _finite(value) else "null"
     try:
-        raw = address(queue) + contents(body.encode(), correlation_id)
+        raw = encode_address(queue) + encode_contents(body.encode(), correlation_id)
     except TypeError:  # half of a surrogate pair, which no reader of JSON lets through
         return
     with Connection("memory://") as connection:
@@ -86,7 +92,10 @@ def _short(text: str | None) -> str | None:
 
 
 def test_every_envelope_has_a_tag_of_its_own() -> None:
-    tags = {json.loads(address("q") + contents(b"{}", None))["properties"]["delivery_tag"] for _ in range(9)}
+    tags = {
+        json.loads(encode_address("q") + encode_contents(b"{}", None))["properties"]["delivery_tag"]
+        for _ in range(9)
+    }
     assert len(tags) == 9
 
 
@@ -196,7 +205,7 @@ def test_what_is_too_large_is_not_parsed() -> None:
     letters = "ж" * 500
     assert read(envelope(letters)).body == unpack(json.dumps(envelope(letters)).encode(), 1_000).body
     assert unpack(json.dumps(envelope(letters)).encode(), 1_000).problem is None
-    huge = json.dumps(envelope("x" * (3 * 1_000 + ROOM))).encode()
+    huge = json.dumps(envelope("x" * (3 * 1_000 + ENVELOPE_OVERHEAD))).encode()
     found = unpack(huge, 1_000)
     assert found.body == huge
     assert "limit" in (found.problem or "")

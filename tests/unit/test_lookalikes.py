@@ -5,7 +5,7 @@ from fakeredis import FakeAsyncRedis
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from numbergroup.brokers.lookalikes import amqp_names, is_alike, on_redis
+from numbergroup.brokers.lookalikes import find_on_redis, is_alike, queue_names_to_check
 from numbergroup.brokers.redis.kombu_lists import LISTS
 from numbergroup.ledger import keys
 from numbergroup_contracts import names
@@ -49,7 +49,7 @@ async def test_a_misspelt_stream(name: str) -> None:
     """It is found with what waits in it, and the one that was meant is named."""
     client = FakeAsyncRedis()
     await client.xadd(name, {"event": "{}"})
-    (found,) = await on_redis(client, 2)
+    (found,) = await find_on_redis(client, 2)
     assert str(found).startswith(f"no worker reads the stream {name}, which holds 1 entries: was ")
     assert names.command_stream(0) in str(found)
 
@@ -59,16 +59,16 @@ async def test_a_misspelt_list(name: str) -> None:
     """Kombu's producers may misspell as well."""
     client = FakeAsyncRedis()
     await client.lpush(name, "{}", "{}")
-    (found,) = await on_redis(client, 1)
-    assert (found.kind, found.name, found.count, found.meant) == ("list", name, 2, names.COMMANDS)
+    (found,) = await find_on_redis(client, 1)
+    assert (found.kind, found.name, found.count, found.intended_name) == ("list", name, 2, names.COMMANDS)
 
 
 async def test_a_stream_under_a_lists_name() -> None:
     """The name alone does not make it ours: who publishes there uses the other way's name."""
     client = FakeAsyncRedis()
     await client.xadd(names.COMMANDS, {"event": "{}"})
-    (found,) = await on_redis(client, 1)
-    assert (found.kind, found.meant) == ("stream", names.command_stream(0))
+    (found,) = await find_on_redis(client, 1)
+    assert (found.kind, found.intended_name) == ("stream", names.command_stream(0))
 
 
 async def test_what_is_ours_and_what_is_others() -> None:
@@ -78,9 +78,9 @@ async def test_what_is_ours_and_what_is_others() -> None:
         await client.xadd(name, {"event": "{}"})
     for name in LISTS:
         await client.lpush(name, "{}")
-    assert await on_redis(client, 3) == []
-    (beyond,) = await on_redis(client, 2)
-    assert beyond.meant == f"one of {names.command_stream(0)} to {names.command_stream(1)}"
+    assert await find_on_redis(client, 3) == []
+    (beyond,) = await find_on_redis(client, 2)
+    assert beyond.intended_name == f"one of {names.command_stream(0)} to {names.command_stream(1)}"
 
 
 @settings(deadline=None)
@@ -96,4 +96,4 @@ def test_queues_that_are_asked_for() -> None:
     """None of them is one of the workers' own, however many partitions there are."""
     for partitions in (1, 2, 5):
         ours = {names.command_queue(number, partitions) for number in range(partitions)}
-        assert not ours & {name for name, _ in amqp_names(partitions)}
+        assert not ours & {name for name, _ in queue_names_to_check(partitions)}

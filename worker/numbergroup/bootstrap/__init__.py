@@ -19,7 +19,7 @@ from numbergroup.engine.partition.poison_detection import Caution
 from numbergroup.engine.policy import RetryPolicy
 from numbergroup.engine.settling.settlement import Settlement, SettlementBuilder
 from numbergroup.ledger.control_store import RedisControlStore
-from numbergroup.ledger.port import Limiter, OtherPartitions
+from numbergroup.ledger.port import Limiter, PartitionCountChanged
 from numbergroup.ledger.redis import RedisLedger
 from numbergroup.ledger.reports import RedisReports
 from numbergroup.ledger.tokens import RedisTokens
@@ -107,7 +107,7 @@ async def open_worker(
             partitions=settings.partitions,
             accounts=len(accounts),
             partition_of=by_handle(settings.partitions)
-            if broker.by_handle and settings.partitions > 1
+            if broker.is_partitioned_by_handle and settings.partitions > 1
             else None,
             letter_cap=LetterCap(settings.max_dead_letters),
             reports=RedisReports(client),
@@ -128,7 +128,7 @@ async def open_worker(
             metrics.look = lambda: _figures(worker, ports.letter_cap)
         try:
             yield worker
-        except OtherPartitions as error:
+        except PartitionCountChanged as error:
             raise SettingsError(f"NUMBERGROUP_PARTITIONS is not what it was: {error}") from None
 
 

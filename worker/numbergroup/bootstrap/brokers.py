@@ -39,7 +39,7 @@ async def backlog(broker_url: str, client: Redis, partitions: int) -> Mapping[in
     """
     if broker_url.startswith("amqp"):
         return await asyncio.to_thread(depth, broker_url, partitions)
-    return await RedisBroker(client, 0, partitions).backlog(partitions)
+    return await RedisBroker(client, 0, partitions).count_waiting(partitions)
 
 
 async def strays(broker_url: str, partitions: int) -> Mapping[str, int]:
@@ -55,7 +55,7 @@ async def strays(broker_url: str, partitions: int) -> Mapping[str, int]:
 async def unread_queues(broker_url: str, client: Redis, partitions: int) -> Sequence[Lookalike]:
     """What was probably published to, and no worker reads; nothing where the broker does not let us look."""
     if not broker_url.startswith("amqp"):
-        return await lookalikes.on_redis(client, partitions)
+        return await lookalikes.find_on_redis(client, partitions)
     try:
         return await asyncio.to_thread(depth_of_lookalikes, broker_url, partitions)
     except (BrokerUnavailable, UnfitServer):

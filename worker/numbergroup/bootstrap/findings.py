@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from redis.asyncio import Redis
 
-from numbergroup.brokers.redis.server_facts import look, warnings
+from numbergroup.brokers.redis.server_facts import read_server_facts, warnings
 from numbergroup.ledger.client import translate_errors
 from numbergroup.ledger.port import LedgerUnavailable
 from numbergroup.settings import Settings
@@ -37,4 +37,4 @@ async def of_server(settings: Settings, client: Redis) -> list[str]:
     if settings.effective_ledger_url is None:
         return []
     async with translate_errors(LedgerUnavailable):
-        return list(warnings(await look(client), holds_commands=is_broker))
+        return list(warnings(await read_server_facts(client), holds_commands=is_broker))

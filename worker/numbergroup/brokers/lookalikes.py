@@ -32,12 +32,12 @@ class Lookalike:
     kind: str
     name: str
     count: int
-    meant: str
+    intended_name: str
 
     def __str__(self) -> str:
         holds = "entries" if self.kind == "stream" else "messages"
         waits = f"{self.kind} {self.name}, which holds {self.count:,} {holds}"
-        return f"no worker reads the {waits}: was {self.meant} meant?"
+        return f"no worker reads the {waits}: was {self.intended_name} meant?"
 
 
 def is_alike(name: str) -> bool:
@@ -46,7 +46,7 @@ def is_alike(name: str) -> bool:
     return SequenceMatcher(None, letters, "numbergroupcommands", autojunk=False).ratio() >= _ALIKE
 
 
-async def on_redis(client: Redis, partitions: int) -> list[Lookalike]:
+async def find_on_redis(client: Redis, partitions: int) -> list[Lookalike]:
     """Those on Redis, by their names; on a server with very many keys maybe not all.
 
     A server that does not let us look has none.
@@ -102,7 +102,7 @@ def _meant(name: str, is_list: bool, partitions: int) -> str:
     return f"one of {names.command_stream(0)} to {names.command_stream(partitions - 1)}"
 
 
-def amqp_names(partitions: int) -> Iterator[tuple[str, str]]:
+def queue_names_to_check(partitions: int) -> Iterator[tuple[str, str]]:
     """Names of queues that RabbitMQ can be asked about one by one, and what was meant by each.
 
     Few: RabbitMQ logs each question about a queue that is not there.

@@ -25,7 +25,7 @@ class Log(Protocol):
         """
 
     @property
-    def behind(self) -> bool:
+    def may_have_more(self) -> bool:
         """Whether the last read was full, so that there may be more at once."""
 
     @property
@@ -33,14 +33,14 @@ class Log(Protocol):
         """How many answers are worth settling at once, where more wait: while it settles, the broker may be
         busy with nothing else, or the worker may wait for it."""
 
-    async def feed(self) -> None:
+    async def import_messages(self) -> None:
         """Bring in some of what producers publish elsewhere; waits a little when there is none.
 
         Where there can be none it waits until it is cancelled. Raises `StaleEpoch`, or
         `BrokerUnavailable`, after which nothing is lost, doubled or out of order.
         """
 
-    async def look_back(self) -> None:
+    async def check_position(self) -> None:
         """Raise `StaleEpoch` if messages wait that `read` has passed by: it is not the log that was read, and
         has to be read from its beginning. May raise `BrokerUnavailable`.
         """
@@ -52,9 +52,11 @@ class Log(Protocol):
         the same call may be made again.
         """
 
-    def lost_part(self, unit: Settlement, serial: int, kept: int, *, published: bool) -> Settlement | None:
+    def find_lost_part(
+        self, unit: Settlement, serial: int, kept: int, *, published: bool
+    ) -> Settlement | None:
         """What the ledger lacks of a unit that was to be settled under `serial`, if it has lost all that was
-        written after `kept` (see `Ledger.last_unit`). `published`: settling it was over."""
+        written after `kept` (see `Ledger.read_last_unit`). `published`: settling it was over."""
 
     async def restore(self, unit: Settlement, serial: int) -> None:
         """Write what a ledger has lost again: a `lost_part`. Raises what `settle` raises."""
@@ -67,7 +69,7 @@ class Broker(Protocol):
     """Every partition's log. `open` it first, `close` it last."""
 
     @property
-    def by_handle(self) -> bool:
+    def is_partitioned_by_handle(self) -> bool:
         """Whether a command must be in the partition of its group's handle, as the wire has it."""
 
     async def open(self) -> None:
@@ -76,10 +78,10 @@ class Broker(Protocol):
     async def close(self) -> None:
         """Return when nothing of it is left."""
 
-    def log(self, partition: int, epoch: int) -> Log:
+    def open_log(self, partition: int, epoch: int) -> Log:
         """The partition's log, from its beginning."""
 
-    async def backlog(self, partitions: int) -> Mapping[int, int]:
+    async def count_waiting(self, partitions: int) -> Mapping[int, int]:
         """How many messages wait in each partition, when there are so many partitions.
 
         Those in a worker's hands count, until they are settled. Raises `BrokerUnavailable`.

@@ -13,7 +13,7 @@ import orjson
 from redis.asyncio import Redis
 
 from numbergroup.brokers.port import BrokerUnavailable
-from numbergroup.brokers.redis.position import LookBack, Position
+from numbergroup.brokers.redis.position import Position, PositionCheck
 from numbergroup.engine.commands import Entry
 from numbergroup.engine.replays import SIDE, Replay
 from numbergroup.ledger import keys
@@ -43,9 +43,9 @@ class ReplayStream:
         self._marks: dict[str, set[int]] = {}
         self.stream = keys.of_partition(partition, keys.SIDE)
         self.position = Position()
-        self._look_back = LookBack(client)
+        self._position_check = PositionCheck(client)
 
-    def take_marks(self, marks: Mapping[str, set[int]]) -> dict[str, set[int]]:
+    def keep_own_marks(self, marks: Mapping[str, set[int]]) -> dict[str, set[int]]:
         """Keep those of this log; the others."""
         self._marks = {tag: indexes for tag, indexes in marks.items() if tag.startswith(SIDE)}
         return {tag: indexes for tag, indexes in marks.items() if not tag.startswith(SIDE)}
@@ -57,9 +57,9 @@ class ReplayStream:
         """
         async with translate_errors(BrokerUnavailable):
             found = await read_streams(self._client, {self.stream: self.position.cursor}, count, block_ms)
-        return self.take(found.get(self.stream, []))
+        return self.decode_rows(found.get(self.stream, []))
 
-    def take(self, rows: Rows) -> list[Entry]:
+    def decode_rows(self, rows: Rows) -> list[Entry]:
         """The entries of rows that were read from the cursor on."""
         self.position.advance([row.decode() for row, _ in rows])
         return [self._entry(tag, fields_of(flat)) for tag, flat in rows]
@@ -68,9 +68,9 @@ class ReplayStream:
         """These messages, by their tags, are done."""
         self.position.settle([tag.removeprefix(SIDE) for tag, _ in replayed])
 
-    async def look_back(self) -> None:
+    async def check_position(self) -> None:
         """See `numbergroup.brokers.port.Log`."""
-        await self._look_back({self.stream: self.position})
+        await self._position_check({self.stream: self.position})
 
     def _entry(self, row: bytes, fields: dict[bytes, bytes]) -> Entry:
         body = fields.get(b"event")
@@ -100,14 +100,14 @@ class ReplayReader:
     """Reads the log beside a broker that is no Redis: `arrival` is set when there is something to take."""
 
     def __init__(self, client: Redis, partition: int, arrival: asyncio.Event) -> None:
-        self.log = ReplayStream(client, partition)
+        self.stream = ReplayStream(client, partition)
         self._arrival = arrival
         self._entries: deque[Entry] = deque()
         self._taken = asyncio.Event()
         self._reading: asyncio.Task[None] | None = None
 
     @property
-    def full(self) -> bool:
+    def has_entries(self) -> bool:
         """Whether there is something to take."""
         return bool(self._entries)
 
@@ -118,7 +118,7 @@ class ReplayReader:
         if self._reading is not None:
             self._reading.cancel()
 
-    def take(self, credit: int) -> list[Entry]:
+    def pop_entries(self, credit: int) -> list[Entry]:
         """What has been read, `credit` at most."""
         found = [self._entries.popleft() for _ in range(min(credit, len(self._entries)))]
         if not self._entries:
@@ -128,7 +128,7 @@ class ReplayReader:
     async def _read(self) -> None:
         while True:
             try:
-                found = await self.log.read(_MOST_ENTRIES, _BLOCK_MS)
+                found = await self.stream.read(_MOST_ENTRIES, _BLOCK_MS)
             except BrokerUnavailable:
                 # Whoever settles or looks up complains of it.
                 await asyncio.sleep(_AGAIN_S)
@@ -144,7 +144,7 @@ class ReplayReader:
                 await self._taken.wait()
 
 
-async def waiting(client: Redis, partitions: int) -> list[int]:
+async def count_waiting_replays(client: Redis, partitions: int) -> list[int]:
     """How many replays wait in each partition. Raises `BrokerUnavailable`."""
     async with translate_errors(BrokerUnavailable):
         pipe = client.pipeline(transaction=False)

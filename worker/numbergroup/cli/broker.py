@@ -1,7 +1,7 @@
 """The broker that the commands talk to, and what to say when it does not answer."""
 
 from numbergroup.brokers.redis import embedded
-from numbergroup.brokers.redis.connect import is_of_cluster
+from numbergroup.brokers.redis.connect import is_cluster_error
 from numbergroup.cli.causes import cause_of
 from numbergroup.cli.endings import Failure
 from numbergroup.settings import Settings, SettingsError, redact_url
@@ -24,7 +24,7 @@ def broker_failure(settings: Settings, error: BaseException) -> Failure:
     Raises `SettingsError` when the broker is a Redis Cluster.
     """
     where = redact_url(broker_url(settings))
-    if is_of_cluster(error):
+    if is_cluster_error(error):
         raise SettingsError(f"the broker at {where} is a Redis Cluster, which is not supported") from None
     cause = cause_of(error)
     advice = cause.advice("NUMBERGROUP_BROKER_URL")

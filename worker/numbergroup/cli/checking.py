@@ -5,7 +5,7 @@ import asyncio
 from numbergroup.bootstrap.brokers import NO_LEDGER
 from numbergroup.bootstrap.examination import Examination, examine, problems_of
 from numbergroup.brokers.port import BrokerUnavailable
-from numbergroup.brokers.redis.connect import UnfitServer, Unready
+from numbergroup.brokers.redis.connect import ServerNotReady, UnfitServer
 from numbergroup.cli.broker import broker_failure, broker_url, reason, speaks_amqp
 from numbergroup.cli.endings import Failure
 from numbergroup.ledger.port import LedgerUnavailable
@@ -35,7 +35,7 @@ def _raise_problems(settings: Settings, found: Examination) -> None:
     wrong = [*found.refused]
     away = [*found.silent]
     for error in found.problems:
-        if isinstance(error, UnfitServer | SettingsError | Unready):
+        if isinstance(error, UnfitServer | SettingsError | ServerNotReady):
             wrong += problems_of(error)
         else:
             away.append(str(_unavailable(settings, error)))

@@ -1,7 +1,7 @@
 """The ledger that the commands talk to, and what to say when it does not answer."""
 
 from numbergroup.brokers.redis import embedded
-from numbergroup.brokers.redis.connect import is_of_cluster
+from numbergroup.brokers.redis.connect import is_cluster_error
 from numbergroup.cli.broker import speaks_amqp
 from numbergroup.cli.causes import cause_of
 from numbergroup.cli.endings import Failure
@@ -34,7 +34,7 @@ def ledger_url(settings: Settings) -> str:
 def ledger_failure(settings: Settings, error: BaseException) -> Failure:
     """What `error`, a `LedgerUnavailable` or what it came from, says to a person."""
     where = redact_url(ledger_url(settings))
-    if is_of_cluster(error.__cause__ or error):
+    if is_cluster_error(error.__cause__ or error):
         raise SettingsError(f"the ledger at {where} is a Redis Cluster, which is not supported") from None
     if error.__cause__ is None and isinstance(error, LedgerUnavailable):
         return Failure(f"the ledger at {where}: {error}")

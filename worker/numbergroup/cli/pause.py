@@ -17,7 +17,7 @@ from numbergroup.cli.times import in_utc
 from numbergroup.cli.who import who
 from numbergroup.engine.commands import GroupRef, HandleKind
 from numbergroup.ledger.control_store import RedisControlStore
-from numbergroup.ledger.overview import look
+from numbergroup.ledger.overview import read_overview
 from numbergroup.ledger.port import LedgerUnavailable, Pause
 from numbergroup.settings import Settings, SettingsError, load_settings
 from numbergroup.text.escaping import escaped
@@ -57,7 +57,7 @@ def run_pause(target: Target, reason: str, as_json: bool) -> None:
 
     async def act(control_store: RedisControlStore, _: Redis) -> tuple[bool, Pause | None]:
         done = await control_store.pause(target, reason, me)
-        return done, (await control_store.pauses()).get(target)
+        return done, (await control_store.read_pauses()).get(target)
 
     changed, found = _with_control_store(settings, act)
     _warn(settings, target)
@@ -78,7 +78,7 @@ def run_resume(target: Target, as_json: bool) -> None:
     async def act(control_store: RedisControlStore, client: Redis) -> tuple[bool, Standing | None]:
         changed = await control_store.resume(target, me)
         try:
-            overview = await look(client, settings.partitions)
+            overview = await read_overview(client, settings.partitions)
         except LedgerUnavailable:
             # It is resumed all the same.
             return changed, None
@@ -139,15 +139,15 @@ def _named(target: Target) -> str:
 
 
 def _by(pause: Pause) -> str:
-    if not pause.who:
+    if not pause.operator:
         return f": {escaped(pause.reason)}"
-    return f" by {escaped(pause.who)} at {in_utc(pause.since)}" + (
+    return f" by {escaped(pause.operator)} at {in_utc(pause.since)}" + (
         f": {escaped(pause.reason)}" if pause.reason else ""
     )
 
 
 def _as_json(pause: Pause) -> dict[str, str]:
-    return {"reason": pause.reason, "who": pause.who, "since": in_utc(pause.since)}
+    return {"reason": pause.reason, "who": pause.operator, "since": in_utc(pause.since)}
 
 
 def _print_json(target: Target, said: dict[str, Any]) -> None:

@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager
 
 from redis.exceptions import RedisError
 
-from numbergroup.ledger.scripts import explain
+from numbergroup.ledger.scripts import explain_error
 
 
 @asynccontextmanager
@@ -15,7 +15,7 @@ async def translate_errors(unavailable: type[Exception]) -> AsyncIterator[None]:
     try:
         yield
     except (RedisError, OSError) as error:
-        raise unavailable(f"{type(error).__name__}: {explain(str(error))}") from error
+        raise unavailable(f"{type(error).__name__}: {explain_error(str(error))}") from error
     finally:
         # The client sends with asyncio.wait_for, which up to Python 3.11 swallows a cancellation that comes
         # when the sending is just done (CPython gh-86296): a loop around it would go on for ever.

@@ -134,7 +134,7 @@ class _Quick(AbstractConnection):
             raise
 
 
-def quick(kind: type[AbstractConnection]) -> type[AbstractConnection]:
+def fast_connection_class(kind: type[AbstractConnection]) -> type[AbstractConnection]:
     """The same kind of connection (TCP, TLS, Unix socket), with commands packed and sent at less cost.
 
     All connections of the returned type share one `Server`, its attribute `server`.

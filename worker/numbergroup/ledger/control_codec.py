@@ -22,7 +22,7 @@ _MOST = 2**53
 _UNREADABLE = Pause("its entry cannot be read", "", 0.0)
 
 
-class Junk(NamedTuple):
+class UnreadableEntry(NamedTuple):
     """What is not what it should be, and what it is taken for."""
 
     key: str
@@ -45,43 +45,43 @@ _PAUSE = TypeAdapter(_Pause)
 _BREAKER = TypeAdapter(_Breaker)
 
 
-def sound(answers: dict[str, Any], junk: set[Junk]) -> dict[str, Any]:
+def drop_mistyped(answers: dict[str, Any], junk: set[UnreadableEntry]) -> dict[str, Any]:
     """The answers by key, with None for those that tell of a key of another kind: they cost nobody the
     others. Raises what else was answered in place of a value."""
     for key, answer in answers.items():
         if isinstance(answer, ResponseError) and str(answer).startswith("WRONGTYPE"):
-            junk.add(Junk(key, "", "nothing"))
+            junk.add(UnreadableEntry(key, "", "nothing"))
             answers[key] = None
         elif isinstance(answer, Exception):
             raise answer
     return answers
 
 
-def decode_pauses(found: Found, junk: set[Junk]) -> dict[str | GroupRef, Pause]:
+def decode_pauses(found: Found, junk: set[UnreadableEntry]) -> dict[str | GroupRef, Pause]:
     """What is paused. It is so also where nothing can be read but that."""
     paused: dict[str | GroupRef, Pause] = {}
     for field, data in found.items():
         target = keys.target(field)
         if target is None:
-            junk.add(Junk(keys.PAUSES, repr(field), "nothing"))
+            junk.add(UnreadableEntry(keys.PAUSES, repr(field), "nothing"))
         else:
             paused[target] = _pause(field, data, junk)
     return paused
 
 
-def decode_resumes(found: Found, junk: set[Junk]) -> dict[str | GroupRef, int]:
+def decode_resumes(found: Found, junk: set[UnreadableEntry]) -> dict[str | GroupRef, int]:
     """When each was resumed, in milliseconds."""
     resumed: dict[str | GroupRef, int] = {}
     for field, data in found.items():
         target = keys.target(field)
         if target is None or not data.isdigit():
-            junk.add(Junk(keys.RESUMES, repr(field), "nothing"))
+            junk.add(UnreadableEntry(keys.RESUMES, repr(field), "nothing"))
         else:
             resumed[target] = int(data[:20])
     return resumed
 
 
-def decode_breakers(found: Found, now: float, junk: set[Junk]) -> dict[str, BreakerNotice]:
+def decode_breakers(found: Found, now: float, junk: set[UnreadableEntry]) -> dict[str, BreakerNotice]:
     """Which breakers are open; `now` in Unix seconds."""
     notices: dict[str, BreakerNotice] = {}
     for field, data in found.items():
@@ -89,7 +89,7 @@ def decode_breakers(found: Found, now: float, junk: set[Junk]) -> dict[str, Brea
         if isinstance(account, str) and notice is not None:
             notices[account] = notice
         else:
-            junk.add(Junk(keys.BREAKERS, repr(field), "closed"))
+            junk.add(UnreadableEntry(keys.BREAKERS, repr(field), "closed"))
     return notices
 
 
@@ -97,23 +97,23 @@ def encode_breaker(notice: BreakerNotice) -> bytes:
     return orjson.dumps(notice)
 
 
-def decode_count(key: str, data: bytes, junk: set[Junk], field: str = "") -> int:
+def decode_count(key: str, data: bytes, junk: set[UnreadableEntry], field: str = "") -> int:
     """A number of things; 0 for what is none."""
     try:
         count = int(data[:20])
     except ValueError:
         count = -1
     if not 0 <= count <= _MOST:
-        junk.add(Junk(key, field, "0"))
+        junk.add(UnreadableEntry(key, field, "0"))
         return 0
     return count
 
 
-def _pause(field: bytes, data: bytes, junk: set[Junk]) -> Pause:
+def _pause(field: bytes, data: bytes, junk: set[UnreadableEntry]) -> Pause:
     try:
         said = _PAUSE.validate_json(data, strict=True)
     except ValidationError:
-        junk.add(Junk(keys.PAUSES, repr(field), "a pause"))
+        junk.add(UnreadableEntry(keys.PAUSES, repr(field), "a pause"))
         return _UNREADABLE
     return Pause(said.reason, said.who, said.since / 1000)
 

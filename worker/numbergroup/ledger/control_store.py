@@ -12,13 +12,13 @@ from numbergroup.engine.policy import BreakerNotice
 from numbergroup.ledger import keys
 from numbergroup.ledger.client import translate_errors
 from numbergroup.ledger.control_codec import (
-    Junk,
+    UnreadableEntry,
     decode_breakers,
     decode_count,
     decode_pauses,
     decode_resumes,
+    drop_mistyped,
     encode_breaker,
-    sound,
 )
 from numbergroup.ledger.port import ControlSnapshot, LedgerUnavailable, Pause
 from numbergroup.observability.logging import get_logger
@@ -74,10 +74,10 @@ class RedisControlStore:
         self._resume = client.register_script(_RESUME)
         self._take = client.register_script(_TAKE)
         self._drop = client.register_script(_DROP)
-        self._told: frozenset[Junk] = frozenset()
+        self._told: frozenset[UnreadableEntry] = frozenset()
 
     async def read(self) -> ControlSnapshot:
-        junk: set[Junk] = set()
+        junk: set[UnreadableEntry] = set()
         hashes = (keys.PAUSES, keys.RESUMES, keys.BREAKERS)
         async with translate_errors(LedgerUnavailable):
             pipe = self._client.pipeline(transaction=False)
@@ -86,7 +86,7 @@ class RedisControlStore:
                 pipe.hgetall(key)
             pipe.get(keys.LETTER_COUNT)
             answers = await pipe.execute(raise_on_error=False)
-            found = sound(dict(zip(("time", *hashes, keys.LETTER_COUNT), answers, strict=True)), junk)
+            found = drop_mistyped(dict(zip(("time", *hashes, keys.LETTER_COUNT), answers, strict=True)), junk)
         paused = decode_pauses(found[keys.PAUSES] or {}, junk)
         orders = ControlSnapshot(
             Controls(
@@ -100,7 +100,7 @@ class RedisControlStore:
         self._complain(frozenset(junk))
         return orders
 
-    async def pauses(self) -> Mapping[str | GroupRef, Pause]:
+    async def read_pauses(self) -> Mapping[str | GroupRef, Pause]:
         async with translate_errors(LedgerUnavailable):
             found: Any = await self._client.hgetall(keys.PAUSES)
         return decode_pauses(found, set())
@@ -117,24 +117,24 @@ class RedisControlStore:
             used = [keys.PAUSES, keys.AUDIT, keys.RESUMES, keys.QUARANTINED]
             return bool(await self._resume(keys=used, args=args))
 
-    async def take_probe(self, account: str, owner: str, ttl_s: float) -> bool:
+    async def claim_probe(self, account: str, owner: str, ttl_s: float) -> bool:
         async with translate_errors(LedgerUnavailable):
             return bool(
                 await self._take(keys=[keys.probe(account)], args=[owner, max(1, round(ttl_s * 1000))])
             )
 
-    async def drop_probe(self, account: str, owner: str) -> None:
+    async def release_probe(self, account: str, owner: str) -> None:
         async with translate_errors(LedgerUnavailable):
             await self._drop(keys=[keys.probe(account)], args=[owner])
 
-    async def tell(self, account: str, notice: BreakerNotice | None) -> None:
+    async def publish_breaker(self, account: str, notice: BreakerNotice | None) -> None:
         async with translate_errors(LedgerUnavailable):
             if notice is None:
                 await self._client.hdel(keys.BREAKERS, account)
             else:
                 await self._client.hset(keys.BREAKERS, account, encode_breaker(notice))
 
-    def _complain(self, junk: frozenset[Junk]) -> None:
+    def _complain(self, junk: frozenset[UnreadableEntry]) -> None:
         """Once of each: it is read every second."""
         for one in junk - self._told:
             log.error(

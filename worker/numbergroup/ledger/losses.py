@@ -23,7 +23,7 @@ class Losses:
         self._client = client
         self._forget = client.register_script(_FORGET)
 
-    async def last_unit(self, partition: int) -> tuple[int, int]:
+    async def read_last_unit(self, partition: int) -> tuple[int, int]:
         used = [keys.of_partition(partition, name) for name in (keys.EPOCH, keys.UNIT)]
         async with translate_errors(LedgerUnavailable):
             found: Any = await self._client.mget(used)
@@ -33,7 +33,7 @@ class Losses:
         serial = int(written[2]) if written and int(written[1]) == in_force else 0
         return in_force, serial
 
-    async def forget(self, partition: int, epoch: int) -> None:
+    async def clear(self, partition: int, epoch: int) -> None:
         used = [keys.of_partition(partition, name) for name in (keys.EPOCH, keys.CRASHES)]
         async with translate_errors(LedgerUnavailable):
             await self._forget(keys=used, args=[epoch])

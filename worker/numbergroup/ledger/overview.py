@@ -12,7 +12,13 @@ from numbergroup.engine.policy import BreakerNotice
 from numbergroup.ledger import keys
 from numbergroup.ledger.client import translate_errors
 from numbergroup.ledger.codec import decode_quarantines
-from numbergroup.ledger.control_codec import Junk, decode_breakers, decode_count, decode_pauses, sound
+from numbergroup.ledger.control_codec import (
+    UnreadableEntry,
+    decode_breakers,
+    decode_count,
+    decode_pauses,
+    drop_mistyped,
+)
 from numbergroup.ledger.port import LedgerUnavailable, Pause
 from numbergroup.ledger.reports import RedisReports, Report
 
@@ -65,12 +71,12 @@ class Overview:
     quarantined: Mapping[GroupRef, Fault] = field(default_factory=dict)
 
 
-async def look(client: Redis, partitions: int) -> Overview:
+async def read_overview(client: Redis, partitions: int) -> Overview:
     """Look at everything. `partitions`: how many there are, should the ledger not know yet.
 
     Raises `LedgerUnavailable`.
     """
-    junk: set[Junk] = set()
+    junk: set[UnreadableEntry] = set()
     hashes = (
         *(keys.WORKERS, keys.PAUSES, keys.BREAKERS, keys.QUARANTINED),
         *(keys.FINGERPRINTS, keys.SHAPES),
@@ -84,7 +90,7 @@ async def look(client: Redis, partitions: int) -> Overview:
         for key in texts:
             pipe.get(key)
         answers = await pipe.execute(raise_on_error=False)
-        found = sound(dict(zip(("time", *hashes, *texts), answers, strict=True)), junk)
+        found = drop_mistyped(dict(zip(("time", *hashes, *texts), answers, strict=True)), junk)
         seconds, micros = found["time"]
         now = float(seconds) + float(micros) / 1_000_000
         in_force = _partitions(found[keys.PARTITIONS], partitions)
@@ -109,19 +115,19 @@ async def look(client: Redis, partitions: int) -> Overview:
 
 
 async def _partition_facts(
-    client: Redis, partitions: int, junk: set[Junk]
+    client: Redis, partitions: int, junk: set[UnreadableEntry]
 ) -> tuple[list[str | None], dict[int, float]]:
     pipe = client.pipeline(transaction=False)
     pipe.mget([keys.of_partition(number, keys.LEASE) for number in range(partitions)])
     for number in range(partitions):
         pipe.xrange(keys.commands(number), count=1)
     leases, *heads = await pipe.execute(raise_on_error=False)
-    streams = sound({keys.commands(number): head for number, head in enumerate(heads)}, junk)
+    streams = drop_mistyped({keys.commands(number): head for number, head in enumerate(heads)}, junk)
     # An entry's id begins with when it came, in milliseconds.
     oldest_at = {
         number: int(head[0][0].split(b"-")[0]) / 1000 for number, head in enumerate(streams.values()) if head
     }
-    (owners,) = sound({"leases": leases}, junk).values()
+    (owners,) = drop_mistyped({"leases": leases}, junk).values()
     return [one.decode(errors="replace") if one else None for one in owners or [None] * partitions], oldest_at
 
 
@@ -139,14 +145,16 @@ def _alive(found: Mapping[bytes, bytes], now: float) -> dict[str, float]:
     return dict(sorted(alive.items(), key=lambda one: (one[1], one[0])))
 
 
-def _kinds(counts: Mapping[bytes, bytes], shapes: Mapping[bytes, bytes], junk: set[Junk]) -> list[LetterKind]:
+def _kinds(
+    counts: Mapping[bytes, bytes], shapes: Mapping[bytes, bytes], junk: set[UnreadableEntry]
+) -> list[LetterKind]:
     kinds = []
     for name, data in counts.items():
         fingerprint = name.decode(errors="replace")
         try:
             shape = _SHAPE.validate_json(shapes.get(name, b""))
         except ValidationError:
-            junk.add(Junk(keys.SHAPES, fingerprint, "nothing"))
+            junk.add(UnreadableEntry(keys.SHAPES, fingerprint, "nothing"))
             shape = _Shape(kind="?", code=None, message="")
         count = decode_count(keys.FINGERPRINTS, data, junk, fingerprint)
         kinds.append(LetterKind(fingerprint, count, shape.kind, shape.code, shape.message))

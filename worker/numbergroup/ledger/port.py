@@ -17,7 +17,7 @@ class LedgerUnavailable(Exception):
     """The ledger did not answer, or refused for a reason that may pass (memory, disk, failover)."""
 
 
-class OtherPartitions(Exception):
+class PartitionCountChanged(Exception):
     """The commands are in another number of partitions than this worker was told."""
 
     def __init__(self, mine: int, in_force: int) -> None:
@@ -30,11 +30,11 @@ class Seniority:
 
     rank: int
     workers: int
-    since: int
+    registered_at_ms: int
 
 
 @dataclass(slots=True, frozen=True)
-class Sender:
+class UpcomingCall:
     """Who is about to send which call, for whom: see `numbergroup.engine.events.StartCall`."""
 
     partition: int
@@ -46,7 +46,7 @@ class Sender:
 
 
 @dataclass(slots=True, frozen=True)
-class Inheritance:
+class PreviousOwnerState:
     """Calls that may take effect still (`until` in seconds from now), commands with an expirytime that were
     in a call and are not settled, and groups whose commands are put away (of all partitions).
 
@@ -57,16 +57,16 @@ class Inheritance:
     doubts: Mapping[GroupRef, Sequence[Doubt]]
     attempted: Collection[CommandKey]
     quarantined: Mapping[GroupRef, Fault] = field(default_factory=dict)
-    lost_s: float | None = None
+    lost_s_ago: float | None = None
 
 
 @dataclass(slots=True, frozen=True)
-class CrashNotes:
+class CrashRecord:
     """What is noted of a partition's crashes. `unclean`: an owner did not end well, which `history` does not
     count yet; it had `in_hand`."""
 
     history: History
-    unclean: bool
+    has_uncounted_crash: bool
     in_hand: InHand
 
 
@@ -75,7 +75,7 @@ class Pause:
     """What an operator has paused: `who` (user@host), `since` when (Unix seconds)."""
 
     reason: str
-    who: str
+    operator: str
     since: float
 
 
@@ -98,7 +98,7 @@ class ControlStore(Protocol):
         """All that is in force, in one round trip. Junk is told in the log and passed over, but where an
         account or a group is named it is paused, whatever is said of it."""
 
-    async def pauses(self) -> Mapping[str | GroupRef, Pause]:
+    async def read_pauses(self) -> Mapping[str | GroupRef, Pause]:
         """What is paused, by whom and why."""
 
     async def pause(self, target: str | GroupRef, reason: str, who: str) -> bool:
@@ -108,13 +108,13 @@ class ControlStore(Protocol):
         """End its pause and its quarantine, and let every worker know that whatever holds it up is over.
         False: there was neither."""
 
-    async def take_probe(self, account: str, owner: str, ttl_s: float) -> bool:
+    async def claim_probe(self, account: str, owner: str, ttl_s: float) -> bool:
         """Become the only one to try the account, for `ttl_s`; True also for who is that already."""
 
-    async def drop_probe(self, account: str, owner: str) -> None:
+    async def release_probe(self, account: str, owner: str) -> None:
         """The trial is over: let another one in. What somebody else has taken stays."""
 
-    async def tell(self, account: str, notice: BreakerNotice | None) -> None:
+    async def publish_breaker(self, account: str, notice: BreakerNotice | None) -> None:
         """Let the others know that the account's breaker is open; `None`: that it is closed."""
 
 
@@ -149,13 +149,13 @@ class Ledger(Protocol):
     async def lookup(self, commands: Sequence[Command]) -> Facts:
         """What is known of these commands, in one round trip."""
 
-    async def record_intent(self, sender: Sender, intent: CreateIntent) -> bool:
+    async def record_intent(self, sender: UpcomingCall, intent: CreateIntent) -> bool:
         """Make it durable that a create is about to be sent. An earlier intent of the group is replaced.
 
         False, and nothing is changed: the partition has another owner since.
         """
 
-    async def record_call(self, sender: Sender, doubts: Sequence[Doubt], now: float) -> bool:
+    async def record_call(self, sender: UpcomingCall, doubts: Sequence[Doubt], now: float) -> bool:
         """Make it durable that these calls of the group may take effect for as long as they say.
 
         The call that is about to be sent is one of them. What was recorded of the group is replaced, and it
@@ -164,10 +164,10 @@ class Ledger(Protocol):
         since.
         """
 
-    async def inheritance(self, partition: int) -> Inheritance:
+    async def read_previous_owner_state(self, partition: int) -> PreviousOwnerState:
         """What the partition's new owner has to know of the last one's calls."""
 
-    async def drop_intent(self, ref: GroupRef, intent: CreateIntent) -> None:
+    async def delete_intent(self, ref: GroupRef, intent: CreateIntent) -> None:
         """The create of this very intent was answered, and made nothing. A later intent of `ref` stays."""
 
     async def acquire_lease(self, partition: int, owner: str, ttl_s: float, above: int = 0) -> int | None:
@@ -183,20 +183,20 @@ class Ledger(Protocol):
     async def release_lease(self, partition: int, owner: str, epoch: int) -> None:
         """Stop being the owner, so that whoever stands by takes over at once: this one ended well."""
 
-    async def last_unit(self, partition: int) -> tuple[int, int]:
+    async def read_last_unit(self, partition: int) -> tuple[int, int]:
         """The epoch in force, and the serial of the last unit that was settled under it; 0 for none."""
 
-    async def forget_loss(self, partition: int, epoch: int) -> None:
+    async def clear_loss(self, partition: int, epoch: int) -> None:
         """All that was lost is known again: see `Inheritance.lost_s`."""
 
-    async def crash_notes(self, partition: int) -> CrashNotes:
+    async def read_crash_record(self, partition: int) -> CrashRecord:
         """What is noted of the partition's crashes. An owner that goes without a release has crashed, as soon
         as another one has come."""
 
-    async def note_history(self, partition: int, epoch: int, history: History) -> bool:
+    async def write_crash_history(self, partition: int, epoch: int, history: History) -> bool:
         """It counts everything up to now, and nothing is in hand. False: somebody else is the owner since."""
 
-    async def note_in_hand(self, partition: int, epoch: int, in_hand: InHand) -> bool:
+    async def write_in_hand(self, partition: int, epoch: int, in_hand: InHand) -> bool:
         """These are in hand, and no others. False: somebody else is the owner since."""
 
     async def register(self, owner: str, partitions: int, ttl_s: float, since: int = 0) -> Seniority:
@@ -205,13 +205,13 @@ class Ledger(Protocol):
         Raises `OtherPartitions`, and changes nothing, when there are not so many.
         """
 
-    async def leave(self, owner: str) -> None:
+    async def unregister(self, owner: str) -> None:
         """Count as alive no longer."""
 
-    async def owners(self, partitions: int) -> Sequence[str | None]:
+    async def read_owners(self, partitions: int) -> Sequence[str | None]:
         """Who has the lease of each partition."""
 
-    async def partitions(self) -> int | None:
+    async def read_partition_count(self) -> int | None:
         """How many there are; `None` before the first worker."""
 
     async def repartition(self, old: int | None, new: int) -> int | None:

@@ -34,12 +34,12 @@ from numbergroup.ledger.connection import server_of
 from numbergroup.ledger.limiter import RedisLimiter
 from numbergroup.ledger.losses import Losses, seconds_since
 from numbergroup.ledger.port import (
-    CrashNotes,
-    Inheritance,
+    CrashRecord,
     LedgerUnavailable,
-    OtherPartitions,
-    Sender,
+    PartitionCountChanged,
+    PreviousOwnerState,
     Seniority,
+    UpcomingCall,
 )
 
 # A lease that ran out is still ours while nobody else has taken it: the epoch tells. One that was released
@@ -150,20 +150,22 @@ class RedisLedger:
             since,
         )
 
-    async def record_intent(self, sender: Sender, intent: CreateIntent) -> bool:
+    async def record_intent(self, sender: UpcomingCall, intent: CreateIntent) -> bool:
         return await self._record(sender, 0, b"", intent)
 
-    async def record_call(self, sender: Sender, doubts: Sequence[Doubt], now: float) -> bool:
+    async def record_call(self, sender: UpcomingCall, doubts: Sequence[Doubt], now: float) -> bool:
         lasts_ms = max(1, round(1000 * (max((doubt.until for doubt in doubts), default=now) - now)))
         return await self._record(sender, lasts_ms, encode_calls(doubts, now), sender.created_group)
 
-    async def _record(self, sender: Sender, lasts_ms: int, calls: bytes, intent: CreateIntent | None) -> bool:
+    async def _record(
+        self, sender: UpcomingCall, lasts_ms: int, calls: bytes, intent: CreateIntent | None
+    ) -> bool:
         perishable = [keys.member(one) for one in sender.expirable_keys]
         args: list[bytes | str | int] = [keys.field(sender.ref), sender.call_id, lasts_ms]
         args += [calls, encode_intent(intent) if intent else b"", len(perishable), *perishable]
         return await self._calls.write(sender.partition, sender.epoch, args)
 
-    async def inheritance(self, partition: int) -> Inheritance:
+    async def read_previous_owner_state(self, partition: int) -> PreviousOwnerState:
         async with translate_errors(LedgerUnavailable):
             pipe = self._client.pipeline(transaction=True)
             pipe.time()
@@ -183,14 +185,14 @@ class RedisLedger:
             async with translate_errors(LedgerUnavailable):
                 # Nobody else would remove what is over.
                 await self._drop(keys=[keys.of_partition(partition, keys.CALLS)], args=[field, data])
-        return Inheritance(
+        return PreviousOwnerState(
             inherited,
             {key for key in attempted if key is not None},
             decode_quarantines(quarantined),
             seconds_since(lost, now_ms),
         )
 
-    async def drop_intent(self, ref: GroupRef, intent: CreateIntent) -> None:
+    async def delete_intent(self, ref: GroupRef, intent: CreateIntent) -> None:
         async with translate_errors(LedgerUnavailable):
             await self._drop(keys=[keys.CREATES], args=[keys.field(ref), encode_intent(intent)])
 
@@ -212,24 +214,24 @@ class RedisLedger:
         async with translate_errors(LedgerUnavailable):
             await self._release(keys=_lease(partition), args=[owner, epoch])
 
-    async def last_unit(self, partition: int) -> tuple[int, int]:
-        return await self._losses.last_unit(partition)
+    async def read_last_unit(self, partition: int) -> tuple[int, int]:
+        return await self._losses.read_last_unit(partition)
 
-    async def forget_loss(self, partition: int, epoch: int) -> None:
-        await self._losses.forget(partition, epoch)
+    async def clear_loss(self, partition: int, epoch: int) -> None:
+        await self._losses.clear(partition, epoch)
 
-    async def crash_notes(self, partition: int) -> CrashNotes:
+    async def read_crash_record(self, partition: int) -> CrashRecord:
         async with translate_errors(LedgerUnavailable):
             found: Any = await self._client.hmget(
                 keys.of_partition(partition, keys.CRASHES), ["history", "unclean", "in_hand"]
             )
         history, unclean, in_hand = found
-        return CrashNotes(decode_history(history), bool(unclean), decode_in_hand(in_hand))
+        return CrashRecord(decode_history(history), bool(unclean), decode_in_hand(in_hand))
 
-    async def note_history(self, partition: int, epoch: int, history: History) -> bool:
+    async def write_crash_history(self, partition: int, epoch: int, history: History) -> bool:
         return await self._noted(partition, epoch, "history", encode_history(history))
 
-    async def note_in_hand(self, partition: int, epoch: int, in_hand: InHand) -> bool:
+    async def write_in_hand(self, partition: int, epoch: int, in_hand: InHand) -> bool:
         return await self._noted(partition, epoch, "in_hand", encode_in_hand(in_hand))
 
     async def _noted(self, partition: int, epoch: int, name: str, value: bytes) -> bool:
@@ -243,21 +245,21 @@ class RedisLedger:
                 keys=[keys.WORKERS, keys.PARTITIONS], args=[owner, round(ttl_s * 1000), partitions, since]
             )
         if not workers:
-            raise OtherPartitions(partitions, decode_partitions(registered_at))
+            raise PartitionCountChanged(partitions, decode_partitions(registered_at))
         return Seniority(int(rank), int(workers), int(registered_at))
 
-    async def leave(self, owner: str) -> None:
+    async def unregister(self, owner: str) -> None:
         async with translate_errors(LedgerUnavailable):
             await self._client.hdel(keys.WORKERS, owner)
 
-    async def owners(self, partitions: int) -> Sequence[str | None]:
+    async def read_owners(self, partitions: int) -> Sequence[str | None]:
         async with translate_errors(LedgerUnavailable):
             owners: Any = await self._client.mget(
                 [keys.of_partition(n, keys.LEASE) for n in range(partitions)]
             )
         return [owner.decode(errors="replace") if owner else None for owner in owners]
 
-    async def partitions(self) -> int | None:
+    async def read_partition_count(self) -> int | None:
         async with translate_errors(LedgerUnavailable):
             stored = await self._client.get(keys.PARTITIONS)
         return decode_partitions(stored) if stored else None

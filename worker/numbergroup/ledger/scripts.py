@@ -8,12 +8,12 @@ _COMMAND = re.compile(r"redis\.p?call\('([A-Z]+)'")
 _scripts: dict[str, str] = {}
 
 
-def remember(script: str) -> None:
+def register_text(script: str) -> None:
     """Keep the text of a script that is used: there are some twenty in a process."""
     _scripts[hashlib.sha1(script.encode()).hexdigest()] = script  # noqa: S324  # as Redis names it
 
 
-def explain(message: str) -> str:
+def explain_error(message: str) -> str:
     """The message of an error, with the command that the ACL forbids where a script was stopped by one."""
     if "can't run this command" in message:
         return f"{message.strip()}: the ACL of this user forbids {_command(message)}"

@@ -120,7 +120,7 @@ class Committer:
         """
         dropped, written = self._journal.all()
         nothing = Settlement(self._partition)
-        if dropped and self._log.lost_part(nothing, dropped, kept, published=True) is not None:
+        if dropped and self._log.find_lost_part(nothing, dropped, kept, published=True) is not None:
             return None
         while self._apart:
             self._put(self._apart.popleft())
@@ -133,7 +133,7 @@ class Committer:
         begun += [(_NEVER, unit, True) for unit in self._lost]
         begun += [(_NEVER, unit, False) for unit in self._closed]
         parts = [
-            (serial, self._log.lost_part(unit, serial, kept, published=published))
+            (serial, self._log.find_lost_part(unit, serial, kept, published=published))
             for serial, unit, published in begun
         ]
         self._journal.forget({serial for serial, part in parts if part is not None})

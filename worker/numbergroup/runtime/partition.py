@@ -193,7 +193,7 @@ class PartitionRunner:
 
     async def _own(self) -> None:
         ports = self._ports
-        source = ports.broker.log(self.number, self.lease.epoch)
+        source = ports.broker.open_log(self.number, self.lease.epoch)
         guard = self._guard = PoisonGuard(
             self.number,
             self.lease.epoch,
@@ -308,7 +308,7 @@ class PartitionRunner:
                 failpoints.hit("commands taken in")
                 until = owned.quiet_until if is_uncertain else None
                 self._dispatch(Delivered(self.number, items, facts, ports.clock.now(), until))
-            if chunk or held or source.behind:
+            if chunk or held or source.may_have_more:
                 self._caught_up.clear()
             else:
                 self._caught_up.set()
@@ -324,18 +324,18 @@ class PartitionRunner:
             await settler.flushed()
 
     async def _forget_loss(self) -> None:
-        await self._ports.ledger.forget_loss(self.number, self.lease.epoch)
+        await self._ports.ledger.clear_loss(self.number, self.lease.epoch)
 
     async def _inherit(self) -> Owned:
         """What the last owner's calls mean for us."""
-        load = partial(self._ports.ledger.inheritance, self.number)
+        load = partial(self._ports.ledger.read_previous_owner_state, self.number)
         left = await retry_until_available("looking up the last owner's calls", load)
         now = self._ports.clock.now()
         calls = left.doubts.items()
         doubts = {ref: [replace(one, until=now + one.until) for one in some] for ref, some in calls}
         quiet_until = None
-        if left.lost_s is not None:
-            quiet_until = now - left.lost_s + self._ports.call_lasts_s
+        if left.lost_s_ago is not None:
+            quiet_until = now - left.lost_s_ago + self._ports.call_lasts_s
             log.error(
                 "the ledger may have lost writes of an owner that died: no call before all of its are over",
                 partition=self.number,
@@ -363,10 +363,12 @@ class PartitionRunner:
 
 async def _feed(source: Log) -> None:
     while True:
-        await retry_until_available("taking in what was published elsewhere", source.feed)
+        await retry_until_available("taking in what was published elsewhere", source.import_messages)
 
 
 async def _look_back(source: Log, every_s: float) -> None:
     while True:
         await asyncio.sleep(every_s)
-        await retry_until_available("looking whether something lies behind what was read", source.look_back)
+        await retry_until_available(
+            "looking whether something lies behind what was read", source.check_position
+        )

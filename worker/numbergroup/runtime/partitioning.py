@@ -20,7 +20,7 @@ async def agree_on_partitions(ledger: Ledger, broker: Broker, wanted: int) -> No
 
     A group's next command may be in another partition then: all of them must be empty, and unowned.
     """
-    in_force = await retry_until_available("asking for the number of partitions", ledger.partitions)
+    in_force = await retry_until_available("asking for the number of partitions", ledger.read_partition_count)
     while in_force != wanted:
         waiting = await retry_until_available(
             "counting what waits", partial(_waiting, broker, in_force, wanted)
@@ -38,12 +38,14 @@ async def agree_on_partitions(ledger: Ledger, broker: Broker, wanted: int) -> No
                 f"{_SETTING} is {wanted}, but workers are at work with {_SETTING}={in_force or 1}: stop them "
                 "all, then start with the new number"
             )
-        in_force = await retry_until_available("asking for the number of partitions", ledger.partitions)
+        in_force = await retry_until_available(
+            "asking for the number of partitions", ledger.read_partition_count
+        )
 
 
 async def refuse_a_backlog(ledger: Ledger, broker: Broker, wanted: int) -> None:
     """Raises `SettingsError` when what waits forbids the number that is wanted; changes nothing."""
-    in_force = await ledger.partitions()
+    in_force = await ledger.read_partition_count()
     if in_force != wanted and (waiting := await _waiting(broker, in_force, wanted)):
         raise SettingsError(_backlog(waiting, in_force, wanted))
 
@@ -51,9 +53,9 @@ async def refuse_a_backlog(ledger: Ledger, broker: Broker, wanted: int) -> None:
 async def _waiting(broker: Broker, in_force: int | None, wanted: int) -> Mapping[int, int]:
     """What must be worked off before; what waits where it will be found need not be."""
     if in_force is None:
-        found = await broker.backlog(MOST_PARTITIONS)
+        found = await broker.count_waiting(MOST_PARTITIONS)
         return {number: count for number, count in found.items() if count and number >= wanted}
-    found = {**await broker.backlog(wanted), **await broker.backlog(in_force)}
+    found = {**await broker.count_waiting(wanted), **await broker.count_waiting(in_force)}
     return {number: count for number, count in found.items() if count}
 
 

@@ -100,7 +100,7 @@ class Permits:
     async def probed(self, account: str) -> None:
         """The probe is over: another worker may send one."""
         try:
-            await self._control_store.drop_probe(account, self._owner)
+            await self._control_store.release_probe(account, self._owner)
         except LedgerUnavailable as error:
             log.warning("others cannot probe the account for a while", account=account, error=str(error))
 
@@ -112,10 +112,10 @@ class Permits:
             while self._notices:
                 account, notice = self._notices.popitem()
                 await retry_until_available(
-                    "telling of a breaker", partial(self._control_store.tell, account, notice)
+                    "telling of a breaker", partial(self._control_store.publish_breaker, account, notice)
                 )
 
     async def _may_probe(self, account: str) -> bool:
-        take = partial(self._control_store.take_probe, account, self._owner, self._probe_s)
+        take = partial(self._control_store.claim_probe, account, self._owner, self._probe_s)
         taken: bool = await retry_until_available("probing", take)
         return taken

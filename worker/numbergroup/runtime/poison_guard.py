@@ -110,13 +110,13 @@ class PoisonGuard:
     async def open(self) -> None:
         """Count the crash of the last owner, if it crashed. Raises `LeaseLost`."""
         notes = await retry_until_available(
-            "asking for crashes", partial(self._ledger.crash_notes, self._partition)
+            "asking for crashes", partial(self._ledger.read_crash_record, self._partition)
         )
         history = notes.history
-        if notes.unclean:
+        if notes.has_uncounted_crash:
             history = history.after(notes.in_hand)
             self._log_crash(history, notes.in_hand)
-        if notes.unclean or notes.in_hand:
+        if notes.has_uncounted_crash or notes.in_hand:
             await self._note_history(history)
         if not history.crashes:
             return
@@ -267,10 +267,10 @@ class PoisonGuard:
         )
 
     async def _note_history(self, history: History) -> None:
-        await self._note(partial(self._ledger.note_history, self._partition, self._epoch, history))
+        await self._note(partial(self._ledger.write_crash_history, self._partition, self._epoch, history))
 
     async def _note_in_hand(self, in_hand: InHand) -> None:
-        await self._note(partial(self._ledger.note_in_hand, self._partition, self._epoch, in_hand))
+        await self._note(partial(self._ledger.write_in_hand, self._partition, self._epoch, in_hand))
 
     async def _note(self, note: Callable[[], Coroutine[Any, Any, bool]]) -> None:
         if not await retry_until_available("noting crashes", note):

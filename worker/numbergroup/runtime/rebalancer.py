@@ -42,7 +42,7 @@ class Rebalancer:
         self._standing_by = False
 
     async def run(self) -> None:
-        """Take and hand over, until `leave`. Raises `OtherPartitions`."""
+        """Take and hand over, until `leave`. Raises `PartitionCountChanged`."""
         ttl_s = self._ports.lease_ttl_s
         poll_s = min(_POLL_S, ttl_s / _TURNS_PER_TTL)
         while not self._leaving:
@@ -66,7 +66,7 @@ class Rebalancer:
         with suppress(LedgerUnavailable, TimeoutError):
             async with asyncio.timeout(_LEAVE_S):
                 await self._over.wait()
-                await self._ledger.leave(self._ports.owner)
+                await self._ledger.unregister(self._ports.owner)
 
     async def _turn(self) -> None:
         standing = await self._register()
@@ -90,12 +90,12 @@ class Rebalancer:
             # The others were away too: what seems to be free is theirs, until they had time to come back.
             self._was_away = False
             self._patient_until = ports.clock.monotonic() + ports.lease_ttl_s / 2
-        self._since = standing.since
+        self._since = standing.registered_at_ms
         return standing
 
     async def _take(self, count: int, standing: Seniority) -> None:
         owner = self._ports.owner
-        owners = await self._ledger.owners(len(self._partitions))
+        owners = await self._ledger.read_owners(len(self._partitions))
         # A lease of our own that nobody works under: the answer to its acquisition got lost.
         free = [one for one in self._partitions if one.idle and owners[one.number] in (None, owner)]
         # Workers that start together begin at different places, and are seldom in each other's way.

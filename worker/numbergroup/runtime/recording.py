@@ -9,7 +9,7 @@ from numbergroup.engine.doubt import Doubt
 from numbergroup.engine.effects import StartCall
 from numbergroup.engine.group.creation import intent_of
 from numbergroup.ledger.history import HistoryChanged, bound_to
-from numbergroup.ledger.port import Ledger, LedgerUnavailable, Sender
+from numbergroup.ledger.port import Ledger, LedgerUnavailable, UpcomingCall
 from numbergroup.observability import failpoints
 from numbergroup.observability.logging import get_logger
 from numbergroup.runtime.clock import Clock
@@ -74,14 +74,14 @@ class CallRecord:
         doubts = [*self._effect.doubts, Doubt(self._effect.call, until)]
         return await self._ledger.record_call(self._sender(), doubts, self._clock.now())
 
-    def _sender(self) -> Sender:
+    def _sender(self) -> UpcomingCall:
         effect = self._effect
         place = (effect.partition, self._lease.epoch, effect.ref, effect.call_id)
-        return Sender(*place, effect.expirable_keys, effect.created_group)
+        return UpcomingCall(*place, effect.expirable_keys, effect.created_group)
 
     async def close(self, ended: CallResult) -> None:
         """Withdraw the intent of a create that was answered, and made nothing: whoever comes next need not
         look for its group, nor wait."""
         if self._intent and ended.doubt_until is None and not isinstance(ended.outcome, Applied):
             with contextlib.suppress(LedgerUnavailable, HistoryChanged), bound_to(self._lease.history):
-                await self._ledger.drop_intent(self._effect.ref, self._intent)
+                await self._ledger.delete_intent(self._effect.ref, self._intent)

@@ -1,7 +1,8 @@
 """Owning a partition, also on a ledger that has lost its last writes.
 
 What this worker has written and what it knows of its calls is written again, before anything is read: nothing
-is done twice then. What the ledger has lost of another worker's is not known: see `Inheritance.lost_s`.
+is done twice then. What the ledger has lost of another worker's calls is not known: see
+`PreviousOwnerState.lost_s_ago`.
 """
 
 from collections.abc import Callable, Sequence
@@ -12,7 +13,7 @@ from numbergroup.engine.events import OpenCalls
 from numbergroup.engine.group.state import INHERITED
 from numbergroup.engine.settling.settlement import Settlement
 from numbergroup.ledger.history import HistoryChanged, bound_to
-from numbergroup.ledger.port import LedgerUnavailable, Sender
+from numbergroup.ledger.port import LedgerUnavailable, UpcomingCall
 from numbergroup.runtime.committer import Committer
 from numbergroup.runtime.lease import Lease, LeaseLost
 from numbergroup.runtime.ports import Ports
@@ -43,7 +44,7 @@ class Regaining:
         lease, history = self.new_lease(), self._ports.ledger.history
         try:
             with bound_to(history):
-                found = await self._ports.ledger.last_unit(self._number)
+                found = await self._ports.ledger.read_last_unit(self._number)
                 acquired = await lease.acquire(above=self._last_epoch)
         except HistoryChanged as error:
             raise LedgerUnavailable(str(error)) from error
@@ -101,9 +102,9 @@ class Regaining:
                 "recording a create again", partial(ledger.record_intent, sender, intent)
             )
         await retry_until_available(
-            "recording that nothing is lost", partial(ledger.forget_loss, self._number, epoch)
+            "recording that nothing is lost", partial(ledger.clear_loss, self._number, epoch)
         )
         self._open_calls = None
 
-    def _sender(self, epoch: int, ref: GroupRef, calls: OpenCalls) -> Sender:
-        return Sender(self._number, epoch, ref, INHERITED, calls.attempted.get(ref, ()))
+    def _sender(self, epoch: int, ref: GroupRef, calls: OpenCalls) -> UpcomingCall:
+        return UpcomingCall(self._number, epoch, ref, INHERITED, calls.attempted.get(ref, ()))

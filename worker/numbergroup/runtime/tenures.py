@@ -8,7 +8,7 @@ from numbergroup.runtime.committer import Committer
 _MOST = 3
 
 LastUnit = tuple[int, int]
-"""An epoch, and the serial of the last unit that was settled under it: see `Ledger.last_unit`."""
+"""An epoch, and the serial of the last unit that was settled under it: see `Ledger.read_last_unit`."""
 
 
 @dataclass(slots=True)

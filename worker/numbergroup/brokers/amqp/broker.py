@@ -79,7 +79,7 @@ class AmqpBroker:
         self._in_hand = min(in_hand, _MOST_PREFETCH)
 
     @property
-    def by_handle(self) -> bool:
+    def is_partitioned_by_handle(self) -> bool:
         return self._topology.by_handle
 
     async def open(self) -> None:
@@ -94,12 +94,12 @@ class AmqpBroker:
     async def close(self) -> None:
         await asyncio.gather(asyncio.to_thread(self._consumers.stop), asyncio.to_thread(self._publisher.stop))
 
-    def log(self, partition: int, epoch: int) -> "AmqpLog":
-        records = self._ledger.log(partition, epoch)
+    def open_log(self, partition: int, epoch: int) -> "AmqpLog":
+        records = self._ledger.open_log(partition, epoch)
         return AmqpLog(partition, records, self._client, self._consumers, self._publisher, self._in_hand)
 
-    async def backlog(self, partitions: int) -> Mapping[int, int]:
-        replays = await replay_stream.waiting(self._client, partitions)
+    async def count_waiting(self, partitions: int) -> Mapping[int, int]:
+        replays = await replay_stream.count_waiting_replays(self._client, partitions)
         found = await asyncio.to_thread(self._waiting, partitions)
         return {partition: count + replays[partition] for partition, count in found.items()}
 
@@ -160,24 +160,24 @@ class AmqpLog:
 
     async def read(self, credit: int) -> Sequence[Entry]:
         if not self._opened:
-            states = await recall(self._client, self._partition, self._side.log)
+            states = await recall(self._client, self._partition, self._side.stream)
             self._window = Window(self._partition, returning=self._marks.recalled(states))
             self._opened = True
             self._consumers.open(self._tap)
             self._side.open()
         while True:
-            if not self._window.unread and not self._side.full:
+            if not self._window.unread and not self._side.has_entries:
                 self._arrival.clear()
                 try:
-                    async with asyncio.timeout(_QUIET_S if self.behind else _WAIT_S):
+                    async with asyncio.timeout(_QUIET_S if self.may_have_more else _WAIT_S):
                         await self._arrival.wait()
                 except TimeoutError:
                     self._quiet = True
-            found = self._side.take(credit)
+            found = self._side.pop_entries(credit)
             found += await self._next(credit - len(found))
             if self._progress.over and self._window.is_head_settled:
                 await self._acknowledge_returned()
-            if found or not self.behind:
+            if found or not self.may_have_more:
                 return found
 
     async def _next(self, most: int) -> list[Entry]:
@@ -202,8 +202,8 @@ class AmqpLog:
                     await self._release(Settlement(self._partition), self._room)
 
     @property
-    def behind(self) -> bool:
-        if self._window.unread or self._side.full:
+    def may_have_more(self) -> bool:
+        if self._window.unread or self._side.has_entries:
             return True
         return not self._quiet and (self._more or self._window.received < self._expected)
 
@@ -250,7 +250,7 @@ class AmqpLog:
             if changes is not None:
                 await self._record(changes)
                 self._marks.written(changes)
-                self._side.log.settle(unit.replayed)
+                self._side.stream.settle(unit.replayed)
                 unit = Settlement(self._partition)
                 failpoints.hit("part of a message marked")
             if window is not self._window:
@@ -264,20 +264,22 @@ class AmqpLog:
             self.unsettled = len(window)
             self._consumers.acknowledge(self._tap, window.generation, leaving.acknowledgements)
 
-    def lost_part(self, unit: Settlement, serial: int, kept: int, *, published: bool) -> Settlement | None:
-        return self._units.lost_part(unit, serial, kept, published=published)
+    def find_lost_part(
+        self, unit: Settlement, serial: int, kept: int, *, published: bool
+    ) -> Settlement | None:
+        return self._units.find_lost_part(unit, serial, kept, published=published)
 
     async def restore(self, unit: Settlement, serial: int) -> None:
         self._writes += 1
         await self._records.settle(unit, self._units.note(serial, self._writes))
 
-    async def feed(self) -> None:
+    async def import_messages(self) -> None:
         """There is one way in only."""
         await asyncio.Event().wait()
 
-    async def look_back(self) -> None:
+    async def check_position(self) -> None:
         """A queue keeps by itself what was not acknowledged; the side log is a stream."""
-        await self._side.log.look_back()
+        await self._side.stream.check_position()
 
     async def close(self) -> None:
         if not self._opened:

@@ -23,7 +23,7 @@ from numbergroup.brokers.amqp.topology import (
     is_locked,
     is_there,
 )
-from numbergroup.brokers.redis.connect import UnfitServer, Unready
+from numbergroup.brokers.redis.connect import ServerNotReady, UnfitServer
 from numbergroup.observability.logging import get_logger
 from numbergroup_contracts.names import REPLIES
 
@@ -186,7 +186,7 @@ def examine(connection: Any, topology: Topology, *, accept_losses: bool) -> None
     if lossy:
         raise UnfitServer(*lossy, *locked)
     if locked:
-        raise Unready("; ".join(locked))
+        raise ServerNotReady("; ".join(locked))
 
 
 def _losses_of_all(connection: Any, topology: Topology) -> Iterator[tuple[str, list[str]]]:

@@ -7,7 +7,7 @@ from amqp.exceptions import AccessRefused, NotFound, ResourceLocked
 
 from numbergroup.brokers.amqp.connection_thread import connected
 from numbergroup.brokers.amqp.topology import ready, strays
-from numbergroup.brokers.lookalikes import Lookalike, amqp_names
+from numbergroup.brokers.lookalikes import Lookalike, queue_names_to_check
 
 _NAME = "numbergroup status"
 
@@ -34,7 +34,7 @@ def depth_of_lookalikes(url: str, partitions: int) -> list[Lookalike]:
     """
     found = []
     with connected(url, _NAME) as connection:
-        for name, meant in amqp_names(partitions):
+        for name, meant in queue_names_to_check(partitions):
             with suppress(NotFound, AccessRefused, ResourceLocked):
                 channel = connection.channel()
                 count = channel.queue_declare(name, passive=True).message_count

@@ -24,8 +24,10 @@ class WrittenUnits:
             self._serials.popitem(last=False)
         return self._serials.setdefault(unit, serial)
 
-    def lost_part(self, unit: Settlement, serial: int, kept: int, *, published: bool) -> Settlement | None:
-        """See `Log.lost_part`. Notes on messages are not written again: a message may have been
+    def find_lost_part(
+        self, unit: Settlement, serial: int, kept: int, *, published: bool
+    ) -> Settlement | None:
+        """See `Log.find_lost_part`. Notes on messages are not written again: a message may have been
         acknowledged since, and another one with the same bytes must not be taken for it."""
         if self._serials.get(serial, kept + 1) <= kept:
             return None

@@ -30,7 +30,7 @@ async def recall(client: Redis, partition: int, side: ReplayStream) -> Mapping[s
     async with translate_errors(BrokerUnavailable):
         found: Any = await client.hgetall(keys.of_partition(partition, keys.PARTIAL))
     whole, rest = decode_whole(found)
-    parts = side.take_marks(decode_marks(rest))
+    parts = side.keep_own_marks(decode_marks(rest))
     states: dict[str, State] = {tag: Whole(total) for tag, total in whole.items()}
     return states | {tag: Part(indexes) for tag, indexes in parts.items()}
 

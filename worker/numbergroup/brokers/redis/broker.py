@@ -17,10 +17,16 @@ from redis.exceptions import ResponseError
 
 from numbergroup.brokers.port import BrokerUnavailable, StaleEpoch
 from numbergroup.brokers.redis import envelope
-from numbergroup.brokers.redis.entry_shapes import kept_of, misshapen
-from numbergroup.brokers.redis.kombu_lists import NOTE, Mover, noted
-from numbergroup.brokers.redis.position import LookBack, Position
-from numbergroup.brokers.replay_stream import ReplayStream, Rows, fields_of, read_streams, waiting
+from numbergroup.brokers.redis.entry_shapes import body_to_keep, describe_wrong_fields
+from numbergroup.brokers.redis.kombu_lists import NOTE, ListMover, decode_note
+from numbergroup.brokers.redis.position import Position, PositionCheck
+from numbergroup.brokers.replay_stream import (
+    ReplayStream,
+    Rows,
+    count_waiting_replays,
+    fields_of,
+    read_streams,
+)
 from numbergroup.engine.commands import Entry
 from numbergroup.engine.decoding.intake import Intake
 from numbergroup.engine.replays import SIDE
@@ -83,12 +89,12 @@ class RedisBroker:
         self._client = client
         self._record_ms = record_ms
         self._retention = retention
-        self._mover = Mover(client, partitions, intake or Intake())
-        self._look_back = LookBack(client)
+        self._mover = ListMover(client, partitions, intake or Intake())
+        self._position_check = PositionCheck(client)
         self._settle = client.register_script(files(__package__).joinpath("settle.lua").read_text())
 
     @property
-    def by_handle(self) -> bool:
+    def is_partitioned_by_handle(self) -> bool:
         return True
 
     async def open(self) -> None:
@@ -97,10 +103,10 @@ class RedisBroker:
     async def close(self) -> None:
         """The client is its owner's."""
 
-    def log(self, partition: int, epoch: int) -> "StreamLog":
+    def open_log(self, partition: int, epoch: int) -> "StreamLog":
         return StreamLog(
             self._client,
-            (self._settle, self._look_back),
+            (self._settle, self._position_check),
             self._mover,
             partition,
             epoch,
@@ -108,13 +114,13 @@ class RedisBroker:
             retention=self._retention,
         )
 
-    async def backlog(self, partitions: int) -> Mapping[int, int]:
+    async def count_waiting(self, partitions: int) -> Mapping[int, int]:
         async with translate_errors(BrokerUnavailable):
             pipe = self._client.pipeline(transaction=False)
             for partition in range(partitions):
                 pipe.xlen(keys.commands(partition))
             commands = await pipe.execute()
-        replays = await waiting(self._client, partitions)
+        replays = await count_waiting_replays(self._client, partitions)
         return {partition: commands[partition] + replays[partition] for partition in range(partitions)}
 
 
@@ -127,8 +133,8 @@ class StreamLog:
     def __init__(
         self,
         client: Redis,
-        scripts: tuple[Any, LookBack],
-        mover: Mover,
+        scripts: tuple[Any, PositionCheck],
+        mover: ListMover,
         partition: int,
         epoch: int,
         record_ms: int,
@@ -137,7 +143,7 @@ class StreamLog:
     ) -> None:
         self._retention = retention
         self._client = client
-        self._script, self._look_back = scripts
+        self._script, self._position_check = scripts
         self._mover = mover
         self._partition = partition
         self._epoch = epoch
@@ -150,7 +156,7 @@ class StreamLog:
         self._marks: dict[str, set[int]] | None = None
         self._entry_bytes = 1.0
         self._count = _FIRST_COUNT
-        self.behind = False
+        self.may_have_more = False
 
     async def read(self, credit: int) -> Sequence[Entry]:
         if self._left:
@@ -159,21 +165,21 @@ class StreamLog:
             if self._marks is None:
                 name = keys.of_partition(self._partition, keys.PARTIAL)
                 marks: Any = await self._client.hgetall(name)
-                self._marks = self._side.take_marks(decode_marks(marks))
+                self._marks = self._side.keep_own_marks(decode_marks(marks))
             count = self._affordable(credit)
             # Smaller from here on, until a read has come back: one that is too large for the way here
             # must not be asked for again and again.
             usual, self._count = self._count, max(1, count // 2)
             found = await self._next(count)
-        self.behind = False
+        self.may_have_more = False
         if not found:
             self._count = usual
             return []
         rows, replays = found.get(self._stream, []), found.get(self._side.stream, [])
         entries = [self._entry(tag, fields) for tag, fields in rows]
         self._position.advance([entry.tag for entry in entries])
-        entries += self._side.take(replays)
-        self.behind = max(len(rows), len(replays)) >= count
+        entries += self._side.decode_rows(replays)
+        self.may_have_more = max(len(rows), len(replays)) >= count
         self._count = min(_MOST_ENTRIES, usual * 2)
         self._entry_bytes = max(1.0, sum(len(entry.body) for entry in entries) / len(entries))
         self._left.extend(entries)
@@ -182,14 +188,14 @@ class StreamLog:
     def _some(self, credit: int) -> Sequence[Entry]:
         """Of what was read no more than there is credit for: each of the two streams may have had as much."""
         some = [self._left.popleft() for _ in range(min(max(1, credit), len(self._left)))]
-        self.behind = self.behind or bool(self._left)
+        self.may_have_more = self.may_have_more or bool(self._left)
         return some
 
     async def _next(self, count: int) -> dict[str, Rows]:
         streams = {self._stream: self._position.cursor}
         if self._side_usable or await self._is_mended():
             streams[self._side.stream] = self._side.position.cursor
-        block = None if self.behind else _BLOCK_MS
+        block = None if self.may_have_more else _BLOCK_MS
         try:
             return await read_streams(self._client, streams, count, block)
         except ResponseError:
@@ -203,23 +209,23 @@ class StreamLog:
 
     async def _is_mended(self) -> bool:
         """Whether the side log is a stream again, asked when there is nothing else to do."""
-        if self.behind:
+        if self.may_have_more:
             return False
         self._side_usable = await self._client.type(self._side.stream) in (b"stream", b"none")
         if self._side_usable:
             log.info("replays are read again", key=self._side.stream)
         return self._side_usable
 
-    async def feed(self) -> None:
+    async def import_messages(self) -> None:
         """The first partition's owner serves the lists; the others have nothing to do."""
         if self._partition:
             await asyncio.Event().wait()
-        await self._mover.step(self._epoch)
+        await self._mover.move_messages(self._epoch)
 
-    async def look_back(self) -> None:
-        await self._look_back({self._stream: self._position, self._side.stream: self._side.position})
+    async def check_position(self) -> None:
+        await self._position_check({self._stream: self._position, self._side.stream: self._side.position})
 
-    def lost_part(
+    def find_lost_part(
         self,
         unit: Settlement,
         serial: int,
@@ -245,9 +251,13 @@ class StreamLog:
             return Entry(self._partition, name, flat[1], settled=settled)
         fields = fields_of(flat)
         body = fields.get(_EVENT)
-        if body is not None and misshapen(flat) is None:
-            return Entry(self._partition, name, body, settled=settled, **(noted(fields.get(NOTE, b"")) or {}))
-        return Entry(self._partition, name, kept_of(flat), settled=settled, problem=misshapen(flat))
+        if body is not None and describe_wrong_fields(flat) is None:
+            return Entry(
+                self._partition, name, body, settled=settled, **(decode_note(fields.get(NOTE, b"")) or {})
+            )
+        return Entry(
+            self._partition, name, body_to_keep(flat), settled=settled, problem=describe_wrong_fields(flat)
+        )
 
     async def settle(self, unit: Settlement, serial: int) -> None:
         partition = self._partition
@@ -265,7 +275,7 @@ class StreamLog:
             *_OF_LETTERS,
         ]
         args: list[bytes | str | int] = [self._epoch, serial, self._record_ms]
-        args.append(envelope.address(names.REPLIES))
+        args.append(envelope.encode_address(names.REPLIES))
         args.append(len(unit.done))
         args += unit.done
         listed = [reply for reply in unit.replies if reply.listed]
@@ -276,7 +286,11 @@ class StreamLog:
         args.append(len(listed))
         for reply in listed:
             queue = reply.queue or names.REPLIES
-            args += (queue, envelope.address(queue), envelope.contents(reply.body, reply.correlation_id))
+            args += (
+                queue,
+                envelope.encode_address(queue),
+                envelope.encode_contents(reply.body, reply.correlation_id),
+            )
         args.append(len(unit.records))
         args += encode_records(unit.records)
         args.append(len(unit.letters))

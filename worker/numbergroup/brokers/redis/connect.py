@@ -18,10 +18,10 @@ from redis.exceptions import (
 )
 
 from numbergroup.brokers.port import BrokerUnavailable
-from numbergroup.brokers.redis.permissions import PATTERNS, ReadOnly, missing, write_a_key
-from numbergroup.brokers.redis.server_facts import ServerFacts, look
-from numbergroup.ledger.connection import quick
-from numbergroup.ledger.scripts import remember
+from numbergroup.brokers.redis.permissions import PATTERNS, ReadOnly, check_writable, find_missing_permissions
+from numbergroup.brokers.redis.server_facts import ServerFacts, read_server_facts
+from numbergroup.ledger.connection import fast_connection_class
+from numbergroup.ledger.scripts import register_text
 from numbergroup_contracts.publishing.urls import parse, redis_arguments
 
 _CONNECTIONS = 100
@@ -39,7 +39,7 @@ class UnfitServer(Exception):
         self.problems = problems
 
 
-class Unready(BrokerUnavailable):
+class ServerNotReady(BrokerUnavailable):
     """The server answers, and a worker waits for it, but somebody probably has to change something."""
 
 
@@ -47,7 +47,7 @@ class _Client(Redis):
     """Scripts that are registered can be named when an ACL stops them."""
 
     def register_script(self, script: Any) -> Any:
-        remember(script)
+        register_text(script)
         return super().register_script(script)
 
 
@@ -73,7 +73,7 @@ def connect(url: str, partitions: int = 1, retries: int = 1) -> Redis:
         **arguments,
     )
     # It says whether it is TCP, TLS or a Unix socket.
-    pool.connection_class = quick(pool.connection_class)
+    pool.connection_class = fast_connection_class(pool.connection_class)
     return _Client.from_pool(pool)
 
 
@@ -87,15 +87,15 @@ async def check(client: Redis, setting: str = "NUMBERGROUP_BROKER_URL") -> None:
     barred: list[str] = []
     try:
         await client.ping()
-        facts = await look(client)
+        facts = await read_server_facts(client)
         problems = _problems(facts)
         if await _is_cluster(client, facts):
             # It answers nothing else as a single server does.
             raise UnfitServer(_cluster(setting))
         if facts.has_acl:
-            commands, barred = await missing(client)
+            commands, barred = await find_missing_permissions(client)
         else:
-            await write_a_key(client)
+            await check_writable(client)
     except (RedisError, OSError, ReadOnly) as error:
         raise _refusal(error, setting) from error
     if commands:
@@ -116,12 +116,12 @@ def _refusal(error: Exception, setting: str) -> Exception:
     match error:
         case ReadOnly():
             # It may become the primary yet.
-            return Unready(f"{setting} names a read-only replica of Redis: name the primary server")
+            return ServerNotReady(f"{setting} names a read-only replica of Redis: name the primary server")
         case NoPermissionError():
             return UnfitServer(f"the ACL of the user in {setting} forbids what a worker needs ({error})")
         case AuthenticationError():
             return UnfitServer(f"Redis refuses the credentials in {setting} ({error})")
-        case ResponseError() if is_of_cluster(error):
+        case ResponseError() if is_cluster_error(error):
             return UnfitServer(_cluster(setting))
         case ResponseError() if _NO_DATABASE in str(error):
             return UnfitServer(f"{setting} names a database that this Redis does not have ({error})")
@@ -142,11 +142,11 @@ async def _is_cluster(client: Redis, facts: ServerFacts) -> bool:
     try:
         await client.exists("numbergroup:partitions", "numbergroup:workers")
     except ResponseError as error:
-        return is_of_cluster(error)
+        return is_cluster_error(error)
     return False
 
 
-def is_of_cluster(error: BaseException) -> bool:
+def is_cluster_error(error: BaseException) -> bool:
     """Whether only a Redis Cluster answers like this."""
     if isinstance(error, MasterDownError):
         # A replica, of whatever kind; the library counts it as a cluster's answer.

@@ -14,7 +14,7 @@ _SHOWN = 5
 _HOW = "an entry has one field, event, whose value is the whole JSON"
 
 
-def misshapen(flat: Sequence[bytes]) -> str | None:
+def describe_wrong_fields(flat: Sequence[bytes]) -> str | None:
     """What is wrong with the fields of an entry, given as names and values in turn; None for nothing.
 
     Further fields beside one `event` are no mistake.
@@ -32,7 +32,7 @@ def misshapen(flat: Sequence[bytes]) -> str | None:
     return f"the entry has {len(names)} fields ({listed}{more}) and no field event: {_HOW}"
 
 
-def kept_of(flat: Sequence[bytes]) -> bytes:
+def body_to_keep(flat: Sequence[bytes]) -> bytes:
     """What is kept of a misshapen entry: what was meant as its event or events, so that its sender can be
     answered; else all fields as JSON."""
     names, values = flat[::2], flat[1::2]

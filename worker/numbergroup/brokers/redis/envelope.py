@@ -11,7 +11,7 @@ from uuid import uuid4
 
 import orjson
 
-ROOM: Final = 65_536
+ENVELOPE_OVERHEAD: Final = 65_536
 """What an envelope may have beside its body."""
 
 JSON_TYPES: Final = frozenset(
@@ -49,7 +49,7 @@ def unpack(raw: bytes, most_body: int) -> Unpacked:
 
     Where a body is text, JSON's escapes make at most three bytes of one.
     """
-    longest = 3 * most_body + ROOM
+    longest = 3 * most_body + ENVELOPE_OVERHEAD
     if len(raw) > longest:
         return Unpacked(raw, problem=f"the envelope has {len(raw)} bytes, the limit is {longest}")
     try:
@@ -70,12 +70,12 @@ def unpack(raw: bytes, most_body: int) -> Unpacked:
     )
 
 
-def address(queue: str) -> bytes:
+def encode_address(queue: str) -> bytes:
     """The first part of an envelope for that queue; `contents` are the second."""
     return b'{"properties":{"delivery_info":' + orjson.dumps({"exchange": "", "routing_key": queue})
 
 
-def contents(body: bytes, correlation_id: str | None) -> bytes:
+def encode_contents(body: bytes, correlation_id: str | None) -> bytes:
     """The second part of an envelope with that JSON in it, under a delivery tag of its own."""
     properties: dict[str, Any] = {
         "delivery_tag": str(uuid4()),

@@ -37,13 +37,13 @@ _LONGEST_TEXT = 255
 _LONGEST_NOTE = 4_096
 
 
-def note(message: Unpacked) -> bytes:
+def encode_note(message: Unpacked) -> bytes:
     """What the envelope says beside the body, for the field `NOTE`."""
     said = {name: getattr(message, name) for name in _NOTED}
     return orjson.dumps({name: text for name, text in said.items() if text is not None})
 
 
-def noted(value: bytes) -> dict[str, Any] | None:
+def decode_note(value: bytes) -> dict[str, Any] | None:
     """What a note says: properties of an `Entry`; `None` if it is no note."""
     try:
         said = orjson.loads(value) if len(value) <= _LONGEST_NOTE else None
@@ -55,7 +55,7 @@ def noted(value: bytes) -> dict[str, Any] | None:
     return {"listed": True} | {name: text[:_LONGEST_TEXT] for name, text in texts.items()}
 
 
-class Mover:
+class ListMover:
     """Moves what is on the lists, all of it or nothing, in order; `intake` tells whose each event is."""
 
     def __init__(self, client: Redis, partitions: int, intake: Intake) -> None:
@@ -66,7 +66,7 @@ class Mover:
         self._peek = client.register_script(here.joinpath("peek.lua").read_text())
         self._move = client.register_script(here.joinpath("move.lua").read_text())
 
-    async def step(self, epoch: int) -> None:
+    async def move_messages(self, epoch: int) -> None:
         """Move some messages, or wait a little where there are none.
 
         Raises `StaleEpoch` when partition 0 has another owner, and `BrokerUnavailable`.
@@ -82,7 +82,7 @@ class Mover:
         for raw in messages:
             unpacked = unpack(raw, self._intake.max_bytes)
             for partition, body in self._shares(unpacked):
-                args += (partition + 1, body, note(unpacked))
+                args += (partition + 1, body, encode_note(unpacked))
         streams = [keys.commands(partition) for partition in range(self._partitions)]
         failpoints.hit("moving from a list")
         async with translate_errors(BrokerUnavailable):

@@ -45,7 +45,7 @@ class ReadOnly(Exception):
     """The server is a replica, and takes no changes."""
 
 
-async def write_a_key(client: Redis) -> None:
+async def check_writable(client: Redis) -> None:
     """Writes and deletes a key, where there are no permissions to look at. Raises as `missing`."""
     key = _key()
     try:
@@ -55,7 +55,7 @@ async def write_a_key(client: Redis) -> None:
         raise ReadOnly from None
 
 
-async def missing(client: Redis) -> tuple[list[str], list[str]]:
+async def find_missing_permissions(client: Redis) -> tuple[list[str], list[str]]:
     """The commands and the keys that are forbidden. Writes and deletes a key.
 
     Raises `ReadOnly` for a replica, and `RedisError` when the key cannot be written for another reason.

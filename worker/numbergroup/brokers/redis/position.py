@@ -37,17 +37,17 @@ class Position:
         for one in ids:
             self.unsettled.pop(one, None)
 
-    def holds(self, last: str, first: str) -> bool:
+    def is_valid(self, last: str, first: str) -> bool:
         """Whether nothing lies unread up to the cursor. `last` is the stream's last id, `first` its first
         entry up to the cursor (empty for none)."""
         return _order(last) >= _order(self.cursor) and (not first or first in self.unsettled)
 
 
-class LookBack:
+class PositionCheck:
     """Looks whether positions in streams still hold."""
 
     def __init__(self, client: Redis) -> None:
-        self._script = client.register_script(files(__package__).joinpath("look_back.lua").read_text())
+        self._script = client.register_script(files(__package__).joinpath("check_position.lua").read_text())
 
     async def __call__(self, positions: Mapping[str, Position]) -> None:
         """Raise `StaleEpoch` if one of the streams, by name, has entries that its position has passed by.
@@ -67,7 +67,7 @@ class LookBack:
                 keys=[*positions], args=[position.cursor for position in positions.values()]
             )
         for (stream, position), (last, first) in zip(positions.items(), found, strict=True):
-            if not position.holds(last.decode(), first.decode()):
+            if not position.is_valid(last.decode(), first.decode()):
                 return stream
         return None
 

@@ -26,7 +26,7 @@ class ServerFacts:
     """The `maxmemory-policy` where it may delete keys, and there is a limit."""
 
 
-async def look(client: Redis) -> ServerFacts:
+async def read_server_facts(client: Redis) -> ServerFacts:
     """Raises nothing of what the server refuses; `RedisError` and `OSError` when it does not answer."""
     try:
         info: Mapping[str, Any] = await client.info()

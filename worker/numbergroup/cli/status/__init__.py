@@ -19,7 +19,7 @@ from numbergroup.cli.screen import print_json, screen
 from numbergroup.cli.status.as_json import as_json
 from numbergroup.cli.status.standing import Standing, standing
 from numbergroup.cli.status.wording import in_words
-from numbergroup.ledger.overview import look
+from numbergroup.ledger.overview import read_overview
 from numbergroup.ledger.port import LedgerUnavailable
 from numbergroup.settings import Settings, SettingsError, load_settings
 
@@ -64,7 +64,7 @@ def _found(settings: Settings, unread: Sequence[Lookalike] | None) -> Looked:
 async def _look(settings: Settings, unread: Sequence[Lookalike] | None) -> Looked:
     client = connect(ledger_url(settings))
     try:
-        overview = await look(client, settings.partitions)
+        overview = await read_overview(client, settings.partitions)
         waiting, elsewhere, failure = await _backlog(settings, client, len(overview.owners))
         warnings = [*findings.of_settings(settings), *await findings.of_server(settings, client)]
         if unread is None:

@@ -173,7 +173,7 @@ def _accounts(overview: Overview) -> list[AccountStanding]:
         if isinstance(target, str):
             account = accounts.setdefault(target, AccountStanding(target))
             account.paused_by, account.until = "operator", None
-            account.reason, account.who, account.since = pause.reason, pause.who, pause.since
+            account.reason, account.who, account.since = pause.reason, pause.operator, pause.since
     return [accounts[name] for name in sorted(accounts)]
 
 
@@ -208,7 +208,7 @@ def _groups(views: Iterable[PartitionView], pauses: Mapping[str | GroupRef, Paus
             held[target].waiting if target in held else 0,
             since=pause.since,
             reason=pause.reason,
-            who=pause.who,
+            who=pause.operator,
         )
         for target, pause in sorted(pauses.items(), key=lambda one: one[1].since)
         if isinstance(target, GroupRef)
