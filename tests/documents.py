@@ -7,9 +7,10 @@ What stands in a comment right before a block says what is done with it:
 - `<!-- until -->`: its commands are typed again until they print what stands below them.
 - `<!-- not run: WHY -->`: it is only read.
 
-Of a page with a comment that begins with `Snippets run`, all blocks in `sh` are typed, and all in `console`:
-lines with `$ `, continued by lines with `> `. Below them stands what is printed, in this order; other lines
-may stand between, and `…` stands for anything.
+Of a page with a comment that begins with `Snippets run`, all blocks in `sh` are typed, all in `python` are
+run as programs, and all in `console` are typed: lines with `$ `, continued by lines with `> `. Below them
+stands what is printed, in this order; other lines may stand between, and `…` stands for anything. A comment
+that begins with `setup` has lines that are typed before; what ends with `&` runs until the page ends.
 """
 
 import re
@@ -23,6 +24,7 @@ _BLOCK = re.compile(
     r"^(?P<indent> *)```(?P<language>\w+)[^\n]*\n(?P<text>.*?)^(?P=indent)```$",
     re.MULTILINE | re.DOTALL,
 )
+_SETUP = re.compile(r"^<!-- setup\n(.*?)^-->$", re.MULTILINE | re.DOTALL)
 _RUNS = re.compile(r"^<!-- Snippets run.*?-->$", re.MULTILINE | re.DOTALL)
 
 
@@ -51,6 +53,11 @@ def pages() -> dict[str, str]:
 def runs(page: str) -> bool:
     """Whether the page's snippets are typed."""
     return _RUNS.search(page) is not None
+
+
+def setup(page: str) -> list[str]:
+    """The lines that are typed before the page's snippets."""
+    return [line for found in _SETUP.findall(page) for line in found.splitlines()]
 
 
 def blocks(page: str) -> Iterator[Block]:

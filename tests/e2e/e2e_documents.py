@@ -6,8 +6,11 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from deadlines import room
-from documents import Block, Step, blocks, missing, steps
+from documents import Block, Step, blocks, missing, setup, steps
 from e2e_processes import Program, eventually
+
+_READY = {" sandbox": "…sandbox on…", " run": "…owning the partition…"}
+"""What our programs say when they are ready."""
 
 
 class Reader:
@@ -24,6 +27,13 @@ class Reader:
 
     def read(self, page: str) -> None:
         """Fails with the page's own words when something is not as it says."""
+        for line in setup(page):
+            command = self._here(line.removesuffix("&"))
+            if line.endswith("&"):
+                ready = [text for name, text in _READY.items() if f"numbergroup{name}" in command]
+                self._start(Step(command, ready), line)
+            else:
+                self._type(command, line)
         for block in blocks(page):
             kind, _, name = block.mark.partition(": ")
             if kind == "not run":
@@ -34,6 +44,10 @@ class Reader:
                 self._type(self._here(block.text), f"line {block.line}")
             elif block.language == "console":
                 self._console(block, kind)
+            elif block.language == "python":
+                program = self._folder / f"line_{block.line}.py"
+                program.write_text(self._here(block.text), "utf-8")
+                self._type(f"python {program.name}", f"line {block.line}")
 
     def _console(self, block: Block, kind: str) -> None:
         for step in steps(self._here(block.text)):
@@ -48,7 +62,7 @@ class Reader:
                 assert absent is None, f"{where}\ndoes not print\n{absent}\nbut\n{output}"
 
     def _start(self, step: Step, where: str) -> None:
-        script = f". {self._state}; exec {step.command}"
+        script = f". {self._state}; {step.command}"
         name = f"background-{len(self._background)}"
         program = Program(name, ["bash", "-c", script], self._folder, self._variables)
         self._background.append(program)

@@ -37,7 +37,7 @@ def reader_of(page: str, folder: Path, redis: RedisServer, rabbit: QueueServer |
     replaced = {
         "redis://127.0.0.1:6379/": redis.url.removesuffix("0"),
         "redis-cli XADD": f"redis-cli -p {redis.port} XADD",
-        "$ numbergroup sandbox": f"$ numbergroup sandbox --port {port}",
+        "numbergroup sandbox": f"numbergroup sandbox --port {port}",
         ":8900": f":{port}",
     }
     if rabbit is not None:

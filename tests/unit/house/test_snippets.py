@@ -4,11 +4,14 @@ import ast
 import json
 import re
 import shlex
+import shutil
+import subprocess
 import tomllib
 from pathlib import Path
 from typing import Any
 
 import pytest
+from deadlines import room
 from documents import ROOT, Block, blocks, pages
 from typer.main import get_command
 
@@ -78,6 +81,27 @@ def test_json(block: Block) -> None:
 def test_python(block: Block) -> None:
     """Python is Python."""
     ast.parse(block.text)
+
+
+CHECKS = {"js": ["node", "--check"], "go": ["gofmt", "-e"], "php": ["php", "-l"]}
+"""What checks a program of another language without running it, where it is on the machine."""
+
+
+@pytest.mark.parametrize("block", of(*CHECKS))
+def test_other_languages(block: Block, tmp_path: Path) -> None:
+    """Programs in other languages have no mistake that their own tools find."""
+    command = CHECKS[block.language]
+    if shutil.which(command[0]) is None:
+        pytest.skip(f"{command[0]} is not on the PATH")
+    file = tmp_path / {"js": "snippet.mjs"}.get(block.language, f"snippet.{block.language}")
+    missing = {"go": "package main\n", "php": "<?php\n"}.get(block.language, "")
+    file.write_text("" if missing in block.text else missing, "utf-8")
+    with file.open("a", encoding="utf-8") as program:
+        program.write(block.text)
+    ended = subprocess.run(
+        [*command, str(file)], capture_output=True, text=True, check=False, timeout=room(30)
+    )
+    assert ended.returncode == 0, ended.stderr
 
 
 @pytest.mark.parametrize("block", of("toml"))
