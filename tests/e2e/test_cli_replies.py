@@ -1,5 +1,6 @@
 """`numbergroup replies`: results as NDJSON."""
 
+import json
 import subprocess
 
 import pytest
@@ -31,6 +32,16 @@ def test_the_answer_to_one_command(stage: Stage, shell: Shell) -> None:
     assert names(found.out) == ["c-2"]
     assert (missing.code, missing.out) == (1, "")
     assert missing.err == "numbergroup: no answer to c-9 yet: --follow waits for it\n"
+
+
+def test_several_answers_to_one_command(stage: Stage, shell: Shell) -> None:
+    """After a replay there are several: all of them, the latest last, also where one is waited for."""
+    (first,) = some(2, 1)
+    answers = [first, first | {"id": "after a replay"}, first | {"id": "after another one"}]
+    answer(stage, *some(1, 1), answers[0], *some(3, 1_500), answers[1], [*some(9_000, 1), answers[2]])
+    for done in shell.at_once(("replies", "--for", "c-2"), ("replies", "--follow", "--for", "c-2")):
+        assert (done.code, done.err) == (0, "")
+        assert [json.loads(line)["id"] for line in done.out.splitlines()] == [one["id"] for one in answers]
 
 
 def test_follow(stage: Stage) -> None:

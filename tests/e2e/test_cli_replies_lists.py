@@ -45,6 +45,17 @@ def test_a_list(stage: Stage, shell: Shell) -> None:
     assert stage.redis.client.llen(LIST) == 1_206
 
 
+def test_several_answers_in_a_list(stage: Stage, shell: Shell) -> None:
+    """As in a stream: all of them, the latest last."""
+    (first,) = some(2, 1)
+    push(stage, *some(1, 1), first, *some(3, 1_500), first | {"id": "after a replay"})
+    runs = (("replies", "--queue", LIST, "--for", "c-2"), ("replies", "-f", "--queue", LIST, "--for", "c-2"))
+    for done in shell.at_once(*runs):
+        assert (done.code, done.err) == (0, "")
+        ids = [json.loads(line)["id"] for line in done.out.splitlines()]
+        assert ids == [first["id"], "after a replay"]
+
+
 def test_following_a_list(stage: Stage, shell: Shell) -> None:
     """Each result once, also while somebody consumes the list, and from before there is one."""
     variables = environment(stage.folder, stage.settings)

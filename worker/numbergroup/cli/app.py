@@ -162,7 +162,13 @@ def publish(
 def replies(
     follow: Annotated[bool, typer.Option("--follow", "-f", help="Wait for more.")] = False,
     for_id: Annotated[
-        str | None, typer.Option("--for", metavar="ID", help="Only the answer to this command; ends with it.")
+        str | None,
+        typer.Option(
+            "--for",
+            metavar="ID",
+            help="Only the answers to this command, the latest last: a replay gives one more. With --follow, "
+            "waits for the first one.",
+        ),
     ] = None,
     queue: Annotated[
         str | None,

@@ -18,10 +18,10 @@ from numbergroup_contracts import names
 
 @dataclass(slots=True)
 class Printer:
-    """Prints results, all of them or the answer to `for_id`; `done` once that has been printed."""
+    """Prints results, all of them or the answers to `for_id`; `has_answer` once one of those was printed."""
 
     for_id: str | None
-    done: bool = False
+    has_answer: bool = False
 
     def show(self, body: bytes | str) -> bool:
         """Print the results of one message; whether that was all that is in it.
@@ -31,11 +31,11 @@ class Printer:
         results = _results(body)
         shown = 0
         for result in results:
-            if self.done or not (self.for_id is None or _answers(result, self.for_id)):
+            if not (self.for_id is None or _answers(result, self.for_id)):
                 continue
             print_json_line(orjson.dumps(result))
             shown += 1
-            self.done = self.for_id is not None
+            self.has_answer = self.for_id is not None
         return 0 < shown == len(results)
 
     def flush(self) -> None:
@@ -43,7 +43,7 @@ class Printer:
 
 
 def run(follow: bool, for_id: str | None, queue: str | None, take: bool) -> None:
-    """Raises `Failure` when the answer to `for_id` is not there (yet)."""
+    """Raises `Failure` when no answer to `for_id` is there (yet). With `follow` it waits for one."""
     settings = load_settings()
     printer = Printer(for_id)
     if speaks_amqp(broker_url(settings)):
@@ -55,7 +55,7 @@ def run(follow: bool, for_id: str | None, queue: str | None, take: bool) -> None
 
         reading = replies_redis.read(settings, queue or names.REPLY_STREAM, printer, follow=follow, take=take)
         asyncio.run(reading)
-    if for_id is not None and not printer.done:
+    if for_id is not None and not printer.has_answer:
         raise Failure(f"no answer to {escaped(for_id)} yet: --follow waits for it")
 
 

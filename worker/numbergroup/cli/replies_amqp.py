@@ -30,9 +30,9 @@ def read(settings: Settings, queue: str, printer: Printer, *, follow: bool, take
         with _talking(settings, queue):
             connection = connect(broker_url(settings), _TIMEOUT_S)
             replies = _Replies(connection, queue, take=take)
-        while not printer.done:
+        while True:
             with _talking(settings, queue):
-                messages = replies.read(follow=follow)
+                messages = replies.read(follow=follow and not printer.has_answer)
             if messages is None:
                 return
             printed = [message.delivery_tag for message in messages if printer.show(message.body)]

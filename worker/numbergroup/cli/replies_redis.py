@@ -2,7 +2,7 @@
 
 import asyncio
 from base64 import b64decode
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -39,12 +39,10 @@ async def read(settings: Settings, queue: str, printer: Printer, *, follow: bool
     try:
         kind = await _kind(settings, client, queue, follow=follow)
         results: _Stream | _List = (_List if kind == "list" else _Stream)(settings, client, queue)
-        async for page in results.pages(follow=follow):
+        async for page in results.pages(lambda: follow and not printer.has_answer):
             printed = [row[0] for row in page if printer.show(row[1])]
             printer.flush()
             await results.passed(page, printed if take else [])
-            if printer.done:
-                return
     finally:
         await client.aclose()
 
@@ -75,17 +73,19 @@ class _Stream:
     def __init__(self, settings: Settings, client: Any, queue: str) -> None:
         self._settings, self._client, self._queue = settings, client, queue
 
-    async def pages(self, *, follow: bool) -> AsyncIterator[Sequence[Row]]:
+    async def pages(self, waits: Callable[[], bool]) -> AsyncIterator[Sequence[Row]]:
+        """All that is there; and what comes, for as long as somebody `waits` for more."""
         cursor: Any = "0-0"
-        block = _BLOCK_MS if follow else None
         while True:
+            block = _BLOCK_MS if waits() else None
             with _talking(self._settings):
                 found: Any = await self._client.xread({self._queue: cursor}, count=_PAGE, block=block)
             rows = found[0][1] if found else []
             if rows:
                 cursor = rows[-1][0]
                 yield [(entry, fields.get(b"event", b"[]")) for entry, fields in rows]
-            elif not follow:
+            # A page that is not full was the last one at that moment.
+            if len(rows) < _PAGE and not waits():
                 return
 
     async def passed(self, _page: Sequence[Row], taken: Sequence[bytes]) -> None:
@@ -101,15 +101,16 @@ class _List:
         self._settings, self._client, self._queue = settings, client, queue
         self._newest: bytes = b""
 
-    async def pages(self, *, follow: bool) -> AsyncIterator[Sequence[Row]]:
+    async def pages(self, waits: Callable[[], bool]) -> AsyncIterator[Sequence[Row]]:
+        """See `_Stream.pages`."""
         while True:
             with _talking(self._settings):
                 found: Any = await self._client.eval(_PUSHED_AFTER, 1, self._queue, self._newest, str(_PAGE))
             if found:
                 yield [(raw, _body(raw)) for raw in reversed(found)]
-            elif not follow:
+            if len(found) < _PAGE and not waits():
                 return
-            else:
+            if not found:
                 await asyncio.sleep(_LOOK_AGAIN_S)
 
     async def passed(self, page: Sequence[Row], taken: Sequence[bytes]) -> None:
