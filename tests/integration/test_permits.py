@@ -8,7 +8,7 @@ from integration_servers import eventually
 from numbergroup.engine.events import Event, PermitGranted
 from numbergroup.ledger.limiter import RedisLimiter
 from numbergroup.runtime.clock import Clock
-from numbergroup.runtime.permits import Permits
+from numbergroup.runtime.permits import PermitQueue
 
 
 async def test_as_many_at_once_as_are_wanted_and_there(rig: Rig) -> None:
@@ -30,11 +30,13 @@ async def test_as_many_at_once_as_are_wanted_and_there(rig: Rig) -> None:
     clock = Clock()
     # Three at once, as a burst; none is thrown away because the machine is slow.
     limiters = {"default": RedisLimiter(rig.client, "default", 150, monotonic_s=lambda: 0.0)}
-    permits = Permits(limiters, rig.control_store, clock, "me", 20.0, lambda: 0.5, caught_up, dispatch, use)
+    permits = PermitQueue(
+        limiters, rig.control_store, clock, "me", 20.0, lambda: 0.5, caught_up, dispatch, use
+    )
     wanted = [False] * 5 + [True] + [False] * 2
     began = clock.monotonic()
     for probe in wanted:
-        permits.want("default", probe=probe)
+        permits.request("default", probe=probe)
     running = asyncio.create_task(permits.run("default"))
 
     async def all_granted() -> bool:

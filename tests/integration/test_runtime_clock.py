@@ -32,7 +32,7 @@ async def test_a_clock_that_is_coarse(embedded_url: str) -> None:
 @pytest.mark.parametrize("away_s", [0.0, 3600.0, -86_400.0])
 async def test_a_clock_of_another_machine(away_s: float) -> None:
     """It shows what that one shows, and says what this machine's own clock says."""
-    clock = Clock.showing(time.time() + away_s)
+    clock = Clock.starting_from(time.time() + away_s)
     assert clock.now() - time.time() == pytest.approx(away_s, abs=1.0)
     assert clock.wall() == pytest.approx(time.time(), abs=1.0)
 

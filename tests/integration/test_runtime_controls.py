@@ -16,7 +16,7 @@ from numbergroup.ledger import keys
 from numbergroup.ledger.control_store import RedisControlStore
 from numbergroup.ledger.port import ControlSnapshot, LedgerUnavailable
 from numbergroup.runtime.clock import Clock
-from numbergroup.runtime.letter_cap import LetterCap
+from numbergroup.runtime.dead_letter_cap import DeadLetterCap
 from numbergroup.sandbox.faults import VendorCode
 
 OTHER_REF = GroupRef("default", HandleKind.ID, "g-2")
@@ -159,7 +159,7 @@ async def test_too_many_dead_letters(stage: Stage, logs: list[Any]) -> None:
     """At the cap nothing more is read; what was in hand is carried out. Nothing is lost: as soon as there
     are fewer, all of it is done."""
     stage.gate.opened.clear()
-    async with stage.worker(ports={"letter_cap": LetterCap(10)}):
+    async with stage.worker(ports={"dead_letter_cap": DeadLetterCap(10)}):
         await stage.publish(event("c-1"))
         await stage.calls_waiting(1)
         await stage.client.set(keys.LETTER_COUNT, 10)
@@ -181,7 +181,7 @@ async def test_too_many_from_the_start(stage: Stage, logs: list[Any]) -> None:
     """A worker that starts then does not read one command, and is well otherwise: it ends when it is told."""
     await stage.client.set(keys.LETTER_COUNT, 10)
     await stage.publish(event("c-1"))
-    async with stage.worker(ports={"letter_cap": LetterCap(10)}) as worker:
+    async with stage.worker(ports={"dead_letter_cap": DeadLetterCap(10)}) as worker:
         await worker.owns()
         await worker.asked("read_crash_record")
         await worker.asked_again("renew_lease")

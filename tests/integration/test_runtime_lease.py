@@ -49,7 +49,7 @@ class Held:
 
     @asynccontextmanager
     async def kept(self) -> AsyncIterator["asyncio.Task[None]"]:
-        keeping = asyncio.create_task(self.lease.keep())
+        keeping = asyncio.create_task(self.lease.renew_forever())
         try:
             yield keeping
         finally:

@@ -9,11 +9,11 @@ from integration_servers import eventually
 from integration_stage import Stage
 
 from numbergroup.ledger import keys
-from numbergroup.runtime.routing import by_handle
+from numbergroup.runtime.routing import partition_by_handle
 from numbergroup_contracts.names import partition_of
 from numbergroup_contracts.results import RESULT_ADAPTER
 
-PORTS: dict[str, Any] = {"partitions": 2, "partition_of": by_handle(2)}
+PORTS: dict[str, Any] = {"partitions": 2, "partition_of": partition_by_handle(2)}
 HERE = next(f"g-{n}" for n in range(99) if partition_of(f"g-{n}", 2) == 0)
 THERE = next(f"g-{n}" for n in range(99) if partition_of(f"g-{n}", 2) == 1)
 

@@ -21,7 +21,7 @@ from numbergroup.engine.commands import (
 )
 from numbergroup.engine.decoding.intake import Intake
 from numbergroup.engine.group.creation import without_marker
-from numbergroup.runtime.routing import by_handle
+from numbergroup.runtime.routing import partition_by_handle
 from simulation.broker import SimulatedBroker
 from simulation.ledger import SimulatedLedger
 from simulation.one_by_one import Texts, apply, ends_full, fewest, is_conflict, is_stale, name_group
@@ -57,7 +57,7 @@ class Taken:
 
 def taken_in(plan: Plan) -> Taken:
     """What intake makes of the plan's messages."""
-    taken, belongs = Taken(), by_handle(plan.partitions)
+    taken, belongs = Taken(), partition_by_handle(plan.partitions)
     for place, message in enumerate(sorted(plan.messages, key=lambda one: one.at)):
         deadly = is_deadly(plan, message.body)
         # An array that is refused unread has a letter for each event, and one for what may be behind them.

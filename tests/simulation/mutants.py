@@ -32,11 +32,11 @@ from numbergroup.runtime import call_steps, recording
 from numbergroup.runtime.call_steps import CallSteps
 from numbergroup.runtime.committer import Committer
 from numbergroup.runtime.lease import Lease
+from numbergroup.runtime.owned_epochs import OwnedEpochs
 from numbergroup.runtime.partition import PartitionRunner
-from numbergroup.runtime.permits import Permits
+from numbergroup.runtime.permits import PermitQueue
 from numbergroup.runtime.poison_guard import PoisonGuard
 from numbergroup.runtime.recording import CallRecord
-from numbergroup.runtime.tenures import Tenures
 from numbergroup.vendors import classification, client
 from numbergroup.vendors.listing import Listing
 from numbergroup.vendors.port import Answer
@@ -246,9 +246,9 @@ def _no_side_record() -> list[Patch]:
 
 def _hand_over_in_flight() -> list[Patch]:
     async def mutated(self: PartitionRunner, settler: Committer) -> None:
-        await settler.drained()
+        await settler.wait_until_idle()
 
-    return [(PartitionRunner, "_drained", mutated)]
+    return [(PartitionRunner, "_wait_until_drained", mutated)]
 
 
 def _last_in_first_out() -> list[Patch]:
@@ -256,7 +256,7 @@ def _last_in_first_out() -> list[Patch]:
         return self._closed.pop()
 
     # What was decided at once is a unit for itself.
-    return [(Committer, "_next", mutated), *((log, "unit_size", 0) for log in (OneStepLog, StepwiseLog))]
+    return [(Committer, "_next_unit", mutated), *((log, "unit_size", 0) for log in (OneStepLog, StepwiseLog))]
 
 
 def _calls_are_not_recorded() -> list[Patch]:
@@ -270,7 +270,7 @@ def _cut_before_all_is_read() -> list[Patch]:
     async def mutated(self: PartitionRunner) -> None:
         return
 
-    return [(PartitionRunner, "caught_up", mutated)]
+    return [(PartitionRunner, "wait_until_caught_up", mutated)]
 
 
 def _no_sequence() -> list[Patch]:
@@ -289,7 +289,7 @@ def _to_wait_is_a_step() -> list[Patch]:
     async def mutated(self: CallSteps, exchange: Any) -> Any:
         return await exchange
 
-    return [(CallSteps, "sent", mutated), (PoisonGuard, "pause", _go_on)]
+    return [(CallSteps, "sent", mutated), (PoisonGuard, "pause_before", _go_on)]
 
 
 def _suspects_in_company() -> list[Patch]:
@@ -301,7 +301,7 @@ def _the_condemned_are_tried_again() -> list[Patch]:
 
 
 def _all_calls_of_a_batch_are_one() -> list[Patch]:
-    return [(call_steps, "in_hand_of", lambda step, digests, place=0: InHand(step, tuple({*digests})))]
+    return [(call_steps, "make_in_hand", lambda step, digests, place=0: InHand(step, tuple({*digests})))]
 
 
 def _nothing_is_condemned() -> list[Patch]:
@@ -313,10 +313,10 @@ def _replays_undo() -> list[Patch]:
 
 
 def _everybody_probes() -> list[Patch]:
-    async def mutated(self: Permits, account: str) -> bool:
+    async def mutated(self: PermitQueue, account: str) -> bool:
         return True
 
-    return [(Permits, "_may_probe", mutated)]
+    return [(PermitQueue, "_may_probe", mutated)]
 
 
 def _no_probe_is_the_first() -> list[Patch]:
@@ -478,7 +478,7 @@ def _a_lease_of_any_history() -> list[Patch]:
 
 
 def _what_was_lost_is_believed_to_be_there() -> list[Patch]:
-    return [(Tenures, "missing", lambda self, kept: [])]
+    return [(OwnedEpochs, "remove_missing", lambda self, kept: [])]
 
 
 def _no_quiet_after_an_unknown_loss() -> list[Patch]:

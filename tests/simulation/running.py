@@ -13,7 +13,7 @@ from numbergroup.engine.partition.poison_detection import Caution
 from numbergroup.engine.policy import AccountPolicy, RetryPolicy
 from numbergroup.runtime import rebalancer
 from numbergroup.runtime.ports import Ports
-from numbergroup.runtime.routing import by_handle
+from numbergroup.runtime.routing import partition_by_handle
 from numbergroup.runtime.worker import Worker
 from numbergroup.vendors.attempt import Limits
 from numbergroup.vendors.classification import FailureClass, FailureClassifier
@@ -135,7 +135,7 @@ class Simulation:
             max_pending=plan.max_pending,
             caution=Caution(MAX_CRASHES, patience_s=plan.window_s + 5.0),
             partitions=plan.partitions,
-            partition_of=by_handle(plan.partitions),
+            partition_of=partition_by_handle(plan.partitions),
             call_lasts_s=plan.window_s + 2.0,
         )
         engine = DeadlyEngine(policies, _RETRY, plan.linger_s)

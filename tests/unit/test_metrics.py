@@ -11,7 +11,7 @@ from deadlines import room
 from prometheus_client.parser import text_string_to_metric_families
 
 from numbergroup.engine.snapshot import AccountView, PartitionView, Snapshot
-from numbergroup.observability.metrics import Figures, MetricsServer, is_served, render
+from numbergroup.observability.metrics import MetricsServer, WorkerMetrics, is_served, render
 from numbergroup.sandbox.server import start
 
 
@@ -19,12 +19,12 @@ def account(paused_by: str | None = None, breaker: str = "closed", **outcomes: i
     return AccountView(3, 2, 5, breaker, None, 0, 0.25, paused_by, None, None, outcomes, 7)
 
 
-def figures(accounts: dict[str, AccountView]) -> Figures:
+def figures(accounts: dict[str, AccountView]) -> WorkerMetrics:
     partitions = {
         0: PartitionView(125, 9, 990.5, [], 4, [], 1, 2),
         12: PartitionView(0, 0, None, [], 0, [], 0),
     }
-    return Figures(1_000.0, Snapshot(accounts, partitions), 8, 41_000, 50_000)
+    return WorkerMetrics(1_000.0, Snapshot(accounts, partitions), 8, 41_000, 50_000)
 
 
 def samples(text: bytes) -> dict[tuple[str, ...], float]:
@@ -110,11 +110,11 @@ async def test_over_http() -> None:
     await server.start()
     try:
         assert (await served(server))[2] == b""
-        server.look = lambda: figures({"default": account(applied=1)})
+        server.read_metrics = lambda: figures({"default": account(applied=1)})
         status, kind, body = await served(server)
         assert (status, kind.split(";")[0]) == (200, "text/plain")
         assert samples(body)["calls_total", "default", "applied"] == 1
-        server.look = lambda: figures({"default": account(applied=2)})
+        server.read_metrics = lambda: figures({"default": account(applied=2)})
         assert samples((await served(server))[2])["calls_total", "default", "applied"] == 2
         with pytest.raises(HTTPError, match="404"):
             await served(server, "/more")

@@ -18,7 +18,7 @@ import structlog
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from numbergroup.observability.logging import configure, get_logger, says_debug, scrub, scrub_text
+from numbergroup.observability.logging import configure, get_logger, is_debug_enabled, scrub, scrub_text
 
 PHONE = "85211111114"
 REQUEST_ID = "1602248485121429504"
@@ -274,7 +274,7 @@ def test_whether_debug_lines_are_written(level: str, says: bool) -> None:
     """Whoever asks first hears what holds since `configure`."""
     log = Log(level)
     get_logger("ours").debug("line")
-    assert (says_debug(), bool(log.events())) == (says, says)
+    assert (is_debug_enabled(), bool(log.events())) == (says, says)
 
 
 def test_a_logger_made_before_configure_follows_it() -> None:

@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 
 from numbergroup.engine.commands import GroupRef, HandleKind
 from numbergroup.engine.snapshot import GroupView, PartitionView, Snapshot
-from numbergroup.runtime.reporting import shortened
+from numbergroup.runtime.reporting import shorten
 
 
 def view(parked: int, held: int) -> PartitionView:
@@ -21,7 +21,7 @@ def test_no_report_grows_without_bounds(counts: list[tuple[int, int]], most: int
     """However many partitions there are, only so many groups are named, those that waited longest of each
     partition; how many there are is said nevertheless."""
     whole = Snapshot({}, {number: view(*pair) for number, pair in enumerate(counts)})
-    short = shortened(whole, most)
+    short = shorten(whole, most)
     assert short.partitions.keys() == whole.partitions.keys()
     for number, one in short.partitions.items():
         full = whole.partitions[number]

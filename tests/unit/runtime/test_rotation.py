@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from structlog.testing import capture_logs
 
-from numbergroup.runtime.rotation import Rotation
+from numbergroup.runtime.rotation import CredentialRotation
 from numbergroup.settings import Settings, load_settings
 from numbergroup.vendors.keyring import Keyring
 
@@ -38,7 +38,7 @@ class Stage:
         }
         self.read = partial(load_settings, environ)
         self.rings = {name: Keyring(name, one.credentials) for name, one in self.read().accounts.items()}
-        self.rotation = Rotation(self.read(), self.read, self.rings, lambda: 0.0)
+        self.rotation = CredentialRotation(self.read(), self.read, self.rings, lambda: 0.0)
 
     def write_env(self, secret: str, more: str = "") -> None:
         lines = f"{PREFIX}SECOND__ACCESS_KEY=two\n{PREFIX}SECOND__ACCESS_SECRET={secret}\n"
@@ -46,7 +46,7 @@ class Stage:
 
     async def looks(self, times: int = 2) -> list[str]:
         """The accounts whose credentials were replaced, as it was told at these looks."""
-        return [account for _ in range(times) for account in await self.rotation.look()]
+        return [account for _ in range(times) for account in await self.rotation.check_files()]
 
     def secrets(self) -> tuple[str, str]:
         return self.rings["default"].newest.secret, self.rings["second"].newest.secret
@@ -82,10 +82,10 @@ async def test_credentials_of_any_vendor(tmp_path: Path) -> None:
     environ = {"PROVIDER": "ozonetel", "USERNAME": "me", "API_KEY_FILE": str(key)}
     read = partial(load_settings, {f"{PREFIX}DEFAULT__{name}": value for name, value in environ.items()})
     ring = Keyring("default", read().accounts["default"].credentials)
-    rotation = Rotation(read(), read, {"default": ring}, lambda: 0.0)
-    assert [await rotation.look() for _ in range(2)] == [[], []]
+    rotation = CredentialRotation(read(), read, {"default": ring}, lambda: 0.0)
+    assert [await rotation.check_files() for _ in range(2)] == [[], []]
     key.write_text("new-secret")
-    assert [await rotation.look() for _ in range(2)] == [[], ["default"]]
+    assert [await rotation.check_files() for _ in range(2)] == [[], ["default"]]
     assert (ring.newest.name, ring.newest.secret) == ("me", "new-secret")
 
 
@@ -171,14 +171,14 @@ async def test_no_content_ends_a_worker(stage: Stage, logs: list[Any], error: Ex
             raise error
         return stage.read()
 
-    rotation = Rotation(stage.read(), read, stage.rings, lambda: 0.0)
-    assert [await rotation.look() for _ in range(4)] == [[]] * 4
+    rotation = CredentialRotation(stage.read(), read, stage.rings, lambda: 0.0)
+    assert [await rotation.check_files() for _ in range(4)] == [[]] * 4
     (line,) = logs
     assert line["log_level"] == "error"
     assert type(error).__name__ in line["reason"]
     troubled = False
     stage.secret.write_text("new-secret")
-    assert [await rotation.look() for _ in range(2)] == [[], ["default"]]
+    assert [await rotation.check_files() for _ in range(2)] == [[], ["default"]]
 
 
 async def test_other_settings_need_a_restart(stage: Stage, logs: list[Any]) -> None:
@@ -222,7 +222,7 @@ async def test_it_looks_about_once_a_second(stage: Stage) -> None:
         if len(slept) == 6:
             raise asyncio.CancelledError
 
-    rotation = Rotation(stage.read(), stage.read, stage.rings, lambda: 0.0, sleep)
+    rotation = CredentialRotation(stage.read(), stage.read, stage.rings, lambda: 0.0, sleep)
     with pytest.raises(asyncio.CancelledError):
         await rotation.run(changed.append)
     assert slept == [1.0] * 6
@@ -239,5 +239,5 @@ async def test_nothing_to_look_at() -> None:
         raise AssertionError
 
     changed: list[str] = []
-    await Rotation(settings, lambda: settings, {}, lambda: 0.0, never).run(changed.append)
+    await CredentialRotation(settings, lambda: settings, {}, lambda: 0.0, never).run(changed.append)
     assert changed == []

@@ -9,8 +9,8 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from importlib.metadata import version
 
 from numbergroup.bootstrap import findings
-from numbergroup.bootstrap.accounts import caller_of
-from numbergroup.bootstrap.brokers import reach_broker
+from numbergroup.bootstrap.accounts import build_caller
+from numbergroup.bootstrap.brokers import connect_broker
 from numbergroup.brokers.redis import embedded
 from numbergroup.brokers.redis.connect import connect
 from numbergroup.engine.decoding.intake import Intake
@@ -24,14 +24,14 @@ from numbergroup.ledger.redis import RedisLedger
 from numbergroup.ledger.reports import RedisReports
 from numbergroup.ledger.tokens import RedisTokens
 from numbergroup.observability.logging import get_logger
-from numbergroup.observability.metrics import Figures, MetricsServer
+from numbergroup.observability.metrics import MetricsServer, WorkerMetrics
 from numbergroup.runtime.clock import Clock
-from numbergroup.runtime.letter_cap import LetterCap
+from numbergroup.runtime.dead_letter_cap import DeadLetterCap
 from numbergroup.runtime.partitioning import agree_on_partitions
 from numbergroup.runtime.ports import Ports
 from numbergroup.runtime.retrying import retry_until_available
-from numbergroup.runtime.rotation import Rotation
-from numbergroup.runtime.routing import by_handle
+from numbergroup.runtime.rotation import CredentialRotation
+from numbergroup.runtime.routing import partition_by_handle
 from numbergroup.runtime.worker import Worker, ignore_settlement
 from numbergroup.settings import Settings, SettingsError, redact_url, require_accounts
 from numbergroup.vendors.client import Caller
@@ -63,13 +63,13 @@ async def open_worker(
     async with AsyncExitStack() as opened:
         # It is there while the broker is waited for.
         metrics = await serve_metrics(settings, opened)
-        client, broker = await reach_broker(settings, broker_url, intake, opened, retry_until_available)
+        client, broker = await connect_broker(settings, broker_url, intake, opened, retry_until_available)
         ledger = RedisLedger(client)
         opened.push_async_callback(broker.close)
         for finding in [
-            *findings.of_settings(settings),
+            *findings.find_in_settings(settings),
             *await retry_until_available(
-                "looking at the ledger's setup", lambda: findings.of_server(settings, client)
+                "looking at the ledger's setup", lambda: findings.find_in_server(settings, client)
             ),
         ]:
             log.warning(finding)
@@ -82,7 +82,7 @@ async def open_worker(
         keyrings = {name: Keyring(name, account.credentials) for name, account in accounts.items()}
         callers, policies = {}, {}
         for name, account in accounts.items():
-            callers[name], policies[name] = caller_of(
+            callers[name], policies[name] = build_caller(
                 keyrings[name], account, limiters[name], clock, RedisTokens(client)
             )
             opened.push_async_callback(callers[name].close)
@@ -106,10 +106,10 @@ async def open_worker(
             caution=Caution(settings.max_crashes, patience_s=_patience(settings)),
             partitions=settings.partitions,
             accounts=len(accounts),
-            partition_of=by_handle(settings.partitions)
+            partition_of=partition_by_handle(settings.partitions)
             if broker.is_partitioned_by_handle and settings.partitions > 1
             else None,
-            letter_cap=LetterCap(settings.max_dead_letters),
+            dead_letter_cap=DeadLetterCap(settings.max_dead_letters),
             reports=RedisReports(client),
             version=version("numbergroup"),
             call_lasts_s=max(account.lasts_s for account in accounts.values()) + _LATE_S,
@@ -122,10 +122,10 @@ async def open_worker(
             owner=ports.owner,
             partitions=settings.partitions,
         )
-        rotation = read_again and Rotation(settings, read_again, keyrings, clock.now)
+        rotation = read_again and CredentialRotation(settings, read_again, keyrings, clock.now)
         worker = Worker(engine, ports, callers, limiters, random.random, written, rotation)
         if metrics is not None:
-            metrics.look = lambda: _figures(worker, ports.letter_cap)
+            metrics.read_metrics = lambda: _figures(worker, ports.dead_letter_cap)
         try:
             yield worker
         except PartitionCountChanged as error:
@@ -150,9 +150,9 @@ async def serve_metrics(settings: Settings, opened: AsyncExitStack) -> MetricsSe
     return server
 
 
-def _figures(worker: Worker, cap: LetterCap) -> Figures:
-    said = worker.report()
-    return Figures(said.at, said.snapshot, said.letters_written, cap.letters, cap.most)
+def _figures(worker: Worker, cap: DeadLetterCap) -> WorkerMetrics:
+    said = worker.make_report()
+    return WorkerMetrics(said.at, said.snapshot, said.letters_written, cap.count, cap.limit)
 
 
 def _patience(settings: Settings) -> float:
@@ -165,7 +165,7 @@ def _patience(settings: Settings) -> float:
 async def _common_clock(ledger: RedisLedger) -> Clock:
     """One clock for all workers, whatever their machines' clocks say: what one of them has written down with
     a time (until when a create may take effect) another one goes by."""
-    clock = Clock.showing(await retry_until_available("asking the ledger for the time", ledger.time_s))
+    clock = Clock.starting_from(await retry_until_available("asking the ledger for the time", ledger.time_s))
     ahead_s = clock.wall() - clock.now()
     if abs(ahead_s) > _NOTABLE_S:
         log.warning("this machine's clock is not the ledger's, and is not gone by", ahead_s=round(ahead_s))
@@ -193,9 +193,9 @@ async def open_caller(
         client = connect(ledger_url)
         opened.push_async_callback(client.aclose)
         ledger = RedisLedger(client)
-        clock = Clock.showing(await ledger.time_s())
+        clock = Clock.starting_from(await ledger.time_s())
         limiter = ledger.limiter(name, account.calls_per_second)
         keyring = Keyring(name, account.credentials)
-        caller, _ = caller_of(keyring, account, limiter, clock, RedisTokens(client))
+        caller, _ = build_caller(keyring, account, limiter, clock, RedisTokens(client))
         opened.push_async_callback(caller.close)
         yield caller, limiter

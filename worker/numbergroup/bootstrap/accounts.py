@@ -12,7 +12,7 @@ from numbergroup.vendors.port import Provider
 from numbergroup.vendors.tokens import tokens_of
 
 
-def caller_of(
+def build_caller(
     keyring: Keyring, account: AccountSettings, limiter: Limiter, clock: Clock, store: TokenStore
 ) -> tuple[Caller, AccountPolicy]:
     """Who makes the account's calls, and under which limits."""
@@ -30,10 +30,10 @@ def caller_of(
             *(keyring.account, provider, store, transport, limiter.acquire, account.timeout_s, clock.now)
         ),
     )
-    return caller, policy_of(account, provider)
+    return caller, build_policy(account, provider)
 
 
-def policy_of(account: AccountSettings, provider: Provider) -> AccountPolicy:
+def build_policy(account: AccountSettings, provider: Provider) -> AccountPolicy:
     """What the engine goes by: what the vendor can do, and the account's limits."""
     can = provider.capabilities
     return AccountPolicy(

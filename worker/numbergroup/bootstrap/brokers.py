@@ -19,8 +19,8 @@ from numbergroup.brokers.redis.broker import RedisBroker, ReplyRetention
 from numbergroup.brokers.redis.connect import UnfitServer, check, connect
 from numbergroup.engine.decoding.intake import Intake
 from numbergroup.observability.logging import get_logger
-from numbergroup.runtime.ports import most_pending
-from numbergroup.runtime.retrying import Persistence, retry_until_available
+from numbergroup.runtime.ports import most_in_memory
+from numbergroup.runtime.retrying import Retry, retry_until_available
 from numbergroup.settings import Settings, SettingsError
 
 NO_LEDGER = (
@@ -32,7 +32,7 @@ _LEAST_HEARTBEAT_S = 4
 log = get_logger("worker")
 
 
-async def backlog(broker_url: str, client: Redis, partitions: int) -> Mapping[int, int]:
+async def count_backlog(broker_url: str, client: Redis, partitions: int) -> Mapping[int, int]:
     """How many messages wait in each partition; on Redis, at `client`, with those in workers' hands.
 
     Raises `BrokerUnavailable`, and `UnfitServer` when the broker does not let us look.
@@ -42,7 +42,7 @@ async def backlog(broker_url: str, client: Redis, partitions: int) -> Mapping[in
     return await RedisBroker(client, 0, partitions).count_waiting(partitions)
 
 
-async def strays(broker_url: str, partitions: int) -> Mapping[str, int]:
+async def count_strays(broker_url: str, partitions: int) -> Mapping[str, int]:
     """The queues of another number of partitions, and how many messages wait in each; RabbitMQ only.
 
     Raises like `backlog`.
@@ -52,7 +52,7 @@ async def strays(broker_url: str, partitions: int) -> Mapping[str, int]:
     return {}
 
 
-async def unread_queues(broker_url: str, client: Redis, partitions: int) -> Sequence[Lookalike]:
+async def find_unread_queues(broker_url: str, client: Redis, partitions: int) -> Sequence[Lookalike]:
     """What was probably published to, and no worker reads; nothing where the broker does not let us look."""
     if not broker_url.startswith("amqp"):
         return await lookalikes.find_on_redis(client, partitions)
@@ -62,8 +62,8 @@ async def unread_queues(broker_url: str, client: Redis, partitions: int) -> Sequ
         return []
 
 
-async def reach_broker(
-    settings: Settings, broker_url: str, intake: Intake, opened: AsyncExitStack, persist: Persistence
+async def connect_broker(
+    settings: Settings, broker_url: str, intake: Intake, opened: AsyncExitStack, persist: Retry
 ) -> tuple[Redis, Broker]:
     """The ledger's server and the broker, both of which have answered; `opened` closes what was opened."""
     record_ms = round(settings.dedup_hours * 3_600_000)
@@ -87,13 +87,13 @@ async def reach_broker(
             log.warning(NO_LEDGER)
     client = await _connect(ledger_url, "NUMBERGROUP_LEDGER_URL", settings.partitions, opened, persist)
     topology = _topology(settings)
-    await persist("connecting to RabbitMQ", lambda: look_at_rabbitmq(settings, broker_url))
+    await persist("connecting to RabbitMQ", lambda: check_rabbitmq_setup(settings, broker_url))
     heartbeat_s = max(_LEAST_HEARTBEAT_S, round(settings.lease_ttl_s / 2))
     broker = AmqpBroker(broker_url, client, record_ms, _prefetch(settings), heartbeat_s, topology)
     return client, broker
 
 
-async def look_at_rabbitmq(settings: Settings, broker_url: str) -> None:
+async def check_rabbitmq_setup(settings: Settings, broker_url: str) -> None:
     """Raises `UnfitServer` and `BrokerUnavailable`, as a worker would that starts."""
     accept = settings.lossy_queues == "accept"
     await asyncio.to_thread(check_rabbitmq, broker_url, _topology(settings), accept_losses=accept)
@@ -108,12 +108,10 @@ def _topology(settings: Settings) -> Topology:
 
 
 def _prefetch(settings: Settings) -> int:
-    return most_pending(settings.max_pending, len(settings.accounts))
+    return most_in_memory(settings.max_pending, len(settings.accounts))
 
 
-async def _connect(
-    url: str, setting: str, partitions: int, opened: AsyncExitStack, persist: Persistence
-) -> Redis:
+async def _connect(url: str, setting: str, partitions: int, opened: AsyncExitStack, persist: Retry) -> Redis:
     client = connect(url, partitions)
     opened.push_async_callback(client.aclose)
     await persist("connecting to Redis", lambda: check(client, setting))

@@ -7,8 +7,8 @@ from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 
 from numbergroup.bootstrap import findings, open_caller, serve_metrics
-from numbergroup.bootstrap.brokers import look_at_rabbitmq, reach_broker
-from numbergroup.bootstrap.vendor_advice import advice
+from numbergroup.bootstrap.brokers import check_rabbitmq_setup, connect_broker
+from numbergroup.bootstrap.vendor_advice import suggest_settings
 from numbergroup.brokers.port import BrokerUnavailable
 from numbergroup.brokers.redis import embedded
 from numbergroup.brokers.redis.connect import UnfitServer
@@ -17,8 +17,8 @@ from numbergroup.engine.decoding.intake import Intake
 from numbergroup.ledger.port import LedgerUnavailable
 from numbergroup.ledger.redis import RedisLedger
 from numbergroup.observability.metrics import is_served
-from numbergroup.runtime.partitioning import refuse_a_backlog
-from numbergroup.runtime.retrying import once
+from numbergroup.runtime.partitioning import refuse_if_backlog
+from numbergroup.runtime.retrying import try_once
 from numbergroup.settings import Settings, SettingsError
 
 Problem = UnfitServer | SettingsError | BrokerUnavailable | LedgerUnavailable
@@ -31,9 +31,9 @@ class Examination:
     `silent`: what is wrong with the credentials of an account, and whose vendor has not answered."""
 
     problems: list[Problem] = field(default_factory=list)
-    refused: list[str] = field(default_factory=list)
-    silent: list[str] = field(default_factory=list)
-    answering: list[str] = field(default_factory=list)
+    refused_accounts: list[str] = field(default_factory=list)
+    silent_accounts: list[str] = field(default_factory=list)
+    answering_accounts: list[str] = field(default_factory=list)
     findings: list[str] = field(default_factory=list)
 
 
@@ -43,7 +43,7 @@ async def examine(settings: Settings, broker_url: str | None) -> Examination:
     Vendors are asked only when the servers are fine: calls count against the limits that the ledger keeps.
     Without a broker (the worker will start one), only at what the worker has to listen on.
     """
-    found = Examination(findings=list(findings.of_settings(settings)))
+    found = Examination(findings=list(findings.find_in_settings(settings)))
     if broker_url is None:
         _look_at_embedded(found)
     else:
@@ -88,15 +88,15 @@ async def _look_at_servers_and_vendors(settings: Settings, broker_url: str, foun
 async def _look_at_servers(settings: Settings, broker_url: str, found: Examination) -> None:
     async with AsyncExitStack() as opened:
         try:
-            client, broker = await reach_broker(settings, broker_url, Intake(), opened, once)
+            client, broker = await connect_broker(settings, broker_url, Intake(), opened, try_once)
             opened.push_async_callback(broker.close)
-            found.findings += await findings.of_server(settings, client)
-            await refuse_a_backlog(RedisLedger(client), broker, settings.partitions)
+            found.findings += await findings.find_in_server(settings, client)
+            await refuse_if_backlog(RedisLedger(client), broker, settings.partitions)
         except _PROBLEMS as error:
             found.problems.append(error)
             if broker_url.startswith("amqp") and _is_of_ledger(error):
                 try:
-                    await look_at_rabbitmq(settings, broker_url)
+                    await check_rabbitmq_setup(settings, broker_url)
                 except _PROBLEMS as another:
                     found.problems.append(another)
 
@@ -116,18 +116,18 @@ async def _ask(settings: Settings, name: str, ledger_url: str | None, found: Exa
     except LedgerUnavailable as error:
         found.problems.append(error)
         return
-    _note(found, name, ended.outcome, advice(settings, name, ended.outcome))
+    _note(found, name, ended.outcome, suggest_settings(settings, name, ended.outcome))
 
 
 def _note(found: Examination, name: str, outcome: Outcome, hint: str) -> None:
     why = f"{getattr(outcome, 'message', None) or outcome}{hint}"
     match outcome:
         case Applied():
-            found.answering.append(name)
+            found.answering_accounts.append(name)
         case AccountFault(code, _):
-            found.refused.append(f"the vendor refuses the account {name} ({code}): {why}")
+            found.refused_accounts.append(f"the vendor refuses the account {name} ({code}): {why}")
         case _:
-            found.silent.append(f"the vendor of account {name} does not answer as it should: {why}")
+            found.silent_accounts.append(f"the vendor of account {name} does not answer as it should: {why}")
 
 
 class _Unleased:
@@ -141,6 +141,6 @@ async def _unrecorded(_: float) -> bool:
     return True
 
 
-def problems_of(error: Problem) -> Sequence[str]:
+def list_problems(error: Problem) -> Sequence[str]:
     """Each by itself."""
     return error.problems if isinstance(error, UnfitServer) else [str(error)]

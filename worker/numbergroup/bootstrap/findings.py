@@ -12,7 +12,7 @@ from numbergroup.settings.secret_files import warnings as file_warnings
 from numbergroup_contracts.publishing.urls import parse
 
 
-def of_settings(settings: Settings) -> Iterator[str]:
+def find_in_settings(settings: Settings) -> Iterator[str]:
     """What the settings themselves, and the files that they come from, give reason to warn of."""
     urls = [url.get_secret_value() for url in (settings.broker_url, settings.ledger_url) if url]
     if settings.tls_verify == "off" and any(parse(url).is_tls for url in urls):
@@ -27,7 +27,7 @@ def of_settings(settings: Settings) -> Iterator[str]:
         yield from (f"account {name}: {notice}" for notice in account.notices)
 
 
-async def of_server(settings: Settings, client: Redis) -> list[str]:
+async def find_in_server(settings: Settings, client: Redis) -> list[str]:
     """What the Redis at `client` gives reason to warn of: the broker, or the ledger beside RabbitMQ. An
     embedded one gives none.
 

@@ -5,7 +5,7 @@ from numbergroup.settings import Settings
 from numbergroup.settings.errors import variable
 
 
-def advice(settings: Settings, name: str, outcome: Outcome) -> str:
+def suggest_settings(settings: Settings, name: str, outcome: Outcome) -> str:
     """The end of a sentence about how a call of the account ended; empty where no setting is to blame."""
     match outcome:
         case AccountFault():

@@ -3,7 +3,7 @@
 import asyncio
 
 from numbergroup.bootstrap.brokers import NO_LEDGER
-from numbergroup.bootstrap.examination import Examination, examine, problems_of
+from numbergroup.bootstrap.examination import Examination, examine, list_problems
 from numbergroup.brokers.port import BrokerUnavailable
 from numbergroup.brokers.redis.connect import ServerNotReady, UnfitServer
 from numbergroup.cli.broker import broker_failure, broker_url, reason, speaks_amqp
@@ -32,11 +32,11 @@ def check() -> str:
 
 
 def _raise_problems(settings: Settings, found: Examination) -> None:
-    wrong = [*found.refused]
-    away = [*found.silent]
+    wrong = [*found.refused_accounts]
+    away = [*found.silent_accounts]
     for error in found.problems:
         if isinstance(error, UnfitServer | SettingsError | ServerNotReady):
-            wrong += problems_of(error)
+            wrong += list_problems(error)
         else:
             away.append(str(_unavailable(settings, error)))
     lines = _listed([*wrong, *away])
@@ -73,6 +73,6 @@ def _summary(settings: Settings, url: str | None, found: Examination) -> str:
             if ledger is None
             else f", and so does the ledger at {redact_url(ledger.get_secret_value())}"
         )
-    if found.answering:
-        text += f"; the vendor answers for {', '.join(sorted(found.answering))}"
+    if found.answering_accounts:
+        text += f"; the vendor answers for {', '.join(sorted(found.answering_accounts))}"
     return text

@@ -6,7 +6,7 @@ from collections import defaultdict, deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from numbergroup.bootstrap.accounts import policy_of
+from numbergroup.bootstrap.accounts import build_policy
 from numbergroup.engine.commands import (
     Applied,
     Call,
@@ -66,7 +66,7 @@ def plan_groups(commands: Sequence[Command], settings: Settings) -> list[Planned
 
 def _policies(commands: Sequence[Command], settings: Settings) -> Mapping[str, AccountPolicy]:
     """Those of the configured accounts; before any is configured, every account is taken to be there."""
-    policies = {name: policy_of(account, account.vendor()) for name, account in settings.accounts.items()}
+    policies = {name: build_policy(account, account.vendor()) for name, account in settings.accounts.items()}
     if policies:
         return policies
     default = AccountPolicy(CAPABILITIES.numbers_per_call, 1, CAPABILITIES.commands)

@@ -59,7 +59,7 @@ async def _work(settings: Settings, url: str) -> None:
     try:
         async with open_worker(settings, url, read_again=load_settings) as worker:
             stop = worker.stop
-            async with _collected_rarely(lambda: worker.in_hand):
+            async with _collected_rarely(lambda: worker.pending_count):
                 await worker.run()
     except UnfitServer as error:
         raise SettingsError(str(error)) from None

@@ -214,7 +214,7 @@ def configure(
         logging.getLogger(name).setLevel(max(threshold, logging.WARNING))
 
 
-def says_debug() -> bool:
+def is_debug_enabled() -> bool:
     """Whether debug lines are written. Asking is cheaper than saying one for nothing, many times a second."""
     return logging.getLogger().isEnabledFor(logging.DEBUG)
 

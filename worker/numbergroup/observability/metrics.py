@@ -29,18 +29,18 @@ log = get_logger("metrics")
 
 
 @dataclass(slots=True, frozen=True)
-class Figures:
+class WorkerMetrics:
     """How the worker stands at `now` (Unix seconds). `letters_written` by it, `letters` that there are in the
     ledger, `letters_cap` that there may be."""
 
     now: float
     snapshot: Snapshot
-    letters_written: int
-    letters: int
-    letters_cap: int
+    dead_letters_written: int
+    dead_letters: int
+    dead_letters_cap: int
 
 
-Look = Callable[[], Figures | None]
+Look = Callable[[], WorkerMetrics | None]
 """The figures; None before there are any."""
 
 
@@ -54,12 +54,12 @@ class _Standing(Collector):
             return
         yield from _of_accounts(figures)
         yield from _of_partitions(figures)
-        yield _gauge("dead_letters", "Dead letters in the ledger.", figures.letters)
-        yield _gauge("dead_letters_limit", "So many, and nothing more is taken in.", figures.letters_cap)
+        yield _gauge("dead_letters", "Dead letters in the ledger.", figures.dead_letters)
+        yield _gauge("dead_letters_limit", "So many, and nothing more is taken in.", figures.dead_letters_cap)
         written = CounterMetricFamily(
             "numbergroup_dead_letters_written", "Dead letters that this worker has written."
         )
-        written.add_metric((), figures.letters_written)
+        written.add_metric((), figures.dead_letters_written)
         yield written
 
     def describe(self) -> Iterable[Metric]:
@@ -67,7 +67,7 @@ class _Standing(Collector):
         return ()
 
 
-def _of_accounts(figures: Figures) -> Iterator[Metric]:
+def _of_accounts(figures: WorkerMetrics) -> Iterator[Metric]:
     accounts = figures.snapshot.accounts.items()
     calls = CounterMetricFamily(
         "numbergroup_calls", "Calls that ended, by outcome.", labels=("account", "outcome")
@@ -104,7 +104,7 @@ def _of_accounts(figures: Figures) -> Iterator[Metric]:
     )
 
 
-def _of_partitions(figures: Figures) -> Iterator[Metric]:
+def _of_partitions(figures: WorkerMetrics) -> Iterator[Metric]:
     partitions = figures.snapshot.partitions.items()
     by_partition: dict[str, tuple[str, Callable[[PartitionView], float]]] = {
         "commands_in_hand": ("Commands in memory that are not answered.", lambda one: one.in_hand),
@@ -149,7 +149,7 @@ class MetricsServer:
         self._host = host
         self._port = port
         self._runner: web.AppRunner | None = None
-        self.look: Look = lambda: None
+        self.read_metrics: Look = lambda: None
 
     async def start(self) -> None:
         """Raises `OSError` when the port cannot be had."""
@@ -175,7 +175,7 @@ class MetricsServer:
 
     async def _answer(self, _request: web.Request) -> web.Response:
         return web.Response(
-            body=render(self.look), headers={"Content-Type": CONTENT_TYPE_LATEST, "Server": _SERVER}
+            body=render(self.read_metrics), headers={"Content-Type": CONTENT_TYPE_LATEST, "Server": _SERVER}
         )
 
 

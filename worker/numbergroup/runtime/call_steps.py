@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 from numbergroup.engine.partition.poison_detection import InHand, Step
 from numbergroup.ledger.history import HistoryChanged
 from numbergroup.runtime.lease import LeaseLost
-from numbergroup.runtime.poison_guard import NOTHING, PoisonGuard, in_hand_of
+from numbergroup.runtime.poison_guard import NOTHING_IN_HAND, PoisonGuard, make_in_hand
 
 T = TypeVar("T")
 
@@ -41,12 +41,12 @@ class CallSteps:
             return
         self._entered[step] += 1
         place = self._place * _MOST_REQUESTS + self._entered[step]
-        in_hand = in_hand_of(step, self._digests, place)
-        await self._guard.pause(in_hand)
+        in_hand = make_in_hand(step, self._digests, place)
+        await self._guard.pause_before(in_hand)
         lock = self._guard.solo.lock
         await lock.acquire()
         try:
-            await self.begin(in_hand)
+            await self.enter_locked(in_hand)
         except BaseException:
             self._in_hand = None
             lock.release()
@@ -56,7 +56,7 @@ class CallSteps:
         if self._in_hand is None:
             return
         try:
-            await self.end()
+            await self.leave_locked()
         finally:
             self._guard.solo.lock.release()
 
@@ -70,7 +70,7 @@ class CallSteps:
             await asyncio.wait((task, written), timeout=_CONNECTING_S, return_when=FIRST_COMPLETED)
             if not self._writing.is_set():
                 # It waits for a connection, which is nothing that the command does.
-                await self._abandon()
+                await self._abandon_step()
             await self.leave()
             return await task
         finally:
@@ -80,24 +80,24 @@ class CallSteps:
     def writing(self) -> None:
         self._writing.set()
 
-    async def _abandon(self) -> None:
-        in_hand, self._in_hand = self._in_hand, NOTHING
+    async def _abandon_step(self) -> None:
+        in_hand, self._in_hand = self._in_hand, NOTHING_IN_HAND
         try:
             if in_hand is not None:
                 await self._guard.abandon(in_hand)
         except (LeaseLost, HistoryChanged):
             self._on_loss()
 
-    async def begin(self, in_hand: InHand) -> None:
+    async def enter_locked(self, in_hand: InHand) -> None:
         """The same as `enter`, for who holds the lock."""
         self._in_hand = in_hand
         try:
             await self._guard.enter(in_hand)
         except (LeaseLost, HistoryChanged):
-            self._in_hand = NOTHING
+            self._in_hand = NOTHING_IN_HAND
             self._on_loss()
 
-    async def end(self) -> None:
+    async def leave_locked(self) -> None:
         """The same as `leave`, for who holds the lock."""
         in_hand, self._in_hand = self._in_hand, None
         try:

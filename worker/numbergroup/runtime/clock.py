@@ -16,7 +16,7 @@ class Clock:
     _offset: float = field(default_factory=lambda: time.time() - time.monotonic())
 
     @classmethod
-    def showing(cls, now_s: float) -> Self:
+    def starting_from(cls, now_s: float) -> Self:
         """A clock whose `now` is `now_s` at this moment: that of a server whose time all workers go by."""
         return cls(now_s - time.monotonic())
 

@@ -69,7 +69,7 @@ class Committer:
         # Of each unit that is not durable, the oldest first: how many effects and verdicts are in it.
         self._sizes: deque[tuple[int, int]] = deque()
         self._advanced = asyncio.Event()
-        self.unwritten = 0
+        self.unwritten_count = 0
 
     def add(self, effect: Settle) -> None:
         """Take it; it is durable some time after."""
@@ -80,7 +80,7 @@ class Committer:
         else:
             self._put(effect)
             self._added += 1
-        self.unwritten += len(effect.verdicts)
+        self.unwritten_count += len(effect.verdicts)
         self._arrived.set()
         self._idle.clear()
 
@@ -108,17 +108,17 @@ class Committer:
             return [effect]
         return [Settle(effect.partition, [verdict], effect.at) for verdict in verdicts]
 
-    async def rewritten(self) -> None:
+    async def wait_until_rewritten(self) -> None:
         """Return when all that the ledger had lost is durable."""
         await self._rewritten.wait()
 
-    def take_missing(self, kept: int) -> list[Settlement] | None:
+    def remove_missing(self, kept: int) -> list[Settlement] | None:
         """All that a ledger lacks which has lost what was written after the serial `kept` (as the log counts
         serials). It is remembered here no longer: who takes it writes it again.
 
         `None`: this settler does not remember all of it. Nothing is added afterwards, and nothing runs.
         """
-        dropped, written = self._journal.all()
+        dropped, written = self._journal.list_written()
         nothing = Settlement(self._partition)
         if dropped and self._log.find_lost_part(nothing, dropped, kept, published=True) is not None:
             return None
@@ -142,11 +142,11 @@ class Committer:
         self._closed.clear()
         return [part for _, part in parts if part is not None]
 
-    async def drained(self) -> None:
+    async def wait_until_idle(self) -> None:
         """Return when everything that was added is durable."""
         await self._idle.wait()
 
-    async def flushed(self) -> None:
+    async def wait_until_flushed(self) -> None:
         """Return when everything that was added before now is durable; what comes later is not waited for."""
         needed = self._added
         while self._durable < needed:
@@ -159,7 +159,7 @@ class Committer:
             await self._arrived.wait()
             is_apart = self._open is None and not self._closed
             digests = [_digest(verdict) for verdict in self._apart[0].verdicts] if is_apart else []
-            unit = await self._guard.brief(Step.SETTLE, digests, self._write)
+            unit = await self._guard.run_start_as_step(Step.SETTLE, digests, self._write)
             if unit.letters:
                 # Where nobody reads results, this is all that operators hear of it.
                 log.warning(
@@ -172,7 +172,7 @@ class Committer:
             self._durable += effects
             self._advanced.set()
             self._advanced = asyncio.Event()
-            self.unwritten -= verdicts
+            self.unwritten_count -= verdicts
             if not self._sizes and not self._apart:
                 self._arrived.clear()
                 self._idle.set()
@@ -180,7 +180,7 @@ class Committer:
 
     async def _write(self) -> Settlement:
         """Write the next unit, until it is durable."""
-        unit = self._next()
+        unit = self._next_unit()
         self._serial += 1
         self._unfinished = self._serial, unit, False
         failpoints.hit("settling dead letters" if unit.letters else "settling")
@@ -204,7 +204,7 @@ class Committer:
         if not self._sizes and not self._apart:
             self._idle.set()
 
-    def _next(self) -> Settlement:
+    def _next_unit(self) -> Settlement:
         if self._open is None and not self._closed:
             self._put(self._apart.popleft())
         if self._open is not None and not self._closed:

@@ -29,21 +29,21 @@ class ControlPoller:
     ) -> None:
         self._control_store = ports.control_store
         self._clock = ports.clock
-        self._cap = ports.letter_cap
+        self._cap = ports.dead_letter_cap
         self._accounts = accounts
         self._dispatch = dispatch
         self._jitter = jitter
         self._every_s = every_s
         self._last = ControlSnapshot(Controls(), {})
         self._away = False
-        self.has_begun = False
+        self.has_started = False
 
-    async def begin(self) -> None:
+    async def start(self) -> None:
         """Hear what is in force, however long that takes."""
         orders = await retry_until_available("asking what is paused", self._control_store.read)
         # Of what was resumed before it began, nothing was held up here.
         self._last = ControlSnapshot(Controls(), orders.resumed)
-        self.has_begun = True
+        self.has_started = True
         self._apply(orders)
 
     async def run(self) -> None:
@@ -73,7 +73,7 @@ class ControlPoller:
         last, self._last = self._last, orders
         resumed = [one for one, at in orders.resumed.items() if at != last.resumed.get(one)]
         self._report_changes(last.controls, orders.controls, resumed)
-        self._cap.take(orders.controls.dead_letters)
+        self._cap.update(orders.controls.dead_letters)
         self._dispatch(ControlsUpdated(orders.controls, self._clock.now(), self._jitter(), resumed))
 
     def _report_changes(self, before: Controls, after: Controls, resumed: Collection[str | GroupRef]) -> None:

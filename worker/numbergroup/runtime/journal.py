@@ -12,12 +12,12 @@ _KEPT_ANSWERS = 20_000
 """At most so many answers are remembered, or one unit: memory has to be bounded."""
 
 
-class Written(NamedTuple):
+class WrittenUnit(NamedTuple):
     """A unit, the serial under which it was written, and when (monotonic seconds)."""
 
     serial: int
     unit: Settlement
-    at: float
+    written_at_s: float
 
 
 class Journal:
@@ -25,17 +25,17 @@ class Journal:
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
-        self._written: deque[Written] = deque()
+        self._written: deque[WrittenUnit] = deque()
         self._answers = 0
         self._dropped = 0
 
     def add(self, serial: int, unit: Settlement) -> None:
         """The unit is written; serials grow."""
         now = self._clock.monotonic()
-        self._written.append(Written(serial, unit, now))
+        self._written.append(WrittenUnit(serial, unit, now))
         self._answers += unit.answered
         while len(self._written) > 1 and (
-            self._answers > _KEPT_ANSWERS or self._written[0].at < now - _KEPT_S
+            self._answers > _KEPT_ANSWERS or self._written[0].written_at_s < now - _KEPT_S
         ):
             oldest = self._written.popleft()
             self._answers -= oldest.unit.answered
@@ -45,6 +45,6 @@ class Journal:
         """Remember these units no longer."""
         self._written = deque(one for one in self._written if one.serial not in serials)
 
-    def all(self) -> tuple[int, list[Written]]:
+    def list_written(self) -> tuple[int, list[WrittenUnit]]:
         """Up to which serial units are not remembered, and all later ones, in order."""
         return self._dropped, [*self._written]

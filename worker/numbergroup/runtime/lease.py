@@ -57,11 +57,11 @@ class Lease:
         log.info("owning the partition", partition=self._partition, owner=self._owner, epoch=epoch)
         return True
 
-    async def keep(self) -> None:
+    async def renew_forever(self) -> None:
         """Renew until cancelled; raises `LeaseLost` when there is nothing left to renew."""
         while True:
             await asyncio.sleep(self._ttl_s / _RENEWALS_PER_TTL)
-            self._was_held = self.was_held
+            self._was_held = self.was_held_throughout
             self._asked = asked = self._clock.monotonic()
             try:
                 async with asyncio.timeout(self._ttl_s / 2):
@@ -78,7 +78,7 @@ class Lease:
             self._wake()
 
     @property
-    def was_held(self) -> bool:
+    def was_held_throughout(self) -> bool:
         """Whether no other worker can have been the owner since. One can, if this worker stood still until
         the lease had run out."""
         now = self._clock.monotonic()

@@ -21,12 +21,12 @@ from numbergroup.runtime.call_steps import CallSteps
 from numbergroup.runtime.committer import Committer
 from numbergroup.runtime.decoding import decode
 from numbergroup.runtime.lease import LeaseLost
+from numbergroup.runtime.loss_recovery import LossRecovery
 from numbergroup.runtime.poison_guard import PoisonGuard, SoloMode
 from numbergroup.runtime.ports import Ports
-from numbergroup.runtime.regaining import Regaining
 from numbergroup.runtime.retrying import retry_until_available
-from numbergroup.runtime.routing import by_handle, misrouted
-from numbergroup.runtime.tasks import cancel, first_of
+from numbergroup.runtime.routing import partition_by_handle, refuse_misrouted
+from numbergroup.runtime.tasks import cancel_all, wait_for_first
 
 _LOOK_AGAIN_S = 1.0
 _LOOKS_PER_TTL = 8
@@ -65,7 +65,7 @@ class PartitionRunner:
         self._solo = solo
         self._jitter = jitter
         self._guard: PoisonGuard | None = None
-        self._regaining = Regaining(number, ports, open_calls)
+        self._recovery = LossRecovery(number, ports, open_calls)
         self._leaving = asyncio.Event()
         self._calls = 0
         self._quiet = asyncio.Event()
@@ -73,27 +73,27 @@ class PartitionRunner:
         self._room = asyncio.Event()
         self._caught_up = asyncio.Event()
         self._caught_up.set()
-        self._settler: Committer | None = None
-        self.lease = self._regaining.new_lease()
-        self.idle = True
+        self._committer: Committer | None = None
+        self.lease = self._recovery.new_lease()
+        self.is_idle = True
 
     @property
-    def owned(self) -> bool:
+    def is_owned(self) -> bool:
         """Whether it is ours, and not about to be another's."""
-        return not self.idle and not self._leaving.is_set()
+        return not self.is_idle and not self._leaving.is_set()
 
     @property
-    def in_hand(self) -> int:
+    def pending_count(self) -> int:
         """How many answers are owed: the fewer, the easier it is to hand over."""
         return self._waiting(self.number)
 
     async def acquire(self) -> bool:
         """Become the owner, who then has to `own` it; False while somebody else is."""
-        lease = await self._regaining.acquire()
+        lease = await self._recovery.acquire()
         if lease is None:
             return False
         failpoints.hit("partition acquired")
-        self.lease, self.idle = lease, False
+        self.lease, self.is_idle = lease, False
         self._leaving.clear()
         return True
 
@@ -107,36 +107,36 @@ class PartitionRunner:
         self.lease.stop_sending()
         self._leaving.set()
 
-    def call_began(self) -> None:
+    def on_call_started(self) -> None:
         self._calls += 1
         self._quiet.clear()
 
-    def call_ended(self) -> None:
+    def on_call_ended(self) -> None:
         self._calls -= 1
         if not self._calls:
             self._quiet.set()
 
     def settle(self, effect: Settle) -> None:
-        assert self._settler is not None
-        self._settler.add(effect)
+        assert self._committer is not None
+        self._committer.add(effect)
 
-    def steps_of(self, digests: Sequence[str], place: int) -> CallSteps | None:
+    def make_call_steps(self, digests: Sequence[str], place: int) -> CallSteps | None:
         """For a call, or a batch, of the commands that these identify; `None` while steps may overlap."""
         if not self._solo or self._guard is None:
             return None
         return CallSteps(self._guard, digests, place, self.lease.stop_sending)
 
-    async def pause(self, in_hand: InHand) -> None:
+    async def pause_before(self, in_hand: InHand) -> None:
         """Wait before the step, if a worker died in it before with one of these alone."""
         if self._guard is not None:
-            await self._guard.pause(in_hand)
+            await self._guard.pause_before(in_hand)
 
-    async def flushed(self) -> None:
+    async def wait_until_flushed(self) -> None:
         """Return when every settlement so far is durable."""
-        if self._settler is not None:
-            await self._settler.flushed()
+        if self._committer is not None:
+            await self._committer.wait_until_flushed()
 
-    async def caught_up(self) -> None:
+    async def wait_until_caught_up(self) -> None:
         """Return when all that waits in the broker is in memory, as far as there is room: what is cut
         before has less to merge."""
         await self._caught_up.wait()
@@ -155,22 +155,22 @@ class PartitionRunner:
         finally:
             self.lease.stop_sending()
             self._dispatch(Forget(self.number))
-            self._settler = self._guard = None
-            self._regaining.end()
-            self.idle = True
+            self._committer = self._guard = None
+            self._recovery.forget_epochs()
+            self.is_idle = True
 
     async def _own_through_losses(self) -> None:
         reason = ""
         while True:
             try:
                 if reason:
-                    await self._own_anew(reason)
+                    await self._reacquire(reason)
                 with bound_to(self.lease.history):
                     return await self._own()
             except HistoryChanged as error:
                 reason = str(error)
 
-    async def _own_anew(self, reason: str) -> None:
+    async def _reacquire(self, reason: str) -> None:
         """Become the owner again where the ledger may have lost its last writes.
 
         Raises `LeaseLost` when another worker was faster.
@@ -179,17 +179,17 @@ class PartitionRunner:
         former = self.lease
         former.stop_sending()
         self._dispatch(Drain(self.number))
-        self.lease = await self._regaining.regain()
+        self.lease = await self._recovery.reacquire()
         with bound_to(self.lease.history):
             quiet = asyncio.create_task(self._quiet.wait())
-            keeping = asyncio.create_task(self.lease.keep())
+            keeping = asyncio.create_task(self.lease.renew_forever())
             try:
-                await first_of([keeping, quiet])
+                await wait_for_first([keeping, quiet])
             finally:
-                await cancel([keeping, quiet])
-        self._regaining.find_losses(former)
+                await cancel_all([keeping, quiet])
+        self._recovery.find_losses(former)
         self._dispatch(Forget(self.number))
-        self._settler = None
+        self._committer = None
 
     async def _own(self) -> None:
         ports = self._ports
@@ -199,69 +199,69 @@ class PartitionRunner:
             self.lease.epoch,
             ports.ledger,
             ports.clock,
-            replace(ports.caution, max_pending=ports.most_pending),
+            replace(ports.caution, max_pending=ports.most_in_memory),
             self._solo,
-            lambda: self._waiting(self.number) + settler.unwritten,
+            lambda: self._waiting(self.number) + committer.unwritten_count,
             self._dispatch,
             self._jitter,
         )
-        settler = self._settler = Committer(
-            self.number, source, ports.builder, ports.clock, self._written, guard, self._regaining.lost
+        committer = self._committer = Committer(
+            self.number, source, ports.builder, ports.clock, self._written, guard, self._recovery.lost_units
         )
-        self._regaining.begin(self.lease, settler)
+        self._recovery.start_epoch(self.lease, committer)
         upkeep = [
-            asyncio.create_task(self.lease.keep()),
-            asyncio.create_task(settler.run()),
+            asyncio.create_task(self.lease.renew_forever()),
+            asyncio.create_task(committer.run()),
             asyncio.create_task(_feed(source)),
             asyncio.create_task(_look_back(source, ports.lease_ttl_s / _LOOKS_PER_TTL)),
         ]
-        reading = asyncio.create_task(self._read(source, settler, guard))
+        reading = asyncio.create_task(self._read(source, committer, guard))
         leaving = asyncio.create_task(self._leaving.wait())
         try:
-            await first_of([*upkeep, reading, leaving])
-            await cancel([reading])
+            await wait_for_first([*upkeep, reading, leaving])
+            await cancel_all([reading])
             # Permits are for the other partitions from here on: they must not wait for this one.
             self._caught_up.set()
-            drained = asyncio.create_task(self._drained(settler))
+            drained = asyncio.create_task(self._wait_until_drained(committer))
             try:
-                await first_of([*upkeep, drained])
+                await wait_for_first([*upkeep, drained])
             finally:
-                await cancel([drained])
-            await cancel(upkeep)
+                await cancel_all([drained])
+            await cancel_all(upkeep)
             await source.close()
             failpoints.hit("releasing the lease")
             await self.lease.release()
             failpoints.hit("lease released")
             log.info("partition handed over", partition=self.number, owner=ports.owner)
         finally:
-            await cancel([*upkeep, reading, leaving])
+            await cancel_all([*upkeep, reading, leaving])
             await source.close()
             self._caught_up.set()
             guard.close()
 
-    async def _drained(self, settler: Committer) -> None:
+    async def _wait_until_drained(self, committer: Committer) -> None:
         await self._quiet.wait()
-        await settler.drained()
+        await committer.wait_until_idle()
 
-    def _credit(self, settler: Committer) -> int:
+    def _credit(self, committer: Committer) -> int:
         """How many more commands may be in memory. Those of an account that is down, beside others, have as
         much room again, each account for itself."""
         most = self._ports.max_pending
         spared = sum(min(most, count) for count in self._held_up(self.number).values())
-        return most + spared - self._waiting(self.number) - settler.unwritten
+        return most + spared - self._waiting(self.number) - committer.unwritten_count
 
-    async def _some_room(self) -> None:
+    async def _wait_for_room(self) -> None:
         """Return when there may be room: something was settled, or an account has gone down since."""
         self._room.clear()
         with suppress(TimeoutError):
             async with asyncio.timeout(_LOOK_AGAIN_S):
                 await self._room.wait()
 
-    async def _read(self, source: Log, settler: Committer, guard: PoisonGuard) -> None:
+    async def _read(self, source: Log, committer: Committer, guard: PoisonGuard) -> None:
         ports = self._ports
-        await settler.rewritten()
-        await self._regaining.record(self.lease.epoch)
-        owned = await self._inherit()
+        await committer.wait_until_rewritten()
+        await self._recovery.rewrite_call_records(self.lease.epoch)
+        owned = await self._load_inheritance()
         has_lost = is_uncertain = owned.quiet_until is not None
         self._dispatch(owned)
         held: deque[Entry] = deque()
@@ -269,42 +269,42 @@ class PartitionRunner:
         await guard.open()
         while True:
             await guard.review()
-            credit = self._credit(settler)
+            credit = self._credit(committer)
             if credit <= 0:
                 self._caught_up.set()
-                await self._some_room()
+                await self._wait_for_room()
                 continue
-            if ports.letter_cap.reached():
+            if ports.dead_letter_cap.is_reached():
                 self._caught_up.set()
-                await ports.letter_cap.room()
+                await ports.dead_letter_cap.wait_for_room()
                 continue
             if not held and not chunk:
                 held.extend(await retry_until_available("reading commands", partial(source.read, credit)))
                 if not held:
                     self._caught_up.set()
                     is_uncertain = False
-                    if has_lost and not self._waiting(self.number) and not settler.unwritten:
+                    if has_lost and not self._waiting(self.number) and not committer.unwritten_count:
                         await retry_until_available("all that was lost is done again", self._forget_loss)
                         has_lost = False
                     continue
-                if ports.letter_cap.reached():
+                if ports.dead_letter_cap.is_reached():
                     # It was reached while we waited for these: they are left where they are.
                     continue
             if not chunk:
-                chunk = guard.select(held)
-            digests = guard.digests(chunk)
+                chunk = guard.select_messages(held)
+            digests = guard.digests_of(chunk)
             failpoints.hit("messages in hand")
             strays = any(entry.stray is not None for entry in chunk)
-            async with self._decoding, guard.step(Step.DECODE, digests):
+            async with self._decoding, guard.run_as_step(Step.DECODE, digests):
                 items = decode(chunk, credit, ports.intake, ports.clock)
             commands = [item for item in items if isinstance(item, Command)]
-            await self._expect_replays(commands, settler)
-            async with guard.step(Step.ADMIT, digests):
+            await self._expect_replays(commands, committer)
+            async with guard.run_as_step(Step.ADMIT, digests):
                 facts = await retry_until_available(
                     "looking commands up", partial(ports.ledger.lookup, commands)
                 )
                 if strays or ports.partition_of is not None:
-                    items = [self._routed(item, facts) for item in items]
+                    items = [self._refuse_if_misrouted(item, facts) for item in items]
                 failpoints.hit("commands taken in")
                 until = owned.quiet_until if is_uncertain else None
                 self._dispatch(Delivered(self.number, items, facts, ports.clock.now(), until))
@@ -315,18 +315,18 @@ class PartitionRunner:
                 # Whatever comes from here on was published after the ledger's loss.
                 is_uncertain = False
 
-    async def _expect_replays(self, commands: Sequence[Command], settler: Committer) -> None:
+    async def _expect_replays(self, commands: Sequence[Command], committer: Committer) -> None:
         """Let nothing escape that was decided since: not what is not written yet, nor what will be while
         the commands that are tried again are looked up."""
         groups = {command.group for command in commands if command.past is not None}
         if groups:
             self._dispatch(Expected(self.number, groups))
-            await settler.flushed()
+            await committer.wait_until_flushed()
 
     async def _forget_loss(self) -> None:
         await self._ports.ledger.clear_loss(self.number, self.lease.epoch)
 
-    async def _inherit(self) -> Owned:
+    async def _load_inheritance(self) -> Owned:
         """What the last owner's calls mean for us."""
         load = partial(self._ports.ledger.read_previous_owner_state, self.number)
         left = await retry_until_available("looking up the last owner's calls", load)
@@ -343,7 +343,7 @@ class PartitionRunner:
             )
         return Owned(self.number, doubts, now, left.attempted, left.quarantined, quiet_until)
 
-    def _routed(self, item: Command | Refusal, facts: Facts) -> Command | Refusal:
+    def _refuse_if_misrouted(self, item: Command | Refusal, facts: Facts) -> Command | Refusal:
         """The item, or its refusal if it belongs elsewhere. A repeat gets the first answer anywhere."""
         if isinstance(item, Refusal) or item.key in facts.settled:
             return item
@@ -353,8 +353,8 @@ class PartitionRunner:
         if partition_of is not None:
             belongs = partition_of(item)
         elif stray:
-            belongs = by_handle(partitions)(item)
-        return misrouted(item, belongs, partitions) if stray or belongs != self.number else item
+            belongs = partition_by_handle(partitions)(item)
+        return refuse_misrouted(item, belongs, partitions) if stray or belongs != self.number else item
 
     def _written(self, unit: Settlement) -> None:
         self._room.set()

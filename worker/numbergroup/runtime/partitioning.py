@@ -43,7 +43,7 @@ async def agree_on_partitions(ledger: Ledger, broker: Broker, wanted: int) -> No
         )
 
 
-async def refuse_a_backlog(ledger: Ledger, broker: Broker, wanted: int) -> None:
+async def refuse_if_backlog(ledger: Ledger, broker: Broker, wanted: int) -> None:
     """Raises `SettingsError` when what waits forbids the number that is wanted; changes nothing."""
     in_force = await ledger.read_partition_count()
     if in_force != wanted and (waiting := await _waiting(broker, in_force, wanted)):

@@ -17,7 +17,7 @@ from numbergroup.runtime.retrying import retry_until_available
 log = get_logger("permits")
 
 
-class Permits:
+class PermitQueue:
     """Grants permits in the order of asking, each account's for itself. `run` each account's as a task.
 
     `caught_up` returns when what waits in the broker is in memory: what is cut before has less to merge.
@@ -53,11 +53,11 @@ class Permits:
         self._notices: dict[str, BreakerNotice | None] = {}
         self._noticed = asyncio.Event()
 
-    def want(self, account: str, *, probe: bool) -> None:
+    def request(self, account: str, *, probe: bool) -> None:
         self._wanted[account].append(probe)
         self._asked[account].set()
 
-    def tell(self, account: str, notice: BreakerNotice | None) -> None:
+    def announce_breaker(self, account: str, notice: BreakerNotice | None) -> None:
         """Let the other workers know, as soon as the ledger takes it."""
         if notice is None:
             log.info("the vendor answers again: calls come back one by one", account=account)
@@ -95,16 +95,16 @@ class Permits:
             wanted.popleft()
             used = await self._use(PermitGranted(account, self._clock.now(), probe), at)
             if probe and not used:
-                await self.probed(account)
+                await self.end_probe(account)
 
-    async def probed(self, account: str) -> None:
+    async def end_probe(self, account: str) -> None:
         """The probe is over: another worker may send one."""
         try:
             await self._control_store.release_probe(account, self._owner)
         except LedgerUnavailable as error:
             log.warning("others cannot probe the account for a while", account=account, error=str(error))
 
-    async def notify(self) -> None:
+    async def write_notices(self) -> None:
         """Write notices until cancelled; of one account only the latest."""
         while True:
             await self._noticed.wait()

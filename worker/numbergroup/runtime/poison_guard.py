@@ -26,7 +26,7 @@ from numbergroup.runtime.retrying import retry_until_available
 
 T = TypeVar("T")
 
-NOTHING = InHand()
+NOTHING_IN_HAND = InHand()
 _DANGER_S = 1.0
 """What has not killed after so long waits for somebody: it is not suspected any more."""
 
@@ -38,7 +38,7 @@ def digest_of(body: bytes) -> str:
     return blake2b(body, digest_size=12).hexdigest()
 
 
-def in_hand_of(step: Step, digests: Iterable[str], place: int = 0) -> InHand:
+def make_in_hand(step: Step, digests: Iterable[str], place: int = 0) -> InHand:
     """What a step has in hand, each of them once."""
     return InHand(step, tuple(dict.fromkeys(digests)), place)
 
@@ -54,14 +54,14 @@ class SoloMode:
     def __bool__(self) -> bool:
         return bool(self._noting)
 
-    def begin(self, partition: int) -> None:
+    def enable(self, partition: int) -> None:
         self._noting.add(partition)
 
-    def end(self, partition: int) -> None:
+    def disable(self, partition: int) -> None:
         self._noting.discard(partition)
 
     @asynccontextmanager
-    async def alone(self) -> AsyncIterator[None]:
+    async def run_alone(self) -> AsyncIterator[None]:
         """Run the block while no other step runs."""
         await self.lock.acquire()
         try:
@@ -124,13 +124,13 @@ class PoisonGuard:
         if detection.condemned:
             self._condemned = detection
         if detection.is_noting:
-            self.solo.begin(self._partition)
+            self.solo.enable(self._partition)
             self._tell_engine()
             self._log_precautions(detection)
 
     def close(self) -> None:
         """The partition is not ours any more."""
-        self.solo.end(self._partition)
+        self.solo.disable(self._partition)
 
     async def review(self) -> None:
         """Return to normal work when nothing need be suspected any more. Raises `LeaseLost`."""
@@ -138,7 +138,7 @@ class PoisonGuard:
         if detection is None or not detection.is_over(self._clock.now(), self._waiting()):
             return
         self._detection = None
-        self.solo.end(self._partition)
+        self.solo.disable(self._partition)
         await self._note_history(History())
         self._tell_engine()
         log.warning(
@@ -147,13 +147,13 @@ class PoisonGuard:
             crashes=detection.history.crashes,
         )
 
-    def select(self, held: deque[Entry]) -> deque[Entry]:
+    def select_messages(self, held: deque[Entry]) -> deque[Entry]:
         """The next messages that may be decoded together, removed from `held`. Condemned ones are marked, to
         be refused."""
         most = self._caution.at_a_time if self.is_noting else len(held)
         some = deque(islice(held, most))
         if self._detection is not None and self.is_noting:
-            some = deque(islice(some, self._detection.admit(self.digests(some))))
+            some = deque(islice(some, self._detection.admit(self.digests_of(some))))
         for _ in range(len(some)):
             held.popleft()
         if self._condemned is not None:
@@ -161,7 +161,7 @@ class PoisonGuard:
                 self._mark(entry, self._condemned)
         return some
 
-    def digests(self, entries: Iterable[Entry]) -> Sequence[str]:
+    def digests_of(self, entries: Iterable[Entry]) -> Sequence[str]:
         """What identifies these messages, if it is to be noted."""
         return [digest_of(entry.body) for entry in entries] if self.is_noting else ()
 
@@ -170,7 +170,7 @@ class PoisonGuard:
         return self._detection is not None and self._detection.is_suspect(digest)
 
     @asynccontextmanager
-    async def step(self, step: Step, digests: Collection[str]) -> AsyncIterator[None]:
+    async def run_as_step(self, step: Step, digests: Collection[str]) -> AsyncIterator[None]:
         """Run the block as a step with this in hand: alone in the worker, and noted, if need be.
 
         The block must wait for nothing that takes another step. Raises `LeaseLost`.
@@ -178,23 +178,23 @@ class PoisonGuard:
         if not self.solo:
             yield
             return
-        in_hand = in_hand_of(step, digests)
-        await self.pause(in_hand)
-        async with self.solo.alone():
+        in_hand = make_in_hand(step, digests)
+        await self.pause_before(in_hand)
+        async with self.solo.run_alone():
             await self.enter(in_hand)
             yield
             await self.leave(in_hand)
 
-    async def brief(
+    async def run_start_as_step(
         self, step: Step, digests: Collection[str], work: Callable[[], Coroutine[Any, Any, T]]
     ) -> T:
         """The result of `work`, whose beginning is a step: what lasts longer than a moment waits for somebody
         else, such as the broker, and is not dangerous. Raises `LeaseLost`."""
         if not self.solo:
             return await work()
-        in_hand = in_hand_of(step, digests)
-        await self.pause(in_hand)
-        async with self.solo.alone():
+        in_hand = make_in_hand(step, digests)
+        await self.pause_before(in_hand)
+        async with self.solo.run_alone():
             await self.enter(in_hand)
             task = asyncio.ensure_future(work())
             try:
@@ -211,11 +211,11 @@ class PoisonGuard:
             result = await task
         finally:
             task.cancel()
-        async with self.solo.alone():
+        async with self.solo.run_alone():
             await self.leave(in_hand, noted=False)
         return result
 
-    async def pause(self, in_hand: InHand) -> None:
+    async def pause_before(self, in_hand: InHand) -> None:
         """Wait before a step in which a worker has died, so that kills from outside do not hit it again."""
         if self._detection is not None and self._detection.has_killed(in_hand):
             await asyncio.sleep(self._caution.pause_s * (0.5 + self._jitter()))
@@ -234,12 +234,12 @@ class PoisonGuard:
             await self._note_history(detection.history)
             self._tell_engine()
         elif noted:
-            await self._note_in_hand(NOTHING)
+            await self._note_in_hand(NOTHING_IN_HAND)
 
     async def abandon(self, in_hand: InHand) -> None:
         """Note that the step only waits, and has not gone well yet. Raises `LeaseLost`."""
         if in_hand and self.is_noting:
-            await self._note_in_hand(NOTHING)
+            await self._note_in_hand(NOTHING_IN_HAND)
 
     def _tell_engine(self) -> None:
         precautions = None if self._detection is None else self._detection.precautions

@@ -9,11 +9,11 @@ from numbergroup.engine.settling.settlement import SettlementBuilder
 from numbergroup.ledger.port import ControlStore, Ledger
 from numbergroup.ledger.reports import Reports
 from numbergroup.runtime.clock import Clock
-from numbergroup.runtime.letter_cap import LetterCap
+from numbergroup.runtime.dead_letter_cap import DeadLetterCap
 from numbergroup.runtime.routing import PartitionOf
 
 
-def most_pending(max_pending: int, accounts: int) -> int:
+def most_in_memory(max_pending: int, accounts: int) -> int:
     """How many commands of a partition may be in memory at most: beside others, those of an account that is
     down have room of their own."""
     return max_pending if accounts == 1 else max_pending * (1 + accounts)
@@ -37,12 +37,12 @@ class Ports:
     partitions: int = 1
     accounts: int = 1
     partition_of: PartitionOf | None = None
-    letter_cap: LetterCap = field(default_factory=LetterCap)
+    dead_letter_cap: DeadLetterCap = field(default_factory=DeadLetterCap)
     reports: Reports | None = None
     version: str = ""
     call_lasts_s: float = 61.0
     """How long after a worker's death a call of it may take effect."""
 
     @property
-    def most_pending(self) -> int:
-        return most_pending(self.max_pending, self.accounts)
+    def most_in_memory(self) -> int:
+        return most_in_memory(self.max_pending, self.accounts)

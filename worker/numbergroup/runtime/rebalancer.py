@@ -71,10 +71,10 @@ class Rebalancer:
     async def _turn(self) -> None:
         standing = await self._register()
         share = fair_share(standing.rank, standing.workers, len(self._partitions))
-        mine = [partition for partition in self._partitions if partition.owned]
+        mine = [partition for partition in self._partitions if partition.is_owned]
         if len(mine) > share:
             log.info("handing over: more workers share the partitions", owns=len(mine), due=share)
-            for partition in sorted(mine, key=lambda one: one.in_hand)[: len(mine) - share]:
+            for partition in sorted(mine, key=lambda one: one.pending_count)[: len(mine) - share]:
                 partition.hand_over()
         elif len(mine) < share and self._ports.clock.monotonic() >= self._patient_until:
             await self._take(min(share - len(mine), _TAKEN_AT_ONCE), standing)
@@ -97,7 +97,7 @@ class Rebalancer:
         owner = self._ports.owner
         owners = await self._ledger.read_owners(len(self._partitions))
         # A lease of our own that nobody works under: the answer to its acquisition got lost.
-        free = [one for one in self._partitions if one.idle and owners[one.number] in (None, owner)]
+        free = [one for one in self._partitions if one.is_idle and owners[one.number] in (None, owner)]
         # Workers that start together begin at different places, and are seldom in each other's way.
         first = len(free) * standing.rank // standing.workers
         for partition in free[first:] + free[:first]:
@@ -114,7 +114,7 @@ class Rebalancer:
         self._look_again.set()
 
     def _tell(self, standing: Seniority, share: int) -> None:
-        standing_by = not share and all(partition.idle for partition in self._partitions)
+        standing_by = not share and all(partition.is_idle for partition in self._partitions)
         if standing_by and not self._standing_by:
             log.info(
                 "standing by: other workers own the partitions",

@@ -18,7 +18,7 @@ _MOST_GROUPS = 100
 log = get_logger("reporting")
 
 
-def shortened(snapshot: Snapshot, most: int = _MOST_GROUPS) -> Snapshot:
+def shorten(snapshot: Snapshot, most: int = _MOST_GROUPS) -> Snapshot:
     """The snapshot with no more than `most` groups of a kind named (one of each partition, at least): there
     may be a thousand partitions, and a report is written again and again."""
     each = max(1, most // max(1, len(snapshot.partitions)))
@@ -29,7 +29,7 @@ def shortened(snapshot: Snapshot, most: int = _MOST_GROUPS) -> Snapshot:
     return replace(snapshot, partitions=partitions)
 
 
-class Reporting:
+class Reporter:
     """One for a worker. `look` says how it stands now."""
 
     def __init__(self, reports: Reports, look: Callable[[], Report], every_s: float = _EVERY_S) -> None:
@@ -43,12 +43,12 @@ class Reporting:
             report = self._look()
             try:
                 async with asyncio.timeout(_PATIENCE_S):
-                    await self._reports.write(replace(report, snapshot=shortened(report.snapshot)))
+                    await self._reports.write(replace(report, snapshot=shorten(report.snapshot)))
             except (LedgerUnavailable, TimeoutError) as error:
                 log.debug("no report is written", error=repr(error))
             await asyncio.sleep(self._every_s)
 
-    async def end(self) -> None:
+    async def remove_report(self) -> None:
         """Leave no report behind, if the ledger can be told."""
         with suppress(LedgerUnavailable, TimeoutError):
             async with asyncio.timeout(_LAST_WORD_S):

@@ -10,7 +10,7 @@ from numbergroup.ledger.port import LedgerUnavailable
 from numbergroup.observability.logging import get_logger
 
 T = TypeVar("T")
-Persistence = Callable[[str, Callable[[], Awaitable[Any]]], Awaitable[Any]]
+Retry = Callable[[str, Callable[[], Awaitable[Any]]], Awaitable[Any]]
 """How long something is tried for: `patiently`, or `once`."""
 
 _AWAY = (BrokerUnavailable, LedgerUnavailable)
@@ -18,7 +18,7 @@ _AWAY = (BrokerUnavailable, LedgerUnavailable)
 log = get_logger("patience")
 
 
-async def once(_what: str, action: Callable[[], Awaitable[T]]) -> T:
+async def try_once(_what: str, action: Callable[[], Awaitable[T]]) -> T:
     """The result of `action`, or what it raises."""
     return await action()
 

@@ -18,7 +18,7 @@ log = get_logger("credentials")
 Contents = Sequence[bytes | None]
 
 
-class Rotation:
+class CredentialRotation:
     """Of all accounts. `running` are the settings that the worker runs with, `read` reads them anew.
 
     Files are looked at about once a second, by content: Kubernetes swaps links, and a time stamp may stay.
@@ -47,11 +47,11 @@ class Rotation:
     async def run(self, changed: Callable[[str], None]) -> None:
         """Until it is cancelled; `changed` is called with the account whose credentials were replaced."""
         while self._files:
-            for account in await self.look():
+            for account in await self.check_files():
                 changed(account)
             await self._sleep(_LOOK_S)
 
-    async def look(self) -> list[str]:
+    async def check_files(self) -> list[str]:
         """Look at the files once; the accounts whose credentials were replaced."""
         seen = await asyncio.to_thread(_contents, self._files)
         settled = seen == self._seen

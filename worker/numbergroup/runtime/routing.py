@@ -15,7 +15,7 @@ PartitionOf = Callable[[Command], int]
 """Where a command belongs."""
 
 
-def by_handle(partitions: int) -> PartitionOf:
+def partition_by_handle(partitions: int) -> PartitionOf:
     """By its group's handle, as the wire has it; a command without one belongs wherever it is."""
 
     def belongs(command: Command) -> int:
@@ -26,7 +26,7 @@ def by_handle(partitions: int) -> PartitionOf:
     return belongs
 
 
-def misrouted(command: Command, belongs: int, partitions: int) -> Refusal:
+def refuse_misrouted(command: Command, belongs: int, partitions: int) -> Refusal:
     """The refusal of a command that belongs in another partition."""
     origin, group = command.origins[0], command.group
     entry = origin.entry

@@ -15,17 +15,17 @@ from numbergroup.engine.settling.settlement import Settlement
 from numbergroup.ledger.port import Limiter
 from numbergroup.ledger.reports import Report
 from numbergroup.observability import failpoints
-from numbergroup.observability.logging import get_logger, says_debug
+from numbergroup.observability.logging import get_logger, is_debug_enabled
 from numbergroup.runtime.controls import ControlPoller
 from numbergroup.runtime.lease import Lease
 from numbergroup.runtime.partition import PartitionRunner
-from numbergroup.runtime.permits import Permits
-from numbergroup.runtime.poison_guard import SoloMode, in_hand_of
+from numbergroup.runtime.permits import PermitQueue
+from numbergroup.runtime.poison_guard import SoloMode, make_in_hand
 from numbergroup.runtime.ports import Ports
 from numbergroup.runtime.rebalancer import Rebalancer
 from numbergroup.runtime.recording import CallRecord
-from numbergroup.runtime.reporting import Reporting
-from numbergroup.runtime.rotation import Rotation
+from numbergroup.runtime.reporting import Reporter
+from numbergroup.runtime.rotation import CredentialRotation
 from numbergroup.vendors.attempt import NO_STEPS, CallResult, pauses_account
 from numbergroup.vendors.client import Caller
 
@@ -50,7 +50,7 @@ class Worker:
         limiters: Mapping[str, Limiter],
         jitter: Callable[[], float],
         written: Callable[[Settlement], None] = ignore_settlement,
-        rotation: Rotation | None = None,
+        rotation: CredentialRotation | None = None,
     ) -> None:
         self._engine = engine
         self._ports = ports
@@ -65,7 +65,7 @@ class Worker:
         self._tasks: set[asyncio.Task[None]] = set()
         self._owning: set[asyncio.Task[None]] = set()
         self._broken: BaseException | None = None
-        self._permits = Permits(
+        self._permits = PermitQueue(
             limiters,
             ports.control_store,
             ports.clock,
@@ -91,9 +91,9 @@ class Worker:
         ]
         self._sharing = Rebalancer(ports, self._partitions, self._own)
         self._listening = ControlPoller(ports, callers.keys(), self._dispatch, jitter)
-        self._reporting = None if ports.reports is None else Reporting(ports.reports, self.report)
+        self._reporting = None if ports.reports is None else Reporter(ports.reports, self.make_report)
 
-    def report(self) -> Report:
+    def make_report(self) -> Report:
         """How it stands."""
         now = self._clock.now()
         who = self._ports.owner, self._ports.version
@@ -103,13 +103,13 @@ class Worker:
             now,
             self._letters_written,
             self._engine.snapshot(now),
-            letters_cap=self._ports.letter_cap.most,
+            letters_cap=self._ports.dead_letter_cap.limit,
         )
 
     @property
-    def in_hand(self) -> int:
+    def pending_count(self) -> int:
         """How many answers it owes."""
-        return sum(partition.in_hand for partition in self._partitions)
+        return sum(partition.pending_count for partition in self._partitions)
 
     def stop(self) -> None:
         """Drain and end; a second call changes nothing."""
@@ -127,7 +127,7 @@ class Worker:
         self._owning.add(self._working)
         for name in self._callers:
             self._spawn(self._permits.run(name))
-        self._spawn(self._permits.notify())
+        self._spawn(self._permits.write_notices())
         if self._reporting is not None:
             self._spawn(self._reporting.run())
         if self._rotation is not None:
@@ -144,13 +144,13 @@ class Worker:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
             if self._reporting is not None and self._broken is None:
-                await self._reporting.end()
+                await self._reporting.remove_report()
         if self._broken is not None:
             raise self._broken
 
     async def _work(self) -> None:
         # What is paused must be known before the first call can be made.
-        await self._listening.begin()
+        await self._listening.start()
         self._spawn(self._listening.run())
         await self._sharing.run()
 
@@ -162,7 +162,7 @@ class Worker:
         await self._sharing.leave()
         for partition in self._partitions:
             partition.stop()
-        if not self._listening.has_begun:
+        if not self._listening.has_started:
             # It waits for a ledger that is away, and has nothing in hand.
             self._working.cancel()
         failpoints.hit("register left")
@@ -186,18 +186,18 @@ class Worker:
         for effect in self._engine.handle(event):
             match effect:
                 case WantPermit():
-                    self._permits.want(effect.account, probe=effect.probe)
+                    self._permits.request(effect.account, probe=effect.probe)
                 case StartCall():
                     probe |= effect.probe
                     partition = self._partitions[effect.partition]
-                    partition.call_began()
+                    partition.on_call_started()
                     # The lease under which it was decided: a later one does not cover it.
                     at = self._clock.monotonic() if permitted_at is None else permitted_at
                     self._spawn(self._call(effect, partition.lease, at))
                 case Settle():
                     self._partitions[effect.partition].settle(effect)
                 case TellBreaker():
-                    self._permits.tell(effect.account, effect.notice)
+                    self._permits.announce_breaker(effect.account, effect.notice)
                 case WakeAt():
                     self._wake_at(effect.when)
                 case _:
@@ -210,18 +210,18 @@ class Worker:
             return self._dispatch(event, permitted_at)
         turn = self._engine.next_turn(event.account)
         if turn is not None:
-            in_hand = in_hand_of(Step.PLAN, turn.digests, turn.place)
-            await self._partitions[turn.partition].pause(in_hand)
-        async with self._solo.alone():
+            in_hand = make_in_hand(Step.PLAN, turn.digests, turn.place)
+            await self._partitions[turn.partition].pause_before(in_hand)
+        async with self._solo.run_alone():
             turn = self._engine.next_turn(event.account)
             if turn is None:
                 return self._dispatch(event, permitted_at)
-            steps = self._partitions[turn.partition].steps_of(turn.digests, turn.place)
+            steps = self._partitions[turn.partition].make_call_steps(turn.digests, turn.place)
             if steps is None:
                 return self._dispatch(event, permitted_at)
-            await steps.begin(in_hand_of(Step.PLAN, turn.digests, turn.place))
+            await steps.enter_locked(make_in_hand(Step.PLAN, turn.digests, turn.place))
             used = self._dispatch(replace(event, now=self._clock.now(), only=turn.ref), permitted_at)
-            await steps.end()
+            await steps.leave_locked()
             return used
 
     def _spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
@@ -263,14 +263,14 @@ class Worker:
 
     async def _caught_up(self) -> None:
         for partition in self._partitions:
-            await partition.caught_up()
+            await partition.wait_until_caught_up()
 
     async def _call(self, effect: StartCall, lease: Lease, permitted_at: float) -> None:
         partition = self._partitions[effect.partition]
-        record = CallRecord(effect, lease, self._ports.ledger, self._clock, partition.flushed)
+        record = CallRecord(effect, lease, self._ports.ledger, self._clock, partition.wait_until_flushed)
         began = self._clock.monotonic()
         account = effect.ref.account
-        steps = partition.steps_of(effect.digests, effect.place) or NO_STEPS
+        steps = partition.make_call_steps(effect.digests, effect.place) or NO_STEPS
         await steps.enter(Step.CALL)
         ended = await self._callers[account].run(
             *(effect.call, lease, record.write, permitted_at),
@@ -296,9 +296,9 @@ class Worker:
             await steps.leave()
         finally:
             self._turned_away[account] -= turned_away
-        partition.call_ended()
+        partition.on_call_ended()
         if effect.probe:
-            await self._permits.probed(account)
+            await self._permits.end_probe(account)
 
     def _may_call(self, account: str) -> bool:
         return not self._turned_away[account] and self._engine.may_call(account, self._clock.now())
@@ -313,7 +313,7 @@ class Worker:
         outcome = ended.outcome
         say, text = log.warning, "call " + type(outcome).__name__.lower()
         if isinstance(outcome, Applied):
-            if not says_debug():
+            if not is_debug_enabled():
                 return
             say = log.debug
         if isinstance(outcome, AccountFault):

@@ -8,8 +8,8 @@ from contextlib import suppress
 import typer
 
 from numbergroup.bootstrap import open_caller
-from numbergroup.bootstrap.brokers import backlog
-from numbergroup.bootstrap.vendor_advice import advice
+from numbergroup.bootstrap.brokers import count_backlog
+from numbergroup.bootstrap.vendor_advice import suggest_settings
 from numbergroup.brokers.amqp.depth import depth
 from numbergroup.brokers.port import BrokerUnavailable
 from numbergroup.brokers.redis import embedded
@@ -83,7 +83,7 @@ class Account:
         if not isinstance(outcome, Applied):
             raise Failure(
                 f"the groups of account {self.name} cannot be listed: {_why(outcome)}"
-                f"{advice(settings, self.name, outcome)}"
+                f"{suggest_settings(settings, self.name, outcome)}"
             )
         groups = outcome.groups or ()
         if not outcome.complete:
@@ -126,7 +126,7 @@ class Account:
             return sum((await asyncio.to_thread(depth, url, settings.partitions)).values())
         client = connect(url)
         try:
-            return sum((await backlog(url, client, settings.partitions)).values())
+            return sum((await count_backlog(url, client, settings.partitions)).values())
         finally:
             await client.aclose()
 

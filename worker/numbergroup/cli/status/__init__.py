@@ -8,7 +8,7 @@ from dataclasses import replace
 from redis.asyncio import Redis
 
 from numbergroup.bootstrap import findings
-from numbergroup.bootstrap.brokers import backlog, strays, unread_queues
+from numbergroup.bootstrap.brokers import count_backlog, count_strays, find_unread_queues
 from numbergroup.brokers.lookalikes import Lookalike
 from numbergroup.brokers.port import BrokerUnavailable
 from numbergroup.brokers.redis.connect import UnfitServer, connect
@@ -66,9 +66,9 @@ async def _look(settings: Settings, unread: Sequence[Lookalike] | None) -> Looke
     try:
         overview = await read_overview(client, settings.partitions)
         waiting, elsewhere, failure = await _backlog(settings, client, len(overview.owners))
-        warnings = [*findings.of_settings(settings), *await findings.of_server(settings, client)]
+        warnings = [*findings.find_in_settings(settings), *await findings.find_in_server(settings, client)]
         if unread is None:
-            unread = await unread_queues(broker_url(settings), client, len(overview.owners))
+            unread = await find_unread_queues(broker_url(settings), client, len(overview.owners))
     finally:
         await client.aclose()
     in_hand_counts = not speaks_amqp(broker_url(settings))
@@ -83,7 +83,7 @@ async def _backlog(
     """What waits in each partition, and in queues of no partition."""
     url = broker_url(settings)
     try:
-        return await backlog(url, client, partitions), await strays(url, partitions), None
+        return await count_backlog(url, client, partitions), await count_strays(url, partitions), None
     except (BrokerUnavailable, UnfitServer) as error:
         return None, {}, broker_failure(settings, error)
 

@@ -9,7 +9,7 @@ from numbergroup.engine.snapshot import AccountView, GroupView, PartitionView
 from numbergroup.ledger.overview import LetterKind, LiveWorker, Overview
 from numbergroup.ledger.port import Pause
 from numbergroup.observability.logging import scrub_text
-from numbergroup.runtime.letter_cap import is_alarming
+from numbergroup.runtime.dead_letter_cap import is_near_cap
 
 _BREAKERS = ("closed", "ramping", "open")
 """The worst comes last."""
@@ -110,7 +110,7 @@ def standing(
     ]
     parked = sum(view.parked_groups for view in views.values())
     named = sum(one.state == "parked" for one in groups)
-    alarm = "many" if is_alarming(overview.letters, cap) else None
+    alarm = "many" if is_near_cap(overview.letters, cap) else None
     return Standing(
         overview.now,
         overview.workers,

@@ -12,46 +12,46 @@ LastUnit = tuple[int, int]
 
 
 @dataclass(slots=True)
-class _Tenure:
+class _OwnedEpoch:
     """One epoch as the owner. `found`: what had been written before."""
 
-    found: LastUnit
+    last_unit_before: LastUnit
     epoch: int
-    settler: Committer
+    committer: Committer
 
 
-class Tenures:
+class OwnedEpochs:
     """A worker's epochs as the owner of a partition, without a stranger's between two of them."""
 
     def __init__(self) -> None:
-        self._tenures: list[_Tenure] = []
+        self._epochs: list[_OwnedEpoch] = []
 
     @property
     def latest(self) -> Committer | None:
         """Writes at present."""
-        return self._tenures[-1].settler if self._tenures else None
+        return self._epochs[-1].committer if self._epochs else None
 
-    def begin(self, found: LastUnit, epoch: int, settler: Committer) -> None:
+    def add(self, found: LastUnit, epoch: int, committer: Committer) -> None:
         """Another epoch begins."""
-        self._tenures = [*self._tenures[1 - _MOST :], _Tenure(found, epoch, settler)]
+        self._epochs = [*self._epochs[1 - _MOST :], _OwnedEpoch(found, epoch, committer)]
 
-    def end(self) -> None:
+    def clear(self) -> None:
         """Somebody else may be the owner from here on."""
-        self._tenures = []
+        self._epochs = []
 
-    def missing(self, kept: LastUnit) -> list[Settlement] | None:
+    def remove_missing(self, kept: LastUnit) -> list[Settlement] | None:
         """All that a ledger lacks which knows nothing later than `kept`; it is this worker's no longer.
 
         `None`: not all of it is remembered, or another worker may have written some of it.
         """
-        for place in reversed(range(len(self._tenures))):
-            tenure = self._tenures[place]
-            if kept[0] != tenure.epoch and kept != tenure.found:
+        for place in reversed(range(len(self._epochs))):
+            owned = self._epochs[place]
+            if kept[0] != owned.epoch and kept != owned.last_unit_before:
                 continue
-            later = self._tenures[place + 1 :]
-            parts = [tenure.settler.take_missing(kept[1] if kept[0] == tenure.epoch else 0)]
-            parts += [one.settler.take_missing(0) for one in later]
-            del self._tenures[place + 1 :]
+            later = self._epochs[place + 1 :]
+            parts = [owned.committer.remove_missing(kept[1] if kept[0] == owned.epoch else 0)]
+            parts += [one.committer.remove_missing(0) for one in later]
+            del self._epochs[place + 1 :]
             found = [part for part in parts if part is not None]
             return [unit for part in found for unit in part] if len(found) == len(parts) else None
         return None

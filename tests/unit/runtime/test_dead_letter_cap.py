@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from structlog.testing import capture_logs
 
-from numbergroup.runtime.letter_cap import LetterCap
+from numbergroup.runtime.dead_letter_cap import DeadLetterCap
 
 
 @pytest.fixture
@@ -33,23 +33,23 @@ def levels(logs: list[Any]) -> list[str]:
 )
 def test_how_many_are_too_many(logs: list[Any], letters: int, reached: bool, said: list[str]) -> None:
     """From four fifths of the cap on it is said that there are many; at the cap nothing is taken in."""
-    cap = LetterCap(100, lambda: 0.0)
-    cap.take(letters)
-    assert (cap.reached(), levels(logs)) == (reached, said)
+    cap = DeadLetterCap(100, lambda: 0.0)
+    cap.update(letters)
+    assert (cap.is_reached(), levels(logs)) == (reached, said)
     assert [(line["letters"], line["cap"]) for line in logs] == [(letters, 100)] * len(said)
 
 
 async def test_until_there_are_fewer() -> None:
     """Whoever waits goes on as soon as there is room, and not before."""
-    cap = LetterCap(100)
-    await cap.room()
-    cap.take(100)
-    waiting = asyncio.create_task(cap.room())
+    cap = DeadLetterCap(100)
+    await cap.wait_for_room()
+    cap.update(100)
+    waiting = asyncio.create_task(cap.wait_for_room())
     for _ in range(5):
-        cap.take(101)
+        cap.update(101)
         await asyncio.wait([waiting], timeout=0)
         assert not waiting.done()
-    cap.take(99)
+    cap.update(99)
     await waiting
 
 
@@ -57,12 +57,12 @@ async def test_until_there_are_fewer() -> None:
 def test_once_a_minute(logs: list[Any], letters: int) -> None:
     """However often it is asked, and however often it is reached anew, each thing is said once a minute."""
     now = 0.0
-    cap = LetterCap(100, lambda: now)
+    cap = DeadLetterCap(100, lambda: now)
     for second in range(180):
         now = float(second)
-        cap.take(letters if second % 2 else letters + 1)
+        cap.update(letters if second % 2 else letters + 1)
     assert len(logs) == 3
     for second in range(180, 240):
         now = float(second)
-        cap.take(100 if second % 2 else 99)
+        cap.update(100 if second % 2 else 99)
     assert all(sum(line["event"] == said for line in logs) <= 5 for said in {line["event"] for line in logs})

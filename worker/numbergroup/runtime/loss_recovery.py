@@ -16,23 +16,23 @@ from numbergroup.ledger.history import HistoryChanged, bound_to
 from numbergroup.ledger.port import LedgerUnavailable, UpcomingCall
 from numbergroup.runtime.committer import Committer
 from numbergroup.runtime.lease import Lease, LeaseLost
+from numbergroup.runtime.owned_epochs import LastUnit, OwnedEpochs
 from numbergroup.runtime.ports import Ports
 from numbergroup.runtime.retrying import retry_until_available
-from numbergroup.runtime.tenures import LastUnit, Tenures
 
 
-class Regaining:
+class LossRecovery:
     """Of one partition. `find_open_calls` asks the engine, with the partition and the time."""
 
     def __init__(self, number: int, ports: Ports, find_open_calls: Callable[[int, float], OpenCalls]) -> None:
         self._number = number
         self._ports = ports
         self._find_open_calls = find_open_calls
-        self._tenures = Tenures()
+        self._epochs = OwnedEpochs()
         self._found: LastUnit = (0, 0)
         self._open_calls: OpenCalls | None = None
         self._last_epoch = 0
-        self.lost: Sequence[Settlement] = ()
+        self.lost_units: Sequence[Settlement] = ()
         """What has to be written again before anything else."""
 
     def new_lease(self) -> Lease:
@@ -55,7 +55,7 @@ class Regaining:
         self._found, self._last_epoch = found, lease.epoch
         return lease
 
-    async def regain(self) -> Lease:
+    async def reacquire(self) -> Lease:
         """Become the owner again. Raises `LeaseLost` when another worker was faster."""
         lease = await retry_until_available("owning the partition anew", self.acquire)
         if lease is None:
@@ -64,28 +64,28 @@ class Regaining:
 
     def find_losses(self, former: Lease) -> None:
         """See what the ledger has lost, when all calls of the `former` lease have ended."""
-        missing = self._tenures.missing(self._found) if former.was_held else None
+        missing = self._epochs.remove_missing(self._found) if former.was_held_throughout else None
         if missing is None:
             # Another worker may have done what is not known here: all that is left is done in its order.
-            self.end()
+            self.forget_epochs()
             return
         # What was found after an earlier loss, and is not recorded yet, is all that there is.
         now = self._ports.clock.now()
         calls = self._open_calls = self._open_calls or self._find_open_calls(self._number, now)
         ended = [(ref, INHERITED) for ref in calls.closed]
-        self.lost = [*missing, Settlement(self._number, intents_done=calls.closed, calls_done=ended)]
+        self.lost_units = [*missing, Settlement(self._number, intents_done=calls.closed, calls_done=ended)]
 
-    def begin(self, lease: Lease, settler: Committer) -> None:
-        """The settler writes under this lease from here on; what was lost it has to write first."""
-        self._tenures.begin(self._found, lease.epoch, settler)
-        self.lost = ()
+    def start_epoch(self, lease: Lease, committer: Committer) -> None:
+        """The committer writes under this lease from here on; what was lost it has to write first."""
+        self._epochs.add(self._found, lease.epoch, committer)
+        self.lost_units = ()
 
-    def end(self) -> None:
+    def forget_epochs(self) -> None:
         """Another worker may be the owner from here on."""
-        self._tenures.end()
-        self.lost, self._open_calls = (), None
+        self._epochs.clear()
+        self.lost_units, self._open_calls = (), None
 
-    async def record(self, epoch: int) -> None:
+    async def rewrite_call_records(self, epoch: int) -> None:
         """Write the records of calls again that the ledger may have lost."""
         calls, ledger, now = self._open_calls, self._ports.ledger, self._ports.clock.now()
         if calls is None:

@@ -13,46 +13,46 @@ _REMIND_S = 60.0
 log = get_logger("dead-letters")
 
 
-def is_alarming(letters: int, most: int) -> bool:
+def is_near_cap(letters: int, most: int) -> bool:
     return letters >= _ALARM * most
 
 
-class LetterCap:
+class DeadLetterCap:
     """One for a worker. While it is reached nothing more is taken in; what is in hand goes on, so that there
     may be more by that. `monotonic_s`: for how often each thing is said."""
 
     def __init__(self, most: int = 500_000, monotonic_s: Callable[[], float] = time.monotonic) -> None:
-        self.most = most
-        self.letters = 0
+        self.limit = most
+        self.count = 0
         self._monotonic_s = monotonic_s
         self._said: dict[str, float] = {}
         self._room = asyncio.Event()
         self._room.set()
 
-    def reached(self) -> bool:
+    def is_reached(self) -> bool:
         return not self._room.is_set()
 
-    async def room(self) -> None:
+    async def wait_for_room(self) -> None:
         """Return when it is not reached any more."""
         await self._room.wait()
 
-    def take(self, letters: int) -> None:
+    def update(self, letters: int) -> None:
         """There are so many now."""
-        self.letters = letters
-        if letters >= self.most:
+        self.count = letters
+        if letters >= self.limit:
             self._room.clear()
             self._say(
                 log.error, "too many dead letters: nothing more is taken in until there are fewer", letters
             )
             return
-        if self.reached():
+        if self.is_reached():
             self._say(log.warning, "fewer dead letters than the cap: commands are taken in again", letters)
             self._room.set()
-        if is_alarming(letters, self.most):
+        if is_near_cap(letters, self.limit):
             self._say(log.warning, "many dead letters: at the cap nothing more will be taken in", letters)
 
     def _say(self, say: Callable[..., object], what: str, letters: int) -> None:
         now = self._monotonic_s()
         if now - self._said.get(what, -_REMIND_S) >= _REMIND_S:
             self._said[what] = now
-            say(what, letters=letters, cap=self.most)
+            say(what, letters=letters, cap=self.limit)
