@@ -13,7 +13,7 @@ from numbergroup.brokers.amqp.topology import COMMAND_ARGUMENTS, DEAD, Topology
 from numbergroup.brokers.redis.connect import ServerNotReady, UnfitServer
 from numbergroup_contracts.names import COMMANDS, REPLIES
 
-NOWHERE = "no dead-lettering is declared"
+NOWHERE = "no dead-dead_letter_facts is declared"
 QUORUM = {"x-queue-type": "quorum"}
 
 

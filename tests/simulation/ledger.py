@@ -194,7 +194,9 @@ class SimulatedLedger:
 
         await self._world.ask("ledger", "drop intent", drop)
 
-    async def acquire_lease(self, partition: int, owner: str, ttl_s: float, above: int = 0) -> int | None:
+    async def acquire_lease(
+        self, partition: int, owner: str, ttl_s: float, above_epoch: int = 0
+    ) -> int | None:
         def acquire() -> int | None:
             holder = self.holder(partition)
             if holder is not None and holder != owner:
@@ -203,13 +205,13 @@ class SimulatedLedger:
             self.leases[partition] = (owner, self._world.loop.now + ttl_s)
             history = self.servers.get(partition, self._world.history)
             is_other = partition in self.last_owner and history != self._world.history
-            if is_other or above > self.epochs[partition]:
+            if is_other or above_epoch > self.epochs[partition]:
                 self.losses[partition] = self._world.loop.now
             self.servers[partition] = self._world.history
             if self.last_owner.get(partition, owner) != owner:
                 self.crashes[partition] = replace(self.crashes[partition], has_uncounted_crash=True)
             self.last_owner[partition] = owner
-            self.epochs[partition] = max(self.epochs[partition], above) + 1
+            self.epochs[partition] = max(self.epochs[partition], above_epoch) + 1
             self.takeovers += 1
             self._world.note(f"{owner} owns partition {partition}, epoch {self.epochs[partition]}")
             return self.epochs[partition]

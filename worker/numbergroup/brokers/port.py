@@ -1,4 +1,7 @@
-"""What the runtime asks of a broker: one log for each partition, read from the start, settled in units."""
+"""The interfaces of a broker, which the runtime uses.
+
+A broker has one log of commands for each partition. A log is read from its beginning and settled in units.
+"""
 
 from collections.abc import Mapping, Sequence
 from typing import Protocol
@@ -8,81 +11,90 @@ from numbergroup.engine.settling.settlement import Settlement
 
 
 class BrokerUnavailable(Exception):
-    """The broker did not answer, or refused for a reason that may pass."""
+    """The broker does not answer, or refuses for a reason that may pass."""
 
 
 class StaleEpoch(Exception):
-    """Another worker owns the partition since, or the log is another one: nothing was changed."""
+    """The partition has another owner, or its log was replaced. Nothing was changed."""
 
 
 class Log(Protocol):
-    """One partition's commands, as its owner of one epoch sees them: unsettled ones, in order."""
+    """One partition's unsettled commands, in order, for its owner of one epoch."""
 
     async def read(self, credit: int) -> Sequence[Entry]:
-        """The next messages, `credit` at most; waits a little when there are none.
+        """Return the next messages, at most `credit`; wait a little if there are none.
 
         Raises `BrokerUnavailable`.
         """
 
     @property
     def may_have_more(self) -> bool:
-        """Whether the last read was full, so that there may be more at once."""
+        """Whether the last read was full, so that the next one probably finds messages at once."""
 
     @property
     def unit_size(self) -> int:
-        """How many answers are worth settling at once, where more wait: while it settles, the broker may be
-        busy with nothing else, or the worker may wait for it."""
+        """How many answers to settle at once while more of them wait.
+
+        Larger units keep the worker waiting, or keep the broker from serving other clients.
+        """
 
     async def import_messages(self) -> None:
-        """Bring in some of what producers publish elsewhere; waits a little when there is none.
+        """Move some messages that were published elsewhere into the log; wait a little if there are none.
 
-        Where there can be none it waits until it is cancelled. Raises `StaleEpoch`, or
-        `BrokerUnavailable`, after which nothing is lost, doubled or out of order.
+        Waits until it is cancelled if messages cannot be published elsewhere. Raises `StaleEpoch` or
+        `BrokerUnavailable`; then no message is lost, doubled or out of order.
         """
 
     async def check_position(self) -> None:
-        """Raise `StaleEpoch` if messages wait that `read` has passed by: it is not the log that was read, and
-        has to be read from its beginning. May raise `BrokerUnavailable`.
+        """Raise `StaleEpoch` if `read` skipped messages, so that the log must be read from its start.
+
+        That happens when the log was replaced. May raise `BrokerUnavailable`.
         """
 
     async def settle(self, unit: Settlement, serial: int) -> None:
-        """Make the unit durable: all of it or nothing, once however often it is called.
+        """Store the unit completely or not at all; a repeated call stores it once.
 
-        `serial` grows from unit to unit. Raises `StaleEpoch`, or `BrokerUnavailable`, after which
-        the same call may be made again.
+        `serial` grows from unit to unit. Raises `StaleEpoch`, or `BrokerUnavailable`, after which the same
+        call may be repeated.
         """
 
     def find_lost_part(
         self, unit: Settlement, serial: int, kept: int, *, published: bool
     ) -> Settlement | None:
-        """What the ledger lacks of a unit that was to be settled under `serial`, if it has lost all that was
-        written after `kept` (see `Ledger.read_last_unit`). `published`: settling it was over."""
+        """Return what the ledger lacks of a unit if it lost all units with a serial above `kept`.
+
+        `serial` is the unit's own; `kept` is from `Ledger.read_last_unit`. `published`: `settle` returned for
+        this unit. `None`: the ledger lacks nothing.
+        """
 
     async def restore(self, unit: Settlement, serial: int) -> None:
-        """Write what a ledger has lost again: a `lost_part`. Raises what `settle` raises."""
+        """Write again what the ledger has lost, as `find_lost_part` returned it. Raises like `settle`."""
 
     async def close(self) -> None:
-        """Read no more, and give back what is not settled: the partition's next owner reads it."""
+        """Stop reading, and return unsettled messages to the broker for the partition's next owner."""
 
 
 class Broker(Protocol):
-    """Every partition's log. `open` it first, `close` it last."""
+    """The logs of all partitions. Call `open` first and `close` last."""
 
     @property
     def is_partitioned_by_handle(self) -> bool:
-        """Whether a command must be in the partition of its group's handle, as the wire has it."""
+        """Whether each command must be in the partition of its group's handle."""
 
     async def open(self) -> None:
-        """Declare what has to be declared, and begin. Raises `BrokerUnavailable`, and is tried again then."""
+        """Connect, and declare queues where the broker needs it.
+
+        Raises `BrokerUnavailable`; then it may be called again.
+        """
 
     async def close(self) -> None:
-        """Return when nothing of it is left."""
+        """Close all connections and end all threads before it returns."""
 
     def open_log(self, partition: int, epoch: int) -> Log:
-        """The partition's log, from its beginning."""
+        """Return the partition's log, positioned at its beginning, for the owner of this epoch."""
 
     async def count_waiting(self, partitions: int) -> Mapping[int, int]:
-        """How many messages wait in each partition, when there are so many partitions.
+        """Return how many unsettled messages each of the `partitions` has, including those in workers' hands.
 
-        Those in a worker's hands count, until they are settled. Raises `BrokerUnavailable`.
+        Raises `BrokerUnavailable`.
         """

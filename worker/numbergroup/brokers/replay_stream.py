@@ -1,7 +1,7 @@
-"""The side log of a partition: the letters that operators let be tried again, beside the broker's log.
+"""Reads the replay stream of a partition: the dead letters that operators replay.
 
-It is a stream of the ledger, whatever the broker is, and read like the log on Redis: from its beginning, by
-the partition's owner; what is settled is deleted.
+The stream is in the ledger, whatever the broker is. The partition's owner reads it from its beginning, and
+settling deletes entries.
 """
 
 import asyncio
@@ -23,19 +23,19 @@ from numbergroup.ledger.history import HistoryChanged
 from numbergroup.observability.logging import get_logger
 
 Rows = list[tuple[bytes, list[bytes]]]
-"""Entries of a stream: of each its id, and its fields, a name and a value in turn."""
+"""Entries of a stream: each has its id, and a list of alternating field names and values."""
 
-_NOT_READ = "what is noted of this replay cannot be read, and it is not tried again"
+_UNREADABLE = "what is noted of this replay cannot be read, and it is not tried again"
 
-_MOST_ENTRIES = 500
+_MAX_ENTRIES = 500
 _BLOCK_MS = 1_000
-_AGAIN_S = 0.5
+_RETRY_S = 0.5
 
 log = get_logger("replays")
 
 
 class ReplayStream:
-    """One owner's. `marks`: which events of a message are settled, by its tag."""
+    """The replay stream of one partition, as its owner reads it."""
 
     def __init__(self, client: Redis, partition: int) -> None:
         self._client = client
@@ -46,12 +46,12 @@ class ReplayStream:
         self._position_check = PositionCheck(client)
 
     def keep_own_marks(self, marks: Mapping[str, set[int]]) -> dict[str, set[int]]:
-        """Keep those of this log; the others."""
+        """Keep the settled indexes of this stream's messages, by tag; return those of other messages."""
         self._marks = {tag: indexes for tag, indexes in marks.items() if tag.startswith(SIDE)}
         return {tag: indexes for tag, indexes in marks.items() if not tag.startswith(SIDE)}
 
     async def read(self, count: int, block_ms: int) -> list[Entry]:
-        """The next messages, `count` at most; waits so long when there are none.
+        """Return the next messages, at most `count`; wait up to `block_ms` milliseconds if there are none.
 
         Raises `BrokerUnavailable`.
         """
@@ -60,26 +60,26 @@ class ReplayStream:
         return self.decode_rows(found.get(self.stream, []))
 
     def decode_rows(self, rows: Rows) -> list[Entry]:
-        """The entries of rows that were read from the cursor on."""
+        """Return the entries of rows that were read at the cursor, and advance the cursor."""
         self.position.advance([row.decode() for row, _ in rows])
-        return [self._entry(tag, fields_of(flat)) for tag, flat in rows]
+        return [self._decode_entry(tag, fields_of(flat)) for tag, flat in rows]
 
     def settle(self, replayed: Iterable[tuple[str, str | None]]) -> None:
-        """These messages, by their tags, are done."""
+        """Note that these messages are deleted; each is named by its tag."""
         self.position.settle([tag.removeprefix(SIDE) for tag, _ in replayed])
 
     async def check_position(self) -> None:
-        """See `numbergroup.brokers.port.Log`."""
+        """Raise `StaleEpoch` if entries were skipped: see `numbergroup.brokers.port.Log`."""
         await self._position_check({self.stream: self.position})
 
-    def _entry(self, row: bytes, fields: dict[bytes, bytes]) -> Entry:
+    def _decode_entry(self, row: bytes, fields: dict[bytes, bytes]) -> Entry:
         body = fields.get(b"event")
         replay = decode_replay(fields.get(b"replay", b""), fields.get(b"original"))
         tag = SIDE + row.decode()
         problem = None
         if body is None or replay is None:
             log.error("a replay cannot be read: it is dead-lettered", partition=self._partition, entry=tag)
-            problem, replay = _NOT_READ, replay or Replay("", 1)
+            problem, replay = _UNREADABLE, replay or Replay("", 1)
         if body is None:
             body = orjson.dumps({_text(name): _text(value) for name, value in fields.items()})
         via = replay.via
@@ -97,18 +97,21 @@ class ReplayStream:
 
 
 class ReplayReader:
-    """Reads the log beside a broker that is no Redis: `arrival` is set when there is something to take."""
+    """Reads the replay stream in the background, for brokers other than Redis.
+
+    It sets `arrival` when entries are ready.
+    """
 
     def __init__(self, client: Redis, partition: int, arrival: asyncio.Event) -> None:
         self.stream = ReplayStream(client, partition)
         self._arrival = arrival
         self._entries: deque[Entry] = deque()
-        self._taken = asyncio.Event()
+        self._is_empty = asyncio.Event()
         self._reading: asyncio.Task[None] | None = None
 
     @property
     def has_entries(self) -> bool:
-        """Whether there is something to take."""
+        """Whether entries are ready."""
         return bool(self._entries)
 
     def open(self) -> None:
@@ -119,33 +122,33 @@ class ReplayReader:
             self._reading.cancel()
 
     def pop_entries(self, credit: int) -> list[Entry]:
-        """What has been read, `credit` at most."""
-        found = [self._entries.popleft() for _ in range(min(credit, len(self._entries)))]
+        """Return entries that were read, at most `credit`."""
+        entries = [self._entries.popleft() for _ in range(min(credit, len(self._entries)))]
         if not self._entries:
-            self._taken.set()
-        return found
+            self._is_empty.set()
+        return entries
 
     async def _read(self) -> None:
         while True:
             try:
-                found = await self.stream.read(_MOST_ENTRIES, _BLOCK_MS)
+                found = await self.stream.read(_MAX_ENTRIES, _BLOCK_MS)
             except BrokerUnavailable:
-                # Whoever settles or looks up complains of it.
-                await asyncio.sleep(_AGAIN_S)
+                # Settling and look-ups report the outage.
+                await asyncio.sleep(_RETRY_S)
                 continue
             except HistoryChanged:
-                # The partition is about to be lost: its owner hears of it from the lease.
+                # The lease fails, too, and ends the partition.
                 return
             if found:
                 self._entries.extend(found)
-                self._taken.clear()
+                self._is_empty.clear()
                 self._arrival.set()
-                # No more before all of it was taken: there may be no credit.
-                await self._taken.wait()
+                # Read on only when all entries were handed out: the credit may be used up.
+                await self._is_empty.wait()
 
 
 async def count_waiting_replays(client: Redis, partitions: int) -> list[int]:
-    """How many replays wait in each partition. Raises `BrokerUnavailable`."""
+    """Return how many replays wait in each partition. Raises `BrokerUnavailable`."""
     async with translate_errors(BrokerUnavailable):
         pipe = client.pipeline(transaction=False)
         for partition in range(partitions):
@@ -156,15 +159,14 @@ async def count_waiting_replays(client: Redis, partitions: int) -> list[int]:
 async def read_streams(
     client: Redis, streams: Mapping[str, bytes | str], count: int, block_ms: int | None
 ) -> dict[str, Rows]:
-    """What comes after these entries in each stream, `count` at most of each; waits up to `block_ms` when
-    there is nothing.
+    """Return the rows after the given entry id of each stream, at most `count` of each.
 
-    By its name as bytes the client does not know the command, and makes no dictionaries of the reply: that
-    is half the time of reading it.
+    Waits up to `block_ms` milliseconds if there are none. The command's name is given as bytes, which the
+    client does not recognize: so it builds no dictionaries of the reply, which halves the time.
     """
-    waiting = () if block_ms is None else (b"BLOCK", block_ms)
-    asked = (b"XREAD", b"COUNT", count, *waiting, b"STREAMS", *streams, *streams.values())
-    found: Any = await client.execute_command(*asked)  # type: ignore[no-untyped-call]
+    block = () if block_ms is None else (b"BLOCK", block_ms)
+    command = (b"XREAD", b"COUNT", count, *block, b"STREAMS", *streams, *streams.values())
+    found: Any = await client.execute_command(*command)  # type: ignore[no-untyped-call]
     return {stream.decode(): rows for stream, rows in found or ()}
 
 

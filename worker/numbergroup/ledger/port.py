@@ -1,4 +1,7 @@
-"""What the runtime asks of a ledger. Every method may raise `LedgerUnavailable`; none half-does its work."""
+"""The interfaces of the ledger, which the runtime and the command line use.
+
+Every method may raise `LedgerUnavailable`. Every change is atomic: it happens completely or not at all.
+"""
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -14,11 +17,11 @@ from numbergroup.ledger.token_state import TokenState
 
 
 class LedgerUnavailable(Exception):
-    """The ledger did not answer, or refused for a reason that may pass (memory, disk, failover)."""
+    """The ledger does not answer, or refuses for a reason that may pass (memory, disk, failover)."""
 
 
 class PartitionCountChanged(Exception):
-    """The commands are in another number of partitions than this worker was told."""
+    """Another number of partitions is in force than this worker is configured with."""
 
     def __init__(self, mine: int, in_force: int) -> None:
         super().__init__(f"the number of partitions is {in_force} by now, and not {mine}")
@@ -26,7 +29,10 @@ class PartitionCountChanged(Exception):
 
 @dataclass(slots=True, frozen=True)
 class Seniority:
-    """A worker's place among the live `workers`: `rank` 0 is the most senior, `since` its seniority."""
+    """A worker's rank by age among the live workers.
+
+    `rank` 0 is the oldest of `workers` live workers. `registered_at_ms` is in the server's milliseconds.
+    """
 
     rank: int
     workers: int
@@ -35,7 +41,10 @@ class Seniority:
 
 @dataclass(slots=True, frozen=True)
 class UpcomingCall:
-    """Who is about to send which call, for whom: see `numbergroup.engine.events.StartCall`."""
+    """Identifies a call that is about to be sent: see `numbergroup.engine.events.StartCall`.
+
+    `partition` and `epoch` are the sending owner's, `ref` is the group.
+    """
 
     partition: int
     epoch: int
@@ -47,11 +56,14 @@ class UpcomingCall:
 
 @dataclass(slots=True, frozen=True)
 class PreviousOwnerState:
-    """Calls that may take effect still (`until` in seconds from now), commands with an expirytime that were
-    in a call and are not settled, and groups whose commands are put away (of all partitions).
+    """What a partition's new owner must know of the owners before it.
 
-    `lost_s` (seconds ago; `None`: never): then the ledger may have lost what the owner had written last, such
-    as calls and creates that are not among these.
+    `doubts`: calls that may still take effect; their `until` is in seconds from now. `attempted`: commands
+    with an expirytime that were in a call and are not settled. `quarantined`: groups in quarantine, of all
+    partitions.
+
+    `lost_s_ago`: how many seconds ago the ledger may have lost the previous owner's last writes. Calls and
+    creates may be missing here then. `None`: nothing was lost.
     """
 
     doubts: Mapping[GroupRef, Sequence[Doubt]]
@@ -62,8 +74,11 @@ class PreviousOwnerState:
 
 @dataclass(slots=True, frozen=True)
 class CrashRecord:
-    """What is noted of a partition's crashes. `unclean`: an owner did not end well, which `history` does not
-    count yet; it had `in_hand`."""
+    """What the ledger knows of a partition's crashes.
+
+    `has_uncounted_crash`: an owner crashed, and `history` does not count it yet. `in_hand` names the messages
+    that this owner had.
+    """
 
     history: History
     has_uncounted_crash: bool
@@ -72,7 +87,7 @@ class CrashRecord:
 
 @dataclass(slots=True, frozen=True)
 class Pause:
-    """What an operator has paused: `who` (user@host), `since` when (Unix seconds)."""
+    """An operator's pause. `operator` is user@host; `since` is in Unix seconds."""
 
     reason: str
     operator: str
@@ -81,145 +96,182 @@ class Pause:
 
 @dataclass(slots=True, frozen=True)
 class ControlSnapshot:
-    """The controls that are in force, and when each account and group was last resumed (the server's
-    milliseconds; those of the last hour)."""
+    """The complete set of controls that are in force.
+
+    `resumed` has the server's time, in milliseconds, of each account's or group's last resume within the last
+    hour.
+    """
 
     controls: Controls
     resumed: Mapping[str | GroupRef, int]
 
 
 class ControlStore(Protocol):
-    """What operators tell all workers, and workers each other. An account goes by its name.
+    """Controls that all workers share: the pauses of operators and the breakers of accounts.
 
-    Every method may raise `LedgerUnavailable`; none half-does its work.
+    An account is identified by its name. Every method may raise `LedgerUnavailable`; every change is atomic.
     """
 
     async def read(self) -> ControlSnapshot:
-        """All that is in force, in one round trip. Junk is told in the log and passed over, but where an
-        account or a group is named it is paused, whatever is said of it."""
+        """Return all controls, in one round trip.
+
+        An unreadable entry is logged and skipped. An unreadable pause still pauses the account or group that
+        it names.
+        """
 
     async def read_pauses(self) -> Mapping[str | GroupRef, Pause]:
-        """What is paused, by whom and why."""
+        """Return all pauses, by account or group."""
 
-    async def pause(self, target: str | GroupRef, reason: str, who: str) -> bool:
-        """Let no call of it begin. False, and nothing is changed: it was paused already."""
+    async def pause(self, target: str | GroupRef, reason: str, operator: str) -> bool:
+        """Pause an account or a group: none of its calls begins.
 
-    async def resume(self, target: str | GroupRef, who: str) -> bool:
-        """End its pause and its quarantine, and let every worker know that whatever holds it up is over.
-        False: there was neither."""
+        Returns False, and changes nothing, if it is paused already.
+        """
+
+    async def resume(self, target: str | GroupRef, operator: str) -> bool:
+        """End the pause and the quarantine of an account or a group, and tell every worker to try it again.
+
+        Returns False if there was neither a pause nor a quarantine; workers are told all the same.
+        """
 
     async def claim_probe(self, account: str, owner: str, ttl_s: float) -> bool:
-        """Become the only one to try the account, for `ttl_s`; True also for who is that already."""
+        """Reserve the right to probe the account for `ttl_s` seconds.
+
+        Returns True also if `owner` has it already, and False if another worker has it.
+        """
 
     async def release_probe(self, account: str, owner: str) -> None:
-        """The trial is over: let another one in. What somebody else has taken stays."""
+        """Give up the right to probe the account, if `owner` has it."""
 
     async def publish_breaker(self, account: str, notice: BreakerNotice | None) -> None:
-        """Let the others know that the account's breaker is open; `None`: that it is closed."""
+        """Tell all workers that the account's breaker is open, or closed (`notice` is `None`)."""
 
 
 class TokenStore(Protocol):
-    """The tokens that all workers share, by account. Every method may raise `LedgerUnavailable`."""
+    """Vendor tokens that all workers share, by account. Every method may raise `LedgerUnavailable`."""
 
     async def read(self, account: str) -> TokenState:
-        """What is known of it; nothing is known of what cannot be read."""
+        """Return the state of the account's token; an empty state if it cannot be read."""
 
     async def change(
         self, account: str, change: Callable[[TokenState], TokenState | None]
     ) -> TokenState | None:
-        """What `change` has made of the state, written if nobody has changed it meanwhile, else made of the
-        newer one. `None`: that is what it said, and nothing is changed. `change` is pure."""
+        """Change the state by compare-and-swap, and return the new one.
+
+        `change` computes the new state from the current one; it must be pure, for it is called again if
+        another worker changed the state meanwhile. If it returns `None`, nothing is changed and `None` is
+        returned.
+        """
 
 
 class Limiter(Protocol):
-    """The rate limit of one account, one for all workers."""
+    """The rate limit of one account, which all workers share."""
 
-    async def acquire(self, most: int = 1) -> int:
-        """Return how many calls may be made now, and count them: as many as the limit allows at this moment,
-        at least one and at `most` so many. Waits for the first one only."""
+    async def acquire(self, max_calls: int = 1) -> int:
+        """Reserve between one and `max_calls` calls, and return how many.
+
+        Waits until the limit permits one call, and reserves as many as it permits at that moment.
+        """
 
 
 class Ledger(Protocol):
-    """Every method may also raise `HistoryChanged`, where a history is required: see `bound_to`."""
+    """The durable state of commands, groups, partitions and workers.
+
+    Every method may also raise `HistoryChanged` within `numbergroup.ledger.history.bound_to`.
+    """
 
     @property
     def history(self) -> history.History | None:
-        """The history of the server that answered last; `None` before the first answer."""
+        """The history of the connected server; `None` before the first connection."""
 
     async def lookup(self, commands: Sequence[Command]) -> Facts:
-        """What is known of these commands, in one round trip."""
+        """Return what the ledger knows of these commands and their groups, in one round trip."""
 
-    async def record_intent(self, sender: UpcomingCall, intent: CreateIntent) -> bool:
-        """Make it durable that a create is about to be sent. An earlier intent of the group is replaced.
+    async def record_intent(self, call: UpcomingCall, intent: CreateIntent) -> bool:
+        """Record that a create is about to be sent. It replaces an earlier intent of the group.
 
-        False, and nothing is changed: the partition has another owner since.
+        Returns False, and changes nothing, if the partition has another owner.
         """
 
-    async def record_call(self, sender: UpcomingCall, doubts: Sequence[Doubt], now: float) -> bool:
-        """Make it durable that these calls of the group may take effect for as long as they say.
+    async def record_call(self, call: UpcomingCall, doubts: Sequence[Doubt], now: float) -> bool:
+        """Record the group's calls that may take effect, until their times are over or they are settled.
 
-        The call that is about to be sent is one of them. What was recorded of the group is replaced, and it
-        ends with the settlement that says so, or with its time. The sender's `made`, if any, replaces the
-        group's intent, if there is one still. False, and nothing is changed: the partition has another owner
-        since.
+        `doubts` includes the call that is about to be sent, and replaces what was recorded of the group. The
+        call's `created_group`, if any, replaces the group's intent, if there still is one. Returns False, and
+        changes nothing, if the partition has another owner.
         """
 
     async def read_previous_owner_state(self, partition: int) -> PreviousOwnerState:
-        """What the partition's new owner has to know of the last one's calls."""
+        """Return what the partition's new owner must know of the owners before it."""
 
     async def delete_intent(self, ref: GroupRef, intent: CreateIntent) -> None:
-        """The create of this very intent was answered, and made nothing. A later intent of `ref` stays."""
+        """Delete this intent: its create was answered and created nothing. A later intent of `ref` stays."""
 
-    async def acquire_lease(self, partition: int, owner: str, ttl_s: float, above: int = 0) -> int | None:
-        """Become the partition's owner: the new epoch, or `None` while somebody else is.
+    async def acquire_lease(
+        self, partition: int, owner: str, ttl_s: float, above_epoch: int = 0
+    ) -> int | None:
+        """Become the partition's owner for `ttl_s` seconds.
 
-        It is greater than every epoch that the ledger knows of, and than `above`: a ledger that has lost its
-        last writes must not give an epoch of its lost history again.
+        Returns the new epoch, or `None` while another worker is the owner. The epoch is greater than every
+        epoch that the ledger knows and than `above_epoch`: a ledger that has lost its last writes would
+        otherwise give the same epoch twice.
         """
 
     async def renew_lease(self, partition: int, owner: str, epoch: int, ttl_s: float) -> bool:
-        """Stay the owner for another `ttl_s`. False: somebody else was it since, or it was released."""
+        """Stay the owner for another `ttl_s` seconds.
+
+        Returns False if the partition had another owner meanwhile, or was released.
+        """
 
     async def release_lease(self, partition: int, owner: str, epoch: int) -> None:
-        """Stop being the owner, so that whoever stands by takes over at once: this one ended well."""
+        """Stop being the owner, without a crash: another worker can take over at once."""
 
     async def read_last_unit(self, partition: int) -> tuple[int, int]:
-        """The epoch in force, and the serial of the last unit that was settled under it; 0 for none."""
+        """Return the epoch in force, and the serial of the last unit settled under it (0: none)."""
 
     async def clear_loss(self, partition: int, epoch: int) -> None:
-        """All that was lost is known again: see `Inheritance.lost_s`."""
+        """Record that all lost writes are known again: see `PreviousOwnerState.lost_s_ago`."""
 
     async def read_crash_record(self, partition: int) -> CrashRecord:
-        """What is noted of the partition's crashes. An owner that goes without a release has crashed, as soon
-        as another one has come."""
+        """Return what is recorded of the partition's crashes.
+
+        An owner that never released its lease counts as crashed once another worker is the owner.
+        """
 
     async def write_crash_history(self, partition: int, epoch: int, history: History) -> bool:
-        """It counts everything up to now, and nothing is in hand. False: somebody else is the owner since."""
+        """Store a history that counts all crashes until now, and clear the messages in hand.
+
+        Returns False, and changes nothing, if the partition has another owner.
+        """
 
     async def write_in_hand(self, partition: int, epoch: int, in_hand: InHand) -> bool:
-        """These are in hand, and no others. False: somebody else is the owner since."""
+        """Store the messages in hand, in place of those stored before.
 
-    async def register(self, owner: str, partitions: int, ttl_s: float, since: int = 0) -> Seniority:
-        """Count as alive for another `ttl_s`: a newcomer, unless it is known or was `since` then.
+        Returns False, and changes nothing, if the partition has another owner.
+        """
 
-        Raises `OtherPartitions`, and changes nothing, when there are not so many.
+    async def register(self, owner: str, partitions: int, ttl_s: float, since_ms: int = 0) -> Seniority:
+        """Count the worker as alive for another `ttl_s` seconds.
+
+        A worker that the ledger does not know is registered since `since_ms` (0: since now). Raises
+        `PartitionCountChanged`, and changes nothing, if the number of partitions is not `partitions`.
         """
 
     async def unregister(self, owner: str) -> None:
-        """Count as alive no longer."""
+        """Stop counting the worker as alive."""
 
     async def read_owners(self, partitions: int) -> Sequence[str | None]:
-        """Who has the lease of each partition."""
+        """Return the owner of each partition; `None` for a partition without an owner."""
 
     async def read_partition_count(self) -> int | None:
-        """How many there are; `None` before the first worker."""
+        """Return the number of partitions; `None` before the first worker."""
 
     async def repartition(self, old: int | None, new: int) -> int | None:
-        """Let there be `new` partitions where there were `old`: 0.
+        """Change the number of partitions from `old` to `new`; return 0.
 
-        Or what is in the way, and nothing is changed: so many live workers and owned partitions; `None`
-        when there are not `old` any more.
+        Otherwise changes nothing: returns how many live workers and owned partitions are in the way, or
+        `None` if the number of partitions is not `old`.
         """
 
     def limiter(self, account: str, calls_per_second: float) -> Limiter:
-        """The account's shared rate limit."""
+        """Return the account's shared rate limit."""

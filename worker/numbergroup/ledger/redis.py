@@ -1,4 +1,4 @@
-"""The ledger on Redis."""
+"""Stores the ledger on Redis."""
 
 from collections.abc import Sequence
 from importlib.resources import files
@@ -11,7 +11,7 @@ from numbergroup.engine.doubt import Doubt
 from numbergroup.engine.events import Facts
 from numbergroup.engine.partition.poison_detection import History, InHand
 from numbergroup.engine.records import sequence_key
-from numbergroup.ledger import history, keys, lettering
+from numbergroup.ledger import dead_letter_facts, history, keys
 from numbergroup.ledger.calls import CallRecords
 from numbergroup.ledger.client import translate_errors
 from numbergroup.ledger.codec import (
@@ -42,8 +42,8 @@ from numbergroup.ledger.port import (
     UpcomingCall,
 )
 
-# A lease that ran out is still ours while nobody else has taken it: the epoch tells. One that was released
-# is not: a renewal that was given up on its way may come after the release.
+# An expired lease can still be renewed while the epoch is the same: no other worker has acquired it. A
+# released lease cannot: a renewal that the client gave up may arrive after the release.
 _RENEW = """
 if redis.call('GET', KEYS[2]) ~= ARGV[3] then return 0 end
 local owner = redis.call('GET', KEYS[1])
@@ -54,7 +54,7 @@ redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2])
 return 1
 """
 
-_DROP = """
+_DELETE_IF_EQUAL = """
 if redis.call('HGET', KEYS[1], ARGV[1]) == ARGV[2] then redis.call('HDEL', KEYS[1], ARGV[1]) end
 return 1
 """
@@ -64,12 +64,12 @@ if redis.call('GET', KEYS[2]) ~= ARGV[2] then return 0 end
 if redis.call('GET', KEYS[1]) == ARGV[1] then redis.call('DEL', KEYS[1]) end
 if redis.call('HGET', KEYS[4], 'owner') ~= ARGV[1] then return 0 end
 redis.call('HDEL', KEYS[4], 'owner')
--- Of a crash that is not counted yet, it will be asked what was in hand then.
+-- The messages in hand at an uncounted crash are still needed.
 if redis.call('HEXISTS', KEYS[4], 'unclean') == 0 then redis.call('HDEL', KEYS[4], 'in_hand') end
 return 1
 """
 
-_NOTE = """
+_WRITE_CRASH_FIELD = """
 if redis.call('GET', KEYS[1]) ~= ARGV[1] then return 0 end
 redis.call('HDEL', KEYS[2], 'in_hand')
 if ARGV[2] == 'history' then redis.call('HDEL', KEYS[2], 'unclean') end
@@ -79,16 +79,16 @@ return 1
 
 
 class RedisLedger:
-    """See `numbergroup.ledger.port.Ledger`."""
+    """Implements `numbergroup.ledger.port.Ledger` on Redis."""
 
     def __init__(self, client: Redis) -> None:
         self._client = client
         self._server = server_of(client)
-        self._letters_kept = False
+        self._has_dead_letters = False
         self._renew = client.register_script(_RENEW)
         self._release = client.register_script(_RELEASE)
-        self._drop = client.register_script(_DROP)
-        self._note = client.register_script(_NOTE)
+        self._delete_if_equal = client.register_script(_DELETE_IF_EQUAL)
+        self._crash_field_script = client.register_script(_WRITE_CRASH_FIELD)
         self._losses = Losses(client)
         scripts = files(__package__)
         self._acquire = client.register_script(scripts.joinpath("acquire.lua").read_text())
@@ -103,33 +103,37 @@ class RedisLedger:
     async def lookup(self, commands: Sequence[Command]) -> Facts:
         if not commands:
             return Facts()
-        named = [ref for ref in dict.fromkeys(c.group for c in commands) if ref.kind is HandleKind.KEY]
-        created = [c.group for c in commands if c.kind is CREATE]
-        numbered = [c for c in commands if c.sequence is not None]
-        sequences = list(dict.fromkeys(key for c in numbered if (key := sequence_key(c)) is not None))
-        again = [c for c in commands if c.past is not None]
+        keyed_groups = [ref for ref in dict.fromkeys(c.group for c in commands) if ref.kind is HandleKind.KEY]
+        created_groups = [c.group for c in commands if c.kind is CREATE]
+        sequenced = [c for c in commands if c.sequence is not None]
+        sequences = list(dict.fromkeys(key for c in sequenced if (key := sequence_key(c)) is not None))
+        replayed = [c for c in commands if c.past is not None]
         async with translate_errors(LedgerUnavailable):
             pipe = self._client.pipeline(transaction=False)
             pipe.exists(keys.LETTERED)
-            groups = lettering.ask(pipe, commands, again) if self._letters_kept or again else ()
+            groups = (
+                dead_letter_facts.add_queries(pipe, commands, replayed)
+                if self._has_dead_letters or replayed
+                else ()
+            )
             pipe.mget([keys.settled(c.digest) for c in commands])
-            if named:
-                pipe.hmget(keys.GROUP_KEYS, [keys.field(ref) for ref in named])
-            if created:
-                pipe.hmget(keys.CREATES, [keys.field(ref) for ref in created])
+            if keyed_groups:
+                pipe.hmget(keys.GROUP_KEYS, [keys.field(ref) for ref in keyed_groups])
+            if created_groups:
+                pipe.hmget(keys.CREATES, [keys.field(ref) for ref in created_groups])
             if sequences:
                 pipe.mget([keys.sequence(key) for key in sequences])
-            answers = lettering.sound(await pipe.execute(raise_on_error=False), again)
-            if answers[0] and not self._letters_kept and not again:
-                # Since there are letters, they are asked for with everything else.
+            answers = dead_letter_facts.raise_errors(await pipe.execute(raise_on_error=False), replayed)
+            if answers[0] and not self._has_dead_letters and not replayed:
+                # There are dead letters now: their facts need a second round trip, this once.
                 pipe = self._client.pipeline(transaction=False)
-                groups = lettering.ask(pipe, commands, again)
+                groups = dead_letter_facts.add_queries(pipe, commands, replayed)
                 answers[1:1] = await pipe.execute()
-        self._letters_kept = bool(answers.pop(0))
-        lettered, since = lettering.take(answers, groups, again)
+        self._has_dead_letters = bool(answers.pop(0))
+        groups_with_letters, later_writes = dead_letter_facts.pop_answers(answers, groups, replayed)
         records = answers.pop(0)
-        ids = answers.pop(0) if named else []
-        intents = answers.pop(0) if created else []
+        ids = answers.pop(0) if keyed_groups else []
+        intents = answers.pop(0) if created_groups else []
         latest = answers.pop(0) if sequences else []
         unreadable: set[GroupRef] = set()
         return Facts(
@@ -138,32 +142,34 @@ class RedisLedger:
                 for c, data in zip(commands, records, strict=True)
                 if data and (record := decode_record(data))
             },
-            decode_entries(keys.GROUP_KEYS, zip(named, ids, strict=True), decode_group_id, unreadable),
-            decode_entries(keys.CREATES, zip(created, intents, strict=True), decode_intent, unreadable),
+            decode_entries(keys.GROUP_KEYS, zip(keyed_groups, ids, strict=True), decode_group_id, unreadable),
+            decode_entries(
+                keys.CREATES, zip(created_groups, intents, strict=True), decode_intent, unreadable
+            ),
             {
                 key: number
                 for key, data in zip(sequences, latest, strict=True)
                 if data and (number := decode_sequence(data)) is not None
             },
             unreadable,
-            lettered,
-            since,
+            groups_with_letters,
+            later_writes,
         )
 
-    async def record_intent(self, sender: UpcomingCall, intent: CreateIntent) -> bool:
-        return await self._record(sender, 0, b"", intent)
+    async def record_intent(self, call: UpcomingCall, intent: CreateIntent) -> bool:
+        return await self._record(call, 0, b"", intent)
 
-    async def record_call(self, sender: UpcomingCall, doubts: Sequence[Doubt], now: float) -> bool:
+    async def record_call(self, call: UpcomingCall, doubts: Sequence[Doubt], now: float) -> bool:
         lasts_ms = max(1, round(1000 * (max((doubt.until for doubt in doubts), default=now) - now)))
-        return await self._record(sender, lasts_ms, encode_calls(doubts, now), sender.created_group)
+        return await self._record(call, lasts_ms, encode_calls(doubts, now), call.created_group)
 
     async def _record(
-        self, sender: UpcomingCall, lasts_ms: int, calls: bytes, intent: CreateIntent | None
+        self, call: UpcomingCall, lasts_ms: int, calls: bytes, intent: CreateIntent | None
     ) -> bool:
-        perishable = [keys.member(one) for one in sender.expirable_keys]
-        args: list[bytes | str | int] = [keys.field(sender.ref), sender.call_id, lasts_ms]
-        args += [calls, encode_intent(intent) if intent else b"", len(perishable), *perishable]
-        return await self._calls.write(sender.partition, sender.epoch, args)
+        expirable = [keys.member(key) for key in call.expirable_keys]
+        args: list[bytes | str | int] = [keys.field(call.ref), call.call_id, lasts_ms]
+        args += [calls, encode_intent(intent) if intent else b"", len(expirable), *expirable]
+        return await self._calls.write(call.partition, call.epoch, args)
 
     async def read_previous_owner_state(self, partition: int) -> PreviousOwnerState:
         async with translate_errors(LedgerUnavailable):
@@ -183,8 +189,10 @@ class RedisLedger:
                 inherited[ref] = doubts
                 continue
             async with translate_errors(LedgerUnavailable):
-                # Nobody else would remove what is over.
-                await self._drop(keys=[keys.of_partition(partition, keys.CALLS)], args=[field, data])
+                # The calls are over, or unreadable: no later write removes them.
+                await self._delete_if_equal(
+                    keys=[keys.of_partition(partition, keys.CALLS)], args=[field, data]
+                )
         return PreviousOwnerState(
             inherited,
             {key for key in attempted if key is not None},
@@ -194,25 +202,27 @@ class RedisLedger:
 
     async def delete_intent(self, ref: GroupRef, intent: CreateIntent) -> None:
         async with translate_errors(LedgerUnavailable):
-            await self._drop(keys=[keys.CREATES], args=[keys.field(ref), encode_intent(intent)])
+            await self._delete_if_equal(keys=[keys.CREATES], args=[keys.field(ref), encode_intent(intent)])
 
-    async def acquire_lease(self, partition: int, owner: str, ttl_s: float, above: int = 0) -> int | None:
+    async def acquire_lease(
+        self, partition: int, owner: str, ttl_s: float, above_epoch: int = 0
+    ) -> int | None:
         async with translate_errors(LedgerUnavailable):
-            known = self._server.current or history.History()
-            server = f"{known.run_id}:{known.replication_id}"
+            current = self._server.current or history.History()
+            server = f"{current.run_id}:{current.replication_id}"
             epoch = await self._acquire(
-                keys=_lease(partition), args=[owner, round(ttl_s * 1000), above, server]
+                keys=_lease_keys(partition), args=[owner, round(ttl_s * 1000), above_epoch, server]
             )
         return int(epoch) or None
 
     async def renew_lease(self, partition: int, owner: str, epoch: int, ttl_s: float) -> bool:
         async with translate_errors(LedgerUnavailable):
-            kept = await self._renew(keys=_lease(partition), args=[owner, round(ttl_s * 1000), epoch])
+            kept = await self._renew(keys=_lease_keys(partition), args=[owner, round(ttl_s * 1000), epoch])
         return bool(kept)
 
     async def release_lease(self, partition: int, owner: str, epoch: int) -> None:
         async with translate_errors(LedgerUnavailable):
-            await self._release(keys=_lease(partition), args=[owner, epoch])
+            await self._release(keys=_lease_keys(partition), args=[owner, epoch])
 
     async def read_last_unit(self, partition: int) -> tuple[int, int]:
         return await self._losses.read_last_unit(partition)
@@ -229,20 +239,20 @@ class RedisLedger:
         return CrashRecord(decode_history(history), bool(unclean), decode_in_hand(in_hand))
 
     async def write_crash_history(self, partition: int, epoch: int, history: History) -> bool:
-        return await self._noted(partition, epoch, "history", encode_history(history))
+        return await self._write_crash_field(partition, epoch, "history", encode_history(history))
 
     async def write_in_hand(self, partition: int, epoch: int, in_hand: InHand) -> bool:
-        return await self._noted(partition, epoch, "in_hand", encode_in_hand(in_hand))
+        return await self._write_crash_field(partition, epoch, "in_hand", encode_in_hand(in_hand))
 
-    async def _noted(self, partition: int, epoch: int, name: str, value: bytes) -> bool:
-        used = [keys.of_partition(partition, one) for one in (keys.EPOCH, keys.CRASHES)]
+    async def _write_crash_field(self, partition: int, epoch: int, name: str, value: bytes) -> bool:
+        used = [keys.of_partition(partition, key) for key in (keys.EPOCH, keys.CRASHES)]
         async with translate_errors(LedgerUnavailable):
-            return bool(await self._note(keys=used, args=[epoch, name, value]))
+            return bool(await self._crash_field_script(keys=used, args=[epoch, name, value]))
 
-    async def register(self, owner: str, partitions: int, ttl_s: float, since: int = 0) -> Seniority:
+    async def register(self, owner: str, partitions: int, ttl_s: float, since_ms: int = 0) -> Seniority:
         async with translate_errors(LedgerUnavailable):
             workers, rank, registered_at = await self._register(
-                keys=[keys.WORKERS, keys.PARTITIONS], args=[owner, round(ttl_s * 1000), partitions, since]
+                keys=[keys.WORKERS, keys.PARTITIONS], args=[owner, round(ttl_s * 1000), partitions, since_ms]
             )
         if not workers:
             raise PartitionCountChanged(partitions, decode_partitions(registered_at))
@@ -265,17 +275,17 @@ class RedisLedger:
         return decode_partitions(stored) if stored else None
 
     async def repartition(self, old: int | None, new: int) -> int | None:
-        # Before their number was kept there was one: nobody has to stop for it to be written down.
+        # Without a stored number there is one partition: storing that number stops no worker.
         changed = range(max(old or 1, new)) if new != (old or 1) else ()
         names = [keys.of_partition(n, name) for n in changed for name in (keys.LEASE, keys.EPOCH)]
         async with translate_errors(LedgerUnavailable):
-            found = await self._repartition(
+            in_the_way = await self._repartition(
                 keys=[keys.WORKERS, keys.PARTITIONS, *names], args=[old or "", new]
             )
-        return None if found < 0 else int(found)
+        return None if in_the_way < 0 else int(in_the_way)
 
     async def time_s(self) -> float:
-        """The server's clock, in Unix seconds."""
+        """Return the server's time, in Unix seconds."""
         async with translate_errors(LedgerUnavailable):
             seconds, micros = await self._client.time()
         return float(seconds) + float(micros) / 1_000_000
@@ -284,7 +294,7 @@ class RedisLedger:
         return RedisLimiter(self._client, account, calls_per_second)
 
 
-def _lease(partition: int) -> list[str]:
+def _lease_keys(partition: int) -> list[str]:
     return [
         keys.of_partition(partition, name)
         for name in (keys.LEASE, keys.EPOCH, keys.UNIT, keys.CRASHES, keys.RECORDED)

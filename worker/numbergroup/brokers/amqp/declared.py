@@ -144,7 +144,7 @@ def dead_end(connection: Any, queue: str, found: Declared) -> str | None:
     exchange = found.arguments.get("x-dead-letter-exchange")
     key = found.arguments.get("x-dead-letter-routing-key")
     if exchange is None:
-        return "no dead-lettering is declared"
+        return "no dead-dead_letter_facts is declared"
     if exchange:
         if not _is_exchange(connection, exchange):
             return f"its dead letters go to the exchange {exchange}, which does not exist"

@@ -12,7 +12,7 @@ UNREADABLE = "numbergroup-unreadable"
 """The only header of a message whose properties could not be read: why that was."""
 
 _KINDS = {"delivery_limit": "crashed", "expired": "expired"}
-"""RabbitMQ's reasons of dead-lettering: https://www.rabbitmq.com/docs/dlx"""
+"""RabbitMQ's reasons of dead-dead_letter_facts: https://www.rabbitmq.com/docs/dlx"""
 _ENCODINGS = ("utf-8", "utf8", "us-ascii", "ascii", "binary", "8bit", "identity")
 
 

@@ -24,7 +24,7 @@ COMMAND_ARGUMENTS = {
     "x-dead-letter-exchange": "",
     "x-dead-letter-routing-key": DEAD,
     "x-dead-letter-strategy": "at-least-once",
-    # At-least-once dead-lettering needs it.
+    # At-least-once dead-dead_letter_facts needs it.
     "x-overflow": "reject-publish",
 }
 DEAD_ARGUMENTS = {"x-queue-type": "quorum", "x-single-active-consumer": True}

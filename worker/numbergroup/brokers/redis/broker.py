@@ -1,7 +1,7 @@
-"""Redis Streams as a log.
+"""Reads and settles commands on Redis Streams.
 
-The holder of the lease reads the stream from its beginning with plain `XREAD`, and what is settled is
-deleted: the stream is the backlog. Reading harms nothing, so an owner that was replaced can only read.
+The partition's owner reads the stream from its beginning with plain `XREAD`, and settling deletes entries:
+the stream is the backlog. A replaced owner can still read, which changes nothing; its writes are refused.
 """
 
 import asyncio
@@ -38,12 +38,12 @@ from numbergroup.observability.logging import get_logger
 from numbergroup_contracts import names
 
 _EVENT = b"event"
-_NONE: Set[int] = frozenset()
+_NO_INDEXES: Set[int] = frozenset()
 _BLOCK_MS = 1_000
 _FIRST_COUNT = 16
-_MOST_ENTRIES = 1_000
+_MAX_ENTRIES = 1_000
 _READ_BYTES = 4 * 1024 * 1024
-_OF_LETTERS = (
+_DEAD_LETTER_KEYS = (
     keys.LETTER_PARTITIONS,
     keys.LETTER_COUNT,
     keys.FINGERPRINTS,
@@ -58,10 +58,10 @@ log = get_logger("commands")
 
 @dataclass(frozen=True, slots=True)
 class ReplyRetention:
-    """How long replies stay in a reply queue, and how many messages of them; 0 is without end.
+    """Limits the age and the number of messages in reply queues; 0 means no limit.
 
-    It holds for queues whose names begin with those of the default ones. It is enforced when replies are
-    written, and approximately: some more may stay. The replies written last always stay.
+    It applies to queues whose names begin with the name of a default reply queue. Limits are enforced when
+    replies are written, and approximately: some more may stay. The replies written last always stay.
     """
 
     age_ms: int = 0
@@ -72,9 +72,10 @@ KEEP_ALL = ReplyRetention()
 
 
 class RedisBroker:
-    """Every partition's log on one Redis. `record_ms`: how long a settled command is remembered.
+    """Implements `numbergroup.brokers.port.Broker` on one Redis server.
 
-    `intake` tells to which of the `partitions` a command belongs that came without one.
+    `record_ms`: how many milliseconds a settled command is remembered. `intake` decodes messages of kombu's
+    lists, which belong to no partition yet, so that each goes to one of the `partitions`.
     """
 
     def __init__(
@@ -98,19 +99,20 @@ class RedisBroker:
         return True
 
     async def open(self) -> None:
-        """There is nothing to declare."""
+        """Do nothing: streams need no declaration."""
 
     async def close(self) -> None:
-        """The client is its owner's."""
+        """Do nothing: the client belongs to the caller."""
 
     def open_log(self, partition: int, epoch: int) -> "StreamLog":
         return StreamLog(
             self._client,
-            (self._settle, self._position_check),
-            self._mover,
             partition,
             epoch,
-            self._record_ms,
+            settle_script=self._settle,
+            position_check=self._position_check,
+            mover=self._mover,
+            record_ms=self._record_ms,
             retention=self._retention,
         )
 
@@ -125,33 +127,35 @@ class RedisBroker:
 
 
 class StreamLog:
-    """See `numbergroup.brokers.port.Log`."""
+    """Implements `numbergroup.brokers.port.Log` on one partition's stream and its replay stream."""
 
-    # The script takes some 12 µs for each, and nobody else is served meanwhile.
+    # The script takes about 12 µs per answer, and Redis serves no other client meanwhile.
     unit_size = 1_000
 
     def __init__(
         self,
         client: Redis,
-        scripts: tuple[Any, PositionCheck],
-        mover: ListMover,
         partition: int,
         epoch: int,
-        record_ms: int,
         *,
-        retention: ReplyRetention = KEEP_ALL,
+        settle_script: Any,
+        position_check: PositionCheck,
+        mover: ListMover,
+        record_ms: int,
+        retention: ReplyRetention,
     ) -> None:
         self._retention = retention
         self._client = client
-        self._script, self._position_check = scripts
+        self._settle_script = settle_script
+        self._position_check = position_check
         self._mover = mover
         self._partition = partition
         self._epoch = epoch
         self._record_ms = record_ms
         self._stream = keys.commands(partition)
-        self._side = ReplayStream(client, partition)
-        self._side_usable = True
-        self._left: deque[Entry] = deque()
+        self._replay_stream = ReplayStream(client, partition)
+        self._can_read_replays = True
+        self._unread: deque[Entry] = deque()
         self._position = Position()
         self._marks: dict[str, set[int]] | None = None
         self._entry_bytes = 1.0
@@ -159,71 +163,73 @@ class StreamLog:
         self.may_have_more = False
 
     async def read(self, credit: int) -> Sequence[Entry]:
-        if self._left:
-            return self._some(credit)
+        if self._unread:
+            return self._pop_entries(credit)
         async with translate_errors(BrokerUnavailable):
             if self._marks is None:
                 name = keys.of_partition(self._partition, keys.PARTIAL)
                 marks: Any = await self._client.hgetall(name)
-                self._marks = self._side.keep_own_marks(decode_marks(marks))
-            count = self._affordable(credit)
-            # Smaller from here on, until a read has come back: one that is too large for the way here
-            # must not be asked for again and again.
-            usual, self._count = self._count, max(1, count // 2)
-            found = await self._next(count)
+                self._marks = self._replay_stream.keep_own_marks(decode_marks(marks))
+            count = self._next_count(credit)
+            # Halve the count until this read succeeds: a reply that is too large for the connection must not
+            # be requested again and again.
+            usual_count, self._count = self._count, max(1, count // 2)
+            found = await self._read_rows(count)
         self.may_have_more = False
         if not found:
-            self._count = usual
+            self._count = usual_count
             return []
-        rows, replays = found.get(self._stream, []), found.get(self._side.stream, [])
-        entries = [self._entry(tag, fields) for tag, fields in rows]
+        command_rows, replay_rows = found.get(self._stream, []), found.get(self._replay_stream.stream, [])
+        entries = [self._decode_entry(tag, fields) for tag, fields in command_rows]
         self._position.advance([entry.tag for entry in entries])
-        entries += self._side.decode_rows(replays)
-        self.may_have_more = max(len(rows), len(replays)) >= count
-        self._count = min(_MOST_ENTRIES, usual * 2)
+        entries += self._replay_stream.decode_rows(replay_rows)
+        self.may_have_more = max(len(command_rows), len(replay_rows)) >= count
+        self._count = min(_MAX_ENTRIES, usual_count * 2)
         self._entry_bytes = max(1.0, sum(len(entry.body) for entry in entries) / len(entries))
-        self._left.extend(entries)
-        return self._some(credit)
+        self._unread.extend(entries)
+        return self._pop_entries(credit)
 
-    def _some(self, credit: int) -> Sequence[Entry]:
-        """Of what was read no more than there is credit for: each of the two streams may have had as much."""
-        some = [self._left.popleft() for _ in range(min(max(1, credit), len(self._left)))]
-        self.may_have_more = self.may_have_more or bool(self._left)
-        return some
+    def _pop_entries(self, credit: int) -> Sequence[Entry]:
+        """Return at most `credit` of the entries that were read; the two streams may have returned more."""
+        entries = [self._unread.popleft() for _ in range(min(max(1, credit), len(self._unread)))]
+        self.may_have_more = self.may_have_more or bool(self._unread)
+        return entries
 
-    async def _next(self, count: int) -> dict[str, Rows]:
+    async def _read_rows(self, count: int) -> dict[str, Rows]:
         streams = {self._stream: self._position.cursor}
-        if self._side_usable or await self._is_mended():
-            streams[self._side.stream] = self._side.position.cursor
+        if self._can_read_replays or await self._is_replay_stream_repaired():
+            streams[self._replay_stream.stream] = self._replay_stream.position.cursor
         block = None if self.may_have_more else _BLOCK_MS
         try:
             return await read_streams(self._client, streams, count, block)
         except ResponseError:
-            kind = await self._client.type(self._side.stream)
-            if kind in (b"stream", b"none") or not self._side_usable:
+            kind = await self._client.type(self._replay_stream.stream)
+            if kind in (b"stream", b"none") or not self._can_read_replays:
                 raise
-            # Commands must not wait until somebody has put it right.
-            log.error("nothing can be replayed: its log is no stream", key=self._side.stream)
-            self._side_usable = False
+            # A broken replay stream must not block commands.
+            log.error("nothing can be replayed: its log is no stream", key=self._replay_stream.stream)
+            self._can_read_replays = False
             return {}
 
-    async def _is_mended(self) -> bool:
-        """Whether the side log is a stream again, asked when there is nothing else to do."""
+    async def _is_replay_stream_repaired(self) -> bool:
+        """Check whether the replay stream is a stream again; only when no commands wait."""
         if self.may_have_more:
             return False
-        self._side_usable = await self._client.type(self._side.stream) in (b"stream", b"none")
-        if self._side_usable:
-            log.info("replays are read again", key=self._side.stream)
-        return self._side_usable
+        self._can_read_replays = await self._client.type(self._replay_stream.stream) in (b"stream", b"none")
+        if self._can_read_replays:
+            log.info("replays are read again", key=self._replay_stream.stream)
+        return self._can_read_replays
 
     async def import_messages(self) -> None:
-        """The first partition's owner serves the lists; the others have nothing to do."""
+        """Move messages of kombu's lists into the streams: only the owner of partition 0 does so."""
         if self._partition:
             await asyncio.Event().wait()
         await self._mover.move_messages(self._epoch)
 
     async def check_position(self) -> None:
-        await self._position_check({self._stream: self._position, self._side.stream: self._side.position})
+        await self._position_check(
+            {self._stream: self._position, self._replay_stream.stream: self._replay_stream.position}
+        )
 
     def find_lost_part(
         self,
@@ -239,14 +245,14 @@ class StreamLog:
         await self.settle(unit, serial)
 
     async def close(self) -> None:
-        """Nothing was taken, so nothing has to be given back."""
+        """Do nothing: reading takes no message off the stream."""
 
-    def _affordable(self, credit: int) -> int:
+    def _next_count(self, credit: int) -> int:
         return max(1, int(min(self._count, credit, _READ_BYTES / self._entry_bytes)))
 
-    def _entry(self, tag: bytes, flat: list[bytes]) -> Entry:
+    def _decode_entry(self, tag: bytes, flat: list[bytes]) -> Entry:
         name = tag.decode()
-        settled = self._marks.pop(name, _NONE) if self._marks else _NONE
+        settled = self._marks.pop(name, _NO_INDEXES) if self._marks else _NO_INDEXES
         if len(flat) == 2 and flat[0] == _EVENT:
             return Entry(self._partition, name, flat[1], settled=settled)
         fields = fields_of(flat)
@@ -261,7 +267,7 @@ class StreamLog:
 
     async def settle(self, unit: Settlement, serial: int) -> None:
         partition = self._partition
-        used = [
+        script_keys = [
             *(keys.of_partition(partition, name) for name in (keys.EPOCH, keys.UNIT)),
             self._stream,
             keys.of_partition(partition, keys.PARTIAL),
@@ -272,19 +278,19 @@ class StreamLog:
             names.REPLIES,
             *(keys.of_partition(partition, name) for name in (keys.CALLS, keys.ATTEMPTED, keys.SIDE)),
             keys.of_partition(partition, keys.LETTER_INDEX),
-            *_OF_LETTERS,
+            *_DEAD_LETTER_KEYS,
         ]
         args: list[bytes | str | int] = [self._epoch, serial, self._record_ms]
         args.append(envelope.encode_address(names.REPLIES))
         args.append(len(unit.done))
         args += unit.done
-        listed = [reply for reply in unit.replies if reply.listed]
-        streamed = [reply for reply in unit.replies if not reply.listed] if listed else unit.replies
-        args.append(len(streamed))
-        for reply in streamed:
+        to_lists = [reply for reply in unit.replies if reply.listed]
+        to_streams = [reply for reply in unit.replies if not reply.listed] if to_lists else unit.replies
+        args.append(len(to_streams))
+        for reply in to_streams:
             args += (reply.queue or b"", reply.body)
-        args.append(len(listed))
-        for reply in listed:
+        args.append(len(to_lists))
+        for reply in to_lists:
             queue = reply.queue or names.REPLIES
             args += (
                 queue,
@@ -317,11 +323,11 @@ class StreamLog:
         args.append(len(unit.attempts_done))
         args += [keys.member(key) for key in unit.attempts_done]
         args.append(len(unit.decisions))
-        for said in unit.decisions:
-            group = keys.field(said.group)
-            number = keys.EVERYTHING if said.number is None else said.number
-            args += (keys.since(group), group, number, "+" if said.present else "-", said.place)
-            args.append("" if said.order is None else said.order)
+        for decision in unit.decisions:
+            group = keys.field(decision.group)
+            number = keys.EVERYTHING if decision.number is None else decision.number
+            args += (keys.since(group), group, number, "+" if decision.present else "-", decision.place)
+            args.append("" if decision.order is None else decision.order)
         args.append(len(unit.replayed))
         for tag, field in unit.replayed:
             args += (tag.removeprefix(SIDE), tag, field or "", "" if field is None else keys.since(field))
@@ -332,10 +338,10 @@ class StreamLog:
         args += unit.forgotten
         args += (partition, self._retention.age_ms, self._retention.messages)
         async with translate_errors(BrokerUnavailable):
-            answer = await self._script(keys=used, args=args)
+            answer = await self._settle_script(keys=script_keys, args=args)
         if answer == b"stale":
             raise StaleEpoch(f"partition {partition}: epoch {self._epoch} is over")
         if answer == b"late":
-            raise StaleEpoch(f"partition {partition}: epoch {self._epoch} is somebody else's, too")
+            raise StaleEpoch(f"partition {partition}: another worker has epoch {self._epoch}, too")
         self._position.settle(unit.done)
-        self._side.settle(unit.replayed)
+        self._replay_stream.settle(unit.replayed)

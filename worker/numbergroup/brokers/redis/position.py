@@ -1,7 +1,7 @@
-"""How far a stream was read, and whether that still holds.
+"""Tracks how far a stream was read, and detects entries that reading skips.
 
-A read never returns what lies behind it. There may be new entries all the same, after the stream was
-deleted or the server has lost its last writes: their ids begin again below the last one that was read.
+`XREAD` returns only entries after the cursor. If the stream was deleted, or the server lost its last writes,
+new entries get ids below the cursor, and would never be read.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -15,53 +15,59 @@ from numbergroup.brokers.port import BrokerUnavailable, StaleEpoch
 from numbergroup.ledger.client import translate_errors
 
 START = "0-0"
-_CONFIRMED = 2
+_CHECKS = 2
 
 
 @dataclass(slots=True)
 class Position:
-    """`cursor`: the id of the last entry that was read. `unsettled`: the entries that were read and are not
-    deleted yet, in order."""
+    """How far one stream was read.
+
+    `cursor`: the id of the last entry that was read. `unsettled`: ids of entries that were read and are not
+    deleted yet, in order.
+    """
 
     cursor: str = START
     unsettled: dict[str, None] = field(default_factory=dict)
 
     def advance(self, ids: Sequence[str]) -> None:
-        """These entries were read."""
+        """Note that these entries were read."""
         self.unsettled.update(dict.fromkeys(ids))
         if ids:
             self.cursor = ids[-1]
 
     def settle(self, ids: Iterable[str]) -> None:
-        """These entries are deleted."""
-        for one in ids:
-            self.unsettled.pop(one, None)
+        """Note that these entries are deleted."""
+        for entry_id in ids:
+            self.unsettled.pop(entry_id, None)
 
     def is_valid(self, last: str, first: str) -> bool:
-        """Whether nothing lies unread up to the cursor. `last` is the stream's last id, `first` its first
-        entry up to the cursor (empty for none)."""
+        """Whether no entry up to the cursor is unread.
+
+        `last` is the stream's last generated id, `first` the id of its first entry up to the cursor (empty if
+        there is none).
+        """
         return _order(last) >= _order(self.cursor) and (not first or first in self.unsettled)
 
 
 class PositionCheck:
-    """Looks whether positions in streams still hold."""
+    """Checks whether positions in streams are still valid."""
 
     def __init__(self, client: Redis) -> None:
         self._script = client.register_script(files(__package__).joinpath("check_position.lua").read_text())
 
     async def __call__(self, positions: Mapping[str, Position]) -> None:
-        """Raise `StaleEpoch` if one of the streams, by name, has entries that its position has passed by.
+        """Raise `StaleEpoch` if a stream has unread entries up to its cursor. `positions` is by stream name.
 
         May raise `BrokerUnavailable`.
         """
-        # An entry may have been deleted, and noted as such, while the first answer was on its way.
-        for _ in range(_CONFIRMED):
-            broken = await self._broken(positions)
-            if broken is None:
+        # Settling may have deleted an entry while the first answer was on its way: a second check decides.
+        for _ in range(_CHECKS):
+            invalid = await self._find_invalid(positions)
+            if invalid is None:
                 return
-        raise StaleEpoch(f"the stream {broken} was deleted, or has lost its last entries: it is read again")
+        raise StaleEpoch(f"the stream {invalid} was deleted, or has lost its last entries: it is read again")
 
-    async def _broken(self, positions: Mapping[str, Position]) -> str | None:
+    async def _find_invalid(self, positions: Mapping[str, Position]) -> str | None:
         async with translate_errors(BrokerUnavailable):
             found: Any = await self._script(
                 keys=[*positions], args=[position.cursor for position in positions.values()]

@@ -1,6 +1,6 @@
-"""Which groups have letters, and what was decided since of those whose commands are tried again.
+"""Looks up which groups have dead letters, and what later commands decided for replayed commands.
 
-It is asked for with everything else that is looked up.
+The queries travel in the same pipeline as all other queries of a look-up.
 """
 
 from collections.abc import Sequence
@@ -17,13 +17,15 @@ from numbergroup.observability.logging import get_logger
 log = get_logger("ledger")
 
 
-def ask(pipe: Any, commands: Sequence[Command], again: Sequence[Command]) -> Sequence[GroupRef]:
-    """Put the questions into the pipeline; the groups that it asks for. `again`: the commands among them that
-    are tried again."""
+def add_queries(pipe: Any, commands: Sequence[Command], replayed: Sequence[Command]) -> Sequence[GroupRef]:
+    """Add the queries to the pipeline, and return the groups that they ask about.
+
+    `replayed`: those of the commands that are replayed dead letters.
+    """
     groups = [ref for ref in dict.fromkeys(c.group for c in commands) if ref.kind is not HandleKind.OWN]
     if groups:
         pipe.hmget(keys.LETTERED, [keys.field(ref) for ref in groups])
-    for ref, numbers in _wanted(again).items():
+    for ref, numbers in _numbers_to_query(replayed).items():
         key = keys.since(keys.field(ref))
         if numbers is None:
             pipe.hgetall(key)
@@ -32,29 +34,37 @@ def ask(pipe: Any, commands: Sequence[Command], again: Sequence[Command]) -> Seq
     return groups
 
 
-def sound(answers: list[Any], again: Sequence[Command]) -> list[Any]:
-    """All answers of a look-up, of which the second and those after it are to `ask`. Raises what was answered
-    in place of a value, but for what was decided of one group: that must not hold up all others."""
-    spared = range(2, 2 + len(_wanted(again)))
+def raise_errors(answers: list[Any], replayed: Sequence[Command]) -> list[Any]:
+    """Return all answers of a look-up; raise the first error among them.
+
+    Errors about the later writes of a single group are not raised, for they must not block all other groups.
+    The second answer is the first to a query of `add_queries`.
+    """
+    of_single_groups = range(2, 2 + len(_numbers_to_query(replayed)))
     for place, answer in enumerate(answers):
-        if isinstance(answer, Exception) and not (place in spared and isinstance(answer, ResponseError)):
+        if isinstance(answer, Exception) and not (
+            place in of_single_groups and isinstance(answer, ResponseError)
+        ):
             raise answer
     return answers
 
 
-def take(
-    answers: list[Any], groups: Sequence[GroupRef], again: Sequence[Command]
+def pop_answers(
+    answers: list[Any], groups: Sequence[GroupRef], replayed: Sequence[Command]
 ) -> tuple[frozenset[GroupRef], dict[GroupRef, LaterWrites]]:
-    """Take the answers to what was asked from the head of all answers."""
+    """Remove the answers to `add_queries` from the front of `answers`, and return them decoded.
+
+    Returns the groups that have dead letters, and the later writes by group.
+    """
     if not groups:
         return frozenset(), {}
     counts = answers.pop(0)
-    lettered = frozenset(ref for ref, count in zip(groups, counts, strict=True) if count is not None)
+    with_dead_letters = frozenset(ref for ref, count in zip(groups, counts, strict=True) if count is not None)
     since: dict[GroupRef, LaterWrites] = {}
-    for ref, numbers in _wanted(again).items():
+    for ref, numbers in _numbers_to_query(replayed).items():
         found = answers.pop(0)
         if isinstance(found, ResponseError):
-            # As if all of it had been decided: nothing newer is undone.
+            # Counts as a later write of all numbers, so that a replay undoes nothing newer.
             log.error("what was decided of a group cannot be read", account=ref.account, error=str(found))
             since[ref] = LaterWrites(LATEST)
             continue
@@ -62,13 +72,13 @@ def take(
             names = (name.encode(errors="replace") for name in [keys.EVERYTHING, *numbers])
             found = dict(zip(names, found, strict=True))
         since[ref] = decode_since(keys.since(keys.field(ref)), found)
-    return lettered, since
+    return with_dead_letters, since
 
 
-def _wanted(again: Sequence[Command]) -> dict[GroupRef, list[str] | None]:
-    """By group, the numbers whose fate is asked for; `None`: of all."""
+def _numbers_to_query(replayed: Sequence[Command]) -> dict[GroupRef, list[str] | None]:
+    """Return, by group, the numbers to query; `None`: all numbers."""
     wanted: dict[GroupRef, list[str] | None] = {}
-    for command in again:
+    for command in replayed:
         ref = command.group
         if ref.kind is HandleKind.OWN:
             continue
