@@ -16,7 +16,7 @@ from numbergroup.engine.decoding.intake import Intake
 from numbergroup.engine.effects import Effect, StartCall
 from numbergroup.engine.engine import Engine
 from numbergroup.engine.events import Event
-from numbergroup.engine.partition.poison_detection import Caution, History, InHand, Step, Suspect
+from numbergroup.engine.partition.poison_detection import CrashPolicy, History, InHand, Step, Suspect
 from numbergroup.ledger import keys
 from numbergroup.ledger.port import CrashRecord
 from numbergroup.runtime.poison_guard import digest_of
@@ -24,7 +24,7 @@ from numbergroup.sandbox.faults import Status
 from numbergroup_contracts.names import partition_of
 
 DEADLY = b"85299999999"
-CAUTION = Caution(max_crashes=3, patience_s=0.5, pause_s=0.01)
+CAUTION = CrashPolicy(max_crashes=3, idle_s=0.5, pause_s=0.01)
 ALONE, AMONG_OTHERS = 2 + 3, 2 + 1 + 3
 """So many workers die of a message: two before anything is noted, one to find the suspects, and those that
 condemn it."""
@@ -154,7 +154,7 @@ async def test_an_array_with_it(stage: Stage) -> None:
 
 async def test_a_clean_end_in_the_middle(stage: Stage) -> None:
     """A worker that is stopped while the culprit is looked for has neither crashed nor cleared it."""
-    patient = ports(caution=replace(CAUTION, patience_s=60.0))
+    patient = ports(caution=replace(CAUTION, idle_s=60.0))
     await stage.publish(deadly("c-1"))
     await die(stage, 4)
     await stage.client.delete(keys.commands(0))

@@ -20,7 +20,7 @@ from numbergroup.engine.commands import (
     SequenceKey,
 )
 from numbergroup.engine.decoding.intake import Intake
-from numbergroup.engine.group.creation import without_marker
+from numbergroup.engine.group.creation import strip_marker
 from numbergroup.runtime.routing import partition_by_handle
 from simulation.broker import SimulatedBroker
 from simulation.ledger import SimulatedLedger
@@ -272,7 +272,7 @@ class Checks:
 
     def _check_texts(self, ref: GroupRef, group: VendorGroup, expected: Texts, group_id: str) -> None:
         label, remark = expected
-        shown = without_marker(Group(group_id, group.name, group.remark, ()))
+        shown = strip_marker(Group(group_id, group.name, group.remark, ()))
         # What is beside the marker is cut off the sooner.
         kept = remark[: max(0, self.plan.remark_length - _MARKER_LENGTH)]
         is_kept = remark.startswith(shown.remark) and shown.remark.startswith(kept)

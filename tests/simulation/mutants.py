@@ -16,12 +16,12 @@ from numbergroup.engine.account.breaker import Breaker
 from numbergroup.engine.commands import AccountFault, Applied, CallKind, Fault, Refused
 from numbergroup.engine.events import Owned
 from numbergroup.engine.group import batch, outcome, state
-from numbergroup.engine.group.batch import finished
+from numbergroup.engine.group.batch import finish_batch
 from numbergroup.engine.group.state import Batch, GroupState, Phase
 from numbergroup.engine.merging import plan
 from numbergroup.engine.merging.vendor_view import VendorView
 from numbergroup.engine.partition.group_table import GroupTable
-from numbergroup.engine.partition.poison_detection import Caution, History, InHand
+from numbergroup.engine.partition.poison_detection import CrashPolicy, History, InHand
 from numbergroup.engine.partition.state import PartitionState
 from numbergroup.engine.policy import RetryPolicy
 from numbergroup.engine.precautions import Precautions
@@ -105,13 +105,13 @@ def _half_a_batch_settles() -> list[Patch]:
     later = outcome._retry_later
 
     def mutated(group: GroupState, *rest: Any) -> Any:
-        return finished(group) if group.vendor_view.last_writes else later(group, *rest)
+        return finish_batch(group) if group.vendor_view.last_writes else later(group, *rest)
 
     return [(outcome, "_retry_later", mutated)]
 
 
 def _no_fence() -> list[Patch]:
-    return [(GroupState, "wait_for_doubt", lambda self, call, now: None)]
+    return [(GroupState, "blocked_until", lambda self, call, now: None)]
 
 
 def _doubtful_is_believed() -> list[Patch]:
@@ -196,12 +196,12 @@ def _no_intent() -> list[Patch]:
 
 
 def _absence_is_proof_at_once() -> list[Patch]:
-    intent_of = outcome.intent_of
+    intent_of = outcome.intent_of_call
 
     def mutated(call: Any, settled_after: float) -> Any:
         return intent_of(call, 0.0)
 
-    return [(outcome, "intent_of", mutated), (recording, "intent_of", mutated)]
+    return [(outcome, "intent_of_call", mutated), (recording, "intent_of_call", mutated)]
 
 
 def _two_calls_for_a_group() -> list[Patch]:
@@ -210,8 +210,8 @@ def _two_calls_for_a_group() -> list[Patch]:
     def mutated(self: Any, command: Any, partition: Any, event: Any) -> None:
         enqueue(self, command, partition, event)
         group = partition.groups[command.group]
-        if group.state is Phase.IN_FLIGHT:
-            self._mailboxes.push(group)
+        if group.phase is Phase.IN_FLIGHT:
+            self._groups.enqueue(group)
 
     return [(engine.Engine, "_enqueue", mutated)]
 
@@ -278,7 +278,7 @@ def _no_sequence() -> list[Patch]:
 
 
 def _no_crash_counts() -> list[Patch]:
-    return [(History, "after", lambda self, in_hand: self)]
+    return [(History, "with_crash", lambda self, in_hand: self)]
 
 
 async def _go_on(self: PoisonGuard, in_hand: InHand) -> None:
@@ -305,11 +305,11 @@ def _all_calls_of_a_batch_are_one() -> list[Patch]:
 
 
 def _nothing_is_condemned() -> list[Patch]:
-    return [(Caution, "max_crashes", property(lambda self: 10**6))]
+    return [(CrashPolicy, "max_crashes", property(lambda self: 10**6))]
 
 
 def _replays_undo() -> list[Patch]:
-    return [(PartitionState, "decided", lambda self, group, verdicts: None)]
+    return [(PartitionState, "record_decisions", lambda self, group, verdicts: None)]
 
 
 def _everybody_probes() -> list[Patch]:
@@ -320,11 +320,11 @@ def _everybody_probes() -> list[Patch]:
 
 
 def _no_probe_is_the_first() -> list[Patch]:
-    return [(Breaker, "slots", lambda self, now, most: most)]
+    return [(Breaker, "count_slots", lambda self, now, most: most)]
 
 
 def _others_are_not_believed() -> list[Patch]:
-    return [(Breaker, "told", lambda self, notice, now, jitter: None)]
+    return [(Breaker, "on_notice", lambda self, notice, now, jitter: None)]
 
 
 def _no_pause_when_throttled() -> list[Patch]:
@@ -332,14 +332,14 @@ def _no_pause_when_throttled() -> list[Patch]:
 
 
 def _a_fault_is_a_refusal() -> list[Patch]:
-    take = Account.take
+    take = Account.on_call_finished
 
     def mutated(self: Account, group: Any, outcome: Any, *rest: Any, **more: Any) -> Any:
         if isinstance(outcome, AccountFault):
             outcome = Refused(outcome.code, outcome.message)
         return take(self, group, outcome, *rest, **more)
 
-    return [(Account, "take", mutated)]
+    return [(Account, "on_call_finished", mutated)]
 
 
 def _an_outage_is_given_up() -> list[Patch]:
@@ -393,13 +393,13 @@ def _every_total_counts_all() -> list[Patch]:
 
 
 def _the_marker_stands_at_the_end() -> list[Patch]:
-    marked = batch.marked
+    marked = batch.add_marker
 
     def mutated(call: Any, create: Any) -> Any:
         ours = marked(call, create)
         return replace(ours, remark=f"{call.remark or ''} [{ours.marker}]")
 
-    return [(batch, "marked", mutated)]
+    return [(batch, "add_marker", mutated)]
 
 
 def _a_list_with_gaps_proves_absence() -> list[Patch]:
@@ -482,12 +482,12 @@ def _what_was_lost_is_believed_to_be_there() -> list[Patch]:
 
 
 def _no_quiet_after_an_unknown_loss() -> list[Patch]:
-    inherit = GroupTable.inherit
+    inherit = GroupTable.take_over
 
     def mutated(self: GroupTable, event: Owned) -> None:
         inherit(self, replace(event, quiet_until=None))
 
-    return [(GroupTable, "inherit", mutated)]
+    return [(GroupTable, "take_over", mutated)]
 
 
 def _creates_are_not_suspected() -> list[Patch]:
@@ -518,7 +518,7 @@ def _a_late_rename_is_harmless() -> list[Patch]:
 
 
 def _a_list_shows_the_marker() -> list[Patch]:
-    return [(outcome, "without_marker", lambda group: group)]
+    return [(outcome, "strip_marker", lambda group: group)]
 
 
 def _numbers_are_as_they_are_written() -> list[Patch]:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from numbergroup.engine.commands import CommandKind, GroupRef
-from numbergroup.engine.partition.poison_detection import Caution
+from numbergroup.engine.partition.poison_detection import CrashPolicy
 from numbergroup.engine.policy import AccountPolicy, RetryPolicy
 from numbergroup.runtime import rebalancer
 from numbergroup.runtime.ports import Ports
@@ -133,7 +133,7 @@ class Simulation:
             owner=process.name,
             lease_ttl_s=plan.lease_ttl_s,
             max_pending=plan.max_pending,
-            caution=Caution(MAX_CRASHES, patience_s=plan.window_s + 5.0),
+            caution=CrashPolicy(MAX_CRASHES, idle_s=plan.window_s + 5.0),
             partitions=plan.partitions,
             partition_of=partition_by_handle(plan.partitions),
             call_lasts_s=plan.window_s + 2.0,

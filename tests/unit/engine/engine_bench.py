@@ -149,7 +149,7 @@ class Bench:
                 self.answer(vendor(self.flights[0].call))
             elif self.permits_wanted:
                 self.grant()
-            elif self.engine.waiting(0):
+            elif self.engine.memory_load(0):
                 self.sleep()
             else:
                 return
@@ -157,7 +157,7 @@ class Bench:
 
     @property
     def waiting(self) -> int:
-        return self.engine.waiting(0)
+        return self.engine.memory_load(0)
 
     @property
     def verdicts(self) -> dict[str, Verdict]:

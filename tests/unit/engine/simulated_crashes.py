@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from random import Random
 
-from numbergroup.engine.partition.poison_detection import Caution, History, InHand, PoisonDetection, Step
+from numbergroup.engine.partition.poison_detection import CrashPolicy, History, InHand, PoisonDetection, Step
 
 _MOST_CRASHES = 3_000
 
@@ -23,7 +23,7 @@ class World:
     whether the owner is killed from outside at this moment: in a step, or not."""
 
     backlog: list[int]
-    caution: Caution
+    caution: CrashPolicy
     random: Random
     kills: dict[int, Step] = field(default_factory=dict)
     killed: Callable[[bool], bool] = lambda in_step: False
@@ -45,7 +45,7 @@ class World:
             except Died:
                 self.crashes += 1
                 assert self.crashes < _MOST_CRASHES, "it goes on for ever"
-                self.history = self.history.after(self._noted)
+                self.history = self.history.with_crash(self._noted)
                 self.now += 10.0
 
     def _live(self) -> None:
@@ -53,8 +53,8 @@ class World:
         self._outside()
         while self.left:
             some = [message for _, message in self.left]
-            if self.detection.is_noting:
-                some = some[: self.detection.admit([str(message) for message in some])]
+            if self.detection.is_recording:
+                some = some[: self.detection.count_admissible([str(message) for message in some])]
             self._step(Step.DECODE, some)
             self._step(Step.PLAN, some)
             self._step(Step.SETTLE, some)
@@ -65,7 +65,7 @@ class World:
 
     def _step(self, step: Step, messages: Sequence[int]) -> None:
         in_hand = InHand()
-        if self.detection.is_noting:
+        if self.detection.is_recording:
             self.most_in_hand = max(self.most_in_hand, len(messages))
             in_hand = InHand(step, tuple(dict.fromkeys(map(str, messages))))
         self._noted = in_hand
@@ -76,7 +76,7 @@ class World:
             raise Died
         self.now += 0.01
         self._noted = InHand()
-        if self.detection.survived(in_hand, self.now):
+        if self.detection.on_step_survived(in_hand, self.now):
             self.history = self.detection.history
         self._outside()
 

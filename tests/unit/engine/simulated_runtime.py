@@ -42,7 +42,7 @@ from numbergroup.engine.events import (
     PermitGranted,
     Tick,
 )
-from numbergroup.engine.group.creation import intent_of
+from numbergroup.engine.group.creation import intent_of_call
 from numbergroup.engine.policy import AccountPolicy
 from numbergroup.engine.settling.settlement import SettlementBuilder
 
@@ -126,7 +126,7 @@ class Runtime:
         if started.call.kind is CallKind.CREATE:
             while self.write():
                 pass
-            self.ledger.intents[started.ref] = intent_of(started.call, self.now + 61.0)
+            self.ledger.intents[started.ref] = intent_of_call(started.call, self.now + 61.0)
         elif started.call.kind in CHANGING:
             known = [*started.doubts, Doubt(started.call, self.now + 61.0)]
             self.ledger.calls[started.ref] = (started.call_id, known)

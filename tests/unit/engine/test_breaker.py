@@ -18,7 +18,7 @@ def group(name: object) -> GroupRef:
 def opened(*, jitter: float = 0.5) -> Breaker:
     breaker = Breaker(POLICY)
     for n in range(POLICY.least_failures):
-        breaker.failed(group(n), 0.0, jitter, probe=False)
+        breaker.on_failure(group(n), 0.0, jitter, probe=False)
     assert breaker.state is BreakerState.OPEN
     return breaker
 
@@ -26,11 +26,11 @@ def opened(*, jitter: float = 0.5) -> Breaker:
 def probed(breaker: Breaker, *, ok: bool, jitter: float = 0.5) -> float:
     """Probe as soon as it may be; when that was."""
     now = breaker.until
-    assert breaker.slots(now, MOST) == 1
+    assert breaker.count_slots(now, MOST) == 1
     if ok:
-        breaker.succeeded(now, jitter, probe=True)
+        breaker.on_success(now, jitter, probe=True)
     else:
-        breaker.failed(group(0), now, jitter, probe=True)
+        breaker.on_failure(group(0), now, jitter, probe=True)
     return now
 
 
@@ -38,8 +38,8 @@ def test_one_group_alone_never_opens_it() -> None:
     """A group whose every call fails is that group's trouble: the others need not wait for it."""
     breaker = Breaker(POLICY)
     for n in range(100):
-        breaker.failed(group(1), n / 10, 0.5, probe=False)
-    assert breaker.slots(10.0, MOST) == MOST
+        breaker.on_failure(group(1), n / 10, 0.5, probe=False)
+    assert breaker.count_slots(10.0, MOST) == MOST
 
 
 def test_few_failing_calls_among_many_do_not_open_it() -> None:
@@ -47,12 +47,12 @@ def test_few_failing_calls_among_many_do_not_open_it() -> None:
     breaker = Breaker(POLICY)
     for n in range(10):
         if n % 10 < 4:
-            breaker.failed(group(n), 0.0, 0.5, probe=False)
+            breaker.on_failure(group(n), 0.0, 0.5, probe=False)
         else:
-            breaker.succeeded(0.0, 0.5, probe=False)
+            breaker.on_success(0.0, 0.5, probe=False)
     assert breaker.state is BreakerState.CLOSED
     for n in range(2):
-        breaker.failed(group(n), 0.0, 0.5, probe=False)
+        breaker.on_failure(group(n), 0.0, 0.5, probe=False)
     assert breaker.state is BreakerState.OPEN
 
 
@@ -60,15 +60,15 @@ def test_what_failed_long_ago_does_not_count() -> None:
     """Five failures over five minutes, with nothing between them, do not open it."""
     breaker = Breaker(POLICY)
     for n in range(10):
-        breaker.failed(group(n), n * POLICY.window_s, 0.5, probe=False)
+        breaker.on_failure(group(n), n * POLICY.window_s, 0.5, probe=False)
     assert breaker.state is BreakerState.CLOSED
 
 
 def test_nothing_goes_out_while_it_is_open_and_then_one_probe() -> None:
     """No slot before its time has come, one afterwards."""
     breaker = opened()
-    assert breaker.slots(breaker.until - 0.001, MOST) == 0
-    assert breaker.slots(breaker.until + 1e6, MOST) == 1
+    assert breaker.count_slots(breaker.until - 0.001, MOST) == 0
+    assert breaker.count_slots(breaker.until + 1e6, MOST) == 1
 
 
 @given(st.lists(st.floats(0, 1, exclude_max=True), min_size=12, max_size=12))
@@ -89,10 +89,10 @@ def test_slots_come_back_one_by_one(jitter: float, times: list[float]) -> None:
     """After a probe that went through, there is one slot, then ever more, and all of them in the end."""
     breaker = opened()
     began = probed(breaker, ok=True, jitter=jitter)
-    slots = [breaker.slots(began + after, MOST) for after in times]
-    assert breaker.slots(began, MOST) == 1
+    slots = [breaker.count_slots(began + after, MOST) for after in times]
+    assert breaker.count_slots(began, MOST) == 1
     assert slots == sorted(slots)
-    assert breaker.slots(began + POLICY.ramp_s, MOST) == MOST
+    assert breaker.count_slots(began + POLICY.ramp_s, MOST) == MOST
 
 
 def test_two_groups_that_fail_in_the_ramp_open_it_again_for_longer() -> None:
@@ -100,9 +100,9 @@ def test_two_groups_that_fail_in_the_ramp_open_it_again_for_longer() -> None:
     breaker = opened()
     now = probed(breaker, ok=True)
     first = breaker.failures
-    breaker.failed(group(1), now, 0.5, probe=False)
+    breaker.on_failure(group(1), now, 0.5, probe=False)
     assert breaker.state is BreakerState.RAMPING
-    breaker.failed(group(2), now, 0.5, probe=False)
+    breaker.on_failure(group(2), now, 0.5, probe=False)
     assert (breaker.state, breaker.failures) == (BreakerState.OPEN, first + 1)
 
 
@@ -113,19 +113,19 @@ def test_a_ramp_that_is_survived_makes_the_next_wait_short_again() -> None:
         probed(breaker, ok=False)
     probed(breaker, ok=True)
     later = breaker.until
-    breaker.succeeded(later, 0.5, probe=False)
+    breaker.on_success(later, 0.5, probe=False)
     assert breaker.state is BreakerState.CLOSED
     for n in range(POLICY.least_failures):
-        breaker.failed(group(n), later + 60, 0.5, probe=False)
+        breaker.on_failure(group(n), later + 60, 0.5, probe=False)
     assert breaker.until - (later + 60) <= POLICY.open_s[0]
 
 
 def test_a_worker_without_calls_is_over_it_as_well() -> None:
     """One that stands by, and was only told, does not ramp for ever."""
     breaker = Breaker(POLICY)
-    breaker.told(BreakerNotice(30.0, 4), 10.0, 0.5)
-    breaker.told(None, 20.0, 0.5)
-    breaker.told(None, 20.0 + POLICY.ramp_s, 0.5)
+    breaker.on_notice(BreakerNotice(30.0, 4), 10.0, 0.5)
+    breaker.on_notice(None, 20.0, 0.5)
+    breaker.on_notice(None, 20.0 + POLICY.ramp_s, 0.5)
     assert (breaker.state, breaker.failures) == (BreakerState.CLOSED, 0)
 
 
@@ -133,25 +133,25 @@ def test_what_was_on_its_way_when_it_opened_changes_nothing() -> None:
     """Answers to calls that were made before say nothing about now, good or bad."""
     breaker = opened()
     until = breaker.until
-    breaker.failed(group(7), 0.1, 0.5, probe=False)
-    breaker.succeeded(0.1, 0.5, probe=False)
+    breaker.on_failure(group(7), 0.1, 0.5, probe=False)
+    breaker.on_success(0.1, 0.5, probe=False)
     assert (breaker.state, breaker.until, breaker.failures) == (BreakerState.OPEN, until, 1)
 
 
 def test_what_one_worker_saw_the_others_believe() -> None:
     """Told that it is open, a worker that has seen no failure stops, too; told that it is not, it ramps."""
     breaker = Breaker(POLICY)
-    breaker.told(BreakerNotice(30.0, 4), 10.0, 0.5)
-    assert breaker.slots(29.9, MOST) == 0
-    breaker.told(None, 20.0, 0.5)
-    assert breaker.slots(20.0, MOST) == 1
-    assert breaker.slots(20.0 + POLICY.ramp_s, MOST) == MOST
+    breaker.on_notice(BreakerNotice(30.0, 4), 10.0, 0.5)
+    assert breaker.count_slots(29.9, MOST) == 0
+    breaker.on_notice(None, 20.0, 0.5)
+    assert breaker.count_slots(20.0, MOST) == 1
+    assert breaker.count_slots(20.0 + POLICY.ramp_s, MOST) == MOST
 
 
 def test_a_notice_that_is_not_there_yet_closes_nothing() -> None:
     """Between opening it and the ledger's knowing of it, hearing nothing means nothing."""
     breaker = opened()
-    breaker.told(None, 0.1, 0.5)
+    breaker.on_notice(None, 0.1, 0.5)
     assert breaker.state is BreakerState.OPEN
 
 
@@ -159,16 +159,16 @@ def test_a_notice_is_heard_after_its_time() -> None:
     """The first waits are shorter than it takes to hear of them: a probe may be under way, so that only
     another probe may be made. Found by simulation."""
     breaker = Breaker(POLICY)
-    breaker.told(BreakerNotice(30.0, 1), 30.9, 0.5)
-    assert breaker.slots(31.0, MOST) == 0
-    assert breaker.slots(31.4, MOST) == 1
+    breaker.on_notice(BreakerNotice(30.0, 1), 30.9, 0.5)
+    assert breaker.count_slots(31.0, MOST) == 0
+    assert breaker.count_slots(31.4, MOST) == 1
 
 
 def test_an_old_notice_opens_nothing() -> None:
     """Who left it may be dead: what it says is past."""
     breaker = Breaker(POLICY)
-    breaker.told(BreakerNotice(30.0, 4), 60.0, 0.5)
-    assert breaker.slots(60.0, MOST) == MOST
+    breaker.on_notice(BreakerNotice(30.0, 4), 60.0, 0.5)
+    assert breaker.count_slots(60.0, MOST) == MOST
 
 
 def test_workers_do_not_probe_at_the_same_moment() -> None:
@@ -176,7 +176,7 @@ def test_workers_do_not_probe_at_the_same_moment() -> None:
     moments = set()
     for jitter in (0.1, 0.5, 0.9):
         breaker = Breaker(POLICY)
-        breaker.told(BreakerNotice(30.0, 1), 10.0, jitter)
+        breaker.on_notice(BreakerNotice(30.0, 1), 10.0, jitter)
         moments.add(breaker.until)
     assert len(moments) == 3
 
@@ -186,5 +186,5 @@ def test_an_old_notice_does_not_end_a_ramp() -> None:
     breaker = opened()
     notice = breaker.notice
     began = probed(breaker, ok=True)
-    breaker.told(notice, began, 0.5)
+    breaker.on_notice(notice, began, 0.5)
     assert breaker.state is BreakerState.RAMPING

@@ -77,7 +77,7 @@ def test_a_lost_partition_leaves_the_others() -> None:
     delivered(engine, 1, add("c2", "b", group("one", "g-2")))
     first, second = started(engine, "one"), started(engine, "one")
     engine.handle(PartitionLost(0))
-    assert (engine.waiting(0), engine.waiting(1)) == (0, 1)
+    assert (engine.memory_load(0), engine.memory_load(1)) == (0, 1)
     assert settled(engine.handle(CallFinished(first.call_id, Applied("r1"), 0.0, 0.5))) == []
     assert settled(engine.handle(CallFinished(second.call_id, Applied("r2"), 0.0, 0.5))) == [(1, "c2")]
 

@@ -18,7 +18,7 @@ from numbergroup.engine.commands import (
     Throttled,
 )
 from numbergroup.engine.events import Facts
-from numbergroup.engine.group.creation import made_by, marker_of
+from numbergroup.engine.group.creation import is_created_by, marker_of
 
 markers = pytest.mark.parametrize("marker", [True, False], ids=["marker", "no marker"])
 
@@ -212,8 +212,8 @@ def test_without_a_marker_the_made_group_is_known_by_its_id() -> None:
     assert bench.call() == Call(CallKind.ADD, ("b",), "g-5")
     intent = bench.flights[0].created_group
     assert intent is not None
-    assert made_by(intent, Group("g-5", "name", "", ("a", "b")))
-    assert not made_by(intent, Group("g-6", "name", "", ("a",)))
+    assert is_created_by(intent, Group("g-5", "name", "", ("a", "b")))
+    assert not is_created_by(intent, Group("g-6", "name", "", ("a",)))
 
     successor = Bench(cap=1, marker=False)
     successor.deliver(create("c1", "ab", group_name="name"), facts=Facts(intents={BY_KEY: intent}))
@@ -242,7 +242,7 @@ def test_what_is_settled_may_not_be_written_yet() -> None:
     bench.call()
     made = bench.flights[0].created_group
     assert made is not None
-    assert made_by(made, Group("g-5", "name", "", ("a", "b")))
+    assert is_created_by(made, Group("g-5", "name", "", ("a", "b")))
     bench.answer(Applied("r2"))
     bench.deliver(delete_group("c3", BY_KEY))
     bench.call()
@@ -255,4 +255,4 @@ def test_what_is_settled_may_not_be_written_yet() -> None:
     bench.call()
     made = bench.flights[0].created_group
     assert made is not None
-    assert made_by(made, Group("g-6", "other", "", ("a", "b")))
+    assert is_created_by(made, Group("g-6", "other", "", ("a", "b")))

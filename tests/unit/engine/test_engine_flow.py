@@ -36,7 +36,7 @@ def test_a_lone_command_goes_out_at_once() -> None:
     assert isinstance(settle, Settle)
     assert bench.statuses == {"c1": "applied"}
     assert bench.verdicts["c1"].request_ids == ("r1",)
-    assert bench.engine.waiting(0) == 0
+    assert bench.engine.memory_load(0) == 0
 
 
 def test_what_arrives_while_the_group_waits_for_its_permit_is_in_the_batch() -> None:
@@ -126,11 +126,11 @@ def test_a_repeat_of_a_waiting_command_joins_it() -> None:
     bench.deliver(add("c1", "a"), add("c1", "a"))
     bench.call()
     bench.deliver(add("c1", "a"))
-    assert bench.engine.waiting(0) == 3
+    assert bench.engine.memory_load(0) == 3
     bench.answer(Applied("r1"))
     ((verdict,),) = [settle.verdicts for settle in bench.settles]
     assert len(verdict.command.origins) == 3
-    assert bench.engine.waiting(0) == 0
+    assert bench.engine.memory_load(0) == 0
 
 
 def test_a_repeat_of_a_settled_command_gets_the_first_answer() -> None:
@@ -164,7 +164,7 @@ def test_another_command_under_the_same_id_is_a_conflict(settled: bool) -> None:
     assert conflict.fault.kind == "conflict"
     bench.run(vendor.carry_out)
     assert vendor.members("g-1") == {"a"}
-    assert bench.engine.waiting(0) == 0
+    assert bench.engine.memory_load(0) == 0
 
 
 def test_what_cannot_be_done_is_answered_at_once() -> None:
@@ -178,7 +178,7 @@ def test_what_cannot_be_done_is_answered_at_once() -> None:
     )
     assert bench.statuses == {"c1": "rejected", "c2": "rejected"}
     assert [v.fault.kind for v in bench.verdicts.values()] == ["invalid", "unsupported"]
-    assert bench.engine.waiting(0) == 1
+    assert bench.engine.memory_load(0) == 1
     assert bench.permits_wanted == 1
 
 
@@ -217,7 +217,7 @@ def test_a_lost_partition_is_forgotten() -> None:
     bench.deliver(add("c1", "a"), add("c2", "b", OTHER))
     bench.call()
     bench.lose_lease()
-    assert bench.engine.waiting(0) == 0
+    assert bench.engine.memory_load(0) == 0
     bench.deliver(add("c1", "a"), add("c2", "b", OTHER))
     bench.answer(Applied("r1"))
     assert bench.settles == []

@@ -132,4 +132,4 @@ def test_draining_a_partition_that_has_nothing() -> None:
     bench.feed(Drain(3))
     deliver(bench, 3, replace("c1", "a"))
     assert bench.permits_wanted == 0
-    assert bench.engine.waiting(3) == 1
+    assert bench.engine.memory_load(3) == 1

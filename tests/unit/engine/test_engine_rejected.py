@@ -22,7 +22,7 @@ from numbergroup.engine.commands import (
     Verdict,
 )
 from numbergroup.engine.events import Facts
-from numbergroup.engine.group.attribution import decided_by
+from numbergroup.engine.group.attribution import summarize_decisions
 from numbergroup.engine.records import record_of
 from numbergroup.engine.settling.settlement import Settlement, SettlementBuilder
 from numbergroup_contracts.results import Status
@@ -202,7 +202,7 @@ def test_what_was_not_taken_is_not_decided() -> None:
     assert batch is not None
     bench.answer(vendor.carry_out(call))
     verdicts: list[Verdict] = list(bench.verdicts.values())
-    assert decided_by(BY_ID, batch, verdicts).numbers == [("a", True, 0), ("c", True, 1)]
+    assert summarize_decisions(BY_ID, batch, verdicts).numbers == [("a", True, 0), ("c", True, 1)]
 
 
 def test_of_a_created_group_too() -> None:

@@ -24,7 +24,7 @@ from numbergroup.engine.commands import (
     Record,
 )
 from numbergroup.engine.decoding.intake import Intake
-from numbergroup.engine.group.creation import without_marker
+from numbergroup.engine.group.creation import strip_marker
 from numbergroup.engine.policy import AccountPolicy
 
 NUMBERS = [f"8521000000{n}" for n in range(7)]
@@ -199,7 +199,7 @@ class Story:
     def check(self) -> None:
         """One answer each, in order, and the same groups as one by one."""
         runtime = self.runtime
-        assert runtime.engine.waiting(0) == 0
+        assert runtime.engine.memory_load(0) == 0
         assert runtime.replies == Counter(one["id"] for one in self.events)
         firsts: dict[CommandKey, Command] = {}
         arrivals: dict[GroupRef, list[CommandKey]] = {}
@@ -268,7 +268,7 @@ class Story:
         texts = {ids[ref]: model.texts.get(ref, (None, "")) for ref in model.members}
         for group_id, (label, remark) in texts.items():
             group = self.vendor.groups[group_id]
-            shown = without_marker(Group(group_id, group.name, group.remark, ()))
+            shown = strip_marker(Group(group_id, group.name, group.remark, ()))
             assert (shown.name, shown.remark) == (label or group_id, remark)
         for (_, number), key in last.items():
             assert number in ledger.settled[key].rejected, "nobody was told that it was not taken"

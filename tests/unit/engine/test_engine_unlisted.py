@@ -18,7 +18,7 @@ from numbergroup.engine.commands import (
     Unavailable,
 )
 from numbergroup.engine.events import Facts
-from numbergroup.engine.group.creation import intent_of
+from numbergroup.engine.group.creation import intent_of_call
 
 EDITS = (CommandKind.CREATE, CommandKind.ADD, CommandKind.DELETE)
 MAY_BE_THERE = "may have been made, and the vendor has no list to look it up in"
@@ -84,7 +84,7 @@ def test_a_create_that_a_dead_worker_sent_fails() -> None:
     sends again deliberately makes the group."""
     bench, vendor = bench_of(), ModelVendor(lists=False, replaces=False)
     made = create("c1", "ab")
-    intent = intent_of(Call(CallKind.CREATE, ("a", "b")), 5_000.0)
+    intent = intent_of_call(Call(CallKind.CREATE, ("a", "b")), 5_000.0)
     bench.deliver(made, facts=Facts(intents={BY_KEY: intent}))
     bench.run(vendor.carry_out)
     assert bench.statuses == {"c1": "failed"}

@@ -7,19 +7,19 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from numbergroup.engine.commands import Applied, Call, CallKind, Group
-from numbergroup.engine.group.creation import marked, without_marker
+from numbergroup.engine.group.creation import add_marker, strip_marker
 
 MARKER = "[ng:0123456789abcdef01]"
 
 
 def remark_of(text: str) -> str:
-    return without_marker(Group("g", "n", text, ())).remark
+    return strip_marker(Group("g", "n", text, ())).remark
 
 
 @given(st.none() | st.text(max_size=12), st.text(min_size=1, max_size=8))
 def test_a_remark_comes_back_as_it_was_given(remark: str | None, command_id: str) -> None:
     """Whatever it is, its blanks at the end included."""
-    call = marked(Call(CallKind.CREATE, remark=remark), create(command_id, "a"))
+    call = add_marker(Call(CallKind.CREATE, remark=remark), create(command_id, "a"))
     assert call.remark is not None
     assert remark_of(call.remark) == (remark or "")
 

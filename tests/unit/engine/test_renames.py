@@ -14,7 +14,7 @@ from replay_office import Office
 
 from numbergroup.engine.commands import Applied, Call, CallKind, Command, CommandKind, Group, Refused
 from numbergroup.engine.doubt import undoes
-from numbergroup.engine.group.creation import without_marker
+from numbergroup.engine.group.creation import strip_marker
 
 FATES = st.sampled_from(["fine", "fine", "fine", "not sent", "lost", "unanswered"])
 
@@ -97,7 +97,7 @@ def test_a_rename_folds_into_the_create_that_waits() -> None:
     (call,) = vendor.calls
     assert (call.kind, call.group_name) == (CallKind.CREATE, "two")
     (group,) = vendor.groups.values()
-    assert without_marker(Group("g", group.name, group.remark, ())).remark == "of two"
+    assert strip_marker(Group("g", group.name, group.remark, ())).remark == "of two"
     assert bench.statuses == {"c1": "applied", "c2": "applied"}
     assert bench.verdicts["c2"].request_ids == ("r1",)
 

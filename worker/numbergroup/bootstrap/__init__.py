@@ -15,7 +15,7 @@ from numbergroup.brokers.redis import embedded
 from numbergroup.brokers.redis.connect import connect
 from numbergroup.engine.decoding.intake import Intake
 from numbergroup.engine.engine import Engine
-from numbergroup.engine.partition.poison_detection import Caution
+from numbergroup.engine.partition.poison_detection import CrashPolicy
 from numbergroup.engine.policy import RetryPolicy
 from numbergroup.engine.settling.settlement import Settlement, SettlementBuilder
 from numbergroup.ledger.control_store import RedisControlStore
@@ -103,7 +103,7 @@ async def open_worker(
             owner=f"{socket.gethostname()}-{os.getpid()}-w{secrets.token_hex(4)}",
             lease_ttl_s=settings.lease_ttl_s,
             max_pending=settings.max_pending,
-            caution=Caution(settings.max_crashes, patience_s=_patience(settings)),
+            caution=CrashPolicy(settings.max_crashes, idle_s=_patience(settings)),
             partitions=settings.partitions,
             accounts=len(accounts),
             partition_of=partition_by_handle(settings.partitions)

@@ -78,8 +78,8 @@ class Engine:
     linger_s: float = 0.0
     group_backlog: int = 5_000
     max_pending: int = 1_000_000
-    _turns: Scheduler = field(init=False)
-    _held: Mapping[GroupRef, str] = field(init=False, default_factory=dict)
+    _scheduler: Scheduler = field(init=False)
+    _paused_groups: Mapping[GroupRef, str] = field(init=False, default_factory=dict)
     _groups: GroupTable = field(init=False)
     _in_flight: dict[int, _InFlight] = field(init=False, default_factory=dict)
     _timers: Timers[GroupState] = field(init=False, default_factory=Timers[GroupState])
@@ -87,12 +87,12 @@ class Engine:
     _serial: int = field(init=False, default=0)
 
     def __post_init__(self) -> None:
-        self._turns = Scheduler(self.policies, self._effects, self._timers)
+        self._scheduler = Scheduler(self.policies, self._effects, self._timers)
         self._groups = GroupTable(
-            self._turns, self._effects, self._timers, self.group_backlog, self.max_pending
+            self._scheduler, self._effects, self._timers, self.group_backlog, self.max_pending
         )
 
-    def waiting(self, partition: int) -> int:
+    def memory_load(self, partition: int) -> int:
         """How many answers the partition's commands in memory are owed, a command of many numbers counted as
         several: what counts against the credit."""
         return self._groups.partitions[partition].load if partition in self._groups.partitions else 0
@@ -104,23 +104,23 @@ class Engine:
 
     def may_call(self, account: str, now: float) -> bool:
         """Whether calls that are no probe may go out: nobody has said since that they must wait."""
-        return self._turns.accounts[account].may_call(now)
+        return self._scheduler.accounts[account].may_call(now)
 
-    def must_wait(self, account: str, now: float) -> bool:
+    def is_throttled(self, account: str, now: float) -> bool:
         """Whether the vendor asked to wait before any call of the account, and the time is not over."""
-        return self._turns.accounts[account].must_wait(now)
+        return self._scheduler.accounts[account].is_throttled(now)
 
     def may_retry(self, account: str, now: float) -> bool:
         """Whether a call of the account that failed may be sent again, as far as is known by now."""
-        return self._turns.accounts[account].may_retry(now)
+        return self._scheduler.accounts[account].may_retry(now)
 
     def next_turn(self, account: str) -> Turn | None:
         """Whose batch is formed when the account's next permit is granted, as far as is known by now."""
-        group = self._turns.accounts[account].peek()
+        group = self._scheduler.accounts[account].peek()
         if group is None:
             return None
         commands = next_commands(group, self._precautions(group))
-        place = 0 if group.batch is None else group.batch.sent
+        place = 0 if group.batch is None else group.batch.calls_started
         return Turn(group.partition, group.ref, tuple(one.digest for one in commands), place)
 
     def _precautions(self, group: GroupState) -> Precautions | None:
@@ -130,8 +130,11 @@ class Engine:
     def snapshot(self, now: float) -> Snapshot:
         """How everything stands, for operators."""
         return Snapshot(
-            {name: view_account(account, now) for name, account in self._turns.accounts.items()},
-            {number: view_partition(one, self._held) for number, one in self._groups.partitions.items()},
+            {name: view_account(account, now) for name, account in self._scheduler.accounts.items()},
+            {
+                number: view_partition(one, self._paused_groups)
+                for number, one in self._groups.partitions.items()
+            },
         )
 
     def open_calls(self, partition: int, now: float) -> OpenCalls:
@@ -143,28 +146,28 @@ class Engine:
         alarm = None if isinstance(event, Tick) else self._timers.next  # a tick uses it up, even too early
         match event:
             case Owned():
-                self._groups.inherit(event)
+                self._groups.take_over(event)
             case Expected(number, groups):
-                self._groups.partitions.setdefault(number, PartitionState()).expect(groups)
+                self._groups.partitions.setdefault(number, PartitionState()).expect_replays(groups)
             case Delivered():
                 self._deliver(event)
             case PermitGranted():
                 self._use_permit(event)
             case ProbeDenied():
-                self._turns.on_probe_denied(event)
+                self._scheduler.on_probe_denied(event)
             case CallFinished():
                 self._finish_call(event)
             case ControlsUpdated():
-                self._follow(event)
+                self._update_controls(event)
             case CredentialsChanged():
-                self._groups.resume(self._turns.accounts[event.account].clear_fault())
-                self._turns.request_permits([event.account], event.now)
+                self._groups.resume(self._scheduler.accounts[event.account].clear_fault())
+                self._scheduler.request_permits([event.account], event.now)
             case PrecautionsChanged(number, precautions):
                 self._groups.partitions.setdefault(number, PartitionState()).precautions = precautions
             case Tick():
-                self._groups.wake(event.now)
+                self._groups.wake_due_groups(event.now)
             case PartitionLost():
-                self._groups.forget(event.partition)
+                self._groups.forget_partition(event.partition)
             case Drain():
                 self._groups.drain(event.partition)
             case _:
@@ -181,7 +184,7 @@ class Engine:
         touched: dict[str, None] = {}
         partition.note_dead_letters(event.facts.with_dead_letters)
         for item in event.items:
-            partition.waiting += 1
+            partition.owed_answers += 1
             if isinstance(item, Refusal):
                 answered.append(item)
                 if item.kind == CRASHED and item.group is not None:
@@ -195,21 +198,21 @@ class Engine:
             elif item.key not in partition.commands:
                 self._enqueue(item, partition, event)
                 touched[item.group.account] = None
-        partition.expected.clear()
+        partition.writes_during_lookup.clear()
         if answered:
-            self._groups.settle(partition, Settle(event.partition, answered, event.now))
-        self._turns.request_permits(touched, event.now)
+            self._groups.emit_settle(partition, Settle(event.partition, answered, event.now))
+        self._scheduler.request_permits(touched, event.now)
 
     def _enqueue(self, command: Command, partition: PartitionState, event: Delivered) -> None:
         group = partition.groups.get(command.group)
         if group is None:
             group = partition.groups[command.group] = GroupState(command.group, event.partition)
         if not group.pending:
-            group.group_id = partition.group_id(command.group, event.facts)
+            group.group_id = partition.find_group_id(command.group, event.facts)
             group.created_group = partition.created_groups.get(command.group)
-        partition.take_arrival_number(command, group, event.facts)
+        partition.note_order(command, group, event.facts)
         if partition.attempted or group.doubts:
-            late = group.may_come_late(command, event.now)
+            late = group.has_call_in_doubt(command, event.now)
             command.attempted = late or command.key in partition.attempted
         if event.uncertain_until is not None:
             group.suspect_create(command, event.uncertain_until)
@@ -220,40 +223,43 @@ class Engine:
         partition.track(command)
         group.pending.append(command)
         if len(group.pending) == 1:
-            self._groups.watch_expiry(group)
+            self._groups.set_expiry_timer(group)
         if group.phase is _IDLE:
             if self.linger_s:
-                self._act(group, Park(event.now + self.linger_s))
+                self._carry_out(group, Park(event.now + self.linger_s))
             else:
-                self._groups.push(group)
+                self._groups.enqueue(group)
         # Asked for each command, and hardly ever so: to call it is half of what that takes.
-        if len(group.pending) > self.group_backlog or partition.waiting + partition.extra >= self.max_pending:
+        if (
+            len(group.pending) > self.group_backlog
+            or partition.owed_answers + partition.extra_weight >= self.max_pending
+        ):
             self._groups.quarantine_if_stuck(group, event.now)
 
     def _use_permit(self, event: PermitGranted) -> None:
-        account = self._turns.accounts[event.account]
-        if self._turns.accept_permit(event):
+        account = self._scheduler.accounts[event.account]
+        if self._scheduler.accept_permit(event):
             only = event.only
             while (group := account.peek()) is not None and only in (None, group.ref):
                 account.pop()
-                step = self._step(group, event.now)
+                step = self._choose_step(group, event.now)
                 if step is None:
                     group.phase = Phase.PAUSED
                     self._groups.quarantine_if_stuck(group, event.now)
                 else:
-                    self._act(group, step, event.now)
+                    self._carry_out(group, step, event.now)
                 if isinstance(step, Send) or only is not None:
                     break
-        self._turns.request_permits([event.account], event.now)
+        self._scheduler.request_permits([event.account], event.now)
 
-    def _step(self, group: GroupState, now: float) -> Send | Park | Finish | None:
+    def _choose_step(self, group: GroupState, now: float) -> Send | Park | Finish | None:
         """What the mailbox's turn is used for; `None` when its group is paused."""
-        if group.ref in self._held:
+        if group.ref in self._paused_groups:
             return None
         partition = self._groups.partitions.get(group.partition)
         if partition is not None and partition.quiet_until > now:
             return Park(partition.quiet_until)
-        account = self._turns.accounts[group.ref.account]
+        account = self._scheduler.accounts[group.ref.account]
         if group.bisect_size is not None and not group.bisect_call_reserved:
             group.bisect_call_reserved = True
             due = account.bisect_budget.reserve(now)
@@ -266,10 +272,10 @@ class Engine:
         if flight is None:
             return
         group, name = flight.group, flight.group.ref.account
-        outcome = self._turns.on_call_finished(
+        outcome = self._scheduler.on_call_finished(
             group, event.outcome, event.now, event.jitter, probe=flight.probe
         )
-        account = self._turns.accounts[name]
+        account = self._scheduler.accounts[name]
         group.bisect_call_reserved = False
         partition = self._groups.partitions.get(group.partition)
         if partition is not None and partition.groups.get(group.ref) is group:
@@ -279,23 +285,23 @@ class Engine:
             if isinstance(decision, Queue) and isinstance(outcome, Applied | Refused):
                 # It gets in line anew: a group with endless work takes turns with the others.
                 self._serial += 1
-                self._groups.push(group, self._serial)
+                self._groups.enqueue(group, self._serial)
             elif isinstance(decision, Queue | Park) and group.throttled_until > event.now:
                 until = decision.until if isinstance(decision, Park) else 0.0
-                self._act(group, Park(max(until, group.throttled_until)), event.now)
+                self._carry_out(group, Park(max(until, group.throttled_until)), event.now)
             else:
-                self._act(group, decision, event.now)
+                self._carry_out(group, decision, event.now)
         if isinstance(outcome, Unavailable) and account.breaker.notice is not None:
             account.awaiting_recovery[group] = None
         if flight.probe and isinstance(event.outcome, Applied | Refused):
             self._groups.resume(account.clear_fault())
-        self._turns.request_permits([name], event.now)
+        self._scheduler.request_permits([name], event.now)
 
-    def _follow(self, event: ControlsUpdated) -> None:
+    def _update_controls(self, event: ControlsUpdated) -> None:
         """Do what operators and other workers say from here on."""
-        self._groups.resume(self._turns.update_controls(event))
-        let_go = self._held.keys() - event.controls.paused_groups.keys()
-        self._held = event.controls.paused_groups
+        self._groups.resume(self._scheduler.update_controls(event))
+        let_go = self._paused_groups.keys() - event.controls.paused_groups.keys()
+        self._paused_groups = event.controls.paused_groups
         resumed = {one for one in event.resumed if isinstance(one, GroupRef)}
         for number, partition in self._groups.partitions.items():
             for ref in let_go | resumed:
@@ -304,16 +310,16 @@ class Engine:
                 group = partition.groups.get(ref)
                 if group is not None and (group.phase is Phase.PAUSED or group.failures):
                     self._groups.resume([group])
-        self._turns.request_permits(self._turns.accounts, event.now)
+        self._scheduler.request_permits(self._scheduler.accounts, event.now)
 
-    def _act(self, group: GroupState, decision: NextStep, now: float = 0.0) -> None:
+    def _carry_out(self, group: GroupState, decision: NextStep, now: float = 0.0) -> None:
         match decision:
             case Send(call, made):
-                account = self._turns.accounts[group.ref.account]
+                account = self._scheduler.accounts[group.ref.account]
                 group.phase = Phase.IN_FLIGHT
                 account.in_flight += 1
                 self._serial += 1
-                self._in_flight[self._serial] = _InFlight(group, call, account.probing)
+                self._in_flight[self._serial] = _InFlight(group, call, account.is_probing)
                 if call.kind in CHANGING:
                     group.last_recorded_call = self._serial
                 known = tuple(group.doubts)
@@ -322,19 +328,19 @@ class Engine:
                     StartCall(
                         *(self._serial, group.partition, group.ref, call, known, group.expirable_keys),
                         created_group=made,
-                        probe=account.probing,
+                        probe=account.is_probing,
                         digests=() if batch is None else [one.digest for one in batch.commands],
-                        place=0 if batch is None else batch.sent,
+                        place=0 if batch is None else batch.calls_started,
                     )
                 )
             case Queue():
-                self._groups.push(group)
+                self._groups.enqueue(group)
             case Park(until):
                 group.phase = Phase.PARKED
                 group.wake_at = until
                 self._timers.set(until, group)
                 self._groups.quarantine_if_stuck(group, now)
             case Finish():
-                self._groups.finish(group, decision, now)
+                self._groups.finish_batch(group, decision, now)
             case _:
                 assert_never(decision)

@@ -81,7 +81,7 @@ def view_account(account: Account, now: float) -> AccountView:
         account.breaker.state.value,
         notice.until if notice else None,
         account.breaker.failures,
-        round(account.breaker.share(now), 3),
+        round(account.breaker.failure_share(now), 3),
         by,
         until,
         reason,
@@ -108,7 +108,7 @@ def view_partition(partition: PartitionState, paused: Mapping[GroupRef, str]) ->
         if paused and one.ref in paused:
             held.append(one)
     return PartitionView(
-        partition.waiting,
+        partition.owed_answers,
         groups,
         oldest_at if groups else None,
         _views(parked, paused),
@@ -120,7 +120,7 @@ def view_partition(partition: PartitionState, paused: Mapping[GroupRef, str]) ->
 
 
 def _views(groups: Iterable[GroupState], paused: Mapping[GroupRef, str]) -> list[GroupView]:
-    oldest = heapq.nsmallest(_MOST_GROUPS, groups, key=lambda group: group.order)
+    oldest = heapq.nsmallest(_MOST_GROUPS, groups, key=lambda group: group.oldest_arrival)
     return [
         GroupView(
             one.ref,

@@ -16,7 +16,7 @@ from typing import Any, TypeVar
 from numbergroup.brokers.port import StaleEpoch
 from numbergroup.engine.commands import CRASHED, Entry
 from numbergroup.engine.events import Event, PrecautionsChanged
-from numbergroup.engine.partition.poison_detection import Caution, History, InHand, PoisonDetection, Step
+from numbergroup.engine.partition.poison_detection import CrashPolicy, History, InHand, PoisonDetection, Step
 from numbergroup.ledger.history import HistoryChanged
 from numbergroup.ledger.port import Ledger
 from numbergroup.observability.logging import get_logger
@@ -83,7 +83,7 @@ class PoisonGuard:
         epoch: int,
         ledger: Ledger,
         clock: Clock,
-        caution: Caution,
+        caution: CrashPolicy,
         solo: SoloMode,
         waiting: Callable[[], int],
         dispatch: Callable[[Event], object],
@@ -105,7 +105,7 @@ class PoisonGuard:
     @property
     def is_noting(self) -> bool:
         """Whether each step is noted before it begins."""
-        return self._detection is not None and self._detection.is_noting
+        return self._detection is not None and self._detection.is_recording
 
     async def open(self) -> None:
         """Count the crash of the last owner, if it crashed. Raises `LeaseLost`."""
@@ -114,7 +114,7 @@ class PoisonGuard:
         )
         history = notes.history
         if notes.has_uncounted_crash:
-            history = history.after(notes.in_hand)
+            history = history.with_crash(notes.in_hand)
             self._log_crash(history, notes.in_hand)
         if notes.has_uncounted_crash or notes.in_hand:
             await self._note_history(history)
@@ -123,7 +123,7 @@ class PoisonGuard:
         self._detection = detection = PoisonDetection(history, self._caution, self._clock.now())
         if detection.condemned:
             self._condemned = detection
-        if detection.is_noting:
+        if detection.is_recording:
             self.solo.enable(self._partition)
             self._tell_engine()
             self._log_precautions(detection)
@@ -150,10 +150,10 @@ class PoisonGuard:
     def select_messages(self, held: deque[Entry]) -> deque[Entry]:
         """The next messages that may be decoded together, removed from `held`. Condemned ones are marked, to
         be refused."""
-        most = self._caution.at_a_time if self.is_noting else len(held)
+        most = self._caution.batch_limit if self.is_noting else len(held)
         some = deque(islice(held, most))
         if self._detection is not None and self.is_noting:
-            some = deque(islice(some, self._detection.admit(self.digests_of(some))))
+            some = deque(islice(some, self._detection.count_admissible(self.digests_of(some))))
         for _ in range(len(some)):
             held.popleft()
         if self._condemned is not None:
@@ -228,9 +228,9 @@ class PoisonGuard:
     async def leave(self, in_hand: InHand, *, noted: bool = True) -> None:
         """Note that the step went well. Raises `LeaseLost`."""
         detection = self._detection
-        if detection is None or not detection.is_noting or not in_hand:
+        if detection is None or not detection.is_recording or not in_hand:
             return
-        if detection.survived(in_hand, self._clock.now()):
+        if detection.on_step_survived(in_hand, self._clock.now()):
             await self._note_history(detection.history)
             self._tell_engine()
         elif noted:
@@ -290,7 +290,7 @@ class PoisonGuard:
             "workers died again and again: steps run one at a time, to find what kills them",
             partition=self._partition,
             crashes=detection.history.crashes,
-            at_a_time=self._caution.at_a_time,
+            at_a_time=self._caution.batch_limit,
             suspects=len(detection.history.suspects) or None,
             condemned=len(detection.condemned) or None,
             dead_letter_at=self._caution.max_crashes,

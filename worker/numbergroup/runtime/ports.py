@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 
 from numbergroup.brokers.port import Broker
 from numbergroup.engine.decoding.intake import Intake
-from numbergroup.engine.partition.poison_detection import Caution
+from numbergroup.engine.partition.poison_detection import CrashPolicy
 from numbergroup.engine.settling.settlement import SettlementBuilder
 from numbergroup.ledger.port import ControlStore, Ledger
 from numbergroup.ledger.reports import Reports
@@ -33,7 +33,7 @@ class Ports:
     owner: str
     lease_ttl_s: float
     max_pending: int
-    caution: Caution = field(default_factory=Caution)
+    caution: CrashPolicy = field(default_factory=CrashPolicy)
     partitions: int = 1
     accounts: int = 1
     partition_of: PartitionOf | None = None

@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable
 from numbergroup.engine.commands import CHANGING, Applied, CallKind, CreateIntent
 from numbergroup.engine.doubt import Doubt
 from numbergroup.engine.effects import StartCall
-from numbergroup.engine.group.creation import intent_of
+from numbergroup.engine.group.creation import intent_of_call
 from numbergroup.ledger.history import HistoryChanged, bound_to
 from numbergroup.ledger.port import Ledger, LedgerUnavailable, UpcomingCall
 from numbergroup.observability import failpoints
@@ -64,7 +64,7 @@ class CallRecord:
         return ours
 
     async def _write_intent(self, until: float) -> bool:
-        self._intent = intent_of(self._effect.call, until)
+        self._intent = intent_of_call(self._effect.call, until)
         # A settlement that ends an earlier intent of the group must not be written after this one.
         async with asyncio.timeout(_FLUSH_S):
             await self._flushed()

@@ -83,7 +83,7 @@ class Worker:
         decoding, self._solo = asyncio.Lock(), SoloMode()
         self._partitions = [
             PartitionRunner(
-                *(number, ports, self._dispatch, engine.waiting, engine.blocked_counts, self._written),
+                *(number, ports, self._dispatch, engine.memory_load, engine.blocked_counts, self._written),
                 *(decoding, self._solo, jitter),
                 open_calls=engine.open_calls,
             )
@@ -210,16 +210,16 @@ class Worker:
             return self._dispatch(event, permitted_at)
         turn = self._engine.next_turn(event.account)
         if turn is not None:
-            in_hand = make_in_hand(Step.PLAN, turn.digests, turn.place)
+            in_hand = make_in_hand(Step.PLAN, turn.digests, turn.call_index)
             await self._partitions[turn.partition].pause_before(in_hand)
         async with self._solo.run_alone():
             turn = self._engine.next_turn(event.account)
             if turn is None:
                 return self._dispatch(event, permitted_at)
-            steps = self._partitions[turn.partition].make_call_steps(turn.digests, turn.place)
+            steps = self._partitions[turn.partition].make_call_steps(turn.digests, turn.call_index)
             if steps is None:
                 return self._dispatch(event, permitted_at)
-            await steps.enter_locked(make_in_hand(Step.PLAN, turn.digests, turn.place))
+            await steps.enter_locked(make_in_hand(Step.PLAN, turn.digests, turn.call_index))
             used = self._dispatch(replace(event, now=self._clock.now(), only=turn.ref), permitted_at)
             await steps.leave_locked()
             return used
@@ -304,7 +304,7 @@ class Worker:
         return not self._turned_away[account] and self._engine.may_call(account, self._clock.now())
 
     def _must_wait(self, account: str) -> bool:
-        return self._turned_away[account] > 0 or self._engine.must_wait(account, self._clock.now())
+        return self._turned_away[account] > 0 or self._engine.is_throttled(account, self._clock.now())
 
     def _may_retry(self, account: str) -> bool:
         return not self._turned_away[account] and self._engine.may_retry(account, self._clock.now())

@@ -16,7 +16,7 @@ Pages of one group cannot overlap: a vendor that shows so few at once is not bel
 from dataclasses import replace
 
 from numbergroup.engine.commands import Applied, Call, CallKind, Group, Outcome, Unavailable
-from numbergroup.engine.group.creation import bears_marker
+from numbergroup.engine.group.creation import has_marker
 
 _MOST_GROUPS, _MOST_NUMBERS = 100_000, 5_000_000
 
@@ -75,7 +75,7 @@ class Listing:
     def _is_sought(self, group: Group) -> bool:
         if self._look.group_id is not None:
             return group.group_id == self._look.group_id
-        return self._look.marker is not None and bears_marker(group, self._look.marker)
+        return self._look.marker is not None and has_marker(group, self._look.marker)
 
     @property
     def _is_whole(self) -> bool:

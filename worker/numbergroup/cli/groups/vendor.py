@@ -29,7 +29,7 @@ from numbergroup.engine.commands import (
     Throttled,
     Unavailable,
 )
-from numbergroup.engine.group.creation import without_marker
+from numbergroup.engine.group.creation import strip_marker
 from numbergroup.ledger.port import LedgerUnavailable
 from numbergroup.observability import logging
 from numbergroup.settings import Settings, load_settings, require_accounts
@@ -91,7 +91,7 @@ class Account:
             if whole:
                 raise Failure(f"the groups of account {self.name} cannot be compared: {problem}; try again")
             typer.echo(f"warning: {problem}", err=True)
-        return [without_marker(group) for group in groups]
+        return [strip_marker(group) for group in groups]
 
     async def _look(self) -> Outcome:
         async with open_caller(self.settings, self.name, await self._ledger()) as (caller, limiter):

@@ -45,7 +45,7 @@ class Breaker:
         """What the other workers are to know."""
         return BreakerNotice(self.until, self.failures) if self.state is BreakerState.OPEN else None
 
-    def slots(self, now: float, most: int) -> int:
+    def count_slots(self, now: float, most: int) -> int:
         """How many calls may be in flight; while it is open, one that probes."""
         match self.state:
             case BreakerState.CLOSED:
@@ -55,7 +55,7 @@ class Breaker:
             case BreakerState.RAMPING:
                 return most if now >= self.until else 1 + int((most - 1) * self._ramped(now))
 
-    def succeeded(self, now: float, jitter: float, *, probe: bool) -> None:
+    def on_success(self, now: float, jitter: float, *, probe: bool) -> None:
         """The vendor answered, whatever it said."""
         if self.state is BreakerState.OPEN:
             # What was on its way when it opened says nothing about now.
@@ -65,7 +65,7 @@ class Breaker:
         self._calls.append((now, None))
         self._end_ramp(now)
 
-    def failed(self, ref: GroupRef, now: float, jitter: float, *, probe: bool) -> None:
+    def on_failure(self, ref: GroupRef, now: float, jitter: float, *, probe: bool) -> None:
         """The vendor did not answer, or said that it cannot."""
         if self.state is BreakerState.OPEN:
             if probe:
@@ -75,7 +75,7 @@ class Breaker:
         if self._most_fail(now):
             self._open(now, jitter)
 
-    def told(self, notice: BreakerNotice | None, now: float, jitter: float) -> None:
+    def on_notice(self, notice: BreakerNotice | None, now: float, jitter: float) -> None:
         """What the ledger says: another worker may have opened it, or have seen the vendor come back."""
         self._end_ramp(now)
         seen, self._told = self._told, notice is not None
@@ -89,7 +89,7 @@ class Breaker:
             self.failures = notice.failures
             self._calls.clear()
 
-    def share(self, now: float) -> float:
+    def failure_share(self, now: float) -> float:
         """Of the calls that ended lately, how many failed, from 0 to 1."""
         calls = self._lately(now)
         return sum(ref is not None for ref in calls) / len(calls) if calls else 0.0

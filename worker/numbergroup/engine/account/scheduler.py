@@ -28,7 +28,7 @@ class Turn:
     partition: int
     ref: GroupRef
     digests: tuple[str, ...]
-    place: int
+    call_index: int
 
 
 @dataclass(slots=True)
@@ -50,8 +50,8 @@ class Scheduler:
             return
         for name in names:
             account = self.accounts[name]
-            probe = account.probing
-            for _ in range(account.permits_to_ask(now)):
+            probe = account.is_probing
+            for _ in range(account.permits_to_request(now)):
                 if probe:
                     account.probes_wanted += 1
                 else:
@@ -65,14 +65,14 @@ class Scheduler:
             account.probes_wanted -= 1
         else:
             account.permits_wanted -= 1
-        usable = event.probe or not account.probing
+        usable = event.probe or not account.is_probing
         return usable and not self.draining and account.free_slots(event.now) > 0
 
     def on_probe_denied(self, event: ProbeDenied) -> None:
         account = self.accounts[event.account]
         account.probes_wanted -= 1
-        account.denied_until = event.now + _DENIED_S + event.jitter
-        self.timers.set(account.denied_until, None)
+        account.probe_denied_until = event.now + _DENIED_S + event.jitter
+        self.timers.set(account.probe_denied_until, None)
 
     def on_call_finished(
         self, group: GroupState, outcome: Outcome, now: float, jitter: float, *, probe: bool
@@ -81,10 +81,10 @@ class Scheduler:
         name = group.ref.account
         account = self.accounts[name]
         before, paused = account.breaker.notice, account.paused_until
-        outcome = account.take(group, outcome, now, jitter, probe=probe)
+        outcome = account.on_call_finished(group, outcome, now, jitter, probe=probe)
         if account.paused_until > paused:
             self.timers.set(account.paused_until, None)
-        self._tell(name, account, before)
+        self._publish_breaker(name, account, before)
         return outcome
 
     def update_controls(self, event: ControlsUpdated) -> list[GroupState]:
@@ -93,22 +93,22 @@ class Scheduler:
         for name, account in self.accounts.items():
             account.pause_reason = event.controls.paused_accounts.get(name)
             was = account.breaker.state
-            account.breaker.told(event.controls.breakers.get(name), event.now, event.jitter)
+            account.breaker.on_notice(event.controls.breakers.get(name), event.now, event.jitter)
             if was is BreakerState.OPEN and account.breaker.state is BreakerState.RAMPING:
-                mended += account.released()
+                mended += account.release_waiting()
             if name in event.resumed:
                 # Whoever lets it go on has seen to what was wrong.
                 mended += account.clear_fault()
                 account.breaker.until = min(account.breaker.until, event.now)
-            self._watch(account)
+            self._set_breaker_timer(account)
         return mended
 
-    def _tell(self, name: str, account: Account, before: BreakerNotice | None) -> None:
+    def _publish_breaker(self, name: str, account: Account, before: BreakerNotice | None) -> None:
         notice = account.breaker.notice
         if notice != before:
-            self._watch(account)
+            self._set_breaker_timer(account)
             self.effects.append(TellBreaker(name, notice))
 
-    def _watch(self, account: Account) -> None:
+    def _set_breaker_timer(self, account: Account) -> None:
         if account.breaker.notice is not None:
             self.timers.set(account.breaker.until, None)

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 from numbergroup.engine.commands import CREATE, RENAME, Command, Fault, GroupRef, Verdict, is_stale
 from numbergroup.engine.effects import Decided
 from numbergroup.engine.group.state import Batch, GroupState
-from numbergroup.engine.group.vendor_details import encoded
+from numbergroup.engine.group.vendor_details import encode_details
 from numbergroup.engine.merging.merge import Change, Op
 from numbergroup.engine.merging.vendor_view import VendorView
 from numbergroup.engine.records import DEAD_LETTERED
@@ -16,7 +16,7 @@ _EXPIRED = Fault("expired", None, "its expirytime had passed before the vendor t
 _NONE_TAKEN = Fault("refused", None, "the vendor took none of its numbers")
 
 
-def carried_out(group: GroupState, deletion_request: str | None = None) -> list[Verdict]:
+def attribute_success(group: GroupState, deletion_request: str | None = None) -> list[Verdict]:
     """The verdicts of the mailbox's batch, all of whose calls went through, in order."""
     batch = group.batch
     assert batch is not None
@@ -28,7 +28,9 @@ def carried_out(group: GroupState, deletion_request: str | None = None) -> list[
     everything = _distinct([*told_ids, known.base_request])
     group_id, merged = group.group_id, len(commands)
     # Nearly always there is none: to ask for each is a tenth of the time that a batch takes.
-    any_passed_over = change.outdated or change.refused or batch.expired or any(map(is_stale, commands))
+    any_passed_over = (
+        change.outdated or change.refused or batch.expired_positions or any(map(is_stale, commands))
+    )
     verdicts = []
     for position, command in enumerate(commands):
         passed_over = _passed_over(group, position) if any_passed_over else None
@@ -48,13 +50,13 @@ def carried_out(group: GroupState, deletion_request: str | None = None) -> list[
                     # A base has decided all other numbers as well.
                     status = Status.PARTIAL if taken or based else Status.REJECTED
             ids = everything if len(everything) == 1 else _requests(position, command, change, known, status)
-            if command.kind is CREATE and group.create_request not in ids:
-                ids = _distinct([group.create_request, *ids])
+            if command.kind is CREATE and group.create_request_id not in ids:
+                ids = _distinct([group.create_request_id, *ids])
         verdict = Verdict(command, status, group_id, ids, merged)
         if known.has_details and change.delete is None:
             base = position == change.base or command.kind is CREATE
             calls = known.details_of(_decided(position, command, change, status), base=base)
-            verdict.vendor = encoded(calls, command, rejected)
+            verdict.vendor = encode_details(calls, command, rejected)
         if rejected:
             verdict.rejected = rejected
             if status is Status.REJECTED:
@@ -109,7 +111,9 @@ def _decided(position: int, command: Command, change: Change, status: Status) ->
     ]
 
 
-def all_with(group: GroupState, status: Status, fault: Fault, request_id: str | None) -> list[Verdict]:
+def same_verdict_for_all(
+    group: GroupState, status: Status, fault: Fault, request_id: str | None
+) -> list[Verdict]:
     """The same verdict for every command of a batch that did not go through.
 
     What the vendor was told before it failed is not hidden: its requestIds are in the answer, and
@@ -137,7 +141,7 @@ def _passed_over(group: GroupState, position: int) -> Verdict | None:
         known = group.vendor_view
         ids = _distinct(one for number in command.decides for one in known.requests(number))
         return Verdict(command, Status.SUPERSEDED, group.group_id, ids, merged)
-    if position in batch.expired:
+    if position in batch.expired_positions:
         return Verdict(command, Status.EXPIRED, group.group_id, merged=merged, fault=_EXPIRED)
     fault = batch.change.refused.get(position)
     if fault is not None:
@@ -145,7 +149,7 @@ def _passed_over(group: GroupState, position: int) -> Verdict | None:
     return None
 
 
-def decided_by(ref: GroupRef, batch: Batch, verdicts: Sequence[Verdict]) -> Decided:
+def summarize_decisions(ref: GroupRef, batch: Batch, verdicts: Sequence[Verdict]) -> Decided:
     """What the batch's commands have decided that were carried out, as `verdicts` tell, one each."""
     change = batch.change
     carried = [verdict.status not in DEAD_LETTERED for verdict in verdicts]

@@ -19,8 +19,8 @@ from numbergroup.engine.commands import (
     Verdict,
     is_stale,
 )
-from numbergroup.engine.group.attribution import all_with, carried_out
-from numbergroup.engine.group.creation import made_intent, marked
+from numbergroup.engine.group.attribution import attribute_success, same_verdict_for_all
+from numbergroup.engine.group.creation import add_marker, intent_after_create
 from numbergroup.engine.group.next_step import Finish, Park, Send
 from numbergroup.engine.group.state import Batch, GroupState, Phase
 from numbergroup.engine.merging.merge import Change, batch_length, merge
@@ -42,26 +42,26 @@ def next_step(
         if precautions is not None and (deaths := precautions.deaths_of(group.pending[0].digest)):
             return _given_up(group, deaths)
         batch = group.batch = form_batch(group, now, precautions)
-        if group.suspects:
+        if group.suspected_creates:
             _suspect(group, batch)
         # Without a marker it is not known with which numbers a create was sent.
         finds = policy.marks if group.intent_is_guess else policy.finds
         if _is_open(group) and not finds and not _adopted(group):
-            return lost_creation(group, policy)
+            return fail_lost_create(group, policy)
         replan(group, policy)
     if not batch.calls:
-        return finished(group)
+        return finish_batch(group)
     call = batch.calls[0]
     if call.group_id is None and call.kind in (CallKind.ADD, CallKind.DELETE, CallKind.RENAME):
         # Planned behind a create, when the group had no id yet.
         call = replace(call, group_id=group.group_id)
-    until = group.wait_for_doubt(call, now)
+    until = group.blocked_until(call, now)
     if until is not None:
-        if not batch.started:
+        if not batch.is_started:
             group.discard_batch()
         return Park(until)
-    batch.started = True
-    batch.sent += 1
+    batch.is_started = True
+    batch.calls_started += 1
     group.attempted_count = max(group.attempted_count, len(batch.commands))
     group.sent_at = now
     group.intent_recorded |= call.kind is CallKind.CREATE
@@ -84,7 +84,7 @@ def _given_up(group: GroupState, deaths: int) -> Finish:
         f"workers died {deaths} times with this command in hand and nothing else: it is not tried any more. "
         "What it asks for may be done in part. Mend it, or the worker, then replay it"
     )
-    return closed(group, all_with(group, Status.FAILED, Fault(CRASHED, None, said), None))
+    return close_batch(group, same_verdict_for_all(group, Status.FAILED, Fault(CRASHED, None, said), None))
 
 
 def next_commands(group: GroupState, precautions: Precautions | None) -> Sequence[Command]:
@@ -104,12 +104,14 @@ def _length(group: GroupState, precautions: Precautions | None) -> int:
     return length
 
 
-def expired_head(group: GroupState, now: float, precautions: Precautions | None = None) -> Finish | None:
+def finish_expired_head(
+    group: GroupState, now: float, precautions: Precautions | None = None
+) -> Finish | None:
     """The end of those commands at the mailbox's head whose time is over, if any, and no call carries them.
 
     They need no permit: who waits for an account that is down is told in time.
     """
-    if group.phase is Phase.IN_FLIGHT or (group.batch is not None and group.batch.started):
+    if group.phase is Phase.IN_FLIGHT or (group.batch is not None and group.batch.is_started):
         return None
     head = tuple(takewhile(lambda command: _has_expired(command, now), group.pending))
     if precautions is not None:
@@ -119,7 +121,7 @@ def expired_head(group: GroupState, now: float, precautions: Precautions | None 
     everyone = frozenset(range(len(head)))
     stale = frozenset(place for place in everyone if head[place].stale)
     group.batch = Batch(head, Change(), everyone - stale)
-    return finished(group)
+    return finish_batch(group)
 
 
 def replan(group: GroupState, policy: AccountPolicy) -> None:
@@ -129,7 +131,7 @@ def replan(group: GroupState, policy: AccountPolicy) -> None:
     first = batch.commands[0]
     if first.kind is CommandKind.LIST:
         listing = Call(CallKind.LIST, limit=first.limit, offset=first.offset)
-        batch.calls = deque([] if batch.expired else [listing])
+        batch.calls = deque([] if batch.expired_positions else [listing])
         return
     change = batch.change
     if group.intent is not None and _is_open(group):
@@ -146,7 +148,7 @@ def replan(group: GroupState, policy: AccountPolicy) -> None:
     )
     if calls and calls[0].kind is CallKind.CREATE and policy.marks:
         assert change.create is not None
-        calls[0] = marked(calls[0], batch.commands[change.create])
+        calls[0] = add_marker(calls[0], batch.commands[change.create])
     batch.calls = deque(calls)
 
 
@@ -174,25 +176,25 @@ def _adopted(group: GroupState) -> bool:
     assert group.batch is not None
     if group.intent is None or group.intent.group_id is None or group.batch.change.create is None:
         return False
-    created(group, group.intent.group_id, None)
+    note_created(group, group.intent.group_id, None)
     group.batch.mark_attempted()
     return True
 
 
-def created(group: GroupState, group_id: str | None, request_id: str | None) -> None:
+def note_created(group: GroupState, group_id: str | None, request_id: str | None) -> None:
     """Take in that the batch's create has made the group."""
     batch = group.batch
     assert batch is not None
     assert batch.change.create is not None
     group.group_id = group_id
     group.created_by = batch.commands[batch.change.create]
-    group.created_group = made_intent(group.created_by, group_id)
-    group.create_request = request_id
+    group.created_group = intent_after_create(group.created_by, group_id)
+    group.create_request_id = request_id
     group.intent = None
     group.forget_creation()
 
 
-def lost_creation(
+def fail_lost_create(
     group: GroupState, policy: AccountPolicy, code: str | None = None, why: str = "no answer is known"
 ) -> Finish:
     """The end of a batch whose create may have been carried out, where nobody can find out.
@@ -201,19 +203,19 @@ def lost_creation(
     """
     cannot = "does not tell which it is" if policy.lists else "has no list to look it up in"
     said = f"{why}: the group may have been made, and the vendor {cannot}"
-    verdicts = all_with(group, Status.FAILED, Fault("unavailable", code, said), None)
+    verdicts = same_verdict_for_all(group, Status.FAILED, Fault("unavailable", code, said), None)
     group.intent = None
-    return closed(group, verdicts, gone=True)
+    return close_batch(group, verdicts, gone=True)
 
 
-def finished(group: GroupState, deletion_request: str | None = None) -> Finish:
+def finish_batch(group: GroupState, deletion_request: str | None = None) -> Finish:
     """The end of a batch all of whose calls went through."""
     assert group.batch is not None
     gone = group.batch.change.delete is not None
-    return closed(group, carried_out(group, deletion_request), gone=gone)
+    return close_batch(group, attribute_success(group, deletion_request), gone=gone)
 
 
-def closed(group: GroupState, verdicts: Sequence[Verdict], *, gone: bool = False) -> Finish:
+def close_batch(group: GroupState, verdicts: Sequence[Verdict], *, gone: bool = False) -> Finish:
     """The end of a batch, however it ended, with what the ledger must learn: whether the group is gone,
     or was made (also by a create that failed half-way: its key leads to what there is of it)."""
     batch = group.batch
@@ -246,7 +248,7 @@ def form_batch(group: GroupState, now: float, precautions: Precautions | None = 
         exists=group.exists,
         created_by=group.created_by,
         skip=expired | stale,
-        since=group.since,
+        since=group.later_writes,
     )
     return Batch(commands, change, expired - stale)
 

@@ -30,7 +30,7 @@ def marker_of(key: CommandKey) -> str:
     return "ng:" + hashlib.blake2b(f"{key.source}\0{key.id}".encode(), digest_size=9).hexdigest()
 
 
-def marked(call: Call, create: Command) -> Call:
+def add_marker(call: Call, create: Command) -> Call:
     """The create with its marker at the beginning of the remark."""
     marker = marker_of(create.key)
     return replace(call, remark=_with_marker(marker, call.remark), marker=marker)
@@ -40,29 +40,31 @@ def _with_marker(marker: str, remark: str | None) -> str:
     return f"[{marker}] {remark}" if remark else f"[{marker}]"
 
 
-def without_marker(group: Group) -> Group:
+def strip_marker(group: Group) -> Group:
     """The group as people gave it: its remark without the marker, also where the vendor has cut that off."""
     remark = _MARKER.sub("", group.remark)
     return group if remark == group.remark else replace(group, remark=remark)
 
 
-def intent_of(call: Call, settled_after: float) -> CreateIntent:
+def intent_of_call(call: Call, settled_after: float) -> CreateIntent:
     """The intent to record before `call` is sent."""
-    return CreateIntent(call.marker, call.group_name, digest(call.numbers), settled_after)
+    return CreateIntent(call.marker, call.group_name, digest_numbers(call.numbers), settled_after)
 
 
-def intent_for(create: Command, settled_after: float) -> CreateIntent:
+def intent_of_command(create: Command, settled_after: float) -> CreateIntent:
     """The intent of a create that may have been sent: with what is certain to be in its group."""
-    return CreateIntent(marker_of(create.key), create.group_name, digest(create.numbers), settled_after)
+    return CreateIntent(
+        marker_of(create.key), create.group_name, digest_numbers(create.numbers), settled_after
+    )
 
 
-def made_intent(create: Command, group_id: str | None) -> CreateIntent:
+def intent_after_create(create: Command, group_id: str | None) -> CreateIntent:
     """The intent of a create that was answered: without a marker, the group that it made cannot be told by
     its numbers any more when the next call has changed them."""
     return CreateIntent(None, create.group_name, "", 0.0, group_id)
 
 
-def recorded_for(intent: CreateIntent, command: Command) -> bool:
+def is_recorded_for(intent: CreateIntent, command: Command) -> bool:
     """Whether `intent` was recorded before a call that carried `command`, as far as can be told."""
     if command.kind is not CommandKind.CREATE:
         return False
@@ -71,28 +73,28 @@ def recorded_for(intent: CreateIntent, command: Command) -> bool:
     return intent.name == command.group_name
 
 
-def digest(numbers: Iterable[str]) -> str:
+def digest_numbers(numbers: Iterable[str]) -> str:
     """The same for the same numbers in any order."""
     return hashlib.blake2b(",".join(sorted(numbers)).encode(), digest_size=8).hexdigest()
 
 
-def bears_marker(group: Group, marker: str) -> bool:
+def has_marker(group: Group, marker: str) -> bool:
     """Whether the group's remark has this marker in it, wherever it stands, in capitals or not."""
     return marker in group.remark.lower()
 
 
-def made_by(intent: CreateIntent, group: Group) -> bool:
+def is_created_by(intent: CreateIntent, group: Group) -> bool:
     """Whether `group` is the one that the create of `intent` made."""
     if intent.group_id is not None:
         return group.group_id == intent.group_id
     if intent.marker is not None:
-        return bears_marker(group, intent.marker)
+        return has_marker(group, intent.marker)
     # Source: an empty groupName makes the name the groupId (vendor page "Create Number Group").
     name_fits = group.name == (intent.name or group.group_id)
-    return name_fits and digest(group.numbers) == intent.numbers_digest
+    return name_fits and digest_numbers(group.numbers) == intent.numbers_digest
 
 
-def perhaps_made_by(
+def find_possible_match(
     intent: CreateIntent, groups: Collection[Group], remarks: Iterable[str | None]
 ) -> Group | None:
     """A group that the create of `intent` may have made, where none of `groups` is known to be it.
@@ -107,7 +109,7 @@ def perhaps_made_by(
 
 
 def _may_be_made_by(intent: CreateIntent, group: Group) -> bool:
-    if intent.group_id is not None or digest(group.numbers) != intent.numbers_digest:
+    if intent.group_id is not None or digest_numbers(group.numbers) != intent.numbers_digest:
         return False
     part = _PART_OF_MARKER.search(group.remark)
     if part is not None and not (intent.marker or "").startswith(part[1].lower()):

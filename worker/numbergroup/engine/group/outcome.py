@@ -22,9 +22,9 @@ from numbergroup.engine.commands import (
 )
 from numbergroup.engine.doubt import Doubt
 from numbergroup.engine.events import CallFinished
-from numbergroup.engine.group.attribution import all_with
-from numbergroup.engine.group.batch import closed, created, finished, lost_creation, replan
-from numbergroup.engine.group.creation import intent_of, made_by, perhaps_made_by, without_marker
+from numbergroup.engine.group.attribution import same_verdict_for_all
+from numbergroup.engine.group.batch import close_batch, fail_lost_create, finish_batch, note_created, replan
+from numbergroup.engine.group.creation import find_possible_match, intent_of_call, is_created_by, strip_marker
 from numbergroup.engine.group.next_step import Finish, NextStep, Park, Queue
 from numbergroup.engine.group.state import Batch, GroupState
 from numbergroup.engine.merging.vendor_view import UNLISTED
@@ -56,17 +56,17 @@ def resolve(
     if call.kind in _EFFECTIVE and (ended.doubt_until is not None or isinstance(outcome, Applied)):
         group.batch.mark_attempted()
     if isinstance(outcome, Refused | Unavailable):
-        group.batch.take_failure(ended.now)
+        group.batch.note_failure(ended.now)
     elif isinstance(outcome, Applied) and outcome.rejected:
         if outcome.names_none and _may_have_been_done(group, call, ended):
             outcome = replace(outcome, rejected=())
-        group.batch.take_failure(ended.now, frozenset(outcome.rejected))
+        group.batch.note_failure(ended.now, frozenset(outcome.rejected))
     if ended.doubt_until is not None and isinstance(outcome, _Unsure):
         if call.kind is CallKind.CREATE and not policy.finds:
-            return lost_creation(group, policy, outcome.code, outcome.message)
+            return fail_lost_create(group, policy, outcome.code, outcome.message)
         if call.kind in UPDATES and not policy.idempotent:
             said = f"{outcome.message}: it may have been done, and the vendor must not be asked for it twice"
-            return _ended(group, Status.FAILED, Fault("unavailable", outcome.code, said), None)
+            return _end_with(group, Status.FAILED, Fault("unavailable", outcome.code, said), None)
     match outcome:
         case Applied():
             return _applied(group, call, ended, outcome, policy, retry)
@@ -122,7 +122,7 @@ def _may_have_been_done(group: GroupState, call: Call, ended: CallFinished) -> b
 
 def _take_doubt(group: GroupState, call: Call, until: float, *, answered: bool) -> None:
     if call.kind is CallKind.CREATE:
-        group.intent = intent_of(call, until)
+        group.intent = intent_of_call(call, until)
     elif call.kind in CHANGING:
         group.doubts.append(Doubt(call, until))
         if not answered:
@@ -147,17 +147,17 @@ def _applied(
         case CallKind.LIST:
             (command,) = batch.commands
             ids = (outcome.request_id,) if outcome.request_id else ()
-            groups = tuple(map(without_marker, outcome.groups or ()))
+            groups = tuple(map(strip_marker, outcome.groups or ()))
             verdict = Verdict(command, Status.APPLIED, None, ids, 1, groups=groups, total=outcome.total)
             return Finish([verdict])
         case CallKind.DELETE_GROUP:
-            return finished(group, outcome.request_id)
+            return finish_batch(group, outcome.request_id)
         case CallKind.FIND_CREATED:
             return _looked_for_created(group, call, outcome, policy)
         case CallKind.READ_MEMBERS:
             listed = _sought(group, call, outcome)
             if listed is None and batch.refusal is not None:
-                return finished(group, outcome.request_id)
+                return finish_batch(group, outcome.request_id)
             unlisted = Refused(None, "the vendor lists no such group", outcome.request_id)
             if listed is None or batch.refusal is not None:
                 return _refused(group, batch.refusal or unlisted)
@@ -167,22 +167,22 @@ def _applied(
             group.vendor_view.apply(call, outcome.request_id, outcome.rejected, outcome.details)
             batch.calls.popleft()
             if call.kind is CallKind.CREATE:
-                created(group, outcome.group_id, outcome.request_id)
-    return Queue() if batch.calls else finished(group)
+                note_created(group, outcome.group_id, outcome.request_id)
+    return Queue() if batch.calls else finish_batch(group)
 
 
 def _sought(group: GroupState, call: Call, outcome: Applied) -> Group | None:
     """The group that was looked for, if it is listed."""
     groups, intent = outcome.groups or (), group.intent
     if call.kind is CallKind.FIND_CREATED:
-        return next((one for one in groups if intent is not None and made_by(intent, one)), None)
+        return next((one for one in groups if intent is not None and is_created_by(intent, one)), None)
     return next((one for one in groups if one.group_id == call.group_id), None)
 
 
 def _possibly_created(batch: Batch, intent: CreateIntent, outcome: Applied) -> Group | None:
     """A listed group that the create may have made, as far as can be told."""
     remarks = [command.remark for command in batch.commands]
-    return perhaps_made_by(intent, outcome.groups or (), remarks)
+    return find_possible_match(intent, outcome.groups or (), remarks)
 
 
 def _listed_expiry(policy: AccountPolicy) -> float | None:
@@ -195,9 +195,9 @@ def _looked_for_created(group: GroupState, call: Call, outcome: Applied, policy:
     assert batch is not None
     listed = _sought(group, call, outcome)
     if listed is not None:
-        created(group, listed.group_id, outcome.request_id)
+        note_created(group, listed.group_id, outcome.request_id)
         group.vendor_view.learn_all(listed.numbers, outcome.request_id, _listed_expiry(policy))
-        group.vendor_view.learn_texts(without_marker(listed), outcome.request_id)
+        group.vendor_view.learn_texts(strip_marker(listed), outcome.request_id)
         for doubt in group.doubts:
             # What a dead worker has sent to the group may arrive after it was looked at.
             if doubt.call.group_id == listed.group_id:
@@ -209,17 +209,17 @@ def _looked_for_created(group: GroupState, call: Call, outcome: Applied, policy:
         return Park(intent.settled_after)
     elif (perhaps := _possibly_created(batch, intent, outcome)) is not None:
         why = f"group {perhaps.group_id} has the create's numbers, and nothing in it tells who made it"
-        return lost_creation(group, policy, why=why)
+        return fail_lost_create(group, policy, why=why)
     else:
         group.intent = None
-        group.clear_suspicion()
+        group.clear_suspected_creates()
         refusal = group.create_refusal
         if refusal is not None and group.create_refusals >= _REFUSALS:
             # The vendor said no, and made nothing.
             group.forget_creation()
             return _refused(group, refusal)
     replan(group, policy)
-    return Queue() if batch.calls else finished(group)
+    return Queue() if batch.calls else finish_batch(group)
 
 
 def _left_as_they_are(group: GroupState, call: Call, outcome: Refused) -> NextStep | None:
@@ -241,7 +241,7 @@ def _left_as_they_are(group: GroupState, call: Call, outcome: Refused) -> NextSt
         rest = tuple(one for one in call.numbers if one not in others) or others[: len(others) // 2]
         parts = rest, tuple(one for one in call.numbers if one not in rest)
         batch.calls.extendleft(replace(call, numbers=some) for some in reversed(parts))
-    return Queue() if batch.calls else finished(group)
+    return Queue() if batch.calls else finish_batch(group)
 
 
 def _refused(group: GroupState, outcome: Refused) -> NextStep:
@@ -252,7 +252,7 @@ def _refused(group: GroupState, outcome: Refused) -> NextStep:
         group.discard_batch()
         return Queue()
     fault = Fault("refused", outcome.code, outcome.message)
-    return _ended(group, Status.REJECTED, fault, outcome.request_id)
+    return _end_with(group, Status.REJECTED, fault, outcome.request_id)
 
 
 def _retry_later(
@@ -267,13 +267,13 @@ def _retry_later(
     group.failures += 1
     group.last_fault = fault
     if retry.is_over(group.first_failed_at, ended.now):
-        return _ended(group, Status.FAILED, fault, None)
+        return _end_with(group, Status.FAILED, fault, None)
     group.discard_batch()
     asked_s = min(retry_after_s or 0.0, LONGEST_RETRY_AFTER_S)
     return Park(ended.now + max(asked_s, retry.delay_s(group.failures, ended.jitter)))
 
 
-def _ended(group: GroupState, status: Status, fault: Fault, request_id: str | None) -> Finish:
+def _end_with(group: GroupState, status: Status, fault: Fault, request_id: str | None) -> Finish:
     batch = group.batch
     assert batch is not None
-    return closed(group, all_with(group, status, fault, request_id))
+    return close_batch(group, same_verdict_for_all(group, status, fault, request_id))

@@ -28,7 +28,7 @@ from numbergroup.engine.commands import (
 )
 from numbergroup.engine.doubt import Doubt, undoes
 from numbergroup.engine.events import Facts
-from numbergroup.engine.group.creation import intent_for, recorded_for
+from numbergroup.engine.group.creation import intent_of_command, is_recorded_for
 from numbergroup.engine.merging.merge import Change
 from numbergroup.engine.merging.vendor_view import VendorView
 from numbergroup.engine.replays import LaterWrites, RetryHistory, replays_of
@@ -52,15 +52,15 @@ class Batch:
 
     commands: Sequence[Command]
     change: Change
-    expired: frozenset[int]
+    expired_positions: frozenset[int]
     calls: deque[Call] = field(default_factory=deque)
-    started: bool = False
-    sent: int = 0
+    is_started: bool = False
+    calls_started: int = 0
     """How many of its calls were begun."""
     refusal: Refused | None = None
     """Why the vendor would not delete the group, while it is looked whether the group is there."""
 
-    def take_failure(self, now: float, numbers: AbstractSet[str] | None = None) -> None:
+    def note_failure(self, now: float, numbers: AbstractSet[str] | None = None) -> None:
         """Take in that a call of it failed, or left these numbers out: letters tell how often, since when."""
         for command in self.commands:
             if numbers is not None and numbers.isdisjoint(command.numbers):
@@ -70,7 +70,7 @@ class Batch:
 
     def mark_attempted(self) -> None:
         """Take in that a call of it was carried out, or may have been: it is seen through from here on."""
-        expired = self.expired
+        expired = self.expired_positions
         for position, command in enumerate(self.commands):
             command.attempted = position not in expired
 
@@ -95,12 +95,12 @@ class GroupState:
     """Whether the ledger has an intent of this group, answered or not, that must be closed one day."""
     intent_is_guess: bool = False
     """Whether the intent stands for a create that may have been sent, and of which nothing is known."""
-    suspects: dict[CommandKey, float] = field(default_factory=dict)
+    suspected_creates: dict[CommandKey, float] = field(default_factory=dict)
     """Creates that may have been sent, and until when they may take effect."""
     last_recorded_call: int | None = None
     """The last call that the ledger was told of, so that a successor knows of it; see `forget_calls`."""
     created_by: Command | None = None
-    create_request: str | None = None
+    create_request_id: str | None = None
     created_group: CreateIntent | None = None
     """What the ledger is to know instead of the intent of the create that made the group."""
     create_failed: bool = False
@@ -113,27 +113,27 @@ class GroupState:
     first_failed_at: float = 0.0
     last_fault: Fault | None = None
     """Why it failed last."""
-    fault_at: int | None = None
+    answers_at_fault: int | None = None
     """How many of the account's calls had been answered when this one's met a fault of the account, last."""
-    stopped_at: float | None = None
+    stopped_account_at: float | None = None
     """When its last call stopped the whole account; `None` once one was answered normally."""
-    throttled_alone: int = 0
+    lone_throttles: int = 0
     """How often the vendor asked to wait at its calls, and answered others sent in between normally."""
     throttled_until: float = 0.0
     """Until when it waits for that."""
-    turn: int = 0
+    queue_position: int = 0
     """Its place in line, while it is ready."""
     bisect_size: int | None = None
     """While a refused batch is being halved: how many commands the next batch may have."""
     bisect_call_reserved: bool = False
     """Whether its next call is in the account's budget for that."""
-    replays: int = 0
+    replay_count: int = 0
     """How many of the pending are tried again."""
-    since: LaterWrites | None = None
+    later_writes: LaterWrites | None = None
     """What those must not undo."""
 
     @property
-    def order(self) -> int:
+    def oldest_arrival(self) -> int:
         """When its oldest command arrived: who waits longest goes first."""
         return self.pending[0].arrival
 
@@ -152,14 +152,14 @@ class GroupState:
         """Give the batch's commands back, so that newer ones may merge with what is left to do."""
         self.batch = None
 
-    def wait_for_doubt(self, call: Call, now: float) -> float | None:
+    def blocked_until(self, call: Call, now: float) -> float | None:
         """Until when `call` must wait, because an unanswered earlier one could still undo it."""
         if not self.doubts:
             return None
         self.doubts = [doubt for doubt in self.doubts if doubt.until > now]
         return max((doubt.until for doubt in self.doubts if undoes(doubt.call, call)), default=None)
 
-    def may_come_late(self, command: Command, now: float) -> bool:
+    def has_call_in_doubt(self, command: Command, now: float) -> bool:
         """Whether the command is tried again, and a call that carried it before may still take effect: what
         refused it then may take it by now."""
         return command.past is not None and any(
@@ -172,7 +172,7 @@ class GroupState:
         """The batch's commands that can expire, and have not."""
         if self.batch is None:
             return ()
-        commands, expired = self.batch.commands, self.batch.expired
+        commands, expired = self.batch.commands, self.batch.expired_positions
         return tuple(
             command.key
             for position, command in enumerate(commands)
@@ -188,9 +188,9 @@ class GroupState:
         # The intent may have been taken in with a command before the create.
         if intent is None or (self.intent_recorded and intent != self.intent):
             return
-        command.attempted |= recorded_for(intent, command)
+        command.attempted |= is_recorded_for(intent, command)
         # A failed create's intent outlives it, to be found by the next create.
-        if recorded_for(intent, command) or not (self.pending or bound):
+        if is_recorded_for(intent, command) or not (self.pending or bound):
             self.intent, self.intent_recorded = intent, True
 
     def suspect_create(self, command: Command, until: float) -> None:
@@ -198,22 +198,22 @@ class GroupState:
         effect before `until` or never: a create is looked for before it is sent."""
         command.attempted |= command.expires_at is not None
         if command.kind is CommandKind.CREATE:
-            self.suspects[command.key] = until
+            self.suspected_creates[command.key] = until
 
     def guess_intent(self, command: Command) -> None:
         """Take the create of a batch for one that was sent, if it may have been."""
-        until = self.suspects.get(command.key)
+        until = self.suspected_creates.get(command.key)
         if until is not None and self.intent is None and self.group_id is None:
-            self.intent = intent_for(command, until)
+            self.intent = intent_of_command(command, until)
             self.intent_recorded = self.intent_is_guess = True
 
-    def clear_suspicion(self) -> None:
+    def clear_suspected_creates(self) -> None:
         """Take in that none of the batch's creates has made a group."""
-        if self.suspects and self.batch is not None:
+        if self.suspected_creates and self.batch is not None:
             for command in self.batch.commands:
-                self.suspects.pop(command.key, None)
+                self.suspected_creates.pop(command.key, None)
 
-    def forget_calls(self, now: float) -> list[tuple[GroupRef, int]]:
+    def close_recorded_calls(self, now: float) -> list[tuple[GroupRef, int]]:
         """What a successor need not know any more: all calls up to this one, if none is in doubt."""
         if self.last_recorded_call is None or any(doubt.until > now for doubt in self.doubts):
             return []
@@ -227,9 +227,9 @@ class GroupState:
             self.pending.popleft()
             if command is self.created_by:
                 self.created_by = None
-        if self.replays:
-            self.replays -= sum(replays_of(command.past) > 0 for command in self.batch.commands)
-            self.since = self.since if self.replays else None
+        if self.replay_count:
+            self.replay_count -= sum(replays_of(command.past) > 0 for command in self.batch.commands)
+            self.later_writes = self.later_writes if self.replay_count else None
         self.attempted_count = max(0, self.attempted_count - len(self.batch.commands))
         self.batch = None
         self.failures = 0

@@ -15,7 +15,7 @@ from numbergroup.engine.calls import Details
 from numbergroup.engine.commands import Command
 
 
-def encoded(calls: Iterable[Details], command: Command, rejected: Collection[str]) -> bytes | None:
+def encode_details(calls: Iterable[Details], command: Command, rejected: Collection[str]) -> bytes | None:
     """The JSON object for the result of `command`, whose `rejected` numbers the vendor did not take; `None`
     where the vendor said nothing."""
     counts: dict[str, int] = {}

@@ -45,7 +45,7 @@ def admit(
         if waiting.fingerprint != command.fingerprint:
             return Verdict(command, Status.REJECTED, fault=_OTHER_BODY, conflict=True)
         live = [origin for origin in waiting.origins if not origin.entry.void]
-        partition.waiting -= len(waiting.origins) - len(live)
+        partition.owed_answers -= len(waiting.origins) - len(live)
         waiting.origins[:] = live + command.origins
         return None
     if record is not None and record.replays >= replays_of(command.past):
@@ -54,7 +54,7 @@ def admit(
         return Verdict(command, record.status, repeat_of=record)
     if command.past is None and command.group in partition.quarantined:
         return Verdict(command, Status.FAILED, fault=partition.quarantined[command.group])
-    if command.group in facts.unreadable and not partition.knows(command.group):
+    if command.group in facts.unreadable and not partition.knows_group(command.group):
         # Neither "no such group" nor "never created" would be true: a second group might come of it.
         return Verdict(command, Status.FAILED, fault=_UNREADABLE)
     policy = policies.get(command.group.account)

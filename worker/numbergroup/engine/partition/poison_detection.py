@@ -83,7 +83,7 @@ class History:
     crashes: int = 0
     suspects: tuple[Suspect, ...] = ()
 
-    def after(self, in_hand: InHand) -> "History":
+    def with_crash(self, in_hand: InHand) -> "History":
         """The history with one more crash, at which the step had this in hand."""
         crashes = self.crashes + 1
         if not in_hand:
@@ -100,7 +100,7 @@ class History:
 
 
 @dataclass(slots=True, frozen=True)
-class Caution:
+class CrashPolicy:
     """`max_crashes`: how many deaths condemn. `max_pending`: how many commands may be in memory.
 
     `patience_s`: after so long without anything to do, a worker suspects nothing any more. `pause_s`: how
@@ -109,11 +109,11 @@ class Caution:
 
     max_crashes: int = 5
     max_pending: int = 20_000
-    patience_s: float = 30.0
+    idle_s: float = 30.0
     pause_s: float = 1.0
 
     @property
-    def at_a_time(self) -> int:
+    def batch_limit(self) -> int:
         """How many messages or commands a step may have in hand that are no suspects."""
         return max(1, isqrt(self.max_pending))
 
@@ -123,8 +123,8 @@ class PoisonDetection:
     """One owner's view of its partition, from `began` on (seconds, as all times here)."""
 
     history: History
-    caution: Caution
-    began: float
+    policy: CrashPolicy
+    started_at: float
     _busy_at: float = field(init=False)
     _suspects: frozenset[str] = field(init=False)
     _had_suspects: bool = field(init=False)
@@ -133,11 +133,11 @@ class PoisonDetection:
     """The suspects that this owner began with, neither cleared nor, if condemned, answered."""
 
     def __post_init__(self) -> None:
-        self._busy_at = self.began
+        self._busy_at = self.started_at
         self._unexplained = set(self.history.suspects)
         self._had_suspects = bool(self._unexplained)
         self._condemned = {
-            one.digest: one.deaths for one in self.history.suspects if one.deaths >= self.caution.max_crashes
+            one.digest: one.deaths for one in self.history.suspects if one.deaths >= self.policy.max_crashes
         }
         self._take_suspects()
 
@@ -145,16 +145,16 @@ class PoisonDetection:
         self._suspects = frozenset(one.digest for one in self.history.suspects) | self._condemned.keys()
 
     @property
-    def is_noting(self) -> bool:
+    def is_recording(self) -> bool:
         """Whether steps must run alone, and what they have in hand must be noted before they begin."""
         return self.history.crashes >= _UNRECORDED_CRASHES
 
     @property
     def precautions(self) -> Precautions | None:
         """What batches must observe; `None`: nothing."""
-        if not self.is_noting:
+        if not self.is_recording:
             return None
-        return Precautions(self.caution.at_a_time, self._suspects, self._condemned)
+        return Precautions(self.policy.batch_limit, self._suspects, self._condemned)
 
     @property
     def condemned(self) -> Mapping[str, int]:
@@ -175,14 +175,14 @@ class PoisonDetection:
     def must_not_be_read(self, digest: str) -> bool:
         """Whether a condemned message went on killing workers that read no more than its beginning."""
         deaths = self._condemned.get(digest, 0)
-        return deaths >= self.caution.max_crashes + _READING_ALONE
+        return deaths >= self.policy.max_crashes + _READING_ALONE
 
-    def admit(self, digests: Sequence[str]) -> int:
+    def count_admissible(self, digests: Sequence[str]) -> int:
         """How many of the next messages may be in hand together; one at least."""
-        limit = Precautions(self.caution.at_a_time, self._suspects, self._condemned)
+        limit = Precautions(self.policy.batch_limit, self._suspects, self._condemned)
         return limit.batch_length(digests, len(digests))
 
-    def survived(self, in_hand: InHand, now: float) -> bool:
+    def on_step_survived(self, in_hand: InHand, now: float) -> bool:
         """Take in that the step went well; whether that changes the history.
 
         What is condemned stays so: there may be copies, and RabbitMQ may deliver it again.
@@ -221,4 +221,4 @@ class PoisonDetection:
             self._busy_at = now
         elif self._had_suspects and not self._unexplained:
             return True
-        return now - self._busy_at >= self.caution.patience_s or now - self.began >= _LIFE_S
+        return now - self._busy_at >= self.policy.idle_s or now - self.started_at >= _LIFE_S

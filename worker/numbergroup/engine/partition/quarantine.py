@@ -7,8 +7,8 @@ put away can be replayed: it stands where it first stood, and undoes nothing tha
 
 from numbergroup.engine.account.account import Account
 from numbergroup.engine.commands import QUARANTINED, Fault
-from numbergroup.engine.group.attribution import all_with
-from numbergroup.engine.group.batch import closed, form_batch
+from numbergroup.engine.group.attribution import same_verdict_for_all
+from numbergroup.engine.group.batch import close_batch, form_batch
 from numbergroup.engine.group.next_step import Finish
 from numbergroup.engine.group.state import GroupState, Phase
 from numbergroup.engine.precautions import Precautions
@@ -23,7 +23,7 @@ def is_stuck(group: GroupState, account: Account, now: float) -> bool:
     When an outage begins, every group looks like that. So others must have been served since the group's
     trouble began, or the breaker must have had the time to find out.
     """
-    if not account.is_well or (group.batch is not None and group.batch.started):
+    if not account.is_healthy or (group.batch is not None and group.batch.is_started):
         return False
     if group.phase is Phase.PAUSED:
         return True
@@ -33,7 +33,7 @@ def is_stuck(group: GroupState, account: Account, now: float) -> bool:
     return account.served_at > began or now - began >= account.policy.breaker.window_s
 
 
-def reason(group: GroupState) -> Fault:
+def quarantine_fault(group: GroupState) -> Fault:
     """Why it is put away."""
     if group.last_fault is None:
         return Fault(QUARANTINED, None, f"its group is paused, and too many commands wait for it: {_HOW}")
@@ -47,4 +47,4 @@ def dead_letter_pending(
     """The end of the mailbox's next commands, as many as one batch may have."""
     group.bisect_size = None
     group.batch = form_batch(group, now, precautions)
-    return closed(group, all_with(group, Status.FAILED, fault, None))
+    return close_batch(group, same_verdict_for_all(group, Status.FAILED, fault, None))

@@ -23,7 +23,7 @@ from numbergroup.engine.commands import (
 )
 from numbergroup.engine.effects import Decided
 from numbergroup.engine.events import Facts
-from numbergroup.engine.group.attribution import decided_by
+from numbergroup.engine.group.attribution import summarize_decisions
 from numbergroup.engine.group.state import GroupState
 from numbergroup.engine.precautions import Precautions
 from numbergroup.engine.records import DEAD_LETTERED, is_remembered, milliseconds, record_of, sequence_key
@@ -38,7 +38,7 @@ _SMALL = 50
 """So many numbers take as much memory as all else that a command is made of."""
 
 
-def weight(command: Command) -> int:
+def memory_weight(command: Command) -> int:
     """How many small commands take as much memory."""
     return 1 + len(command.numbers) // _SMALL
 
@@ -60,13 +60,13 @@ class PartitionState:
     created_groups: dict[GroupRef, CreateIntent] = field(default_factory=dict)
     sequences: OrderedDict[SequenceKey, int] = field(default_factory=OrderedDict)
     with_dead_letters: OrderedDict[GroupRef, None] = field(default_factory=OrderedDict)
-    expected: dict[GroupRef, LaterWrites] = field(default_factory=dict)
+    writes_during_lookup: dict[GroupRef, LaterWrites] = field(default_factory=dict)
     quarantined: dict[GroupRef, Fault] = field(default_factory=dict)
     """Groups whose commands are put away, and why."""
     precautions: Precautions | None = None
     """What batches must observe while crashes are looked into."""
-    waiting: int = 0
-    extra: int = 0
+    owed_answers: int = 0
+    extra_weight: int = 0
     """How many more small commands there would be room for, if those in memory were all small."""
     draining: bool = False
     quiet_until: float = 0.0
@@ -75,15 +75,15 @@ class PartitionState:
     @property
     def load(self) -> int:
         """How much memory is taken, in answers that are owed to small commands."""
-        return self.waiting + self.extra
+        return self.owed_answers + self.extra_weight
 
     def track(self, command: Command) -> None:
         """It waits from here on."""
         self.commands[command.key] = command
         if len(command.numbers) >= _SMALL:
-            self.extra += weight(command) - 1
+            self.extra_weight += memory_weight(command) - 1
 
-    def take_verdicts(self, verdicts: Sequence[Verdict], now: float) -> None:
+    def untrack(self, verdicts: Sequence[Verdict], now: float) -> None:
         """These commands wait no longer."""
         if self.attempted:
             self.attempted.difference_update(verdict.command.key for verdict in verdicts)
@@ -91,12 +91,12 @@ class PartitionState:
         for verdict in verdicts:
             command = self.commands.pop(verdict.command.key)
             if len(command.numbers) >= _SMALL:
-                self.extra -= weight(command) - 1
+                self.extra_weight -= memory_weight(command) - 1
             self.remember(verdict, at)
 
-    def take_answers(self, verdicts: Sequence[Verdict | Refusal]) -> None:
+    def count_answered(self, verdicts: Sequence[Verdict | Refusal]) -> None:
         """So many answers are no longer owed."""
-        self.waiting -= sum(
+        self.owed_answers -= sum(
             [1 if isinstance(verdict, Refusal) else len(verdict.command.origins) for verdict in verdicts]
         )
 
@@ -122,7 +122,7 @@ class PartitionState:
         if len(self.bindings) > _BINDINGS_KEPT:
             self.created_groups.pop(self.bindings.popitem(last=False)[0], None)
 
-    def knows(self, ref: GroupRef) -> bool:
+    def knows_group(self, ref: GroupRef) -> bool:
         """Whether this worker itself created, bound or freed the group, whatever the ledger says."""
         group = self.groups.get(ref)
         in_hand = group is not None and (group.group_id is not None or group.intent_recorded)
@@ -161,43 +161,43 @@ class PartitionState:
             if oldest not in self.groups:
                 del self.with_dead_letters[oldest]
 
-    def expect(self, refs: Collection[GroupRef]) -> None:
+    def expect_replays(self, refs: Collection[GroupRef]) -> None:
         """Commands of these groups are about to be looked up, to be tried again."""
-        self.expected = {ref: LaterWrites() for ref in refs}
+        self.writes_during_lookup = {ref: LaterWrites() for ref in refs}
         self.note_dead_letters(refs)
 
-    def take_arrival_number(self, command: Command, group: GroupState, facts: Facts) -> None:
+    def note_order(self, command: Command, group: GroupState, facts: Facts) -> None:
         """Take in where the command stands: what it must not undo, if it is tried again, or its sequence."""
         if command.past is None:
             if command.sequence is not None:
                 self.note_sequence(command, facts)
             return
         ref = group.ref
-        group.replays += 1
-        group.since = group.since or LaterWrites()
+        group.replay_count += 1
+        group.later_writes = group.later_writes or LaterWrites()
         said = facts.since.get(ref)
         if said is not None:
             # Whatever was decided before it was looked up is in there, in its order.
-            group.since.forget_latest(None if command.kind in ALL_NUMBERS else command.numbers)
-            group.since.absorb(said)
-        group.since.absorb(self.expected.get(ref))
+            group.later_writes.forget_latest(None if command.kind in ALL_NUMBERS else command.numbers)
+            group.later_writes.absorb(said)
+        group.later_writes.absorb(self.writes_during_lookup.get(ref))
 
-    def decided(self, group: GroupState, verdicts: Sequence[Verdict]) -> Decided | None:
+    def record_decisions(self, group: GroupState, verdicts: Sequence[Verdict]) -> Decided | None:
         """What the mailbox's batch has decided, if letters of the group may be kept. What is still to be
         tried again has to know it, too."""
         ref, batch = group.ref, group.batch
         if ref not in self.with_dead_letters or batch is None:
             return None
-        decided = decided_by(ref, batch, verdicts)
+        decided = summarize_decisions(ref, batch, verdicts)
         orders = [effective_order(command.past) for command in batch.commands]
         everything = -1 if decided.everything is None else orders[decided.everything]
-        for since in (group.since, self.expected.get(ref)):
+        for since in (group.later_writes, self.writes_during_lookup.get(ref)):
             if since is not None:
                 said = ((number, present, orders[place]) for number, present, place in decided.numbers)
                 since.take(everything, said)
         return decided
 
-    def group_id(self, ref: GroupRef, facts: Facts) -> str | None:
+    def find_group_id(self, ref: GroupRef, facts: Facts) -> str | None:
         """The vendor's id of the group, as far as it is known."""
         if ref.kind is HandleKind.ID:
             return ref.name
