@@ -128,7 +128,7 @@ def _references(member: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _type(member: Mapping[str, Any]) -> str:
-    """In words; that `null` counts as absent is said once, elsewhere."""
+    """In words; that `null` counts as absent is stated once, elsewhere."""
     kinds = [_type(one) for one in member.get("anyOf", ()) if one.get("type") != "null"]
     if kinds:
         return " or ".join(dict.fromkeys(kinds))

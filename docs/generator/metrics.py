@@ -9,7 +9,7 @@ from prometheus_client.samples import Sample
 
 from numbergroup.engine.calls import Outcome
 from numbergroup.engine.snapshot import AccountView, PartitionView, Snapshot
-from numbergroup.observability.metrics import Figures, render
+from numbergroup.observability.metrics import WorkerMetrics, render
 
 _OPEN = ("account", "partition")
 """Labels whose values are the installation's own."""
@@ -39,7 +39,7 @@ def _labels(samples: Sequence[Sample]) -> list[str]:
     ]
 
 
-def _look() -> Figures:
+def _look() -> WorkerMetrics:
     outcomes = {one.__name__.lower(): 1 for one in get_args(Outcome)}
     account = AccountView(
         in_flight=0,
@@ -58,4 +58,4 @@ def _look() -> Figures:
     partition = PartitionView(
         in_hand=0, groups=0, oldest_at=None, parked=(), parked_groups=0, held=(), held_groups=0
     )
-    return Figures(0.0, Snapshot({"default": account}, {0: partition}), 0, 0, 0)
+    return WorkerMetrics(0.0, Snapshot({"default": account}, {0: partition}), 0, 0, 0)
