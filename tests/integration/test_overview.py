@@ -5,7 +5,7 @@ from typing import Any
 
 import orjson
 import pytest
-from integration_rig import ID_REF, TTL_S, Rig
+from integration_rig import ID_REF, KEY_REF, TTL_S, Rig
 from test_reports import REPORT
 
 from numbergroup.engine.policy import BreakerNotice
@@ -55,6 +55,16 @@ async def test_what_is_there(rig: Rig) -> None:
         LetterKind("aa", 2, "refused", "1002", "no #"),
     ]
     assert found.problems == []
+
+
+async def test_dead_letters_of_quarantined_groups(rig: Rig) -> None:
+    """Whether a quarantined group has any is known; what cannot be read counts as none, and is a problem."""
+    raw: Any = rig.client
+    await raw.hset(keys.QUARANTINED, mapping={keys.field(ID_REF): b"{}", keys.field(KEY_REF): b"{}"})
+    await raw.hset(keys.LETTERED, keys.field(KEY_REF), 2)
+    found = await read_overview(rig.client, 1)
+    assert found.quarantined.keys() == {ID_REF, KEY_REF}
+    assert (found.with_dead_letters, found.problems) == ({KEY_REF}, [])
 
 
 async def test_the_dead_are_not_shown(rig: Rig) -> None:

@@ -9,6 +9,7 @@ from numbergroup.cli.status.as_json import as_json
 from numbergroup.cli.status.standing import Standing, standing
 from numbergroup.cli.status.wording import in_words
 from numbergroup.engine.commands import Fault, GroupRef, HandleKind
+from numbergroup.engine.partition.quarantine import ADVICE
 from numbergroup.engine.policy import BreakerNotice
 from numbergroup.engine.snapshot import AccountView, GroupView, PartitionView, Snapshot
 from numbergroup.ledger.overview import LetterKind, LiveWorker, Overview
@@ -226,8 +227,21 @@ def test_groups_in_quarantine() -> None:
     (one,) = as_json(found)["groups"]
     assert (one["group"], one["state"], one["error"]["kind"]) == ("id:g-1", "quarantined", "quarantined")
     said = words(found)
-    assert "id:g-1  default  in dead letters  quarantined: its group is stuck" in said
+    assert "id:g-1  default  nothing in dead letters  quarantined: its group is stuck" in said
     assert "85211111114" not in said
+
+
+def test_what_helps_a_group_in_quarantine() -> None:
+    """A replay is named as long as there is anything to replay."""
+    why = Fault("quarantined", "503", f"its group is stuck: {ADVICE}")
+    overview = replace(EMPTY, quarantined={REF: why})
+    gone, kept = of(overview), of(replace(overview, with_dead_letters={REF}))
+    assert "nothing in dead letters" in words(gone)
+    assert "replay" not in words(gone)
+    assert "replay brings back what is in dead letters" in words(kept)
+    for found in (gone, kept):
+        assert words(found).count("numbergroup resume group lets it go on") == 1
+        assert as_json(found)["groups"][0]["error"]["message"] == "its group is stuck"
 
 
 def test_warnings() -> None:

@@ -1,8 +1,8 @@
 """All that the ledger knows of how things stand, for whoever wants to look. Reading changes nothing."""
 
 import re
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 from pydantic import BaseModel, TypeAdapter, ValidationError
 from redis.asyncio import Redis
@@ -69,6 +69,8 @@ class Overview:
     kinds: Sequence[LetterKind]
     problems: Sequence[str]
     quarantined: Mapping[GroupRef, Fault] = field(default_factory=dict)
+    with_dead_letters: Collection[GroupRef] = frozenset()
+    """Of the quarantined groups, those that have dead letters, or replays that wait."""
 
 
 async def read_overview(client: Redis, partitions: int) -> Overview:
@@ -110,8 +112,23 @@ async def read_overview(client: Redis, partitions: int) -> Overview:
         problems,
         decode_quarantines(found[keys.QUARANTINED] or {}),
     )
+    kept = await _with_dead_letters(client, overview.quarantined, junk)
+    overview = replace(overview, with_dead_letters=kept)
     problems += sorted(f"{' '.join(filter(None, one[:2]))} cannot be read" for one in junk)
     return overview
+
+
+async def _with_dead_letters(
+    client: Redis, groups: Collection[GroupRef], junk: set[UnreadableEntry]
+) -> frozenset[GroupRef]:
+    if not groups:
+        return frozenset()
+    async with translate_errors(LedgerUnavailable):
+        pipe = client.pipeline(transaction=False)
+        pipe.hmget(keys.LETTERED, [keys.field(ref) for ref in groups])
+        answers = await pipe.execute(raise_on_error=False)
+    (counts,) = drop_mistyped({keys.LETTERED: answers[0]}, junk).values()
+    return frozenset(ref for ref, count in zip(groups, counts or (), strict=False) if count is not None)
 
 
 async def _partition_facts(

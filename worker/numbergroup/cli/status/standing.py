@@ -5,6 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from numbergroup.engine.commands import Fault, GroupRef
+from numbergroup.engine.partition.quarantine import ADVICE
 from numbergroup.engine.snapshot import AccountView, GroupView, PartitionView
 from numbergroup.ledger.overview import LetterKind, LiveWorker, Overview
 from numbergroup.ledger.port import Pause
@@ -55,7 +56,7 @@ class AccountStanding:
 @dataclass(slots=True, frozen=True)
 class GroupStanding:
     """A group that does not go on: `paused` by an operator, `quarantined` until one resumes it, or `parked`
-    until it is tried again."""
+    until it is tried again. `has_dead_letters`: what was quarantined can be brought back."""
 
     ref: GroupRef
     state: str
@@ -66,6 +67,7 @@ class GroupStanding:
     trouble: Fault | None = None
     reason: str | None = None
     who: str | None = None
+    has_dead_letters: bool = False
 
 
 @dataclass(slots=True, frozen=True)
@@ -105,7 +107,7 @@ def standing(
         for number, owner in enumerate(overview.owners)
     ]
     groups = _groups(views.values(), overview.pauses) + [
-        GroupStanding(ref, "quarantined", 0, trouble=replace(why, message=scrub_text(why.message)))
+        _quarantined(ref, why, has_dead_letters=ref in overview.with_dead_letters)
         for ref, why in sorted(overview.quarantined.items())
     ]
     parked = sum(view.parked_groups for view in views.values())
@@ -218,6 +220,13 @@ def _groups(views: Iterable[PartitionView], pauses: Mapping[str | GroupRef, Paus
         for one in sorted(parked.values(), key=lambda one: one.since or 0.0)
         if one.ref not in pauses
     ]
+
+
+def _quarantined(ref: GroupRef, why: Fault, *, has_dead_letters: bool) -> GroupStanding:
+    # What helps depends on what is left in the dead letters.
+    message = scrub_text(why.message.removesuffix(f": {ADVICE}"))
+    trouble = replace(why, message=message)
+    return GroupStanding(ref, "quarantined", 0, trouble=trouble, has_dead_letters=has_dead_letters)
 
 
 def _parked(one: GroupView) -> GroupStanding:

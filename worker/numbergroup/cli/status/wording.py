@@ -101,12 +101,20 @@ def _group_row(one: GroupStanding, now: float) -> Row:
         since = f" for {_span(now - one.since)}" if one.since else ""
         why = f"{one.state}{since}{_again(one.until, now)}"
         if one.trouble and one.state == "quarantined":
-            why += f": {escaped(one.trouble.message)}"
+            why += f": {escaped(one.trouble.message)}: {_advice(one)}"
         elif one.trouble:
             why += _because(f"{one.trouble.kind} {one.trouble.code or ''}: {one.trouble.message}")
     handle = f"{one.ref.kind}:{one.ref.name}"
-    waiting = "in dead letters" if one.state == "quarantined" else counted(one.waiting, "command")
+    waiting = counted(one.waiting, "command")
+    if one.state == "quarantined":
+        waiting = "in dead letters" if one.has_dead_letters else "nothing in dead letters"
     return (escaped(handle), escaped(one.ref.account), waiting, why)
+
+
+def _advice(group: GroupStanding) -> str:
+    resume = "numbergroup resume group lets it go on"
+    replay = "numbergroup dead-letters replay brings back what is in dead letters"
+    return f"{resume}, {replay}" if group.has_dead_letters else resume
 
 
 def _letters(standing: Standing) -> Iterator[str]:

@@ -14,7 +14,7 @@ from numbergroup.engine.group.state import GroupState, Phase
 from numbergroup.engine.precautions import Precautions
 from numbergroup_contracts.results import Status
 
-_HOW = "numbergroup resume group lets it go on, numbergroup dead-letters replay brings this back"
+ADVICE = "numbergroup resume group lets it go on, numbergroup dead-letters replay brings this back"
 
 
 def is_stuck(group: GroupState, account: Account, now: float) -> bool:
@@ -36,8 +36,8 @@ def is_stuck(group: GroupState, account: Account, now: float) -> bool:
 def quarantine_fault(group: GroupState) -> Fault:
     """Why it is put away."""
     if group.last_fault is None:
-        return Fault(QUARANTINED, None, f"its group is paused, and too many commands wait for it: {_HOW}")
-    said = f"its group is stuck ({group.last_fault.message}), and too many commands wait for it: {_HOW}"
+        return Fault(QUARANTINED, None, f"its group is paused, and too many commands wait for it: {ADVICE}")
+    said = f"its group is stuck ({group.last_fault.message}), and too many commands wait for it: {ADVICE}"
     return Fault(QUARANTINED, group.last_fault.code, said)
 
 
