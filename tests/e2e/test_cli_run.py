@@ -131,6 +131,20 @@ def test_check_reports_all_problems_at_once(stage: Stage, shell: Shell) -> None:
 
 
 @pytest.mark.redis_server
+def test_keys_of_the_wrong_type(stage: Stage, shell: Shell) -> None:
+    """`run --check` and `status` name each key of ours that holds something else, once."""
+    stage.redis.client.lpush("numbergroup:{0}:commands", "{}")
+    stage.redis.client.set("numbergroup:pauses", "text")
+    checked, status = shell.at_once(("run", "--check"), ("status", "--json"))
+    assert (checked.code, checked.out) == (2, "")
+    problems = json.loads(status.out)["problems"]
+    assert problems == checked.err.splitlines()[1:]
+    stream, pauses = problems
+    assert stream.startswith("the key 'numbergroup:{0}:commands' is a list and must be a stream")
+    assert pauses.startswith("the key 'numbergroup:pauses' is a string and must be a hash")
+
+
+@pytest.mark.redis_server
 def test_check_asks_the_vendor(stage: Stage, shell: Shell) -> None:
     """Credentials that the vendor refuses are to be changed; a vendor that is away may come back."""
     refused = shell("run", "--check", ACCOUNTS__DEFAULT__ACCESS_SECRET="wrong-secret")

@@ -23,6 +23,7 @@ MISSPELT = [
         "numbergroup:{0}.commands",
         "number-group:commands",
     ),
+    *(f"numbergroup:{{0}}:{wrong}" for wrong in ("commnads", "commads", "cmmands", "ocmmands", "commans")),
     *(
         "numbergroup.{0}.comands",
         "numbergroups:{0}:commands",
@@ -54,7 +55,9 @@ async def test_a_misspelt_stream(name: str) -> None:
     assert names.command_stream(0) in str(found)
 
 
-@pytest.mark.parametrize("name", ["numbergroup:commands", "numbergroup.command", "numbergroup_commands"])
+@pytest.mark.parametrize(
+    "name", ["numbergroup:commands", "numbergroup.command", "numbergroup_commands", "numbergroup.commnads"]
+)
 async def test_a_misspelt_list(name: str) -> None:
     """Kombu's producers may misspell as well."""
     client = FakeAsyncRedis()
@@ -63,12 +66,12 @@ async def test_a_misspelt_list(name: str) -> None:
     assert (found.kind, found.name, found.count, found.intended_name) == ("list", name, 2, names.COMMANDS)
 
 
-async def test_a_stream_under_a_lists_name() -> None:
-    """The name alone does not make it ours: who publishes there uses the other way's name."""
+async def test_our_names_are_no_mistake_whatever_they_hold() -> None:
+    """What is of another type is looked for elsewhere, and ours is never the name that was meant instead."""
     client = FakeAsyncRedis()
     await client.xadd(names.COMMANDS, {"event": "{}"})
-    (found,) = await find_on_redis(client, 1)
-    assert (found.kind, found.intended_name) == ("stream", names.command_stream(0))
+    await client.lpush(names.command_stream(0), "{}")
+    assert await find_on_redis(client, 1) == []
 
 
 async def test_what_is_ours_and_what_is_others() -> None:
@@ -90,6 +93,7 @@ def test_one_wrong_letter(place: int, letter: str) -> None:
     name = "numbergroupcommands"
     assert is_alike(name[:place] + letter + name[place + 1 :])
     assert is_alike(name[:place] + name[place + 1 :])
+    assert is_alike(name[:place] + name[place : place + 2][::-1] + name[place + 2 :])
 
 
 def test_queues_that_are_asked_for() -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from docs.generator import PARTS, commands, expand, ledger_keys, log_events, parts_of
 
+from numbergroup.brokers.redis.key_types import types_of_keys
 from numbergroup.brokers.redis.permissions import KEYS
 from numbergroup.cli.dead_letters.asking import Asked
 from numbergroup.cli.exit_codes import ExitCode
@@ -96,3 +97,13 @@ def test_ledger_keys() -> None:
             assert any(re.fullmatch(pattern, key) for pattern in patterns), key
     assert len(set(described)) == len(described)
     assert keys.of_partition(0, keys.LEASE) == "numbergroup:{0}:lease"
+
+
+def test_the_types_of_ledger_keys() -> None:
+    """Every key whose name is known beforehand is expected to be of the type that is described."""
+    described = {
+        one.pattern.replace("{p}", "{0}").replace("<account>", "default"): one.type.partition(",")[0].lower()
+        for one in (*ledger_keys.partition_keys(), *ledger_keys.other_keys())
+    }
+    fixed = {key: kind for key, kind in described.items() if "<" not in key}
+    assert {key: types_of_keys(1, ["default"]).get(key) for key in fixed} == fixed

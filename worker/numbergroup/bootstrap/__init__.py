@@ -73,6 +73,11 @@ async def open_worker(
             ),
         ]:
             log.warning(finding)
+        for mistake in await retry_until_available(
+            "looking at the ledger's keys",
+            lambda: findings.find_in_keys(settings, client, settings.partitions),
+        ):
+            log.error(str(mistake))
         clock = await _common_clock(ledger)
         await agree_on_partitions(ledger, broker, settings.partitions)
         await retry_until_available("opening the broker", broker.open)

@@ -91,6 +91,8 @@ async def _look_at_servers(settings: Settings, broker_url: str, found: Examinati
             client, broker = await connect_broker(settings, broker_url, Intake(), opened, try_once)
             opened.push_async_callback(broker.close)
             found.findings += await findings.find_in_server(settings, client)
+            if mistyped := await findings.find_in_keys(settings, client, settings.partitions):
+                raise UnfitServer(*map(str, mistyped))
             await refuse_if_backlog(RedisLedger(client), broker, settings.partitions)
         except _PROBLEMS as error:
             found.problems.append(error)

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 from redis.asyncio import Redis
 
+from numbergroup.brokers.redis.key_types import MistypedKey, mistyped_keys
 from numbergroup.brokers.redis.server_facts import read_server_facts, warnings
 from numbergroup.ledger.client import translate_errors
 from numbergroup.ledger.port import LedgerUnavailable
@@ -38,3 +39,12 @@ async def find_in_server(settings: Settings, client: Redis) -> list[str]:
         return []
     async with translate_errors(LedgerUnavailable):
         return list(warnings(await read_server_facts(client), holds_commands=is_broker))
+
+
+async def find_in_keys(settings: Settings, client: Redis, partitions: int) -> list[MistypedKey]:
+    """Keys of the Redis at `client` that keep a worker from its work, for they hold something else.
+
+    Raises `LedgerUnavailable`.
+    """
+    async with translate_errors(LedgerUnavailable):
+        return await mistyped_keys(client, partitions, settings.accounts)

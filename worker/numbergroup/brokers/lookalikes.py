@@ -4,7 +4,7 @@ What is published there waits unseen, for no worker reads it. Looking changes no
 """
 
 import re
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from difflib import SequenceMatcher
 from typing import Any
@@ -19,10 +19,14 @@ _ALIKE = 0.85
 _ROUNDS = 100
 _COUNT = 1_000
 _MOST = 100
-# Every name that is alike has most of these letters; the server leaves out the rest.
-_PATTERN = "*[cC]*[oO]*[mM]*[aA]*[nN]*[dD]*"
+_QUEUES = (
+    *("numbergroup:commands", "numbergroup:{0}:commands"),
+    *("numbergroup-commands", "numbergroup_commands", "numbergroupcommands"),
+    *("numbergroup.command", "numbergroup.comands", "numbergroup.commads", "numbergroup.commnads"),
+    *("numbergroups.commands", "numbergruop.commands", "number-group.commands", "numbergroup.commands.v1"),
+)
 _LETTERS = re.compile("[^a-z]+")
-_LENGTH = {b"stream": "xlen", b"list": "llen"}
+_LENGTH = {"stream": "xlen", "list": "llen"}
 
 
 @dataclass(slots=True, frozen=True)
@@ -51,45 +55,36 @@ async def find_on_redis(client: Redis, partitions: int) -> list[Lookalike]:
 
     A server that does not let us look has none.
     """
+    ours = {*map(names.command_stream, range(partitions)), *LISTS}
     try:
-        found = [name async for name in _scanned(client)]
+        # The server leaves out all that is neither: by far the most keys are records of what is settled.
+        found = [(kind, name) for kind in _LENGTH for name in await _scanned(client, kind, ours)]
         pipe = client.pipeline(transaction=False)
-        for name in found:
-            pipe.type(name)
-        kinds = dict(zip(found, await pipe.execute(), strict=True)) if found else {}
-        strange = {name: kind for name, kind in kinds.items() if _is_strange(name, kind, partitions)}
-        for name, kind in strange.items():
+        for kind, name in found:
             getattr(pipe, _LENGTH[kind])(name)
-        counts = await pipe.execute() if strange else []
+        counts = await pipe.execute() if found else []
     except RedisError:
         return []
     return sorted(
         (
-            Lookalike(kind.decode(), _text(name), count, _meant(_text(name), kind == b"list", partitions))
-            for (name, kind), count in zip(strange.items(), counts, strict=True)
+            Lookalike(kind, _text(name), count, _meant(_text(name), kind == "list", partitions))
+            for (kind, name), count in zip(found, counts, strict=True)
         ),
         key=lambda one: one.name,
     )
 
 
-async def _scanned(client: Redis) -> AsyncIterator[bytes]:
-    cursor, found = 0, 0
+async def _scanned(client: Redis, kind: str, ours: Collection[str]) -> set[bytes]:
+    """Names of that kind that are nearly ours: at most `_MOST`."""
+    found: set[bytes] = set()
+    cursor = 0
     for _ in range(_ROUNDS):
-        answer: Any = await client.scan(cursor, match=_PATTERN, count=_COUNT)
+        answer: Any = await client.scan(cursor, count=_COUNT, _type=kind)
         cursor, page = answer
-        for name in page:
-            if is_alike(_text(name)) and found < _MOST:
-                found += 1
-                yield name
-        if not cursor:
-            return
-
-
-def _is_strange(name: bytes, kind: bytes, partitions: int) -> bool:
-    if kind not in _LENGTH:
-        return False
-    ours = {names.command_stream(number) for number in range(partitions)} if kind == b"stream" else LISTS
-    return _text(name) not in ours
+        found.update(name for name in page if is_alike(_text(name)) and _text(name) not in ours)
+        if not cursor or len(found) >= _MOST:
+            break
+    return set(sorted(found)[:_MOST])
 
 
 def _meant(name: str, is_list: bool, partitions: int) -> str:
@@ -105,9 +100,9 @@ def _meant(name: str, is_list: bool, partitions: int) -> str:
 def queue_names_to_check(partitions: int) -> Iterator[tuple[str, str]]:
     """Names of queues that RabbitMQ can be asked about one by one, and what was meant by each.
 
-    Few: RabbitMQ logs each question about a queue that is not there.
+    Few: RabbitMQ logs an error for each question about a queue that is not there.
     """
-    for wrong in ("numbergroup:commands", "numbergroup:{0}:commands", "numbergroup.command"):
+    for wrong in _QUEUES:
         yield wrong, names.command_queue(0, partitions)
 
 

@@ -39,6 +39,7 @@ from numbergroup_contracts import names
 
 _EVENT = b"event"
 _NO_INDEXES: Set[int] = frozenset()
+_READABLE = (b"stream", b"none")
 _BLOCK_MS = 1_000
 _FIRST_COUNT = 16
 _MAX_ENTRIES = 1_000
@@ -121,7 +122,9 @@ class RedisBroker:
             pipe = self._client.pipeline(transaction=False)
             for partition in range(partitions):
                 pipe.xlen(keys.commands(partition))
-            commands = await pipe.execute()
+            commands = await pipe.execute(raise_on_error=False)
+            for partition, answer in enumerate(commands):
+                _raise_error(answer, keys.commands(partition))
         replays = await count_waiting_replays(self._client, partitions)
         return {partition: commands[partition] + replays[partition] for partition in range(partitions)}
 
@@ -202,9 +205,11 @@ class StreamLog:
         block = None if self.may_have_more else _BLOCK_MS
         try:
             return await read_streams(self._client, streams, count, block)
-        except ResponseError:
+        except ResponseError as error:
+            if await self._client.type(self._stream) not in _READABLE:
+                _raise_error(error, self._stream)
             kind = await self._client.type(self._replay_stream.stream)
-            if kind in (b"stream", b"none") or not self._can_read_replays:
+            if kind in _READABLE or not self._can_read_replays:
                 raise
             # A broken replay stream must not block commands.
             log.error("nothing can be replayed: its log is no stream", key=self._replay_stream.stream)
@@ -215,7 +220,7 @@ class StreamLog:
         """Check whether the replay stream is a stream again; only when no commands wait."""
         if self.may_have_more:
             return False
-        self._can_read_replays = await self._client.type(self._replay_stream.stream) in (b"stream", b"none")
+        self._can_read_replays = await self._client.type(self._replay_stream.stream) in _READABLE
         if self._can_read_replays:
             log.info("replays are read again", key=self._replay_stream.stream)
         return self._can_read_replays
@@ -345,3 +350,11 @@ class StreamLog:
             raise StaleEpoch(f"partition {partition}: another worker has epoch {self._epoch}, too")
         self._position.settle(unit.done)
         self._replay_stream.settle(unit.replayed)
+
+
+def _raise_error(answer: object, key: str) -> None:
+    """Raise an answer that is an error, with the key that it is about: Redis does not name it."""
+    if isinstance(answer, ResponseError):
+        raise ResponseError(f"{answer} (the key {key})") from answer
+    if isinstance(answer, Exception):
+        raise answer

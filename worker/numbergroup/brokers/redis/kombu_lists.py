@@ -20,6 +20,7 @@ from numbergroup.engine.decoding.lenient_decode import elements
 from numbergroup.ledger import keys
 from numbergroup.ledger.client import translate_errors
 from numbergroup.observability import failpoints
+from numbergroup.observability.logging import get_logger
 from numbergroup_contracts import names
 
 NOTE = b"kombu"
@@ -35,6 +36,8 @@ _MOST_BYTES = 256 * 1024
 _NOTED = ("reply_to", "correlation_id", "problem")
 _LONGEST_TEXT = 255
 _LONGEST_NOTE = 4_096
+
+log = get_logger("commands")
 
 
 def encode_note(message: Unpacked) -> bytes:
@@ -62,6 +65,7 @@ class ListMover:
         self._client = client
         self._partitions = partitions
         self._intake = intake
+        self._others: list[bytes] = []
         here = files(__package__)
         self._peek = client.register_script(here.joinpath("peek.lua").read_text())
         self._move = client.register_script(here.joinpath("move.lua").read_text())
@@ -74,10 +78,11 @@ class ListMover:
         async with translate_errors(BrokerUnavailable):
             used = await self._client.exists(*LISTS)
             found: Any = used and await self._peek(keys=LISTS, args=[_MOST_MESSAGES, _MOST_BYTES])
-        if not found:
+        name, messages, others = found or (b"", [], [])
+        self._complain(others)
+        if not messages:
             await asyncio.sleep(_POLL_S)
             return
-        name, messages = found
         args: list[bytes | str | int] = [epoch, len(messages), *messages]
         for raw in messages:
             unpacked = unpack(raw, self._intake.max_bytes)
@@ -91,6 +96,13 @@ class ListMover:
             raise StaleEpoch(f"partition 0: epoch {epoch} is over")
         failpoints.hit("moved from a list")
         # Or else the list had changed in between (the answer to moving the same got lost): look again.
+
+    def _complain(self, others: list[bytes]) -> None:
+        """Name the keys that are no lists, once for as long as they stay so."""
+        for key in others:
+            if key not in self._others:
+                log.error("nothing is read from this key: it is no list", key=key.decode())
+        self._others = others
 
     def _shares(self, message: Unpacked) -> Iterable[tuple[int, bytes]]:
         """What each partition gets of a message: the events of its groups, in their order."""

@@ -1,14 +1,18 @@
 -- The oldest messages of the first list that has any, oldest first: some, and not too large together.
 -- KEYS: the lists, in the order in which they are served
 -- ARGV: how many messages, how many bytes (the one that goes over it is among them)
+-- Answer: the list, or '', its messages, and the keys that are no lists: these are passed over.
+local others = {}
 for _, list in ipairs(KEYS) do
+  local kind = redis.call('TYPE', list)['ok']
   local size, found = 0, {}
-  while #found < tonumber(ARGV[1]) and size < tonumber(ARGV[2]) do
+  while kind == 'list' and #found < tonumber(ARGV[1]) and size < tonumber(ARGV[2]) do
     local message = redis.call('LINDEX', list, -1 - #found)
     if not message then break end
     found[#found + 1] = message
     size = size + #message
   end
-  if #found > 0 then return {list, found} end
+  if #found > 0 then return {list, found, others} end
+  if kind ~= 'list' and kind ~= 'none' then others[#others + 1] = list end
 end
-return {}
+return {'', {}, others}

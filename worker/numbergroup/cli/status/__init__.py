@@ -67,12 +67,15 @@ async def _look(settings: Settings, unread: Sequence[Lookalike] | None) -> Looke
         overview = await read_overview(client, settings.partitions)
         waiting, elsewhere, failure = await _backlog(settings, client, len(overview.owners))
         warnings = [*findings.find_in_settings(settings), *await findings.find_in_server(settings, client)]
+        mistyped = await findings.find_in_keys(settings, client, len(overview.owners))
         if unread is None:
             unread = await find_unread_queues(broker_url(settings), client, len(overview.owners))
     finally:
         await client.aclose()
     in_hand_counts = not speaks_amqp(broker_url(settings))
-    overview = replace(overview, problems=[*overview.problems, *map(str, unread)])
+    named = {f"{one.key} cannot be read" for one in mistyped}
+    others = [one for one in overview.problems if one not in named]
+    overview = replace(overview, problems=[*map(str, mistyped), *others, *map(str, unread)])
     found = standing(overview, waiting, settings.max_dead_letters, in_hand_counts=in_hand_counts)
     return replace(found, strays=elsewhere, warnings=warnings), failure, unread
 
