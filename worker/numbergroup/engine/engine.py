@@ -1,15 +1,15 @@
-"""The engine: events in, effects out. Its rules:
+"""The engine: turns events into effects, without I/O. Its rules:
 
-- **Permit, then cut.** A permit is asked for when a group is ready. Only when it is granted is the
-  batch cut, merged and planned, so that everything that arrived meanwhile is in it.
-- **A batch settles as a whole**, when the last of its calls is resolved.
-- **In order.** A group has one call in flight, and commands leave its mailbox from the head only.
-- **After a failure** the commands go back to the mailbox and the next batch is cut anew; what the
-  vendor was told already is known, and is not said twice.
-- **A refused batch is halved in order** until one command stands alone, which is rejected.
-- **A create is never resent blindly**: the group is looked for first, until its absence is proof.
-- **A group's trouble is its own**: it parks, and others go on. Trouble of the account stops its calls, and
-  one probe at a time finds out when it is over.
+- **Permit first, then batch.** A ready group requests a permit. Its batch is formed, merged and planned
+  when the permit is granted, so that it includes every command that arrived by then.
+- **A batch settles as a whole**, when its last call is resolved.
+- **In order.** A group has at most one call in flight, and commands leave its queue from the head only.
+- **After a failure** the commands return to the queue, and the next batch is formed anew. Changes that the
+  vendor has confirmed are remembered and not sent again.
+- **A refused batch is halved in order**, until a single command is refused: that command is rejected.
+- **A create is never resent blindly.** The group is looked up first, until its absence is proven.
+- **A failing group parks, and other groups continue.** A fault of the account stops all calls of the account;
+  then single probes find out when calls work again.
 """
 
 from collections.abc import Mapping
@@ -64,14 +64,20 @@ _IDLE = Phase.IDLE
 
 @dataclass(slots=True, frozen=True)
 class _InFlight:
+    """A call in flight; with `is_probe`, it tests whether the account works again."""
+
     group: GroupState
     call: Call
-    probe: bool
+    is_probe: bool
 
 
 @dataclass(slots=True)
 class Engine:
-    """One for a worker. `handle` never raises on what other programs sent."""
+    """Decides what a worker does next: one instance per worker, fed through `handle`.
+
+    `linger_s`: seconds that an idle group waits for more commands. `group_backlog`: how many commands may
+    wait for a stuck group. `max_pending`: the memory of a partition, in small commands.
+    """
 
     policies: Mapping[str, AccountPolicy]
     retry: RetryPolicy = field(default_factory=RetryPolicy)
@@ -93,57 +99,65 @@ class Engine:
         )
 
     def memory_load(self, partition: int) -> int:
-        """How many answers the partition's commands in memory are owed, a command of many numbers counted as
-        several: what counts against the credit."""
+        """Return the partition's memory use, in small commands that are not answered yet.
+
+        A command with many numbers counts as several. The runtime compares this with the partition's credit.
+        """
         return self._groups.partitions[partition].load if partition in self._groups.partitions else 0
 
     def blocked_counts(self, partition: int) -> Mapping[str, int]:
-        """How many of the partition's commands wait for each account that is down, where there are others:
-        those must not wait for it, too."""
+        """Return how much of the partition's load waits for each account that is down, by account name.
+
+        Empty when there is only one account: then no other account must be protected from the backlog.
+        """
         return self._groups.blocked_counts(partition)
 
     def may_call(self, account: str, now: float) -> bool:
-        """Whether calls that are no probe may go out: nobody has said since that they must wait."""
+        """Whether the account may make normal calls (not probes) at this time."""
         return self._scheduler.accounts[account].may_call(now)
 
     def is_throttled(self, account: str, now: float) -> bool:
-        """Whether the vendor asked to wait before any call of the account, and the time is not over."""
+        """Whether a wait that the vendor requested for the whole account is still running."""
         return self._scheduler.accounts[account].is_throttled(now)
 
     def may_retry(self, account: str, now: float) -> bool:
-        """Whether a call of the account that failed may be sent again, as far as is known by now."""
+        """Whether a failed call of the account may be sent again within its permit."""
         return self._scheduler.accounts[account].may_retry(now)
 
     def next_turn(self, account: str) -> Turn | None:
-        """Whose batch is formed when the account's next permit is granted, as far as is known by now."""
+        """Preview the group that would use the account's next permit; `None` if no group is ready."""
         group = self._scheduler.accounts[account].peek()
         if group is None:
             return None
         commands = next_commands(group, self._precautions(group))
-        place = 0 if group.batch is None else group.batch.calls_started
-        return Turn(group.partition, group.ref, tuple(one.digest for one in commands), place)
+        call_index = 0 if group.batch is None else group.batch.calls_started
+        return Turn(group.partition, group.ref, tuple(command.digest for command in commands), call_index)
 
     def _precautions(self, group: GroupState) -> Precautions | None:
         partition = self._groups.partitions.get(group.partition)
         return None if partition is None else partition.precautions
 
     def snapshot(self, now: float) -> Snapshot:
-        """How everything stands, for operators."""
+        """Return a view of all accounts and partitions, for operators."""
         return Snapshot(
             {name: view_account(account, now) for name, account in self._scheduler.accounts.items()},
             {
-                number: view_partition(one, self._paused_groups)
-                for number, one in self._groups.partitions.items()
+                number: view_partition(partition, self._paused_groups)
+                for number, partition in self._groups.partitions.items()
             },
         )
 
     def open_calls(self, partition: int, now: float) -> OpenCalls:
-        """What is known of the partition's calls beside what was settled: ask before it is forgotten."""
+        """Return what the engine knows of the partition's unsettled calls. Call it before `PartitionLost`."""
         return self._groups.open_calls(partition, now)
 
     def handle(self, event: Event) -> list[Effect]:
-        """Take one event in; the effects are to be carried out in order."""
-        alarm = None if isinstance(event, Tick) else self._timers.next  # a tick uses it up, even too early
+        """Process one event and return its effects, to be carried out in order.
+
+        It never raises on data that other programs sent.
+        """
+        # Every tick uses up the last `WakeAt`, also a tick that comes early.
+        requested_wake = None if isinstance(event, Tick) else self._timers.next
         match event:
             case Owned():
                 self._groups.take_over(event)
@@ -172,7 +186,7 @@ class Engine:
                 self._groups.drain(event.partition)
             case _:
                 assert_never(event)
-        if self._timers.next is not None and self._timers.next != alarm:
+        if self._timers.next is not None and self._timers.next != requested_wake:
             self._effects.append(WakeAt(self._timers.next))
         effects = [*self._effects]
         self._effects.clear()
@@ -229,7 +243,7 @@ class Engine:
                 self._carry_out(group, Park(event.now + self.linger_s))
             else:
                 self._groups.enqueue(group)
-        # Asked for each command, and hardly ever so: to call it is half of what that takes.
+        # Checked inline: this runs for every command, and a function call would double its cost.
         if (
             len(group.pending) > self.group_backlog
             or partition.owed_answers + partition.extra_weight >= self.max_pending
@@ -239,8 +253,8 @@ class Engine:
     def _use_permit(self, event: PermitGranted) -> None:
         account = self._scheduler.accounts[event.account]
         if self._scheduler.accept_permit(event):
-            only = event.only
-            while (group := account.peek()) is not None and only in (None, group.ref):
+            only_ref = event.only
+            while (group := account.peek()) is not None and only_ref in (None, group.ref):
                 account.pop()
                 step = self._choose_step(group, event.now)
                 if step is None:
@@ -248,12 +262,12 @@ class Engine:
                     self._groups.quarantine_if_stuck(group, event.now)
                 else:
                     self._carry_out(group, step, event.now)
-                if isinstance(step, Send) or only is not None:
+                if isinstance(step, Send) or only_ref is not None:
                     break
         self._scheduler.request_permits([event.account], event.now)
 
     def _choose_step(self, group: GroupState, now: float) -> Send | Park | Finish | None:
-        """What the mailbox's turn is used for; `None` when its group is paused."""
+        """Decide what the group does with its turn; `None` when an operator has paused it."""
         if group.ref in self._paused_groups:
             return None
         partition = self._groups.partitions.get(group.partition)
@@ -262,9 +276,9 @@ class Engine:
         account = self._scheduler.accounts[group.ref.account]
         if group.bisect_size is not None and not group.bisect_call_reserved:
             group.bisect_call_reserved = True
-            due = account.bisect_budget.reserve(now)
-            if due > now:
-                return Park(due)
+            start_at = account.bisect_budget.reserve(now)
+            if start_at > now:
+                return Park(start_at)
         return next_step(group, account.policy, now, self._precautions(group))
 
     def _finish_call(self, event: CallFinished) -> None:
@@ -273,17 +287,17 @@ class Engine:
             return
         group, name = flight.group, flight.group.ref.account
         outcome = self._scheduler.on_call_finished(
-            group, event.outcome, event.now, event.jitter, probe=flight.probe
+            group, event.outcome, event.now, event.jitter, probe=flight.is_probe
         )
         account = self._scheduler.accounts[name]
         group.bisect_call_reserved = False
         partition = self._groups.partitions.get(group.partition)
         if partition is not None and partition.groups.get(group.ref) is group:
-            # What the group is told may be less than what the account heard.
-            heard = replace(event, outcome=outcome)
-            decision = resolve(group, flight.call, heard, account.policy, self.retry)
+            # For the group, the outcome may be milder than for its account.
+            group_event = replace(event, outcome=outcome)
+            decision = resolve(group, flight.call, group_event, account.policy, self.retry)
             if isinstance(decision, Queue) and isinstance(outcome, Applied | Refused):
-                # It gets in line anew: a group with endless work takes turns with the others.
+                # Re-enqueue at the end: a group with endless work must not starve the others.
                 self._serial += 1
                 self._groups.enqueue(group, self._serial)
             elif isinstance(decision, Queue | Park) and group.throttled_until > event.now:
@@ -293,18 +307,18 @@ class Engine:
                 self._carry_out(group, decision, event.now)
         if isinstance(outcome, Unavailable) and account.breaker.notice is not None:
             account.awaiting_recovery[group] = None
-        if flight.probe and isinstance(event.outcome, Applied | Refused):
+        if flight.is_probe and isinstance(event.outcome, Applied | Refused):
             self._groups.resume(account.clear_fault())
         self._scheduler.request_permits([name], event.now)
 
     def _update_controls(self, event: ControlsUpdated) -> None:
-        """Do what operators and other workers say from here on."""
+        """Apply the current set of controls: pauses, resumes and breakers of other workers."""
         self._groups.resume(self._scheduler.update_controls(event))
-        let_go = self._paused_groups.keys() - event.controls.paused_groups.keys()
+        unpaused = self._paused_groups.keys() - event.controls.paused_groups.keys()
         self._paused_groups = event.controls.paused_groups
-        resumed = {one for one in event.resumed if isinstance(one, GroupRef)}
+        resumed = {target for target in event.resumed if isinstance(target, GroupRef)}
         for number, partition in self._groups.partitions.items():
-            for ref in let_go | resumed:
+            for ref in unpaused | resumed:
                 if ref in resumed:
                     self._groups.lift_quarantine(number, partition, ref, event.now)
                 group = partition.groups.get(ref)
@@ -314,7 +328,7 @@ class Engine:
 
     def _carry_out(self, group: GroupState, decision: NextStep, now: float = 0.0) -> None:
         match decision:
-            case Send(call, made):
+            case Send(call, created_group):
                 account = self._scheduler.accounts[group.ref.account]
                 group.phase = Phase.IN_FLIGHT
                 account.in_flight += 1
@@ -322,14 +336,18 @@ class Engine:
                 self._in_flight[self._serial] = _InFlight(group, call, account.is_probing)
                 if call.kind in CHANGING:
                     group.last_recorded_call = self._serial
-                known = tuple(group.doubts)
                 batch = group.batch if self._precautions(group) is not None else None
                 self._effects.append(
                     StartCall(
-                        *(self._serial, group.partition, group.ref, call, known, group.expirable_keys),
-                        created_group=made,
+                        call_id=self._serial,
+                        partition=group.partition,
+                        ref=group.ref,
+                        call=call,
+                        doubts=tuple(group.doubts),
+                        expirable_keys=group.expirable_keys,
+                        created_group=created_group,
                         probe=account.is_probing,
-                        digests=() if batch is None else [one.digest for one in batch.commands],
+                        digests=() if batch is None else [command.digest for command in batch.commands],
                         place=0 if batch is None else batch.calls_started,
                     )
                 )

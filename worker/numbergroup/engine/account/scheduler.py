@@ -1,6 +1,6 @@
-"""Turns: which account is asked a permit for, and what becomes of one that was granted.
+"""The scheduler: requests permits for accounts, and decides whether a granted permit may be used.
 
-Effects go to the list that the engine hands out.
+It appends its effects to the list that the engine returns.
 """
 
 from collections.abc import Iterable, Mapping
@@ -16,13 +16,14 @@ from numbergroup.engine.policy import AccountPolicy, BreakerNotice
 from numbergroup.engine.timers import Timers
 
 _DENIED_S = 0.5
+"""Seconds to wait after another worker got the probe."""
 
 
 @dataclass(slots=True, frozen=True)
 class Turn:
-    """The group that uses the next permit, and the digests of the commands that its batch may have.
+    """The group that would use the next permit, and the digests of the commands in its next batch.
 
-    `place`: which of the batch's calls is next.
+    `call_index`: how many calls of the batch were started before.
     """
 
     partition: int
@@ -33,7 +34,7 @@ class Turn:
 
 @dataclass(slots=True)
 class Scheduler:
-    """The accounts of one engine."""
+    """Manages permits, pauses and breakers of all accounts of one engine."""
 
     policies: Mapping[str, AccountPolicy]
     effects: list[Effect]
@@ -45,7 +46,7 @@ class Scheduler:
         self.accounts = {name: Account(policy) for name, policy in self.policies.items()}
 
     def request_permits(self, names: Iterable[str], now: float) -> None:
-        """Ask for as many permits as these accounts have a use for."""
+        """Request as many permits as these accounts can use now. While the worker drains: none."""
         if self.draining:
             return
         for name in names:
@@ -59,7 +60,10 @@ class Scheduler:
                 self.effects.append(WantPermit(name, probe))
 
     def accept_permit(self, event: PermitGranted) -> bool:
-        """Whether the permit may be used. What was no probe when it was asked for must not become one."""
+        """Record that a requested permit was granted, and return whether it may be used.
+
+        A permit that was not requested for a probe must not be used for one.
+        """
         account = self.accounts[event.account]
         if event.probe:
             account.probes_wanted -= 1
@@ -69,6 +73,7 @@ class Scheduler:
         return usable and not self.draining and account.free_slots(event.now) > 0
 
     def on_probe_denied(self, event: ProbeDenied) -> None:
+        """Wait before the next probe is requested: another worker is probing the account."""
         account = self.accounts[event.account]
         account.probes_wanted -= 1
         account.probe_denied_until = event.now + _DENIED_S + event.jitter
@@ -77,35 +82,38 @@ class Scheduler:
     def on_call_finished(
         self, group: GroupState, outcome: Outcome, now: float, jitter: float, *, probe: bool
     ) -> Outcome:
-        """A call of the mailbox's ended so; what that means for its group: see `Account.take`."""
+        """Update the account after a call of the group; return the outcome as it counts for the group.
+
+        See `Account.on_call_finished`.
+        """
         name = group.ref.account
         account = self.accounts[name]
-        before, paused = account.breaker.notice, account.paused_until
+        old_notice, old_paused_until = account.breaker.notice, account.paused_until
         outcome = account.on_call_finished(group, outcome, now, jitter, probe=probe)
-        if account.paused_until > paused:
+        if account.paused_until > old_paused_until:
             self.timers.set(account.paused_until, None)
-        self._publish_breaker(name, account, before)
+        self._publish_breaker(name, account, old_notice)
         return outcome
 
     def update_controls(self, event: ControlsUpdated) -> list[GroupState]:
-        """Take in what is in force now; who need not wait for trouble of its account any more."""
-        mended: list[GroupState] = []
+        """Apply the current controls to all accounts; return the groups that need not wait any longer."""
+        recovered: list[GroupState] = []
         for name, account in self.accounts.items():
             account.pause_reason = event.controls.paused_accounts.get(name)
-            was = account.breaker.state
+            old_state = account.breaker.state
             account.breaker.on_notice(event.controls.breakers.get(name), event.now, event.jitter)
-            if was is BreakerState.OPEN and account.breaker.state is BreakerState.RAMPING:
-                mended += account.release_waiting()
+            if old_state is BreakerState.OPEN and account.breaker.state is BreakerState.RAMPING:
+                recovered += account.release_waiting()
             if name in event.resumed:
-                # Whoever lets it go on has seen to what was wrong.
-                mended += account.clear_fault()
+                # An operator who resumes the account has removed the cause.
+                recovered += account.clear_fault()
                 account.breaker.until = min(account.breaker.until, event.now)
             self._set_breaker_timer(account)
-        return mended
+        return recovered
 
-    def _publish_breaker(self, name: str, account: Account, before: BreakerNotice | None) -> None:
+    def _publish_breaker(self, name: str, account: Account, old_notice: BreakerNotice | None) -> None:
         notice = account.breaker.notice
-        if notice != before:
+        if notice != old_notice:
             self._set_breaker_timer(account)
             self.effects.append(TellBreaker(name, notice))
 

@@ -1,4 +1,4 @@
-"""Attribution: which command owes its fate to which call, once all calls of a batch are resolved."""
+"""Attribution: decides the verdict and the requestIds of each command of a resolved batch."""
 
 from collections.abc import Iterable, Sequence
 
@@ -17,25 +17,23 @@ _NONE_TAKEN = Fault("refused", None, "the vendor took none of its numbers")
 
 
 def attribute_success(group: GroupState, deletion_request: str | None = None) -> list[Verdict]:
-    """The verdicts of the mailbox's batch, all of whose calls went through, in order."""
+    """Return the verdicts of a batch whose calls all succeeded, in the order of its commands."""
     batch = group.batch
     assert batch is not None
     change, commands, known = batch.change, batch.commands, group.vendor_view
     deciders = {by for _, by in change.decided.values()}
     deciders.update(change.names.values())
-    told = [*known.last_writes.values(), *known.rejected.values()]
-    told_ids = [one.request_id for one in told] + [one.request_id for one in known.texts.values()]
-    everything = _distinct([*told_ids, known.base_request])
+    writes = [*known.last_writes.values(), *known.rejected.values()]
+    request_ids = [write.request_id for write in writes] + [text.request_id for text in known.texts.values()]
+    all_ids = _distinct([*request_ids, known.base_request])
     group_id, merged = group.group_id, len(commands)
-    # Nearly always there is none: to ask for each is a tenth of the time that a batch takes.
-    any_passed_over = (
-        change.outdated or change.refused or batch.expired_positions or any(map(is_stale, commands))
-    )
+    # Checked once per batch: most batches have no omitted command, and a check for each costs a tenth.
+    has_omitted = change.outdated or change.refused or batch.expired_positions or any(map(is_stale, commands))
     verdicts = []
     for position, command in enumerate(commands):
-        passed_over = _passed_over(group, position) if any_passed_over else None
-        if passed_over is not None:
-            verdicts.append(passed_over)
+        omitted = _verdict_if_omitted(group, position) if has_omitted else None
+        if omitted is not None:
+            verdicts.append(omitted)
             continue
         rejected: tuple[str, ...] = ()
         if change.delete is not None:
@@ -45,17 +43,17 @@ def attribute_success(group: GroupState, deletion_request: str | None = None) ->
             based = position == change.base or command.kind is CREATE
             status = _APPLIED if based or position in deciders else _SUPERSEDED
             if known.rejected:
-                taken, rejected = _by_fate(position, command, change, known)
+                accepted, rejected = _split_numbers(position, command, change, known)
                 if rejected:
-                    # A base has decided all other numbers as well.
-                    status = Status.PARTIAL if taken or based else Status.REJECTED
-            ids = everything if len(everything) == 1 else _requests(position, command, change, known, status)
+                    # A base decides all other numbers as well, so it is never rejected as a whole.
+                    status = Status.PARTIAL if accepted or based else Status.REJECTED
+            ids = all_ids if len(all_ids) == 1 else _request_ids(position, command, change, known, status)
             if command.kind is CREATE and group.create_request_id not in ids:
                 ids = _distinct([group.create_request_id, *ids])
         verdict = Verdict(command, status, group_id, ids, merged)
         if known.has_details and change.delete is None:
             base = position == change.base or command.kind is CREATE
-            calls = known.details_of(_decided(position, command, change, status), base=base)
+            calls = known.details_of(_decided_names(position, command, change, status), base=base)
             verdict.vendor = encode_details(calls, command, rejected)
         if rejected:
             verdict.rejected = rejected
@@ -65,42 +63,47 @@ def attribute_success(group: GroupState, deletion_request: str | None = None) ->
     return verdicts
 
 
-def _by_fate(
+def _split_numbers(
     position: int, command: Command, change: Change, known: VendorView
 ) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """The numbers that the command has decided: those that the vendor took, and those that it did not."""
-    taken, rejected = list[str](), list[str]()
+    """Split the numbers that the command has decided: those that the vendor accepted, and the rejected."""
+    accepted, rejected = list[str](), list[str]()
     for number in command.numbers:
         decision = change.decided.get(number)
         if decision is not None and decision.by == position:
             present = decision.op is Op.ADD
-            left_out = known.rejects(number, present, command.number_expiry if present else None)
-            (rejected if left_out else taken).append(number)
-    return tuple(taken), tuple(rejected)
+            is_rejected = known.rejects(number, present, command.number_expiry if present else None)
+            (rejected if is_rejected else accepted).append(number)
+    return tuple(accepted), tuple(rejected)
 
 
-def _requests(
+def _request_ids(
     position: int, command: Command, change: Change, known: VendorView, status: Status
 ) -> tuple[str, ...]:
-    told, base = known.last_writes, known.base_request
+    """Return the requestIds of the calls that decided the command's numbers or texts."""
+    last_writes, base = known.last_writes, known.base_request
     ids: list[str | None] = []
     if command.kind is RENAME:
         return _distinct(
-            one for name in _decided(position, command, change, status) for one in known.requests(name)
+            request_id
+            for name in _decided_names(position, command, change, status)
+            for request_id in known.requests(name)
         )
     if position == change.base or not command.numbers:
-        # An empty replace is in every call: it decided all numbers, or a later base did in its stead.
+        # An empty replace decided all numbers, or a later base did so in its place.
         ids.append(base)
     if position == change.base and not command.numbers:
-        ids.extend(said.request_id for said in told.values())
-    for number in _decided(position, command, change, status):
+        ids.extend(write.request_id for write in last_writes.values())
+    for number in _decided_names(position, command, change, status):
         ids += known.requests(number) or [base]
     return _distinct(ids)
 
 
-def _decided(position: int, command: Command, change: Change, status: Status) -> list[str]:
-    """The numbers (of a rename: the texts) by whose calls the command is answered: those that it has decided;
-    of one that is superseded, all."""
+def _decided_names(position: int, command: Command, change: Change, status: Status) -> list[str]:
+    """Return the numbers (of a rename: the texts) whose calls belong into the command's result.
+
+    These are the ones that the command decided; for a superseded command, all of its own.
+    """
     superseded, decided = status is Status.SUPERSEDED, change.decided
     if command.kind is RENAME:
         return [name for name in command.names if superseded or change.names.get(name) == position]
@@ -114,32 +117,35 @@ def _decided(position: int, command: Command, change: Change, status: Status) ->
 def same_verdict_for_all(
     group: GroupState, status: Status, fault: Fault, request_id: str | None
 ) -> list[Verdict]:
-    """The same verdict for every command of a batch that did not go through.
+    """Return the same verdict for every command of a batch that failed.
 
-    What the vendor was told before it failed is not hidden: its requestIds are in the answer, and
-    that of the refusal itself, if it had one, is the last.
+    The verdicts list the requestIds of calls that succeeded before; the failed request's `request_id`, if
+    there is one, is the last.
     """
     batch = group.batch
     assert batch is not None
     known = group.vendor_view
     verdicts = []
     for position, command in enumerate(batch.commands):
-        carried = [one for number in command.decides for one in known.requests(number)]
-        ids = _distinct([*carried, request_id])
+        earlier_ids = [earlier_id for number in command.decides for earlier_id in known.requests(number)]
+        ids = _distinct([*earlier_ids, request_id])
         verdict = Verdict(command, status, group.group_id, ids, len(batch.commands), fault)
-        verdicts.append(_passed_over(group, position) or verdict)
+        verdicts.append(_verdict_if_omitted(group, position) or verdict)
     return verdicts
 
 
-def _passed_over(group: GroupState, position: int) -> Verdict | None:
-    """The verdict on a command that was in no call, because it expired or could not apply where it stood."""
+def _verdict_if_omitted(group: GroupState, position: int) -> Verdict | None:
+    """Return the verdict of a command that was left out of all calls; `None` if it was not.
+
+    Commands are left out that are outdated, expired, or not applicable in their place.
+    """
     batch = group.batch
     assert batch is not None
     command, merged = batch.commands[position], len(batch.commands)
     if command.stale or position in batch.change.outdated:
-        # What was said later has decided: in this batch, or in one that is settled since.
+        # A later command of this batch, or of one that is settled already, decided instead.
         known = group.vendor_view
-        ids = _distinct(one for number in command.decides for one in known.requests(number))
+        ids = _distinct(request_id for number in command.decides for request_id in known.requests(number))
         return Verdict(command, Status.SUPERSEDED, group.group_id, ids, merged)
     if position in batch.expired_positions:
         return Verdict(command, Status.EXPIRED, group.group_id, merged=merged, fault=_EXPIRED)
@@ -150,21 +156,26 @@ def _passed_over(group: GroupState, position: int) -> Verdict | None:
 
 
 def summarize_decisions(ref: GroupRef, batch: Batch, verdicts: Sequence[Verdict]) -> Decided:
-    """What the batch's commands have decided that were carried out, as `verdicts` tell, one each."""
+    """Return what the batch's successful commands decided, for replays that must not undo it.
+
+    `verdicts` has one verdict for each command of the batch, in the same order.
+    """
     change = batch.change
-    carried = [verdict.status not in DEAD_LETTERED for verdict in verdicts]
-    if change.delete is not None and carried[change.delete]:
+    succeeded = [verdict.status not in DEAD_LETTERED for verdict in verdicts]
+    if change.delete is not None and succeeded[change.delete]:
         return Decided(ref, change.delete, ())
-    everything = change.base if change.base is not None and carried[change.base] else None
-    left_out = {place: frozenset(one.rejected) for place, one in enumerate(verdicts) if one.rejected}
+    everything = change.base if change.base is not None and succeeded[change.base] else None
+    rejected = {
+        position: frozenset(verdict.rejected) for position, verdict in enumerate(verdicts) if verdict.rejected
+    }
     numbers = [
         (number, decision.op is Op.ADD, decision.by)
         for number, decision in change.decided.items()
-        if carried[decision.by] and number not in left_out.get(decision.by, ())
+        if succeeded[decision.by] and number not in rejected.get(decision.by, ())
     ]
-    texts = [(name, True, by) for name, by in change.names.items() if carried[by]]
+    texts = [(name, True, position) for name, position in change.names.items() if succeeded[position]]
     return Decided(ref, everything, numbers + texts)
 
 
 def _distinct(ids: Iterable[str | None]) -> tuple[str, ...]:
-    return tuple(dict.fromkeys(one for one in ids if one is not None))
+    return tuple(dict.fromkeys(request_id for request_id in ids if request_id is not None))

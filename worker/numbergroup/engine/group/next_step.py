@@ -1,4 +1,4 @@
-"""What to do next with a mailbox, as values: the engine acts on them."""
+"""Next steps: what the engine does next with a group."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -8,7 +8,10 @@ from numbergroup.engine.commands import Call, CreateIntent, GroupRef, Verdict
 
 @dataclass(slots=True, frozen=True)
 class Send:
-    """Make this call now. `made` replaces the intent of a create that is not settled, where there is one."""
+    """Start this call now.
+
+    `created_group` replaces, in the ledger, the intent of a create that is not settled yet.
+    """
 
     call: Call
     created_group: CreateIntent | None = None
@@ -16,19 +19,23 @@ class Send:
 
 @dataclass(slots=True, frozen=True)
 class Queue:
-    """Let it wait for its turn."""
+    """Queue the group for a permit."""
 
 
 @dataclass(slots=True, frozen=True)
 class Park:
-    """Leave it alone until then (Unix seconds)."""
+    """Do nothing with the group until then (Unix seconds)."""
 
     until: float
 
 
 @dataclass(slots=True, frozen=True)
 class Finish:
-    """Settle its batch with these verdicts."""
+    """Settle the group's batch with these verdicts.
+
+    `bindings`: group keys to bind to an id (`None`: to free). `intents_done`: creates that are no longer
+    open.
+    """
 
     verdicts: Sequence[Verdict]
     bindings: Mapping[GroupRef, str | None] = field(default_factory=dict)
@@ -36,4 +43,4 @@ class Finish:
 
 
 NextStep = Send | Queue | Park | Finish
-"""What a turn may end in. Only `next_step` says `Send`."""
+"""The step that follows a permit or an outcome. Only `next_step` returns `Send`."""

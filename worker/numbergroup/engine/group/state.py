@@ -1,12 +1,12 @@
-"""The mailbox: one group's waiting commands in arrival order, and where the group stands.
+"""The state of one group: its pending commands in arrival order, its batch and its phase.
 
-    idle ──► ready ──► in flight ──► ready (next call, or commands that came meanwhile) ──► …
+    idle ──► ready ──► in flight ──► ready (the next call, or commands that arrived meanwhile) ──► …
                ▲           │
-               ├── parked ◄┘   (a failure, a call in doubt, or linger)
-               └── held        (an operator has paused it)
+               ├── parked ◄┘   (after a failure, for a call in doubt, or to linger)
+               └── paused      (by an operator)
 
-The batch is cut at the very moment when its first call may be sent. Its commands stay at the head of
-`pending` until all of its calls are resolved; then they are settled together.
+A batch is formed when its first call may be sent. Its commands stay at the head of `pending` until all calls
+of the batch are resolved; then they are settled together.
 """
 
 import enum
@@ -34,10 +34,12 @@ from numbergroup.engine.merging.vendor_view import VendorView
 from numbergroup.engine.replays import LaterWrites, RetryHistory, replays_of
 
 INHERITED = 0
-"""For `Mailbox.recorded`: the call was an earlier owner's. Our own have greater numbers."""
+"""A `last_recorded_call` made by an earlier owner. This engine's own calls have greater numbers."""
 
 
 class Phase(enum.Enum):
+    """What a group waits for."""
+
     IDLE = enum.auto()
     READY = enum.auto()
     IN_FLIGHT = enum.auto()
@@ -48,20 +50,23 @@ class Phase(enum.Enum):
 
 @dataclass(slots=True)
 class Batch:
-    """Commands that were cut together: they settle together."""
+    """Commands that were taken from the queue together, and settle together."""
 
     commands: Sequence[Command]
     change: Change
     expired_positions: frozenset[int]
+    """Positions (within `commands`) of the commands that expired before they were in any call."""
     calls: deque[Call] = field(default_factory=deque)
     is_started: bool = False
     calls_started: int = 0
-    """How many of its calls were begun."""
     refusal: Refused | None = None
-    """Why the vendor would not delete the group, while it is looked whether the group is there."""
+    """Why the vendor refused to delete the group; set while the group is looked up."""
 
     def note_failure(self, now: float, numbers: AbstractSet[str] | None = None) -> None:
-        """Take in that a call of it failed, or left these numbers out: letters tell how often, since when."""
+        """Record a failed call in the retry history of the commands, for their dead letters.
+
+        With `numbers`: only for commands that contain at least one of these numbers.
+        """
         for command in self.commands:
             if numbers is not None and numbers.isdisjoint(command.numbers):
                 continue
@@ -69,7 +74,7 @@ class Batch:
             command.past.fail(now)
 
     def mark_attempted(self) -> None:
-        """Take in that a call of it was carried out, or may have been: it is seen through from here on."""
+        """Mark the batch's commands as possibly carried out: from now on they cannot expire."""
         expired = self.expired_positions
         for position, command in enumerate(self.commands):
             command.attempted = position not in expired
@@ -77,6 +82,8 @@ class Batch:
 
 @dataclass(slots=True, eq=False)
 class GroupState:
+    """Everything the engine knows of one group while it has commands, or a call in doubt."""
+
     ref: GroupRef
     partition: int
     group_id: str | None = None
@@ -87,81 +94,81 @@ class GroupState:
     vendor_view: VendorView = field(default_factory=VendorView)
     doubts: list[Doubt] = field(default_factory=list)
     attempted_count: int = 0
-    """How many of the pending, from the head, were in a batch whose calls began."""
+    """Number of leading pending commands that were in a call already."""
     sent_at: float = 0.0
-    """When its last call started."""
+    """When its last call started (Unix seconds, as all times here)."""
     intent: CreateIntent | None = None
     intent_recorded: bool = False
-    """Whether the ledger has an intent of this group, answered or not, that must be closed one day."""
+    """Whether the ledger has an intent of this group that a settlement must still close."""
     intent_is_guess: bool = False
-    """Whether the intent stands for a create that may have been sent, and of which nothing is known."""
+    """Whether the intent was made up for a create that an earlier owner may have sent."""
     suspected_creates: dict[CommandKey, float] = field(default_factory=dict)
-    """Creates that may have been sent, and until when they may take effect."""
+    """Creates that an earlier owner may have sent, with the time until which each may take effect."""
     last_recorded_call: int | None = None
-    """The last call that the ledger was told of, so that a successor knows of it; see `forget_calls`."""
+    """The last call recorded in the ledger for a successor; see `close_recorded_calls`."""
     created_by: Command | None = None
     create_request_id: str | None = None
     created_group: CreateIntent | None = None
-    """What the ledger is to know instead of the intent of the create that made the group."""
+    """The intent to record in the ledger in place of the one of the create that was answered."""
     create_failed: bool = False
-    """Whether its create was answered with a failure before that says nothing for certain."""
+    """Whether its create failed before, with an answer that leaves open whether the group was created."""
     create_refusals: int = 0
-    """How often its create was refused in doubt: the vendor said no, and may have made the group."""
+    """How often its create was refused while it was in doubt: the group may exist all the same."""
     create_refusal: Refused | None = None
     """The last of those refusals."""
     failures: int = 0
+    """Failures in a row."""
     first_failed_at: float = 0.0
     last_fault: Fault | None = None
-    """Why it failed last."""
+    """The error of the last failure."""
     answers_at_fault: int | None = None
-    """How many of the account's calls had been answered when this one's met a fault of the account, last."""
+    """The account's `answer_count` when a call of this group last met a fault of the account."""
     stopped_account_at: float | None = None
-    """When its last call stopped the whole account; `None` once one was answered normally."""
+    """When a call of this group last stopped its account; `None` after a normal answer."""
     lone_throttles: int = 0
-    """How often the vendor asked to wait at its calls, and answered others sent in between normally."""
+    """How often only this group was throttled: calls that were sent in between were answered normally."""
     throttled_until: float = 0.0
-    """Until when it waits for that."""
+    """End of the wait because of that."""
     queue_position: int = 0
-    """Its place in line, while it is ready."""
+    """Its position in the account's queue, while it is ready."""
     bisect_size: int | None = None
-    """While a refused batch is being halved: how many commands the next batch may have."""
+    """While a refused batch is being halved: the largest size of the next batch."""
     bisect_call_reserved: bool = False
-    """Whether its next call is in the account's budget for that."""
+    """Whether its next call is already counted in the account's budget for halving."""
     replay_count: int = 0
-    """How many of the pending are tried again."""
+    """How many of the pending commands are replays."""
     later_writes: LaterWrites | None = None
-    """What those must not undo."""
+    """Decisions of later commands, which those replays must not undo."""
 
     @property
     def oldest_arrival(self) -> int:
-        """When its oldest command arrived: who waits longest goes first."""
+        """The arrival number of its oldest command: the group with the lowest number is served first."""
         return self.pending[0].arrival
 
     @property
     def exists(self) -> bool:
-        """Whether the group is there before the first of the pending commands."""
+        """Whether the group exists before its first pending command is carried out."""
         if self.ref.kind is HandleKind.ID:
             return True
         return self.group_id is not None and self.created_by is None
 
     def forget_creation(self) -> None:
-        """Drop what is known of a create that failed: the group was made, or its command is settled."""
+        """Reset what is known of failed creates: the group was created, or the command is settled."""
         self.create_failed, self.create_refusals, self.create_refusal = False, 0, None
 
     def discard_batch(self) -> None:
-        """Give the batch's commands back, so that newer ones may merge with what is left to do."""
+        """Return the batch's commands to the queue, so that newer commands can merge with them."""
         self.batch = None
 
     def blocked_until(self, call: Call, now: float) -> float | None:
-        """Until when `call` must wait, because an unanswered earlier one could still undo it."""
+        """Return until when `call` must wait for a doubtful call that could undo it; `None`: no wait."""
         if not self.doubts:
             return None
         self.doubts = [doubt for doubt in self.doubts if doubt.until > now]
         return max((doubt.until for doubt in self.doubts if undoes(doubt.call, call)), default=None)
 
     def has_call_in_doubt(self, command: Command, now: float) -> bool:
-        """Whether the command is tried again, and a call that carried it before may still take effect: what
-        refused it then may take it by now."""
+        """Whether the command is a replay, and an earlier call with one of its numbers is still in doubt."""
         return command.past is not None and any(
             doubt.until > now and not set(doubt.call.numbers).isdisjoint(command.numbers)
             for doubt in self.doubts
@@ -169,7 +176,7 @@ class GroupState:
 
     @property
     def expirable_keys(self) -> tuple[CommandKey, ...]:
-        """The batch's commands that can expire, and have not."""
+        """The keys of the batch's commands that can expire and have not."""
         if self.batch is None:
             return ()
         commands, expired = self.batch.commands, self.batch.expired_positions
@@ -180,48 +187,57 @@ class GroupState:
         )
 
     def adopt_intent(self, command: Command, facts: Facts, *, bound: bool) -> None:
-        """Take in that an earlier worker may have sent a create, unless the intent is this engine's own.
+        """Adopt the ledger's intent of a create that an earlier worker may have sent.
 
-        `bound`: the key was bound or freed since, so that an older look-up says nothing.
+        This engine's own intent has precedence. `bound`: this engine has bound or freed the group key since,
+        so that the look-up in the ledger may be outdated.
         """
         intent = facts.intents.get(self.ref)
-        # The intent may have been taken in with a command before the create.
+        # The same intent may have been adopted with a command before the create.
         if intent is None or (self.intent_recorded and intent != self.intent):
             return
         command.attempted |= is_recorded_for(intent, command)
-        # A failed create's intent outlives it, to be found by the next create.
+        # The intent of a failed create stays in the ledger, for the next create.
         if is_recorded_for(intent, command) or not (self.pending or bound):
             self.intent, self.intent_recorded = intent, True
 
     def suspect_create(self, command: Command, until: float) -> None:
-        """Take in that the command may have been in a call of which nothing is known, and which takes
-        effect before `until` or never: a create is looked for before it is sent."""
+        """Record that an earlier owner may have sent the command in an unrecorded call.
+
+        Such a call takes effect before `until` or never. A suspected create is looked up before it is sent.
+        """
         command.attempted |= command.expires_at is not None
         if command.kind is CommandKind.CREATE:
             self.suspected_creates[command.key] = until
 
     def guess_intent(self, command: Command) -> None:
-        """Take the create of a batch for one that was sent, if it may have been."""
+        """Make up the intent of a suspected create, so that its group is looked up first."""
         until = self.suspected_creates.get(command.key)
         if until is not None and self.intent is None and self.group_id is None:
             self.intent = intent_of_command(command, until)
             self.intent_recorded = self.intent_is_guess = True
 
     def clear_suspected_creates(self) -> None:
-        """Take in that none of the batch's creates has made a group."""
+        """Clear the batch's creates of suspicion: none of them has created a group."""
         if self.suspected_creates and self.batch is not None:
             for command in self.batch.commands:
                 self.suspected_creates.pop(command.key, None)
 
     def close_recorded_calls(self, now: float) -> list[tuple[GroupRef, int]]:
-        """What a successor need not know any more: all calls up to this one, if none is in doubt."""
+        """Return the last recorded call, if no call is in doubt: a successor need not know of calls up to it.
+
+        Each call is returned once.
+        """
         if self.last_recorded_call is None or any(doubt.until > now for doubt in self.doubts):
             return []
         last, self.last_recorded_call = self.last_recorded_call, None
         return [(self.ref, last)]
 
     def remove_settled(self) -> None:
-        """Drop the batch's commands; what is known of the vendor ends with the last that needs it."""
+        """Remove the settled batch and its commands.
+
+        The view of the vendor is reset when no pending command was in a call yet.
+        """
         assert self.batch is not None
         for command in self.batch.commands:
             self.pending.popleft()

@@ -1,9 +1,8 @@
-"""What the vendor says of its calls beyond their outcome, as it goes into results (`data.vendor`).
+"""Vendor details: encodes what the vendor reports beyond a call's outcome, for a result's `data.vendor`.
 
-A result has what was said of the calls that decided its command's numbers, as its `requestIds` name those:
-counts of several calls are summed up, of several ids the last one counts, and of the reasons it has those for
-its own `rejectedNumbers`. The counts are the calls': of a call that was made for several commands, each of
-them gets the same.
+A result contains the details of the calls that its `requestIds` name. Counts of several calls are added up;
+of several ids the last is used; reasons are given for its own `rejectedNumbers` only. Counts belong to calls:
+if a call was made for several commands, each result has the same counts.
 """
 
 from collections.abc import Collection, Iterable
@@ -16,8 +15,10 @@ from numbergroup.engine.commands import Command
 
 
 def encode_details(calls: Iterable[Details], command: Command, rejected: Collection[str]) -> bytes | None:
-    """The JSON object for the result of `command`, whose `rejected` numbers the vendor did not take; `None`
-    where the vendor said nothing."""
+    """Return the JSON object for the result of `command`; `None` if the vendor reported no details.
+
+    `rejected`: those of its numbers that the vendor did not accept.
+    """
     counts: dict[str, int] = {}
     ids: dict[str, int | str] = {}
     reasons: dict[str, str] = {}
@@ -27,7 +28,8 @@ def encode_details(calls: Iterable[Details], command: Command, rejected: Collect
         ids.update(call.ids)
         if rejected:
             own = [number for number in rejected if number in call.reasons]
-            reasons |= {spelt: call.reasons[n] for n, spelt in zip(own, command.as_written(own), strict=True)}
+            written = command.as_written(own)
+            reasons |= {spelling: call.reasons[number] for number, spelling in zip(own, written, strict=True)}
     members: dict[str, Any] = counts | ids
     if reasons:
         members["reasons"] = reasons

@@ -1,6 +1,6 @@
-"""All mailboxes of an engine: how they wait for their turn, how their batches end, who is put away.
+"""The group table: holds all groups of an engine, and schedules, settles, quarantines and expires them.
 
-Effects go to the list that the engine hands out.
+It appends its effects to the list that the engine returns.
 """
 
 from collections import Counter
@@ -18,14 +18,17 @@ from numbergroup.engine.partition.quarantine import dead_letter_pending, is_stuc
 from numbergroup.engine.partition.state import PartitionState, memory_weight
 from numbergroup.engine.timers import Timers
 
-_CROWDED = 0.75
-"""How much of the memory may be taken after it was full of commands that cannot go on."""
+_TARGET_LOAD = 0.75
+"""When stuck groups fill the memory, they are quarantined until the load is down to this share."""
 
 
 @dataclass(slots=True)
 class GroupTable:
-    """By partition. `group_backlog`: how many commands may wait for a group that is stuck; `room`: for how
-    many a partition has memory at all."""
+    """Holds the state of each owned partition and its groups.
+
+    `group_backlog`: how many commands may wait for a stuck group. `max_pending`: the memory of a partition,
+    in small commands.
+    """
 
     scheduler: Scheduler
     effects: list[Effect]
@@ -35,8 +38,10 @@ class GroupTable:
     partitions: dict[int, PartitionState] = field(default_factory=dict)
 
     def blocked_counts(self, number: int) -> Mapping[str, int]:
-        """How many of the partition's commands wait for each account that is down, where there are others; by
-        their weight."""
+        """Return how much of the partition's load waits for each account that is down, by account name.
+
+        Empty when there is only one account.
+        """
         accounts = self.scheduler.accounts
         down = {name for name, account in accounts.items() if account.is_down}
         if not down or len(accounts) == 1 or number not in self.partitions:
@@ -48,7 +53,7 @@ class GroupTable:
         return waiting
 
     def take_over(self, event: Owned) -> None:
-        """Take in what the partition's last owner may have sent and nobody answered."""
+        """Take over a partition, with the previous owner's calls in doubt and quarantines."""
         partition = self.partitions.setdefault(event.partition, PartitionState())
         partition.attempted.update(event.attempted)
         partition.quarantined.update(event.quarantined)
@@ -59,8 +64,8 @@ class GroupTable:
             self._retire(group, event.now)
 
     def open_calls(self, number: int, now: float) -> OpenCalls:
-        """What is known of the partition's calls beside what was settled."""
-        found = OpenCalls()
+        """Return what the engine knows of the partition's calls that no settlement contains."""
+        open_calls = OpenCalls()
         partition = self.partitions.get(number)
         for ref, group in partition.groups.items() if partition is not None else ():
             doubts = [doubt for doubt in group.doubts if doubt.until > now]
@@ -71,74 +76,94 @@ class GroupTable:
                 if command.attempted and command.expires_at is not None
             ]
             if doubts:
-                found.doubts[ref] = doubts
+                open_calls.doubts[ref] = doubts
             if intent is not None:
-                found.intents[ref] = intent
+                open_calls.intents[ref] = intent
             if attempted:
-                found.attempted[ref] = attempted
+                open_calls.attempted[ref] = attempted
             if not (doubts or intent):
-                found.closed.append(ref)
-        return found
+                open_calls.closed.append(ref)
+        return open_calls
 
-    def enqueue(self, group: GroupState, turn: int | None = None) -> None:
-        """Let the mailbox wait for its turn, if its partition has turns."""
+    def enqueue(self, group: GroupState, position: int | None = None) -> None:
+        """Queue the group for a permit; if its partition is lost or drains, the group becomes idle."""
         partition = self.partitions.get(group.partition)
         if partition is not None and not partition.draining:
-            self.scheduler.accounts[group.ref.account].enqueue(group, turn)
+            self.scheduler.accounts[group.ref.account].enqueue(group, position)
         else:
             group.phase = Phase.IDLE
 
     def resume(self, groups: Iterable[GroupState]) -> None:
-        """Let those of them that wait for a time, or for an operator, wait for their turn instead."""
+        """Queue those of the groups that are parked or paused, and have pending commands."""
         for group in groups:
             if group.phase in (Phase.PAUSED, Phase.PARKED) and group.pending:
                 self.enqueue(group)
 
-    def finish_batch(self, group: GroupState, end: Finish, now: float, *, wait_on: bool = False) -> None:
-        """Settle it; the others are next, unless they `wait_on` for what the whole mailbox waited for."""
+    def finish_batch(
+        self, group: GroupState, finish: Finish, now: float, *, keep_waiting: bool = False
+    ) -> None:
+        """Settle the group's batch, and queue its remaining commands.
+
+        With `keep_waiting`, the remaining commands keep the group's phase and failures.
+        """
         partition = self.partitions[group.partition]
-        partition.untrack(end.verdicts, now)
-        for ref, group_id in end.bindings.items():
+        partition.untrack(finish.verdicts, now)
+        for ref, group_id in finish.bindings.items():
             partition.bind(ref, group_id, group.created_group)
             if group_id is None:
                 group.group_id = group.created_by = group.created_group = None
-        ended = (end.bindings, end.intents_done, group.close_recorded_calls(now))
-        decided = partition.record_decisions(group, end.verdicts) if partition.with_dead_letters else None
-        self.emit_settle(partition, Settle(group.partition, end.verdicts, now, *ended, decided))
-        trouble = group.failures, group.last_fault
+        calls_done = group.close_recorded_calls(now)
+        decided = partition.record_decisions(group, finish.verdicts) if partition.with_dead_letters else None
+        # Positional: this runs for every batch.
+        self.emit_settle(
+            partition,
+            Settle(
+                group.partition,
+                finish.verdicts,
+                now,
+                finish.bindings,
+                finish.intents_done,
+                calls_done,
+                decided,
+            ),
+        )
+        failures, last_fault = group.failures, group.last_fault
         group.remove_settled()
         if group.pending:
             self.set_expiry_timer(group)
-            if wait_on:
-                group.failures, group.last_fault = trouble
+            if keep_waiting:
+                group.failures, group.last_fault = failures, last_fault
             else:
                 self.enqueue(group)
         else:
             self._retire(group, now)
 
     def emit_settle(self, partition: PartitionState, effect: Settle) -> None:
-        """Have it written: its answers are owed no longer."""
+        """Emit a settlement, and count its answers as given."""
         partition.count_answered(effect.verdicts)
         self.effects.append(effect)
 
     def quarantine_if_stuck(self, group: GroupState, now: float) -> None:
-        """Quarantine the group if it holds up more than it may, and nobody else is held up by what it waits
-        for. Where several of such groups fill the memory, the largest go, until others have room again."""
+        """Quarantine the group if it is stuck and too many commands wait for it.
+
+        If stuck groups fill the partition's memory instead, the largest are quarantined, until the load falls
+        to `_TARGET_LOAD`.
+        """
         partition = self.partitions.get(group.partition)
-        # What an operator has brought back must not be put away again because it is much.
-        too_much = len(group.pending) - group.replay_count > self.group_backlog
-        if partition is None or not (too_much or partition.load >= self.max_pending):
+        # Replayed commands do not count: an operator wants them tried, however many they are.
+        is_over_backlog = len(group.pending) - group.replay_count > self.group_backlog
+        if partition is None or not (is_over_backlog or partition.load >= self.max_pending):
             return
         if not self._is_stuck(group, now):
             return
-        if too_much:
+        if is_over_backlog:
             self._dead_letter_pending(partition, group, now)
         else:
-            stuck = [one for one in partition.groups.values() if self._is_stuck(one, now)]
-            for one in sorted(stuck, key=lambda one: len(one.pending), reverse=True):
-                if partition.load <= self.max_pending * _CROWDED:
+            stuck = [other for other in partition.groups.values() if self._is_stuck(other, now)]
+            for largest in sorted(stuck, key=lambda other: len(other.pending), reverse=True):
+                if partition.load <= self.max_pending * _TARGET_LOAD:
                     break
-                self._dead_letter_pending(partition, one, now)
+                self._dead_letter_pending(partition, largest, now)
 
     def _is_stuck(self, group: GroupState, now: float) -> bool:
         return is_stuck(group, self.scheduler.accounts[group.ref.account], now)
@@ -148,18 +173,23 @@ class GroupTable:
         self.emit_settle(partition, Settle(group.partition, [], now, quarantined={group.ref: fault}))
         while group.pending:
             self.finish_batch(
-                group, dead_letter_pending(group, fault, now, partition.precautions), now, wait_on=True
+                group, dead_letter_pending(group, fault, now, partition.precautions), now, keep_waiting=True
             )
 
     def lift_quarantine(self, number: int, partition: PartitionState, ref: GroupRef, now: float) -> None:
-        """End the group's quarantine. In the ledger, too: if it began after the operator's word and before
-        that was heard, nobody else ends it there."""
+        """End the group's quarantine, also in the ledger.
+
+        The ledger may still have it: it may have begun after the operator resumed the group and before this
+        worker read that.
+        """
         if partition.quarantined.pop(ref, None) is not None:
             self.emit_settle(partition, Settle(number, [], now, quarantined={ref: None}))
 
     def _retire(self, group: GroupState, now: float) -> None:
-        """Keep a mailbox without commands for as long as a call in doubt outlives them: those that come
-        next must still wait for it."""
+        """Remove a group without commands, but not before its last call in doubt is over.
+
+        Until then its next commands must wait for that call.
+        """
         group.phase = Phase.IDLE
         quiet_at = max((doubt.until for doubt in group.doubts), default=0.0)
         if quiet_at > now:
@@ -176,12 +206,13 @@ class GroupTable:
             self.effects.append(Settle(group.partition, [], now, calls_done=calls_done))
 
     def set_expiry_timer(self, group: GroupState) -> None:
-        """Be woken when the time of the mailbox's first command is over."""
+        """Set a timer for the expiry of the group's first command."""
         expires_at = group.pending[0].expires_at
         if expires_at is not None:
             self.timers.set(expires_at, group)
 
     def wake_due_groups(self, now: float) -> None:
+        """Expire commands and queue parked groups whose time has come; then request permits."""
         for group in self.timers.due(now):
             self._expire(group, now)
             if group.pending and (group.pending[0].expires_at or 0.0) > now:
@@ -196,26 +227,30 @@ class GroupTable:
         self.scheduler.request_permits(self.scheduler.accounts, now)
 
     def _expire(self, group: GroupState, now: float) -> None:
-        """Answer those at the mailbox's head whose time is over, whatever the others wait for."""
+        """Settle the expired commands at the group's head, whatever the group waits for."""
         partition = self.partitions.get(group.partition)
         if partition is None or partition.groups.get(group.ref) is not group:
             return
-        while group.pending and (end := finish_expired_head(group, now, partition.precautions)) is not None:
-            self.finish_batch(group, end, now, wait_on=group.phase is not Phase.READY)
+        while (
+            group.pending and (finish := finish_expired_head(group, now, partition.precautions)) is not None
+        ):
+            self.finish_batch(group, finish, now, keep_waiting=group.phase is not Phase.READY)
 
     def drain(self, partition: int | None) -> None:
+        """Start no more calls of the partition (`None`: of any partition)."""
         if partition is None:
             self.scheduler.draining = True
             return
-        memory = self.partitions.setdefault(partition, PartitionState())
-        memory.draining = True
-        for group in memory.groups.values():
+        state = self.partitions.setdefault(partition, PartitionState())
+        state.draining = True
+        for group in state.groups.values():
             if group.phase is Phase.READY:
                 group.phase = Phase.IDLE
         for account in self.scheduler.accounts.values():
             account.forget_partition(partition)
 
     def forget_partition(self, partition: int) -> None:
+        """Drop the partition and its groups: another worker owns it."""
         forgotten = self.partitions.pop(partition, None)
         for group in forgotten.groups.values() if forgotten else ():
             group.phase = Phase.IDLE
