@@ -46,7 +46,7 @@ class NXCloudAccount(AccountSettings, frozen=True):
     )
     create_marker: Annotated[Literal["remark", "none"], Choice] = Field(
         "remark",  # [I]
-        description="`remark`: a create leaves a marker at the end of the group's remark, to find the "
+        description="`remark`: a create leaves a marker at the beginning of the group's remark, to find the "
         "group when the answer is lost. `none`: a lost create is recognised by name and "
         "numbers, so give every group a name of its own; of two with the same name and "
         "numbers, the wrong one may be found.",
