@@ -81,11 +81,12 @@ class Reader:
             ["bash", "-c", script],
             cwd=self._folder,
             env=self._variables,
-            capture_output=True,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
             timeout=room(60),
             check=False,
         )
-        return ended.returncode, (ended.stdout + ended.stderr).decode("utf-8", "replace")
+        return ended.returncode, ended.stdout.decode("utf-8", "replace")
 
     def _here(self, text: str) -> str:
         for theirs, ours in self._replaced.items():
