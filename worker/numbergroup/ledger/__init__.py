@@ -1,1 +1,1 @@
-"""The ledger: the small durable state beside the broker's log."""
+"""The ledger: the durable state of commands, groups, partitions and workers, beside the broker's log."""

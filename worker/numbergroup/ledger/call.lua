@@ -1,17 +1,17 @@
--- Calls are about to be sent: each may take effect for a while, whoever waits for its answer.
+-- Records calls before they are sent: from now on each may take effect, even if nothing receives its answer.
 -- KEYS: epoch, calls, attempted, creates, recorded. ARGV: epoch, serial, and of each call: the group's field,
 -- number of the call, for how long (ms), the group's calls (or ''), the intent of its create (or ''), how many
 -- commands of it can expire, and these.
 -- Answer: 1; 0 when the partition has another owner, and then nothing may be sent.
 if redis.call('GET', KEYS[1]) ~= ARGV[1] then return 0 end
--- Serials grow. A request that was given up on its way may come after later ones: it must not bring an intent back
--- that was settled since, nor hide the group's call that is in doubt by then. Nobody hears the answer to it: who
--- does hear it shares the epoch with somebody else, for it was set back.
+-- Serials grow. A request that the client gave up may arrive after later ones: it must not restore an intent that
+-- is settled, nor replace the record of a later call. Its answer is discarded. A client that receives 0 here
+-- shares its epoch with another worker, because the epoch was set back.
 local by, last = string.match(redis.call('GET', KEYS[5]) or '', '^(%d+):(%d+)$')
 if by == ARGV[1] and ARGV[2] == last then return 1 end
 if by == ARGV[1] and tonumber(ARGV[2]) < tonumber(last) then return 0 end
 local time = redis.call('TIME')
--- Times are the server's: the clocks of the next owner and of this one differ.
+-- The server's time, because the next owner's clock may differ.
 local now = string.format('%.0f', time[1] * 1000 + math.floor(time[2] / 1000))
 local longest, n = 0, 3
 while n <= #ARGV do
@@ -20,7 +20,7 @@ while n <= #ARGV do
     redis.call('HSET', KEYS[2], field, table.concat({ARGV[1], ARGV[n + 1], now, calls}, ' '))
     longest = math.max(longest, tonumber(ARGV[n + 2]))
   end
-  -- A create that is settled by now needs no intent any more.
+  -- A settled create needs no intent any more.
   if intent ~= '' and (calls == '' or redis.call('HEXISTS', KEYS[4], field) == 1) then
     redis.call('HSET', KEYS[4], field, intent)
   end

@@ -1,4 +1,4 @@
-"""What is recorded of calls before they are sent: those of one moment together."""
+"""Records calls in the ledger before they are sent; concurrent records share one round trip."""
 
 import asyncio
 import itertools
@@ -13,54 +13,67 @@ from numbergroup.ledger.client import translate_errors
 from numbergroup.ledger.port import LedgerUnavailable
 
 Args = Sequence[bytes | str | int]
-_MOST_AT_ONCE = 64
+_MAX_CALLS = 64
 
 
 @dataclass(slots=True)
-class _Unit:
-    """Of one owner of a partition: what is written at once, and what came of it."""
+class _Batch:
+    """Records of one partition and epoch that are written together, and the result.
+
+    `is_owner`: whether the partition still had this owner; `None` before the write. `problem`: why it failed.
+    """
 
     epoch: int
     args: list[bytes | str | int] = field(default_factory=list)
     calls: int = 0
-    ours: bool | None = None
+    is_owner: bool | None = None
     problem: str | None = None
 
 
 class CallRecords:
-    """Group commit, without a window: what comes while a partition's last unit is being written is the next
-    one, so that a busy worker pays one round trip for many calls, and a lone call waits for nobody."""
+    """Group commit for records of calls, without a delay.
+
+    Records that arrive during a partition's write form its next batch. So a busy worker makes one round trip
+    for many calls, and a single call is recorded at once.
+    """
 
     def __init__(self, client: Redis) -> None:
         self._script = client.register_script(files(__package__).joinpath("call.lua").read_text())
-        self._gathering: dict[int, _Unit] = {}
+        self._gathering: dict[int, _Batch] = {}
         self._writing: dict[int, asyncio.Lock] = {}
-        # For all partitions, whatever their epochs: it has to grow in each, and may skip.
+        # One counter for all partitions and epochs: serials must grow in each of them, and may have gaps.
         self._serials = itertools.count(1)
 
     async def write(self, partition: int, epoch: int, args: Args) -> bool:
-        """See `call.lua`, also for `args`, which are those of one call. Raises `LedgerUnavailable`."""
-        unit = self._gathering.get(partition)
-        if unit is None or unit.epoch != epoch or unit.calls >= _MOST_AT_ONCE:
-            unit = self._gathering[partition] = _Unit(epoch)
-        unit.args += args
-        unit.calls += 1
-        async with self._writing.setdefault(partition, asyncio.Lock()):
-            # Whoever comes first writes for all. Should that one be cancelled, the next one does.
-            if unit.ours is None and unit.problem is None:
-                if self._gathering.get(partition) is unit:
-                    del self._gathering[partition]
-                await self._write(partition, unit)
-        if unit.problem is not None:
-            raise LedgerUnavailable(unit.problem)
-        return bool(unit.ours)
+        """Record one call, whose arguments for `call.lua` are `args`.
 
-    async def _write(self, partition: int, unit: _Unit) -> None:
-        used = [keys.of_partition(partition, name) for name in (keys.EPOCH, keys.CALLS, keys.ATTEMPTED)]
-        used += [keys.CREATES, keys.of_partition(partition, keys.RECORDED)]
+        Returns False if the partition has another owner. Raises `LedgerUnavailable`.
+        """
+        batch = self._gathering.get(partition)
+        if batch is None or batch.epoch != epoch or batch.calls >= _MAX_CALLS:
+            batch = self._gathering[partition] = _Batch(epoch)
+        batch.args += args
+        batch.calls += 1
+        async with self._writing.setdefault(partition, asyncio.Lock()):
+            # The first task writes for all of the batch. If it is cancelled, the next one does.
+            if batch.is_owner is None and batch.problem is None:
+                if self._gathering.get(partition) is batch:
+                    del self._gathering[partition]
+                await self._write(partition, batch)
+        if batch.problem is not None:
+            raise LedgerUnavailable(batch.problem)
+        return bool(batch.is_owner)
+
+    async def _write(self, partition: int, batch: _Batch) -> None:
+        script_keys = [
+            keys.of_partition(partition, name) for name in (keys.EPOCH, keys.CALLS, keys.ATTEMPTED)
+        ]
+        script_keys += [keys.CREATES, keys.of_partition(partition, keys.RECORDED)]
         try:
             async with translate_errors(LedgerUnavailable):
-                ours = await self._script(keys=used, args=[unit.epoch, next(self._serials), *unit.args])
-                unit.ours = bool(ours)
+                answer = await self._script(
+                    keys=script_keys, args=[batch.epoch, next(self._serials), *batch.args]
+                )
+                batch.is_owner = bool(answer)
         except LedgerUnavailable as error:
-            unit.problem = str(error)
+            batch.problem = str(error)

@@ -1,4 +1,4 @@
-"""What every use of the Redis client needs: our own errors, and cancellations that arrive."""
+"""Translates errors of the Redis client, and makes sure that cancellations are not lost in it."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -11,14 +11,14 @@ from numbergroup.ledger.scripts import explain_error
 
 @asynccontextmanager
 async def translate_errors(unavailable: type[Exception]) -> AsyncIterator[None]:
-    """Whatever the client raises within becomes `unavailable`."""
+    """Raise `unavailable` in place of the Redis client's errors within."""
     try:
         yield
     except (RedisError, OSError) as error:
         raise unavailable(f"{type(error).__name__}: {explain_error(str(error))}") from error
     finally:
-        # The client sends with asyncio.wait_for, which up to Python 3.11 swallows a cancellation that comes
-        # when the sending is just done (CPython gh-86296): a loop around it would go on for ever.
+        # The client uses asyncio.wait_for. Up to Python 3.11 it swallows a cancellation that arrives just
+        # when sending is done (CPython gh-86296); a loop around it would never end.
         task = asyncio.current_task()
         if task is not None and task.cancelling():
             raise asyncio.CancelledError

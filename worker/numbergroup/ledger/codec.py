@@ -1,7 +1,7 @@
-"""How records, intents, marks and calls in doubt are written in the ledger: compact JSON arrays. Crashes are
-for people, too.
+"""Encodes and decodes the ledger's values: records, intents, marks, calls, crashes, quarantines, replays.
 
-Reading raises nothing, whatever is there: what this version cannot read is told in the log.
+Most are compact JSON arrays. Decoding never raises for a bad value, unless its docstring says so: it logs
+what this version cannot read.
 """
 
 import re
@@ -34,16 +34,16 @@ from numbergroup_contracts import dead_letters as contract
 from numbergroup_contracts.results import Status, VendorDetails
 
 T = TypeVar("T")
-# What JSON carries safely, and so what a result can say.
+# JSON numbers are exact up to here.
 _Count = Annotated[int, Field(ge=0, le=2**53)]
-# Up to the end of the year 9999: what a result can say as its time.
+# Up to the end of the year 9999, the last time that a result can have.
 _Ms = Annotated[int, Field(ge=0, le=253_402_300_799_999)]
 _Text = str | None
 _Fault = tuple[str, _Text, str]
 
 _RECORD_HEAD: Any = (str, Status, _Text, list[str], _Count, _Ms)
-# After the head, in this order, what the record has of: the fault and the letter, how often it was replayed,
-# the numbers that the vendor did not take, and what else the vendor said.
+# The head is followed, in this order, by those parts that the record has: fault and dead letter id, number of
+# replays, numbers that the vendor rejected, further details of the vendor's answer.
 _RECORD_FORMS: Any = reduce(
     or_,
     (
@@ -61,7 +61,7 @@ _INTENT: TypeAdapter[tuple[Any, ...]] = TypeAdapter(
 )
 _INDEXES = TypeAdapter(set[_Count])
 _MS = TypeAdapter(_Ms)
-# No longer than settings allow a signature to last, twice.
+# Twice the longest validity of a signature that settings allow.
 _Left = Annotated[int, Field(le=8_000_000)]
 _CALLS: TypeAdapter[list[tuple[Any, ...]]] = TypeAdapter(
     list[
@@ -77,42 +77,46 @@ _IN_HAND: TypeAdapter[tuple[Step | None, tuple[str, ...], int]] = TypeAdapter(
 )
 _QUARANTINE = TypeAdapter(dict[str, _Text])
 _TOTAL = re.compile(rb"[0-9]{1,7}")
-# No longer than what counts exactly.
+# At most as many digits as Lua counts exactly.
 _DECIDED = re.compile(rb"([+-]?)([0-9]{1,15})")
 
 log = get_logger("ledger")
 
 
 def encode_record(record: Record) -> bytes:
+    """Return the record as a JSON array: see `_RECORD_FORMS`."""
     mark, status, group_id, request_ids, merged, fault, letter, settled_at, replays, rejected, vendor = record
-    said: list[Any] = [mark, status.value, group_id, request_ids, merged, round(settled_at * 1000)]
+    fields: list[Any] = [mark, status.value, group_id, request_ids, merged, round(settled_at * 1000)]
     if fault is not None:
-        said += ([fault.kind, fault.code, fault.message], letter)
+        fields += ([fault.kind, fault.code, fault.message], letter)
     if replays:
-        said.append(replays)
+        fields.append(replays)
     if rejected:
-        said.append(rejected)
+        fields.append(rejected)
     if vendor is not None:
-        said.append(orjson.Fragment(vendor))
-    return orjson.dumps(said)
+        fields.append(orjson.Fragment(vendor))
+    return orjson.dumps(fields)
 
 
 def encode_records(records: Iterable[tuple[Command, Record]]) -> list[str]:
-    """The key and the value of each record in turn; what those of one batch share is encoded once."""
-    said: list[str] = []
+    """Return the key and the value of each record, alternately.
+
+    What consecutive records have in common is encoded once.
+    """
+    encoded: list[str] = []
     shared: tuple[Any, ...] = ()
     rest = ""
     for command, record in records:
-        others = record[1:]
-        if others != shared:
-            whole, shared = encode_record(record), others
+        common = record[1:]
+        if common != shared:
+            whole, shared = encode_record(record), common
             rest = whole[whole.index(b",") :].decode()
-        said += (keys.settled(command.digest), f'["{record[0]}"{rest}')
-    return said
+        encoded += (keys.settled(command.digest), f'["{record[0]}"{rest}')
+    return encoded
 
 
 def decode_record(data: bytes) -> Record | None:
-    """The record; `None` for what this version cannot read, which then counts as never settled."""
+    """Return the record; `None` if it cannot be read: the command then counts as never settled."""
     found = _read(_RECORD, data)
     if found is None:
         log.error("a record of a settled command cannot be read", bytes=len(data))
@@ -123,24 +127,25 @@ def decode_record(data: bytes) -> Record | None:
     replays = rest.pop() if len(rest) % 2 else 0
     fault = Fault(*rest[0]) if rest else None
     letter = rest[1] if rest else None
-    said = (fingerprint, status, group_id, tuple(request_ids), merged, fault, letter)
+    head = (fingerprint, status, group_id, tuple(request_ids), merged, fault, letter)
     details = None if vendor is None else orjson.dumps(vendor.model_dump(exclude_none=True))
-    return Record(*said, settled_ms / 1000, replays, tuple(rejected), details)
+    return Record(*head, settled_ms / 1000, replays, tuple(rejected), details)
 
 
 def encode_intent(intent: CreateIntent) -> bytes:
-    said = [intent.marker, intent.name, intent.numbers_digest, intent.settled_after]
-    return orjson.dumps(said if intent.group_id is None else [*said, intent.group_id])
+    """Return the intent of a create as a JSON array."""
+    fields = [intent.marker, intent.name, intent.numbers_digest, intent.settled_after]
+    return orjson.dumps(fields if intent.group_id is None else [*fields, intent.group_id])
 
 
 def decode_intent(data: bytes) -> CreateIntent | None:
-    """The intent; `None` for what this version cannot read: the create may have been sent or not."""
+    """Return the intent; `None` if it cannot be read: then it is unknown whether the create was sent."""
     found = _read(_INTENT, data)
     return None if found is None else CreateIntent(*found)
 
 
 def decode_group_id(data: bytes) -> str | None:
-    """The vendor's id of a group; `None` for what is no text."""
+    """Return the vendor's id of a group; `None` if it is no text."""
     try:
         return data.decode() or None
     except UnicodeDecodeError:
@@ -148,8 +153,11 @@ def decode_group_id(data: bytes) -> str | None:
 
 
 def decode_marks(found: Mapping[bytes, bytes]) -> dict[str, set[int]]:
-    """By the messages' tags, which events are settled. What cannot be read marks nothing: the message is
-    taken in again, and whatever of it was settled is known by its source and id."""
+    """Return the indexes of the settled events of each message, by its tag.
+
+    Unreadable marks are skipped: the whole message is processed again, and its settled commands are found by
+    their source and id.
+    """
     marks: dict[str, set[int]] = {}
     for tag, data in found.items():
         indexes = _read(_INDEXES, data)
@@ -161,30 +169,35 @@ def decode_marks(found: Mapping[bytes, bytes]) -> dict[str, set[int]]:
 
 
 def decode_whole(found: Mapping[bytes, bytes]) -> tuple[dict[str, int], dict[bytes, bytes]]:
-    """By the messages' tags, how many events each has whose events are all settled; and the other marks."""
+    """Separate the marks of messages whose events are all settled from the other marks.
+
+    Returns their numbers of events, by tag, and the other marks.
+    """
     whole = {tag.decode(errors="replace"): int(data) for tag, data in found.items() if _TOTAL.fullmatch(data)}
     return whole, {tag: data for tag, data in found.items() if not _TOTAL.fullmatch(data)}
 
 
 def encode_calls(doubts: Sequence[Doubt], now: float) -> bytes:
-    """Calls, each with the milliseconds that are left to it."""
-    return orjson.dumps([_call_in_doubt(one, now) for one in doubts])
+    """Return the calls as JSON, each with the milliseconds until it can no longer take effect."""
+    return orjson.dumps([_call_in_doubt(doubt, now) for doubt in doubts])
 
 
 def _call_in_doubt(doubt: Doubt, now: float) -> list[Any]:
     call, left_ms = doubt.call, round(1000 * (doubt.until - now))
-    said = [call.kind.value, call.group_id, left_ms, call.numbers]
+    fields = [call.kind.value, call.group_id, left_ms, call.numbers]
     if call.kind is CallKind.RENAME:
-        return [*said, None, call.group_name, call.remark]
-    return said if call.expires_at is None else [*said, call.expires_at]
+        return [*fields, None, call.group_name, call.remark]
+    return fields if call.expires_at is None else [*fields, call.expires_at]
 
 
 def decode_calls(data: bytes, now_ms: int) -> list[Doubt]:
-    """Those that may take effect still, `until` in seconds from now. `data` begins with the epoch, the
-    call's number and when it was written (the server's milliseconds, as `now_ms`), each followed by a
-    space."""
+    """Return the calls that may still take effect; their `until` is in seconds from now.
+
+    `data` begins with the epoch, the call's number and the time of the record, each followed by a space. That
+    time and `now_ms` are the server's, in milliseconds.
+    """
     try:
-        _epoch, _call, written_ms, said = data.split(b" ", 3)
+        _epoch, _call, written_ms, calls = data.split(b" ", 3)
         passed_ms = now_ms - _MS.validate_python(int(written_ms))
         doubts = [
             Doubt(
@@ -198,7 +211,7 @@ def decode_calls(data: bytes, now_ms: int) -> list[Doubt]:
                 ),
                 (left_ms - passed_ms) / 1000,
             )
-            for kind, group_id, left_ms, numbers, *rest in _CALLS.validate_json(said)
+            for kind, group_id, left_ms, numbers, *rest in _CALLS.validate_json(calls)
         ]
     except ValueError:
         log.error("calls in doubt cannot be read", bytes=len(data))
@@ -207,11 +220,12 @@ def decode_calls(data: bytes, now_ms: int) -> list[Doubt]:
 
 
 def encode_history(history: History) -> bytes:
+    """Return the crash history as JSON."""
     return orjson.dumps(history)
 
 
 def decode_history(data: bytes | None) -> History:
-    """The history; an empty one for none, and for what this version cannot read."""
+    """Return the crash history; an empty one if there is none or it cannot be read."""
     if data is None:
         return History()
     history = _read(_HISTORY, data)
@@ -221,11 +235,12 @@ def decode_history(data: bytes | None) -> History:
 
 
 def encode_in_hand(in_hand: InHand) -> bytes:
+    """Return the messages in hand as JSON."""
     return orjson.dumps([in_hand.step, in_hand.digests, in_hand.place])
 
 
 def decode_in_hand(data: bytes | None) -> InHand:
-    """What was in hand; nothing for none, and for what this version cannot read."""
+    """Return the messages in hand; none if nothing is stored or it cannot be read."""
     try:
         return InHand(*_IN_HAND.validate_json(data)) if data else InHand()
     except ValidationError:
@@ -234,21 +249,22 @@ def decode_in_hand(data: bytes | None) -> InHand:
 
 
 def encode_quarantine(fault: Fault) -> bytes:
+    """Return the reason of a group's quarantine as JSON."""
     return orjson.dumps({"code": fault.code, "message": fault.message})
 
 
 def decode_quarantines(found: Mapping[bytes, bytes]) -> dict[GroupRef, Fault]:
-    """Which groups' commands are put away, and why. Whatever is said of a group: they are."""
+    """Return the groups in quarantine, and why. A group counts even if its reason cannot be read."""
     return {ref: _quarantine(data) for field, data in found.items() if (ref := keys.group(field)) is not None}
 
 
 def _quarantine(data: bytes) -> Fault:
-    said = _read(_QUARANTINE, data) or {}
-    return Fault(QUARANTINED, said.get("code"), said.get("message") or "its group is in quarantine")
+    reason = _read(_QUARANTINE, data) or {}
+    return Fault(QUARANTINED, reason.get("code"), reason.get("message") or "its group is in quarantine")
 
 
 def decode_sequence(data: bytes) -> int | None:
-    """`None` for what is no number: no command is held for late because of it."""
+    """Return the last sequence; `None` if it is no number: then no command counts as late."""
     try:
         return int(data)
     except ValueError:
@@ -257,37 +273,37 @@ def decode_sequence(data: bytes) -> int | None:
 
 
 def decode_since(key: str, found: Mapping[bytes, bytes | None]) -> LaterWrites:
-    """What was decided of a group since. What cannot be read decides nothing."""
+    """Return the later writes of a group. Unreadable entries are skipped."""
     since = LaterWrites()
     for field, data in found.items():
         if data is None:
             continue
-        said = _DECIDED.fullmatch(data)
-        if said is None:
+        decision = _DECIDED.fullmatch(data)
+        if decision is None:
             log.error("what was decided of a number cannot be read", key=key, bytes=len(data))
         elif field == keys.EVERYTHING.encode():
-            since.take(int(said[2]), ())
+            since.take(int(decision[2]), ())
         else:
-            since.take(-1, [(field.decode(errors="replace"), said[1] == b"+", int(said[2]))])
+            since.take(-1, [(field.decode(errors="replace"), decision[1] == b"+", int(decision[2]))])
     return since
 
 
 def decode_replay(data: bytes, original: bytes | None) -> Replay | None:
-    """What is noted of a letter that is tried again; `None` for what this version cannot read."""
+    """Return what is stored with a replayed dead letter; `None` if it cannot be read."""
     try:
-        said = contract.Replay.model_validate_json(data)
+        stored = contract.Replay.model_validate_json(data)
     except ValidationError:
         return None
     return Replay(
-        said.letter,
-        said.replays,
-        said.order,
-        said.group,
-        None if said.firstTime is None else said.firstTime.timestamp(),
-        said.attempts,
-        tuple(said.history),
-        said.force,
-        said.via,
+        stored.letter,
+        stored.replays,
+        stored.order,
+        stored.group,
+        None if stored.firstTime is None else stored.firstTime.timestamp(),
+        stored.attempts,
+        tuple(stored.history),
+        stored.force,
+        stored.via,
         original,
     )
 
@@ -298,7 +314,8 @@ def decode_entries(
     decode: Callable[[bytes], T | None],
     unreadable: set[GroupRef],
 ) -> dict[GroupRef, T]:
-    """What is known by group; of what cannot be read the groups go into `unreadable`, and into the log."""
+    """Return the decoded values by group; groups with unreadable values are logged and added to
+    `unreadable`."""
     known: dict[GroupRef, T] = {}
     for ref, data in found:
         if data is None:
@@ -319,7 +336,8 @@ def decode_entries(
 
 
 def decode_partitions(data: bytes | str) -> int:
-    """How many partitions there are. What is no number may pass: somebody has to put it right."""
+    """Return the number of partitions. Raises `LedgerUnavailable` if it is no number: an operator must fix
+    it."""
     if data.isdigit():
         return int(data)
     raise LedgerUnavailable(f"the key {keys.PARTITIONS} holds no number: set it to the number of partitions")

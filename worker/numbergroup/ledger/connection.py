@@ -1,4 +1,4 @@
-"""Connections to Redis that cost less than the client's own, and that know which server answers."""
+"""Redis connections that cost less CPU than the client's own, and that detect a change of the server."""
 
 import asyncio
 from collections.abc import Iterable
@@ -27,16 +27,17 @@ _serializer = HiredisRespSerializer()
 
 _WRONG_SERVER = (ReadOnlyError, BusyLoadingError, MasterDownError)
 _WRONG_SERVER_CODES = ("MISCONF", "NOREPLICAS", "UNBLOCKED")
-"""Errors that another server behind the same address may not answer with: the master is elsewhere by now, or
-this server cannot work. `UNBLOCKED`: it has become a replica."""
+"""Errors that a new connection may avoid: the primary is another server now, or this server cannot work.
+
+`UNBLOCKED` means that the server has become a replica."""
 
 _SECTIONS = ("server", "replication")
 
 log = get_logger("redis")
 
 
-class _Quick(AbstractConnection):
-    """What the client does for its connections without asyncio, this one does with it."""
+class _FastConnection(AbstractConnection):
+    """Packs commands in C, sends them without a task each, and checks the server's history."""
 
     server: ClassVar[Server]
     _history: History | None = None
@@ -44,21 +45,21 @@ class _Quick(AbstractConnection):
     _generation = -1
 
     def pack_command(self, *args: EncodableT) -> list[bytes]:
-        """In C: the asyncio client takes three times as long to do it in Python."""
+        """Pack a command in C; the asyncio client does it in Python, which takes three times as long."""
         if " " not in str(args[0]):
             with suppress(TypeError):
                 return [pack_command(args)]  # type: ignore[arg-type]
-        # Whatever is in need of more: a name of two words, a buffer, a value of no kind that Redis knows.
+        # hiredis cannot pack names of two words, buffers, or values of other types.
         packed: list[bytes] = _serializer.pack(*args)  # type: ignore[arg-type]
         return packed
 
     async def on_connect_check_health(self, check_health: bool = True) -> None:
-        """The client's own handshake, and then the question which server this is."""
+        """Do the client's own handshake, then find out the server's history."""
         self._history, self._generation = None, self.server.generation
         await super().on_connect_check_health(check_health=check_health)
         self._history = await self._find_history() if self.server.has_info else History()
         if self._history is None:
-            # Some servers hang up after an error.
+            # Some servers close the connection after an error.
             await self.disconnect(nowait=True)
             await self._connect()  # type: ignore[no-untyped-call]
             await super().on_connect_check_health(check_health=check_health)
@@ -68,13 +69,17 @@ class _Quick(AbstractConnection):
         self.server.current = self._history
 
     async def _find_history(self) -> History | None:
-        """`None`, once: the server has no `INFO` (the embedded broker), or this user may not ask for it."""
+        """Return the server's history, from `INFO`.
+
+        Returns `None` if the server has no `INFO` (the embedded broker) or forbids it; then `server.has_info`
+        becomes False.
+        """
         for section in _SECTIONS:
             await self.send_command("INFO", section, check_health=False)
         fields: dict[str, str] = {}
         for _ in _SECTIONS:
             try:
-                fields |= _fields_of(await self.read_response(disable_decoding=True))
+                fields |= _parse_info(await self.read_response(disable_decoding=True))
             except ResponseError as error:
                 is_refused = isinstance(error, NoPermissionError)
                 if not (is_refused or str(error).lower().removeprefix("err ").startswith("unknown command")):
@@ -90,9 +95,9 @@ class _Quick(AbstractConnection):
     async def send_packed_command(
         self, command: bytes | str | Iterable[bytes], check_health: bool = True
     ) -> None:
-        """Like the client's own, but with no task for each command (`asyncio.wait_for` up to Python 3.11).
+        """Send a command like the client does, but without a task for each (see `asyncio.wait_for`).
 
-        Raises `HistoryChanged`, and sends nothing, where the server has not the history that is required.
+        Raises `HistoryChanged`, and sends nothing, if the server's history is not the required one.
         """
         if self.is_connected and self._is_outdated():
             await self.disconnect(nowait=True)
@@ -109,7 +114,7 @@ class _Quick(AbstractConnection):
             async with asyncio.timeout(self.socket_timeout):
                 await self._send_packed_command([command] if isinstance(command, bytes) else command)
         except BaseException as error:
-            # Nobody knows how much of it was written.
+            # The command may be half written: the connection cannot be used any more.
             await self.disconnect(nowait=True)
             if isinstance(error, TimeoutError):
                 raise TookTooLong("Timeout writing to socket") from None
@@ -118,14 +123,17 @@ class _Quick(AbstractConnection):
             raise
 
     def _is_outdated(self) -> bool:
-        """Whether a newer connection has found another server, or an error has said that there may be one."""
+        """Whether a newer connection found another server, or an error was a sign of one."""
         if self._history is None:
             return False
         return self._generation != self.server.generation or self._history != self.server.current
 
     async def read_response(self, *args: Any, **options: Any) -> Any:
-        """Like the client's own. After an error that means a wrong server all connections are made anew: the
-        same address may lead to the right server by then."""
+        """Read a response like the client does.
+
+        After an error that means a wrong server, all connections are renewed: the same address may lead to
+        the right server by then.
+        """
         try:
             return await super().read_response(*args, **options)
         except (ResponseError, BusyLoadingError) as error:
@@ -135,20 +143,20 @@ class _Quick(AbstractConnection):
 
 
 def fast_connection_class(kind: type[AbstractConnection]) -> type[AbstractConnection]:
-    """The same kind of connection (TCP, TLS, Unix socket), with commands packed and sent at less cost.
+    """Return a subclass of a connection class (TCP, TLS, Unix socket) that uses less CPU.
 
-    All connections of the returned type share one `Server`, its attribute `server`.
+    All connections of the returned class share one `Server`, its attribute `server`.
     """
-    return type(f"Quick{kind.__name__}", (_Quick, kind), {"server": Server()})
+    return type(f"Fast{kind.__name__}", (_FastConnection, kind), {"server": Server()})
 
 
 def server_of(client: Redis) -> Server:
-    """What the connections of a client have found out; of one that is not `quick`, nothing ever."""
+    """Return what a client's connections know of the server; nothing unless they are of a fast class."""
     found: Server | None = getattr(client.connection_pool.connection_class, "server", None)
     return found or Server()
 
 
-def _fields_of(section: Any) -> dict[str, str]:
-    """The fields of a section of `INFO`."""
+def _parse_info(section: Any) -> dict[str, str]:
+    """Return the fields of one section of `INFO`."""
     lines = section.decode(errors="replace").splitlines() if isinstance(section, bytes) else ()
     return dict(line.split(":", 1) for line in lines if ":" in line)

@@ -1,6 +1,6 @@
-"""How pauses and breakers are written in the ledger: JSON objects, for people to read and to write, too.
+"""Encodes and decodes pauses, resumes and breakers: JSON objects that operators can read and write, too.
 
-Reading raises nothing, whatever is there: what cannot be read is noted as junk.
+Decoding never raises for a bad value: unreadable entries are added to the set `junk`.
 """
 
 from collections.abc import Mapping
@@ -15,15 +15,15 @@ from numbergroup.engine.policy import BreakerNotice
 from numbergroup.ledger import keys
 from numbergroup.ledger.port import Pause
 
-Found = Mapping[bytes, bytes]
+Fields = Mapping[bytes, bytes]
 
 _LONGEST_OPEN_S = 86_400.0
-_MOST = 2**53
+_MAX_COUNT = 2**53
 _UNREADABLE = Pause("its entry cannot be read", "", 0.0)
 
 
 class UnreadableEntry(NamedTuple):
-    """What is not what it should be, and what it is taken for."""
+    """An entry that cannot be read, and what it is taken for instead."""
 
     key: str
     field: str
@@ -46,8 +46,10 @@ _BREAKER = TypeAdapter(_Breaker)
 
 
 def drop_mistyped(answers: dict[str, Any], junk: set[UnreadableEntry]) -> dict[str, Any]:
-    """The answers by key, with None for those that tell of a key of another kind: they cost nobody the
-    others. Raises what else was answered in place of a value."""
+    """Replace by `None` the answers for keys of a wrong type, and add these keys to `junk`.
+
+    Raises any other error among the answers.
+    """
     for key, answer in answers.items():
         if isinstance(answer, ResponseError) and str(answer).startswith("WRONGTYPE"):
             junk.add(UnreadableEntry(key, "", "nothing"))
@@ -57,20 +59,20 @@ def drop_mistyped(answers: dict[str, Any], junk: set[UnreadableEntry]) -> dict[s
     return answers
 
 
-def decode_pauses(found: Found, junk: set[UnreadableEntry]) -> dict[str | GroupRef, Pause]:
-    """What is paused. It is so also where nothing can be read but that."""
+def decode_pauses(found: Fields, junk: set[UnreadableEntry]) -> dict[str | GroupRef, Pause]:
+    """Return the pauses by account or group; an unreadable pause counts as one without a reason."""
     paused: dict[str | GroupRef, Pause] = {}
     for field, data in found.items():
         target = keys.target(field)
         if target is None:
             junk.add(UnreadableEntry(keys.PAUSES, repr(field), "nothing"))
         else:
-            paused[target] = _pause(field, data, junk)
+            paused[target] = _decode_pause(field, data, junk)
     return paused
 
 
-def decode_resumes(found: Found, junk: set[UnreadableEntry]) -> dict[str | GroupRef, int]:
-    """When each was resumed, in milliseconds."""
+def decode_resumes(found: Fields, junk: set[UnreadableEntry]) -> dict[str | GroupRef, int]:
+    """Return when each account or group was last resumed, in the server's milliseconds."""
     resumed: dict[str | GroupRef, int] = {}
     for field, data in found.items():
         target = keys.target(field)
@@ -81,11 +83,11 @@ def decode_resumes(found: Found, junk: set[UnreadableEntry]) -> dict[str | Group
     return resumed
 
 
-def decode_breakers(found: Found, now: float, junk: set[UnreadableEntry]) -> dict[str, BreakerNotice]:
-    """Which breakers are open; `now` in Unix seconds."""
+def decode_breakers(found: Fields, now: float, junk: set[UnreadableEntry]) -> dict[str, BreakerNotice]:
+    """Return the open breakers, by account. `now` is in Unix seconds."""
     notices: dict[str, BreakerNotice] = {}
     for field, data in found.items():
-        account, notice = keys.target(field), _breaker(data, now)
+        account, notice = keys.target(field), _decode_breaker(data, now)
         if isinstance(account, str) and notice is not None:
             notices[account] = notice
         else:
@@ -98,30 +100,30 @@ def encode_breaker(notice: BreakerNotice) -> bytes:
 
 
 def decode_count(key: str, data: bytes, junk: set[UnreadableEntry], field: str = "") -> int:
-    """A number of things; 0 for what is none."""
+    """Return the count in `data`; 0 for anything else, which is added to `junk`."""
     try:
         count = int(data[:20])
     except ValueError:
         count = -1
-    if not 0 <= count <= _MOST:
+    if not 0 <= count <= _MAX_COUNT:
         junk.add(UnreadableEntry(key, field, "0"))
         return 0
     return count
 
 
-def _pause(field: bytes, data: bytes, junk: set[UnreadableEntry]) -> Pause:
+def _decode_pause(field: bytes, data: bytes, junk: set[UnreadableEntry]) -> Pause:
     try:
-        said = _PAUSE.validate_json(data, strict=True)
+        pause = _PAUSE.validate_json(data, strict=True)
     except ValidationError:
         junk.add(UnreadableEntry(keys.PAUSES, repr(field), "a pause"))
         return _UNREADABLE
-    return Pause(said.reason, said.who, said.since / 1000)
+    return Pause(pause.reason, pause.who, pause.since / 1000)
 
 
-def _breaker(data: bytes, now: float) -> BreakerNotice | None:
+def _decode_breaker(data: bytes, now: float) -> BreakerNotice | None:
     try:
-        said = _BREAKER.validate_json(data, strict=True)
+        breaker = _BREAKER.validate_json(data, strict=True)
     except ValidationError:
         return None
-    # Nobody can mean that an account is not to be tried for days.
-    return BreakerNotice(said.until, said.failures) if said.until <= now + _LONGEST_OPEN_S else None
+    # A breaker cannot be open for days: a longer time is a mistake.
+    return BreakerNotice(breaker.until, breaker.failures) if breaker.until <= now + _LONGEST_OPEN_S else None

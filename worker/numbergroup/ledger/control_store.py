@@ -1,4 +1,4 @@
-"""The controls on Redis: pauses of operators, and the state of breakers, for all workers."""
+"""Stores controls on Redis: the pauses of operators and the breakers of accounts, for all workers."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -23,7 +23,7 @@ from numbergroup.ledger.control_codec import (
 from numbergroup.ledger.port import ControlSnapshot, LedgerUnavailable, Pause
 from numbergroup.observability.logging import get_logger
 
-# A script is not rolled back: each key's type is tried, by asking for its length, before anything is written.
+# A script is not rolled back. So each key's type is checked, by reading its length, before the first write.
 _PAUSE = """
 redis.call('XLEN', KEYS[2])
 if redis.call('HEXISTS', KEYS[1], ARGV[1]) == 1 then return 0 end
@@ -47,8 +47,9 @@ redis.call('XADD', KEYS[2], '*', 'who', ARGV[2], 'action', 'resume', 'detail', A
 return was
 """
 
-# What is no token, or would never end, is nobody's: an account that nobody may try would stay closed.
-_TAKE = """
+# A value of another type, or without an expiry, counts as no reservation: otherwise the account would stay
+# closed for ever.
+_CLAIM_PROBE = """
 if redis.call('TYPE', KEYS[1])['ok'] == 'string' and redis.call('PTTL', KEYS[1]) >= 0
   and redis.call('GET', KEYS[1]) ~= ARGV[1] then return 0 end
 redis.call('DEL', KEYS[1])
@@ -56,7 +57,7 @@ redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2])
 return 1
 """
 
-_DROP = """
+_RELEASE_PROBE = """
 if redis.call('TYPE', KEYS[1])['ok'] ~= 'string' then return 0 end
 if redis.call('GET', KEYS[1]) == ARGV[1] then redis.call('DEL', KEYS[1]) end
 return 1
@@ -66,15 +67,15 @@ log = get_logger("ledger")
 
 
 class RedisControlStore:
-    """See `numbergroup.ledger.port.ControlStore`."""
+    """Implements `numbergroup.ledger.port.ControlStore` on Redis."""
 
     def __init__(self, client: Redis) -> None:
         self._client = client
         self._pause = client.register_script(_PAUSE)
         self._resume = client.register_script(_RESUME)
-        self._take = client.register_script(_TAKE)
-        self._drop = client.register_script(_DROP)
-        self._told: frozenset[UnreadableEntry] = frozenset()
+        self._claim_script = client.register_script(_CLAIM_PROBE)
+        self._release_script = client.register_script(_RELEASE_PROBE)
+        self._reported: frozenset[UnreadableEntry] = frozenset()
 
     async def read(self) -> ControlSnapshot:
         junk: set[UnreadableEntry] = set()
@@ -88,44 +89,46 @@ class RedisControlStore:
             answers = await pipe.execute(raise_on_error=False)
             found = drop_mistyped(dict(zip(("time", *hashes, keys.LETTER_COUNT), answers, strict=True)), junk)
         paused = decode_pauses(found[keys.PAUSES] or {}, junk)
-        orders = ControlSnapshot(
+        snapshot = ControlSnapshot(
             Controls(
-                {target: one.reason for target, one in paused.items() if isinstance(target, str)},
-                {target: one.reason for target, one in paused.items() if isinstance(target, GroupRef)},
+                {target: pause.reason for target, pause in paused.items() if isinstance(target, str)},
+                {target: pause.reason for target, pause in paused.items() if isinstance(target, GroupRef)},
                 decode_breakers(found[keys.BREAKERS] or {}, float(found["time"][0]), junk),
                 decode_count(keys.LETTER_COUNT, found[keys.LETTER_COUNT] or b"0", junk),
             ),
             decode_resumes(found[keys.RESUMES] or {}, junk),
         )
-        self._complain(frozenset(junk))
-        return orders
+        self._report_unreadable(frozenset(junk))
+        return snapshot
 
     async def read_pauses(self) -> Mapping[str | GroupRef, Pause]:
         async with translate_errors(LedgerUnavailable):
             found: Any = await self._client.hgetall(keys.PAUSES)
         return decode_pauses(found, set())
 
-    async def pause(self, target: str | GroupRef, reason: str, who: str) -> bool:
-        said = orjson.dumps({"who": who, "reason": reason})
-        args: list[bytes | str] = [keys.target_field(target), said, who, _detail(target, reason)]
+    async def pause(self, target: str | GroupRef, reason: str, operator: str) -> bool:
+        pause = orjson.dumps({"who": operator, "reason": reason})
+        args: list[bytes | str] = [keys.target_field(target), pause, operator, _detail(target, reason)]
         async with translate_errors(LedgerUnavailable):
             return bool(await self._pause(keys=[keys.PAUSES, keys.AUDIT], args=args))
 
-    async def resume(self, target: str | GroupRef, who: str) -> bool:
-        args: list[bytes | str] = [keys.target_field(target), who, _detail(target, None)]
+    async def resume(self, target: str | GroupRef, operator: str) -> bool:
+        args: list[bytes | str] = [keys.target_field(target), operator, _detail(target, None)]
         async with translate_errors(LedgerUnavailable):
-            used = [keys.PAUSES, keys.AUDIT, keys.RESUMES, keys.QUARANTINED]
-            return bool(await self._resume(keys=used, args=args))
+            script_keys = [keys.PAUSES, keys.AUDIT, keys.RESUMES, keys.QUARANTINED]
+            return bool(await self._resume(keys=script_keys, args=args))
 
     async def claim_probe(self, account: str, owner: str, ttl_s: float) -> bool:
         async with translate_errors(LedgerUnavailable):
             return bool(
-                await self._take(keys=[keys.probe(account)], args=[owner, max(1, round(ttl_s * 1000))])
+                await self._claim_script(
+                    keys=[keys.probe(account)], args=[owner, max(1, round(ttl_s * 1000))]
+                )
             )
 
     async def release_probe(self, account: str, owner: str) -> None:
         async with translate_errors(LedgerUnavailable):
-            await self._drop(keys=[keys.probe(account)], args=[owner])
+            await self._release_script(keys=[keys.probe(account)], args=[owner])
 
     async def publish_breaker(self, account: str, notice: BreakerNotice | None) -> None:
         async with translate_errors(LedgerUnavailable):
@@ -134,22 +137,22 @@ class RedisControlStore:
             else:
                 await self._client.hset(keys.BREAKERS, account, encode_breaker(notice))
 
-    def _complain(self, junk: frozenset[UnreadableEntry]) -> None:
-        """Once of each: it is read every second."""
-        for one in junk - self._told:
+    def _report_unreadable(self, junk: frozenset[UnreadableEntry]) -> None:
+        """Log each unreadable entry once: controls are read every second."""
+        for entry in junk - self._reported:
             log.error(
                 "an entry of the ledger cannot be read: mend or remove it",
-                key=one.key,
-                field=one.field,
-                taken_for=one.taken_for,
+                key=entry.key,
+                field=entry.field,
+                taken_for=entry.taken_for,
             )
-        self._told = junk
+        self._reported = junk
 
 
 def _detail(target: str | GroupRef, reason: str | None) -> bytes:
-    said: dict[str, str] = {"account": target if isinstance(target, str) else target.account}
+    detail: dict[str, str] = {"account": target if isinstance(target, str) else target.account}
     if isinstance(target, GroupRef):
-        said["group"] = f"{target.kind}:{target.name}"
+        detail["group"] = f"{target.kind}:{target.name}"
     if reason is not None:
-        said["reason"] = reason
-    return orjson.dumps(said)
+        detail["reason"] = reason
+    return orjson.dumps(detail)

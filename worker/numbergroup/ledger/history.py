@@ -1,9 +1,8 @@
-"""What a worker remembers of a Redis server holds for that server's history only.
+"""Binds commands to the history of a Redis server, so that a server that lost writes never receives them.
 
-A server that was restarted may have lost its last writes, and so may a replica that took over. Both show
-when a connection is made: the process (`run_id`) or the data set (`master_replid`) is another one. A cursor,
-an epoch or a serial of the former history means nothing to such a server: no command that relies on one may
-reach it.
+A restarted server may have lost its last writes, and so may a replica that became the primary. Each new
+connection detects it: the process (`run_id`) or the data set (`master_replid`) is another one. A cursor,
+epoch or serial of the old history means nothing to such a server.
 """
 
 from collections.abc import Iterator
@@ -13,13 +12,15 @@ from dataclasses import dataclass
 
 
 class HistoryChanged(Exception):
-    """The server has another history than the one that the command relies on. The command was not sent."""
+    """The server's history is not the one that the command relies on. The command was not sent."""
 
 
 @dataclass(slots=True, frozen=True)
 class History:
-    """The server process that answers, and the data set that it has. Both are empty for a server without
-    `INFO`: its histories cannot be told apart."""
+    """Identifies a server process and its data set.
+
+    Both are empty for a server without `INFO`, whose histories cannot be distinguished.
+    """
 
     run_id: str = ""
     replication_id: str = ""
@@ -27,9 +28,9 @@ class History:
 
 @dataclass(slots=True)
 class Server:
-    """What the connections of one client have found out about their server.
+    """What the connections of one client know of their server.
 
-    `current` is the history that the newest connection has found; `None` before the first one.
+    `current` is the history that the newest connection found; `None` before the first connection.
     """
 
     current: History | None = None
@@ -37,7 +38,7 @@ class Server:
     has_info: bool = True
 
     def renew_connections(self) -> None:
-        """Have every connection made anew before it is used again."""
+        """Make every connection reconnect before its next use."""
         self.generation += 1
 
 
@@ -46,8 +47,10 @@ _required: ContextVar[History | None] = ContextVar("required", default=None)
 
 @contextmanager
 def bound_to(history: History | None) -> Iterator[None]:
-    """Commands that are sent within, also by tasks that are started within, raise `HistoryChanged` on
-    a connection to a server with another history. `None`: any history will do."""
+    """Require this history of the server for all commands within, also in tasks that are started within.
+
+    With another history, commands raise `HistoryChanged`. `None` requires nothing.
+    """
     token = _required.set(history)
     try:
         yield
@@ -56,5 +59,5 @@ def bound_to(history: History | None) -> Iterator[None]:
 
 
 def required_history() -> History | None:
-    """The history that the commands of this context rely on."""
+    """Return the history that commands of the current context require."""
     return _required.get()

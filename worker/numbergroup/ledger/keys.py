@@ -1,9 +1,10 @@
-"""Names of the keys in Redis. Keys of one partition share a hash tag.
+"""Names of the keys in Redis.
 
-What is known of commands and groups belongs to no partition: it outlives a change of their number.
+Keys of one partition share a hash tag. Keys of commands and groups belong to no partition, so that they
+survive a change of the number of partitions.
 
 Each name's docstring begins with the key's type; the page "Ledger keys" of the documentation is made from
-them. Source for the commands and replies: the product's public wire; the others are our own."""
+them. The names for commands and replies are in the wire contract; the others are internal."""
 
 import hashlib
 
@@ -16,26 +17,26 @@ REPLIES = names.REPLY_STREAM
 """Stream: results, one message an entry, in the field `event`."""
 
 LEASE = "lease"
-"""String: the owner of the partition. It ends after `LEASE_TTL_S`, unless the owner renews it."""
+"""String: the owner of the partition. It expires after `LEASE_TTL_S`, unless the owner renews it."""
 EPOCH = "epoch"
-"""String: how often the partition has changed its owner. Every write of an owner names its epoch."""
+"""String: the epoch, which grows with every change of owner. Every write of an owner names its epoch."""
 UNIT = "unit"
 """String: `epoch:serial` of the last settlement, so that a late or repeated request writes nothing."""
 RECORDED = "recorded"
 """String: `epoch:serial` of the last record of calls, for the same reason."""
 PARTIAL = "partial"
-"""Hash: a message's id → the indexes of the events of an array that are settled; on RabbitMQ the number of
-events of a message that is answered and not acknowledged. Both end with the message."""
+"""Hash: a message's id → the indexes of its settled events; on RabbitMQ also the number of events of a
+message that is answered and not acknowledged yet. An entry is deleted with its message."""
 CALLS = "calls"
-"""Hash: a group → its calls that may take effect, recorded before they are sent, with the milliseconds
-left to each. It ends when the last one can no longer take effect."""
+"""Hash: a group → its calls that may take effect, recorded before they are sent, with the milliseconds left
+to each. It expires when the last one can no longer take effect."""
 ATTEMPTED = "attempted"
-"""Set: commands with an `expirytime` that were in a call already, as `source NUL id`."""
+"""Set: unsettled commands with an `expirytime` that were in a call, as `source NUL id`."""
 CRASHES = "crashes"
-"""Hash: `owner`, and what is known of crashes: `history`, `unclean`, `in_hand`, `lost`, `server`. Cleared
-when nothing is suspected any more."""
+"""Hash: `owner`, and what is known of crashes: `history`, `unclean`, `in_hand`, `lost`, `server`. It is
+cleared when no message is suspected any more."""
 SIDE = "side"
-"""Stream: what operators replay, until a worker has settled it."""
+"""Stream: the dead letters that operators replay, until a worker has settled them."""
 DEAD_LETTERS = "dead-letters"
 """Stream: `id`, `letter` (why, JSON), `body` (the bytes as they arrived; of a message on a kombu list its
 body, or the envelope where that cannot be read), `order`, `original` (the bytes before an operator
@@ -44,7 +45,7 @@ LETTER_INDEX = "dead-letters:index"
 """Hash: a dead letter's id → its newest entry in the stream."""
 
 LETTER_PARTITIONS = "numbergroup:dead-letters:partitions"
-"""Set: the partitions that ever had dead letters: these outlive a change of the number of partitions."""
+"""Set: the partitions that ever had dead letters; they survive a change of the number of partitions."""
 LETTER_COUNT = "numbergroup:dead-letters:count"
 """String: how many dead letters there are."""
 LETTER_LEDGER = "numbergroup:dead-letters:ledger"
@@ -59,29 +60,30 @@ QUARANTINED = "numbergroup:quarantined"
 """Hash: a group whose commands go to the dead letters → `{"code","message"}`; until an operator resumes
 it."""
 SETTLEMENTS = "numbergroup:settlements"
-"""String: how many units settled that had dead letters or decisions: what orders them."""
+"""String: the number of settled units with dead letters or decisions; it gives their order."""
 EVERYTHING = "*"
-"""In the place of a number: all numbers."""
+"""Stands for all numbers, in the place of a number."""
 GROUP_KEYS = "numbergroup:group-keys"
-"""Hash: a group with a `groupKey` → the vendor's id of it. Entries stay."""
+"""Hash: a group with a `groupKey` → its id at the vendor. Entries are kept."""
 CREATES = "numbergroup:creates"
-"""Hash: a group → its create that was sent and is not settled: marker, name and digest of the numbers."""
+"""Hash: a group → its create that may have been sent and is not settled: marker, name, digest of the
+numbers."""
 PARTITIONS = names.PARTITIONS_KEY
 """String: how many partitions there are, for all workers."""
 WORKERS = "numbergroup:workers"
-"""Hash: a live worker → since when, and until when, in the server's milliseconds."""
+"""Hash: a live worker → since when and until when it counts as alive, in the server's milliseconds."""
 
 PAUSES = "numbergroup:pauses"
-"""Hash: what operators have paused, an account's name or a group → `{"since","who","reason"}`. What is
-named is paused, whatever the value is."""
+"""Hash: a paused account's name or group → `{"since","who","reason"}`. It is paused even if the value cannot
+be read."""
 RESUMES = "numbergroup:resumes"
-"""Hash: an account's name or a group → when it was resumed last (the server's milliseconds), paused or
-not. It ends an hour after the last one."""
+"""Hash: an account's name or a group → the time of its last resume, in the server's milliseconds. It expires
+an hour after the last resume."""
 BREAKERS = "numbergroup:breakers"
-"""Hash: an account → `{"until","failures"}`: no call of any worker before, in Unix seconds."""
+"""Hash: an account → `{"until","failures"}`: no worker calls before `until`, in Unix seconds."""
 AUDIT = "numbergroup:audit"
-"""Stream: one entry for each operator's action, written with it: `who`, `action`, `detail`. An entry has
-the first hundred ids, and how many there were."""
+"""Stream: one entry for each operator's action, written together with it: `who`, `action`, `detail`. The
+detail has the first hundred ids, and the number of all."""
 
 
 def commands(partition: int) -> str:
@@ -90,7 +92,7 @@ def commands(partition: int) -> str:
 
 
 def of_partition(partition: int, name: str) -> str:
-    """The key of that name, from `LEASE` to `LETTER_INDEX`, of one partition."""
+    """Return the key of a partition; `name` is one of `LEASE` to `LETTER_INDEX`."""
     return f"numbergroup:{{{partition}}}:{name}"
 
 
@@ -107,18 +109,18 @@ def sequence(key: SequenceKey) -> str:
 
 
 def since(field: str) -> str:
-    """Hash: a number → what was decided of it since its group has dead letters; `*`: all numbers. The
+    """Hash: a number → the last decision on it since its group has dead letters; `*`: on all numbers. The
     digest is the group's."""
     return f"numbergroup:since:{hashlib.blake2b(field.encode(), digest_size=12).hexdigest()}"
 
 
 def field(ref: GroupRef) -> str:
-    """The group's field in `GROUP_KEYS`, `CREATES` and a partition's `calls`."""
+    """Return the group's field in `GROUP_KEYS`, `CREATES` and a partition's `calls`."""
     return f"{ref.account}\0{ref.kind}\0{ref.name}"
 
 
 def group(field: bytes) -> GroupRef | None:
-    """The group of a field; `None` for what is none."""
+    """Return the group of a field; `None` if the field names no group."""
     try:
         account, kind, name = field.decode().split("\0", 2)
         return GroupRef(account, HandleKind(kind), name)
@@ -127,12 +129,12 @@ def group(field: bytes) -> GroupRef | None:
 
 
 def target_field(target: str | GroupRef) -> str:
-    """The account's or the group's field in `PAUSES` and `RESUMES`."""
+    """Return the field of an account or a group in `PAUSES` and `RESUMES`."""
     return target if isinstance(target, str) else field(target)
 
 
 def target(field: bytes) -> str | GroupRef | None:
-    """The account or group of a field; `None` for what is neither."""
+    """Return the account or group of a field; `None` if the field names neither."""
     if b"\0" in field:
         return group(field)
     try:
@@ -143,29 +145,29 @@ def target(field: bytes) -> str | GroupRef | None:
 
 
 def probe(account: str) -> str:
-    """String: the worker that may probe the account. It ends by itself."""
+    """String: the only worker that may probe the account. It expires."""
     return f"numbergroup:probe:{account}"
 
 
 def token(account: str) -> str:
-    """String, JSON: `token` (`value`, `of`: digest of the credentials, `since`), `claim` (who makes one,
-    until when), `made` (when one was, or may have been). Unix seconds. It ends a day after the last
-    change; delete it, and a new token is made."""
+    """String, JSON: `token` (`value`, `of`: digest of the credentials, `since`), `claim` (the worker that
+    requests a token, and until when), `made` (times at which tokens were issued, or may have been). Times are
+    in Unix seconds. It expires a day after the last change. If it is deleted, a new token is requested."""
     return f"numbergroup:token:{account}"
 
 
 def report(owner: str) -> str:
-    """String, JSON: what a worker reports of itself every 2 s. It ends after 10 s."""
+    """String, JSON: a worker's report, renewed every 2 s. It expires after 10 s."""
     return f"numbergroup:report:{owner}"
 
 
 def member(key: CommandKey) -> str:
-    """The command in a partition's `attempted`."""
+    """Return the command's member in a partition's `attempted`."""
     return f"{key.source}\0{key.id}"
 
 
 def command(member: bytes) -> CommandKey | None:
-    """The command of a member; `None` for what is none."""
+    """Return the command of a member; `None` if the member names no command."""
     try:
         source, name = member.decode().split("\0")
         return CommandKey(source, name)
@@ -174,6 +176,6 @@ def command(member: bytes) -> CommandKey | None:
 
 
 def rate(account: str) -> str:
-    """Hash: the account's rate limit, shared by all workers (GCRA: the time up to which calls are
-    permitted)."""
+    """Hash: the account's rate limit, which all workers share (GCRA: the time up to which calls are
+    reserved)."""
     return f"numbergroup:rate:{account}"

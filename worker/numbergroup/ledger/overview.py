@@ -1,4 +1,4 @@
-"""All that the ledger knows of how things stand, for whoever wants to look. Reading changes nothing."""
+"""Reads the state of all workers, partitions and dead letters, for `status`. Changes nothing."""
 
 import re
 from collections.abc import Collection, Mapping, Sequence
@@ -35,7 +35,7 @@ _LIFE = re.compile(rb"([0-9]{1,16}):([0-9]{1,16})")
 
 @dataclass(slots=True, frozen=True)
 class LiveWorker:
-    """`since` when it is alive (Unix seconds). `report` is None where there is none that can be read."""
+    """A live worker. `since` is in Unix seconds; `report` is `None` if it is missing or unreadable."""
 
     owner: str
     since: float
@@ -44,7 +44,7 @@ class LiveWorker:
 
 @dataclass(slots=True, frozen=True)
 class LetterKind:
-    """How many dead letters are alike, and what they have in common."""
+    """A kind of dead letters that failed alike: their number, and what they have in common."""
 
     fingerprint: str
     count: int
@@ -55,9 +55,12 @@ class LetterKind:
 
 @dataclass(slots=True, frozen=True)
 class Overview:
-    """`now` is the server's time (Unix seconds), as all times here. `owners` has one of each partition;
-    `oldest_at` is known where the broker is this Redis. `kinds` of dead letters: the most frequent first.
-    `problems`: what cannot be read, and is left out."""
+    """The state that the ledger knows. All times are the server's, in Unix seconds.
+
+    `owners` is by partition. `oldest_at` has the time of each partition's oldest command, if the broker is
+    this Redis. `kinds` of dead letters: the most frequent first. `problems`: what cannot be read and is left
+    out.
+    """
 
     now: float
     workers: Sequence[LiveWorker]
@@ -74,7 +77,7 @@ class Overview:
 
 
 async def read_overview(client: Redis, partitions: int) -> Overview:
-    """Look at everything. `partitions`: how many there are, should the ledger not know yet.
+    """Return the overview. `partitions` is the number to assume if the ledger has none.
 
     Raises `LedgerUnavailable`.
     """
@@ -95,11 +98,13 @@ async def read_overview(client: Redis, partitions: int) -> Overview:
         found = drop_mistyped(dict(zip(("time", *hashes, *texts), answers, strict=True)), junk)
         seconds, micros = found["time"]
         now = float(seconds) + float(micros) / 1_000_000
-        in_force = _partitions(found[keys.PARTITIONS], partitions)
+        in_force = _partition_count(found[keys.PARTITIONS], partitions)
         owners, oldest_at = await _partition_facts(client, in_force, junk)
     alive = _alive(found[keys.WORKERS] or {}, now)
     reports = await RedisReports(client).read(list(alive))
-    problems = [f"the report of {owner} cannot be read" for owner, said in reports.items() if said is None]
+    problems = [
+        f"the report of {owner} cannot be read" for owner, report in reports.items() if report is None
+    ]
     overview = Overview(
         now,
         [LiveWorker(owner, since, reports.get(owner)) for owner, since in alive.items()],
@@ -114,7 +119,7 @@ async def read_overview(client: Redis, partitions: int) -> Overview:
     )
     kept = await _with_dead_letters(client, overview.quarantined, junk)
     overview = replace(overview, with_dead_letters=kept)
-    problems += sorted(f"{' '.join(filter(None, one[:2]))} cannot be read" for one in junk)
+    problems += sorted(f"{' '.join(filter(None, entry[:2]))} cannot be read" for entry in junk)
     return overview
 
 
@@ -140,26 +145,27 @@ async def _partition_facts(
         pipe.xrange(keys.commands(number), count=1)
     leases, *heads = await pipe.execute(raise_on_error=False)
     streams = drop_mistyped({keys.commands(number): head for number, head in enumerate(heads)}, junk)
-    # An entry's id begins with when it came, in milliseconds.
+    # An entry's id begins with the time of its arrival, in milliseconds.
     oldest_at = {
         number: int(head[0][0].split(b"-")[0]) / 1000 for number, head in enumerate(streams.values()) if head
     }
     (owners,) = drop_mistyped({"leases": leases}, junk).values()
-    return [one.decode(errors="replace") if one else None for one in owners or [None] * partitions], oldest_at
+    names = [owner.decode(errors="replace") if owner else None for owner in owners or [None] * partitions]
+    return names, oldest_at
 
 
-def _partitions(stored: bytes | None, otherwise: int) -> int:
-    return int(stored) if stored and stored.isdigit() and 0 < len(stored) < 5 else otherwise
+def _partition_count(stored: bytes | None, default: int) -> int:
+    return int(stored) if stored and stored.isdigit() and 0 < len(stored) < 5 else default
 
 
 def _alive(found: Mapping[bytes, bytes], now: float) -> dict[str, float]:
-    """Since when each live worker is so, the most senior first."""
+    """Return since when each live worker is alive, the oldest first."""
     alive: dict[str, float] = {}
     for name, data in found.items():
         life = _LIFE.fullmatch(data)
         if life and int(life[2]) > now * 1000:
             alive[name.decode(errors="replace")] = int(life[1]) / 1000
-    return dict(sorted(alive.items(), key=lambda one: (one[1], one[0])))
+    return dict(sorted(alive.items(), key=lambda item: (item[1], item[0])))
 
 
 def _kinds(
@@ -175,4 +181,4 @@ def _kinds(
             shape = _Shape(kind="?", code=None, message="")
         count = decode_count(keys.FINGERPRINTS, data, junk, fingerprint)
         kinds.append(LetterKind(fingerprint, count, shape.kind, shape.code, shape.message))
-    return sorted(kinds, key=lambda one: (-one.count, one.fingerprint))
+    return sorted(kinds, key=lambda kind: (-kind.count, kind.fingerprint))

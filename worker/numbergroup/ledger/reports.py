@@ -1,4 +1,4 @@
-"""Reports: what each worker says of itself, in the ledger, for as long as it goes on saying so."""
+"""Stores the reports of workers on their own state; each expires unless the worker renews it."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -13,15 +13,17 @@ from numbergroup.ledger import keys
 from numbergroup.ledger.client import translate_errors
 from numbergroup.ledger.port import LedgerUnavailable
 
-_LASTS_MS = 10_000
+_LIFETIME_MS = 10_000
 _PAGE = 100
 
 
 @dataclass(slots=True, frozen=True)
 class Report:
-    """How a worker stood `at` that time (Unix seconds). `letters_written`: by this worker, since it began.
-    `letters_cap`: with so many dead letters in the ledger it takes nothing more in; older versions do not
-    report it."""
+    """A worker's state at the time `at`, in Unix seconds.
+
+    `letters_written`: dead letters that it has written since it started. `letters_cap`: the number of dead
+    letters in the ledger at which it stops reading commands; older versions do not report it.
+    """
 
     owner: str
     version: str
@@ -33,35 +35,35 @@ class Report:
 
 
 class Reports(Protocol):
-    """Every method may raise `LedgerUnavailable`."""
+    """Publishes the reports of workers. Every method may raise `LedgerUnavailable`."""
 
     async def write(self, report: Report) -> None:
-        """Replaces the worker's last one; ends by itself after 10 s."""
+        """Store a report in place of the worker's last one; it expires after 10 s."""
 
     async def drop(self, owner: str) -> None:
-        """It has nothing more to say."""
+        """Delete the worker's report."""
 
 
 class RedisReports:
-    """See `Reports`."""
+    """Implements `Reports` on Redis."""
 
     def __init__(self, client: Redis) -> None:
         self._client = client
 
     async def write(self, report: Report) -> None:
-        said = encode_report(report)
+        encoded = encode_report(report)
         async with translate_errors(LedgerUnavailable):
-            await self._client.set(keys.report(report.owner), said, px=_LASTS_MS)
+            await self._client.set(keys.report(report.owner), encoded, px=_LIFETIME_MS)
 
     async def drop(self, owner: str) -> None:
         async with translate_errors(LedgerUnavailable):
             await self._client.delete(keys.report(owner))
 
     async def read(self, owners: Sequence[str]) -> Mapping[str, Report | None]:
-        """The reports of these workers, where there are any; `None` for what cannot be read."""
+        """Return the existing reports of these workers; `None` for a report that cannot be read."""
         found: dict[str, Report | None] = {}
-        for at in range(0, len(owners), _PAGE):
-            page = owners[at : at + _PAGE]
+        for start in range(0, len(owners), _PAGE):
+            page = owners[start : start + _PAGE]
             async with translate_errors(LedgerUnavailable):
                 values = await self._client.mget([keys.report(owner) for owner in page])
             found |= {
@@ -76,12 +78,12 @@ _REPORT = TypeAdapter(Report)
 
 
 def encode_report(report: Report) -> bytes:
-    # A group's reference is a named tuple, which orjson leaves to us.
+    # A group's reference is a named tuple, which orjson does not encode itself.
     return orjson.dumps(report, default=list, option=orjson.OPT_NON_STR_KEYS)
 
 
 def decode_report(data: bytes | str) -> Report | None:
-    """The report; `None` for what is none, and for one of another version that says other things."""
+    """Return the report; `None` if it cannot be read, as one of another version may be."""
     try:
         return _REPORT.validate_json(data)
     except ValidationError:

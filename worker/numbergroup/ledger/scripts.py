@@ -1,4 +1,4 @@
-"""Which command of a script an ACL forbids: Redis names the script and the line, and not the command."""
+"""Explains which command of a script an ACL forbids: Redis names only the script and the line."""
 
 import hashlib
 import re
@@ -9,20 +9,20 @@ _scripts: dict[str, str] = {}
 
 
 def register_text(script: str) -> None:
-    """Keep the text of a script that is used: there are some twenty in a process."""
+    """Keep the text of a script for `explain_error`; a process uses about twenty scripts."""
     _scripts[hashlib.sha1(script.encode()).hexdigest()] = script  # noqa: S324  # as Redis names it
 
 
 def explain_error(message: str) -> str:
-    """The message of an error, with the command that the ACL forbids where a script was stopped by one."""
+    """Return an error's message; if an ACL stopped a script, add the command that it forbids."""
     if "can't run this command" in message:
-        return f"{message.strip()}: the ACL of this user forbids {_command(message)}"
+        return f"{message.strip()}: the ACL of this user forbids {_forbidden_command(message)}"
     if "can't access at least one of the keys" in message:
-        return f"{message.strip()}: the ACL of this user forbids the keys of {_command(message)}"
+        return f"{message.strip()}: the ACL of this user forbids the keys of {_forbidden_command(message)}"
     return message
 
 
-def _command(message: str) -> str:
+def _forbidden_command(message: str) -> str:
     place = _PLACE.search(message)
     lines = _scripts.get(place[1], "").splitlines() if place else []
     line = lines[int(place[2]) - 1] if place and int(place[2]) <= len(lines) else ""

@@ -1,9 +1,9 @@
-"""What all workers know of an account's token. Pure: the time is an argument, in Unix seconds on their common
-clock.
+"""The state of an account's token, which all workers share, and the rules for issuing tokens.
 
-A vendor whose calls bear a token lets few be made within an hour, and each kills those before it. So one
-worker at a time makes one, under a claim, which is written down before the vendor is asked: whatever became
-of the request, it counts. The state changes by compare-and-swap: what is decided here holds when written.
+Some vendors issue few tokens an hour, and each new token invalidates the previous one. So one worker at a
+time requests a token, under a claim. The claim is stored before the request is sent, and counts as a token,
+whatever becomes of the request. The module is pure: `now` is in Unix seconds on the ledger's clock. The state
+is stored by compare-and-swap.
 """
 
 from collections.abc import Mapping
@@ -12,14 +12,14 @@ from dataclasses import dataclass, field, replace
 _HOUR_S = 3600.0
 
 LONGEST_CLAIM_S = 600.0
-"""A claim that lasts longer is left over from before the clock was set back."""
-_LAST_WAITS_S = 1440.0
-_LEAST_WAIT_S = 10.0
+"""A claim with more time left was made before the clock was set back, and does not count."""
+_LAST_DELAY_S = 1440.0
+_MIN_DELAY_S = 10.0
 
 
 @dataclass(slots=True, frozen=True)
 class SharedToken:
-    """`of` tells the credentials that it was made with, `since` a moment before it was."""
+    """A vendor's token. `of`: digest of its credentials. `since`: a time shortly before it was issued."""
 
     value: str = field(repr=False)
     of: str
@@ -28,8 +28,7 @@ class SharedToken:
 
 @dataclass(slots=True, frozen=True)
 class Claim:
-    """Somebody's right to make a token; whatever they sent has come to the vendor before `until`, or never
-    does."""
+    """One worker's right to request a token. Its request reaches the vendor before `until`, or never."""
 
     id: str
     until: float
@@ -37,62 +36,76 @@ class Claim:
 
 @dataclass(slots=True, frozen=True)
 class TokenState:
-    """`made`: by claim, a moment after a token was made, or may have been."""
+    """The state of one account's token.
+
+    `made`: by claim, a time shortly after a token was issued, or may have been.
+    """
 
     token: SharedToken | None = None
     claim: Claim | None = None
     made: Mapping[str, float] = field(default_factory=dict)
 
     def busy_until(self, now: float) -> float | None:
-        """Until when somebody may be making one; `None` if nobody is."""
+        """Return until when a worker may be requesting a token; `None` if none is."""
         if self.claim is None or not now < self.claim.until <= now + LONGEST_CLAIM_S:
             return None
         return self.claim.until
 
     def made_lately(self, now: float) -> int:
-        """How many may have been made within the last hour."""
-        return len(self._lately(now))
+        """Return how many tokens may have been issued within the last hour."""
+        return len(self._within_hour(now))
 
     def next_at(self, now: float, an_hour: int) -> float:
-        """From when another one may be made; not after `now`, if it may be now.
+        """Return when the next token may be requested; at most `now` if it may be requested now.
 
-        Never more than `an_hour` within any hour. The last of them waits for 24 minutes, the one before for
-        half of that, and so on, so that what uses them up finds the next one not much longer after its end
-        than it lasted; short waits are none.
+        No hour has more than `an_hour` tokens. The last token of an hour is delayed by 24 minutes, the one
+        before it by half of that, and so on. So a fault that uses up tokens does not block the account much
+        longer than the fault itself lasts. Delays of less than 10 seconds are dropped.
         """
-        made, at = sorted(self._lately(now).values()), now
-        for left in range(len(made), 0, -1):
-            gone = made[-left] + _HOUR_S
-            if left < an_hour and max(at, made[-1] + _wait_s(left, an_hour)) < gone:
-                return max(at, made[-1] + _wait_s(left, an_hour))
-            at = gone
-        return at
+        issued, earliest = sorted(self._within_hour(now).values()), now
+        for count in range(len(issued), 0, -1):
+            oldest_ends = issued[-count] + _HOUR_S
+            if count < an_hour:
+                allowed_at = max(earliest, issued[-1] + _wait_s(count, an_hour))
+                if allowed_at < oldest_ends:
+                    return allowed_at
+            earliest = oldest_ends
+        return earliest
 
     def claimed(self, claim: Claim, now: float) -> "TokenState":
-        """With this claim; it counts as if a token were made at its end."""
-        return replace(self, claim=claim, made={**self._lately(now), claim.id: claim.until})
+        """Return the state with this claim, which counts as a token issued at the claim's end."""
+        return replace(self, claim=claim, made={**self._within_hour(now), claim.id: claim.until})
 
     def written(self, claim: str, token: SharedToken, now: float) -> "TokenState | None":
-        """With the token that was made under the claim; `None`: somebody has claimed it since, and theirs may
-        be the newer one."""
+        """Return the state with the token that was issued under the claim.
+
+        Returns `None` if another claim replaced it: that claim's token may be newer.
+        """
         if self.claim is None or self.claim.id != claim:
             return None
         return TokenState(token, None, {**self.made, claim: now})
 
     def given_up(self, claim: str, now: float, *, made: bool) -> "TokenState | None":
-        """Without the claim, and without what counts for it unless something may have been `made`; `None`:
-        somebody has claimed it since."""
+        """Return the state without the claim; `made` tells whether a token may have been issued under it.
+
+        Returns `None` if another claim replaced it.
+        """
         if self.claim is None or self.claim.id != claim:
             return None
-        others = {one: at for one, at in self.made.items() if one != claim}
+        others = {id_: issued_at for id_, issued_at in self.made.items() if id_ != claim}
         return replace(self, claim=None, made={**others, claim: now} if made else others)
 
-    def _lately(self, now: float) -> dict[str, float]:
-        """What counts. A time that no claim can end at is from before the clock was set back."""
-        return {one: at for one, at in self.made.items() if now - _HOUR_S < at <= now + LONGEST_CLAIM_S}
+    def _within_hour(self, now: float) -> dict[str, float]:
+        """Return the tokens of the last hour. A time beyond every claim is from before the clock was set
+        back."""
+        return {
+            id_: issued_at
+            for id_, issued_at in self.made.items()
+            if now - _HOUR_S < issued_at <= now + LONGEST_CLAIM_S
+        }
 
 
-def _wait_s(made: int, an_hour: int) -> float:
-    """How long after the last one another may be made, when so many were within the hour."""
-    wait_s = _LAST_WAITS_S * 2.0 ** (made + 1 - an_hour)
-    return wait_s if wait_s >= _LEAST_WAIT_S else 0.0
+def _wait_s(issued: int, an_hour: int) -> float:
+    """Return the delay in seconds after the last token, when `issued` tokens were issued within the hour."""
+    wait_s = _LAST_DELAY_S * 2.0 ** (issued + 1 - an_hour)
+    return wait_s if wait_s >= _MIN_DELAY_S else 0.0
