@@ -470,7 +470,7 @@ def _any_history_will_do() -> list[Patch]:
 
 def _a_lease_of_any_history() -> list[Patch]:
     async def mutated(self: Lease, seconds: float) -> bool:
-        while not self._closed and self._expires - self._clock.monotonic() < seconds:
+        while not self._closed and self._expires_at - self._clock.monotonic() < seconds:
             await self._changed.wait()
         return not self._closed
 

@@ -1,4 +1,4 @@
-"""The steps of one call, or of forming one batch: noted while crashes are looked into."""
+"""Runs the steps of a call one at a time, and notes each in the ledger, while poison detection is active."""
 
 import asyncio
 from asyncio import FIRST_COMPLETED
@@ -14,24 +14,25 @@ from numbergroup.runtime.poison_guard import NOTHING_IN_HAND, PoisonGuard, make_
 T = TypeVar("T")
 
 _CONNECTING_S = 0.25
-_MOST_REQUESTS = 100_000
-"""A call has fewer requests."""
+_MAX_REQUESTS = 100_000
+"""More requests than any call makes."""
 
 
 class CallSteps:
-    """The steps of one call; see `vendors.attempt.Steps`. `place`: which of its batch's calls it is.
+    """Implements `vendors.attempt.Steps` for one call.
 
-    When the partition was lost, `on_loss` is called: the call must not be sent.
+    `digests` identify the call's commands. `call_index` is the call's position among those of its batch.
+    `on_loss` is called when the partition is lost: the call must not be sent then.
     """
 
     def __init__(
-        self, guard: PoisonGuard, digests: Sequence[str], place: int, on_loss: Callable[[], None]
+        self, guard: PoisonGuard, digests: Sequence[str], call_index: int, on_loss: Callable[[], None]
     ) -> None:
         self._guard = guard
         self._digests = digests
-        self._place = place
+        self._call_index = call_index
         self._on_loss = on_loss
-        self._entered: Counter[Step] = Counter()
+        self._entered_counts: Counter[Step] = Counter()
         self._in_hand: InHand | None = None
         self._writing = asyncio.Event()
 
@@ -39,8 +40,8 @@ class CallSteps:
         await self.leave()
         if not self._guard.solo:
             return
-        self._entered[step] += 1
-        place = self._place * _MOST_REQUESTS + self._entered[step]
+        self._entered_counts[step] += 1
+        place = self._call_index * _MAX_REQUESTS + self._entered_counts[step]
         in_hand = make_in_hand(step, self._digests, place)
         await self._guard.pause_before(in_hand)
         lock = self._guard.solo.lock
@@ -69,7 +70,7 @@ class CallSteps:
         try:
             await asyncio.wait((task, written), timeout=_CONNECTING_S, return_when=FIRST_COMPLETED)
             if not self._writing.is_set():
-                # It waits for a connection, which is nothing that the command does.
+                # The request waits for a connection. The command cannot be what crashes the worker here.
                 await self._abandon_step()
             await self.leave()
             return await task
@@ -89,7 +90,7 @@ class CallSteps:
             self._on_loss()
 
     async def enter_locked(self, in_hand: InHand) -> None:
-        """The same as `enter`, for who holds the lock."""
+        """Begin a step like `enter`; the caller holds the solo lock."""
         self._in_hand = in_hand
         try:
             await self._guard.enter(in_hand)
@@ -98,7 +99,7 @@ class CallSteps:
             self._on_loss()
 
     async def leave_locked(self) -> None:
-        """The same as `leave`, for who holds the lock."""
+        """End the step like `leave`; the caller holds the solo lock."""
         in_hand, self._in_hand = self._in_hand, None
         try:
             if in_hand is not None:

@@ -1,4 +1,4 @@
-"""Time, as the worker sees it."""
+"""The worker's clock."""
 
 import time
 from dataclasses import dataclass, field
@@ -7,17 +7,21 @@ from typing import Self
 
 @dataclass(slots=True, frozen=True)
 class Clock:
-    """`now` is Unix seconds that never step back, whatever happens to the machine's clock.
+    """Gives a time that never steps back, in seconds.
 
-    `wall` is the machine's clock as it stands: the vendor compares signatures with its own.
-    Without `showing`, `now` begins with it.
+    `now` is Unix time. It starts from the machine's clock, or from the time given to `starting_from`, and does
+    not follow later corrections of the machine's clock. `monotonic` has no fixed origin. `wall` is the machine's
+    clock as it is: request signatures need it, because vendors compare them with their own clocks.
     """
 
     _offset: float = field(default_factory=lambda: time.time() - time.monotonic())
 
     @classmethod
     def starting_from(cls, now_s: float) -> Self:
-        """A clock whose `now` is `now_s` at this moment: that of a server whose time all workers go by."""
+        """Return a clock whose `now` is `now_s` (Unix seconds) at this moment.
+
+        All workers start from the time of the same server, so that they can compare times.
+        """
         return cls(now_s - time.monotonic())
 
     def now(self) -> float:

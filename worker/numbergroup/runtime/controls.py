@@ -1,4 +1,4 @@
-"""Listening to operators and to the other workers: what they say in the ledger, the engine is told."""
+"""Polls the ledger for pauses, resumes and breaker notices, and passes them to the engine."""
 
 import asyncio
 from collections.abc import Callable, Collection
@@ -10,14 +10,18 @@ from numbergroup.observability.logging import get_logger
 from numbergroup.runtime.ports import Ports
 from numbergroup.runtime.retrying import retry_until_available
 
-_EVERY_S = 1.0
-_ANSWER_S = 5.0
+_POLL_S = 1.0
+_READ_TIMEOUT_S = 5.0
 
 log = get_logger("controls")
 
 
 class ControlPoller:
-    """One for a worker; `begin` it before anything is done. `accounts`: those that it has."""
+    """Keeps the engine's controls up to date. A worker has one poller.
+
+    `start` must return before any call is made. `accounts` are the accounts of this worker; changes of other
+    accounts are not logged. `dispatch` passes an event to the engine.
+    """
 
     def __init__(
         self,
@@ -25,7 +29,7 @@ class ControlPoller:
         accounts: Collection[str],
         dispatch: Callable[[Event], object],
         jitter: Callable[[], float],
-        every_s: float = _EVERY_S,
+        every_s: float = _POLL_S,
     ) -> None:
         self._control_store = ports.control_store
         self._clock = ports.clock
@@ -34,69 +38,75 @@ class ControlPoller:
         self._dispatch = dispatch
         self._jitter = jitter
         self._every_s = every_s
-        self._last = ControlSnapshot(Controls(), {})
-        self._away = False
+        self._last_snapshot = ControlSnapshot(Controls(), {})
+        self._is_ledger_down = False
         self.has_started = False
 
     async def start(self) -> None:
-        """Hear what is in force, however long that takes."""
-        orders = await retry_until_available("asking what is paused", self._control_store.read)
-        # Of what was resumed before it began, nothing was held up here.
-        self._last = ControlSnapshot(Controls(), orders.resumed)
+        """Apply the controls in force. Retries until the ledger answers."""
+        snapshot = await retry_until_available("reading what is paused", self._control_store.read)
+        # Resumes from before the start are not reported: this worker was not paused by them.
+        self._last_snapshot = ControlSnapshot(Controls(), snapshot.resumed)
         self.has_started = True
-        self._apply(orders)
+        self._apply(snapshot)
 
     async def run(self) -> None:
-        """Listen until cancelled. While the ledger is away, what it said last stays in force."""
+        """Poll until cancelled. While the ledger is unavailable, the last controls stay in force."""
         while True:
             await asyncio.sleep(self._every_s)
             await self._poll()
 
     async def _poll(self) -> None:
         try:
-            async with asyncio.timeout(_ANSWER_S):
-                orders = await self._control_store.read()
+            async with asyncio.timeout(_READ_TIMEOUT_S):
+                snapshot = await self._control_store.read()
         except (LedgerUnavailable, TimeoutError) as error:
-            if not self._away:
+            if not self._is_ledger_down:
                 log.error(
-                    "the ledger is unavailable: what operators have said last stays in force",
+                    "the ledger is unavailable: the last pauses and resumes stay in force",
                     error=str(error) or type(error).__name__,
                 )
-            self._away = True
+            self._is_ledger_down = True
             return
-        if self._away:
-            log.info("the ledger is available again: operators are heard")
-        self._away = False
-        self._apply(orders)
+        if self._is_ledger_down:
+            log.info("the ledger is available again: new pauses and resumes take effect")
+        self._is_ledger_down = False
+        self._apply(snapshot)
 
-    def _apply(self, orders: ControlSnapshot) -> None:
-        last, self._last = self._last, orders
-        resumed = [one for one, at in orders.resumed.items() if at != last.resumed.get(one)]
-        self._report_changes(last.controls, orders.controls, resumed)
-        self._cap.update(orders.controls.dead_letters)
-        self._dispatch(ControlsUpdated(orders.controls, self._clock.now(), self._jitter(), resumed))
+    def _apply(self, snapshot: ControlSnapshot) -> None:
+        last, self._last_snapshot = self._last_snapshot, snapshot
+        resumed = [
+            target
+            for target, resumed_at in snapshot.resumed.items()
+            if resumed_at != last.resumed.get(target)
+        ]
+        self._report_changes(last.controls, snapshot.controls, resumed)
+        self._cap.update(snapshot.controls.dead_letters)
+        self._dispatch(ControlsUpdated(snapshot.controls, self._clock.now(), self._jitter(), resumed))
 
     def _report_changes(self, before: Controls, after: Controls, resumed: Collection[str | GroupRef]) -> None:
-        was, paused = _paused(before), _paused(after)
-        for target in filter(self._has, paused.keys() - was.keys()):
+        paused_before, paused_now = _pause_reasons(before), _pause_reasons(after)
+        for target in filter(self._is_own, paused_now.keys() - paused_before.keys()):
             log.warning(
-                "paused by an operator: no call begins", **_named(target), reason=paused[target] or None
+                "paused by an operator: no call begins",
+                **_log_fields(target),
+                reason=paused_now[target] or None,
             )
-        for target in filter(self._has, {*was, *resumed} - paused.keys()):
-            log.info("resumed by an operator", **_named(target))
+        for target in filter(self._is_own, {*paused_before, *resumed} - paused_now.keys()):
+            log.info("resumed by an operator", **_log_fields(target))
 
-    def _has(self, target: str | GroupRef) -> bool:
+    def _is_own(self, target: str | GroupRef) -> bool:
         return (target if isinstance(target, str) else target.account) in self._accounts
 
 
-def _paused(controls: Controls) -> dict[str | GroupRef, str]:
+def _pause_reasons(controls: Controls) -> dict[str | GroupRef, str]:
     paused: dict[str | GroupRef, str] = {}
     paused |= {account: reason for account, reason in controls.paused_accounts.items()}  # noqa: C416 (types)
     paused |= {ref: reason for ref, reason in controls.paused_groups.items()}  # noqa: C416
     return paused
 
 
-def _named(target: str | GroupRef) -> dict[str, str]:
+def _log_fields(target: str | GroupRef) -> dict[str, str]:
     if isinstance(target, str):
         return {"account": target}
     return {"account": target.account, "group": target.name}

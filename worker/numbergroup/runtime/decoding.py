@@ -1,7 +1,7 @@
-"""Decoding what was read: no more at a time than there is credit for, and than the event loop can spare.
+"""Decodes messages in short runs.
 
-It holds everything else up, the lease's renewal too: whatever the messages are, it pauses soon, and what is
-in hand at once is bounded.
+Decoding blocks the event loop, and with it the renewal of leases. So each run is bounded in time, bytes and
+commands.
 """
 
 from collections import deque
@@ -10,27 +10,31 @@ from numbergroup.engine.commands import Command, Entry, Refusal
 from numbergroup.engine.decoding.intake import Intake, tried_again
 from numbergroup.runtime.clock import Clock
 
-_LASTS_S = 0.02
-_MOST_BYTES = 4 * 1024 * 1024
-_GLANCE_BYTES = 8 * 1024
-_AROUND_BYTES = 100
+_MAX_RUN_S = 0.02
+_MAX_RUN_BYTES = 4 * 1024 * 1024
+_CLOCK_CHECK_BYTES = 8 * 1024
+_OVERHEAD_BYTES = 100
+"""What a message costs besides its body."""
 
 
-def decode(held: deque[Entry], credit: int, intake: Intake, clock: Clock) -> list[Command | Refusal]:
-    """What the next messages say; they are taken from `held`."""
+def decode(entries: deque[Entry], credit: int, intake: Intake, clock: Clock) -> list[Command | Refusal]:
+    """Decode messages from the head of `entries`, and remove them there.
+
+    Returns their commands and refusals: about `credit` of them at most, since a message is not split.
+    """
     items: list[Command | Refusal] = []
-    size, until = 0, clock.monotonic() + _LASTS_S
-    glance = _GLANCE_BYTES
-    while held and len(items) < credit and size < _MOST_BYTES:
-        # Nobody misses the time that a few kilobytes take.
-        if size >= glance:
-            if clock.monotonic() >= until:
+    size, deadline = 0, clock.monotonic() + _MAX_RUN_S
+    next_clock_check = _CLOCK_CHECK_BYTES
+    while entries and len(items) < credit and size < _MAX_RUN_BYTES:
+        # Reading the clock for each small message would cost more than it saves.
+        if size >= next_clock_check:
+            if clock.monotonic() >= deadline:
                 break
-            glance = size + _GLANCE_BYTES
-        entry = held.popleft()
+            next_clock_check = size + _CLOCK_CHECK_BYTES
+        entry = entries.popleft()
         if entry.void:
             continue
-        size += len(entry.body) + _AROUND_BYTES
+        size += len(entry.body) + _OVERHEAD_BYTES
         found = intake.read(entry)
         items += found if entry.replay is None else tried_again(found, entry.replay)
     return items

@@ -1,10 +1,10 @@
-"""Who is due how many partitions: pure arithmetic.
+"""Computes how many partitions each worker should own.
 
-Workers are ranked by seniority, and the first of them have one more where it does not come out even. So a
-newcomer takes its own share from the others and moves nothing else, and so does a share that is left.
+Workers are ranked by seniority. When the partitions do not divide evenly, the most senior workers own one
+more each. So a worker that joins or leaves moves only the partitions of its own share.
 """
 
 
 def fair_share(rank: int, workers: int, partitions: int) -> int:
-    """The share of the worker of that rank, counted from 0."""
+    """Return how many partitions the worker of this `rank` (0 is the most senior) should own."""
     return partitions // workers + (1 if rank < partitions % workers else 0)

@@ -1,4 +1,4 @@
-"""The settlements that were written last: a server that has lost them is given them again."""
+"""Remembers the last written settlements, to write them again if the server loses them."""
 
 from collections import deque
 from collections.abc import Collection
@@ -7,13 +7,13 @@ from typing import NamedTuple
 from numbergroup.engine.settling.settlement import Settlement
 from numbergroup.runtime.clock import Clock
 
-_KEPT_S = 10.0
-_KEPT_ANSWERS = 20_000
-"""At most so many answers are remembered, or one unit: memory has to be bounded."""
+_MAX_AGE_S = 10.0
+_MAX_ANSWERS = 20_000
+"""Bounds the memory. One unit is always kept, however large it is."""
 
 
 class WrittenUnit(NamedTuple):
-    """A unit, the serial under which it was written, and when (monotonic seconds)."""
+    """A settlement that was written under `serial`, at `written_at_s` (monotonic seconds)."""
 
     serial: int
     unit: Settlement
@@ -21,30 +21,30 @@ class WrittenUnit(NamedTuple):
 
 
 class Journal:
-    """What one owner of a partition has written, as far back as a server may lose it."""
+    """Keeps what one owner of a partition wrote during the last seconds, which a server may still lose."""
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
         self._written: deque[WrittenUnit] = deque()
         self._answers = 0
-        self._dropped = 0
+        self._last_dropped = 0
 
     def add(self, serial: int, unit: Settlement) -> None:
-        """The unit is written; serials grow."""
+        """Remember a written unit. `serial` must be higher than those before."""
         now = self._clock.monotonic()
         self._written.append(WrittenUnit(serial, unit, now))
         self._answers += unit.answered
         while len(self._written) > 1 and (
-            self._answers > _KEPT_ANSWERS or self._written[0].written_at_s < now - _KEPT_S
+            self._answers > _MAX_ANSWERS or self._written[0].written_at_s < now - _MAX_AGE_S
         ):
             oldest = self._written.popleft()
             self._answers -= oldest.unit.answered
-            self._dropped = oldest.serial
+            self._last_dropped = oldest.serial
 
     def forget(self, serials: Collection[int]) -> None:
-        """Remember these units no longer."""
-        self._written = deque(one for one in self._written if one.serial not in serials)
+        """Drop the units with these serials."""
+        self._written = deque(written for written in self._written if written.serial not in serials)
 
     def list_written(self) -> tuple[int, list[WrittenUnit]]:
-        """Up to which serial units are not remembered, and all later ones, in order."""
-        return self._dropped, [*self._written]
+        """Return the serial of the last unit that was dropped for its age (0: none), and all later units."""
+        return self._last_dropped, [*self._written]

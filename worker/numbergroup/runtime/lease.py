@@ -1,4 +1,4 @@
-"""The lease of one partition, as its owner holds it."""
+"""Holds and renews the lease of one partition."""
 
 import asyncio
 import contextlib
@@ -14,14 +14,15 @@ log = get_logger("lease")
 
 
 class LeaseLost(Exception):
-    """The partition has another owner, or may have one: nothing may be sent or settled for it."""
+    """Raised when the partition has, or may have, another owner: nothing may be sent or settled for it."""
 
 
 class Lease:
-    """Held from `acquire` on. How long it lasts is measured from before a renewal was sent.
+    """This worker's right to send and settle for a partition, from `acquire` to `release`.
 
-    It holds for the ledger's `history` under which it was acquired: a server that has lost its last writes
-    may know it still, but not what was done under it.
+    The lease lasts `ttl_s` seconds, counted from the moment before the renewal was sent. It is valid only for
+    the ledger's `history` under which it was acquired: a server that lost its last writes may still know the
+    lease, but not what was done under it.
     """
 
     def __init__(self, ledger: Ledger, partition: int, owner: str, ttl_s: float, clock: Clock) -> None:
@@ -31,19 +32,19 @@ class Lease:
         self._ttl_s = ttl_s
         self._clock = clock
         self._changed = asyncio.Event()
-        self._expires = 0.0
-        self._asked = 0.0
+        self._expires_at = 0.0
+        self._requested_at = 0.0
         self._was_held = True
         self._closed = False
         self.epoch = 0
         self.history: History | None = None
 
     async def acquire(self, above: int = 0) -> bool:
-        """Become the owner, under an epoch `above` that one; False while another worker is.
+        """Become the owner, under an epoch higher than `above`.
 
-        Raises `LedgerUnavailable`.
+        Returns False while another worker is the owner. Raises `LedgerUnavailable`.
         """
-        asked = self._clock.monotonic()
+        requested_at = self._clock.monotonic()
         history = self._ledger.history
         try:
             with bound_to(history):
@@ -53,56 +54,65 @@ class Lease:
         if epoch is None:
             return False
         self.history = history
-        self.epoch, self._expires, self._asked = epoch, asked + self._ttl_s, asked
+        self.epoch = epoch
+        self._expires_at, self._requested_at = requested_at + self._ttl_s, requested_at
         log.info("owning the partition", partition=self._partition, owner=self._owner, epoch=epoch)
         return True
 
     async def renew_forever(self) -> None:
-        """Renew until cancelled; raises `LeaseLost` when there is nothing left to renew."""
+        """Renew the lease until cancelled. Raises `LeaseLost` when another worker may have taken it over."""
         while True:
             await asyncio.sleep(self._ttl_s / _RENEWALS_PER_TTL)
             self._was_held = self.was_held_throughout
-            self._asked = asked = self._clock.monotonic()
+            self._requested_at = requested_at = self._clock.monotonic()
             try:
                 async with asyncio.timeout(self._ttl_s / 2):
-                    kept = await self._ledger.renew_lease(
+                    is_renewed = await self._ledger.renew_lease(
                         self._partition, self._owner, self.epoch, self._ttl_s
                     )
             except (LedgerUnavailable, TimeoutError) as error:
                 log.warning("lease not renewed", partition=self._partition, error=repr(error))
                 continue
-            if not kept:
+            if not is_renewed:
                 self.stop_sending()
                 raise LeaseLost(f"partition {self._partition}, epoch {self.epoch}")
-            self._expires = asked + self._ttl_s
-            self._wake()
+            self._expires_at = requested_at + self._ttl_s
+            self._wake_waiters()
 
     @property
     def was_held_throughout(self) -> bool:
-        """Whether no other worker can have been the owner since. One can, if this worker stood still until
-        the lease had run out."""
+        """Whether no other worker can have owned the partition since `acquire`.
+
+        Another worker can, if this one was suspended until its lease expired.
+        """
         now = self._clock.monotonic()
-        was_absent = now >= self._expires and now - self._asked > self._ttl_s / 2
-        return self._was_held and not was_absent
+        was_suspended = now >= self._expires_at and now - self._requested_at > self._ttl_s / 2
+        return self._was_held and not was_suspended
 
     async def outlives(self, seconds: float) -> bool:
-        """See `numbergroup.vendors.client.Guard`."""
-        while not self._closed and self._expires - self._clock.monotonic() < seconds:
+        """Wait until the lease lasts `seconds` more; see `numbergroup.vendors.attempt.Guard`.
+
+        Returns False when nothing may be sent any more.
+        """
+        while not self._closed and self._expires_at - self._clock.monotonic() < seconds:
             await self._changed.wait()
         return not self._closed and self.history in (None, self._ledger.history)
 
     def stop_sending(self) -> None:
-        """Let no further request out, while what was sent is still waited for and settled."""
+        """Forbid further requests. The answers to earlier ones are still awaited and settled."""
         self._closed = True
-        self._wake()
+        self._wake_waiters()
 
-    def _wake(self) -> None:
-        """Let all who wait look again; who comes later waits for the next change."""
+    def _wake_waiters(self) -> None:
+        """Make all tasks in `outlives` check again. Later ones wait for the next change."""
         self._changed.set()
         self._changed = asyncio.Event()
 
     async def release(self) -> None:
-        """Let the next owner in at once, if the ledger can be told."""
+        """Let another worker acquire the partition at once, instead of after the lease's time.
+
+        Does nothing when the ledger is unavailable.
+        """
         self.stop_sending()
         with contextlib.suppress(LedgerUnavailable):
             await self._ledger.release_lease(self._partition, self._owner, self.epoch)
