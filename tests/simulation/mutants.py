@@ -253,7 +253,7 @@ def _hand_over_in_flight() -> list[Patch]:
 
 def _last_in_first_out() -> list[Patch]:
     def mutated(self: Committer) -> Any:
-        return self._closed.pop()
+        return self._closed_units.pop()
 
     # What was decided at once is a unit for itself.
     return [(Committer, "_next_unit", mutated), *((log, "unit_size", 0) for log in (OneStepLog, StepwiseLog))]

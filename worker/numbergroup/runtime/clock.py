@@ -9,9 +9,9 @@ from typing import Self
 class Clock:
     """Gives a time that never steps back, in seconds.
 
-    `now` is Unix time. It starts from the machine's clock, or from the time given to `starting_from`, and does
-    not follow later corrections of the machine's clock. `monotonic` has no fixed origin. `wall` is the machine's
-    clock as it is: request signatures need it, because vendors compare them with their own clocks.
+    `now` is Unix time. It starts from the machine's clock, or from the time given to `starting_from`. Later
+    corrections of the machine's clock do not change it. `monotonic` has no fixed origin. `wall` is the
+    machine's clock as it is: vendors compare request signatures with clocks of their own.
     """
 
     _offset: float = field(default_factory=lambda: time.time() - time.monotonic())

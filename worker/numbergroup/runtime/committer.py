@@ -1,4 +1,4 @@
-"""Writes settlements, one after the other, until each is durable."""
+"""Writes settlements to the broker and the ledger, in order, and retries each until it is durable."""
 
 import asyncio
 from collections import deque
@@ -18,18 +18,18 @@ from numbergroup.runtime.poison_guard import PoisonGuard, digest_of
 from numbergroup.runtime.retrying import retry_until_available
 
 _BYTES_PER_ANSWER = 1_000
-_NEVER = 2**62
+_NEVER_WRITTEN = 2**62
+"""The serial of a unit that was not written: higher than any that a server can have kept."""
 
 log = get_logger("settler")
 
 
 class Committer:
-    """Puts what is to be settled into the next unit while the last one is being written: group commit,
-    without a window.
+    """Commits settlements in groups: while one unit is written, the next one collects what is added.
 
-    While `guard` takes notes, each effect is a unit of its own, which is encoded and written as one step.
-    `lost`: what a former owner in this process had written or was about to write, and the ledger has not any
-    more. It is written first.
+    While `guard` notes steps, each effect is a unit of its own, which is encoded and written as one step.
+    `lost_units` were written, or about to be, under this process's former leases, but the ledger lacks them.
+    They are written first. `on_written` is called with each unit that became durable.
     """
 
     def __init__(
@@ -38,69 +38,69 @@ class Committer:
         target: Log,
         builder: SettlementBuilder,
         clock: Clock,
-        written: Callable[[Settlement], None],
+        *,
+        on_written: Callable[[Settlement], None],
         guard: PoisonGuard,
-        lost: Sequence[Settlement] = (),
+        lost_units: Sequence[Settlement] = (),
     ) -> None:
         self._partition = partition
         self._log = target
         self._builder = builder
         self._clock = clock
-        self._written = written
+        self._on_written = on_written
         self._guard = guard
-        self._apart: deque[Settle] = deque()
-        """What is written effect by effect, behind all units."""
-        self._open: OpenSettlement | None = None
-        self._size = 0
-        self._closed: deque[Settlement] = deque()
-        self._arrived = asyncio.Event()
+        self._single_effects: deque[Settle] = deque()
+        """Effects to be written one by one, after all units."""
+        self._open_unit: OpenSettlement | None = None
+        self._open_size = 0
+        self._closed_units: deque[Settlement] = deque()
+        self._has_work = asyncio.Event()
         self._idle = asyncio.Event()
         self._idle.set()
         self._serial = 0
         self._journal = Journal(clock)
         self._unfinished: tuple[int, Settlement, bool] | None = None
-        self._lost = deque(lost)
+        """The unit being written: its serial, the unit, and whether its results were published before."""
+        self._lost_units = deque(lost_units)
         self._rewritten = asyncio.Event()
-        if lost:
+        if lost_units:
             self._idle.clear()
         else:
             self._rewritten.set()
         self._added = self._durable = 0
-        # Of each unit that is not durable, the oldest first: how many effects and verdicts are in it.
+        # How many effects and verdicts are in each unit that is not durable, the oldest first.
         self._sizes: deque[tuple[int, int]] = deque()
         self._advanced = asyncio.Event()
         self.unwritten_count = 0
 
     def add(self, effect: Settle) -> None:
-        """Take it; it is durable some time after."""
-        if self._guard.is_noting or self._apart:
-            parts = self._parts(effect)
-            self._apart += parts
+        """Queue an effect to be written."""
+        if self._guard.is_noting or self._single_effects:
+            parts = self._split(effect)
+            self._single_effects += parts
             self._added += len(parts)
         else:
-            self._put(effect)
+            self._add_to_open_unit(effect)
             self._added += 1
         self.unwritten_count += len(effect.verdicts)
-        self._arrived.set()
+        self._has_work.set()
         self._idle.clear()
 
-    def _put(self, effect: Settle) -> None:
-        """Put it into the open unit."""
-        if self._open is None:
-            self._open = self._builder.begin(self._partition)
+    def _add_to_open_unit(self, effect: Settle) -> None:
+        if self._open_unit is None:
+            self._open_unit = self._builder.begin(self._partition)
             self._sizes.append((0, 0))
-        self._open.take(effect, self._clock.now())
+        self._open_unit.take(effect, self._clock.now())
         effects, verdicts = self._sizes[-1]
         self._sizes[-1] = effects + 1, verdicts + len(effect.verdicts)
-        self._size += len(effect.verdicts) + _letters_bytes(effect) // _BYTES_PER_ANSWER
+        self._open_size += len(effect.verdicts) + _raw_bytes(effect) // _BYTES_PER_ANSWER
         unit_size = self._log.unit_size
-        # Lists may be large, too: what is written together must not grow without bound.
-        if self._size >= unit_size or self._open.reply_bytes >= unit_size * _BYTES_PER_ANSWER:
-            self._close(self._open)
+        # A list of groups may be large, too, and the size of a unit must be bounded.
+        if self._open_size >= unit_size or self._open_unit.reply_bytes >= unit_size * _BYTES_PER_ANSWER:
+            self._close(self._open_unit)
 
-    def _parts(self, effect: Settle) -> list[Settle]:
-        """The effect, or each of its answers for itself where one is suspect and they need not settle
-        together."""
+    def _split(self, effect: Settle) -> list[Settle]:
+        """Split the effect into one per verdict, if a verdict is suspect and they may settle separately."""
         verdicts = effect.verdicts
         if effect != Settle(effect.partition, verdicts, effect.at):
             return [effect]
@@ -109,37 +109,36 @@ class Committer:
         return [Settle(effect.partition, [verdict], effect.at) for verdict in verdicts]
 
     async def wait_until_rewritten(self) -> None:
-        """Return when all that the ledger had lost is durable."""
+        """Return when all `lost_units` are durable."""
         await self._rewritten.wait()
 
     def remove_missing(self, kept: int) -> list[Settlement] | None:
-        """All that a ledger lacks which has lost what was written after the serial `kept` (as the log counts
-        serials). It is remembered here no longer: who takes it writes it again.
+        """Return all units that a ledger lacks whose last kept serial is `kept`, and forget them here.
 
-        `None`: this settler does not remember all of it. Nothing is added afterwards, and nothing runs.
+        The caller writes them again. Returns `None` when this committer does not remember all of them. Call
+        it only after `run` has ended, and add nothing afterwards.
         """
         dropped, written = self._journal.list_written()
         nothing = Settlement(self._partition)
         if dropped and self._log.find_lost_part(nothing, dropped, kept, published=True) is not None:
             return None
-        while self._apart:
-            self._put(self._apart.popleft())
-        if self._open is not None:
-            self._close(self._open)
-        begun = [(serial, unit, True) for serial, unit, _ in written]
+        while self._single_effects:
+            self._add_to_open_unit(self._single_effects.popleft())
+        if self._open_unit is not None:
+            self._close(self._open_unit)
+        candidates = [(serial, unit, True) for serial, unit, _ in written]
         if self._unfinished is not None:
-            begun.append(self._unfinished)
-        # No serial that was never used is among those that were kept.
-        begun += [(_NEVER, unit, True) for unit in self._lost]
-        begun += [(_NEVER, unit, False) for unit in self._closed]
+            candidates.append(self._unfinished)
+        candidates += [(_NEVER_WRITTEN, unit, True) for unit in self._lost_units]
+        candidates += [(_NEVER_WRITTEN, unit, False) for unit in self._closed_units]
         parts = [
             (serial, self._log.find_lost_part(unit, serial, kept, published=published))
-            for serial, unit, published in begun
+            for serial, unit, published in candidates
         ]
         self._journal.forget({serial for serial, part in parts if part is not None})
         self._unfinished = None
-        self._lost.clear()
-        self._closed.clear()
+        self._lost_units.clear()
+        self._closed_units.clear()
         return [part for _, part in parts if part is not None]
 
     async def wait_until_idle(self) -> None:
@@ -147,21 +146,21 @@ class Committer:
         await self._idle.wait()
 
     async def wait_until_flushed(self) -> None:
-        """Return when everything that was added before now is durable; what comes later is not waited for."""
-        needed = self._added
-        while self._durable < needed:
+        """Return when everything that was added before this call is durable."""
+        target = self._added
+        while self._durable < target:
             await self._advanced.wait()
 
     async def run(self) -> None:
-        """Write until cancelled; raises `StaleEpoch` when the partition has another owner."""
+        """Write until cancelled. Raises `StaleEpoch` when the partition has another owner."""
         await self._rewrite()
         while True:
-            await self._arrived.wait()
-            is_apart = self._open is None and not self._closed
-            digests = [_digest(verdict) for verdict in self._apart[0].verdicts] if is_apart else []
+            await self._has_work.wait()
+            is_single = self._open_unit is None and not self._closed_units
+            digests = [_digest(verdict) for verdict in self._single_effects[0].verdicts] if is_single else []
             unit = await self._guard.run_start_as_step(Step.SETTLE, digests, self._write)
             if unit.letters:
-                # Where nobody reads results, this is all that operators hear of it.
+                # Without a reader of the results, this line is an operator's only notice.
                 log.warning(
                     "dead letters written",
                     partition=self._partition,
@@ -173,13 +172,13 @@ class Committer:
             self._advanced.set()
             self._advanced = asyncio.Event()
             self.unwritten_count -= verdicts
-            if not self._sizes and not self._apart:
-                self._arrived.clear()
+            if not self._sizes and not self._single_effects:
+                self._has_work.clear()
                 self._idle.set()
-            self._written(unit)
+            self._on_written(unit)
 
     async def _write(self) -> Settlement:
-        """Write the next unit, until it is durable."""
+        """Write the next unit, and return it when it is durable."""
         unit = self._next_unit()
         self._serial += 1
         self._unfinished = self._serial, unit, False
@@ -191,8 +190,8 @@ class Committer:
         return unit
 
     async def _rewrite(self) -> None:
-        while self._lost:
-            unit = self._lost.popleft()
+        while self._lost_units:
+            unit = self._lost_units.popleft()
             self._serial += 1
             self._unfinished = self._serial, unit, True
             await retry_until_available(
@@ -201,28 +200,28 @@ class Committer:
             self._journal.add(self._serial, unit)
             self._unfinished = None
         self._rewritten.set()
-        if not self._sizes and not self._apart:
+        if not self._sizes and not self._single_effects:
             self._idle.set()
 
     def _next_unit(self) -> Settlement:
-        if self._open is None and not self._closed:
-            self._put(self._apart.popleft())
-        if self._open is not None and not self._closed:
-            self._close(self._open)
-        return self._closed.popleft()
+        if self._open_unit is None and not self._closed_units:
+            self._add_to_open_unit(self._single_effects.popleft())
+        if self._open_unit is not None and not self._closed_units:
+            self._close(self._open_unit)
+        return self._closed_units.popleft()
 
     def _close(self, unit: OpenSettlement) -> None:
-        self._closed.append(unit.close())
-        self._open, self._size = None, 0
+        self._closed_units.append(unit.close())
+        self._open_unit, self._open_size = None, 0
 
 
 def _digest(verdict: Verdict | Refusal) -> str:
-    """What identifies the command, or the message that is none."""
+    """Return what identifies the command, or the message that could not be read as one."""
     if isinstance(verdict, Refusal):
         return digest_of(verdict.origin.entry.body)
     return verdict.command.digest
 
 
-def _letters_bytes(effect: Settle) -> int:
-    """How much of what is to be written are raw messages, which may be large."""
-    return sum(len(one.body) for one in effect.verdicts if isinstance(one, Refusal))
+def _raw_bytes(effect: Settle) -> int:
+    """Return the size of the effect's raw messages in bytes; they may be large."""
+    return sum(len(verdict.body) for verdict in effect.verdicts if isinstance(verdict, Refusal))

@@ -1,4 +1,4 @@
-"""The cap on dead letters: with so many, something is wrong that nobody has seen to, and no more are made."""
+"""Stops reading commands when there are too many dead letters, since an operator must look first."""
 
 import asyncio
 import time
@@ -6,53 +6,55 @@ from collections.abc import Callable
 
 from numbergroup.observability.logging import get_logger
 
-_ALARM = 0.8
-"""From which share of the cap on it is said that there are many."""
+_ALARM_RATIO = 0.8
+"""A warning is logged from this share of the cap on."""
 _REMIND_S = 60.0
 
 log = get_logger("dead-letters")
 
 
-def is_near_cap(letters: int, most: int) -> bool:
-    return letters >= _ALARM * most
+def is_near_cap(count: int, limit: int) -> bool:
+    """Return whether there are so many dead letters that the operator should be warned."""
+    return count >= _ALARM_RATIO * limit
 
 
 class DeadLetterCap:
-    """One for a worker. While it is reached nothing more is taken in; what is in hand goes on, so that there
-    may be more by that. `monotonic_s`: for how often each thing is said."""
+    """Tells a worker's partitions whether they may read commands.
 
-    def __init__(self, most: int = 500_000, monotonic_s: Callable[[], float] = time.monotonic) -> None:
-        self.limit = most
+    While the cap is reached no command is read. Commands in memory are still carried out, so there may be
+    more dead letters than `limit`. `monotonic_s` limits each log message to one a minute.
+    """
+
+    def __init__(self, limit: int = 500_000, monotonic_s: Callable[[], float] = time.monotonic) -> None:
+        self.limit = limit
         self.count = 0
         self._monotonic_s = monotonic_s
-        self._said: dict[str, float] = {}
-        self._room = asyncio.Event()
-        self._room.set()
+        self._last_logged: dict[str, float] = {}
+        self._has_room = asyncio.Event()
+        self._has_room.set()
 
     def is_reached(self) -> bool:
-        return not self._room.is_set()
+        return not self._has_room.is_set()
 
     async def wait_for_room(self) -> None:
-        """Return when it is not reached any more."""
-        await self._room.wait()
+        """Return when the cap is not reached."""
+        await self._has_room.wait()
 
-    def update(self, letters: int) -> None:
-        """There are so many now."""
-        self.count = letters
-        if letters >= self.limit:
-            self._room.clear()
-            self._say(
-                log.error, "too many dead letters: nothing more is taken in until there are fewer", letters
-            )
+    def update(self, count: int) -> None:
+        """Set how many dead letters there are now."""
+        self.count = count
+        if count >= self.limit:
+            self._has_room.clear()
+            self._log(log.error, "too many dead letters: no command is read until there are fewer")
             return
         if self.is_reached():
-            self._say(log.warning, "fewer dead letters than the cap: commands are taken in again", letters)
-            self._room.set()
-        if is_near_cap(letters, self.limit):
-            self._say(log.warning, "many dead letters: at the cap nothing more will be taken in", letters)
+            self._log(log.warning, "fewer dead letters than the cap: commands are read again")
+            self._has_room.set()
+        if is_near_cap(count, self.limit):
+            self._log(log.warning, "many dead letters: at the cap, no more commands are read")
 
-    def _say(self, say: Callable[..., object], what: str, letters: int) -> None:
+    def _log(self, write: Callable[..., object], message: str) -> None:
         now = self._monotonic_s()
-        if now - self._said.get(what, -_REMIND_S) >= _REMIND_S:
-            self._said[what] = now
-            say(what, letters=letters, cap=self.limit)
+        if now - self._last_logged.get(message, -_REMIND_S) >= _REMIND_S:
+            self._last_logged[message] = now
+            write(message, letters=self.count, cap=self.limit)

@@ -1,8 +1,7 @@
-"""Owning a partition, also on a ledger that has lost its last writes.
+"""Acquires a partition, and restores what the ledger lost of this worker's last writes.
 
-What this worker has written and what it knows of its calls is written again, before anything is read: nothing
-is done twice then. What the ledger has lost of another worker's calls is not known: see
-`PreviousOwnerState.lost_s_ago`.
+This worker's lost settlements and call records are written again before any command is read, so nothing is
+done twice. What the ledger lost of another worker's writes is unknown: see `Inheritance`.
 """
 
 from collections.abc import Callable, Sequence
@@ -22,71 +21,78 @@ from numbergroup.runtime.retrying import retry_until_available
 
 
 class LossRecovery:
-    """Of one partition. `find_open_calls` asks the engine, with the partition and the time."""
+    """Acquires one partition, and finds and restores lost writes.
+
+    `find_open_calls(partition, now)` returns the engine's open calls at `now` (Unix seconds).
+    """
 
     def __init__(self, number: int, ports: Ports, find_open_calls: Callable[[int, float], OpenCalls]) -> None:
         self._number = number
         self._ports = ports
         self._find_open_calls = find_open_calls
         self._epochs = OwnedEpochs()
-        self._found: LastUnit = (0, 0)
+        self._last_unit: LastUnit = (0, 0)
+        """The last unit that the ledger knew when the partition was acquired."""
         self._open_calls: OpenCalls | None = None
         self._last_epoch = 0
         self.lost_units: Sequence[Settlement] = ()
-        """What has to be written again before anything else."""
+        """Units to be written again before anything else."""
 
     def new_lease(self) -> Lease:
         ports = self._ports
         return Lease(ports.ledger, self._number, ports.owner, ports.lease_ttl_s, ports.clock)
 
     async def acquire(self) -> Lease | None:
-        """Become the owner; `None` while another worker is. Raises `LedgerUnavailable`."""
+        """Become the owner, and return the lease.
+
+        Returns `None` while another worker is the owner. Raises `LedgerUnavailable`.
+        """
         lease, history = self.new_lease(), self._ports.ledger.history
         try:
             with bound_to(history):
-                found = await self._ports.ledger.read_last_unit(self._number)
-                acquired = await lease.acquire(above=self._last_epoch)
+                last_unit = await self._ports.ledger.read_last_unit(self._number)
+                is_acquired = await lease.acquire(above=self._last_epoch)
         except HistoryChanged as error:
             raise LedgerUnavailable(str(error)) from error
-        if not acquired:
+        if not is_acquired:
             return None
         if lease.history != history:
-            raise LedgerUnavailable("the server has changed meanwhile")
-        self._found, self._last_epoch = found, lease.epoch
+            raise LedgerUnavailable("the server was replaced while the lease was acquired")
+        self._last_unit, self._last_epoch = last_unit, lease.epoch
         return lease
 
     async def reacquire(self) -> Lease:
         """Become the owner again. Raises `LeaseLost` when another worker was faster."""
-        lease = await retry_until_available("owning the partition anew", self.acquire)
+        lease = await retry_until_available("acquiring the partition again", self.acquire)
         if lease is None:
             raise LeaseLost(f"partition {self._number} has another owner")
         return lease
 
     def find_losses(self, former: Lease) -> None:
-        """See what the ledger has lost, when all calls of the `former` lease have ended."""
-        missing = self._epochs.remove_missing(self._found) if former.was_held_throughout else None
+        """Find what the ledger lost. Call it when all calls of the `former` lease have ended."""
+        missing = self._epochs.remove_missing(self._last_unit) if former.was_held_throughout else None
         if missing is None:
-            # Another worker may have done what is not known here: all that is left is done in its order.
+            # Another worker may have settled commands meanwhile, so nothing may be written again.
             self.forget_epochs()
             return
-        # What was found after an earlier loss, and is not recorded yet, is all that there is.
+        # Open calls found after an earlier loss are still to be recorded; the engine has forgotten them.
         now = self._ports.clock.now()
         calls = self._open_calls = self._open_calls or self._find_open_calls(self._number, now)
         ended = [(ref, INHERITED) for ref in calls.closed]
         self.lost_units = [*missing, Settlement(self._number, intents_done=calls.closed, calls_done=ended)]
 
     def start_epoch(self, lease: Lease, committer: Committer) -> None:
-        """The committer writes under this lease from here on; what was lost it has to write first."""
-        self._epochs.add(self._found, lease.epoch, committer)
+        """Note that `committer` writes under this lease from now on, and `lost_units` first."""
+        self._epochs.add(self._last_unit, lease.epoch, committer)
         self.lost_units = ()
 
     def forget_epochs(self) -> None:
-        """Another worker may be the owner from here on."""
+        """Forget what was written: another worker may own the partition from now on."""
         self._epochs.clear()
         self.lost_units, self._open_calls = (), None
 
     async def rewrite_call_records(self, epoch: int) -> None:
-        """Write the records of calls again that the ledger may have lost."""
+        """Write again the call records that the ledger may have lost."""
         calls, ledger, now = self._open_calls, self._ports.ledger, self._ports.clock.now()
         if calls is None:
             return

@@ -206,7 +206,13 @@ class PartitionRunner:
             self._jitter,
         )
         committer = self._committer = Committer(
-            self.number, source, ports.builder, ports.clock, self._written, guard, self._recovery.lost_units
+            self.number,
+            source,
+            ports.builder,
+            ports.clock,
+            on_written=self._written,
+            guard=guard,
+            lost_units=self._recovery.lost_units,
         )
         self._recovery.start_epoch(self.lease, committer)
         upkeep = [
