@@ -85,7 +85,7 @@ def test_each_gets_its_share(stage: Stage) -> None:
     many.publish(script.some_updates(1, names))
     mistaken = stage.worker(many.settings | {"PARTITIONS": "4"})
     assert mistaken.ended() == 2
-    assert "let workers with NUMBERGROUP_PARTITIONS=8 work them off" in mistaken.err
+    assert "let workers with NUMBERGROUP_PARTITIONS=8 finish them" in mistaken.err
     last = many.worker()
     all_settled(many, script, answers)
     assert last.stop() == 0

@@ -113,10 +113,10 @@ def test_a_message_that_kills_whoever_reads_it(stage: Stage) -> None:
     assert body == lone([culprit])[0]
     assert (letter.error.kind, letter.id) == ("crashed", answers.one(culprit["id"]).data.deadLetterId)
     for said in (
-        "the last owner did not end well",
-        "steps run one at a time, to find what kills them",
-        "a message that kills workers is dead-lettered",
-        "nothing is suspected any more",
+        "the previous owner of the partition crashed",
+        "steps run one at a time, to find the message that causes it",
+        "a message that crashes workers is dead-lettered",
+        "no message is suspect any more",
     ):
         assert said in stage.output()
 

@@ -60,7 +60,7 @@ async def test_commands_wait(rig: Rig, before: int, after: int, where: int) -> N
     said = await refused(rig, after)
     assert f"NUMBERGROUP_PARTITIONS is {after}" in said
     assert f"in partition {where} (2)" in said
-    assert f"let workers with NUMBERGROUP_PARTITIONS={before} work them off" in said
+    assert f"let workers with NUMBERGROUP_PARTITIONS={before} finish them" in said
     await rig.client.delete(keys.commands(where))
     await agree(rig, after)
     assert await rig.ledger.read_partition_count() == after

@@ -31,7 +31,15 @@ async def test_as_many_at_once_as_are_wanted_and_there(rig: Rig) -> None:
     # Three at once, as a burst; none is thrown away because the machine is slow.
     limiters = {"default": RedisLimiter(rig.client, "default", 150, monotonic_s=lambda: 0.0)}
     permits = PermitQueue(
-        limiters, rig.control_store, clock, "me", 20.0, lambda: 0.5, caught_up, dispatch, use
+        limiters,
+        rig.control_store,
+        clock,
+        owner="me",
+        probe_s=20.0,
+        jitter=lambda: 0.5,
+        wait_until_caught_up=caught_up,
+        dispatch=dispatch,
+        use_permit=use,
     )
     wanted = [False] * 5 + [True] + [False] * 2
     began = clock.monotonic()

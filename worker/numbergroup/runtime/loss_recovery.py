@@ -1,7 +1,7 @@
 """Acquires a partition, and restores what the ledger lost of this worker's last writes.
 
 This worker's lost settlements and call records are written again before any command is read, so nothing is
-done twice. What the ledger lost of another worker's writes is unknown: see `Inheritance`.
+done twice. What the ledger lost of another worker's writes is unknown: see `PreviousOwnerState.lost_s_ago`.
 """
 
 from collections.abc import Callable, Sequence

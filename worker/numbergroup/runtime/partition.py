@@ -1,4 +1,4 @@
-"""One partition, for as long as it is owned: read its log, settle, hand it over."""
+"""Runs one partition while this worker owns it: reads commands, settles results, and hands it over."""
 
 import asyncio
 from collections import deque
@@ -28,49 +28,50 @@ from numbergroup.runtime.retrying import retry_until_available
 from numbergroup.runtime.routing import partition_by_handle, refuse_misrouted
 from numbergroup.runtime.tasks import cancel_all, wait_for_first
 
-_LOOK_AGAIN_S = 1.0
-_LOOKS_PER_TTL = 8
+_ROOM_POLL_S = 1.0
+_POSITION_CHECKS_PER_TTL = 8
 
 log = get_logger("partition")
 
 
 class PartitionRunner:
-    """Owns the partition from `acquire` to the end of `own`, again and again.
+    """Runs one partition from `acquire` to the end of `own`; both may be repeated.
 
-    `decoding` is held by whoever decodes: one partition at a time, and everything else between two.
-    `dispatch` hands an event to the engine; `waiting` says how many answers the engine owes, `held_up` how
-    many of them wait for which account that is down.
+    `dispatch` passes an event to the engine. `count_pending` returns how many commands of a partition are
+    not settled, and `blocked_counts` how many of them wait for each account that is down. `decode_lock` lets
+    one partition decode at a time, so that other tasks run in between.
     """
 
     def __init__(
         self,
         number: int,
         ports: Ports,
+        *,
         dispatch: Callable[[Event], object],
-        waiting: Callable[[int], int],
-        held_up: Callable[[int], Mapping[str, int]],
-        written: Callable[[Settlement], None],
-        decoding: asyncio.Lock,
+        count_pending: Callable[[int], int],
+        blocked_counts: Callable[[int], Mapping[str, int]],
+        on_written: Callable[[Settlement], None],
+        decode_lock: asyncio.Lock,
         solo: SoloMode,
         jitter: Callable[[], float],
-        open_calls: Callable[[int, float], OpenCalls],
+        find_open_calls: Callable[[int, float], OpenCalls],
     ) -> None:
         self.number = number
         self._ports = ports
         self._dispatch = dispatch
-        self._waiting = waiting
-        self._held_up = held_up
-        self._on_written = written
-        self._decoding = decoding
+        self._count_pending = count_pending
+        self._blocked_counts = blocked_counts
+        self._on_written = on_written
+        self._decode_lock = decode_lock
         self._solo = solo
         self._jitter = jitter
         self._guard: PoisonGuard | None = None
-        self._recovery = LossRecovery(number, ports, open_calls)
+        self._recovery = LossRecovery(number, ports, find_open_calls)
         self._leaving = asyncio.Event()
-        self._calls = 0
-        self._quiet = asyncio.Event()
-        self._quiet.set()
-        self._room = asyncio.Event()
+        self._call_count = 0
+        self._no_calls = asyncio.Event()
+        self._no_calls.set()
+        self._may_have_room = asyncio.Event()
         self._caught_up = asyncio.Event()
         self._caught_up.set()
         self._committer: Committer | None = None
@@ -79,16 +80,19 @@ class PartitionRunner:
 
     @property
     def is_owned(self) -> bool:
-        """Whether it is ours, and not about to be another's."""
+        """Whether this worker owns the partition and is not handing it over."""
         return not self.is_idle and not self._leaving.is_set()
 
     @property
     def pending_count(self) -> int:
-        """How many answers are owed: the fewer, the easier it is to hand over."""
-        return self._waiting(self.number)
+        """How many commands in memory are not settled. With fewer, handing over is faster."""
+        return self._count_pending(self.number)
 
     async def acquire(self) -> bool:
-        """Become the owner, who then has to `own` it; False while somebody else is."""
+        """Become the owner; the caller must then run `own`.
+
+        Returns False while another worker is the owner. Raises `LedgerUnavailable`.
+        """
         lease = await self._recovery.acquire()
         if lease is None:
             return False
@@ -98,51 +102,56 @@ class PartitionRunner:
         return True
 
     def hand_over(self) -> None:
-        """Start no more calls; see through those in flight, settle, then let the next owner in."""
+        """Start no more calls, finish those in flight, settle them, then release the lease."""
         self._dispatch(Drain(self.number))
         self._leaving.set()
 
     def stop(self) -> None:
-        """Hand it over with the worker's last breath: nothing more is sent."""
+        """Send nothing more, settle what has ended, then release the lease: the worker is stopping."""
         self.lease.stop_sending()
         self._leaving.set()
 
     def on_call_started(self) -> None:
-        self._calls += 1
-        self._quiet.clear()
+        self._call_count += 1
+        self._no_calls.clear()
 
     def on_call_ended(self) -> None:
-        self._calls -= 1
-        if not self._calls:
-            self._quiet.set()
+        self._call_count -= 1
+        if not self._call_count:
+            self._no_calls.set()
 
     def settle(self, effect: Settle) -> None:
         assert self._committer is not None
         self._committer.add(effect)
 
-    def make_call_steps(self, digests: Sequence[str], place: int) -> CallSteps | None:
-        """For a call, or a batch, of the commands that these identify; `None` while steps may overlap."""
+    def make_call_steps(self, digests: Sequence[str], call_index: int) -> CallSteps | None:
+        """Return the steps of a call, or of forming a batch, of the commands with these digests.
+
+        `call_index` is the call's position in its batch. Returns `None` while steps may overlap.
+        """
         if not self._solo or self._guard is None:
             return None
-        return CallSteps(self._guard, digests, place, self.lease.stop_sending)
+        return CallSteps(self._guard, digests, call_index, self.lease.stop_sending)
 
     async def pause_before(self, in_hand: InHand) -> None:
-        """Wait before the step, if a worker died in it before with one of these alone."""
+        """Wait before a step in which a worker crashed earlier, with one of these commands alone."""
         if self._guard is not None:
             await self._guard.pause_before(in_hand)
 
     async def wait_until_flushed(self) -> None:
-        """Return when every settlement so far is durable."""
+        """Return when every settlement that was added before this call is durable."""
         if self._committer is not None:
             await self._committer.wait_until_flushed()
 
     async def wait_until_caught_up(self) -> None:
-        """Return when all that waits in the broker is in memory, as far as there is room: what is cut
-        before has less to merge."""
+        """Return when the commands that wait in the broker are in memory, or the memory is full.
+
+        A batch that is formed earlier has fewer commands to merge.
+        """
         await self._caught_up.wait()
 
     async def own(self) -> None:
-        """Work until the partition was handed over, or lost."""
+        """Work until the partition is handed over or lost."""
         try:
             await self._own_through_losses()
         except (LeaseLost, StaleEpoch) as error:
@@ -171,9 +180,10 @@ class PartitionRunner:
                 reason = str(error)
 
     async def _reacquire(self, reason: str) -> None:
-        """Become the owner again where the ledger may have lost its last writes.
+        """Become the owner again after the ledger may have lost its last writes.
 
-        Raises `LeaseLost` when another worker was faster.
+        Returns when the former lease's calls have ended and the losses are known. Raises `LeaseLost` when
+        another worker was faster.
         """
         log.error("the ledger may have lost writes", partition=self.number, reason=reason)
         former = self.lease
@@ -181,12 +191,12 @@ class PartitionRunner:
         self._dispatch(Drain(self.number))
         self.lease = await self._recovery.reacquire()
         with bound_to(self.lease.history):
-            quiet = asyncio.create_task(self._quiet.wait())
-            keeping = asyncio.create_task(self.lease.renew_forever())
+            calls_ended = asyncio.create_task(self._no_calls.wait())
+            renewing = asyncio.create_task(self.lease.renew_forever())
             try:
-                await wait_for_first([keeping, quiet])
+                await wait_for_first([renewing, calls_ended])
             finally:
-                await cancel_all([keeping, quiet])
+                await cancel_all([renewing, calls_ended])
         self._recovery.find_losses(former)
         self._dispatch(Forget(self.number))
         self._committer = None
@@ -198,19 +208,19 @@ class PartitionRunner:
             self.number,
             self.lease.epoch,
             ports.ledger,
-            ports.clock,
-            replace(ports.caution, max_pending=ports.most_in_memory),
-            self._solo,
-            lambda: self._waiting(self.number) + committer.unwritten_count,
-            self._dispatch,
-            self._jitter,
+            clock=ports.clock,
+            caution=replace(ports.caution, max_pending=ports.most_in_memory),
+            solo=self._solo,
+            count_unsettled=lambda: self._count_pending(self.number) + committer.unwritten_count,
+            dispatch=self._dispatch,
+            jitter=self._jitter,
         )
         committer = self._committer = Committer(
             self.number,
             source,
             ports.builder,
             ports.clock,
-            on_written=self._written,
+            on_written=self._note_written,
             guard=guard,
             lost_units=self._recovery.lost_units,
         )
@@ -218,15 +228,15 @@ class PartitionRunner:
         upkeep = [
             asyncio.create_task(self.lease.renew_forever()),
             asyncio.create_task(committer.run()),
-            asyncio.create_task(_feed(source)),
-            asyncio.create_task(_look_back(source, ports.lease_ttl_s / _LOOKS_PER_TTL)),
+            asyncio.create_task(_import_messages(source)),
+            asyncio.create_task(_check_position(source, ports.lease_ttl_s / _POSITION_CHECKS_PER_TTL)),
         ]
         reading = asyncio.create_task(self._read(source, committer, guard))
         leaving = asyncio.create_task(self._leaving.wait())
         try:
             await wait_for_first([*upkeep, reading, leaving])
             await cancel_all([reading])
-            # Permits are for the other partitions from here on: they must not wait for this one.
+            # Permits must not wait for this partition any more: it forms no further batch.
             self._caught_up.set()
             drained = asyncio.create_task(self._wait_until_drained(committer))
             try:
@@ -246,31 +256,35 @@ class PartitionRunner:
             guard.close()
 
     async def _wait_until_drained(self, committer: Committer) -> None:
-        await self._quiet.wait()
+        await self._no_calls.wait()
         await committer.wait_until_idle()
 
     def _credit(self, committer: Committer) -> int:
-        """How many more commands may be in memory. Those of an account that is down, beside others, have as
-        much room again, each account for itself."""
-        most = self._ports.max_pending
-        spared = sum(min(most, count) for count in self._held_up(self.number).values())
-        return most + spared - self._waiting(self.number) - committer.unwritten_count
+        """Return how many more commands may be read into memory; may be negative.
+
+        Commands blocked by an account that is down do not count, up to `max_pending` of each account: they
+        must not keep out those of other accounts.
+        """
+        max_pending = self._ports.max_pending
+        blocked = sum(min(max_pending, count) for count in self._blocked_counts(self.number).values())
+        return max_pending + blocked - self._count_pending(self.number) - committer.unwritten_count
 
     async def _wait_for_room(self) -> None:
-        """Return when there may be room: something was settled, or an account has gone down since."""
-        self._room.clear()
+        """Return after a settlement, or after a second: an account that goes down makes room, too."""
+        self._may_have_room.clear()
         with suppress(TimeoutError):
-            async with asyncio.timeout(_LOOK_AGAIN_S):
-                await self._room.wait()
+            async with asyncio.timeout(_ROOM_POLL_S):
+                await self._may_have_room.wait()
 
     async def _read(self, source: Log, committer: Committer, guard: PoisonGuard) -> None:
         ports = self._ports
         await committer.wait_until_rewritten()
         await self._recovery.rewrite_call_records(self.lease.epoch)
         owned = await self._load_inheritance()
-        has_lost = is_uncertain = owned.quiet_until is not None
+        # Messages published before the ledger's loss may have been carried out by the previous owner.
+        may_be_done = has_loss = owned.quiet_until is not None
         self._dispatch(owned)
-        held: deque[Entry] = deque()
+        unread: deque[Entry] = deque()
         chunk: deque[Entry] = deque()
         await guard.open()
         while True:
@@ -284,24 +298,24 @@ class PartitionRunner:
                 self._caught_up.set()
                 await ports.dead_letter_cap.wait_for_room()
                 continue
-            if not held and not chunk:
-                held.extend(await retry_until_available("reading commands", partial(source.read, credit)))
-                if not held:
+            if not unread and not chunk:
+                unread.extend(await retry_until_available("reading commands", partial(source.read, credit)))
+                if not unread:
                     self._caught_up.set()
-                    is_uncertain = False
-                    if has_lost and not self._waiting(self.number) and not committer.unwritten_count:
-                        await retry_until_available("all that was lost is done again", self._forget_loss)
-                        has_lost = False
+                    may_be_done = False
+                    if has_loss and not self._count_pending(self.number) and not committer.unwritten_count:
+                        await retry_until_available("recording that the loss is made good", self._clear_loss)
+                        has_loss = False
                     continue
                 if ports.dead_letter_cap.is_reached():
-                    # It was reached while we waited for these: they are left where they are.
+                    # The cap was reached during the read: these messages wait until there is room.
                     continue
             if not chunk:
-                chunk = guard.select_messages(held)
+                chunk = guard.select_messages(unread)
             digests = guard.digests_of(chunk)
             failpoints.hit("messages in hand")
-            strays = any(entry.stray is not None for entry in chunk)
-            async with self._decoding, guard.run_as_step(Step.DECODE, digests):
+            has_strays = any(entry.stray is not None for entry in chunk)
+            async with self._decode_lock, guard.run_as_step(Step.DECODE, digests):
                 items = decode(chunk, credit, ports.intake, ports.clock)
             commands = [item for item in items if isinstance(item, Command)]
             await self._expect_replays(commands, committer)
@@ -309,72 +323,82 @@ class PartitionRunner:
                 facts = await retry_until_available(
                     "looking commands up", partial(ports.ledger.lookup, commands)
                 )
-                if strays or ports.partition_of is not None:
+                if has_strays or ports.partition_of is not None:
                     items = [self._refuse_if_misrouted(item, facts) for item in items]
                 failpoints.hit("commands taken in")
-                until = owned.quiet_until if is_uncertain else None
+                until = owned.quiet_until if may_be_done else None
                 self._dispatch(Delivered(self.number, items, facts, ports.clock.now(), until))
-            if chunk or held or source.may_have_more:
+            if chunk or unread or source.may_have_more:
                 self._caught_up.clear()
             else:
                 self._caught_up.set()
-                # Whatever comes from here on was published after the ledger's loss.
-                is_uncertain = False
+                # Messages that arrive from now on were published after the ledger's loss.
+                may_be_done = False
 
     async def _expect_replays(self, commands: Sequence[Command], committer: Committer) -> None:
-        """Let nothing escape that was decided since: not what is not written yet, nor what will be while
-        the commands that are tried again are looked up."""
+        """Prepare for replayed commands, so that their look-up misses no later decision on their groups.
+
+        The engine keeps the decisions made from now on; earlier ones are durable when this returns.
+        """
         groups = {command.group for command in commands if command.past is not None}
         if groups:
             self._dispatch(Expected(self.number, groups))
             await committer.wait_until_flushed()
 
-    async def _forget_loss(self) -> None:
+    async def _clear_loss(self) -> None:
         await self._ports.ledger.clear_loss(self.number, self.lease.epoch)
 
     async def _load_inheritance(self) -> Owned:
-        """What the last owner's calls mean for us."""
+        """Return the event that tells the engine of the previous owner's calls."""
         load = partial(self._ports.ledger.read_previous_owner_state, self.number)
-        left = await retry_until_available("looking up the last owner's calls", load)
+        previous = await retry_until_available("looking up the last owner's calls", load)
         now = self._ports.clock.now()
-        calls = left.doubts.items()
-        doubts = {ref: [replace(one, until=now + one.until) for one in some] for ref, some in calls}
+        doubts = {
+            ref: [replace(doubt, until=now + doubt.until) for doubt in group_doubts]
+            for ref, group_doubts in previous.doubts.items()
+        }
         quiet_until = None
-        if left.lost_s_ago is not None:
-            quiet_until = now - left.lost_s_ago + self._ports.call_lasts_s
+        if previous.lost_s_ago is not None:
+            quiet_until = now - previous.lost_s_ago + self._ports.call_lasts_s
             log.error(
-                "the ledger may have lost writes of an owner that died: no call before all of its are over",
+                "the ledger may have lost writes of a crashed owner: no call begins until that owner's calls "
+                "must have ended",
                 partition=self.number,
                 wait_s=round(max(0.0, quiet_until - now), 1),
             )
-        return Owned(self.number, doubts, now, left.attempted, left.quarantined, quiet_until)
+        return Owned(self.number, doubts, now, previous.attempted, previous.quarantined, quiet_until)
 
     def _refuse_if_misrouted(self, item: Command | Refusal, facts: Facts) -> Command | Refusal:
-        """The item, or its refusal if it belongs elsewhere. A repeat gets the first answer anywhere."""
+        """Return the item, or a refusal if it belongs in another partition.
+
+        A repeat of a settled command is not refused: it gets its first answer in any partition.
+        """
         if isinstance(item, Refusal) or item.key in facts.settled:
             return item
         partition_of, partitions = self._ports.partition_of, self._ports.partitions
-        stray = item.origins[0].entry.stray is not None
-        belongs = self.number
+        is_stray = item.origins[0].entry.stray is not None
+        right_partition = self.number
         if partition_of is not None:
-            belongs = partition_of(item)
-        elif stray:
-            belongs = partition_by_handle(partitions)(item)
-        return refuse_misrouted(item, belongs, partitions) if stray or belongs != self.number else item
+            right_partition = partition_of(item)
+        elif is_stray:
+            right_partition = partition_by_handle(partitions)(item)
+        if is_stray or right_partition != self.number:
+            return refuse_misrouted(item, right_partition, partitions)
+        return item
 
-    def _written(self, unit: Settlement) -> None:
-        self._room.set()
+    def _note_written(self, unit: Settlement) -> None:
+        self._may_have_room.set()
         self._on_written(unit)
 
 
-async def _feed(source: Log) -> None:
+async def _import_messages(source: Log) -> None:
     while True:
-        await retry_until_available("taking in what was published elsewhere", source.import_messages)
+        await retry_until_available("importing messages from other queues", source.import_messages)
 
 
-async def _look_back(source: Log, every_s: float) -> None:
+async def _check_position(source: Log, every_s: float) -> None:
     while True:
         await asyncio.sleep(every_s)
         await retry_until_available(
-            "looking whether something lies behind what was read", source.check_position
+            "checking for messages before the reading position", source.check_position
         )

@@ -1,7 +1,7 @@
-"""Poison guard: run a partition's dangerous steps one at a time, and note what each has in hand.
+"""Finds messages that crash workers: runs a partition's steps one at a time, and notes each in the ledger.
 
-What a crash means is decided in `engine.poison_detection`. Nothing is noted, and steps overlap, while there
-are no recent crashes.
+After a crash, the note tells the next owner which messages were in hand. `engine.partition.poison_detection`
+decides what that means. Without recent crashes, steps overlap and nothing is noted.
 """
 
 import asyncio
@@ -28,37 +28,42 @@ T = TypeVar("T")
 
 NOTHING_IN_HAND = InHand()
 _DANGER_S = 1.0
-"""What has not killed after so long waits for somebody: it is not suspected any more."""
+"""A step that lasts longer than this waits for something else, and is not dangerous any more."""
 
 log = get_logger("crashes")
 
 
 def digest_of(body: bytes) -> str:
-    """Identifies a message by its bytes: RabbitMQ's tags change, and equal bytes are equally dangerous."""
+    """Return a digest that identifies a message by its bytes: equal messages are equally dangerous.
+
+    The broker's own tags would not do: those of RabbitMQ change when a message is delivered again.
+    """
     return blake2b(body, digest_size=12).hexdigest()
 
 
 def make_in_hand(step: Step, digests: Iterable[str], place: int = 0) -> InHand:
-    """What a step has in hand, each of them once."""
+    """Return what a step has in hand, without duplicates."""
     return InHand(step, tuple(dict.fromkeys(digests)), place)
 
 
 class SoloMode:
-    """Whether the steps of all partitions of a worker run one at a time: while one partition takes notes, a
-    crash must not be the work of another one."""
+    """Makes the steps of all partitions of a worker run one at a time.
+
+    It is true while at least one partition notes its steps: a crash must not be caused by another partition.
+    """
 
     def __init__(self) -> None:
-        self._noting: set[int] = set()
+        self._noting_partitions: set[int] = set()
         self.lock = asyncio.Lock()
 
     def __bool__(self) -> bool:
-        return bool(self._noting)
+        return bool(self._noting_partitions)
 
     def enable(self, partition: int) -> None:
-        self._noting.add(partition)
+        self._noting_partitions.add(partition)
 
     def disable(self, partition: int) -> None:
-        self._noting.discard(partition)
+        self._noting_partitions.discard(partition)
 
     @asynccontextmanager
     async def run_alone(self) -> AsyncIterator[None]:
@@ -69,23 +74,27 @@ class SoloMode:
         except (LeaseLost, StaleEpoch, HistoryChanged, asyncio.CancelledError):
             self.lock.release()
             raise
-        # Any other error ends the worker: no further step may hide which one it was.
+        # Any other error ends the worker. The lock stays taken, so that no later step overwrites the note.
         self.lock.release()
 
 
 class PoisonGuard:
-    """Guards one partition for one owner, from `open` to `close`. `waiting` returns how many answers the
-    partition owes; `dispatch` hands an event to the engine."""
+    """Guards one partition during one epoch, from `open` to `close`.
+
+    `count_unsettled` returns how many commands of the partition are not settled durably. `dispatch` passes an
+    event to the engine.
+    """
 
     def __init__(
         self,
         partition: int,
         epoch: int,
         ledger: Ledger,
+        *,
         clock: Clock,
         caution: CrashPolicy,
         solo: SoloMode,
-        waiting: Callable[[], int],
+        count_unsettled: Callable[[], int],
         dispatch: Callable[[Event], object],
         jitter: Callable[[], float],
     ) -> None:
@@ -95,12 +104,12 @@ class PoisonGuard:
         self._clock = clock
         self._caution = caution
         self.solo = solo
-        self._waiting = waiting
+        self._count_unsettled = count_unsettled
         self._dispatch = dispatch
         self._jitter = jitter
         self._detection: PoisonDetection | None = None
         self._condemned: PoisonDetection | None = None
-        """Knows the condemned messages for as long as this owner lives: copies of them may come."""
+        """Remembers the condemned messages during the whole epoch, since copies of them may arrive."""
 
     @property
     def is_noting(self) -> bool:
@@ -108,15 +117,15 @@ class PoisonGuard:
         return self._detection is not None and self._detection.is_recording
 
     async def open(self) -> None:
-        """Count the crash of the last owner, if it crashed. Raises `LeaseLost`."""
-        notes = await retry_until_available(
-            "asking for crashes", partial(self._ledger.read_crash_record, self._partition)
+        """Count the crash of the previous owner, if it crashed. Raises `LeaseLost`."""
+        record = await retry_until_available(
+            "reading the record of crashes", partial(self._ledger.read_crash_record, self._partition)
         )
-        history = notes.history
-        if notes.has_uncounted_crash:
-            history = history.with_crash(notes.in_hand)
-            self._log_crash(history, notes.in_hand)
-        if notes.has_uncounted_crash or notes.in_hand:
+        history = record.history
+        if record.has_uncounted_crash:
+            history = history.with_crash(record.in_hand)
+            self._log_crash(history, record.in_hand)
+        if record.has_uncounted_crash or record.in_hand:
             await self._note_history(history)
         if not history.crashes:
             return
@@ -125,55 +134,57 @@ class PoisonGuard:
             self._condemned = detection
         if detection.is_recording:
             self.solo.enable(self._partition)
-            self._tell_engine()
+            self._update_precautions()
             self._log_precautions(detection)
 
     def close(self) -> None:
-        """The partition is not ours any more."""
+        """Stop guarding: the epoch has ended."""
         self.solo.disable(self._partition)
 
     async def review(self) -> None:
-        """Return to normal work when nothing need be suspected any more. Raises `LeaseLost`."""
+        """Return to normal work when no message is suspect any more. Raises `LeaseLost`."""
         detection = self._detection
-        if detection is None or not detection.is_over(self._clock.now(), self._waiting()):
+        if detection is None or not detection.is_over(self._clock.now(), self._count_unsettled()):
             return
         self._detection = None
         self.solo.disable(self._partition)
         await self._note_history(History())
-        self._tell_engine()
+        self._update_precautions()
         log.warning(
-            "nothing is suspected any more: messages are handled as usual",
+            "no message is suspect any more: steps overlap again",
             partition=self._partition,
             crashes=detection.history.crashes,
         )
 
-    def select_messages(self, held: deque[Entry]) -> deque[Entry]:
-        """The next messages that may be decoded together, removed from `held`. Condemned ones are marked, to
-        be refused."""
-        most = self._caution.batch_limit if self.is_noting else len(held)
-        some = deque(islice(held, most))
+    def select_messages(self, unread: deque[Entry]) -> deque[Entry]:
+        """Remove from the head of `unread` the messages that may be decoded together, and return them.
+
+        Condemned messages are marked, so that they are refused.
+        """
+        limit = self._caution.batch_limit if self.is_noting else len(unread)
+        selected = deque(islice(unread, limit))
         if self._detection is not None and self.is_noting:
-            some = deque(islice(some, self._detection.count_admissible(self.digests_of(some))))
-        for _ in range(len(some)):
-            held.popleft()
+            selected = deque(islice(selected, self._detection.count_admissible(self.digests_of(selected))))
+        for _ in range(len(selected)):
+            unread.popleft()
         if self._condemned is not None:
-            for entry in some:
-                self._mark(entry, self._condemned)
-        return some
+            for entry in selected:
+                self._mark_if_condemned(entry, self._condemned)
+        return selected
 
     def digests_of(self, entries: Iterable[Entry]) -> Sequence[str]:
-        """What identifies these messages, if it is to be noted."""
+        """Return the messages' digests, or nothing while steps are not noted."""
         return [digest_of(entry.body) for entry in entries] if self.is_noting else ()
 
     def is_suspect(self, digest: str) -> bool:
-        """Whether it must be alone in each step."""
+        """Return whether the message or command must be alone in each step."""
         return self._detection is not None and self._detection.is_suspect(digest)
 
     @asynccontextmanager
     async def run_as_step(self, step: Step, digests: Collection[str]) -> AsyncIterator[None]:
-        """Run the block as a step with this in hand: alone in the worker, and noted, if need be.
+        """Run the block as a step: in solo mode, alone in the worker and noted in the ledger.
 
-        The block must wait for nothing that takes another step. Raises `LeaseLost`.
+        The block must not wait for another step. Raises `LeaseLost`.
         """
         if not self.solo:
             yield
@@ -188,8 +199,10 @@ class PoisonGuard:
     async def run_start_as_step(
         self, step: Step, digests: Collection[str], work: Callable[[], Coroutine[Any, Any, T]]
     ) -> T:
-        """The result of `work`, whose beginning is a step: what lasts longer than a moment waits for somebody
-        else, such as the broker, and is not dangerous. Raises `LeaseLost`."""
+        """Return the result of `work`, whose first second is a step.
+
+        Work that lasts longer waits for a server, and is not dangerous. Raises `LeaseLost`.
+        """
         if not self.solo:
             return await work()
         in_hand = make_in_hand(step, digests)
@@ -216,54 +229,58 @@ class PoisonGuard:
         return result
 
     async def pause_before(self, in_hand: InHand) -> None:
-        """Wait before a step in which a worker has died, so that kills from outside do not hit it again."""
+        """Wait before a step in which a worker crashed earlier.
+
+        Without the wait, a worker that is killed from outside at regular times could die in the same step
+        again, and the message would be blamed.
+        """
         if self._detection is not None and self._detection.has_killed(in_hand):
             await asyncio.sleep(self._caution.pause_s * (0.5 + self._jitter()))
 
     async def enter(self, in_hand: InHand) -> None:
-        """Note that a step begins; for who holds the lock. Raises `LeaseLost`."""
+        """Note that a step begins. The caller holds the solo lock. Raises `LeaseLost`."""
         if in_hand and self.is_noting:
             await self._note_in_hand(in_hand)
 
     async def leave(self, in_hand: InHand, *, noted: bool = True) -> None:
-        """Note that the step went well. Raises `LeaseLost`."""
+        """Note that the step ended without a crash. Raises `LeaseLost`."""
         detection = self._detection
         if detection is None or not detection.is_recording or not in_hand:
             return
         if detection.on_step_survived(in_hand, self._clock.now()):
             await self._note_history(detection.history)
-            self._tell_engine()
+            self._update_precautions()
         elif noted:
             await self._note_in_hand(NOTHING_IN_HAND)
 
     async def abandon(self, in_hand: InHand) -> None:
-        """Note that the step only waits, and has not gone well yet. Raises `LeaseLost`."""
+        """Note that the step only waits from now on: a crash is not put down to it. Raises `LeaseLost`."""
         if in_hand and self.is_noting:
             await self._note_in_hand(NOTHING_IN_HAND)
 
-    def _tell_engine(self) -> None:
+    def _update_precautions(self) -> None:
         precautions = None if self._detection is None else self._detection.precautions
         self._dispatch(PrecautionsChanged(self._partition, precautions))
 
-    def _mark(self, entry: Entry, detection: PoisonDetection) -> None:
-        """Have the message refused, if it is condemned."""
+    def _mark_if_condemned(self, entry: Entry, detection: PoisonDetection) -> None:
+        """Mark the message to be refused, if it is condemned."""
         digest = digest_of(entry.body)
         deaths = detection.condemned.get(digest)
         if deaths is None:
             return
         entry.problem = (
-            f"workers died {deaths} times with this message in hand and nothing else: it is not tried "
-            "any more. What it asks for may be done in part. Mend it, or the worker, and publish it under a "
+            f"workers died {deaths} times while they handled this message alone: it is not tried again. Its "
+            "changes may have been made in part. Correct the message or the worker, and publish it under a "
             "new id"
         )
         entry.problem_kind, entry.unread = CRASHED, detection.must_not_be_read(digest)
         log.error(
-            "a message that kills workers is dead-lettered",
+            "a message that crashes workers is dead-lettered",
             partition=self._partition,
             entry=entry.tag,
             bytes=len(entry.body),
             crashes=deaths,
-            looked_at=not entry.unread,
+            decoded=not entry.unread,
         )
 
     async def _note_history(self, history: History) -> None:
@@ -273,12 +290,12 @@ class PoisonGuard:
         await self._note(partial(self._ledger.write_in_hand, self._partition, self._epoch, in_hand))
 
     async def _note(self, note: Callable[[], Coroutine[Any, Any, bool]]) -> None:
-        if not await retry_until_available("noting crashes", note):
+        if not await retry_until_available("writing the record of crashes", note):
             raise LeaseLost(f"partition {self._partition}, epoch {self._epoch}")
 
     def _log_crash(self, history: History, in_hand: InHand) -> None:
         log.warning(
-            "the last owner did not end well",
+            "the previous owner of the partition crashed",
             partition=self._partition,
             crashes=history.crashes,
             step=in_hand.step,
@@ -287,7 +304,7 @@ class PoisonGuard:
 
     def _log_precautions(self, detection: PoisonDetection) -> None:
         log.warning(
-            "workers died again and again: steps run one at a time, to find what kills them",
+            "workers crashed repeatedly: steps run one at a time, to find the message that causes it",
             partition=self._partition,
             crashes=detection.history.crashes,
             at_a_time=self._caution.batch_limit,

@@ -1,4 +1,4 @@
-"""What a worker works with."""
+"""The adapters and values that a worker is built with."""
 
 from dataclasses import dataclass, field
 
@@ -14,15 +14,20 @@ from numbergroup.runtime.routing import PartitionOf
 
 
 def most_in_memory(max_pending: int, accounts: int) -> int:
-    """How many commands of a partition may be in memory at most: beside others, those of an account that is
-    down have room of their own."""
+    """Return how many commands of a partition may be in memory at most.
+
+    With several accounts, commands of an account that is down have additional room.
+    """
     return max_pending if accounts == 1 else max_pending * (1 + accounts)
 
 
 @dataclass(slots=True, frozen=True)
 class Ports:
-    """`accounts`: how many there are. `partition_of`: without it, whoever routes commands is trusted.
-    `reports`: without them, nobody is told how the worker stands."""
+    """Holds what a worker is built with.
+
+    `accounts` is the number of accounts. Without `partition_of`, the partition of a command is not checked.
+    Without `reports`, the worker writes no reports for `numbergroup status`.
+    """
 
     broker: Broker
     ledger: Ledger
@@ -41,7 +46,7 @@ class Ports:
     reports: Reports | None = None
     version: str = ""
     call_lasts_s: float = 61.0
-    """How long after a worker's death a call of it may take effect."""
+    """How many seconds after a worker's crash one of its calls may still take effect."""
 
     @property
     def most_in_memory(self) -> int:

@@ -69,23 +69,30 @@ class Worker:
             limiters,
             ports.control_store,
             ports.clock,
-            ports.owner,
+            owner=ports.owner,
             # No request outlives the lease under which it was sent.
-            2 * ports.lease_ttl_s,
-            jitter,
-            self._caught_up,
-            self._dispatch,
-            self._use_permit,
+            probe_s=2 * ports.lease_ttl_s,
+            jitter=jitter,
+            wait_until_caught_up=self._wait_until_caught_up,
+            dispatch=self._dispatch,
+            use_permit=self._use_permit,
         )
         self._on_written = written
         self._letters_written = 0
         self._began_at = ports.clock.now()
-        decoding, self._solo = asyncio.Lock(), SoloMode()
+        decode_lock, self._solo = asyncio.Lock(), SoloMode()
         self._partitions = [
             PartitionRunner(
-                *(number, ports, self._dispatch, engine.memory_load, engine.blocked_counts, self._written),
-                *(decoding, self._solo, jitter),
-                open_calls=engine.open_calls,
+                number,
+                ports,
+                dispatch=self._dispatch,
+                count_pending=engine.memory_load,
+                blocked_counts=engine.blocked_counts,
+                on_written=self._note_written,
+                decode_lock=decode_lock,
+                solo=self._solo,
+                jitter=jitter,
+                find_open_calls=engine.open_calls,
             )
             for number in range(ports.partitions)
         ]
@@ -170,7 +177,7 @@ class Worker:
         if late:
             log.warning("could not settle everything in time; the rest stays in the broker")
 
-    def _written(self, unit: Settlement) -> None:
+    def _note_written(self, unit: Settlement) -> None:
         self._letters_written += len(unit.letters)
         self._on_written(unit)
 
@@ -261,7 +268,7 @@ class Worker:
     def _credentials_changed(self, account: str) -> None:
         self._dispatch(CredentialsChanged(account, self._clock.now()))
 
-    async def _caught_up(self) -> None:
+    async def _wait_until_caught_up(self) -> None:
         for partition in self._partitions:
             await partition.wait_until_caught_up()
 
