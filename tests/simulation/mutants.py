@@ -328,7 +328,7 @@ def _others_are_not_believed() -> list[Patch]:
 
 
 def _no_pause_when_throttled() -> list[Patch]:
-    return [(Account, "_throttled", lambda self, now, retry_after_s: None)]
+    return [(Account, "_pause_throttled", lambda self, now, retry_after_s: None)]
 
 
 def _a_fault_is_a_refusal() -> list[Patch]:
@@ -417,7 +417,7 @@ def _an_unknown_code_goes_before_the_status() -> list[Patch]:
 
 
 def _retry_after_is_for_429_only() -> list[Patch]:
-    return [(Account, "_wait", lambda self, now, retry_after_s: None)]
+    return [(Account, "_pause_whole_service", lambda self, now, retry_after_s: None)]
 
 
 def _nothing_is_noted_of_what_waits() -> list[Patch]:

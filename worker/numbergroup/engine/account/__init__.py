@@ -1,1 +1,1 @@
-"""One account: whose turn it is, its health, its breaker, its budgets."""
+"""One account: its queue of groups, its health, its breaker and its budgets."""

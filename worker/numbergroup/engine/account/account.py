@@ -1,13 +1,11 @@
-"""Accounts: who may be called next, and when.
+"""One account: decides which group is called next, and when calls must wait.
 
-Slots and permits belong to the account. A permit is asked for only when a group is ready to use it, and it
-goes to the group whose oldest command has waited longest; a group whose batch needs several calls gets in
-line anew after each, so that one with endless work takes turns with the others. A group whose call stopped
-the account (throttled, a fault of the account) lets all others go first that wait, when one of them is
-answered normally.
+Slots and permits belong to the account. A permit is requested only when a group is ready to use it. It goes
+to the group whose oldest command has waited longest. A group whose batch needs several calls is queued anew
+after each, so that it does not starve others. A group whose call stopped the account (throttled, or a fault
+of the account) yields to the other ready groups, until a later call is answered normally.
 
-While the vendor is known to be in trouble (its breaker is open, or it refused the account's credentials),
-one call at a time goes out now and then: a probe.
+While the breaker is open or the vendor refuses the account's credentials, only probes go out, one at a time.
 """
 
 import heapq
@@ -28,15 +26,19 @@ from numbergroup.engine.group.state import GroupState, Phase
 from numbergroup.engine.policy import LONGEST_RETRY_AFTER_S, AccountPolicy
 
 _FAULT_PAUSE_S = (5.0, 60.0)
+"""First and longest pause after a fault of the account, in seconds."""
 _THROTTLE_PAUSE_S = (1.0, 60.0)
-_ALONE_MOST_S, _ALONE_MOST_PAUSES = 60.0, 10.0
-"""The longest wait of a group that alone is throttled: the larger one of a time, and of so many pauses."""
+"""First and longest pause after a throttled call without `Retry-After`, in seconds."""
+_MAX_LONE_WAIT_S, _MAX_LONE_WAIT_PAUSES = 60.0, 10.0
+"""Longest wait of a group that alone is throttled: the larger of these seconds and these account pauses."""
 _YIELDING = -1
-"""The turn of a group that lets others go first."""
+"""The queue position of a group that yields to all others."""
 
 
 @dataclass(slots=True)
 class Account:
+    """The queue, health, breaker and budgets of one account."""
+
     policy: AccountPolicy
     ready: list[tuple[int, int, GroupState]] = field(default_factory=list)
     in_flight: int = 0
@@ -47,50 +49,54 @@ class Account:
     throttled_until: float = 0.0
     fault_until: float = 0.0
     probe_denied_until: float = 0.0
-    """Another worker is probing: it is asked again then."""
+    """No probe is requested before: another worker is probing."""
     throttle_count: int = 0
     fault_count: int = 0
     fault: AccountFault | None = None
     answer_count: int = 0
-    """How many calls the vendor has answered normally."""
+    """Number of calls that the vendor answered normally."""
     served_at: float = 0.0
-    """When the latest call that was answered normally was sent."""
+    """Start of the latest call that was answered normally (Unix seconds, as all times here)."""
     awaiting_recovery: dict[GroupState, None] = field(default_factory=dict)
-    """Groups that met trouble of the account, and wait for it to be over."""
+    """Groups whose call failed while the breaker was open; they are queued when the account recovers."""
     yielding: dict[GroupState, None] = field(default_factory=dict)
-    """Ready groups whose call stopped the account; no call that was sent after it was answered normally yet.
-    Any other group goes first. The one that was stopped longest ago is the first of them."""
+    """Ready groups whose call stopped the account, in that order; no later call was answered normally yet.
+    All other ready groups go first."""
     breaker: Breaker = field(init=False)
     bisect_budget: Budget = field(init=False)
     outcomes: Counter[str] = field(default_factory=Counter)
-    _tie: int = 0
-    _last_turn: int = 0
+    _push_serial: int = 0
+    """Orders groups with equal positions in the heap."""
+    _last_position: int = 0
 
     def __post_init__(self) -> None:
         self.breaker = Breaker(self.policy.breaker)
         self.bisect_budget = Budget(self.policy.isolation_per_second)
 
-    def enqueue(self, group: GroupState, turn: int | None = None) -> None:
-        """Let the mailbox wait for its turn; without one, by its oldest command, or if its last call stopped
-        the account, behind all that wait."""
+    def enqueue(self, group: GroupState, position: int | None = None) -> None:
+        """Queue the group for a permit.
+
+        Without a `position`, it is queued by its oldest command; behind all others if its last call stopped
+        the account.
+        """
         group.phase = Phase.READY
         self.yielding.pop(group, None)
         if group.stopped_account_at is not None and self.served_at <= group.stopped_account_at:
             group.queue_position = _YIELDING
             self.yielding[group] = None
             return
-        if turn is None:
-            turn = group.oldest_arrival if group.stopped_account_at is None else self._last_turn
-        group.queue_position, self._last_turn = turn, max(turn, self._last_turn)
-        self._tie += 1
-        heapq.heappush(self.ready, (group.queue_position, self._tie, group))
+        if position is None:
+            position = group.oldest_arrival if group.stopped_account_at is None else self._last_position
+        group.queue_position, self._last_position = position, max(position, self._last_position)
+        self._push_serial += 1
+        heapq.heappush(self.ready, (group.queue_position, self._push_serial, group))
 
     def peek(self) -> GroupState | None:
-        """The ready mailbox whose turn it is."""
+        """Return the ready group that uses the next permit; `None` if there is none."""
         while self.ready:
-            turn, _, group = self.ready[0]
-            # A mailbox that was settled, parked or forgotten since leaves a stale place in line.
-            if group.phase is Phase.READY and group.pending and group.queue_position == turn:
+            position, _, group = self.ready[0]
+            # Entries of groups that were settled, parked or forgotten since are stale: drop them.
+            if group.phase is Phase.READY and group.pending and group.queue_position == position:
                 return group
             heapq.heappop(self.ready)
         while self.yielding:
@@ -101,7 +107,7 @@ class Account:
         return None
 
     def pop(self) -> GroupState | None:
-        """The same, which stands in line no longer."""
+        """Remove and return the group that `peek` returns."""
         group = self.peek()
         if group is None:
             return None
@@ -113,70 +119,71 @@ class Account:
 
     @property
     def ready_count(self) -> int:
-        """How many groups are in line, and perhaps some that no longer are."""
+        """Number of queued groups, stale entries included."""
         return len(self.ready) + len(self.yielding)
 
     def forget_partition(self, partition: int) -> None:
-        """Drop what waits of this partition, so that no permit is asked for it."""
-        self.ready = [place for place in self.ready if place[2].partition != partition]
+        """Remove the partition's groups from all queues, so that no permit is requested for them."""
+        self.ready = [entry for entry in self.ready if entry[2].partition != partition]
         heapq.heapify(self.ready)
-        for some in (self.awaiting_recovery, self.yielding):
-            for group in [group for group in some if group.partition == partition]:
-                del some[group]
+        for groups in (self.awaiting_recovery, self.yielding):
+            for group in [group for group in groups if group.partition == partition]:
+                del groups[group]
 
     @property
     def paused_until(self) -> float:
-        """No call is made before."""
+        """Until when no call is made."""
         return max(self.throttled_until, self.fault_until)
 
     @property
     def is_probing(self) -> bool:
-        """Whether the next call is to find out if calls work again."""
+        """Whether the next call is a probe: it finds out if calls work again."""
         return bool(self.fault_count) or self.breaker.state is BreakerState.OPEN
 
     @property
     def is_down(self) -> bool:
-        """Whether none of its calls can be made, for who knows how long."""
+        """Whether normal calls are impossible for an unknown time."""
         return self.is_probing or self.pause_reason is not None
 
     def may_call(self, now: float) -> bool:
-        """Whether calls that are no probe may go out: nobody has said that they must wait."""
+        """Whether normal calls (not probes) may be made."""
         return not self.is_down and now >= self.paused_until
 
     def is_throttled(self, now: float) -> bool:
-        """Whether the vendor asked to wait, and the time is not over."""
+        """Whether a wait that the vendor requested is still running."""
         return now < self.throttled_until
 
     def may_retry(self, now: float) -> bool:
-        """Whether a call that failed may be sent again within its permit.
+        """Whether a failed call may be sent again within its permit.
 
-        Normal answers to calls that were sent before the vendor asked to wait do not shorten the wait.
+        Normal answers to calls that were sent before the vendor requested a wait do not shorten it.
         """
         return self.is_healthy and now >= self.paused_until
 
     @property
     def is_healthy(self) -> bool:
-        """Whether nothing holds its calls up: what a group waits for is its own trouble then."""
+        """Whether the account is neither down nor throttled: then a failing group has a fault of its own."""
         return not (self.is_down or self.throttle_count)
 
     def free_slots(self, now: float) -> int:
-        """How many more calls may be in flight."""
+        """Return how many more calls may be in flight."""
         if self.pause_reason is not None or now < max(self.paused_until, self.probe_denied_until):
             return 0
         slots = self.breaker.count_slots(now, self.policy.max_in_flight)
         return max(0, min(slots, 1 if self.fault_count else slots) - self.in_flight)
 
     def permits_to_request(self, now: float) -> int:
-        """How many more permits there is a use for; one for a probe, if it is `probing`."""
-        asked = self.probes_wanted if self.is_probing else self.permits_wanted
-        return max(0, min(self.ready_count, self.free_slots(now)) - asked)
+        """Return how many more permits the account can use now; while it is probing, for probes."""
+        requested = self.probes_wanted if self.is_probing else self.permits_wanted
+        return max(0, min(self.ready_count, self.free_slots(now)) - requested)
 
     def on_call_finished(
         self, group: GroupState, outcome: Outcome, now: float, jitter: float, *, probe: bool
     ) -> Outcome:
-        """Take in how a call of the mailbox's ended; what that means for its group.
+        """Update the account after a call of the group; return the outcome as it counts for the group.
 
-        A fault of the account that only this group meets, while others are answered, is the group's own.
+        A fault of the account that only this group meets, while others are answered normally, counts as the
+        group's own failure.
         """
         self.in_flight -= 1
         self.outcomes[type(outcome).__name__.lower()] += 1
@@ -186,12 +193,12 @@ class Account:
             case Unavailable():
                 self.breaker.on_failure(group.ref, now, jitter, probe=probe)
                 if outcome.whole_service and outcome.retry_after_s:
-                    self._wait(now, outcome.retry_after_s)
-                    self._stopped_by(group, now)
+                    self._pause_whole_service(now, outcome.retry_after_s)
+                    self._on_stopped_by(group, now)
                 return outcome
             case Throttled():
-                self._throttled(now, outcome.retry_after_s)
-                self._stopped_by(group, now)
+                self._pause_throttled(now, outcome.retry_after_s)
+                self._on_stopped_by(group, now)
             case AccountFault() if (
                 group.answers_at_fault is not None and self.answer_count > group.answers_at_fault
             ):
@@ -202,35 +209,34 @@ class Account:
                 )
             case AccountFault():
                 group.answers_at_fault = self.answer_count
-                self._faulted(now, outcome)
+                self._pause_faulted(now, outcome)
                 group.stopped_account_at = now
             case _:
                 group.answers_at_fault = group.stopped_account_at = None
                 group.lone_throttles = 0
                 self.throttle_count = 0
-                self._served(group.sent_at)
+                self._on_served(group.sent_at)
                 if probe or not self.fault_count:
-                    # What was on its way when the fault came up says nothing about now.
+                    # Answers to calls that were in flight when the fault began do not count.
                     self.answer_count += 1
                 if probe and isinstance(outcome, Refused) and not outcome.certain:
-                    # One try says too little about a code that nobody knows.
+                    # A single probe proves too little about an unknown code.
                     outcome = Withheld()
         self.breaker.on_success(now, jitter, probe=probe)
         return outcome
 
     def clear_fault(self) -> list[GroupState]:
-        """No fault holds the account up any more; who waited for that."""
+        """Clear the account's fault; return the groups that waited for it."""
         self.fault_count, self.fault, self.fault_until = 0, None, 0.0
         return self.release_waiting()
 
     def release_waiting(self) -> list[GroupState]:
-        """Those who waited for the account's trouble to be over need not wait for their own time as well."""
+        """Return, once, the groups that waited for the account to recover: they can be queued at once."""
         waiting, self.awaiting_recovery = [*self.awaiting_recovery], {}
         return waiting
 
-    def _served(self, sent_at: float) -> None:
-        """Take in that a call that was sent then was answered normally: groups that let others go first get
-        in line behind those that wait."""
+    def _on_served(self, sent_at: float) -> None:
+        """Queue the yielding groups behind all others: a call sent at `sent_at` was answered normally."""
         if sent_at <= self.served_at:
             return
         self.served_at = sent_at
@@ -238,43 +244,43 @@ class Account:
             if group.phase is Phase.READY:
                 self.enqueue(group)
 
-    def _stopped_by(self, group: GroupState, now: float) -> None:
-        """Take in that a call of the mailbox's made the vendor ask to wait.
+    def _on_stopped_by(self, group: GroupState, now: float) -> None:
+        """Record that the vendor requested a wait in answer to a call of the group.
 
-        It may be for this group alone: where the vendor asks again, and has answered calls normally that were
-        sent in between, the group waits longer than the account, and for longer each time.
+        The wait may concern only this group: if other calls were answered normally since its last one, the
+        group waits longer than the account, and longer each time.
         """
         if group.stopped_account_at is not None and self.served_at > group.stopped_account_at:
             group.lone_throttles += 1
         group.stopped_account_at = now
         if group.lone_throttles:
             pause_s = max(self.throttled_until - now, _THROTTLE_PAUSE_S[0])
-            most_s = max(_ALONE_MOST_S, _ALONE_MOST_PAUSES * pause_s)
-            group.throttled_until = now + min(most_s, pause_s * 2.0 ** min(group.lone_throttles, 30))
+            longest_s = max(_MAX_LONE_WAIT_S, _MAX_LONE_WAIT_PAUSES * pause_s)
+            group.throttled_until = now + min(longest_s, pause_s * 2.0 ** min(group.lone_throttles, 30))
 
-    def _throttled(self, now: float, retry_after_s: float | None) -> None:
-        """Stop asking for permits for as long as the vendor said, or longer each time if it did not."""
-        # Calls that were in flight together are one occasion, however many of them were turned away.
+    def _pause_throttled(self, now: float, retry_after_s: float | None) -> None:
+        """Pause for the time that the vendor named; if it named none, longer each time."""
+        # Calls that were in flight together count once, however many of them were throttled.
         if now >= self.throttled_until or not self.throttle_count:
             self.throttle_count += 1
-        least, most = _THROTTLE_PAUSE_S
-        pause = min(most, least * 2.0 ** min(self.throttle_count - 1, 30))
+        shortest, longest = _THROTTLE_PAUSE_S
+        pause = min(longest, shortest * 2.0 ** min(self.throttle_count - 1, 30))
         if retry_after_s is not None:
-            # Who says again and again that there is nothing to wait for is not believed.
+            # A repeated `Retry-After: 0` is distrusted.
             pause = retry_after_s if self.throttle_count == 1 else max(retry_after_s, pause / 2)
         self.throttled_until = max(self.throttled_until, now + min(max(pause, 0.0), LONGEST_RETRY_AFTER_S))
 
-    def _wait(self, now: float, retry_after_s: float) -> None:
-        """Stop asking for permits for as long as the vendor said: it is the whole service that fails."""
+    def _pause_whole_service(self, now: float, retry_after_s: float) -> None:
+        """Pause for the time that the vendor named, because its whole service fails."""
         self.throttle_count = max(self.throttle_count, 1)
         self.throttled_until = max(self.throttled_until, now + min(retry_after_s, LONGEST_RETRY_AFTER_S))
 
-    def _faulted(self, now: float, fault: AccountFault) -> None:
-        """Stop asking for permits, and probe now and then."""
+    def _pause_faulted(self, now: float, fault: AccountFault) -> None:
+        """Pause after a fault of the account, longer each time; then probe."""
         self.fault = fault
         if now >= self.fault_until or not self.fault_count:
             self.fault_count += 1
-        least, most = _FAULT_PAUSE_S
-        pause = min(most, least * 2.0 ** min(self.fault_count - 1, 30))
+        shortest, longest = _FAULT_PAUSE_S
+        pause = min(longest, shortest * 2.0 ** min(self.fault_count - 1, 30))
         pause = max(pause, min(fault.retry_after_s or 0.0, LONGEST_RETRY_AFTER_S))
         self.fault_until = max(self.fault_until, now + pause)

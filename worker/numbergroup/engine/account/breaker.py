@@ -1,12 +1,12 @@
-"""The breaker of an account: it stops calls when most of them fail, and lets them come back one by one.
+"""The circuit breaker of an account: stops calls when most of them fail, and ramps up again afterwards.
 
     closed ──(most calls of several groups fail)──► open ──(a probe goes through)──► ramping ──► closed
                                                      ▲ │                               │
                                                      │ └─(the probe fails: longer)     │
                                                      └─────────(most calls fail)───────┘
 
-One group whose calls fail is that group's trouble: it parks, and nobody else waits for it. Time and jitter
-are arguments: this module has neither.
+A single failing group does not open it: that group parks, and no other waits. The caller supplies the time
+(Unix seconds) and the jitter (0 to 1).
 """
 
 import enum
@@ -17,11 +17,13 @@ from numbergroup.engine.commands import GroupRef
 from numbergroup.engine.policy import BreakerNotice, BreakerPolicy
 
 _CALLS_KEPT = 200
-_LATELY_S = 10.0
-"""A notice whose time has been over for longer is not believed: who left it may be dead."""
+_NOTICE_VALID_S = 10.0
+"""A notice is ignored if its probe time passed longer ago: its worker may have died."""
 
 
 class BreakerState(enum.StrEnum):
+    """Whether calls go out: all, only probes, or an increasing number."""
+
     CLOSED = "closed"
     OPEN = "open"
     RAMPING = "ramping"
@@ -29,36 +31,39 @@ class BreakerState(enum.StrEnum):
 
 @dataclass(slots=True)
 class Breaker:
+    """Counts the account's failed calls, and tells how many calls may be in flight."""
+
     policy: BreakerPolicy = field(default_factory=BreakerPolicy)
     state: BreakerState = BreakerState.CLOSED
     until: float = 0.0
-    """Open: when the next probe may go out. Ramping: when all slots are back."""
+    """While open: when the next probe may go out. While ramping: when all slots are available again."""
     failures: int = 0
+    """How often it opened in a row."""
     _ramp_from: float = 0.0
-    _told: bool = False
-    """Whether the ledger was seen to have a notice since it opened."""
+    _was_notified: bool = False
+    """Whether the ledger had a notice when it was last read, since the breaker opened."""
     _calls: deque[tuple[float, GroupRef | None]] = field(default_factory=lambda: deque(maxlen=_CALLS_KEPT))
-    """When each call ended, and of which group it was if it failed."""
+    """When each call ended, and its group if it failed."""
 
     @property
     def notice(self) -> BreakerNotice | None:
-        """What the other workers are to know."""
+        """The notice for other workers; `None` unless the breaker is open."""
         return BreakerNotice(self.until, self.failures) if self.state is BreakerState.OPEN else None
 
-    def count_slots(self, now: float, most: int) -> int:
-        """How many calls may be in flight; while it is open, one that probes."""
+    def count_slots(self, now: float, max_slots: int) -> int:
+        """Return how many calls may be in flight, `max_slots` at most; while open, one probe."""
         match self.state:
             case BreakerState.CLOSED:
-                return most
+                return max_slots
             case BreakerState.OPEN:
                 return 1 if now >= self.until else 0
             case BreakerState.RAMPING:
-                return most if now >= self.until else 1 + int((most - 1) * self._ramped(now))
+                return max_slots if now >= self.until else 1 + int((max_slots - 1) * self._ramp_progress(now))
 
     def on_success(self, now: float, jitter: float, *, probe: bool) -> None:
-        """The vendor answered, whatever it said."""
+        """Record a call that the vendor answered, whatever the answer."""
         if self.state is BreakerState.OPEN:
-            # What was on its way when it opened says nothing about now.
+            # Calls that were in flight when it opened do not count.
             if probe:
                 self._ramp(now, jitter)
             return
@@ -66,7 +71,7 @@ class Breaker:
         self._end_ramp(now)
 
     def on_failure(self, ref: GroupRef, now: float, jitter: float, *, probe: bool) -> None:
-        """The vendor did not answer, or said that it cannot."""
+        """Record a call that the vendor did not answer, or answered with unavailability."""
         if self.state is BreakerState.OPEN:
             if probe:
                 self._open(now, jitter)
@@ -76,45 +81,50 @@ class Breaker:
             self._open(now, jitter)
 
     def on_notice(self, notice: BreakerNotice | None, now: float, jitter: float) -> None:
-        """What the ledger says: another worker may have opened it, or have seen the vendor come back."""
+        """Follow the notice in the ledger (`None`: there is none).
+
+        Another worker may have opened its breaker, or have closed it after a successful probe.
+        """
         self._end_ramp(now)
-        seen, self._told = self._told, notice is not None
+        was_notified, self._was_notified = self._was_notified, notice is not None
         if notice is None:
-            if seen and self.state is BreakerState.OPEN:
+            if was_notified and self.state is BreakerState.OPEN:
                 self._ramp(now, jitter)
-        elif self.state is not BreakerState.OPEN and notice.until > max(now - _LATELY_S, self._ramp_from):
+        elif self.state is not BreakerState.OPEN and notice.until > max(
+            now - _NOTICE_VALID_S, self._ramp_from
+        ):
             self.state = BreakerState.OPEN
-            # Its first waits are shorter than it takes to hear of them. And not at the same moment as others.
+            # The notice may arrive after its probe time. The jitter spreads the workers' probes.
             self.until = max(notice.until, now) + jitter
             self.failures = notice.failures
             self._calls.clear()
 
     def failure_share(self, now: float) -> float:
-        """Of the calls that ended lately, how many failed, from 0 to 1."""
-        calls = self._lately(now)
+        """Return the share of failed calls among those in the policy's window, from 0 to 1."""
+        calls = self._recent_calls(now)
         return sum(ref is not None for ref in calls) / len(calls) if calls else 0.0
 
-    def _lately(self, now: float) -> list[GroupRef | None]:
+    def _recent_calls(self, now: float) -> list[GroupRef | None]:
         return [ref for ended, ref in self._calls if ended > now - self.policy.window_s]
 
     def _most_fail(self, now: float) -> bool:
-        policy, calls = self.policy, self._lately(now)
+        policy, calls = self.policy, self._recent_calls(now)
         failing = [ref for ref in calls if ref is not None]
-        ramping = self.state is BreakerState.RAMPING
-        # It has just been down: two groups are enough to see that it still is.
-        least = policy.least_groups if ramping else policy.least_failures
+        is_ramping = self.state is BreakerState.RAMPING
+        # The account was down a moment ago, so fewer failures suffice while ramping.
+        min_failures = policy.least_groups if is_ramping else policy.least_failures
         return (
-            len(failing) >= least
+            len(failing) >= min_failures
             and len(failing) >= policy.share * len(calls)
             and len(set(failing)) >= policy.least_groups
         )
 
     def _open(self, now: float, jitter: float) -> None:
-        self.state, self._told = BreakerState.OPEN, False
+        self.state, self._was_notified = BreakerState.OPEN, False
         self.failures += 1
-        least, most = self.policy.open_s
-        wait = min(most, least * 2.0 ** min(self.failures - 1, 30))
-        # Never at once: half of it is certain.
+        shortest, longest = self.policy.open_s
+        wait = min(longest, shortest * 2.0 ** min(self.failures - 1, 30))
+        # The jitter shortens the wait by half at most.
         self.until = now + wait * (1 + jitter) / 2
         self._calls.clear()
 
@@ -129,5 +139,5 @@ class Breaker:
             self.state = BreakerState.CLOSED
             self.failures = 0
 
-    def _ramped(self, now: float) -> float:
+    def _ramp_progress(self, now: float) -> float:
         return max(0.0, (now - self._ramp_from) / (self.until - self._ramp_from))

@@ -1,4 +1,4 @@
-"""A budget of calls for one purpose, so that it leaves room for the others."""
+"""Budgets: limit the rate of calls for one purpose, so that it cannot use up the account's rate."""
 
 import math
 from dataclasses import dataclass
@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 @dataclass(slots=True)
 class Budget:
-    """`per_second` calls in the long run, `burst` of them at once. It grants in the order of asking.
+    """Grants `per_second` calls on average and up to `burst` at once, in the order of the requests.
 
     Source: the generic cell rate algorithm (ITU-T I.371).
     """
@@ -17,7 +17,7 @@ class Budget:
     _next: float = -math.inf
 
     def reserve(self, now: float) -> float:
-        """When the next call may be made (Unix seconds, `now` at the earliest); it is counted by this."""
+        """Reserve one call; return when it may be made (Unix seconds, `now` at the earliest)."""
         interval = 1 / self.per_second
         start = max(self._next, now - (self.burst - 1) * interval)
         self._next = start + interval

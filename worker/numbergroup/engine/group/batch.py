@@ -1,4 +1,4 @@
-"""Cutting a batch from a mailbox, and finding its next call."""
+"""Batches: forms a group's next batch, finds its next call, and ends it."""
 
 from collections import deque
 from collections.abc import Sequence
@@ -33,27 +33,27 @@ from numbergroup_contracts.results import Status
 def next_step(
     group: GroupState, policy: AccountPolicy, now: float, precautions: Precautions | None = None
 ) -> Send | Park | Finish:
-    """The next call of the mailbox's batch, which is cut now if there is none.
+    """Return the next call of the group's batch, which is formed now if there is none.
 
-    `Finish` when no call is needed; `Park` when an earlier call in doubt could undo the next one.
+    Returns `Finish` when no call is needed, and `Park` when an earlier call in doubt could undo the next one.
     """
     batch = group.batch
     if batch is None:
         if precautions is not None and (deaths := precautions.deaths_of(group.pending[0].digest)):
-            return _given_up(group, deaths)
+            return _finish_condemned(group, deaths)
         batch = group.batch = form_batch(group, now, precautions)
         if group.suspected_creates:
-            _suspect(group, batch)
-        # Without a marker it is not known with which numbers a create was sent.
+            _suspect_create(group, batch)
+        # An unrecorded create can only be found by its marker: its numbers are not known.
         finds = policy.marks if group.intent_is_guess else policy.finds
-        if _is_open(group) and not finds and not _adopted(group):
+        if _has_open_create(group) and not finds and not _adopt_created_group(group):
             return fail_lost_create(group, policy)
         replan(group, policy)
     if not batch.calls:
         return finish_batch(group)
     call = batch.calls[0]
     if call.group_id is None and call.kind in (CallKind.ADD, CallKind.DELETE, CallKind.RENAME):
-        # Planned behind a create, when the group had no id yet.
+        # The call was planned after a create, before the group had an id.
         call = replace(call, group_id=group.group_id)
     until = group.blocked_until(call, now)
     if until is not None:
@@ -71,61 +71,65 @@ def next_step(
 
 
 def _instead_of_intent(group: GroupState, call: Call, policy: AccountPolicy) -> CreateIntent | None:
-    """What the ledger is to know of the create that made the group before `call` changes it: its numbers tell
-    that no more, where there is no marker; and a rename may take the marker away."""
+    """Return the intent to record in place of the create's, if `call` makes the group unrecognisable.
+
+    Without a marker the group is recognised by its numbers, which `call` changes; and a rename may remove the
+    marker.
+    """
     hides = call.kind in CHANGING and (not policy.marks or call.kind is CallKind.RENAME)
     return group.created_group if hides else None
 
 
-def _given_up(group: GroupState, deaths: int) -> Finish:
-    """The end of the mailbox's first command, of which so many workers died."""
+def _finish_condemned(group: GroupState, deaths: int) -> Finish:
+    """Fail the group's first command, because it crashed workers `deaths` times."""
     group.batch = Batch((group.pending[0],), Change(), frozenset())
-    said = (
-        f"workers died {deaths} times with this command in hand and nothing else: it is not tried any more. "
-        "What it asks for may be done in part. Mend it, or the worker, then replay it"
+    message = (
+        f"workers died {deaths} times while they processed only this command, so it is not tried again. "
+        "It may have been carried out in part. Fix the command or the worker, then replay it"
     )
-    return close_batch(group, same_verdict_for_all(group, Status.FAILED, Fault(CRASHED, None, said), None))
+    fault = Fault(CRASHED, None, message)
+    return close_batch(group, same_verdict_for_all(group, Status.FAILED, fault, None))
 
 
 def next_commands(group: GroupState, precautions: Precautions | None) -> Sequence[Command]:
-    """The commands of the mailbox's batch, or of the one that is formed next."""
+    """Return the commands of the group's batch, or of the batch that would be formed now."""
     if group.batch is not None:
         return group.batch.commands
-    return tuple(islice(group.pending, _length(group, precautions)))
+    return tuple(islice(group.pending, _next_batch_length(group, precautions)))
 
 
-def _length(group: GroupState, precautions: Precautions | None) -> int:
-    """How many of the pending commands the next batch has."""
+def _next_batch_length(group: GroupState, precautions: Precautions | None) -> int:
+    """Return how many of the pending commands the next batch has."""
     length = batch_length(group.pending)
     if group.bisect_size is not None:
         length = min(length, group.bisect_size)
     if precautions is not None:
-        length = precautions.batch_length((one.digest for one in group.pending), length)
+        length = precautions.batch_length((command.digest for command in group.pending), length)
     return length
 
 
 def finish_expired_head(
     group: GroupState, now: float, precautions: Precautions | None = None
 ) -> Finish | None:
-    """The end of those commands at the mailbox's head whose time is over, if any, and no call carries them.
+    """Finish the expired commands at the group's head; `None` if there are none, or a call is under way.
 
-    They need no permit: who waits for an account that is down is told in time.
+    No permit is needed: commands also expire in time while their account is down.
     """
     if group.phase is Phase.IN_FLIGHT or (group.batch is not None and group.batch.is_started):
         return None
     head = tuple(takewhile(lambda command: _has_expired(command, now), group.pending))
     if precautions is not None:
-        head = head[: precautions.batch_length((one.digest for one in head), len(head))]
+        head = head[: precautions.batch_length((command.digest for command in head), len(head))]
     if not head:
         return None
-    everyone = frozenset(range(len(head)))
-    stale = frozenset(place for place in everyone if head[place].stale)
-    group.batch = Batch(head, Change(), everyone - stale)
+    positions = frozenset(range(len(head)))
+    stale = frozenset(position for position in positions if head[position].stale)
+    group.batch = Batch(head, Change(), positions - stale)
     return finish_batch(group)
 
 
 def replan(group: GroupState, policy: AccountPolicy) -> None:
-    """Plan what is still needed for the batch, from what is known of the group by now."""
+    """Plan the calls that the batch still needs, from the current view of the group."""
     batch = group.batch
     assert batch is not None
     first = batch.commands[0]
@@ -134,8 +138,8 @@ def replan(group: GroupState, policy: AccountPolicy) -> None:
         batch.calls = deque([] if batch.expired_positions else [listing])
         return
     change = batch.change
-    if group.intent is not None and _is_open(group):
-        batch.calls = deque([_look_for(group.intent)])
+    if group.intent is not None and _has_open_create(group):
+        batch.calls = deque([_find_created(group.intent)])
         return
     calls = plan(
         change,
@@ -152,27 +156,27 @@ def replan(group: GroupState, policy: AccountPolicy) -> None:
     batch.calls = deque(calls)
 
 
-def _look_for(intent: CreateIntent) -> Call:
-    """The look-up of the group that the create of `intent` may have made."""
+def _find_created(intent: CreateIntent) -> Call:
+    """Return the look-up of the group that the create of `intent` may have created."""
     return Call(CallKind.FIND_CREATED, group_id=intent.group_id, marker=intent.marker)
 
 
-def _is_open(group: GroupState) -> bool:
-    """Whether the batch is about a group that an earlier create, unanswered, may have made."""
+def _has_open_create(group: GroupState) -> bool:
+    """Whether an earlier, unanswered create may have created the batch's group."""
     assert group.batch is not None
     change = group.batch.change
     unanswered = group.intent is not None and group.group_id is None
     return unanswered and (change.create is not None or change.delete is not None)
 
 
-def _suspect(group: GroupState, batch: Batch) -> None:
-    """Take in that the batch's create may have been sent."""
+def _suspect_create(group: GroupState, batch: Batch) -> None:
+    """Make up an intent for the batch's create, if an earlier owner may have sent it."""
     if batch.change.create is not None:
         group.guess_intent(batch.commands[batch.change.create])
 
 
-def _adopted(group: GroupState) -> bool:
-    """Take the group for the batch's own that a dead worker's create was answered with, if it was."""
+def _adopt_created_group(group: GroupState) -> bool:
+    """Adopt the group that an earlier worker created for this batch; return whether there was one."""
     assert group.batch is not None
     if group.intent is None or group.intent.group_id is None or group.batch.change.create is None:
         return False
@@ -182,7 +186,7 @@ def _adopted(group: GroupState) -> bool:
 
 
 def note_created(group: GroupState, group_id: str | None, request_id: str | None) -> None:
-    """Take in that the batch's create has made the group."""
+    """Record that the batch's create has created the group."""
     batch = group.batch
     assert batch is not None
     assert batch.change.create is not None
@@ -197,41 +201,44 @@ def note_created(group: GroupState, group_id: str | None, request_id: str | None
 def fail_lost_create(
     group: GroupState, policy: AccountPolicy, code: str | None = None, why: str = "no answer is known"
 ) -> Finish:
-    """The end of a batch whose create may have been carried out, where nobody can find out.
+    """Fail a batch whose create may have been carried out, when that cannot be looked up.
 
-    Its intent is closed: who lets it be tried again has looked, and means it.
+    Its intent is closed: an operator who replays the create is expected to have checked at the vendor.
     """
-    cannot = "does not tell which it is" if policy.lists else "has no list to look it up in"
-    said = f"{why}: the group may have been made, and the vendor {cannot}"
-    verdicts = same_verdict_for_all(group, Status.FAILED, Fault("unavailable", code, said), None)
+    obstacle = "does not show which group it is" if policy.lists else "has no list to look it up in"
+    message = f"{why}: the group may have been made, and the vendor {obstacle}"
+    verdicts = same_verdict_for_all(group, Status.FAILED, Fault("unavailable", code, message), None)
     group.intent = None
-    return close_batch(group, verdicts, gone=True)
+    return close_batch(group, verdicts, is_deleted=True)
 
 
 def finish_batch(group: GroupState, deletion_request: str | None = None) -> Finish:
-    """The end of a batch all of whose calls went through."""
+    """Finish a batch whose calls all succeeded."""
     assert group.batch is not None
-    gone = group.batch.change.delete is not None
-    return close_batch(group, attribute_success(group, deletion_request), gone=gone)
+    is_deleted = group.batch.change.delete is not None
+    return close_batch(group, attribute_success(group, deletion_request), is_deleted=is_deleted)
 
 
-def close_batch(group: GroupState, verdicts: Sequence[Verdict], *, gone: bool = False) -> Finish:
-    """The end of a batch, however it ended, with what the ledger must learn: whether the group is gone,
-    or was made (also by a create that failed half-way: its key leads to what there is of it)."""
+def close_batch(group: GroupState, verdicts: Sequence[Verdict], *, is_deleted: bool = False) -> Finish:
+    """Finish a batch with these verdicts, and with what the ledger must learn of the group.
+
+    The group key is bound to a created group, also when the batch failed after the create; with `is_deleted`,
+    the key is freed.
+    """
     batch = group.batch
     assert batch is not None
     bindings: dict[GroupRef, str | None] = {}
-    if group.ref.kind is HandleKind.KEY and (gone or group.created_by in batch.commands):
-        bindings[group.ref] = None if gone else group.group_id
-    # A create that failed in doubt keeps its intent: replaying the letter must look for the group first.
+    if group.ref.kind is HandleKind.KEY and (is_deleted or group.created_by in batch.commands):
+        bindings[group.ref] = None if is_deleted else group.group_id
+    # A create that failed in doubt keeps its intent: its replay must look the group up first.
     intents_done = [group.ref] if group.intent_recorded and group.intent is None else []
     group.intent_recorded = group.intent is not None
     return Finish(verdicts, bindings, intents_done)
 
 
 def form_batch(group: GroupState, now: float, precautions: Precautions | None = None) -> Batch:
-    """A batch of what waits: all of it, as far as it can be merged."""
-    length = _length(group, precautions)
+    """Form a batch of the pending commands: as many as can be merged."""
+    length = _next_batch_length(group, precautions)
     commands = tuple(islice(group.pending, length))
     stale = frozenset(compress(range(length), map(is_stale, commands)))
     expired = frozenset(
@@ -254,5 +261,5 @@ def form_batch(group: GroupState, now: float, precautions: Precautions | None = 
 
 
 def _has_expired(command: Command, now: float) -> bool:
-    # What may have taken effect is seen through: "expired" promises that the vendor did nothing.
+    # "expired" promises that the vendor did nothing, so an attempted command never expires.
     return command.expires_at is not None and command.expires_at <= now and not command.attempted

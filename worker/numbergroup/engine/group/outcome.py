@@ -1,4 +1,4 @@
-"""What an outcome means for the mailbox whose call it was."""
+"""Outcomes: decides a group's next step after one of its calls finished."""
 
 from collections import deque
 from dataclasses import replace
@@ -33,60 +33,59 @@ from numbergroup.engine.replays import replays_of
 from numbergroup_contracts.results import Status
 
 _EFFECTIVE = (*CHANGING, CallKind.CREATE)
-_LOOKING = (CallKind.FIND_CREATED, CallKind.READ_MEMBERS)
-_REFUSALS = 3
-"""So often a create may be refused by a code that nobody knows, the group being looked for each time, until
-it counts as refused."""
+_LOOK_UPS = (CallKind.FIND_CREATED, CallKind.READ_MEMBERS)
+_MAX_UNCLEAR_REFUSALS = 3
+"""After so many refusals by an unknown code, each followed by a look-up, a create counts as refused."""
 
 
-_Unsure = Refused | Unavailable | Throttled | AccountFault
-"""What does not say that the call was carried out, whatever came of its earlier requests."""
+_NotApplied = Refused | Unavailable | Throttled | AccountFault
+"""Outcomes that leave open whether an earlier request of the call was carried out."""
 
 
 def resolve(
     group: GroupState, call: Call, ended: CallFinished, policy: AccountPolicy, retry: RetryPolicy
 ) -> NextStep:
-    """Take the outcome in and say what comes next: another turn, a pause, or the end of the batch."""
+    """Apply the outcome of `call` to its group, and return the group's next step."""
     outcome = ended.outcome
     assert group.batch is not None
     if call.kind is CallKind.CREATE and ended.doubt_until is None:
-        ended = _reconsidered(group, ended)
+        ended = _add_doubt_of_create(group, ended)
     if ended.doubt_until is not None:
-        _take_doubt(group, call, ended.doubt_until, answered=isinstance(outcome, Applied))
+        _record_doubt(group, call, ended.doubt_until, answered=isinstance(outcome, Applied))
     if call.kind in _EFFECTIVE and (ended.doubt_until is not None or isinstance(outcome, Applied)):
         group.batch.mark_attempted()
     if isinstance(outcome, Refused | Unavailable):
         group.batch.note_failure(ended.now)
     elif isinstance(outcome, Applied) and outcome.rejected:
-        if outcome.names_none and _may_have_been_done(group, call, ended):
+        if outcome.names_none and _may_be_done_already(group, call, ended):
             outcome = replace(outcome, rejected=())
         group.batch.note_failure(ended.now, frozenset(outcome.rejected))
-    if ended.doubt_until is not None and isinstance(outcome, _Unsure):
+    if ended.doubt_until is not None and isinstance(outcome, _NotApplied):
         if call.kind is CallKind.CREATE and not policy.finds:
             return fail_lost_create(group, policy, outcome.code, outcome.message)
         if call.kind in UPDATES and not policy.idempotent:
-            said = f"{outcome.message}: it may have been done, and the vendor must not be asked for it twice"
-            return _end_with(group, Status.FAILED, Fault("unavailable", outcome.code, said), None)
+            message = f"{outcome.message}: the change may have been made, and must not be sent twice"
+            return _end_with(group, Status.FAILED, Fault("unavailable", outcome.code, message), None)
     match outcome:
         case Applied():
             return _applied(group, call, ended, outcome, policy, retry)
         case Refused() if call.kind is CallKind.CREATE and ended.doubt_until is not None:
-            # Before anybody is blamed, the group is looked for.
-            group.create_refusals += 1 if not outcome.certain else _REFUSALS
+            # The group is looked up before a command is rejected.
+            group.create_refusals += 1 if not outcome.certain else _MAX_UNCLEAR_REFUSALS
             group.create_refusal = outcome
             group.discard_batch()
             return Queue()
-        case Refused() if call.kind in _LOOKING:
-            # Nobody asked for the look-up, so no command can be blamed for it.
+        case Refused() if call.kind in _LOOK_UPS:
+            # No command requested the look-up, so none can be rejected for it.
             fault = Fault("unavailable", outcome.code, outcome.message)
             return _retry_later(group, fault, ended, retry)
         case Refused() if call.kind is CallKind.DELETE_GROUP and policy.lists:
-            # It may be gone: deleted by a request whose answer was lost, perhaps a dead worker's.
+            # An earlier request, perhaps of another worker, may have deleted the group already.
             group.batch.refusal = outcome
             group.batch.calls = deque([Call(CallKind.READ_MEMBERS, group_id=call.group_id)])
             return Queue()
         case Refused():
-            return _left_as_they_are(group, call, outcome) or _refused(group, outcome)
+            return _skip_doubtful_numbers(group, call, outcome) or _refused(group, outcome)
         case Unavailable():
             fault = Fault("unavailable", outcome.code, outcome.message)
             return _retry_later(group, fault, ended, retry, outcome.retry_after_s)
@@ -97,30 +96,32 @@ def resolve(
             assert_never(outcome)
 
 
-def _reconsidered(group: GroupState, ended: CallFinished) -> CallFinished:
-    """How a create ended that is not in doubt by itself, in the light of what its earlier requests met.
+def _add_doubt_of_create(group: GroupState, ended: CallFinished) -> CallFinished:
+    """Put a create in doubt that is refused because the group exists, if an earlier request may have made it.
 
-    "It exists already", after a request of the same create that was answered, but with nothing that is
-    certain, says that this one may have made the group.
+    That is so for replays, and after a request whose failure left open whether the group was created.
     """
     outcome = ended.outcome
     assert group.batch is not None
     if isinstance(outcome, Refused) and outcome.exists:
         create = group.batch.change.create
-        again = create is not None and replays_of(group.batch.commands[create].past) > 0
-        return replace(ended, doubt_until=ended.now) if group.create_failed or again else ended
+        is_replay = create is not None and replays_of(group.batch.commands[create].past) > 0
+        return replace(ended, doubt_until=ended.now) if group.create_failed or is_replay else ended
     if isinstance(outcome, Unavailable | Throttled | AccountFault) and outcome.code is not None:
         group.create_failed = True
     return ended
 
 
-def _may_have_been_done(group: GroupState, call: Call, ended: CallFinished) -> bool:
-    """Whether an earlier request of the call, or of one like it, is in doubt."""
-    alike = [doubt.call.numbers for doubt in group.doubts if doubt.call.kind is call.kind]
-    return ended.doubt_until is not None or any(not set(call.numbers).isdisjoint(some) for some in alike)
+def _may_be_done_already(group: GroupState, call: Call, ended: CallFinished) -> bool:
+    """Whether an earlier request of the call, or of a similar call, is in doubt."""
+    similar = [doubt.call.numbers for doubt in group.doubts if doubt.call.kind is call.kind]
+    return ended.doubt_until is not None or any(
+        not set(call.numbers).isdisjoint(numbers) for numbers in similar
+    )
 
 
-def _take_doubt(group: GroupState, call: Call, until: float, *, answered: bool) -> None:
+def _record_doubt(group: GroupState, call: Call, until: float, *, answered: bool) -> None:
+    """Record that a request of `call` may take effect before `until` (Unix seconds)."""
     if call.kind is CallKind.CREATE:
         group.intent = intent_of_call(call, until)
     elif call.kind in CHANGING:
@@ -139,10 +140,10 @@ def _applied(
 ) -> NextStep:
     batch = group.batch
     assert batch is not None
-    if call.kind in _LOOKING and not outcome.complete and _sought(group, call, outcome) is None:
-        # What is not among the groups that were shown may be among those that were not.
-        shown = f"{outcome.shortfall}: that proves nothing"
-        return _retry_later(group, Fault("unavailable", None, shown), ended, retry)
+    if call.kind in _LOOK_UPS and not outcome.complete and _find_listed(group, call, outcome) is None:
+        # An incomplete list does not prove that the group is absent.
+        message = f"{outcome.shortfall}: that does not prove whether the group exists"
+        return _retry_later(group, Fault("unavailable", None, message), ended, retry)
     match call.kind:
         case CallKind.LIST:
             (command,) = batch.commands
@@ -153,9 +154,9 @@ def _applied(
         case CallKind.DELETE_GROUP:
             return finish_batch(group, outcome.request_id)
         case CallKind.FIND_CREATED:
-            return _looked_for_created(group, call, outcome, policy)
+            return _on_created_looked_up(group, call, outcome, policy)
         case CallKind.READ_MEMBERS:
-            listed = _sought(group, call, outcome)
+            listed = _find_listed(group, call, outcome)
             if listed is None and batch.refusal is not None:
                 return finish_batch(group, outcome.request_id)
             unlisted = Refused(None, "the vendor lists no such group", outcome.request_id)
@@ -171,16 +172,18 @@ def _applied(
     return Queue() if batch.calls else finish_batch(group)
 
 
-def _sought(group: GroupState, call: Call, outcome: Applied) -> Group | None:
-    """The group that was looked for, if it is listed."""
+def _find_listed(group: GroupState, call: Call, outcome: Applied) -> Group | None:
+    """Return the group that `call` looked up, if it is listed."""
     groups, intent = outcome.groups or (), group.intent
     if call.kind is CallKind.FIND_CREATED:
-        return next((one for one in groups if intent is not None and is_created_by(intent, one)), None)
-    return next((one for one in groups if one.group_id == call.group_id), None)
+        return next(
+            (listed for listed in groups if intent is not None and is_created_by(intent, listed)), None
+        )
+    return next((listed for listed in groups if listed.group_id == call.group_id), None)
 
 
-def _possibly_created(batch: Batch, intent: CreateIntent, outcome: Applied) -> Group | None:
-    """A listed group that the create may have made, as far as can be told."""
+def _find_possibly_created(batch: Batch, intent: CreateIntent, outcome: Applied) -> Group | None:
+    """Return a listed group that the create may have created."""
     remarks = [command.remark for command in batch.commands]
     return find_possible_match(intent, outcome.groups or (), remarks)
 
@@ -189,62 +192,68 @@ def _listed_expiry(policy: AccountPolicy) -> float | None:
     return UNLISTED if policy.number_expiry else None
 
 
-def _looked_for_created(group: GroupState, call: Call, outcome: Applied, policy: AccountPolicy) -> NextStep:
+def _on_created_looked_up(group: GroupState, call: Call, outcome: Applied, policy: AccountPolicy) -> NextStep:
     intent, batch = group.intent, group.batch
     assert intent is not None
     assert batch is not None
-    listed = _sought(group, call, outcome)
+    listed = _find_listed(group, call, outcome)
     if listed is not None:
         note_created(group, listed.group_id, outcome.request_id)
         group.vendor_view.learn_all(listed.numbers, outcome.request_id, _listed_expiry(policy))
         group.vendor_view.learn_texts(strip_marker(listed), outcome.request_id)
         for doubt in group.doubts:
-            # What a dead worker has sent to the group may arrive after it was looked at.
+            # A call that another worker sent may take effect after the look-up.
             if doubt.call.group_id == listed.group_id:
                 group.vendor_view.doubt(doubt.call)
         batch.mark_attempted()
     elif group.sent_at < intent.settled_after:
-        # What was not there when the look began may have come since.
+        # The create may have taken effect after the look-up began.
         group.discard_batch()
         return Park(intent.settled_after)
-    elif (perhaps := _possibly_created(batch, intent, outcome)) is not None:
-        why = f"group {perhaps.group_id} has the create's numbers, and nothing in it tells who made it"
+    elif (candidate := _find_possibly_created(batch, intent, outcome)) is not None:
+        why = f"group {candidate.group_id} has the create's numbers, but nothing shows which command made it"
         return fail_lost_create(group, policy, why=why)
     else:
         group.intent = None
         group.clear_suspected_creates()
         refusal = group.create_refusal
-        if refusal is not None and group.create_refusals >= _REFUSALS:
-            # The vendor said no, and made nothing.
+        if refusal is not None and group.create_refusals >= _MAX_UNCLEAR_REFUSALS:
+            # The vendor refused the create, and the group does not exist.
             group.forget_creation()
             return _refused(group, refusal)
     replan(group, policy)
     return Queue() if batch.calls else finish_batch(group)
 
 
-def _left_as_they_are(group: GroupState, call: Call, outcome: Refused) -> NextStep | None:
-    """A command that stands alone is not to blame for numbers that it does not name and that nothing but a
-    call in doubt for later ones may have brought in. They were to leave again, with others or alone, and the
-    vendor refuses that: which of them it is is found by halving, and those are left to who names them."""
+def _skip_doubtful_numbers(group: GroupState, call: Call, outcome: Refused) -> NextStep | None:
+    """Go on without refused numbers that the batch's only command does not name; `None` if there are none.
+
+    Such numbers may be in the group only because of a call in doubt for later commands, and the refused call
+    was to remove them. The command is not rejected for them. They are separated by halving the call, and left
+    to the commands that name them.
+    """
     batch, known = group.batch, group.vendor_view
     assert batch is not None
     if len(batch.commands) > 1 or call.kind is not CallKind.DELETE:
         return None
     named = set(batch.commands[0].numbers)
-    others = tuple(one for one in call.numbers if one not in named and known.is_there_by_doubt(one))
+    others = tuple(
+        number for number in call.numbers if number not in named and known.is_there_by_doubt(number)
+    )
     if not others:
         return None
     batch.calls.popleft()
     if len(call.numbers) == 1:
         known.apply(call, outcome.request_id, rejected=call.numbers)
     else:
-        rest = tuple(one for one in call.numbers if one not in others) or others[: len(others) // 2]
-        parts = rest, tuple(one for one in call.numbers if one not in rest)
-        batch.calls.extendleft(replace(call, numbers=some) for some in reversed(parts))
+        first = tuple(number for number in call.numbers if number not in others) or others[: len(others) // 2]
+        second = tuple(number for number in call.numbers if number not in first)
+        batch.calls.extendleft([replace(call, numbers=second), replace(call, numbers=first)])
     return Queue() if batch.calls else finish_batch(group)
 
 
 def _refused(group: GroupState, outcome: Refused) -> NextStep:
+    """Halve the refused batch, or reject its only command."""
     batch = group.batch
     assert batch is not None
     if len(batch.commands) > 1:
@@ -274,6 +283,5 @@ def _retry_later(
 
 
 def _end_with(group: GroupState, status: Status, fault: Fault, request_id: str | None) -> Finish:
-    batch = group.batch
-    assert batch is not None
+    """Finish the batch with the same verdict for all its commands."""
     return close_batch(group, same_verdict_for_all(group, status, fault, request_id))
