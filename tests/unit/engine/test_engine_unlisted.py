@@ -221,7 +221,7 @@ def test_an_update_that_must_not_be_sent_twice(outcome: Outcome) -> None:
     fault = bench.verdicts["c1"].fault
     assert fault is not None
     assert fault.kind == "unavailable"
-    assert "may have been done" in fault.message
+    assert "may have been made" in fault.message
 
 
 def test_an_update_that_was_surely_not_made_is_sent_again() -> None:
