@@ -104,7 +104,7 @@ def test_the_real_cause(what: str) -> None:
     error, said, hint, refused = SAID[what]
     for one in wrapped(error):
         cause = cause_of(one)
-        assert said in cause.said
+        assert said in cause.message
         assert hint in cause.advice("S")
         assert cause.refused is refused
 

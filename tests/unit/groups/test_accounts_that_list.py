@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 import typer
 
-from numbergroup.cli.groups.diffing import Asked, run
+from numbergroup.cli.groups.diffing import DiffOptions, run
 from numbergroup.cli.groups.vendor import Account
 from numbergroup.engine.commands import CommandKind
 from numbergroup.settings.nxcloud import NXCloudAccount
@@ -41,7 +41,7 @@ def test_a_vendor_without_a_list(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_vendor_that_deletes_no_groups(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """To delete the others is refused, whatever is in the file."""
     can(monkeypatch, commands=EVERYTHING - {CommandKind.DELETE_GROUP})
-    asked = Asked("default", True, True, None, "cli", "x-")
+    asked = DiffOptions("default", True, True, None, "cli", "x-")
     with pytest.raises(typer.BadParameter, match="unsupported: the vendor deletes no groups"):
         run(tmp_path, asked)
 

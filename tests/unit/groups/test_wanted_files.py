@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from numbergroup.cli.endings import Failure
+from numbergroup.cli.error_handling import CommandError
 from numbergroup.cli.groups.cells import unescaped
 from numbergroup.cli.groups.listing import as_csv
 from numbergroup.cli.groups.wanted import read_wanted
@@ -37,7 +37,7 @@ def read(folder: Path, content: bytes | str) -> Groups:
 
 def said(folder: Path, content: bytes | str) -> str:
     """Why it cannot be used, without a number."""
-    with pytest.raises(Failure) as raised:
+    with pytest.raises(CommandError) as raised:
         read(folder, content)
     text = str(raised.value)
     assert not re.search("[0-9]{7}", text)
@@ -134,9 +134,9 @@ def test_many_bad_lines(folder: Path) -> None:
 
 def test_no_file(folder: Path) -> None:
     """It is named, and why it cannot be read."""
-    with pytest.raises(Failure, match="nowhere: No such file or directory"):
+    with pytest.raises(CommandError, match="nowhere: No such file or directory"):
         read_wanted(folder / "nowhere", SPEAKABLE)
-    with pytest.raises(Failure, match="Is a directory"):
+    with pytest.raises(CommandError, match="Is a directory"):
         read_wanted(folder, SPEAKABLE)
 
 
@@ -182,7 +182,7 @@ def _csv(column: str, rows: list[tuple[str, str]]) -> str:
 def test_anything(folder: Path, junk: bytes, start: bytes) -> None:
     """Whatever is in the file, it is read or refused."""
     (folder / "junk").write_bytes(start + junk)
-    with suppress(Failure):
+    with suppress(CommandError):
         for one in read_wanted(folder / "junk", SPEAKABLE):
             assert one.group_id or one.name
             assert all(map(SPEAKABLE, one.numbers))

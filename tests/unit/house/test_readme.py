@@ -8,7 +8,7 @@ import pytest
 from typer.main import get_command
 
 from numbergroup.cli.app import app
-from numbergroup.cli.dead_letters.asking import Asked
+from numbergroup.cli.dead_letters.filters import DeadLetterFilter
 from numbergroup.engine.commands import CRASHED, QUARANTINED
 from numbergroup.engine.settling.fitting import REPLY_QUEUE, TOO_LARGE
 from numbergroup.settings import VENDORS, Settings
@@ -39,7 +39,7 @@ def test_its_kinds_of_errors_are_those_of_the_contract() -> None:
     assert re.findall(r"^\| `([a-z-]+)` \|", table, flags=re.MULTILINE) == [*ERROR_KINDS]
     assert {CRASHED, QUARANTINED, REPLY_QUEUE, TOO_LARGE} <= ERROR_KINDS.keys()
     for kind in ERROR_KINDS:
-        Asked(kind=kind).check()
+        DeadLetterFilter(kind=kind).check()
 
 
 def test_every_setting_is_described_and_every_described_setting_exists() -> None:

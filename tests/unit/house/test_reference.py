@@ -9,7 +9,7 @@ from docs.generator import PARTS, commands, expand, ledger_keys, log_events, par
 
 from numbergroup.brokers.redis.key_types import types_of_keys
 from numbergroup.brokers.redis.permissions import KEYS
-from numbergroup.cli.dead_letters.asking import Asked
+from numbergroup.cli.dead_letters.filters import DeadLetterFilter
 from numbergroup.cli.exit_codes import ExitCode
 from numbergroup.engine.commands import CRASHED, QUARANTINED
 from numbergroup.engine.settling.fitting import REPLY_QUEUE, TOO_LARGE
@@ -69,7 +69,7 @@ def test_every_kind_of_error() -> None:
     assert re.findall(r"^\| `([a-z-]+)` \|", table, re.MULTILINE) == [*ERROR_KINDS]
     assert {CRASHED, QUARANTINED, REPLY_QUEUE, TOO_LARGE} <= ERROR_KINDS.keys()
     for kind in ERROR_KINDS:
-        Asked(kind=kind).check()
+        DeadLetterFilter(kind=kind).check()
 
 
 def test_every_exit_code() -> None:

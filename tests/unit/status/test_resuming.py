@@ -4,7 +4,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from test_standing import EMPTY, NOW, REF, WELL, of, worker
+from test_status_report import EMPTY, NOW, REF, WELL, of, worker
 
 from numbergroup.cli.resuming import throttled_until, what_follows
 from numbergroup.engine.commands import GroupRef

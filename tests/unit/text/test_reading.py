@@ -12,10 +12,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from numbergroup.cli.dead_letters.importing import check_file
-from numbergroup.cli.endings import Failure
+from numbergroup.cli.error_handling import CommandError
 from numbergroup.cli.files import RereadableFile, read_text
 from numbergroup.cli.groups.wanted import read_wanted
-from numbergroup.cli.lines import read_commands
+from numbergroup.cli.ndjson import read_commands
 from numbergroup.settings import SettingsError, load_settings
 from numbergroup.text.reading import UnreadableText, lines_of, text_of
 
@@ -134,7 +134,7 @@ def test_what_is_no_text(folder: Path, reader: str, what: str) -> None:
     content, why = REFUSED[what]
     file = folder / "file"
     file.write_bytes(content.replace(b"%s", "\n".join(lines).encode()))
-    with pytest.raises((Failure, SettingsError)) as refused:
+    with pytest.raises((CommandError, SettingsError)) as refused:
         read(file)
     message = str(refused.value)
     assert str(file) in message
@@ -155,7 +155,7 @@ def test_standard_input(
     monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(given_bytes)))
     assert read(Path("-")) == read(file)
     monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(b"\x1f\x8b\x08")))
-    with pytest.raises(Failure, match=r"^standard input: it is compressed with gzip"):
+    with pytest.raises(CommandError, match=r"^standard input: it is compressed with gzip"):
         read(Path("-"))
 
 
@@ -209,7 +209,7 @@ def test_bad_lines_without_an_end(
 ) -> None:
     """After some of them nothing more is read, from whatever program they come."""
     monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BufferedReader(Endless(two))))
-    with pytest.raises(Failure, match=r"^standard input: "):
+    with pytest.raises(CommandError, match=r"^standard input: "):
         read(Path("-"))
 
 
@@ -217,14 +217,14 @@ def test_what_is_said_of_many_bad_lines(folder: Path) -> None:
     """The first ones are named, and that there are more."""
     file = folder / "bad"
     file.write_text("x\n" * 50)
-    with pytest.raises(Failure, match=r"\n  line 10: .*\n  and 40 more$"):
+    with pytest.raises(CommandError, match=r"\n  line 10: .*\n  and 40 more$"):
         commands(file)
     file.write_text("x\n" * 500)
-    with pytest.raises(Failure, match=r"\n  and 90 more; what follows was not read$"):
+    with pytest.raises(CommandError, match=r"\n  and 90 more; what follows was not read$"):
         commands(file)
     document = [json.loads(READ_BY["publish, plan"][1][0])] * 100
     file.write_text(json.dumps(document, indent=1))
-    with pytest.raises(Failure, match="one JSON document over several lines"):
+    with pytest.raises(CommandError, match="one JSON document over several lines"):
         commands(file)
 
 

@@ -12,7 +12,7 @@ def main() -> None:
         exit_on_signals()
 
     from numbergroup.cli.app import app
-    from numbergroup.cli.endings import run_program
+    from numbergroup.cli.error_handling import run_program
 
     # `python -m numbergroup` is called the same in help texts.
     sys.exit(run_program(partial(app, prog_name="numbergroup")))

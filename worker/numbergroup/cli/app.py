@@ -5,9 +5,9 @@ from typing import Annotated
 
 import typer
 
-from numbergroup.cli import switches
+from numbergroup.cli import pause_commands
 from numbergroup.cli.dead_letters import app as dead_letters
-from numbergroup.cli.endings import ending
+from numbergroup.cli.error_handling import handle_errors
 from numbergroup.cli.groups import app as groups_app
 
 app = typer.Typer(
@@ -62,7 +62,7 @@ def demo(
     """
     from numbergroup.cli.demo import run
 
-    with ending():
+    with handle_errors():
         raise typer.Exit(run(commands, groups, seed, faults))
 
 
@@ -77,7 +77,7 @@ def run(
     SIGTERM, SIGHUP and Ctrl-C let it finish or hand back what is in flight, within 25 s. Without
     NUMBERGROUP_BROKER_URL it starts a broker of its own on 127.0.0.1:8901, for trying out.
     """
-    with ending():
+    with handle_errors():
         if check:
             from numbergroup.cli.checking import check as look
 
@@ -122,7 +122,7 @@ def sandbox(
     """
     from numbergroup.cli.sandbox import run
 
-    with ending():
+    with handle_errors():
         run(port, latency_ms, numbers_per_call, calls_per_second, strict_groups, signature_lasts_s)
 
 
@@ -154,7 +154,7 @@ def publish(
     """
     from numbergroup.cli.publish import run
 
-    with ending():
+    with handle_errors():
         run(file, batch, source, account, exchange)
 
 
@@ -193,7 +193,7 @@ def replies(
     """
     from numbergroup.cli.replies import run
 
-    with ending():
+    with handle_errors():
         run(follow, for_id, queue, take)
 
 
@@ -211,7 +211,7 @@ def plan(
     """
     from numbergroup.cli.plan import run
 
-    with ending():
+    with handle_errors():
         run(file, numbers, as_json)
 
 
@@ -231,11 +231,11 @@ def status(
     """
     from numbergroup.cli.status import run
 
-    with ending():
+    with handle_errors():
         run(as_json, watch)
 
 
-app.add_typer(switches.pause, name="pause")
-app.add_typer(switches.resume, name="resume")
+app.add_typer(pause_commands.pause, name="pause")
+app.add_typer(pause_commands.resume, name="resume")
 app.add_typer(dead_letters)
 app.add_typer(groups_app)

@@ -3,7 +3,7 @@
 from numbergroup.brokers.redis import embedded
 from numbergroup.brokers.redis.connect import is_cluster_error
 from numbergroup.cli.causes import cause_of
-from numbergroup.cli.endings import Failure
+from numbergroup.cli.error_handling import CommandError
 from numbergroup.settings import Settings, SettingsError, redact_url
 
 
@@ -18,7 +18,7 @@ def speaks_amqp(url: str) -> bool:
     return url.startswith(("amqp://", "amqps://"))
 
 
-def broker_failure(settings: Settings, error: BaseException) -> Failure:
+def broker_failure(settings: Settings, error: BaseException) -> CommandError:
     """What `error`, of the broker's library, of the network or of what wraps them, says to a person.
 
     Raises `SettingsError` when the broker is a Redis Cluster.
@@ -29,12 +29,12 @@ def broker_failure(settings: Settings, error: BaseException) -> Failure:
     cause = cause_of(error)
     advice = cause.advice("NUMBERGROUP_BROKER_URL")
     if cause.refused:
-        return Failure(f"the broker at {where} refuses: {cause.said}{advice}")
+        return CommandError(f"the broker at {where} refuses: {cause.message}{advice}")
     if settings.broker_url is None:
         advice = ": start `numbergroup run`, or set NUMBERGROUP_BROKER_URL"
-    return Failure(f"no broker answers at {where} ({cause.said}){advice}")
+    return CommandError(f"no broker answers at {where} ({cause.message}){advice}")
 
 
 def reason(error: BaseException) -> str:
     """The real cause in short."""
-    return cause_of(error).said
+    return cause_of(error).message

@@ -47,7 +47,7 @@ _AMQP_TEXTS: tuple[tuple[str, str], ...] = (
 class Cause:
     """`refused`: a server answered, and said no. `hint` has `{setting}` for what an operator would change."""
 
-    said: str
+    message: str
     hint: str | None
     refused: bool
 

@@ -7,7 +7,7 @@ from numbergroup.bootstrap.examination import Examination, examine, list_problem
 from numbergroup.brokers.port import BrokerUnavailable
 from numbergroup.brokers.redis.connect import ServerNotReady, UnfitServer
 from numbergroup.cli.broker import broker_failure, broker_url, reason, speaks_amqp
-from numbergroup.cli.endings import Failure
+from numbergroup.cli.error_handling import CommandError
 from numbergroup.ledger.port import LedgerUnavailable
 from numbergroup.observability import logging
 from numbergroup.settings import Settings, SettingsError, load_settings, redact_url, require_accounts
@@ -43,18 +43,18 @@ def _raise_problems(settings: Settings, found: Examination) -> None:
     if wrong:
         raise SettingsError(*lines)
     if away:
-        raise Failure("\n".join(lines))
+        raise CommandError("\n".join(lines))
 
 
 def _listed(problems: list[str]) -> list[str]:
     return problems if len(problems) < 2 else [f"{len(problems)} problems:", *problems]
 
 
-def _unavailable(settings: Settings, error: BrokerUnavailable | LedgerUnavailable) -> Failure:
+def _unavailable(settings: Settings, error: BrokerUnavailable | LedgerUnavailable) -> CommandError:
     ledger = settings.ledger_url and redact_url(settings.ledger_url.get_secret_value())
     of_ledger = isinstance(error, LedgerUnavailable) or str(error).startswith("NUMBERGROUP_LEDGER_URL")
     if ledger and of_ledger:
-        return Failure(
+        return CommandError(
             f"no ledger answers at {ledger} ({reason(error)}): is it running, and is "
             "NUMBERGROUP_LEDGER_URL right?"
         )

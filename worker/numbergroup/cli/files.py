@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, BinaryIO
 
-from numbergroup.cli.endings import Failure
+from numbergroup.cli.error_handling import CommandError
 from numbergroup.text.reading import LONGEST_LINE, Line, Source, UnreadableText, lines_of, text_of
 
 
@@ -95,6 +95,6 @@ def _reading(file: Path) -> Iterator[None]:
     try:
         yield
     except UnreadableText as error:
-        raise Failure(f"{name_of(file)}: {error}") from None
+        raise CommandError(f"{name_of(file)}: {error}") from None
     except OSError as error:
-        raise Failure(f"{name_of(file)}: {error.strerror or error}") from None
+        raise CommandError(f"{name_of(file)}: {error.strerror or error}") from None

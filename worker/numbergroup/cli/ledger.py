@@ -4,7 +4,7 @@ from numbergroup.brokers.redis import embedded
 from numbergroup.brokers.redis.connect import is_cluster_error
 from numbergroup.cli.broker import speaks_amqp
 from numbergroup.cli.causes import cause_of
-from numbergroup.cli.endings import Failure
+from numbergroup.cli.error_handling import CommandError
 from numbergroup.ledger.port import LedgerUnavailable
 from numbergroup.settings import Settings, SettingsError, redact_url
 
@@ -31,18 +31,18 @@ def ledger_url(settings: Settings) -> str:
     return ledger.get_secret_value()
 
 
-def ledger_failure(settings: Settings, error: BaseException) -> Failure:
+def ledger_failure(settings: Settings, error: BaseException) -> CommandError:
     """What `error`, a `LedgerUnavailable` or what it came from, says to a person."""
     where = redact_url(ledger_url(settings))
     if is_cluster_error(error.__cause__ or error):
         raise SettingsError(f"the ledger at {where} is a Redis Cluster, which is not supported") from None
     if error.__cause__ is None and isinstance(error, LedgerUnavailable):
-        return Failure(f"the ledger at {where}: {error}")
+        return CommandError(f"the ledger at {where}: {error}")
     cause = cause_of(error)
     setting = "NUMBERGROUP_BROKER_URL" if settings.ledger_url is None else "NUMBERGROUP_LEDGER_URL"
     advice = cause.advice(setting)
     if cause.refused:
-        return Failure(f"the ledger at {where} refuses: {cause.said}{advice}")
+        return CommandError(f"the ledger at {where} refuses: {cause.message}{advice}")
     if settings.broker_url is None:
         advice = ": start `numbergroup run`, or set NUMBERGROUP_BROKER_URL"
-    return Failure(f"no ledger answers at {where} ({cause.said}){advice}")
+    return CommandError(f"no ledger answers at {where} ({cause.message}){advice}")

@@ -10,11 +10,11 @@ from redis.asyncio import Redis
 
 from numbergroup.brokers.redis.connect import connect
 from numbergroup.cli.ledger import ledger_failure, ledger_url
+from numbergroup.cli.operator_name import operator_name
 from numbergroup.cli.resuming import throttled_until, what_follows
 from numbergroup.cli.screen import print_json
-from numbergroup.cli.status.standing import Standing, standing
+from numbergroup.cli.status.status_report import StatusReport, build_status_report
 from numbergroup.cli.times import in_utc
-from numbergroup.cli.who import who
 from numbergroup.engine.commands import GroupRef, HandleKind
 from numbergroup.ledger.control_store import RedisControlStore
 from numbergroup.ledger.overview import read_overview
@@ -53,7 +53,7 @@ def group(handle: str, of_account: str) -> GroupRef:
 def run_pause(target: Target, reason: str, as_json: bool) -> None:
     """Pause it, and say what was done. Raises `SettingsError` where no worker could hear of it."""
     settings = load_settings()
-    reason, me = escaped(" ".join(reason.split()))[:_LONGEST_REASON], who()
+    reason, me = escaped(" ".join(reason.split()))[:_LONGEST_REASON], operator_name()
 
     async def act(control_store: RedisControlStore, _: Redis) -> tuple[bool, Pause | None]:
         done = await control_store.pause(target, reason, me)
@@ -73,16 +73,16 @@ def run_pause(target: Target, reason: str, as_json: bool) -> None:
 
 def run_resume(target: Target, as_json: bool) -> None:
     """Resume it, and say what was done. Raises `SettingsError` where no worker could hear of it."""
-    settings, me = load_settings(), who()
+    settings, me = load_settings(), operator_name()
 
-    async def act(control_store: RedisControlStore, client: Redis) -> tuple[bool, Standing | None]:
+    async def act(control_store: RedisControlStore, client: Redis) -> tuple[bool, StatusReport | None]:
         changed = await control_store.resume(target, me)
         try:
             overview = await read_overview(client, settings.partitions)
         except LedgerUnavailable:
             # It is resumed all the same.
             return changed, None
-        return changed, standing(overview, None, settings.max_dead_letters, in_hand_counts=False)
+        return changed, build_status_report(overview, None, settings.max_dead_letters, in_hand_counts=False)
 
     changed, found = _with_control_store(settings, act)
     _warn(settings, target)

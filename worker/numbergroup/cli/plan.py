@@ -7,7 +7,7 @@ from typing import Any
 from rich.console import Console
 
 from numbergroup.cli.dry_run import PlannedCall, PlannedGroup, plan_groups
-from numbergroup.cli.lines import read_commands
+from numbergroup.cli.ndjson import read_commands
 from numbergroup.cli.screen import counted, print_json, screen
 from numbergroup.engine.commands import CallKind, Command, HandleKind
 from numbergroup.settings import load_settings

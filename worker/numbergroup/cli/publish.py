@@ -6,8 +6,8 @@ from pathlib import Path
 import typer
 
 from numbergroup.cli.broker import broker_failure, broker_url
-from numbergroup.cli.endings import Failure
-from numbergroup.cli.lines import read_commands
+from numbergroup.cli.error_handling import CommandError
+from numbergroup.cli.ndjson import read_commands
 from numbergroup.cli.screen import counted
 from numbergroup.settings import Settings, load_settings, redact_url
 from numbergroup.text.escaping import escaped
@@ -44,9 +44,9 @@ def _exchange(name: str | None) -> ExchangeType | None:
         raise typer.BadParameter(problem, param_hint="--exchange") from None
 
 
-def _failure(settings: Settings, error: PublishError) -> Failure:
+def _failure(settings: Settings, error: PublishError) -> CommandError:
     cause = error.__cause__
-    failure = Failure(error.reason) if cause is None else broker_failure(settings, cause)
+    failure = CommandError(error.reason) if cause is None else broker_failure(settings, cause)
     if error.confirmed:
-        return Failure(f"{failure}\n  {counted(error.confirmed, 'command')} had been published by then")
+        return CommandError(f"{failure}\n  {counted(error.confirmed, 'command')} had been published by then")
     return failure

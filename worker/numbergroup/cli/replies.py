@@ -9,7 +9,7 @@ from typing import Any
 import orjson
 
 from numbergroup.cli.broker import broker_url, speaks_amqp
-from numbergroup.cli.endings import Failure
+from numbergroup.cli.error_handling import CommandError
 from numbergroup.cli.screen import print_json_line
 from numbergroup.settings import load_settings
 from numbergroup.text.escaping import escaped
@@ -56,7 +56,7 @@ def run(follow: bool, for_id: str | None, queue: str | None, take: bool) -> None
         reading = replies_redis.read(settings, queue or names.REPLY_STREAM, printer, follow=follow, take=take)
         asyncio.run(reading)
     if for_id is not None and not printer.has_answer:
-        raise Failure(f"no answer to {escaped(for_id)} yet: --follow waits for it")
+        raise CommandError(f"no answer to {escaped(for_id)} yet: --follow waits for it")
 
 
 def _results(body: bytes | str) -> Sequence[object]:

@@ -9,7 +9,7 @@ from importlib import import_module
 from typing import Any
 
 from numbergroup.cli.broker import broker_failure, broker_url
-from numbergroup.cli.endings import Failure
+from numbergroup.cli.error_handling import CommandError
 from numbergroup.cli.replies import Printer
 from numbergroup.settings import Settings
 from numbergroup_contracts.publishing.amqp_connection import connect, disconnect
@@ -50,11 +50,11 @@ def _talking(settings: Settings, queue: str) -> Iterator[None]:
     try:
         yield
     except _amqp.NotFound:
-        raise Failure(
+        raise CommandError(
             f"the broker has no queue {queue}: a worker declares it when it starts (see --queue)"
         ) from None
     except _amqp.PreconditionFailed as error:
-        raise Failure(
+        raise CommandError(
             f"the broker has ended the looking at {queue} ({error.reply_text}): start again, or use --take"
         ) from None
     except (_amqp.AMQPError, OSError) as error:
@@ -85,7 +85,7 @@ class _Replies:
                 return None
             self._idle += 1
             if not follow and self._idle == _LOOKS and not self._delivered:
-                raise Failure(f"another consumer keeps {self._queue} to itself") from None
+                raise CommandError(f"another consumer keeps {self._queue} to itself") from None
         messages, self._delivered[:] = self._delivered[:], []
         if messages:
             self._idle = 0

@@ -11,7 +11,7 @@ from redis.exceptions import RedisError
 
 from numbergroup.brokers.redis.connect import connect
 from numbergroup.cli.broker import broker_failure, broker_url
-from numbergroup.cli.endings import Failure
+from numbergroup.cli.error_handling import CommandError
 from numbergroup.cli.replies import Printer
 from numbergroup.settings import Settings
 
@@ -61,7 +61,7 @@ async def _kind(settings: Settings, client: Any, queue: str, *, follow: bool) ->
         with _talking(settings):
             kind = str((await client.type(queue)).decode())
         if kind not in ("none", "stream", "list"):
-            raise Failure(f"{queue} is neither a stream nor a list: see --queue")
+            raise CommandError(f"{queue} is neither a stream nor a list: see --queue")
         if kind != "none" or not follow:
             return kind
         await asyncio.sleep(_LOOK_AGAIN_S)

@@ -1,18 +1,18 @@
 """What follows when an operator resumes an account or a group, from what workers reported. Pure."""
 
-from numbergroup.cli.status.standing import AccountStanding, Standing
+from numbergroup.cli.status.status_report import AccountStatus, StatusReport
 from numbergroup.cli.times import in_utc
 from numbergroup.engine.commands import GroupRef
 
 
-def throttled_until(standing: Standing, target: str | GroupRef) -> float | None:
+def throttled_until(standing: StatusReport, target: str | GroupRef) -> float | None:
     """Until when the vendor wants no calls of the account (Unix seconds); None when it takes them now."""
     account = _account(standing, target)
     until = account.throttled_until if account else None
     return until if until and until > standing.now else None
 
 
-def what_follows(standing: Standing, target: str | GroupRef) -> str | None:
+def what_follows(standing: StatusReport, target: str | GroupRef) -> str | None:
     """Why it is not tried at once, and when it is; None when nothing is in the way, as far as is known."""
     if (until := throttled_until(standing, target)) is not None:
         of = "" if isinstance(target, str) else "its account is "
@@ -31,6 +31,6 @@ def what_follows(standing: Standing, target: str | GroupRef) -> str | None:
     return None
 
 
-def _account(standing: Standing, target: str | GroupRef) -> AccountStanding | None:
+def _account(standing: StatusReport, target: str | GroupRef) -> AccountStatus | None:
     name = target if isinstance(target, str) else target.account
     return next((one for one in standing.accounts if one.name == name), None)

@@ -10,7 +10,7 @@ from numbergroup.bootstrap import open_worker
 from numbergroup.brokers.redis import embedded
 from numbergroup.brokers.redis.connect import UnfitServer
 from numbergroup.cli.broker import broker_url
-from numbergroup.cli.endings import Failure
+from numbergroup.cli.error_handling import CommandError
 from numbergroup.cli.signals import call_on_signals, ignore_signals
 from numbergroup.observability import logging
 from numbergroup.settings import Settings, SettingsError, load_settings, require_accounts
@@ -35,7 +35,7 @@ def run() -> None:
     try:
         broker = embedded.start(embedded.PORT)
     except OSError as error:
-        raise Failure(
+        raise CommandError(
             f"the embedded broker cannot listen on 127.0.0.1:{embedded.PORT} ({error.strerror}): "
             "is another worker running? Set NUMBERGROUP_BROKER_URL to use a broker of your own"
         ) from None
@@ -71,7 +71,7 @@ async def _work(settings: Settings, url: str) -> None:
     except Exception as error:
         # Not a traceback as Python prints it: phone numbers may be in it.
         log.critical("ended on an unexpected error", exc_info=True)
-        raise Failure(
+        raise CommandError(
             f"the worker ended on an unexpected error, {type(error).__name__}: see its log"
         ) from None
     finally:

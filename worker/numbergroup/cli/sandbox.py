@@ -5,7 +5,7 @@ import asyncio
 import typer
 from pydantic import ValidationError
 
-from numbergroup.cli.endings import Failure
+from numbergroup.cli.error_handling import CommandError
 from numbergroup.cli.signals import call_on_signals, ignore_signals
 from numbergroup.sandbox.options import Options
 from numbergroup.sandbox.server import start
@@ -51,7 +51,7 @@ async def _serve(options: Options, port: int, *, nxcloud: bool, ozonetel: bool) 
     try:
         sandbox = await start(options, port=port)
     except OSError as error:
-        raise Failure(f"cannot listen on 127.0.0.1:{port} ({error.strerror}): try --port 0") from None
+        raise CommandError(f"cannot listen on 127.0.0.1:{port} ({error.strerror}): try --port 0") from None
     typer.echo(f"NXCloud sandbox on {sandbox.url} (help: {sandbox.origin}/)")
     if nxcloud:
         typer.echo(f"It accepts the configured accounts' credentials: {', '.join(options.credentials)}")

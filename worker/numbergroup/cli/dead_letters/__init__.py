@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from numbergroup.cli.endings import ending
+from numbergroup.cli.error_handling import handle_errors
 
 app = typer.Typer(
     name="dead-letters",
@@ -66,11 +66,17 @@ def list_(
 
     Not on a terminal, columns are separated by tabs.
     """
-    from numbergroup.cli.dead_letters.asking import Asked
+    from numbergroup.cli.dead_letters.filters import DeadLetterFilter
     from numbergroup.cli.dead_letters.listing import run
 
-    with ending():
-        run(Asked(account, group, fingerprint, kind, older_than, newer_than), limit, by, as_json, reveal)
+    with handle_errors():
+        run(
+            DeadLetterFilter(account, group, fingerprint, kind, older_than, newer_than),
+            limit,
+            by,
+            as_json,
+            reveal,
+        )
 
 
 @app.command()
@@ -81,7 +87,7 @@ def show(letter: Id, as_json: Json = False, reveal: Reveal = False) -> None:
     """
     from numbergroup.cli.dead_letters.showing import run
 
-    with ending():
+    with handle_errors():
         run(letter, as_json, reveal)
 
 
@@ -108,11 +114,11 @@ def replay(
     They keep their ids and, within a group, their order. Numbers that later commands have decided since are
     left out. Each gets a new result; one that fails again is a letter again, and keeps its history.
     """
-    from numbergroup.cli.dead_letters.asking import Asked
+    from numbergroup.cli.dead_letters.filters import DeadLetterFilter
     from numbergroup.cli.dead_letters.replaying import run
 
-    with ending():
-        asked = Asked(account, group, fingerprint, kind, older_than, newer_than, letters or ())
+    with handle_errors():
+        asked = DeadLetterFilter(account, group, fingerprint, kind, older_than, newer_than, letters or ())
         asked.check(everything)
         run(asked, dry_run, force, yes, as_json, reveal)
 
@@ -133,7 +139,7 @@ def edit(
     """
     from numbergroup.cli.dead_letters.editing import run
 
-    with ending():
+    with handle_errors():
         run(letter, file, replay, as_json)
 
 
@@ -163,11 +169,11 @@ def discard(
     They are exported first, whole, into a file that `import` takes. Then the number of letters has to be
     typed.
     """
-    from numbergroup.cli.dead_letters.asking import Asked
     from numbergroup.cli.dead_letters.discarding import run
+    from numbergroup.cli.dead_letters.filters import DeadLetterFilter
 
-    with ending():
-        asked = Asked(account, group, fingerprint, kind, older_than, newer_than, letters or ())
+    with handle_errors():
+        asked = DeadLetterFilter(account, group, fingerprint, kind, older_than, newer_than, letters or ())
         asked.check(everything)
         if no_export and export is not None:
             raise typer.BadParameter("give --export or --no-export, not both")
@@ -192,11 +198,11 @@ def export_(
 
     Only with --reveal can they be imported again: else their phone numbers are masked.
     """
-    from numbergroup.cli.dead_letters.asking import Asked
     from numbergroup.cli.dead_letters.exporting import run
+    from numbergroup.cli.dead_letters.filters import DeadLetterFilter
 
-    with ending():
-        asked = Asked(account, group, fingerprint, kind, older_than, newer_than, letters or ())
+    with handle_errors():
+        asked = DeadLetterFilter(account, group, fingerprint, kind, older_than, newer_than, letters or ())
         asked.check()
         run(asked, output, reveal)
 
@@ -213,7 +219,7 @@ def import_(
     """
     from numbergroup.cli.dead_letters.importing import run
 
-    with ending():
+    with handle_errors():
         run(file, as_json)
 
 
@@ -225,5 +231,5 @@ def audit(
     """Show what operators did, the last first."""
     from numbergroup.cli.dead_letters.auditing import run
 
-    with ending():
+    with handle_errors():
         run(limit, as_json)

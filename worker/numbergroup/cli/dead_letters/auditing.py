@@ -6,9 +6,9 @@ from typing import Any
 import orjson
 import typer
 
-from numbergroup.cli.dead_letters.desk import OperatorSession
+from numbergroup.cli.dead_letters.formatting import when
+from numbergroup.cli.dead_letters.operator_session import OperatorSession
 from numbergroup.cli.dead_letters.table import Rows
-from numbergroup.cli.dead_letters.wording import when
 from numbergroup.cli.screen import print_json
 from numbergroup.ledger.dead_letters.changing import LetterChanger
 from numbergroup.ledger.dead_letters.reading import LetterReader

@@ -7,9 +7,9 @@ from typing import Any, BinaryIO
 
 import typer
 
-from numbergroup.cli.dead_letters.asking import Asked
-from numbergroup.cli.dead_letters.desk import OperatorSession, carry_out, require_terminal
 from numbergroup.cli.dead_letters.files import Exporter, new_file
+from numbergroup.cli.dead_letters.filters import DeadLetterFilter
+from numbergroup.cli.dead_letters.operator_session import OperatorSession, carry_out, require_terminal
 from numbergroup.cli.exit_codes import ExitCode
 from numbergroup.cli.screen import counted
 from numbergroup.ledger.dead_letters.changing import LetterChanger
@@ -18,13 +18,13 @@ from numbergroup.ledger.dead_letters.reading import LetterReader
 from numbergroup.text.escaping import escaped
 
 
-def run(asked: Asked, export: Path | None, no_export: bool, yes: bool, as_json: bool) -> None:
+def run(asked: DeadLetterFilter, export: Path | None, no_export: bool, yes: bool, as_json: bool) -> None:
     """Where nothing is discarded, no copy is left behind."""
     if not yes:
         require_terminal("Discarding has to be confirmed.")
-    desk = OperatorSession()
+    session = OperatorSession()
     file = None if no_export else export or Path(f"dead-letters-{datetime.now(UTC):%Y%m%dT%H%M%SZ}.ndjson")
-    positions, note = _gather(desk, asked, file)
+    positions, note = _gather(session, asked, file)
     if file is not None and positions:
         try:
             _confirm(len(positions), yes=yes)
@@ -34,16 +34,18 @@ def run(asked: Asked, export: Path | None, no_export: bool, yes: bool, as_json: 
         note["export"] = escaped(file.name)
     elif positions:
         _confirm(len(positions), yes=yes)
-    _discard(desk, positions, note, file if positions else None, as_json)
+    _discard(session, positions, note, file if positions else None, as_json)
 
 
-def _gather(desk: OperatorSession, asked: Asked, file: Path | None) -> tuple[list[Position], dict[str, Any]]:
+def _gather(
+    session: OperatorSession, asked: DeadLetterFilter, file: Path | None
+) -> tuple[list[Position], dict[str, Any]]:
     """Where the letters are that are asked for, and what is noted of it; all of them are in `file` then."""
     if file is None:
-        return desk.run(lambda reader, _: _copy(reader, asked, None))
+        return session.run(lambda reader, _: _copy(reader, asked, None))
     with new_file(file) as out:
         try:
-            found = desk.run(lambda reader, _: _copy(reader, asked, out))
+            found = session.run(lambda reader, _: _copy(reader, asked, out))
         except BaseException:
             file.unlink()
             raise
@@ -53,7 +55,7 @@ def _gather(desk: OperatorSession, asked: Asked, file: Path | None) -> tuple[lis
 
 
 async def _copy(
-    reader: LetterReader, asked: Asked, out: BinaryIO | None
+    reader: LetterReader, asked: DeadLetterFilter, out: BinaryIO | None
 ) -> tuple[list[Position], dict[str, Any]]:
     exporter = None if out is None else Exporter(reader, await reader.ledger_id())
     positions = []
@@ -77,18 +79,18 @@ def _confirm(count: int, *, yes: bool) -> None:
 
 
 def _discard(
-    desk: OperatorSession,
+    session: OperatorSession,
     positions: Sequence[Position],
     note: dict[str, Any],
     file: Path | None,
     as_json: bool,
 ) -> None:
-    action = desk.action("discard", note)
+    action = session.action("discard", note)
 
     async def change(_: LetterReader, changer: LetterChanger, letters: list[Letter]) -> Sequence[bool]:
         return await changer.discard(action, letters)
 
-    done = carry_out(desk, positions, "discarding", change)
+    done = carry_out(session, positions, "discarding", change)
     if file is not None and not as_json:
         typer.echo(f"{counted(len(positions), 'letter')} copied to {escaped(str(file))}")
     done.end("discarded", {"export": None if file is None else escaped(str(file))} if as_json else None)

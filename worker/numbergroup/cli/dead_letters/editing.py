@@ -11,9 +11,9 @@ from pathlib import Path
 import orjson
 import typer
 
-from numbergroup.cli.dead_letters.desk import OperatorSession
+from numbergroup.cli.dead_letters.operator_session import OperatorSession
 from numbergroup.cli.dead_letters.replaying import carry_out_replay
-from numbergroup.cli.endings import Failure
+from numbergroup.cli.error_handling import CommandError
 from numbergroup.cli.files import read_text
 from numbergroup.cli.screen import print_json
 from numbergroup.engine.commands import Command, CommandKey, Entry, HandleKind
@@ -29,12 +29,12 @@ def run(letter_id: str, file: Path | None, replay: bool, as_json: bool) -> None:
     """Raises `Failure` when there is no such letter, or the new event is no command of the same id."""
     if file is None and not sys.stdin.isatty():
         raise typer.BadParameter("nobody is at a terminal to edit it: give --file")
-    desk = OperatorSession()
-    intake = Intake(desk.settings.max_message_bytes, desk.settings.spellings)
-    letter = _find(desk, letter_id)
+    session = OperatorSession()
+    intake = Intake(session.settings.max_message_bytes, session.settings.spellings)
+    letter = _find(session, letter_id)
     if file is not None:
         body = read_text(file).encode().strip()
-        _save(desk, letter, body, read_edited(letter, body, intake), replay, as_json)
+        _save(session, letter, body, read_edited(letter, body, intake), replay, as_json)
         return
     draft = _Draft(letter.body)
     try:
@@ -42,15 +42,15 @@ def run(letter_id: str, file: Path | None, replay: bool, as_json: bool) -> None:
             try:
                 body = _body_of(edited)
                 command = read_edited(letter, body, intake)
-            except Failure as failure:
+            except CommandError as failure:
                 typer.echo(f"numbergroup: {failure}", err=True)
                 if not typer.confirm("Edit it again?", default=True, err=True):
-                    raise Failure("nothing was changed") from None
+                    raise CommandError("nothing was changed") from None
                 continue
             try:
-                _save(desk, letter, body, command, replay, as_json)
-            except Failure as failure:
-                raise Failure(f"{failure}\n  what you wrote is in {draft.keep()}") from None
+                _save(session, letter, body, command, replay, as_json)
+            except CommandError as failure:
+                raise CommandError(f"{failure}\n  what you wrote is in {draft.keep()}") from None
             return
         typer.echo("nothing was changed", err=True)
     finally:
@@ -62,12 +62,12 @@ def read_edited(letter: Letter, body: bytes, intake: Intake) -> Command:
     entry = Entry(letter.partition, letter.entry, body)
     (item, *_) = intake.read(entry)
     if entry.is_array:
-        raise Failure("it must be one event, not an array")
+        raise CommandError("it must be one event, not an array")
     if not isinstance(item, Command):
-        raise Failure(f"this is no command: {item.message}")
+        raise CommandError(f"this is no command: {item.message}")
     was = letter.said.command
     if was is not None and item.key != CommandKey(was.source, was.id):
-        raise Failure(
+        raise CommandError(
             f"source and id must stay {escaped(was.source)} and {escaped(was.id)}: results go by them"
         )
     return item
@@ -87,36 +87,36 @@ def edited_letter(letter: Letter, body: bytes, command: Command) -> Letter:
     return Letter(letter.partition, letter.entry, fields)
 
 
-def _find(desk: OperatorSession, letter_id: str) -> Letter:
+def _find(session: OperatorSession, letter_id: str) -> Letter:
     async def work(reader: LetterReader, _: LetterChanger) -> Letter | None:
         return (await reader.find([letter_id])).get(letter_id)
 
-    letter = desk.run(work)
+    letter = session.run(work)
     if letter is None:
-        raise Failure(f"no such letter: {escaped(letter_id)}")
+        raise CommandError(f"no such letter: {escaped(letter_id)}")
     return letter
 
 
 def _save(
-    desk: OperatorSession, letter: Letter, body: bytes, command: Command, replay: bool, as_json: bool
+    session: OperatorSession, letter: Letter, body: bytes, command: Command, replay: bool, as_json: bool
 ) -> None:
     edited = edited_letter(letter, body, command)
 
     async def work(reader: LetterReader, changer: LetterChanger) -> tuple[bool, Letter | None, int]:
         now_ms = round((await reader.now()).timestamp() * 1000)
-        saved = await changer.edit(desk.action("edit"), letter, edited, now_ms)
+        saved = await changer.edit(session.action("edit"), letter, edited, now_ms)
         found = await reader.find([letter.id])
         return saved, found.get(letter.id), await reader.partitions_in_force()
 
-    saved, found, partitions = desk.run(work)
+    saved, found, partitions = session.run(work)
     if not saved:
-        raise Failure(f"{escaped(letter.id)} had gone, or changed, meanwhile: nothing was changed")
+        raise CommandError(f"{escaped(letter.id)} had gone, or changed, meanwhile: nothing was changed")
     if not as_json:
         typer.echo(f"edited {escaped(letter.id)}")
     if replay and found is not None:
-        intake = Intake(desk.settings.max_message_bytes, desk.settings.spellings)
+        intake = Intake(session.settings.max_message_bytes, session.settings.spellings)
         done = carry_out_replay(
-            desk, [found.position], desk.action("replay"), intake, partitions, force=False
+            session, [found.position], session.action("replay"), intake, partitions, force=False
         )
         done.end("replayed", {"edited": letter.id} if as_json else None)
     elif as_json:
@@ -128,7 +128,7 @@ def _body_of(content: bytes) -> bytes:
     try:
         return text_of(content).encode().strip()
     except UnreadableText as error:
-        raise Failure(f"what you wrote cannot be read: {error}") from None
+        raise CommandError(f"what you wrote cannot be read: {error}") from None
 
 
 class _Draft:
@@ -149,13 +149,13 @@ class _Draft:
             # The operator's own choice of a program, with its arguments, as git and crontab take it.
             code = subprocess.run([*shlex.split(editor), str(self._file)], check=False).returncode  # noqa: S603
         except (OSError, ValueError) as error:
-            raise Failure(f"the editor {editor!r} does not start ({error}): set EDITOR") from None
+            raise CommandError(f"the editor {editor!r} does not start ({error}): set EDITOR") from None
         if code:
-            raise Failure(f"the editor ended with exit code {code}: nothing was changed")
+            raise CommandError(f"the editor ended with exit code {code}: nothing was changed")
         try:
             written = self._file.read_bytes()
         except OSError as error:
-            raise Failure(f"the editor left no file ({error.strerror}): nothing was changed") from None
+            raise CommandError(f"the editor left no file ({error.strerror}): nothing was changed") from None
         return None if written == self._before else written
 
     def keep(self) -> Path:

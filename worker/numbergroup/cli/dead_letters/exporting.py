@@ -7,10 +7,10 @@ from typing import BinaryIO
 import orjson
 import typer
 
-from numbergroup.cli.dead_letters.asking import Asked
-from numbergroup.cli.dead_letters.desk import OperatorSession
 from numbergroup.cli.dead_letters.files import Exporter, new_file
-from numbergroup.cli.dead_letters.wording import body_text, described
+from numbergroup.cli.dead_letters.filters import DeadLetterFilter
+from numbergroup.cli.dead_letters.formatting import body_text, described
+from numbergroup.cli.dead_letters.operator_session import OperatorSession
 from numbergroup.cli.screen import counted
 from numbergroup.ledger.dead_letters.changing import LetterChanger
 from numbergroup.ledger.dead_letters.letter import Letter
@@ -18,7 +18,7 @@ from numbergroup.ledger.dead_letters.reading import LetterReader
 from numbergroup.text.escaping import escaped, escaped_json
 
 
-def run(asked: Asked, output: Path | None, reveal: bool) -> None:
+def run(asked: DeadLetterFilter, output: Path | None, reveal: bool) -> None:
     """A file is there whole or not at all."""
     if output is None:
         count = _write(asked, sys.stdout.buffer, reveal)
@@ -38,7 +38,7 @@ def run(asked: Asked, output: Path | None, reveal: bool) -> None:
         )
 
 
-def _write(asked: Asked, out: BinaryIO, reveal: bool) -> int:
+def _write(asked: DeadLetterFilter, out: BinaryIO, reveal: bool) -> int:
     count = 0
 
     async def work(reader: LetterReader, _: LetterChanger) -> None:

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
-from numbergroup.cli.endings import Failure
+from numbergroup.cli.error_handling import CommandError
 from numbergroup.ledger.dead_letters.letter import Letter
 from numbergroup.ledger.dead_letters.portable import as_line
 from numbergroup.ledger.dead_letters.reading import LetterReader
@@ -22,9 +22,9 @@ def new_file(file: Path) -> Iterator[BinaryIO]:
             out.flush()
             os.fsync(out.fileno())
     except FileExistsError:
-        raise Failure(f"{file} is there already: it is not overwritten") from None
+        raise CommandError(f"{file} is there already: it is not overwritten") from None
     except OSError as error:
-        raise Failure(f"{file}: {error.strerror}") from None
+        raise CommandError(f"{file}: {error.strerror}") from None
 
 
 class Exporter:

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import typer
 
-from numbergroup.cli.dead_letters.desk import OperatorSession, interruptible
-from numbergroup.cli.endings import Failure
+from numbergroup.cli.dead_letters.operator_session import OperatorSession, interruptible
+from numbergroup.cli.error_handling import CommandError
 from numbergroup.cli.exit_codes import ExitCode
 from numbergroup.cli.files import RereadableFile, name_of
 from numbergroup.cli.screen import counted, print_json
@@ -29,14 +29,14 @@ class _Taken:
 
 def run(file: Path, as_json: bool) -> None:
     """Raises `Failure` that names the lines which are no letters: then none is taken in."""
-    desk = OperatorSession()
-    taken, action = _Taken(), desk.action("import", {"file": escaped(file.name)})
+    session = OperatorSession()
+    taken, action = _Taken(), session.action("import", {"file": escaped(file.name)})
     failed = None
     with RereadableFile(file) as content:
         check_file(file, content)
         try:
-            desk.run(lambda reader, changer: _take_in(reader, changer, content, action, taken))
-        except Failure as failure:
+            session.run(lambda reader, changer: _take_in(reader, changer, content, action, taken))
+        except CommandError as failure:
             failed = failure
     if as_json:
         print_json({"imported": action.changed, "known": taken.known})
@@ -45,7 +45,7 @@ def run(file: Path, as_json: bool) -> None:
         if taken.known:
             typer.echo(f"{counted(taken.known, 'letter')} there already")
     if failed is not None:
-        raise Failure(f"{failed}\n  the same command again takes in the rest, and nothing twice")
+        raise CommandError(f"{failed}\n  the same command again takes in the rest, and nothing twice")
     if taken.stopped:
         typer.echo("numbergroup: stopped: the same command again takes in the rest", err=True)
         raise typer.Exit(ExitCode.INTERRUPTED)
@@ -86,7 +86,7 @@ def check_file(file: Path, content: RereadableFile) -> None:
                 break
     if errors:
         shown = "\n  ".join(errors)
-        raise Failure(f"{name_of(file)}: nothing was imported, because these are no letters:\n  {shown}")
+        raise CommandError(f"{name_of(file)}: nothing was imported, because these are no letters:\n  {shown}")
 
 
 def _pages(content: RereadableFile, ledger: str) -> Iterator[list[Arrival]]:

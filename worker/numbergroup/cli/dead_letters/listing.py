@@ -6,10 +6,10 @@ from collections.abc import Callable
 
 import typer
 
-from numbergroup.cli.dead_letters.asking import Asked
-from numbergroup.cli.dead_letters.desk import OperatorSession
+from numbergroup.cli.dead_letters.filters import DeadLetterFilter
+from numbergroup.cli.dead_letters.formatting import described, revealed, when
+from numbergroup.cli.dead_letters.operator_session import OperatorSession
 from numbergroup.cli.dead_letters.table import Rows
-from numbergroup.cli.dead_letters.wording import described, revealed, when
 from numbergroup.cli.screen import counted, print_json
 from numbergroup.ledger.dead_letters.changing import LetterChanger
 from numbergroup.ledger.dead_letters.letter import Letter
@@ -23,7 +23,7 @@ _WAYS: dict[str, Callable[[Letter], str | None]] = {
 _NONE = "-"
 
 
-def run(asked: Asked, limit: int, by: str | None, as_json: bool, reveal: bool) -> None:
+def run(asked: DeadLetterFilter, limit: int, by: str | None, as_json: bool, reveal: bool) -> None:
     """Print letters, or how many there are of each sort."""
     asked.check()
     if by is not None and by not in _WAYS:
@@ -38,7 +38,9 @@ def run(asked: Asked, limit: int, by: str | None, as_json: bool, reveal: bool) -
     OperatorSession().run(work)
 
 
-async def _list(reader: LetterReader, asked: Asked, limit: int, as_json: bool, reveal: bool) -> None:
+async def _list(
+    reader: LetterReader, asked: DeadLetterFilter, limit: int, as_json: bool, reveal: bool
+) -> None:
     selection = asked.selection(await reader.now())
     columns = ("failed", "letter", "account", "group", "error", "code", "tries", "fingerprint", "message")
     rows = Rows(columns, ("failed", "letter", "fingerprint"), limit)
@@ -82,7 +84,7 @@ def _row(rows: Rows, letter: Letter, reveal: bool) -> None:
 
 
 async def _count(
-    reader: LetterReader, asked: Asked, limit: int, by: str, as_json: bool, reveal: bool
+    reader: LetterReader, asked: DeadLetterFilter, limit: int, by: str, as_json: bool, reveal: bool
 ) -> None:
     selection = asked.selection(await reader.now())
     if by == "fingerprint" and selection.is_everything:

@@ -8,9 +8,9 @@ from typing import Any
 
 import typer
 
-from numbergroup.cli.dead_letters.asking import Asked
-from numbergroup.cli.dead_letters.desk import Done, OperatorSession, carry_out, confirm
+from numbergroup.cli.dead_letters.filters import DeadLetterFilter
 from numbergroup.cli.dead_letters.masking import mask_number
+from numbergroup.cli.dead_letters.operator_session import ActionResult, OperatorSession, carry_out, confirm
 from numbergroup.cli.exit_codes import ExitCode
 from numbergroup.cli.screen import counted, print_json
 from numbergroup.engine.commands import Command
@@ -119,11 +119,11 @@ class Plan:
         return more + counted(len(self.groups) - bool(more), "group")
 
 
-def run(asked: Asked, dry_run: bool, force: bool, yes: bool, as_json: bool, reveal: bool) -> None:
+def run(asked: DeadLetterFilter, dry_run: bool, force: bool, yes: bool, as_json: bool, reveal: bool) -> None:
     """Exit code 1 when there were letters, and none could be replayed."""
-    desk = OperatorSession()
-    intake = Intake(desk.settings.max_message_bytes, desk.settings.spellings)
-    plan, action = Plan(force, reveal), desk.action("replay", {"force": True} if force else {})
+    session = OperatorSession()
+    intake = Intake(session.settings.max_message_bytes, session.settings.spellings)
+    plan, action = Plan(force, reveal), session.action("replay", {"force": True} if force else {})
 
     async def look(reader: LetterReader, _: LetterChanger) -> int:
         action.asked |= asked.as_json(await reader.now())
@@ -136,7 +136,7 @@ def run(asked: Asked, dry_run: bool, force: bool, yes: bool, as_json: bool, reve
         await _plan(reader, page, intake, plan, show=dry_run and as_json)
         return await reader.partitions_in_force()
 
-    partitions = desk.run(look)
+    partitions = session.run(look)
     if not as_json:
         for line in plan.lines():
             typer.echo(escaped(line))
@@ -146,7 +146,7 @@ def run(asked: Asked, dry_run: bool, force: bool, yes: bool, as_json: bool, reve
         if len(plan.positions) > 1:
             confirm(f"Replay {counted(len(plan.positions), 'letter')}?", yes=yes)
         plan.positions.sort()
-        carry_out_replay(desk, plan.positions, action, intake, partitions, force=force).end(
+        carry_out_replay(session, plan.positions, action, intake, partitions, force=force).end(
             "replayed", plan.as_json() if as_json else None
         )
     elif as_json:
@@ -156,14 +156,14 @@ def run(asked: Asked, dry_run: bool, force: bool, yes: bool, as_json: bool, reve
 
 
 def carry_out_replay(
-    desk: OperatorSession,
+    session: OperatorSession,
     positions: Sequence[Position],
     action: Action,
     intake: Intake,
     partitions: int,
     *,
     force: bool,
-) -> Done:
+) -> ActionResult:
     """Move the letters at these places to the side logs, in this order."""
 
     async def change(reader: LetterReader, changer: LetterChanger, letters: list[Letter]) -> Sequence[bool]:
@@ -177,7 +177,7 @@ def carry_out_replay(
                 moves.append(Move(letter, place, letter.body, replay, group_field(command)))
         return await changer.replay(action, moves)
 
-    return carry_out(desk, positions, "replaying", change)
+    return carry_out(session, positions, "replaying", change)
 
 
 async def _plan(

@@ -7,10 +7,10 @@ from typing import Any
 import orjson
 import typer
 
-from numbergroup.cli.dead_letters.desk import OperatorSession
+from numbergroup.cli.dead_letters.formatting import body_text, described, revealed, when
 from numbergroup.cli.dead_letters.masking import mask_number
-from numbergroup.cli.dead_letters.wording import body_text, described, revealed, when
-from numbergroup.cli.endings import Failure
+from numbergroup.cli.dead_letters.operator_session import OperatorSession
+from numbergroup.cli.error_handling import CommandError
 from numbergroup.cli.screen import counted, print_json
 from numbergroup.engine.commands import CommandKind
 from numbergroup.engine.decoding.intake import Intake
@@ -33,19 +33,19 @@ class Outlook:
 
 def run(letter_id: str, as_json: bool, reveal: bool) -> None:
     """Raises `Failure` when there is no such letter."""
-    desk = OperatorSession()
+    session = OperatorSession()
 
     async def work(reader: LetterReader, _: LetterChanger) -> tuple[Letter | None, Outlook]:
         letter = (await reader.find([letter_id])).get(letter_id)
         if letter is None:
             return None, Outlook()
         return letter, await _outlook(
-            reader, letter, Intake(desk.settings.max_message_bytes, desk.settings.spellings)
+            reader, letter, Intake(session.settings.max_message_bytes, session.settings.spellings)
         )
 
-    letter, outlook = desk.run(work)
+    letter, outlook = session.run(work)
     if letter is None:
-        raise Failure(f"no such letter: {escaped(letter_id)}")
+        raise CommandError(f"no such letter: {escaped(letter_id)}")
     if as_json:
         print_json(_as_json(letter, outlook, reveal))
     else:

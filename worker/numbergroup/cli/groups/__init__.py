@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from numbergroup.cli.endings import ending
+from numbergroup.cli.error_handling import handle_errors
 from numbergroup.cli.exit_codes import ExitCode
 
 app = typer.Typer(
@@ -64,7 +64,7 @@ def list_(
     """
     from numbergroup.cli.groups.listing import run
 
-    with ending():
+    with handle_errors():
         run(account, group, name, form=Format.NDJSON if as_json else form, raw=raw, reveal=reveal)
 
 
@@ -108,9 +108,9 @@ def diff(
 
     It is a snapshot: what waits in the broker is not in it. The numbers are not masked.
     """
-    from numbergroup.cli.groups.diffing import Asked, run
+    from numbergroup.cli.groups.diffing import DiffOptions, run
 
-    with ending():
-        differ = run(file, Asked(account, delete_others, replace, output, source, ids_prefix))
+    with handle_errors():
+        differ = run(file, DiffOptions(account, delete_others, replace, output, source, ids_prefix))
         if differ and exit_code:
             raise typer.Exit(ExitCode.DIFFERENT)

@@ -12,7 +12,7 @@ import typer
 from pydantic import TypeAdapter, ValidationError
 
 from numbergroup.cli.dead_letters.files import new_file
-from numbergroup.cli.endings import Failure
+from numbergroup.cli.error_handling import CommandError
 from numbergroup.cli.files import name_of
 from numbergroup.cli.groups.events import Envelope, events
 from numbergroup.cli.groups.reconcile import Difference, Reconciliation, Rules, reconcile
@@ -29,7 +29,7 @@ _NAME: TypeAdapter[str] = TypeAdapter(Identifier)
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class DiffOptions:
     """What was asked for on the command line."""
 
     account: str
@@ -40,7 +40,7 @@ class Asked:
     ids_prefix: str
 
 
-def run(file: Path, asked: Asked) -> bool:
+def run(file: Path, asked: DiffOptions) -> bool:
     """Print the commands, and what they amount to on standard error. Whether there are any.
 
     Raises `Failure` for a file that cannot be used, and when the groups cannot be had: then nothing is
@@ -59,7 +59,7 @@ def run(file: Path, asked: Asked) -> bool:
     if found.problems:
         more = len(found.problems) - _MOST_PROBLEMS
         shown = "\n  ".join(found.problems[:_MOST_PROBLEMS]) + (f"\n  and {more} more" if more > 0 else "")
-        raise Failure(f"{name_of(file)}: no commands, because these groups cannot be had:\n  {shown}")
+        raise CommandError(f"{name_of(file)}: no commands, because these groups cannot be had:\n  {shown}")
     run_id = f"{asked.ids_prefix}{secrets.token_hex(8)}"
     envelope = Envelope(asked.source, asked.account, run_id, account.settings.max_message_bytes, size)
     lines = events(found.differences, envelope)
@@ -72,7 +72,7 @@ def run(file: Path, asked: Asked) -> bool:
     return bool(found.differences)
 
 
-def _check(asked: Asked) -> None:
+def _check(asked: DiffOptions) -> None:
     if len(asked.ids_prefix) > _LONGEST_PREFIX:
         raise typer.BadParameter(f"{_LONGEST_PREFIX} characters at most", param_hint="--ids-prefix")
     for option, value in (("--source", asked.source), ("--ids-prefix", f"{asked.ids_prefix}-")):

@@ -15,7 +15,7 @@ from numbergroup.brokers.port import BrokerUnavailable
 from numbergroup.brokers.redis import embedded
 from numbergroup.brokers.redis.connect import UnfitServer, connect
 from numbergroup.cli.broker import broker_failure, broker_url, speaks_amqp
-from numbergroup.cli.endings import Failure
+from numbergroup.cli.error_handling import CommandError
 from numbergroup.cli.ledger import ledger_failure, ledger_url
 from numbergroup.cli.screen import counted
 from numbergroup.engine.commands import (
@@ -81,7 +81,7 @@ class Account:
         except LedgerUnavailable as error:
             raise ledger_failure(settings, error) from None
         if not isinstance(outcome, Applied):
-            raise Failure(
+            raise CommandError(
                 f"the groups of account {self.name} cannot be listed: {_why(outcome)}"
                 f"{suggest_settings(settings, self.name, outcome)}"
             )
@@ -89,7 +89,9 @@ class Account:
         if not outcome.complete:
             problem = outcome.shortfall
             if whole:
-                raise Failure(f"the groups of account {self.name} cannot be compared: {problem}; try again")
+                raise CommandError(
+                    f"the groups of account {self.name} cannot be compared: {problem}; try again"
+                )
             typer.echo(f"warning: {problem}", err=True)
         return [strip_marker(group) for group in groups]
 

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 from pydantic import TypeAdapter, ValidationError
 from pydantic_core import from_json
 
-from numbergroup.cli.endings import Failure
+from numbergroup.cli.error_handling import CommandError
 from numbergroup.cli.files import name_of, read_lines
 from numbergroup.cli.groups.cells import unescaped
 from numbergroup.cli.groups.reconcile import Wanted
@@ -27,7 +27,7 @@ _COLUMNS = {name.lower(): name for name in ("groupId", "groupName", "phone", "ph
 _ID: TypeAdapter[str] = TypeAdapter(Identifier)
 
 
-class Said(NamedTuple):
+class WantedRow(NamedTuple):
     """What a row or a line says: of which group, and which numbers. `in_cells`: see `Wanted`."""
 
     group_id: str | None
@@ -54,13 +54,13 @@ def read_wanted(file: Path, speakable: Callable[[str], object]) -> list[Wanted]:
     try:
         _read(read_lines(file), found)
     except _WrongFile as error:
-        raise Failure(f"{name}: {error}") from None
+        raise CommandError(f"{name}: {error}") from None
     if found.errors:
         more = ["and maybe more"] if len(found.errors) == _MOST_ERRORS else []
         shown = "\n  ".join(found.errors + more)
-        raise Failure(f"{name}: nothing was compared, because these lines cannot be used:\n  {shown}")
+        raise CommandError(f"{name}: nothing was compared, because these lines cannot be used:\n  {shown}")
     if not found.groups:
-        raise Failure(f"{name}: there is no group in it")
+        raise CommandError(f"{name}: there is no group in it")
     return list(found.groups.values())
 
 
@@ -76,7 +76,7 @@ class _Collected:
     def is_full(self) -> bool:
         return len(self.errors) >= _MOST_ERRORS
 
-    def take(self, line: int, said: Said) -> None:
+    def take(self, line: int, said: WantedRow) -> None:
         key = (said.group_id is None, said.group_id or said.name)
         group = self.groups.get(key)
         if group is None:
@@ -143,7 +143,7 @@ def _read_ndjson(lines: Iterable[Line], found: _Collected) -> None:
                 return
 
 
-def _of_object(line: str) -> Said:
+def _of_object(line: str) -> WantedRow:
     try:
         value = from_json(line, allow_inf_nan=False)
     except (ValueError, RecursionError):
@@ -153,10 +153,10 @@ def _of_object(line: str) -> Said:
     group_id, name = _text(value, "groupId"), _text(value, "groupName")
     phones = value.get("phones")
     if isinstance(phones, str):
-        return Said(group_id, name or "", _split(phones))
+        return WantedRow(group_id, name or "", _split(phones))
     if not isinstance(phones, list) or not all(isinstance(one, str) for one in phones):
         raise _WrongLine("phones must be there, an array of strings; to empty the group: []")
-    return Said(group_id, name or "", phones)
+    return WantedRow(group_id, name or "", phones)
 
 
 def _text(value: dict[str, Any], key: str) -> str | None:
@@ -213,7 +213,7 @@ class _Columns:
         self._id, self._name = at.get("groupId"), at.get("groupName")
         self._numbers, self._one = at.get("phones", at.get("phone", 0)), "phone" in at
 
-    def __call__(self, cells: Sequence[str]) -> Said:
+    def __call__(self, cells: Sequence[str]) -> WantedRow:
         if len(cells) != self._width:
             raise _WrongLine(
                 f"it has {len(cells)} cells, and the header {self._width}: quote cells that hold separators"
@@ -221,7 +221,7 @@ class _Columns:
         group_id, name = _cell(cells, self._id), _cell(cells, self._name)
         text = unescaped(cells[self._numbers].strip())
         numbers = ([text] if text else []) if self._one else _split(text)
-        return Said(group_id or None, name, numbers, in_cells=True)
+        return WantedRow(group_id or None, name, numbers, in_cells=True)
 
 
 def _cell(cells: Sequence[str], column: int | None) -> str:

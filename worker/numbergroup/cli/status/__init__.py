@@ -13,19 +13,19 @@ from numbergroup.brokers.lookalikes import Lookalike
 from numbergroup.brokers.port import BrokerUnavailable
 from numbergroup.brokers.redis.connect import UnfitServer, connect
 from numbergroup.cli.broker import broker_failure, broker_url, speaks_amqp
-from numbergroup.cli.endings import Failure
+from numbergroup.cli.error_handling import CommandError
 from numbergroup.cli.ledger import ledger_failure, ledger_url
 from numbergroup.cli.screen import print_json, screen
 from numbergroup.cli.status.as_json import as_json
-from numbergroup.cli.status.standing import Standing, standing
-from numbergroup.cli.status.wording import in_words
+from numbergroup.cli.status.formatting import format_status
+from numbergroup.cli.status.status_report import StatusReport, build_status_report
 from numbergroup.ledger.overview import read_overview
 from numbergroup.ledger.port import LedgerUnavailable
 from numbergroup.settings import Settings, SettingsError, load_settings
 
 _EVERY_S = 2.0
 
-Looked = tuple[Standing, Failure | None, Sequence[Lookalike]]
+Looked = tuple[StatusReport, CommandError | None, Sequence[Lookalike]]
 
 
 def run(program: bool, watch: bool) -> None:
@@ -76,13 +76,13 @@ async def _look(settings: Settings, unread: Sequence[Lookalike] | None) -> Looke
     named = {f"{one.key} cannot be read" for one in mistyped}
     others = [one for one in overview.problems if one not in named]
     overview = replace(overview, problems=[*map(str, mistyped), *others, *map(str, unread)])
-    found = standing(overview, waiting, settings.max_dead_letters, in_hand_counts=in_hand_counts)
+    found = build_status_report(overview, waiting, settings.max_dead_letters, in_hand_counts=in_hand_counts)
     return replace(found, strays=elsewhere, warnings=warnings), failure, unread
 
 
 async def _backlog(
     settings: Settings, client: Redis, partitions: int
-) -> tuple[Mapping[int, int] | None, Mapping[str, int], Failure | None]:
+) -> tuple[Mapping[int, int] | None, Mapping[str, int], CommandError | None]:
     """What waits in each partition, and in queues of no partition."""
     url = broker_url(settings)
     try:
@@ -91,14 +91,14 @@ async def _backlog(
         return None, {}, broker_failure(settings, error)
 
 
-def _print(found: Standing, program: bool, *, clear: bool) -> None:
+def _print(found: StatusReport, program: bool, *, clear: bool) -> None:
     if program:
         print_json(as_json(found))
         return
     console = screen()
     if clear and console.is_terminal:
         console.clear()
-    for line in in_words(found):
+    for line in format_status(found):
         console.print(line, soft_wrap=True)
     if clear and not console.is_terminal:
         console.print()

@@ -3,12 +3,12 @@
 from datetime import UTC, datetime
 from typing import Any
 
-from numbergroup.cli.status.standing import AccountStanding, GroupStanding, Standing
+from numbergroup.cli.status.status_report import AccountStatus, GroupStatus, StatusReport
 from numbergroup.engine.commands import GroupRef
 from numbergroup.ledger.overview import LetterKind
 
 
-def as_json(standing: Standing) -> dict[str, Any]:
+def as_json(standing: StatusReport) -> dict[str, Any]:
     """Times are of RFC 3339, in UTC; None is what is not known, or not so."""
     return {
         "time": _time(standing.now),
@@ -48,7 +48,7 @@ def as_json(standing: Standing) -> dict[str, Any]:
     }
 
 
-def _account_json(one: AccountStanding) -> dict[str, Any]:
+def _account_json(one: AccountStatus) -> dict[str, Any]:
     paused = {
         "by": one.paused_by,
         "reason": one.reason,
@@ -73,7 +73,7 @@ def _account_json(one: AccountStanding) -> dict[str, Any]:
     }
 
 
-def _group_json(one: GroupStanding) -> dict[str, Any]:
+def _group_json(one: GroupStatus) -> dict[str, Any]:
     trouble = one.trouble
     error = {"kind": trouble.kind, "code": trouble.code, "message": trouble.message} if trouble else None
     return {

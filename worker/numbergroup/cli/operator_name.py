@@ -5,7 +5,7 @@ import os
 import socket
 
 
-def who() -> str:
+def operator_name() -> str:
     """`user@host`; the number of a user that has no name here."""
     try:
         user = getpass.getuser()

@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 
 from numbergroup.cli.status.as_json import as_json
-from numbergroup.cli.status.standing import Standing, standing
-from numbergroup.cli.status.wording import in_words
+from numbergroup.cli.status.formatting import format_status
+from numbergroup.cli.status.status_report import StatusReport, build_status_report
 from numbergroup.engine.commands import Fault, GroupRef, HandleKind
 from numbergroup.engine.partition.quarantine import ADVICE
 from numbergroup.engine.policy import BreakerNotice
@@ -41,12 +41,12 @@ def worker(
     return LiveWorker(owner, NOW - 60, report)
 
 
-def of(overview: Overview, backlog: dict[int, int] | None = None, *, counts: bool = True) -> Standing:
-    return standing(overview, {0: 9} if backlog is None else backlog, 1_000, in_hand_counts=counts)
+def of(overview: Overview, backlog: dict[int, int] | None = None, *, counts: bool = True) -> StatusReport:
+    return build_status_report(overview, {0: 9} if backlog is None else backlog, 1_000, in_hand_counts=counts)
 
 
-def words(found: Standing) -> str:
-    return "\n".join(in_words(found))
+def words(found: StatusReport) -> str:
+    return "\n".join(format_status(found))
 
 
 def test_what_was_published_for_another_number_of_partitions() -> None:
@@ -149,7 +149,7 @@ def test_the_backlog(counts: bool, backlog: int) -> None:
 
 def test_a_broker_that_says_nothing() -> None:
     """What waits there is not known, and not said to be none."""
-    found = standing(EMPTY, None, 1_000, in_hand_counts=True)
+    found = build_status_report(EMPTY, None, 1_000, in_hand_counts=True)
     assert "backlog unknown" in words(found)
     assert as_json(found)["partitions"][0]["backlog"] is None
 
@@ -204,7 +204,7 @@ def test_nothing_moves_the_cursor() -> None:
         kinds=[LetterKind(evil, 1, evil, evil, evil)],
         problems=[evil],
     )
-    for line in in_words(of(overview)):
+    for line in format_status(of(overview)):
         assert line.isprintable(), line
 
 

@@ -18,7 +18,7 @@ _PAUSES = (None, "throttle", "fault", "operator")
 
 
 @dataclass(slots=True, frozen=True)
-class PartitionStanding:
+class PartitionStatus:
     """`backlog` is None where the broker does not say; what is in hand counts. `oldest_at`: since when the
     command has waited that waits longest (Unix seconds, as all times here)."""
 
@@ -31,7 +31,7 @@ class PartitionStanding:
 
 
 @dataclass(slots=True)
-class AccountStanding:
+class AccountStatus:
     """Of all workers together. `paused_by`: `operator`, `fault`, `throttle` or None. `calls`: those that
     ended, by outcome, since the workers began."""
 
@@ -54,7 +54,7 @@ class AccountStanding:
 
 
 @dataclass(slots=True, frozen=True)
-class GroupStanding:
+class GroupStatus:
     """A group that does not go on: `paused` by an operator, `quarantined` until one resumes it, or `parked`
     until it is tried again. `has_dead_letters`: what was quarantined can be brought back."""
 
@@ -71,7 +71,7 @@ class GroupStanding:
 
 
 @dataclass(slots=True, frozen=True)
-class Standing:
+class StatusReport:
     """`unnamed`: how many more groups there are in each state. `cap`: with so many dead letters a worker
     takes nothing more in, the smallest of all workers'; where none reports it (`cap_is_reported`), that of
     the settings. `alarm`: `many` dead letters, or `full`. `strays`: how many messages wait in each queue of
@@ -79,9 +79,9 @@ class Standing:
 
     now: float
     workers: Sequence[LiveWorker]
-    partitions: Sequence[PartitionStanding]
-    accounts: Sequence[AccountStanding]
-    groups: Sequence[GroupStanding]
+    partitions: Sequence[PartitionStatus]
+    accounts: Sequence[AccountStatus]
+    groups: Sequence[GroupStatus]
     unnamed: Mapping[str, int]
     letters: int
     cap: int
@@ -94,9 +94,9 @@ class Standing:
     cap_is_reported: bool = False
 
 
-def standing(
+def build_status_report(
     overview: Overview, backlog: Mapping[int, int] | None, cap: int, *, in_hand_counts: bool
-) -> Standing:
+) -> StatusReport:
     """Put it together. `cap`: of dead letters, where no worker says its own. `in_hand_counts`: whether what
     workers have in hand is in the broker's `backlog`."""
     caps = [one.report.letters_cap for one in overview.workers if one.report and one.report.letters_cap]
@@ -113,7 +113,7 @@ def standing(
     parked = sum(view.parked_groups for view in views.values())
     named = sum(one.state == "parked" for one in groups)
     alarm = "many" if is_near_cap(overview.letters, cap) else None
-    return Standing(
+    return StatusReport(
         overview.now,
         overview.workers,
         partitions,
@@ -149,21 +149,21 @@ def _partition(
     backlog: Mapping[int, int] | None,
     *,
     in_hand_counts: bool,
-) -> PartitionStanding:
+) -> PartitionStatus:
     in_hand = view.in_hand if view else 0
     waiting = None if backlog is None else backlog.get(number, 0) + (0 if in_hand_counts else in_hand)
     arrivals = [overview.oldest_at.get(number), view.oldest_at if view else None]
     oldest_at = min((at for at in arrivals if at is not None), default=None)
-    return PartitionStanding(number, owner, waiting, in_hand, view.groups if view else 0, oldest_at)
+    return PartitionStatus(number, owner, waiting, in_hand, view.groups if view else 0, oldest_at)
 
 
-def _accounts(overview: Overview) -> list[AccountStanding]:
-    accounts: dict[str, AccountStanding] = {}
+def _accounts(overview: Overview) -> list[AccountStatus]:
+    accounts: dict[str, AccountStatus] = {}
     for worker in overview.workers:
         for name, view in worker.report.snapshot.accounts.items() if worker.report else ():
-            _add(accounts.setdefault(name, AccountStanding(name)), view)
+            _add(accounts.setdefault(name, AccountStatus(name)), view)
     for name, notice in overview.breakers.items():
-        account = accounts.setdefault(name, AccountStanding(name))
+        account = accounts.setdefault(name, AccountStatus(name))
         if notice.until > overview.now and account.breaker != "open":
             account.breaker = "open"
             account.breaker_until, account.breaker_failures = notice.until, notice.failures
@@ -173,13 +173,13 @@ def _accounts(overview: Overview) -> list[AccountStanding]:
             account.paused_by = account.reason = account.until = None
     for target, pause in overview.pauses.items():
         if isinstance(target, str):
-            account = accounts.setdefault(target, AccountStanding(target))
+            account = accounts.setdefault(target, AccountStatus(target))
             account.paused_by, account.until = "operator", None
             account.reason, account.who, account.since = pause.reason, pause.operator, pause.since
     return [accounts[name] for name in sorted(accounts)]
 
 
-def _add(account: AccountStanding, view: AccountView) -> None:
+def _add(account: AccountStatus, view: AccountView) -> None:
     if _PAUSES.index(view.paused_by) > _PAUSES.index(account.paused_by):
         account.paused_by, account.until = view.paused_by, view.paused_until
         account.reason = None if view.reason is None else scrub_text(view.reason)
@@ -196,7 +196,7 @@ def _add(account: AccountStanding, view: AccountView) -> None:
         account.throttled_until = max(account.throttled_until or 0.0, view.throttled_until)
 
 
-def _groups(views: Iterable[PartitionView], pauses: Mapping[str | GroupRef, Pause]) -> list[GroupStanding]:
+def _groups(views: Iterable[PartitionView], pauses: Mapping[str | GroupRef, Pause]) -> list[GroupStatus]:
     """Paused ones first, then those that are parked, whichever has waited longest first."""
     parked: dict[GroupRef, GroupView] = {}
     held: dict[GroupRef, GroupView] = {}
@@ -204,7 +204,7 @@ def _groups(views: Iterable[PartitionView], pauses: Mapping[str | GroupRef, Paus
         parked |= {one.ref: one for one in view.parked}
         held |= {one.ref: one for one in view.held}
     paused = [
-        GroupStanding(
+        GroupStatus(
             target,
             "paused",
             held[target].waiting if target in held else 0,
@@ -222,14 +222,14 @@ def _groups(views: Iterable[PartitionView], pauses: Mapping[str | GroupRef, Paus
     ]
 
 
-def _quarantined(ref: GroupRef, why: Fault, *, has_dead_letters: bool) -> GroupStanding:
+def _quarantined(ref: GroupRef, why: Fault, *, has_dead_letters: bool) -> GroupStatus:
     # What helps depends on what is left in the dead letters.
     message = scrub_text(why.message.removesuffix(f": {ADVICE}"))
     trouble = replace(why, message=message)
-    return GroupStanding(ref, "quarantined", 0, trouble=trouble, has_dead_letters=has_dead_letters)
+    return GroupStatus(ref, "quarantined", 0, trouble=trouble, has_dead_letters=has_dead_letters)
 
 
-def _parked(one: GroupView) -> GroupStanding:
+def _parked(one: GroupView) -> GroupStatus:
     # A vendor's message may name the numbers that it is about.
     trouble = one.trouble and replace(one.trouble, message=scrub_text(one.trouble.message))
-    return GroupStanding(one.ref, "parked", one.waiting, one.failures, one.since, one.until, trouble)
+    return GroupStatus(one.ref, "parked", one.waiting, one.failures, one.since, one.until, trouble)

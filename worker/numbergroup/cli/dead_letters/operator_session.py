@@ -13,11 +13,11 @@ from rich.console import Console
 from rich.progress import Progress
 
 from numbergroup.brokers.redis.connect import connect
-from numbergroup.cli.endings import Failure
+from numbergroup.cli.error_handling import CommandError
 from numbergroup.cli.exit_codes import ExitCode
 from numbergroup.cli.ledger import ledger_failure, ledger_url
+from numbergroup.cli.operator_name import operator_name
 from numbergroup.cli.screen import counted, print_json
-from numbergroup.cli.who import who
 from numbergroup.ledger.dead_letters.changing import PAGE, PAGE_BYTES, Action, LetterChanger
 from numbergroup.ledger.dead_letters.letter import Letter, Position
 from numbergroup.ledger.dead_letters.reading import LetterReader
@@ -52,18 +52,18 @@ class OperatorSession:
             await changing.aclose()
 
     def action(self, name: str, asked: dict[str, Any] | None = None) -> Action:
-        return Action(who(), name, asked or {})
+        return Action(operator_name(), name, asked or {})
 
 
 @dataclass(slots=True)
-class Done:
+class ActionResult:
     """`gone`: those that somebody else replayed, edited or discarded meanwhile. `left` were not looked at:
     somebody said stop, or the ledger failed, which `failure` says."""
 
     changed: int = 0
     gone: int = 0
     left: int = 0
-    failure: Failure | None = None
+    failure: CommandError | None = None
 
     def end(self, said: str, as_json: dict[str, Any] | None) -> None:
         """Say what was done, whatever came in between, and end as that demands."""
@@ -75,7 +75,7 @@ class Done:
             if self.gone:
                 typer.echo(f"{counted(self.gone, 'letter')} had gone, or changed, meanwhile")
         if self.failure is not None:
-            raise Failure(
+            raise CommandError(
                 f"{self.failure}\n  {counted(self.left, 'letter')} left; whether up to "
                 f"{min(self.left, PAGE)} of them are {said}, too, is not known: the same command again does "
                 "nothing twice"
@@ -85,9 +85,11 @@ class Done:
             raise typer.Exit(ExitCode.INTERRUPTED)
 
 
-def carry_out(desk: OperatorSession, positions: Sequence[Position], what: str, change: Change) -> Done:
+def carry_out(
+    session: OperatorSession, positions: Sequence[Position], what: str, change: Change
+) -> ActionResult:
     """Change the letters at these places, page by page. Ctrl-C lets the page at hand finish."""
-    done = Done(left=len(positions))
+    done = ActionResult(left=len(positions))
 
     async def work(reader: LetterReader, changer: LetterChanger) -> None:
         with interruptible() as stopped, _progress(what, len(positions)) as advance:
@@ -102,8 +104,8 @@ def carry_out(desk: OperatorSession, positions: Sequence[Position], what: str, c
                 advance(len(page))
 
     try:
-        desk.run(work)
-    except Failure as failure:
+        session.run(work)
+    except CommandError as failure:
         done.failure = failure
     return done
 

@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from numbergroup.cli.endings import ending
+from numbergroup.cli.error_handling import handle_errors
 
 Account = Annotated[str, typer.Argument(metavar="NAME", help="The account, as in the settings.")]
 Handle = Annotated[
@@ -34,7 +34,7 @@ def _pause_account(name: Account, reason: Reason = "", as_json: AsJson = False) 
     """
     from numbergroup.cli.pause import account, run_pause
 
-    with ending():
+    with handle_errors():
         run_pause(account(name), reason, as_json)
 
 
@@ -49,7 +49,7 @@ def _pause_group(
     """
     from numbergroup.cli.pause import group, run_pause
 
-    with ending():
+    with handle_errors():
         run_pause(group(handle, of_account), reason, as_json)
 
 
@@ -62,7 +62,7 @@ def _resume_account(name: Account, as_json: AsJson = False) -> None:
     """
     from numbergroup.cli.pause import account, run_resume
 
-    with ending():
+    with handle_errors():
         run_resume(account(name), as_json)
 
 
@@ -74,5 +74,5 @@ def _resume_group(handle: Handle, of_account: OfAccount = "default", as_json: As
     """
     from numbergroup.cli.pause import group, run_resume
 
-    with ending():
+    with handle_errors():
         run_resume(group(handle, of_account), as_json)

@@ -7,7 +7,7 @@ from typing import Any
 import orjson
 from pydantic_core import from_json
 
-from numbergroup.cli.endings import Failure
+from numbergroup.cli.error_handling import CommandError
 from numbergroup.cli.files import name_of, read_lines
 from numbergroup.engine.commands import Command, Entry, Refusal
 from numbergroup.engine.decoding.intake import Intake, Spellings
@@ -48,7 +48,7 @@ def read_commands(
         if len(errors) >= _MOST_ERRORS:
             break
     if errors:
-        raise Failure(f"{name_of(file)}: nothing was sent, because {_problem(beginning, errors)}")
+        raise CommandError(f"{name_of(file)}: nothing was sent, because {_problem(beginning, errors)}")
     return found
 
 

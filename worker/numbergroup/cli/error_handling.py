@@ -18,15 +18,15 @@ _UNWRITABLE = frozenset(
 )
 
 
-class Failure(Exception):
+class CommandError(Exception):
     """A command could not do its work; the message says why, and what would help."""
 
 
 def run_program(app: Callable[[], object]) -> int:
     """Run the command line; its exit code. What could not be written shows in the code, and in a line."""
-    _stand_in_for_closed_streams()
+    _replace_closed_streams()
     try:
-        with ending():
+        with handle_errors():
             app()
         code = int(ExitCode.DONE)
     except typer.Exit as end:
@@ -37,7 +37,7 @@ def run_program(app: Callable[[], object]) -> int:
 
 
 @contextmanager
-def ending() -> Iterator[None]:
+def handle_errors() -> Iterator[None]:
     """Turns what a command raises into its message on standard error and its exit code."""
     from numbergroup.settings import SettingsError
 
@@ -45,10 +45,10 @@ def ending() -> Iterator[None]:
         yield
     except SettingsError as error:
         more = f"\nand {len(error.others)} more: numbergroup run --check lists all" if error.others else ""
-        _say(f"{error}{more}")
+        _print_error(f"{error}{more}")
         raise typer.Exit(ExitCode.USAGE) from None
-    except Failure as error:
-        _say(str(error))
+    except CommandError as error:
+        _print_error(str(error))
         raise typer.Exit(ExitCode.FAILED) from None
     except KeyboardInterrupt:
         raise typer.Exit(ExitCode.INTERRUPTED) from None
@@ -61,18 +61,18 @@ def ending() -> Iterator[None]:
         raise typer.Exit(ExitCode.INTERRUPTED) from None
     except BrokenPipeError as error:
         # Whoever read our output has gone: `… | head` is no failure. A mistake on the command line stays one.
-        _write_no_more()
+        _drop_output()
         raise typer.Exit(getattr(error.__context__, "exit_code", ExitCode.DONE)) from None
     except OSError as error:
         if error.errno not in _UNWRITABLE:
             raise
-        _write_no_more()
+        _drop_output()
         code = getattr(error.__context__, "exit_code", ExitCode.FAILED)
-        _say(f"the output is not complete: {error.strerror}")
+        _print_error(f"the output is not complete: {error.strerror}")
         raise typer.Exit(code) from None
 
 
-def _stand_in_for_closed_streams() -> None:
+def _replace_closed_streams() -> None:
     """A stream that is closed is as one of /dev/null: what is opened later must not get its number, or our
     output would go there."""
     for number, name in enumerate(("stdin", "stdout", "stderr")):
@@ -109,7 +109,7 @@ def _flushed(code: int) -> int:
         _discard_rest(sys.stdout)
     except (OSError, ValueError) as error:
         _discard_rest(sys.stdout)
-        _say(f"the output is not complete: {getattr(error, 'strerror', None) or error}")
+        _print_error(f"the output is not complete: {getattr(error, 'strerror', None) or error}")
         code = code or ExitCode.FAILED
     try:
         sys.stderr.flush()
@@ -118,7 +118,7 @@ def _flushed(code: int) -> int:
     return code
 
 
-def _write_no_more() -> None:
+def _drop_output() -> None:
     """What is buffered still would be tried again at the exit."""
     for stream in (sys.stdout, sys.stderr):
         try:
@@ -133,7 +133,7 @@ def _discard_rest(stream: TextIO) -> None:
         stream.flush()
 
 
-def _say(message: str) -> None:
+def _print_error(message: str) -> None:
     lines = map(escaped, message.split("\n"))
     with suppress(OSError, ValueError):
         typer.echo("numbergroup: " + "\n".join(lines), err=True)

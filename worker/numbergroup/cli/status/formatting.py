@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator, Sequence
 
 from numbergroup.cli.screen import counted
-from numbergroup.cli.status.standing import AccountStanding, GroupStanding, PartitionStanding, Standing
+from numbergroup.cli.status.status_report import AccountStatus, GroupStatus, PartitionStatus, StatusReport
 from numbergroup.text.escaping import escaped
 
 _SHOWN = 20
@@ -12,7 +12,7 @@ _TEXT = 100
 Row = tuple[str, ...]
 
 
-def in_words(standing: Standing) -> Iterator[str]:
+def format_status(standing: StatusReport) -> Iterator[str]:
     """Line by line. Nothing in it can move a terminal's cursor, whoever wrote it."""
     now = standing.now
     if standing.workers:
@@ -34,7 +34,7 @@ def in_words(standing: Standing) -> Iterator[str]:
     yield from (f"warning: {escaped(one)}" for one in standing.warnings)
 
 
-def _worker_rows(standing: Standing) -> Iterator[Row]:
+def _worker_rows(standing: StatusReport) -> Iterator[Row]:
     for one in standing.workers:
         owned = [str(partition.number) for partition in standing.partitions if partition.owner == one.owner]
         more = "…" if len(owned) > _SHOWN else ""
@@ -43,7 +43,7 @@ def _worker_rows(standing: Standing) -> Iterator[Row]:
         yield (escaped(one.owner), f"for {_span(standing.now - one.since)}", mine, told)
 
 
-def _partition_rows(standing: Standing) -> list[Row]:
+def _partition_rows(standing: StatusReport) -> list[Row]:
     """All of them, or where there are many those with something to tell, and how many others there are."""
     partitions = standing.partitions
     if len(partitions) > _SHOWN:
@@ -53,7 +53,7 @@ def _partition_rows(standing: Standing) -> list[Row]:
     return [*rows, (f"and {rest:,} more",)] if rest else rows
 
 
-def _partition_row(one: PartitionStanding, now: float) -> Row:
+def _partition_row(one: PartitionStatus, now: float) -> Row:
     owner = f"owner {escaped(one.owner)}" if one.owner else "no owner"
     backlog = "backlog unknown" if one.backlog is None else f"backlog {one.backlog:,}"
     in_hand = f"in hand {one.in_hand:,} of {counted(one.groups, 'group')}" if one.in_hand else ""
@@ -61,7 +61,7 @@ def _partition_row(one: PartitionStanding, now: float) -> Row:
     return (str(one.number), owner, backlog, in_hand, oldest)
 
 
-def _account_rows(one: AccountStanding, now: float) -> Iterator[Row]:
+def _account_rows(one: AccountStatus, now: float) -> Iterator[Row]:
     pause, breaker = _pause(one, now), _breaker(one, now)
     yield (escaped(one.name), pause or breaker or "calls go out")
     if pause and breaker:
@@ -72,7 +72,7 @@ def _account_rows(one: AccountStanding, now: float) -> Iterator[Row]:
     yield ("", f"{waiting}, permits wanted {one.permits_wanted:,}; calls: {calls}{isolation}")
 
 
-def _pause(one: AccountStanding, now: float) -> str:
+def _pause(one: AccountStatus, now: float) -> str:
     match one.paused_by:
         case "operator":
             return f"paused{_by(one.who, one.since, now)}{_because(one.reason)}"
@@ -83,7 +83,7 @@ def _pause(one: AccountStanding, now: float) -> str:
     return ""
 
 
-def _breaker(one: AccountStanding, now: float) -> str:
+def _breaker(one: AccountStatus, now: float) -> str:
     if one.breaker == "closed":
         return ""
     if one.breaker == "ramping":
@@ -94,7 +94,7 @@ def _breaker(one: AccountStanding, now: float) -> str:
     return f"breaker open: most calls fail, a probe goes out {when}{times}"
 
 
-def _group_row(one: GroupStanding, now: float) -> Row:
+def _group_row(one: GroupStatus, now: float) -> Row:
     if one.state == "paused":
         why = f"paused{_by(one.who, one.since, now)}{_because(one.reason)}"
     else:
@@ -111,13 +111,13 @@ def _group_row(one: GroupStanding, now: float) -> Row:
     return (escaped(handle), escaped(one.ref.account), waiting, why)
 
 
-def _advice(group: GroupStanding) -> str:
+def _advice(group: GroupStatus) -> str:
     resume = "numbergroup resume group lets it go on"
     replay = "numbergroup dead-letters replay brings back what is in dead letters"
     return f"{resume}, {replay}" if group.has_dead_letters else resume
 
 
-def _letters(standing: Standing) -> Iterator[str]:
+def _letters(standing: StatusReport) -> Iterator[str]:
     alarms = {
         "full": ": too many, NOTHING MORE IS TAKEN IN until there are fewer",
         "many": ": many; at the cap nothing more is taken in",

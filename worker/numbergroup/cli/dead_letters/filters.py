@@ -8,7 +8,7 @@ from typing import Any
 
 import typer
 
-from numbergroup.cli.endings import Failure
+from numbergroup.cli.error_handling import CommandError
 from numbergroup.ledger.dead_letters.letter import Letter
 from numbergroup.ledger.dead_letters.reading import LetterReader
 from numbergroup.ledger.dead_letters.selection import Selection
@@ -23,7 +23,7 @@ _SHOWN = 5
 
 
 @dataclass(frozen=True)
-class Asked:
+class DeadLetterFilter:
     """Filters as they were given; ages such as `2h` count from when the command looks."""
 
     account: str | None = None
@@ -68,7 +68,7 @@ class Asked:
             found = await reader.find(list(dict.fromkeys(self.ids)))
             if missing := [one for one in self.ids if one not in found]:
                 more = f" and {len(missing) - _SHOWN} more" if len(missing) > _SHOWN else ""
-                raise Failure(
+                raise CommandError(
                     f"no such letter: {', '.join(map(escaped, missing[:_SHOWN]))}{more}; nothing was changed"
                 )
             for one in found.values():
