@@ -298,7 +298,7 @@ def test_groups_without_letters_write_nothing_down() -> None:
 
 def test_memory_of_lettered_groups_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     """It forgets the oldest ones, but none of whose commands still wait: they were looked up before."""
-    monkeypatch.setattr(state, "_LETTERED_KEPT", 10)
+    monkeypatch.setattr(state, "_DEAD_LETTERED_KEPT", 10)
     partition = PartitionState()
     bench = Bench()
     bench.deliver(add("c1", "a"))

@@ -1,4 +1,4 @@
-"""Admission: what can be answered without asking the vendor."""
+"""Admission: answers commands that need no call."""
 
 import re
 from collections.abc import Mapping
@@ -15,7 +15,7 @@ _OTHER_BODY = Fault(
 )
 
 _UNREADABLE = Fault(
-    "unavailable", None, "what the worker has noted of this group cannot be read: its operator has to mend it"
+    "unavailable", None, "the worker's record of this group cannot be read: an operator has to repair it"
 )
 
 _OPERATIONS = {
@@ -32,10 +32,10 @@ _OPERATIONS = {
 def admit(
     command: Command, partition: PartitionState, facts: Facts, policies: Mapping[str, AccountPolicy]
 ) -> Verdict | None:
-    """The answer, if there is one already; `None` when the command has to be carried out.
+    """Return the answer if no call is needed; `None` if the command is pending or has to be carried out.
 
-    A repeat of a command that still waits joins it: it gets the same answer at the same time. What is tried
-    again is no repeat of what was settled before, and its repeats get the answer that they had, until it is.
+    A repeat of a pending command joins it, and gets the same answer at the same time. A replay is not a
+    repeat of its settled command. Until the replay is settled, repeats get the earlier answer.
     """
     waiting = partition.commands.get(command.key)
     record = partition.settled.get(command.key) or facts.settled.get(command.key)
@@ -55,45 +55,50 @@ def admit(
     if command.past is None and command.group in partition.quarantined:
         return Verdict(command, Status.FAILED, fault=partition.quarantined[command.group])
     if command.group in facts.unreadable and not partition.knows_group(command.group):
-        # Neither "no such group" nor "never created" would be true: a second group might come of it.
+        # Whether the group exists is unknown, so a call could create it a second time.
         return Verdict(command, Status.FAILED, fault=_UNREADABLE)
     policy = policies.get(command.group.account)
     if policy is None:
         fault = Fault("invalid", None, f"no account named {command.group.account!r} is configured")
         return Verdict(command, Status.REJECTED, fault=fault)
-    refused = _unsupported(command, policy)
-    if refused is None and policy.number_pattern is not None:
-        refused = _unfit(command, policy.number_pattern)
-    if refused is None and policy.objection is not None:
-        refused = policy.objection(command)
-    if refused is not None:
-        return Verdict(command, Status.REJECTED, fault=refused)
+    problem = _check_support(command, policy)
+    if problem is None and policy.number_pattern is not None:
+        problem = _check_numbers(command, policy.number_pattern)
+    if problem is None and policy.objection is not None:
+        problem = policy.objection(command)
+    if problem is not None:
+        return Verdict(command, Status.REJECTED, fault=problem)
     return None
 
 
-def _unsupported(command: Command, policy: AccountPolicy) -> Fault | None:
-    """Why the vendor has no way to carry the command out."""
+def _check_support(command: Command, policy: AccountPolicy) -> Fault | None:
+    """Return the error if the vendor cannot carry the command out; else `None`."""
     if command.kind not in policy.supports:
-        can = ", ".join(said for kind, said in _OPERATIONS.items() if kind in policy.supports)
-        said = f"the account's vendor cannot {_OPERATIONS[command.kind]}; what it can: {can or 'nothing'}"
-        return Fault("unsupported", None, said)
+        supported = ", ".join(name for kind, name in _OPERATIONS.items() if kind in policy.supports)
+        message = (
+            f"the account's vendor cannot {_OPERATIONS[command.kind]}; what it can: {supported or 'nothing'}"
+        )
+        return Fault("unsupported", None, message)
     if command.number_expiry is not None and not policy.number_expiry:
         return Fault("unsupported", None, "the account's vendor does not support expiresAt")
     if command.number_expiry is not None and command.kind is DELETE:
         return Fault("invalid", None, "expiresAt is for numbers that are added: a delete has none")
     if command.kind is REPLACE and not command.numbers and not policy.lists:
-        said = "an empty replace takes a list of the group's members, and the account's vendor has none"
-        return Fault("unsupported", None, said)
+        message = "an empty replace needs a list of the group's members, and the account's vendor has none"
+        return Fault("unsupported", None, message)
     return None
 
 
-def _unfit(command: Command, pattern: str) -> Fault | None:
-    """Which numbers the vendor does not take at all; by their places, for numbers are nobody's business."""
-    fits = re.compile(pattern).fullmatch
+def _check_numbers(command: Command, pattern: str) -> Fault | None:
+    """Return the error if the vendor does not accept some of the numbers; else `None`.
+
+    The message names their places, not the numbers: those must not reach logs.
+    """
+    matches = re.compile(pattern).fullmatch
     numbers = command.as_written(command.numbers)
-    unfit = [place for place, number in enumerate(numbers, 1) if not fits(number)]
-    if not unfit:
+    invalid = [place for place, number in enumerate(numbers, 1) if not matches(number)]
+    if not invalid:
         return None
-    count = f"{len(unfit)} of its {len(command.numbers)} numbers" if len(unfit) > 1 else "a number"
-    said = f"phones: {count} (the first at place {unfit[0]}) cannot be one of the account's vendor"
-    return Fault("invalid", None, f"{said}, which takes numbers like {pattern}")
+    count = f"{len(invalid)} of its {len(command.numbers)} numbers" if len(invalid) > 1 else "a number"
+    subject = f"phones: {count} (the first at place {invalid[0]}) cannot be used with the account's vendor"
+    return Fault("invalid", None, f"{subject}, which takes numbers like {pattern}")

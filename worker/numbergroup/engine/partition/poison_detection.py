@@ -1,18 +1,18 @@
-"""Poison detection: find the message or command that kills workers, and blame no other. Pure.
+"""Poison detection: finds the message or command that crashes workers, and suspects no other. It does no I/O.
 
-A worker runs its dangerous steps one at a time once workers have died again and again, and notes before each
-step what that step has in hand. Its successor reads the note. The rules:
+After repeated crashes, a worker runs its risky steps one at a time. Before each step it records what the step
+has in hand (its messages or commands). Its successor reads the record. The rules:
 
-- A death outside every step blames nothing: something else killed the worker.
-- A death in a step makes suspects of what the step had in hand, for that step. From then on each suspect
-  goes through every step alone.
-- A suspect that goes through its step without a death is cleared.
-- Before a suspect is tried again in a step in which a worker died with it alone, the worker waits for a
-  random time. What kills from outside, however regularly, hits that pause, which blames nothing.
-- A suspect is condemned when workers died `max_crashes` times in the same step with it alone.
+- After a crash outside every step, nothing is suspected: something else killed the worker.
+- After a crash in a step, everything that the step had in hand is suspected, for that step. From then on each
+  suspect goes through every step alone.
+- A suspect that goes through its step without a crash is cleared. - Before a step in which a worker crashed
+with the suspect alone, the worker waits for a random time. Kills from
+  outside, however regular, mostly hit this wait, which makes nothing suspect.
+- A suspect is condemned after `max_crashes` crashes in the same step with it alone.
 
-So a death that has other reasons costs a suspect nothing but a lone step. To be condemned, an innocent must
-be hit in the same short step at each of `max_crashes` attempts, without a single attempt that ends well.
+So a crash with another cause only makes a suspect go through steps alone. To be condemned, an innocent
+message must be hit in the same short step at `max_crashes` attempts, without one attempt that succeeds.
 """
 
 from collections.abc import Mapping, Sequence
@@ -24,20 +24,20 @@ from math import isqrt
 from numbergroup.engine.precautions import Precautions
 
 _UNRECORDED_CRASHES = 2
-"""After so many crashes workers begin to note what is in hand."""
-_LIFE_S = 600.0
-"""A worker that lives for so long is not in a crash loop."""
-_MOST_SUSPECTS = 5_000
-_READING_ALONE = 2
-"""So many more deaths, and not even the beginning of a condemned message is read."""
+"""Workers record what is in hand after so many crashes."""
+_STABLE_S = 600.0
+"""A worker that runs for so long is not in a crash loop."""
+_MAX_SUSPECTS = 5_000
+_MAX_HEADER_CRASHES = 2
+"""After so many crashes more, not even the beginning of a condemned message is read."""
 
 
 class Step(StrEnum):
-    """What may kill a worker. Each is short, and never waits for the vendor or for another step."""
+    """A step that may crash a worker. Each is short, and never waits for the vendor or for another step."""
 
     DECODE = "decode"
     ADMIT = "admit"
-    """Look decoded commands up, and put them into their groups."""
+    """Look up decoded commands, and add them to their groups."""
     PLAN = "plan"
     """Form a batch, merge and plan it."""
     CALL = "call"
@@ -53,9 +53,9 @@ class Step(StrEnum):
 
 @dataclass(slots=True, frozen=True)
 class InHand:
-    """What a step has in hand: digests of messages or of commands. Without a step, nothing.
+    """What a step has in hand: digests of messages or of commands; without a step, nothing.
 
-    `place`: which of the batch's steps of this kind it is, where there are several.
+    `place`: the number of the step among those of its kind in the same batch.
     """
 
     step: Step | None = None
@@ -68,7 +68,10 @@ class InHand:
 
 @dataclass(slots=True, frozen=True)
 class Suspect:
-    """`deaths`: how often workers died in the step with this one alone in hand. `place`: see `InHand`."""
+    """A message or command that may have crashed workers in one step.
+
+    `deaths`: the number of crashes in the step with only this one in hand. `place`: see `InHand`.
+    """
 
     step: Step
     digest: str
@@ -78,33 +81,34 @@ class Suspect:
 
 @dataclass(slots=True, frozen=True)
 class History:
-    """A partition's crashes since all was well, and what is suspected of them."""
+    """A partition's crashes since its last stable owner, and the suspects."""
 
     crashes: int = 0
     suspects: tuple[Suspect, ...] = ()
 
     def with_crash(self, in_hand: InHand) -> "History":
-        """The history with one more crash, at which the step had this in hand."""
+        """Return the history with one more crash, in a step that had `in_hand` in hand."""
         crashes = self.crashes + 1
         if not in_hand:
             return History(crashes, self.suspects)
         assert in_hand.step is not None
-        known = {(one.step, one.place, one.digest): one for one in self.suspects}
+        known = {(suspect.step, suspect.place, suspect.digest): suspect for suspect in self.suspects}
         for digest in in_hand.digests:
             suspect = Suspect(in_hand.step, digest, 0, in_hand.place)
             known.setdefault((in_hand.step, in_hand.place, digest), suspect)
         if len(in_hand.digests) == 1:
             key = in_hand.step, in_hand.place, in_hand.digests[0]
             known[key] = replace(known[key], deaths=known[key].deaths + 1)
-        return History(crashes, tuple(islice(known.values(), _MOST_SUSPECTS)))
+        return History(crashes, tuple(islice(known.values(), _MAX_SUSPECTS)))
 
 
 @dataclass(slots=True, frozen=True)
 class CrashPolicy:
-    """`max_crashes`: how many deaths condemn. `max_pending`: how many commands may be in memory.
+    """How poison is searched.
 
-    `patience_s`: after so long without anything to do, a worker suspects nothing any more. `pause_s`: how
-    long it waits, on average, before it tries a suspect again.
+    `max_crashes`: crashes that condemn a suspect. `max_pending`: commands that may be in memory. `idle_s`:
+    seconds without work after which all suspicions end. `pause_s`: average wait in seconds before a suspect
+    is tried again.
     """
 
     max_crashes: int = 5
@@ -114,13 +118,13 @@ class CrashPolicy:
 
     @property
     def batch_limit(self) -> int:
-        """How many messages or commands a step may have in hand that are no suspects."""
+        """How many messages or commands without suspicion a step may have in hand."""
         return max(1, isqrt(self.max_pending))
 
 
 @dataclass(slots=True)
 class PoisonDetection:
-    """One owner's view of its partition, from `began` on (seconds, as all times here)."""
+    """Searches one partition for poison, for one owner, from `started_at` on (seconds, as all times here)."""
 
     history: History
     policy: CrashPolicy
@@ -130,95 +134,101 @@ class PoisonDetection:
     _had_suspects: bool = field(init=False)
     _condemned: dict[str, int] = field(init=False, default_factory=dict)
     _unexplained: set[Suspect] = field(init=False, default_factory=set)
-    """The suspects that this owner began with, neither cleared nor, if condemned, answered."""
+    """Suspects from before this owner that are neither cleared nor, if condemned, answered."""
 
     def __post_init__(self) -> None:
         self._busy_at = self.started_at
         self._unexplained = set(self.history.suspects)
         self._had_suspects = bool(self._unexplained)
         self._condemned = {
-            one.digest: one.deaths for one in self.history.suspects if one.deaths >= self.policy.max_crashes
+            suspect.digest: suspect.deaths
+            for suspect in self.history.suspects
+            if suspect.deaths >= self.policy.max_crashes
         }
-        self._take_suspects()
+        self._refresh_suspects()
 
-    def _take_suspects(self) -> None:
-        self._suspects = frozenset(one.digest for one in self.history.suspects) | self._condemned.keys()
+    def _refresh_suspects(self) -> None:
+        digests = frozenset(suspect.digest for suspect in self.history.suspects)
+        self._suspects = digests | self._condemned.keys()
 
     @property
     def is_recording(self) -> bool:
-        """Whether steps must run alone, and what they have in hand must be noted before they begin."""
+        """Whether steps must run one at a time, and record what they have in hand before they start."""
         return self.history.crashes >= _UNRECORDED_CRASHES
 
     @property
     def precautions(self) -> Precautions | None:
-        """What batches must observe; `None`: nothing."""
+        """The limits for batches; `None`: there are none."""
         if not self.is_recording:
             return None
         return Precautions(self.policy.batch_limit, self._suspects, self._condemned)
 
     @property
     def condemned(self) -> Mapping[str, int]:
-        """How many workers died of each condemned message or command."""
+        """The number of crashes by each condemned message or command."""
         return self._condemned
 
     def is_suspect(self, digest: str) -> bool:
         return digest in self._suspects
 
     def has_killed(self, in_hand: InHand) -> bool:
-        """Whether a worker died in this step with one of these alone."""
+        """Whether a worker crashed in this step with one of these alone in hand."""
         return any(
-            one.deaths and one.digest in in_hand.digests
-            for one in self.history.suspects
-            if (one.step, one.place) == (in_hand.step, in_hand.place)
+            suspect.deaths and suspect.digest in in_hand.digests
+            for suspect in self.history.suspects
+            if (suspect.step, suspect.place) == (in_hand.step, in_hand.place)
         )
 
     def must_not_be_read(self, digest: str) -> bool:
-        """Whether a condemned message went on killing workers that read no more than its beginning."""
+        """Whether a condemned message crashed workers even when they read only its beginning."""
         deaths = self._condemned.get(digest, 0)
-        return deaths >= self.policy.max_crashes + _READING_ALONE
+        return deaths >= self.policy.max_crashes + _MAX_HEADER_CRASHES
 
     def count_admissible(self, digests: Sequence[str]) -> int:
-        """How many of the next messages may be in hand together; one at least."""
+        """Return how many of the next messages may be in hand together: at least one."""
         limit = Precautions(self.policy.batch_limit, self._suspects, self._condemned)
         return limit.batch_length(digests, len(digests))
 
     def on_step_survived(self, in_hand: InHand, now: float) -> bool:
-        """Take in that the step went well; whether that changes the history.
+        """Clear suspects after a step that did not crash; return whether the history changed.
 
-        What is condemned stays so: there may be copies, and RabbitMQ may deliver it again.
+        Condemned ones stay condemned: there may be copies, and RabbitMQ may deliver them again.
         """
         self._busy_at = now
         suspects = self._suspects.intersection(in_hand.digests)
         if not suspects:
             return False
-        # With its answer durable, it goes through no further step.
-        is_durable = in_hand.step is Step.SETTLE
+        # A settled message goes through no further step, so all its suspicions end.
+        is_settled = in_hand.step is Step.SETTLE
         survived = {
-            one
-            for one in self.history.suspects
-            if one.digest in suspects
+            suspect
+            for suspect in self.history.suspects
+            if suspect.digest in suspects
             and (
-                is_durable
+                is_settled
                 or (
-                    (one.step, one.place) == (in_hand.step, in_hand.place)
-                    and one.digest not in self._condemned
+                    (suspect.step, suspect.place) == (in_hand.step, in_hand.place)
+                    and suspect.digest not in self._condemned
                 )
             )
         }
         self._unexplained -= survived
-        cleared = {one for one in survived if one.digest not in self._condemned}
+        cleared = {suspect for suspect in survived if suspect.digest not in self._condemned}
         if not cleared:
             return False
-        left = tuple(one for one in self.history.suspects if one not in cleared)
-        self.history = replace(self.history, suspects=left)
-        self._take_suspects()
+        remaining = tuple(suspect for suspect in self.history.suspects if suspect not in cleared)
+        self.history = replace(self.history, suspects=remaining)
+        self._refresh_suspects()
         return True
 
     def is_over(self, now: float, waiting: int) -> bool:
-        """Whether nothing need be suspected any more: it was found out about all suspects, or the worker has
-        nothing to do for a while, or has lived for long. `waiting`: how many answers it owes."""
+        """Whether poison detection can end.
+
+        It can when all suspects are cleared or answered, or the worker was idle for `idle_s`, or has run for
+        long. `waiting`: the number of answers that the worker owes.
+        """
         if waiting:
             self._busy_at = now
         elif self._had_suspects and not self._unexplained:
             return True
-        return now - self._busy_at >= self.policy.idle_s or now - self.started_at >= _LIFE_S
+        return now - self._busy_at >= self.policy.idle_s or now - self.started_at >= _STABLE_S

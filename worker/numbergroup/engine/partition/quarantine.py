@@ -1,8 +1,8 @@
-"""Quarantine: a group that is stuck by itself must not fill the memory that all groups share.
+"""Quarantine: one stuck group must not exhaust the memory that all groups share.
 
-When more commands wait for it than they may, while others are served, all of them are put away in order,
-into the dead letters, and so is what comes after them, until an operator lets the group go on. Then what was
-put away can be replayed: it stands where it first stood, and undoes nothing that came later.
+If too many commands wait for a stuck group, all of them are dead-lettered in order. So are its later
+commands, until an operator resumes the group. Then the dead letters can be replayed: they keep their first
+place in the order, and undo nothing that later commands decided.
 """
 
 from numbergroup.engine.account.account import Account
@@ -18,10 +18,10 @@ ADVICE = "numbergroup resume group lets it go on, numbergroup dead-letters repla
 
 
 def is_stuck(group: GroupState, account: Account, now: float) -> bool:
-    """Whether the group waits for something that only it has to wait for, for who knows how long.
+    """Whether the group is paused, or fails while other groups of its account succeed.
 
-    When an outage begins, every group looks like that. So others must have been served since the group's
-    trouble began, or the breaker must have had the time to find out.
+    When an outage begins, every group fails. So a call of another group must have been answered since the
+    group began to fail, or the breaker's window must be over without opening it.
     """
     if not account.is_healthy or (group.batch is not None and group.batch.is_started):
         return False
@@ -29,22 +29,22 @@ def is_stuck(group: GroupState, account: Account, now: float) -> bool:
         return True
     if group.phase is not Phase.PARKED or not group.failures:
         return False
-    began = group.first_failed_at
-    return account.served_at > began or now - began >= account.policy.breaker.window_s
+    failing_since = group.first_failed_at
+    return account.served_at > failing_since or now - failing_since >= account.policy.breaker.window_s
 
 
 def quarantine_fault(group: GroupState) -> Fault:
-    """Why it is put away."""
+    """Return the error for the group's commands while it is in quarantine."""
     if group.last_fault is None:
         return Fault(QUARANTINED, None, f"its group is paused, and too many commands wait for it: {ADVICE}")
-    said = f"its group is stuck ({group.last_fault.message}), and too many commands wait for it: {ADVICE}"
-    return Fault(QUARANTINED, group.last_fault.code, said)
+    message = f"its group is stuck ({group.last_fault.message}), and too many commands wait for it: {ADVICE}"
+    return Fault(QUARANTINED, group.last_fault.code, message)
 
 
 def dead_letter_pending(
     group: GroupState, fault: Fault, now: float, precautions: Precautions | None = None
 ) -> Finish:
-    """The end of the mailbox's next commands, as many as one batch may have."""
+    """Fail the group's next commands with `fault`, as many as one batch may have."""
     group.bisect_size = None
     group.batch = form_batch(group, now, precautions)
     return close_batch(group, same_verdict_for_all(group, Status.FAILED, fault, None))
