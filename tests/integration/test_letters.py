@@ -11,11 +11,11 @@ from integration_rig import Rig
 from numbergroup.engine.commands import Command
 from numbergroup.engine.decoding.intake import Intake
 from numbergroup.ledger import keys
-from numbergroup.ledger.dead_letters.changing import Action, LetterChanger, Move
+from numbergroup.ledger.dead_letters.changing import Action, LetterChanger, ReplayMove
 from numbergroup.ledger.dead_letters.letter import Letter
-from numbergroup.ledger.dead_letters.portable import as_line, from_line
+from numbergroup.ledger.dead_letters.portable import decode_line, encode_line
 from numbergroup.ledger.dead_letters.reading import LetterReader
-from numbergroup.ledger.dead_letters.replay import destination, read, replay_of
+from numbergroup.ledger.dead_letters.replay import encode_replay, read_command, target_partition
 from numbergroup.ledger.dead_letters.replay import group_field as field_of
 from numbergroup.ledger.port import LedgerUnavailable
 
@@ -35,11 +35,11 @@ async def everything(rig: Rig, **how: Any) -> list[Letter]:
     return [one async for one in LetterReader(rig.client).scan(**how)]
 
 
-def moved(one: Letter, partitions: int = 1) -> Move:
-    command = read(one, Intake(), NOW)
+def moved(one: Letter, partitions: int = 1) -> ReplayMove:
+    command = read_command(one, Intake(), NOW)
     assert isinstance(command, Command)
-    replay = replay_of(one, command, force=False)
-    return Move(one, destination(command, one, partitions), one.body, replay, field_of(command))
+    replay = encode_replay(one, command, force=False)
+    return ReplayMove(one, target_partition(command, one, partitions), one.body, replay, field_of(command))
 
 
 async def audit(rig: Rig) -> list[tuple[str, str, Any]]:
@@ -162,8 +162,11 @@ async def test_there_and_back(rig: Rig) -> None:
     before = await rig.everything()
     letters = await everything(rig)
     reader, changer = LetterReader(rig.client), LetterChanger(rig.client)
-    lines = [as_line(one, "here", await reader.raw_shape(one.said.fingerprint or "")) for one in letters]
-    arrivals = [from_line(line, "here") for line in lines]
+    lines = [
+        encode_line(one, "here", await reader.read_raw_shape(one.details.fingerprint or ""))
+        for one in letters
+    ]
+    arrivals = [decode_line(line, "here") for line in lines]
     assert await changer.add(Action("ann", "import"), arrivals, 1) == [False, False]
     await changer.discard(Action("ann", "discard"), letters)
     assert await changer.add(Action("ann", "import"), arrivals, 1_700_000_000_000) == [True, True]
@@ -181,8 +184,8 @@ async def test_there_and_back(rig: Rig) -> None:
 async def test_letters_from_another_ledger(rig: Rig) -> None:
     """Their order means nothing here: nothing that was decided before they came counts as decided since."""
     await rig.client.set(keys.SETTLEMENTS, 41)
-    elsewhere = [as_line(one, "there", None) for one in (_letter("a", 3 << 20), _letter("b", 99 << 20))]
-    arrivals = [from_line(line, "here") for line in elsewhere]
+    elsewhere = [encode_line(one, "there", None) for one in (_letter("a", 3 << 20), _letter("b", 99 << 20))]
+    arrivals = [decode_line(line, "here") for line in elsewhere]
     await LetterChanger(rig.client).add(Action("ann", "import"), arrivals, 1)
     assert [one.order for one in await everything(rig)] == [42 << 20, (42 << 20) + 1]
 
@@ -256,8 +259,8 @@ async def test_entries_that_are_no_letters(rig: Rig) -> None:
     await rig.client.hset("numbergroup:{0}:dead-letters:index", "0-a-0", "no entry's id")
     reader = LetterReader(rig.client)
     nameless, broken = await everything(rig)
-    assert (nameless.id, nameless.said.error.kind, nameless.ref) == ("entry:0:77-1", "unknown", None)
-    assert (broken.order, broken.said.error.kind) == (None, "unknown")
+    assert (nameless.id, nameless.details.error.kind, nameless.ref) == ("entry:0:77-1", "unknown", None)
+    assert (broken.order, broken.details.error.kind) == (None, "unknown")
     assert (await reader.find(["entry:0:77-1"]))["entry:0:77-1"] == nameless
     changer = LetterChanger(rig.client)
     assert await changer.discard(Action("ann", "discard"), [nameless, broken]) == [True, True]
@@ -276,5 +279,5 @@ async def test_memory_that_is_full(open_redis: Any) -> None:
         assert await changer.replay(Action("ann", "replay"), [moved(a)]) == [True]
         assert await changer.discard(Action("ann", "discard"), [b]) == [True]
         with pytest.raises(LedgerUnavailable):
-            await changer.add(Action("ann", "import"), [from_line(as_line(a, "x", None), "x")], 1)
+            await changer.add(Action("ann", "import"), [decode_line(encode_line(a, "x", None), "x")], 1)
         assert [one.id for one in await everything(rig)] == ["0-c-0"]

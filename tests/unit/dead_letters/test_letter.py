@@ -5,7 +5,7 @@ from dead_letters_written import letter, update
 from hypothesis import given
 from hypothesis import strategies as st
 
-from numbergroup.ledger.dead_letters.letter import Letter, Position, decode, description_with
+from numbergroup.ledger.dead_letters.letter import Letter, Position, decode_letter, description_with
 from numbergroup.ledger.dead_letters.selection import Selection
 
 names = st.sampled_from([b"id", b"letter", b"body", b"order", b"watched", b"original", b"x"])
@@ -23,12 +23,12 @@ def made(entry: str = "5-1", **how: object) -> Letter:
 @given(st.dictionaries(names, st.binary()))
 def test_whatever_is_there(fields: dict[bytes, bytes]) -> None:
     """Reading raises nothing, and every selection can be asked."""
-    one = decode(0, b"77-1", fields)
+    one = decode_letter(0, b"77-1", fields)
     assert one.id
     assert one.failed_at
-    assert (one.lettered is None) or one.order is not None
-    Selection(group="g-1", kind="refused", before=one.failed_at).takes(one)
-    assert Position.of(one).entry == "77-1"
+    assert (one.group_field is None) or one.order is not None
+    Selection(group="g-1", kind="refused", before=one.failed_at).matches(one)
+    assert Position.from_letter(one).entry == "77-1"
     orjson.loads(description_with(one, group=None))
 
 
@@ -46,9 +46,9 @@ def test_positions(places: list[tuple[int, int, int]]) -> None:
 def test_selections() -> None:
     """All that is given has to hold; a bare handle is of either kind."""
     one = made(group="key:k-1", account="hk", kind="failed", fingerprint="ab")
-    assert Selection().takes(one)
-    assert Selection("hk", "key:k-1", "ab", "failed", one.failed_at, one.failed_at).takes(one)
-    assert Selection(group="k-1").takes(one)
+    assert Selection().matches(one)
+    assert Selection("hk", "key:k-1", "ab", "failed", one.failed_at, one.failed_at).matches(one)
+    assert Selection(group="k-1").matches(one)
     for other in (
         Selection(account="default"),
         Selection(group="id:k-1"),
@@ -56,5 +56,5 @@ def test_selections() -> None:
         Selection(fingerprint="abc"),
         Selection(kind="refused"),
     ):
-        assert not other.takes(one)
-    assert not Selection(group="k-1").takes(made(group=None, body=update("c-1")))
+        assert not other.matches(one)
+    assert not Selection(group="k-1").matches(made(group=None, body=update("c-1")))

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from numbergroup.ledger.dead_letters.letter import Letter
-from numbergroup.ledger.dead_letters.portable import NotALetter, as_line, from_line
+from numbergroup.ledger.dead_letters.portable import InvalidLine, decode_line, encode_line
 
 described = st.dictionaries(st.text(max_size=9), st.text(max_size=9) | st.integers(), max_size=4)
 descriptions = st.binary(max_size=20) | described.map(
@@ -27,18 +27,18 @@ def test_there_and_back(
         fields[b"original"] = original
     if ordered:
         fields[b"order"] = b"1048577"
-    line = as_line(Letter(3, "77-1", fields), "here", None)
+    line = encode_line(Letter(3, "77-1", fields), "here", None)
     assert b"\n" not in line
-    back = from_line(line, "here")
-    assert (back.letter.partition, back.letter.fields, back.of_this_ledger) == (3, fields, True)
-    assert not from_line(line, "there").of_this_ledger
+    back = decode_line(line, "here")
+    assert (back.letter.partition, back.letter.fields, back.is_from_this_ledger) == (3, fields, True)
+    assert not decode_line(line, "there").is_from_this_ledger
 
 
 @given(st.binary())
 def test_junk(line: bytes) -> None:
     """What is no letter is said to be none."""
-    with pytest.raises(NotALetter):
-        from_line(line, "here")
+    with pytest.raises(InvalidLine):
+        decode_line(line, "here")
 
 
 @pytest.mark.parametrize(
@@ -55,6 +55,6 @@ def test_junk(line: bytes) -> None:
 )
 def test_what_is_wrong(line: bytes, said: str) -> None:
     """Each is named, without what it holds."""
-    with pytest.raises(NotALetter, match=said) as caught:
-        from_line(line, "here")
+    with pytest.raises(InvalidLine, match=said) as caught:
+        decode_line(line, "here")
     assert "85211111114" not in str(caught.value)

@@ -6,7 +6,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from numbergroup.engine.commands import Command, CommandKey, CommandKind, GroupRef, HandleKind
-from numbergroup.ledger.dead_letters.staleness import EVERYTHING, Staleness, added_since, staleness
+from numbergroup.ledger.dead_letters.staleness import (
+    EVERYTHING,
+    Staleness,
+    compute_staleness,
+    numbers_added_since,
+)
 
 REF = GroupRef("default", HandleKind.ID, "g-1")
 CHANGES = (CommandKind.ADD, CommandKind.DELETE, CommandKind.REPLACE)
@@ -46,9 +51,11 @@ def test_what_is_left_out_is_named_as_it_was_written() -> None:
     one = command(CommandKind.ADD, ("6591234567", "85211111111"))
     one.spell(lambda number: f"91{number}" if len(number) == 10 else number)
     assert one.numbers == ("916591234567", "85211111111")
-    assert staleness(one, 1, {"916591234567": "-2"}) == Staleness(("6591234567",))
-    assert staleness(one, 1, {"6591234567": "-2"}) == Staleness()
-    assert staleness(one, 1, {EVERYTHING: "2"}) == Staleness(("6591234567", "85211111111"), superseded=True)
+    assert compute_staleness(one, 1, {"916591234567": "-2"}) == Staleness(("6591234567",))
+    assert compute_staleness(one, 1, {"6591234567": "-2"}) == Staleness()
+    assert compute_staleness(one, 1, {EVERYTHING: "2"}) == Staleness(
+        ("6591234567", "85211111111"), superseded=True
+    )
 
 
 @given(st.sets(st.sampled_from(NUMBERS)), changes, st.lists(changes), st.lists(changes))
@@ -69,10 +76,10 @@ def test_a_replay_undoes_nothing(
     for change in later:
         wanted, now = applied(wanted, *change), applied(now, *change)
 
-    stale = staleness(command(kind, of), order, since)
+    stale = compute_staleness(command(kind, of), order, since)
     if not stale.superseded:
         rest = [one for one in of if one not in stale.left_out]
-        kept = added_since(order, since) if kind is CommandKind.REPLACE else []
+        kept = numbers_added_since(order, since) if kind is CommandKind.REPLACE else []
         now = applied(now, kind, [*rest, *kept])
     assert now == wanted
 
@@ -82,7 +89,7 @@ def test_superseded(
     letter: tuple[CommandKind, Sequence[str]], later: list[tuple[CommandKind, Sequence[str]]]
 ) -> None:
     """A command is superseded when nothing of it is left, and not before."""
-    stale = staleness(command(*letter), 0, noted(later, 1))
+    stale = compute_staleness(command(*letter), 0, noted(later, 1))
     by_all = any(kind is CommandKind.REPLACE for kind, _ in later)
     by_each = letter[0] is not CommandKind.REPLACE and set(letter[1]) <= {n for _, of in later for n in of}
     assert stale.superseded == (by_all or by_each)
@@ -93,23 +100,23 @@ def test_groups_as_a_whole() -> None:
     anything was: it would take that with it. A list never is."""
     whole = {EVERYTHING: "7", NUMBERS[0]: "+9"}
     for kind in (CommandKind.CREATE, CommandKind.DELETE_GROUP):
-        assert staleness(command(kind), 6, whole).superseded
-        assert not staleness(command(kind), 9, whole)
-    assert not staleness(command(CommandKind.CREATE), 0, {NUMBERS[0]: "+9"})
-    assert staleness(command(CommandKind.DELETE_GROUP), 8, {NUMBERS[0]: "-9"}).superseded
-    assert not staleness(command(CommandKind.LIST, ()), 0, whole)
+        assert compute_staleness(command(kind), 6, whole).superseded
+        assert not compute_staleness(command(kind), 9, whole)
+    assert not compute_staleness(command(CommandKind.CREATE), 0, {NUMBERS[0]: "+9"})
+    assert compute_staleness(command(CommandKind.DELETE_GROUP), 8, {NUMBERS[0]: "-9"}).superseded
+    assert not compute_staleness(command(CommandKind.LIST, ()), 0, whole)
 
 
 @given(st.text(), st.text())
 def test_junk_decides_nothing(word: str, everything: str) -> None:
     """Whatever lies in the ledger, nothing raises; what is no order is none."""
     since = {NUMBERS[0]: "?" + word, EVERYTHING: "x" + everything}
-    assert staleness(command(CommandKind.ADD), 0, since) == Staleness()
-    staleness(command(CommandKind.REPLACE), 0, {NUMBERS[0]: word, EVERYTHING: everything})
+    assert compute_staleness(command(CommandKind.ADD), 0, since) == Staleness()
+    compute_staleness(command(CommandKind.REPLACE), 0, {NUMBERS[0]: word, EVERYTHING: everything})
 
 
 def test_what_cannot_be_an_order() -> None:
     """It decides nothing, however long it is."""
     junk = {EVERYTHING: "9" * 5_000, NUMBERS[0]: "+" + "9" * 5_000}
-    assert staleness(command(CommandKind.ADD), 1, junk) == Staleness()
-    assert added_since(1, junk) == []
+    assert compute_staleness(command(CommandKind.ADD), 1, junk) == Staleness()
+    assert numbers_added_since(1, junk) == []

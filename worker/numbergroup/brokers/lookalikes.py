@@ -1,6 +1,6 @@
-"""Finds streams, lists and queues beside ours, under a name that was probably meant to be ours.
+"""Finds streams, lists and queues whose names are probably misspelled names of command queues.
 
-What is published there waits unseen, for no worker reads it. Looking changes nothing.
+No worker reads them, so commands that are published there wait for ever. Finding them changes nothing.
 """
 
 import re
@@ -18,20 +18,23 @@ from numbergroup_contracts import names
 _ALIKE = 0.85
 _ROUNDS = 100
 _COUNT = 1_000
-_MOST = 100
-_QUEUES = (
+_MAX_FOUND = 100
+_MISSPELLED_QUEUES = (
     *("numbergroup:commands", "numbergroup:{0}:commands"),
     *("numbergroup-commands", "numbergroup_commands", "numbergroupcommands"),
     *("numbergroup.command", "numbergroup.comands", "numbergroup.commads", "numbergroup.commnads"),
     *("numbergroups.commands", "numbergruop.commands", "number-group.commands", "numbergroup.commands.v1"),
 )
-_LETTERS = re.compile("[^a-z]+")
+_NO_LETTERS = re.compile("[^a-z]+")
 _LENGTH = {"stream": "xlen", "list": "llen"}
 
 
 @dataclass(slots=True, frozen=True)
 class Lookalike:
-    """`kind`: `stream`, `list` or `queue`. `count`: how much waits in it. `meant`: the name of ours."""
+    """A queue with a similar name. `kind` is `stream`, `list` or `queue`; `count` is the number of messages.
+
+    `intended_name` is the name that was probably meant.
+    """
 
     kind: str
     name: str
@@ -45,20 +48,20 @@ class Lookalike:
 
 
 def is_alike(name: str) -> bool:
-    """Whether the name is that of a command stream, list or queue, but for a mistake."""
-    letters = _LETTERS.sub("", name.lower())
+    """Whether the name is similar to that of a command stream, list or queue."""
+    letters = _NO_LETTERS.sub("", name.lower())
     return SequenceMatcher(None, letters, "numbergroupcommands", autojunk=False).ratio() >= _ALIKE
 
 
 async def find_on_redis(client: Redis, partitions: int) -> list[Lookalike]:
-    """Those on Redis, by their names; on a server with very many keys maybe not all.
+    """Return the lookalikes on Redis, sorted by name; on a server with very many keys perhaps not all.
 
-    A server that does not let us look has none.
+    Returns none if the server forbids the search.
     """
     ours = {*map(names.command_stream, range(partitions)), *LISTS}
     try:
-        # The server leaves out all that is neither: by far the most keys are records of what is settled.
-        found = [(kind, name) for kind in _LENGTH for name in await _scanned(client, kind, ours)]
+        # The server filters by type: most keys are records of settled commands.
+        found = [(kind, name) for kind in _LENGTH for name in await _scan(client, kind, ours)]
         pipe = client.pipeline(transaction=False)
         for kind, name in found:
             getattr(pipe, _LENGTH[kind])(name)
@@ -67,27 +70,27 @@ async def find_on_redis(client: Redis, partitions: int) -> list[Lookalike]:
         return []
     return sorted(
         (
-            Lookalike(kind, _text(name), count, _meant(_text(name), kind == "list", partitions))
+            Lookalike(kind, _text(name), count, _intended_name(_text(name), kind == "list", partitions))
             for (kind, name), count in zip(found, counts, strict=True)
         ),
-        key=lambda one: one.name,
+        key=lambda lookalike: lookalike.name,
     )
 
 
-async def _scanned(client: Redis, kind: str, ours: Collection[str]) -> set[bytes]:
-    """Names of that kind that are nearly ours: at most `_MOST`."""
+async def _scan(client: Redis, kind: str, ours: Collection[str]) -> set[bytes]:
+    """Return at most `_MAX_FOUND` names of keys of this type that are similar to ours."""
     found: set[bytes] = set()
     cursor = 0
     for _ in range(_ROUNDS):
         answer: Any = await client.scan(cursor, count=_COUNT, _type=kind)
         cursor, page = answer
         found.update(name for name in page if is_alike(_text(name)) and _text(name) not in ours)
-        if not cursor or len(found) >= _MOST:
+        if not cursor or len(found) >= _MAX_FOUND:
             break
-    return set(sorted(found)[:_MOST])
+    return set(sorted(found)[:_MAX_FOUND])
 
 
-def _meant(name: str, is_list: bool, partitions: int) -> str:
+def _intended_name(name: str, is_list: bool, partitions: int) -> str:
     if is_list and "{" not in name:
         return names.COMMANDS
     digits = re.search("[0-9]+", name)
@@ -98,12 +101,12 @@ def _meant(name: str, is_list: bool, partitions: int) -> str:
 
 
 def queue_names_to_check(partitions: int) -> Iterator[tuple[str, str]]:
-    """Names of queues that RabbitMQ can be asked about one by one, and what was meant by each.
+    """Yield misspelled queue names to look for on RabbitMQ, each with the intended name.
 
-    Few: RabbitMQ logs an error for each question about a queue that is not there.
+    There are few, because RabbitMQ logs an error for each query for a missing queue.
     """
-    for wrong in _QUEUES:
-        yield wrong, names.command_queue(0, partitions)
+    for misspelled in _MISSPELLED_QUEUES:
+        yield misspelled, names.command_queue(0, partitions)
 
 
 def _text(name: bytes) -> str:

@@ -1,1 +1,1 @@
-"""Redis Streams as a broker, with the lists of kombu's producers."""
+"""The broker on Redis: Redis Streams, and the lists to which kombu's producers publish."""

@@ -1,4 +1,4 @@
-"""Connecting to Redis, and checking that it can be trusted with the work."""
+"""Connects to Redis, and checks that the server is set up so that it loses no data."""
 
 from typing import Any
 
@@ -25,14 +25,14 @@ from numbergroup.ledger.scripts import register_text
 from numbergroup_contracts.publishing.urls import parse, redis_arguments
 
 _CONNECTIONS = 100
-_OF_CLUSTER = (MovedError, AskError, ClusterCrossSlotError, ClusterDownError)
-# Redis's own words.
+_CLUSTER_ERRORS = (MovedError, AskError, ClusterCrossSlotError, ClusterDownError)
+# Error texts of Redis.
 _CLUSTER_TEXTS = ("MOVED ", "CROSSSLOT ", "CLUSTERDOWN ", "SELECT is not allowed in cluster mode")
 _NO_DATABASE = "DB index is out of range"
 
 
 class UnfitServer(Exception):
-    """The server answers, but must not be used as it is set up; each problem says what to change."""
+    """The server answers, but its setup loses data or forbids the work; each problem says what to change."""
 
     def __init__(self, *problems: str) -> None:
         super().__init__("; ".join(problems))
@@ -40,11 +40,11 @@ class UnfitServer(Exception):
 
 
 class ServerNotReady(BrokerUnavailable):
-    """The server answers, and a worker waits for it, but somebody probably has to change something."""
+    """The server answers but is not ready. A worker waits for it, but an operator probably has to act."""
 
 
 class _Client(Redis):
-    """Scripts that are registered can be named when an ACL stops them."""
+    """Keeps the text of scripts, so that errors can name the command that an ACL forbids."""
 
     def register_script(self, script: Any) -> Any:
         register_text(script)
@@ -52,11 +52,12 @@ class _Client(Redis):
 
 
 def connect(url: str, partitions: int = 1, retries: int = 1) -> Redis:
-    """A client that gives up after seconds: who retries, and how long, is decided above it.
+    """Return a client whose commands fail after some seconds; its callers decide about longer retries.
 
-    One retry on a new connection: a connection that was closed while it was idle is no outage. None for who
-    has to know whether a command was carried out once. Each partition reads, settles and renews its lease
-    at the same time. The URL's parameters go before our own. Raises `InvalidUrl`.
+    `retries`: how often a command is retried on a new connection. One is enough for a connection that was
+    closed while idle; 0 is for callers that must know whether a command was carried out once. The pool has
+    three further connections for each of the `partitions`, which reads, settles and renews its lease at the
+    same time. The URL's parameters override the defaults. Raises `InvalidUrl`.
     """
     address = parse(url)
     arguments: dict[str, Any] = {
@@ -72,63 +73,63 @@ def connect(url: str, partitions: int = 1, retries: int = 1) -> Redis:
         max_connections=_CONNECTIONS + 3 * partitions,
         **arguments,
     )
-    # It says whether it is TCP, TLS or a Unix socket.
+    # The URL determines the class: TCP, TLS or Unix socket.
     pool.connection_class = fast_connection_class(pool.connection_class)
     return _Client.from_pool(pool)
 
 
 async def check(client: Redis, setting: str = "NUMBERGROUP_BROKER_URL") -> None:
-    """Raises `UnfitServer` with all problems of a server that would lose data or that forbids what the work
-    takes, `BrokerUnavailable` for one that is away, or a replica for now.
+    """Check that the server keeps data, and permits what a worker does. Writes and deletes one key.
 
-    `setting`: what an operator would have to change. Writes a key and deletes it.
+    Raises `UnfitServer` with all problems that an operator must fix, or `BrokerUnavailable` if the server is
+    unavailable or a replica. `setting` is the name of the setting with the server's URL, for messages.
     """
     commands: list[str] = []
-    barred: list[str] = []
+    forbidden_keys: list[str] = []
     try:
         await client.ping()
         facts = await read_server_facts(client)
-        problems = _problems(facts)
+        problems = _eviction_problems(facts)
         if await _is_cluster(client, facts):
-            # It answers nothing else as a single server does.
-            raise UnfitServer(_cluster(setting))
+            # The other checks mean nothing on a cluster.
+            raise UnfitServer(_cluster_problem(setting))
         if facts.has_acl:
-            commands, barred = await find_missing_permissions(client)
+            commands, forbidden_keys = await find_missing_permissions(client)
         else:
             await check_writable(client)
     except (RedisError, OSError, ReadOnly) as error:
-        raise _refusal(error, setting) from error
+        raise _translate_error(error, setting) from error
     if commands:
         problems.append(
             f"the ACL of the user in {setting} forbids commands that a worker needs: {', '.join(commands)}"
         )
-    if barred:
+    if forbidden_keys:
         problems.append(
-            f"the ACL of the user in {setting} forbids keys that a worker needs: {', '.join(barred)} "
-            f"(permit {' and '.join('~' + one for one in PATTERNS)})"
+            f"the ACL of the user in {setting} forbids keys that a worker needs: {', '.join(forbidden_keys)} "
+            f"(permit {' and '.join('~' + pattern for pattern in PATTERNS)})"
         )
     if problems:
         raise UnfitServer(*problems)
 
 
-def _refusal(error: Exception, setting: str) -> Exception:
-    """What the answer of a server means for a worker: `UnfitServer` where no waiting helps."""
+def _translate_error(error: Exception, setting: str) -> Exception:
+    """Return the exception for an error of the server: `UnfitServer` if waiting does not help."""
     match error:
         case ReadOnly():
-            # It may become the primary yet.
+            # The replica may become the primary.
             return ServerNotReady(f"{setting} names a read-only replica of Redis: name the primary server")
         case NoPermissionError():
             return UnfitServer(f"the ACL of the user in {setting} forbids what a worker needs ({error})")
         case AuthenticationError():
             return UnfitServer(f"Redis refuses the credentials in {setting} ({error})")
         case ResponseError() if is_cluster_error(error):
-            return UnfitServer(_cluster(setting))
+            return UnfitServer(_cluster_problem(setting))
         case ResponseError() if _NO_DATABASE in str(error):
             return UnfitServer(f"{setting} names a database that this Redis does not have ({error})")
     return BrokerUnavailable(f"{setting}: {type(error).__name__}: {error}")
 
 
-def _problems(facts: ServerFacts) -> list[str]:
+def _eviction_problems(facts: ServerFacts) -> list[str]:
     if not (facts.may_evict or "").startswith("allkeys"):
         return []
     policy = f"(maxmemory-policy {facts.may_evict})"
@@ -136,7 +137,8 @@ def _problems(facts: ServerFacts) -> list[str]:
 
 
 async def _is_cluster(client: Redis, facts: ServerFacts) -> bool:
-    """Where the server does not tell, two keys do: a cluster refuses keys of different slots together."""
+    """Whether the server is a cluster. If `INFO` does not tell, it uses two keys of different slots in a
+    command."""
     if facts.is_cluster:
         return True
     try:
@@ -147,12 +149,12 @@ async def _is_cluster(client: Redis, facts: ServerFacts) -> bool:
 
 
 def is_cluster_error(error: BaseException) -> bool:
-    """Whether only a Redis Cluster answers like this."""
+    """Whether only a Redis Cluster gives this error."""
     if isinstance(error, MasterDownError):
-        # A replica, of whatever kind; the library counts it as a cluster's answer.
+        # Any replica may give this error, although the library counts it as a cluster's.
         return False
-    return isinstance(error, _OF_CLUSTER) or str(error).startswith(_CLUSTER_TEXTS)
+    return isinstance(error, _CLUSTER_ERRORS) or str(error).startswith(_CLUSTER_TEXTS)
 
 
-def _cluster(setting: str) -> str:
+def _cluster_problem(setting: str) -> str:
     return f"{setting} names a Redis Cluster, which is not supported: use a single Redis server"

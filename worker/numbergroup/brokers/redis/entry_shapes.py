@@ -1,6 +1,6 @@
-"""Entries of a command stream that cannot be commands by their shape, and what is said of the mistake.
+"""Recognizes stream entries with wrong fields, and describes the mistake to their producer.
 
-Nothing of what stands in a value is quoted: phone numbers would get into results and dead letters.
+Descriptions never quote values, which may contain phone numbers.
 """
 
 import re
@@ -10,14 +10,14 @@ import orjson
 
 _EVENT = b"event"
 _NAME = re.compile(rb"[A-Za-z_][A-Za-z_.-]{0,31}")
-_SHOWN = 5
-_HOW = "an entry has one field, event, whose value is the whole JSON"
+_MAX_LISTED = 5
+_CORRECT_FORM = "an entry has one field, event, whose value is the whole JSON"
 
 
 def describe_wrong_fields(flat: Sequence[bytes]) -> str | None:
-    """What is wrong with the fields of an entry, given as names and values in turn; None for nothing.
+    """Describe what is wrong with an entry's fields; `None` if nothing is wrong.
 
-    Further fields beside one `event` are no mistake.
+    `flat` has alternating names and values. Further fields beside one `event` are no mistake.
     """
     names = flat[::2]
     count = names.count(_EVENT)
@@ -26,15 +26,18 @@ def describe_wrong_fields(flat: Sequence[bytes]) -> str | None:
     if count:
         return f"the entry has the field event {count} times: put several events into one JSON array"
     if len(names) == 1:
-        return f"the entry has the field {_shown(names[0])} and no field event: {_HOW}"
-    more = ", …" if len(names) > _SHOWN else ""
-    listed = ", ".join(map(_shown, names[:_SHOWN]))
-    return f"the entry has {len(names)} fields ({listed}{more}) and no field event: {_HOW}"
+        return f"the entry has the field {_printable(names[0])} and no field event: {_CORRECT_FORM}"
+    more = ", …" if len(names) > _MAX_LISTED else ""
+    listed = ", ".join(map(_printable, names[:_MAX_LISTED]))
+    return f"the entry has {len(names)} fields ({listed}{more}) and no field event: {_CORRECT_FORM}"
 
 
 def body_to_keep(flat: Sequence[bytes]) -> bytes:
-    """What is kept of a misshapen entry: what was meant as its event or events, so that its sender can be
-    answered; else all fields as JSON."""
+    """Return the body to keep for an entry with wrong fields.
+
+    It is what was probably meant as the event or events, so that the producer can get an answer. Otherwise it
+    is a JSON object of all fields.
+    """
     names, values = flat[::2], flat[1::2]
     if len(names) == 1 and _NAME.fullmatch(names[0]):
         return values[0]
@@ -48,5 +51,5 @@ def _text(value: bytes) -> str:
     return value.decode(errors="replace")
 
 
-def _shown(name: bytes) -> str:
+def _printable(name: bytes) -> str:
     return name.decode() if _NAME.fullmatch(name) else "of another name"

@@ -1,7 +1,7 @@
-"""The envelope in which kombu keeps a message on a Redis list.
+"""Packs and unpacks the envelope of a message that kombu keeps on a Redis list.
 
-Source: kombu 5.7, `transport/virtual/base.py`. What is no such envelope, or says that its body is no
-JSON in UTF-8, comes out with the reason why it is refused: nothing that other programs send raises.
+The format is that of kombu 5.7, `transport/virtual/base.py`. Unpacking never raises: an invalid envelope, or
+one whose body is not JSON in UTF-8, is returned with the reason why it is refused.
 """
 
 from base64 import b64decode, b64encode
@@ -12,18 +12,18 @@ from uuid import uuid4
 import orjson
 
 ENVELOPE_OVERHEAD: Final = 65_536
-"""What an envelope may have beside its body."""
+"""The largest size, in bytes, of an envelope without its body."""
 
 JSON_TYPES: Final = frozenset(
     {"application/json", "application/cloudevents+json", "application/cloudevents-batch+json"}
 )
 _CHARSETS = frozenset({"utf-8", "us-ascii"})
 _ENCODINGS = _CHARSETS | {None, "", "binary"}
-_PLAIN = frozenset({None, "", "utf-8"})
-_OF_TYPE: Final[dict[str | None, str | None]] = {"bytes": None, "base64": "base64"}
+_UNENCODED = frozenset({None, "", "utf-8"})
+_ENCODING_OF_TYPE: Final[dict[str | None, str | None]] = {"bytes": None, "base64": "base64"}
 _LONGEST_NAME = 255
 
-# None of them quotes the message: whatever is in there, a phone number too, would go into the result.
+# These texts go into results. They never quote the message, which may contain phone numbers.
 _NO_ENVELOPE = "not the envelope that kombu puts on a list"
 _NO_BODY = "the envelope has no body that is a text"
 _BODY_ENCODING = "the envelope's body_encoding must be base64 or absent"
@@ -36,7 +36,10 @@ _ENCODING = "the content encoding must be utf-8, us-ascii or binary"
 
 @dataclass(slots=True, frozen=True)
 class Unpacked:
-    """`body`: as its producer wrote it, or all of what was on the list where no body can be had."""
+    """An unpacked message. `body` is the producer's, or the whole envelope if it has no valid body.
+
+    `problem` tells why the message is refused.
+    """
 
     body: bytes
     reply_to: str | None = None
@@ -44,12 +47,12 @@ class Unpacked:
     problem: str | None = None
 
 
-def unpack(raw: bytes, most_body: int) -> Unpacked:
-    """What is in an envelope, or why it is refused. `most_body`: the size of the largest body to read.
+def unpack(raw: bytes, max_body: int) -> Unpacked:
+    """Unpack an envelope. `max_body` is the largest size of a body, in bytes.
 
-    Where a body is text, JSON's escapes make at most three bytes of one.
+    In an envelope a body is at most three times as large, because of JSON's escapes.
     """
-    longest = 3 * most_body + ENVELOPE_OVERHEAD
+    longest = 3 * max_body + ENVELOPE_OVERHEAD
     if len(raw) > longest:
         return Unpacked(raw, problem=f"the envelope has {len(raw)} bytes, the limit is {longest}")
     try:
@@ -71,12 +74,12 @@ def unpack(raw: bytes, most_body: int) -> Unpacked:
 
 
 def encode_address(queue: str) -> bytes:
-    """The first part of an envelope for that queue; `contents` are the second."""
+    """Return the first part of an envelope, with the queue's name; `encode_contents` returns the second."""
     return b'{"properties":{"delivery_info":' + orjson.dumps({"exchange": "", "routing_key": queue})
 
 
 def encode_contents(body: bytes, correlation_id: str | None) -> bytes:
-    """The second part of an envelope with that JSON in it, under a delivery tag of its own."""
+    """Return the second part of an envelope, with the JSON body and a new delivery tag."""
     properties: dict[str, Any] = {
         "delivery_tag": str(uuid4()),
         "delivery_mode": 2,
@@ -91,15 +94,15 @@ def encode_contents(body: bytes, correlation_id: str | None) -> bytes:
         "content-encoding": "utf-8",
         "headers": {},
     }
-    # Both objects are open towards the first part: the address is the first of the properties.
+    # The first part left both JSON objects open: this part continues and closes them.
     return b"," + orjson.dumps(properties)[1:] + b"," + orjson.dumps(envelope)[1:]
 
 
 def _body(envelope: dict[str, Any], properties: dict[str, Any]) -> tuple[bytes | None, str | None]:
     body, encoding = envelope.get("body"), _word(properties, "body_encoding")
-    if encoding in _PLAIN and isinstance(body, dict):
-        # What kombu's JSON makes of bytes that it was told not to encode.
-        encoding, body = _OF_TYPE.get(_word(body, "__type__"), "?"), body.get("__value__")
+    if encoding in _UNENCODED and isinstance(body, dict):
+        # kombu encodes bytes like this if it is told not to use base64.
+        encoding, body = _ENCODING_OF_TYPE.get(_word(body, "__type__"), "?"), body.get("__value__")
     if not isinstance(body, str) or not body:
         return None, _NO_BODY
     if _table(envelope, "headers").get("compression"):
@@ -109,7 +112,7 @@ def _body(envelope: dict[str, Any], properties: dict[str, Any]) -> tuple[bytes |
             return b64decode(body, validate=True), None
         except ValueError:
             return None, _NO_BASE64
-    return (body.encode(), None) if encoding in _PLAIN else (None, _BODY_ENCODING)
+    return (body.encode(), None) if encoding in _UNENCODED else (None, _BODY_ENCODING)
 
 
 def _problem(envelope: dict[str, Any], properties: dict[str, Any]) -> str | None:
@@ -117,8 +120,8 @@ def _problem(envelope: dict[str, Any], properties: dict[str, Any]) -> str | None
     if not all(isinstance(delivery.get(name), str) for name in ("exchange", "routing_key")):
         return _NO_DELIVERY_INFO
     kind, *parameters = (_word(envelope, "content-type") or "").split(";")
-    said = (part.partition("=") for part in parameters)
-    charsets = {value.strip(' "') for name, _, value in said if name.strip() == "charset"}
+    pairs = (part.partition("=") for part in parameters)
+    charsets = {value.strip(' "') for name, _, value in pairs if name.strip() == "charset"}
     if kind.strip() not in JSON_TYPES or not charsets <= _CHARSETS:
         return _TYPE
     return None if _word(envelope, "content-encoding") in _ENCODINGS else _ENCODING
@@ -135,6 +138,6 @@ def _name(within: dict[str, Any], name: str) -> str | None:
 
 
 def _word(within: dict[str, Any], name: str) -> str | None:
-    """A word whose case is of no matter; `None` if there is none, and `?` for what is no text."""
+    """Return a text in lower case; `None` if it is missing, `?` if it is no text."""
     found = within.get(name)
     return found.lower() if isinstance(found, str) else found if found is None else "?"

@@ -1,7 +1,8 @@
-"""The lists to which kombu's producers publish, and the way from there into the partitions' streams.
+"""Moves messages from the lists of kombu's producers into the partitions' streams.
 
-kombu pushes to the left: the right end of a list is its oldest message. Of each message its body goes on
-as it is; what its envelope says beside is a note in a field of its own.
+kombu pushes to the left, so the oldest message is at the right end of a list. A message's body becomes the
+entry's `event`, unchanged; the reply address and other facts of its envelope become the entry's field
+`kombu`, a note.
 """
 
 import asyncio
@@ -24,16 +25,16 @@ from numbergroup.observability.logging import get_logger
 from numbergroup_contracts import names
 
 NOTE = b"kombu"
-"""The field of an entry that came over a list. Any producer may write it: it says nothing that its
-producer might not say in an envelope."""
+"""The field that marks an entry as moved from a list. It is safe if producers write it themselves: they could
+state the same in an envelope."""
 
 LISTS = (names.COMMANDS, *(f"{names.COMMANDS}\x06\x16{step}" for step in (3, 6, 9)))
-"""One for each priority that kombu has, in the order in which it serves them."""
+"""kombu's lists, one for each of its priorities, in the order in which it reads them."""
 
 _POLL_S = 0.04
-_MOST_MESSAGES = 500
-_MOST_BYTES = 256 * 1024
-_NOTED = ("reply_to", "correlation_id", "problem")
+_MAX_MESSAGES = 500
+_MAX_BYTES = 256 * 1024
+_NOTE_FIELDS = ("reply_to", "correlation_id", "problem")
 _LONGEST_TEXT = 255
 _LONGEST_NOTE = 4_096
 
@@ -41,25 +42,25 @@ log = get_logger("commands")
 
 
 def encode_note(message: Unpacked) -> bytes:
-    """What the envelope says beside the body, for the field `NOTE`."""
-    said = {name: getattr(message, name) for name in _NOTED}
-    return orjson.dumps({name: text for name, text in said.items() if text is not None})
+    """Return the facts of an envelope beside its body as JSON, for the field `NOTE`."""
+    facts = {name: getattr(message, name) for name in _NOTE_FIELDS}
+    return orjson.dumps({name: text for name, text in facts.items() if text is not None})
 
 
 def decode_note(value: bytes) -> dict[str, Any] | None:
-    """What a note says: properties of an `Entry`; `None` if it is no note."""
+    """Return a note's facts as keyword arguments of `Entry`; `None` if the value is no note."""
     try:
-        said = orjson.loads(value) if len(value) <= _LONGEST_NOTE else None
+        facts = orjson.loads(value) if len(value) <= _LONGEST_NOTE else None
     except ValueError:
         return None
-    if not isinstance(said, dict):
+    if not isinstance(facts, dict):
         return None
-    texts = {name: text for name in _NOTED if isinstance(text := said.get(name), str) and text}
+    texts = {name: text for name in _NOTE_FIELDS if isinstance(text := facts.get(name), str) and text}
     return {"listed": True} | {name: text[:_LONGEST_TEXT] for name, text in texts.items()}
 
 
 class ListMover:
-    """Moves what is on the lists, all of it or nothing, in order; `intake` tells whose each event is."""
+    """Moves messages in order, each atomically; `intake` decodes them to find their partitions."""
 
     def __init__(self, client: Redis, partitions: int, intake: Intake) -> None:
         self._client = client
@@ -71,13 +72,13 @@ class ListMover:
         self._move = client.register_script(here.joinpath("move.lua").read_text())
 
     async def move_messages(self, epoch: int) -> None:
-        """Move some messages, or wait a little where there are none.
+        """Move some messages, or wait a little if there are none.
 
-        Raises `StaleEpoch` when partition 0 has another owner, and `BrokerUnavailable`.
+        Raises `StaleEpoch` if partition 0 has another owner, and `BrokerUnavailable`.
         """
         async with translate_errors(BrokerUnavailable):
-            used = await self._client.exists(*LISTS)
-            found: Any = used and await self._peek(keys=LISTS, args=[_MOST_MESSAGES, _MOST_BYTES])
+            lists = await self._client.exists(*LISTS)
+            found: Any = lists and await self._peek(keys=LISTS, args=[_MAX_MESSAGES, _MAX_BYTES])
         name, messages, others = found or (b"", [], [])
         self._complain(others)
         if not messages:
@@ -95,7 +96,8 @@ class ListMover:
         if answer == b"stale":
             raise StaleEpoch(f"partition 0: epoch {epoch} is over")
         failpoints.hit("moved from a list")
-        # Or else the list had changed in between (the answer to moving the same got lost): look again.
+        # Otherwise the list changed in between, for example because an answer was lost: the next call reads
+        # it again.
 
     def _complain(self, others: list[bytes]) -> None:
         """Name the keys that are no lists, once for as long as they stay so."""
@@ -105,7 +107,8 @@ class ListMover:
         self._others = others
 
     def _shares(self, message: Unpacked) -> Iterable[tuple[int, bytes]]:
-        """What each partition gets of a message: the events of its groups, in their order."""
+        """Return each partition's share of a message: the body with the events of its groups, in their
+        order."""
         if self._partitions == 1 or message.problem is not None:
             return [(0, message.body)]
         entry = Entry(0, "", message.body)
@@ -125,5 +128,5 @@ class ListMover:
         if isinstance(item, Refusal):
             return 0, item.origin.index
         group = item.group
-        own = group.kind is HandleKind.OWN
-        return 0 if own else names.partition_of(group.name, self._partitions), item.origins[0].index
+        has_no_handle = group.kind is HandleKind.OWN
+        return 0 if has_no_handle else names.partition_of(group.name, self._partitions), item.origins[0].index

@@ -1,6 +1,6 @@
--- The oldest messages of the first list that has any, oldest first: some, and not too large together.
+-- Returns the oldest messages of the first list that has any, oldest first, within limits of number and size.
 -- KEYS: the lists, in the order in which they are served
--- ARGV: how many messages, how many bytes (the one that goes over it is among them)
+-- ARGV: the largest number of messages, and of bytes (the message that exceeds it is included)
 -- Answer: the list, or '', its messages, and the keys that are no lists: these are passed over.
 local others = {}
 for _, list in ipairs(KEYS) do

@@ -1,8 +1,8 @@
-"""Whether the ACL of a Redis user permits what a worker does, found out by trying.
+"""Finds out whether the ACL of a Redis user permits what a worker does, by trying each command.
 
-Asking (`ACL DRYRUN`) takes a permission that such a user need not have. Every command is tried on one key,
-which holds a text for some seconds: Redis looks at permissions first, and then refuses most commands for the
-key's type. Nothing else is changed.
+`ACL DRYRUN` would need a further permission. Each command is tried on one key, which holds a text for some
+seconds: Redis checks permissions first, and then refuses most commands because of the key's type. Nothing
+else changes.
 """
 
 import secrets
@@ -14,7 +14,7 @@ from redis.exceptions import NoPermissionError, ReadOnlyError, RedisError, Respo
 from numbergroup.ledger import keys
 from numbergroup_contracts import names
 
-_LASTS_MS = 10_000
+_LIFETIME_MS = 10_000
 
 _STREAMS = ("XADD", "XDEL", "XINFO", "XLEN", "XRANGE", "XREAD", "XTRIM")
 _HASHES = ("HDEL", "HEXISTS", "HGET", "HGETALL", "HINCRBY", "HLEN", "HMGET", "HSET", "HSETNX", "HVALS")
@@ -26,11 +26,11 @@ COMMANDS = tuple(
         (*_STREAMS, *_HASHES, *_LISTS, *_OTHERS, *_SETS, "EVALSHA", "EXEC", "MULTI", "PING", "SCRIPT", "TIME")
     )
 )
-"""What a worker needs; and `SELECT`, where the database is not 0."""
+"""The commands that a worker needs; also `SELECT`, if the database is not 0."""
 OPTIONAL = ("INFO", "CONFIG|GET")
-"""What it looks at the server's setup with, if it may."""
+"""Commands that a worker uses, if permitted, to check the server's setup."""
 PATTERNS = ("numbergroup:*", "numbergroup.*")
-"""The keys that it reads and writes, beside reply queues of other names."""
+"""Patterns of the keys that a worker uses, beside reply queues of other names."""
 
 KEYS = (
     *(keys.commands(0), keys.of_partition(0, keys.LEASE), keys.of_partition(0, keys.CALLS)),
@@ -38,62 +38,65 @@ KEYS = (
     *(keys.PARTITIONS, keys.WORKERS, keys.GROUP_KEYS, keys.CREATES, keys.PAUSES, keys.LETTER_COUNT),
     *(keys.settled("0"), keys.report("0"), keys.rate("0"), keys.token("0"), keys.probe("0")),
 )
-"""One of each kind."""
+"""A key of each kind that a worker uses."""
 
 
 class ReadOnly(Exception):
-    """The server is a replica, and takes no changes."""
+    """The server is a read-only replica."""
 
 
 async def check_writable(client: Redis) -> None:
-    """Writes and deletes a key, where there are no permissions to look at. Raises as `missing`."""
+    """Write and delete a key, on a server without ACLs.
+
+    Raises like `find_missing_permissions`.
+    """
     key = _key()
     try:
-        await client.set(key, "", px=_LASTS_MS)
+        await client.set(key, "", px=_LIFETIME_MS)
         await client.delete(key)
     except ReadOnlyError:
         raise ReadOnly from None
 
 
 async def find_missing_permissions(client: Redis) -> tuple[list[str], list[str]]:
-    """The commands and the keys that are forbidden. Writes and deletes a key.
+    """Return the forbidden commands and the forbidden keys. Writes and deletes a key.
 
-    Raises `ReadOnly` for a replica, and `RedisError` when the key cannot be written for another reason.
+    Raises `ReadOnly` on a replica, and `RedisError` if the key cannot be written for another reason.
     """
     key = _key()
     tries = [(name, _arguments(name, key)) for name in COMMANDS if name not in ("SET", "MULTI", "EXEC")]
-    tries.sort(key=lambda one: one[0] == "DEL")
-    # Trimming nothing changes nothing, whatever is there.
-    tries += [("", ("LTRIM", one, 0, -1)) for one in KEYS]
-    written = await _try(client, "SET", key, "", "PX", _LASTS_MS)
+    tries.sort(key=lambda attempt: attempt[0] == "DEL")
+    # An `LTRIM` to the whole list changes nothing.
+    tries += [("", ("LTRIM", used_key, 0, -1)) for used_key in KEYS]
+    written = await _try(client, "SET", key, "", "PX", _LIFETIME_MS)
     pipe = client.pipeline(transaction=False)
     for _, (command, *arguments) in tries:
-        # By its name as bytes the client does not know the command, and leaves the answer as it is.
+        # The client does not recognize a command whose name is bytes, and returns its answer unchanged.
         pipe.execute_command(command.encode(), *arguments)
     answers = await pipe.execute(raise_on_error=False)
     transaction = await _transaction(client)
     if isinstance(written, ReadOnlyError):
         raise ReadOnly
-    forbidden = ["SET"] if _is_of_command(written) else []
-    if _is_of_command(transaction):
+    forbidden = ["SET"] if _forbids_command(written) else []
+    if _forbids_command(transaction):
         forbidden += [name for name in ("EXEC", "MULTI") if f"'{name.lower()}" in str(transaction)]
     forbidden += [
-        name for (name, _), answer in zip(tries, answers, strict=True) if name and _is_of_command(answer)
+        name for (name, _), answer in zip(tries, answers, strict=True) if name and _forbids_command(answer)
     ]
-    barred = [
+    forbidden_keys = [
         str(command[1])
         for (name, command), answer in zip(tries, answers, strict=True)
-        if not name and _is_of_key(answer)
+        if not name and _forbids_key(answer)
     ]
-    if isinstance(written, RedisError) and not forbidden and not barred and not _is_of_key(written):
+    if isinstance(written, RedisError) and not forbidden and not forbidden_keys and not _forbids_key(written):
         raise written
-    if _is_of_key(written):
-        barred.insert(0, "numbergroup:check:*")
-    return sorted(forbidden), barred
+    if _forbids_key(written):
+        forbidden_keys.insert(0, "numbergroup:check:*")
+    return sorted(forbidden), forbidden_keys
 
 
 async def _transaction(client: Redis) -> object:
-    """`MULTI` and `EXEC`; with `PING`, which is permitted where one gets this far."""
+    """Try `MULTI` and `EXEC`, with `PING`, which is permitted at this point."""
     try:
         async with client.pipeline(transaction=True) as pipe:
             pipe.ping()
@@ -132,7 +135,7 @@ def _arguments(name: str, key: str) -> tuple[Any, ...]:
         case "XTRIM":
             return (name, key, "MAXLEN", 1)
         case "PEXPIRE":
-            return (name, key, _LASTS_MS)
+            return (name, key, _LIFETIME_MS)
         case "LRANGE" | "LTRIM":
             return (name, key, 0, -1)
         case "HINCRBY":
@@ -149,9 +152,9 @@ def _arguments(name: str, key: str) -> tuple[Any, ...]:
             return (name, key)
 
 
-def _is_of_command(answer: object) -> bool:
+def _forbids_command(answer: object) -> bool:
     return isinstance(answer, NoPermissionError) and "permissions to run" in str(answer)
 
 
-def _is_of_key(answer: object) -> bool:
-    return isinstance(answer, NoPermissionError) and not _is_of_command(answer)
+def _forbids_key(answer: object) -> bool:
+    return isinstance(answer, NoPermissionError) and not _forbids_command(answer)

@@ -1,4 +1,4 @@
-"""How a Redis server is set up, as far as it tells, and what that means for the data on it."""
+"""Reads how a Redis server is set up, and warns of settings that endanger its data."""
 
 from collections.abc import Awaitable, Iterator, Mapping
 from dataclasses import dataclass
@@ -7,13 +7,15 @@ from typing import Any
 from redis.asyncio import Redis
 from redis.exceptions import ResponseError
 
-_OLDEST = (7, 0)
+_OLDEST_VERSION = (7, 0)
 
 
 @dataclass(frozen=True, slots=True)
 class ServerFacts:
-    """`None` is what the server does not tell: managed servers often forbid or rename `CONFIG`, and an ACL
-    may forbid both."""
+    """The setup of a Redis server; `None` means unknown.
+
+    Managed servers often forbid or rename `CONFIG`, and an ACL may forbid both `CONFIG` and `INFO`.
+    """
 
     version: str | None = None
     is_cluster: bool = False
@@ -21,20 +23,23 @@ class ServerFacts:
     has_aof: bool | None = None
     aof_fsync: str | None = None
     has_acl: bool = True
-    """False for the embedded broker, which knows no `INFO`."""
+    """False for the embedded broker, which has no `INFO`."""
     may_evict: str | None = None
-    """The `maxmemory-policy` where it may delete keys, and there is a limit."""
+    """The `maxmemory-policy`, if there is a memory limit and the policy deletes keys."""
 
 
 async def read_server_facts(client: Redis) -> ServerFacts:
-    """Raises nothing of what the server refuses; `RedisError` and `OSError` when it does not answer."""
+    """Return the facts; those that the server refuses to tell are unknown.
+
+    Raises `RedisError` or `OSError` if the server does not answer.
+    """
     try:
         info: Mapping[str, Any] = await client.info()
     except ResponseError as error:
         if "unknown command" in str(error).lower():
             return ServerFacts(has_acl=False)
         info = {}
-    config = await _answer(client.config_get("*"))
+    config = await _answer_or_empty(client.config_get("*"))
     limit = str(config.get("maxmemory", info.get("maxmemory", "0")))
     policy = str(config.get("maxmemory-policy", info.get("maxmemory_policy", "noeviction")))
     aof = config.get("appendonly", info.get("aof_enabled"))
@@ -48,17 +53,19 @@ async def read_server_facts(client: Redis) -> ServerFacts:
     )
 
 
-async def _answer(asked: Awaitable[Any]) -> Mapping[str, Any]:
+async def _answer_or_empty(query: Awaitable[Any]) -> Mapping[str, Any]:
     try:
-        answer = await asked
+        answer = await query
     except ResponseError:
         return {}
     return answer if isinstance(answer, Mapping) else {}
 
 
 def warnings(facts: ServerFacts, *, holds_commands: bool) -> Iterator[str]:
-    """What an operator should know, as far as it is known. `holds_commands`: whether commands and results are
-    on this server, and not only what is remembered of them."""
+    """Yield warnings for operators about the server's setup.
+
+    `holds_commands`: whether this server is the broker, and not only the ledger.
+    """
     data = "waiting commands, results, dead letters" if holds_commands else "dead letters, groupKeys"
     data += " and what is remembered of settled commands"
     if facts.has_aof is False and facts.has_snapshots is False:
@@ -83,5 +90,5 @@ def warnings(facts: ServerFacts, *, holds_commands: bool) -> Iterator[str]:
         )
     version = facts.version or ""
     parts = tuple(int(part) for part in version.split(".")[:2] if part.isdigit())
-    if parts and parts < _OLDEST:
+    if parts and parts < _OLDEST_VERSION:
         yield f"Redis {version} is older than what is tested (7.0 and newer)"

@@ -1,4 +1,4 @@
--- Settling, as one unit: the fencing epoch, the answers, the records, the letters, the deletions.
+-- Settles one unit, all of it or nothing: replies, records, dead letters and deletions, under the owner's epoch.
 -- KEYS: epoch, unit, commands, partial, group-keys, creates, dead-letters, default reply stream, default reply
 -- list, calls, attempted, side; of letters: index, partitions, count, fingerprints, shapes, lettered, settlements,
 -- quarantined
@@ -8,11 +8,11 @@
 -- partition, how long replies are kept (ms), and how many messages of them in each queue (0: no limit).
 local epoch, serial, lifetime = ARGV[1], ARGV[2], ARGV[3]
 if redis.call('GET', KEYS[1]) ~= epoch then return 'stale' end
--- Serials grow. A request that was given up on its way may come after later units, and would undo them: nobody
--- hears that it is late. Who does hear it shares the epoch with somebody else, for it was set back.
-local by, last_written = string.match(redis.call('GET', KEYS[2]) or '', '^(%d+):(%d+)$')
-if by == epoch and serial == last_written then return 'done' end
-if by == epoch and tonumber(serial) < tonumber(last_written) then return 'late' end
+-- Serials grow. A request that the client gave up may arrive after later units, and must not undo them; its answer is
+-- discarded. A client that receives 'late' shares its epoch with another worker, because the epoch was set back.
+local last_epoch, last_serial = string.match(redis.call('GET', KEYS[2]) or '', '^(%d+):(%d+)$')
+if last_epoch == epoch and serial == last_serial then return 'done' end
+if last_epoch == epoch and tonumber(serial) < tonumber(last_serial) then return 'late' end
 
 local widths = {1, 2, 3, 2, 9, 2, 2, 1, 2, 2, 1, 6, 4, 2, 1}
 local starts, last = {}, 5
@@ -22,86 +22,85 @@ for number, width in ipairs(widths) do
 end
 local LETTERS, DECISIONS, REPLAYED, QUARANTINED, FORGOTTEN = 5, 12, 13, 14, 15
 local function any(number) return ARGV[starts[number]] ~= '0' end
-local at = 5
+local cursor = 5
 local function section(width, visit)
-  local count = tonumber(ARGV[at])
-  at = at + 1
+  local count = tonumber(ARGV[cursor])
+  cursor = cursor + 1
   for _ = 1, count do
-    visit(at)
-    at = at + width
+    visit(cursor)
+    cursor = cursor + width
   end
 end
 
--- A script is not rolled back: whatever could fail is tried before anything is written.
+-- A script is not rolled back. So everything that could fail is checked before the first write.
 local kinds = {}
-local function is(kind, name)
+local function is_type(kind, name)
   if kinds[name] == nil then kinds[name] = redis.call('TYPE', name)['ok'] end
   return kinds[name] == kind or kinds[name] == 'none'
 end
-local kinds_of_ours =
+local own_kinds =
   {'string', 'string', 'stream', 'hash', 'hash', 'hash', 'stream', 'stream', 'list', 'hash', 'set'}
 if any(LETTERS) or any(DECISIONS) or any(REPLAYED) then
   local of_letters = {any(REPLAYED) and 'stream', 'hash', 'set', 'string', 'hash', 'hash', 'hash', 'string'}
   for _, kind in ipairs(of_letters) do
-    kinds_of_ours[#kinds_of_ours + 1] = kind
+    own_kinds[#own_kinds + 1] = kind
   end
 end
-if any(QUARANTINED) and not is('hash', KEYS[20]) then
+if any(QUARANTINED) and not is_type('hash', KEYS[20]) then
   return redis.error_reply('WRONGTYPE ' .. KEYS[20] .. ' is no hash')
 end
-for at, kind in ipairs(kinds_of_ours) do
-  if kind and not is(kind, KEYS[at]) then return redis.error_reply('WRONGTYPE ' .. KEYS[at] .. ' is no ' .. kind) end
-  -- What is ours stays what it is, also where a reply is wanted there before it exists.
-  kinds[KEYS[at]] = kind
+for i, kind in ipairs(own_kinds) do
+  if kind and not is_type(kind, KEYS[i]) then return redis.error_reply('WRONGTYPE ' .. KEYS[i] .. ' is no ' .. kind) end
+  -- A reply queue with the name of one of these keys must not create that key with another type.
+  kinds[KEYS[i]] = kind
 end
 
--- Deletions come first: a full server refuses a script whose first change needs memory, and settling is
--- what makes room.
+-- Deletions come first: a full server refuses a script whose first write needs memory, and settling frees memory.
 local SIDE, INDEX, PARTITIONS, COUNT, FINGERPRINTS = KEYS[12], KEYS[13], KEYS[14], KEYS[15], KEYS[16]
 local SHAPES, LETTERED, SETTLEMENTS = KEYS[17], KEYS[18], KEYS[19]
 local ended = {}
-at = starts[REPLAYED]
+cursor = starts[REPLAYED]
 section(4, function(i)
   redis.call('HDEL', KEYS[4], ARGV[i + 1])
   if redis.call('XDEL', SIDE, ARGV[i]) == 1 and ARGV[i + 2] ~= '' then ended[#ended + 1] = i + 2 end
 end)
-at = 5
+cursor = 5
 local forgotten = starts[FORGOTTEN]
 for first = forgotten + 1, last - 1, 1000 do
   redis.call('HDEL', KEYS[4], unpack(ARGV, first, math.min(first + 999, last - 1)))
 end
-local done = tonumber(ARGV[at])
--- Many in one command cost a third of one by one.
-for first = at + 1, at + done, 1000 do
-  local upto = math.min(first + 999, at + done)
+local done = tonumber(ARGV[cursor])
+-- Deleting many entries with one command takes a third of the time.
+for first = cursor + 1, cursor + done, 1000 do
+  local upto = math.min(first + 999, cursor + done)
   redis.call('XDEL', KEYS[3], unpack(ARGV, first, upto))
   redis.call('HDEL', KEYS[4], unpack(ARGV, first, upto))
 end
-at = at + 1 + done
+cursor = cursor + 1 + done
 local kept_ms, kept_messages = tonumber(ARGV[last + 1]), tonumber(ARGV[last + 2])
 local to_streams, to_lists, oldest = {}, {}, 0
 if kept_ms > 0 and any(2) then
-  -- Asked before replies are written: they must not be older than it.
+  -- Read the time before replies are written, so that none of them is older.
   local now = redis.call('TIME')
   oldest = now[1] * 1000 + math.floor(now[2] / 1000) - kept_ms
 end
 section(2, function(i)
   local queue = ARGV[i]
-  if queue == '' or not is('stream', queue) then queue = KEYS[8] end
+  if queue == '' or not is_type('stream', queue) then queue = KEYS[8] end
   redis.call('XADD', queue, '*', 'event', ARGV[i + 1])
   kinds[queue] = 'stream'
   to_streams[queue] = (to_streams[queue] or 0) + 1
 end)
 section(3, function(i)
   local queue, address = ARGV[i], ARGV[i + 1]
-  if not is('list', queue) then queue, address = KEYS[9], ARGV[4] end
+  if not is_type('list', queue) then queue, address = KEYS[9], ARGV[4] end
   redis.call('LPUSH', queue, address .. ARGV[i + 2])
   kinds[queue] = 'list'
   to_lists[queue] = (to_lists[queue] or 0) + 1
 end)
 
--- Reply queues that this unit wrote to are trimmed, a bounded part at a time. Replies of this unit stay: they
--- are newer than any age, and count as a part of the limit. Queues under other names may hold other data.
+-- Trims the reply queues that this unit wrote to, a bounded part at a time. Replies of this unit always stay.
+-- Queues with other names than the default ones may hold other data, and are not trimmed.
 local function is_own(queue)
   for _, base in ipairs({KEYS[8], KEYS[9]}) do
     if queue == base then return true end
@@ -110,7 +109,7 @@ local function is_own(queue)
   end
   return false
 end
--- The queue ends as a whole when its newest message is as old as replies may be.
+-- The whole queue expires when its newest message is too old.
 local function end_with_newest(queue)
   if kept_ms > 0 then
     redis.call('PEXPIRE', queue, string.format('%.0f', kept_ms))
@@ -120,7 +119,7 @@ local function end_with_newest(queue)
 end
 for queue, written in pairs(to_streams) do
   if is_own(queue) then
-    -- Trimming frees no stream that nobody writes to any more. The default one stays, with its consumer groups.
+    -- A stream without writes is not trimmed, so it expires. The default one stays, with its consumer groups.
     if queue ~= KEYS[8] then end_with_newest(queue) end
     if kept_messages > 0 then
       redis.call('XTRIM', queue, 'MAXLEN', '~', string.format('%.0f', math.max(kept_messages, written)))
@@ -134,15 +133,15 @@ for queue, written in pairs(to_lists) do
     local length = redis.call('LLEN', queue)
     local kept = math.max(kept_messages, written, length - MOST_TRIMMED)
     if kept_messages > 0 and length > kept then redis.call('LTRIM', queue, 0, kept - 1) end
-    -- Messages in a list have no age.
+    -- Messages on a list have no age, so only the whole list can expire.
     end_with_newest(queue)
   end
 end
 section(2, function(i) redis.call('SET', ARGV[i], ARGV[i + 1], 'PX', lifetime) end)
 
--- What is no number counts as none: these are counted by hand, for HINCRBY would fail half-way.
-local function counted(key, field, by)
-  local count = (tonumber(redis.call('HGET', key, field) or 0) or 0) + by
+-- A counter that is no number counts as 0. HINCRBY would fail in the middle of the script.
+local function add_to_counter(key, field, delta)
+  local count = (tonumber(redis.call('HGET', key, field) or 0) or 0) + delta
   if count > 0 then
     redis.call('HSET', key, field, string.format('%.0f', count))
   else
@@ -153,11 +152,11 @@ end
 local base = 0
 if any(LETTERS) or any(DECISIONS) then
   local settlements = redis.call('GET', SETTLEMENTS) or '0'
-  -- Neither a fraction, nor nan, nor more than orders that are whole numbers can be made of.
+  -- Accept only whole numbers, small enough for exact orders.
   if not string.match(settlements, '^%d+$') or #settlements > 10 or tonumber(settlements) > 8e9 then
     settlements = nil
   end
-  -- Beyond all that can have been counted: what comes must not seem to come before what was.
+  -- Without a valid number use the time, which is greater than any count: orders must never decrease.
   settlements = tonumber(settlements or redis.call('TIME')[1]) + 1
   redis.call('SET', SETTLEMENTS, string.format('%.0f', settlements))
   base = settlements * 1048576
@@ -165,32 +164,32 @@ end
 local function order(given, place)
   return given ~= '' and given or string.format('%.0f', base + tonumber(place))
 end
--- Whether the letter of that id has an error of that fingerprint.
+-- Whether the dead letter with this id has this fingerprint.
 local function has_reason(id, fingerprint)
   local entry = redis.call('HGET', INDEX, id)
-  -- What is no entry id cannot be compared: one letter is enough.
+  -- An invalid entry id cannot be compared: keep the existing letter only.
   if not string.match(entry, '^%d+%-%d+$') then return true end
   local found = redis.call('XRANGE', KEYS[7], entry, entry)[1]
   if not found then return false end
-  for at = 1, #found[2], 2 do
-    if found[2][at] == 'letter' then
-      return string.find(found[2][at + 1], '"fingerprint":"' .. fingerprint .. '"', 1, true) ~= nil
+  for i = 1, #found[2], 2 do
+    if found[2][i] == 'letter' then
+      return string.find(found[2][i + 1], '"fingerprint":"' .. fingerprint .. '"', 1, true) ~= nil
     end
   end
   return false
 end
 section(9, function(i)
-  local id, said, place = ARGV[i], ARGV[i + 1], order(ARGV[i + 8], ARGV[i + 7])
+  local id, description, place = ARGV[i], ARGV[i + 1], order(ARGV[i + 8], ARGV[i + 7])
   local named = '{"id":"' .. id .. '"'
-  if string.sub(said, 1, #named) == named and redis.call('HEXISTS', INDEX, id) == 1 then
-    -- On RabbitMQ messages with equal bytes share the id: the letter that exists stands for all of them. One that
-    -- failed for another reason gets a letter for that reason.
+  if string.sub(description, 1, #named) == named and redis.call('HEXISTS', INDEX, id) == 1 then
+    -- On RabbitMQ messages with equal bytes have the same id, and one letter for all of them. A message that failed
+    -- with another fingerprint gets a further letter.
     if has_reason(id, ARGV[i + 4]) then return end
     id = id .. '.' .. ARGV[i + 4]
     if redis.call('HEXISTS', INDEX, id) == 1 then return end
-    said = '{"id":"' .. id .. '"' .. string.sub(said, #named + 1)
+    description = '{"id":"' .. id .. '"' .. string.sub(description, #named + 1)
   end
-  local entry = {'id', id, 'letter', said, 'body', ARGV[i + 2], 'order', place}
+  local entry = {'id', id, 'letter', description, 'body', ARGV[i + 2], 'order', place}
   if ARGV[i + 3] ~= '' then
     entry[#entry + 1] = 'original'
     entry[#entry + 1] = ARGV[i + 3]
@@ -199,16 +198,16 @@ section(9, function(i)
   redis.call('SADD', PARTITIONS, ARGV[last])
   redis.call('SET', COUNT, string.format('%.0f', (tonumber(redis.call('GET', COUNT) or 0) or 0) + 1))
   if ARGV[i + 4] ~= '' then
-    counted(FINGERPRINTS, ARGV[i + 4], 1)
+    add_to_counter(FINGERPRINTS, ARGV[i + 4], 1)
     redis.call('HSET', SHAPES, ARGV[i + 4], ARGV[i + 5])
   end
-  if ARGV[i + 6] ~= '' then counted(LETTERED, ARGV[i + 6], 1) end
+  if ARGV[i + 6] ~= '' then add_to_counter(LETTERED, ARGV[i + 6], 1) end
 end)
-local partial = tonumber(ARGV[at])
-for first = at + 1, at + 2 * partial, 1000 do
-  redis.call('HSET', KEYS[4], unpack(ARGV, first, math.min(first + 999, at + 2 * partial)))
+local partial = tonumber(ARGV[cursor])
+for first = cursor + 1, cursor + 2 * partial, 1000 do
+  redis.call('HSET', KEYS[4], unpack(ARGV, first, math.min(first + 999, cursor + 2 * partial)))
 end
-at = at + 1 + 2 * partial
+cursor = cursor + 1 + 2 * partial
 section(2, function(i)
   if ARGV[i + 1] == '' then
     redis.call('HDEL', KEYS[5], ARGV[i])
@@ -219,34 +218,34 @@ end)
 section(1, function(i) redis.call('HDEL', KEYS[6], ARGV[i]) end)
 section(2, function(i) redis.call('SET', ARGV[i], ARGV[i + 1], 'PX', lifetime) end)
 section(2, function(i)
-  -- A later call of the group may have been recorded since; one of an earlier epoch was an earlier owner's.
-  local by, call = string.match(redis.call('HGET', KEYS[10], ARGV[i]) or '', '^(%d+) (%d+) ')
-  if by and (by ~= epoch or tonumber(call) <= tonumber(ARGV[i + 1])) then
+  -- Keep the record of a later call of the group; a record of another epoch is a previous owner's, and ends.
+  local call_epoch, call = string.match(redis.call('HGET', KEYS[10], ARGV[i]) or '', '^(%d+) (%d+) ')
+  if call_epoch and (call_epoch ~= epoch or tonumber(call) <= tonumber(ARGV[i + 1])) then
     redis.call('HDEL', KEYS[10], ARGV[i])
   end
 end)
 section(1, function(i) redis.call('SREM', KEYS[11], ARGV[i]) end)
 local grown = {}
 section(6, function(i)
-  -- Later commands' words on the numbers of a group, for as long as there are letters of it.
+  -- Record decisions on the numbers of a group while it has dead letters.
   local since, group, number = ARGV[i], ARGV[i + 1], ARGV[i + 2]
   if redis.call('HEXISTS', LETTERED, group) == 0 then return end
-  local place, said = order(ARGV[i + 5], ARGV[i + 4]), ''
-  if not is('hash', since) then
-    -- Nobody knows what was decided before: whatever came earlier is not to undo it.
+  local place, sign = order(ARGV[i + 5], ARGV[i + 4]), ''
+  if not is_type('hash', since) then
+    -- Earlier decisions are unknown: count as a decision on all numbers, so that replays undo nothing.
     redis.call('DEL', since)
     redis.call('HSET', since, '*', place)
     kinds[since] = 'hash'
   end
   if number ~= '*' then
-    said = ARGV[i + 3]
+    sign = ARGV[i + 3]
   elseif ARGV[i + 5] == '' then
-    -- Numbers that were decided before do not matter any more.
+    -- A decision on all numbers replaces all earlier ones.
     redis.call('DEL', since)
   end
   local before = string.match(redis.call('HGET', since, number) or '', '(%d+)$')
   if not before or tonumber(before) <= tonumber(place) then
-    redis.call('HSET', since, number, said .. place)
+    redis.call('HSET', since, number, sign .. place)
   end
   if tonumber(place) > tonumber(grown[since] or 0) then grown[since] = place end
 end)
@@ -257,9 +256,9 @@ for since, place in pairs(grown) do
   end
 end
 for _, i in ipairs(ended) do
-  if counted(LETTERED, ARGV[i], -1) <= 0 then redis.call('DEL', ARGV[i + 1]) end
+  if add_to_counter(LETTERED, ARGV[i], -1) <= 0 then redis.call('DEL', ARGV[i + 1]) end
 end
-at = starts[QUARANTINED]
+cursor = starts[QUARANTINED]
 section(2, function(i)
   if ARGV[i + 1] == '' then
     redis.call('HDEL', KEYS[20], ARGV[i])

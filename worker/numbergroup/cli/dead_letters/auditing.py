@@ -23,7 +23,7 @@ def run(limit: int, as_json: bool) -> None:
 
     async def work(reader: LetterReader, _: LetterChanger) -> None:
         shown = 0
-        async for entry, fields in reader.audit():
+        async for entry, fields in reader.scan_audit():
             if shown == limit:
                 return
             shown += 1

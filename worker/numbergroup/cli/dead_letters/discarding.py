@@ -57,13 +57,13 @@ def _gather(
 async def _copy(
     reader: LetterReader, asked: DeadLetterFilter, out: BinaryIO | None
 ) -> tuple[list[Position], dict[str, Any]]:
-    exporter = None if out is None else Exporter(reader, await reader.ledger_id())
+    exporter = None if out is None else Exporter(reader, await reader.read_ledger_id())
     positions = []
     async for letter in asked.letters(reader):
         positions.append(letter.position)
         if exporter is not None and out is not None:
             out.write(await exporter.line(letter) + b"\n")
-    return positions, asked.as_json(await reader.now())
+    return positions, asked.as_json(await reader.server_time())
 
 
 def _confirm(count: int, *, yes: bool) -> None:

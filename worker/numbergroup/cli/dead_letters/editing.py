@@ -65,7 +65,7 @@ def read_edited(letter: Letter, body: bytes, intake: Intake) -> Command:
         raise CommandError("it must be one event, not an array")
     if not isinstance(item, Command):
         raise CommandError(f"this is no command: {item.message}")
-    was = letter.said.command
+    was = letter.details.command
     if was is not None and item.key != CommandKey(was.source, was.id):
         raise CommandError(
             f"source and id must stay {escaped(was.source)} and {escaped(was.id)}: results go by them"
@@ -103,10 +103,10 @@ def _save(
     edited = edited_letter(letter, body, command)
 
     async def work(reader: LetterReader, changer: LetterChanger) -> tuple[bool, Letter | None, int]:
-        now_ms = round((await reader.now()).timestamp() * 1000)
+        now_ms = round((await reader.server_time()).timestamp() * 1000)
         saved = await changer.edit(session.action("edit"), letter, edited, now_ms)
         found = await reader.find([letter.id])
-        return saved, found.get(letter.id), await reader.partitions_in_force()
+        return saved, found.get(letter.id), await reader.read_partition_count()
 
     saved, found, partitions = session.run(work)
     if not saved:

@@ -43,7 +43,7 @@ def _write(asked: DeadLetterFilter, out: BinaryIO, reveal: bool) -> int:
 
     async def work(reader: LetterReader, _: LetterChanger) -> None:
         nonlocal count
-        exporter = Exporter(reader, await reader.ledger_id())
+        exporter = Exporter(reader, await reader.read_ledger_id())
         async for letter in asked.letters(reader):
             line = await exporter.line(letter) if reveal else _masked(letter)
             out.write(escaped_json(line) + b"\n")

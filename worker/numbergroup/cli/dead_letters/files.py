@@ -8,7 +8,7 @@ from typing import BinaryIO
 
 from numbergroup.cli.error_handling import CommandError
 from numbergroup.ledger.dead_letters.letter import Letter
-from numbergroup.ledger.dead_letters.portable import as_line
+from numbergroup.ledger.dead_letters.portable import encode_line
 from numbergroup.ledger.dead_letters.reading import LetterReader
 
 
@@ -35,9 +35,9 @@ class Exporter:
         self._shapes: dict[str, bytes | None] = {}
 
     async def line(self, letter: Letter) -> bytes:
-        fingerprint = letter.said.fingerprint
+        fingerprint = letter.details.fingerprint
         if fingerprint is None:
-            return as_line(letter, self._ledger, None)
+            return encode_line(letter, self._ledger, None)
         if fingerprint not in self._shapes:
-            self._shapes[fingerprint] = await self._reader.raw_shape(fingerprint)
-        return as_line(letter, self._ledger, self._shapes[fingerprint])
+            self._shapes[fingerprint] = await self._reader.read_raw_shape(fingerprint)
+        return encode_line(letter, self._ledger, self._shapes[fingerprint])

@@ -74,9 +74,9 @@ class DeadLetterFilter:
             for one in found.values():
                 yield one
             return
-        selection = self.selection(await reader.now())
+        selection = self.selection(await reader.server_time())
         async for letter in reader.scan():
-            if selection.takes(letter):
+            if selection.matches(letter):
                 yield letter
 
 

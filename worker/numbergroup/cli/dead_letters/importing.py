@@ -11,8 +11,8 @@ from numbergroup.cli.error_handling import CommandError
 from numbergroup.cli.exit_codes import ExitCode
 from numbergroup.cli.files import RereadableFile, name_of
 from numbergroup.cli.screen import counted, print_json
-from numbergroup.ledger.dead_letters.changing import PAGE, PAGE_BYTES, Action, Arrival, LetterChanger
-from numbergroup.ledger.dead_letters.portable import NotALetter, from_line
+from numbergroup.ledger.dead_letters.changing import PAGE, PAGE_BYTES, Action, ImportedLetter, LetterChanger
+from numbergroup.ledger.dead_letters.portable import InvalidLine, decode_line
 from numbergroup.ledger.dead_letters.reading import LetterReader
 from numbergroup.text.escaping import escaped
 
@@ -54,7 +54,7 @@ def run(file: Path, as_json: bool) -> None:
 async def _take_in(
     reader: LetterReader, changer: LetterChanger, content: RereadableFile, action: Action, taken: _Taken
 ) -> None:
-    unindexed, ledger = await _unindexed(reader), await reader.ledger_id()
+    unindexed, ledger = await _unindexed(reader), await reader.read_ledger_id()
     with interruptible() as stop:
         for page in _pages(content, ledger):
             if stop.is_set():
@@ -62,7 +62,7 @@ async def _take_in(
                 return
             there = unindexed or await reader.find([one.letter.id for one in page])
             new = [one for one in page if one.letter.id not in there]
-            now_ms = round((await reader.now()).timestamp() * 1000)
+            now_ms = round((await reader.server_time()).timestamp() * 1000)
             answers = await changer.add(action, new, now_ms) if new else []
             taken.known += len(page) - sum(answers)
 
@@ -79,8 +79,8 @@ def check_file(file: Path, content: RereadableFile) -> None:
     for number, line in content.lines():
         try:
             if line.strip():
-                from_line(line.encode(), "")
-        except NotALetter as error:
+                decode_line(line.encode(), "")
+        except InvalidLine as error:
             errors.append(f"line {number}: {error}")
             if len(errors) == _MOST_ERRORS:
                 break
@@ -89,12 +89,12 @@ def check_file(file: Path, content: RereadableFile) -> None:
         raise CommandError(f"{name_of(file)}: nothing was imported, because these are no letters:\n  {shown}")
 
 
-def _pages(content: RereadableFile, ledger: str) -> Iterator[list[Arrival]]:
-    page: list[Arrival] = []
+def _pages(content: RereadableFile, ledger: str) -> Iterator[list[ImportedLetter]]:
+    page: list[ImportedLetter] = []
     size = 0
     for _, line in content.lines():
         if line.strip():
-            page.append(from_line(line.encode(), ledger))
+            page.append(decode_line(line.encode(), ledger))
             size += len(line)
         if len(page) == PAGE or size > PAGE_BYTES:
             yield page

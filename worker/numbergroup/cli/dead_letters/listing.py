@@ -16,9 +16,9 @@ from numbergroup.ledger.dead_letters.letter import Letter
 from numbergroup.ledger.dead_letters.reading import LetterReader
 
 _WAYS: dict[str, Callable[[Letter], str | None]] = {
-    "fingerprint": lambda letter: letter.said.fingerprint,
-    "account": lambda letter: letter.said.account,
-    "kind": lambda letter: letter.said.error.kind,
+    "fingerprint": lambda letter: letter.details.fingerprint,
+    "account": lambda letter: letter.details.account,
+    "kind": lambda letter: letter.details.error.kind,
 }
 _NONE = "-"
 
@@ -41,12 +41,12 @@ def run(asked: DeadLetterFilter, limit: int, by: str | None, as_json: bool, reve
 async def _list(
     reader: LetterReader, asked: DeadLetterFilter, limit: int, as_json: bool, reveal: bool
 ) -> None:
-    selection = asked.selection(await reader.now())
+    selection = asked.selection(await reader.server_time())
     columns = ("failed", "letter", "account", "group", "error", "code", "tries", "fingerprint", "message")
     rows = Rows(columns, ("failed", "letter", "fingerprint"), limit)
     shown, more = 0, False
     async for letter in reader.scan(newest_first=True):
-        if not selection.takes(letter):
+        if not selection.matches(letter):
             continue
         if shown == limit:
             more = True
@@ -69,7 +69,7 @@ async def _list(
 
 
 def _row(rows: Rows, letter: Letter, reveal: bool) -> None:
-    said = letter.said
+    said = letter.details
     rows.add(
         when(letter.failed_at),
         letter.id,
@@ -86,20 +86,22 @@ def _row(rows: Rows, letter: Letter, reveal: bool) -> None:
 async def _count(
     reader: LetterReader, asked: DeadLetterFilter, limit: int, by: str, as_json: bool, reveal: bool
 ) -> None:
-    selection = asked.selection(await reader.now())
+    selection = asked.selection(await reader.server_time())
     if by == "fingerprint" and selection.is_everything:
         # The ledger counts them as they are written: nothing has to be read.
         most = heapq.nlargest(
-            limit, [(count, name) async for name, count in reader.fingerprints()], key=lambda pair: pair[0]
+            limit,
+            [(count, name) async for name, count in reader.scan_fingerprints()],
+            key=lambda pair: pair[0],
         )
         counts = [(name, count) for count, name in most]
     else:
         found: Counter[str] = Counter()
         async for letter in reader.scan():
-            if selection.takes(letter):
+            if selection.matches(letter):
                 found[_WAYS[by](letter) or _NONE] += 1
         counts = found.most_common(limit)
-    shapes = await reader.shapes([name for name, _ in counts]) if by == "fingerprint" else {}
+    shapes = await reader.read_shapes([name for name, _ in counts]) if by == "fingerprint" else {}
     rows = Rows(("letters", by, *(("error", "code", "message") if by == "fingerprint" else ())), (by,), limit)
     for name, count in counts:
         shape = shapes.get(name)

@@ -15,11 +15,17 @@ from numbergroup.cli.exit_codes import ExitCode
 from numbergroup.cli.screen import counted, print_json
 from numbergroup.engine.commands import Command
 from numbergroup.engine.decoding.intake import Intake
-from numbergroup.ledger.dead_letters.changing import PAGE, PAGE_BYTES, Action, LetterChanger, Move
+from numbergroup.ledger.dead_letters.changing import PAGE, PAGE_BYTES, Action, LetterChanger, ReplayMove
 from numbergroup.ledger.dead_letters.letter import Letter, Position
 from numbergroup.ledger.dead_letters.reading import LetterReader
-from numbergroup.ledger.dead_letters.replay import Obstacle, destination, group_field, read, replay_of
-from numbergroup.ledger.dead_letters.staleness import Staleness, staleness
+from numbergroup.ledger.dead_letters.replay import (
+    Obstacle,
+    encode_replay,
+    group_field,
+    read_command,
+    target_partition,
+)
+from numbergroup.ledger.dead_letters.staleness import Staleness, compute_staleness
 from numbergroup.text.escaping import escaped
 
 _SHOWN = 10
@@ -56,10 +62,10 @@ class Plan:
             _note(self.obstacle_lines, f"{letter.id}: {command.reason}")
             return
         self.positions.append(letter.position)
-        group = letter.said.group or "no group"
+        group = letter.details.group or "no group"
         known = group in self.groups or len(self.groups) < _GROUPS_COUNTED
         self.groups[group if known else _ELSEWHERE] += 1
-        self.crashed += letter.said.error.kind == "crashed"
+        self.crashed += letter.details.error.kind == "crashed"
         self.unwatched += letter.order is None or letter.watched_ms is not None
         if stale:
             self.stale += 1
@@ -126,7 +132,7 @@ def run(asked: DeadLetterFilter, dry_run: bool, force: bool, yes: bool, as_json:
     plan, action = Plan(force, reveal), session.action("replay", {"force": True} if force else {})
 
     async def look(reader: LetterReader, _: LetterChanger) -> int:
-        action.asked |= asked.as_json(await reader.now())
+        action.selection |= asked.as_json(await reader.server_time())
         page: list[Letter] = []
         async for letter in asked.letters(reader):
             page.append(letter)
@@ -134,7 +140,7 @@ def run(asked: DeadLetterFilter, dry_run: bool, force: bool, yes: bool, as_json:
                 await _plan(reader, page, intake, plan, show=dry_run and as_json)
                 page.clear()
         await _plan(reader, page, intake, plan, show=dry_run and as_json)
-        return await reader.partitions_in_force()
+        return await reader.read_partition_count()
 
     partitions = session.run(look)
     if not as_json:
@@ -167,14 +173,14 @@ def carry_out_replay(
     """Move the letters at these places to the side logs, in this order."""
 
     async def change(reader: LetterReader, changer: LetterChanger, letters: list[Letter]) -> Sequence[bool]:
-        now = await reader.now()
+        now = await reader.server_time()
         moves = []
         for letter in letters:
-            command = read(letter, intake, now)
+            command = read_command(letter, intake, now)
             if isinstance(command, Command):
-                replay = replay_of(letter, command, force=force)
-                place = destination(command, letter, partitions)
-                moves.append(Move(letter, place, letter.body, replay, group_field(command)))
+                replay = encode_replay(letter, command, force=force)
+                place = target_partition(command, letter, partitions)
+                moves.append(ReplayMove(letter, place, letter.body, replay, group_field(command)))
         return await changer.replay(action, moves)
 
     return carry_out(session, positions, "replaying", change)
@@ -184,18 +190,18 @@ async def _plan(
     reader: LetterReader, letters: Sequence[Letter], intake: Intake, plan: Plan, *, show: bool
 ) -> None:
     """Add a page of letters to the plan."""
-    now = await reader.now()
-    read_ones = [(letter, read(letter, intake, now)) for letter in letters]
+    now = await reader.server_time()
+    read_ones = [(letter, read_command(letter, intake, now)) for letter in letters]
     asked = [
         (field, command.decides)
         for _, command in read_ones
         if isinstance(command, Command) and (field := group_field(command)) is not None
     ]
-    decided = iter(await reader.since(asked))
+    decided = iter(await reader.read_decisions(asked))
     for letter, command in read_ones:
         stale = Staleness()
         if isinstance(command, Command) and group_field(command) is not None:
-            stale = staleness(command, letter.order or 0, next(decided))
+            stale = compute_staleness(command, letter.order or 0, next(decided))
         plan.add((letter, command, stale))
         if show:
             print_json(_as_json(letter, command, stale, plan))
@@ -204,8 +210,8 @@ async def _plan(
 def _as_json(letter: Letter, command: Command | Obstacle, stale: Staleness, plan: Plan) -> dict[str, Any]:
     return {
         "id": letter.id,
-        "account": letter.said.account,
-        "group": letter.said.group,
+        "account": letter.details.account,
+        "group": letter.details.group,
         "obstacle": command.reason if isinstance(command, Obstacle) else None,
         "superseded": stale.superseded,
         "stale": [plan.number(one) for one in stale.left_out],

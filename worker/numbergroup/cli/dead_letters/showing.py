@@ -17,8 +17,8 @@ from numbergroup.engine.decoding.intake import Intake
 from numbergroup.ledger.dead_letters.changing import LetterChanger
 from numbergroup.ledger.dead_letters.letter import Letter
 from numbergroup.ledger.dead_letters.reading import LetterReader
-from numbergroup.ledger.dead_letters.replay import Obstacle, group_field, read
-from numbergroup.ledger.dead_letters.staleness import Staleness, added_since, staleness
+from numbergroup.ledger.dead_letters.replay import Obstacle, group_field, read_command
+from numbergroup.ledger.dead_letters.staleness import Staleness, compute_staleness, numbers_added_since
 from numbergroup.text.escaping import escaped
 
 
@@ -53,19 +53,19 @@ def run(letter_id: str, as_json: bool, reveal: bool) -> None:
 
 
 async def _outlook(reader: LetterReader, letter: Letter, intake: Intake) -> Outlook:
-    command = read(letter, intake, await reader.now())
+    command = read_command(letter, intake, await reader.server_time())
     if isinstance(command, Obstacle):
         return Outlook(command.reason)
     field, order = group_field(command), letter.order or 0
     if field is None:
         return Outlook()
-    (since,) = await reader.since([(field, command.decides)])
+    (since,) = await reader.read_decisions([(field, command.decides)])
     added: set[str] = set()
     if command.kind is CommandKind.REPLACE:
         own = set(command.numbers)
-        async for number, word in reader.all_since(field):
-            added.update(one for one in added_since(order, {number: word}) if one not in own)
-    return Outlook(stale=staleness(command, order, since), added=len(added))
+        async for number, word in reader.scan_decisions(field):
+            added.update(one for one in numbers_added_since(order, {number: word}) if one not in own)
+    return Outlook(stale=compute_staleness(command, order, since), added=len(added))
 
 
 def _as_json(letter: Letter, outlook: Outlook, reveal: bool) -> dict[str, Any]:
@@ -94,7 +94,7 @@ def _value(body: bytes, reveal: bool) -> Any:
 
 
 def _print(letter: Letter, outlook: Outlook, reveal: bool) -> None:
-    said, error = letter.said, letter.said.error
+    said, error = letter.details, letter.details.error
     code = "" if error.code is None else f" {error.code}"
     facts: list[tuple[str, object]] = [
         ("letter", letter.id),

@@ -1,6 +1,6 @@
-"""Dead letters as operators have them: found, read, replayed, edited, discarded, carried elsewhere.
+"""Lets operators find, read, replay, edit, discard, export and import dead letters.
 
-The worker writes them when it settles, and takes in what is replayed. Nothing here drops a letter: what
-leaves the streams has gone to the side log, or an operator discarded it. Every change is one script for a
-page of letters, with its counters and its entry in the audit stream.
+Workers write dead letters when they settle commands, and process replayed ones. A letter leaves its stream
+only if it is replayed or an operator discards it. Each change is one script for a page of letters; the script
+also updates the counters and the action's entry in the audit stream.
 """

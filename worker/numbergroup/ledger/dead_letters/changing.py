@@ -1,7 +1,7 @@
-"""Changing the letters: each page is one script, with its counters and its entry in the audit stream.
+"""Changes dead letters: each page is one script, which also updates the counters and the audit stream.
 
-Every method may raise `LedgerUnavailable`. Then it is not known whether the page at hand was changed: asking
-again does nothing twice, for what is done is gone from the letters.
+Every method may raise `LedgerUnavailable`. Then the page may be changed or not; repeating the call is safe,
+because letters that were changed are no longer found.
 """
 
 from collections.abc import Sequence
@@ -18,28 +18,28 @@ from numbergroup.ledger.dead_letters.letter import Letter
 from numbergroup.ledger.port import LedgerUnavailable
 
 PAGE = 100
-"""So many letters are changed at once, at most."""
+"""The largest number of letters that one script changes."""
 PAGE_BYTES = 4 * 1024 * 1024
-"""And so many bytes of them, more or less."""
+"""The approximate size, in bytes, of the letters that one script changes."""
 
 _SHARED = [keys.LETTER_COUNT, keys.FINGERPRINTS, keys.SHAPES, keys.LETTERED, keys.AUDIT]
 _UNCOUNTED = "-"
-_ORDERS_A_UNIT = 2**20
+_ORDERS_PER_UNIT = 2**20
 
 Arguments = list[bytes | str | int]
 
 
 @dataclass(slots=True)
 class Action:
-    """One thing that an operator does, in as many pages as it takes.
+    """One action of an operator, carried out in one or more pages.
 
-    The audit stream has one entry of it, which always says what is done by then; `asked` is what selected
-    the letters.
+    The audit stream has one entry for it, which each page brings up to date. `selection` is what selected the
+    letters.
     """
 
-    who: str
+    operator: str
     name: str
-    asked: dict[str, Any] = field(default_factory=dict)
+    selection: dict[str, Any] = field(default_factory=dict)
     entry: bytes = b""
     changed: int = 0
     ids: bytes = b""
@@ -47,8 +47,11 @@ class Action:
 
 
 @dataclass(slots=True, frozen=True)
-class Move:
-    """A letter on its way to the side log of `partition`: `group` is the one that is watched for it."""
+class ReplayMove:
+    """A replay: the letter, and what is written to the replay stream of `partition`.
+
+    `group` is the field of the group whose later decisions are recorded for it.
+    """
 
     letter: Letter
     partition: int
@@ -58,16 +61,20 @@ class Move:
 
 
 @dataclass(slots=True, frozen=True)
-class Arrival:
-    """A letter from elsewhere, with its fingerprint's `shape`. Its order counts if it is `of_this_ledger`."""
+class ImportedLetter:
+    """A letter to import, with the `shape` of its fingerprint.
+
+    Its order is kept only if it `is_from_this_ledger`.
+    """
 
     letter: Letter
     shape: bytes | None
-    of_this_ledger: bool
+    is_from_this_ledger: bool
 
 
 class LetterChanger:
-    """`client` must not send twice what it got no answer to: what was done is said by the answers."""
+    """Changes dead letters. `client` must not retry commands: a retried script would not report what it
+    changed."""
 
     def __init__(self, client: Redis) -> None:
         self._client: Any = client
@@ -80,52 +87,68 @@ class LetterChanger:
         self._replay, self._discard = script("replay"), script("discard")
         self._edit, self._import = script("edit"), script("import")
 
-    async def replay(self, action: Action, moves: Sequence[Move]) -> list[bool]:
-        """Move them, in this order, to the side logs. False: it was gone, or edited, meanwhile."""
+    async def replay(self, action: Action, moves: Sequence[ReplayMove]) -> list[bool]:
+        """Move the letters, in this order, to the replay streams.
+
+        Returns for each whether it was moved; False if it was removed or edited meanwhile.
+        """
         arguments: Arguments = []
         for move in moves:
             letter = move.letter
-            stays = move.group == letter.lettered
-            arguments += [*_removal(letter, leaves=None if stays else letter.lettered)]
-            arguments += ["" if stays else move.group or "", keys.of_partition(move.partition, keys.SIDE)]
+            keeps_group = move.group == letter.group_field
+            arguments += [*_removal_arguments(letter, leaves=None if keeps_group else letter.group_field)]
+            arguments += [
+                "" if keeps_group else move.group or "",
+                keys.of_partition(move.partition, keys.SIDE),
+            ]
             arguments += [move.event, move.replay, letter.original or b""]
         return await self._run(self._replay, action, arguments)
 
     async def discard(self, action: Action, letters: Sequence[Letter]) -> list[bool]:
-        """Remove them for good. False: it was gone, or edited, meanwhile."""
-        arguments = [one for letter in letters for one in _removal(letter, leaves=letter.lettered)]
+        """Delete the letters.
+
+        Returns for each whether it was deleted; False if it was removed or edited meanwhile.
+        """
+        arguments = [
+            argument
+            for letter in letters
+            for argument in _removal_arguments(letter, leaves=letter.group_field)
+        ]
         return await self._run(self._discard, action, arguments)
 
     async def edit(self, action: Action, letter: Letter, edited: Letter, now_ms: int) -> bool:
-        """Write it anew. False: it was gone, or edited by somebody else, meanwhile."""
-        stays = letter.lettered == edited.lettered
-        stream, index, letter_id, as_json, entry, _print, group, since = _removal(
-            letter, leaves=None if stays else letter.lettered
+        """Replace a letter. Returns False if it was removed or edited meanwhile."""
+        keeps_group = letter.group_field == edited.group_field
+        stream, index, letter_id, as_json, entry, _print, group, since = _removal_arguments(
+            letter, leaves=None if keeps_group else letter.group_field
         )
-        enters = "" if stays else edited.lettered or ""
+        enters = "" if keeps_group else edited.group_field or ""
         arguments: Arguments = [stream, index, letter_id, as_json, entry, group, since, enters, now_ms]
         for name, value in edited.fields.items():
             arguments += [name, value]
         return (await self._run(self._edit, action, arguments))[0]
 
-    async def add(self, action: Action, arrivals: Sequence[Arrival], now_ms: int) -> list[bool]:
-        """Write letters from elsewhere. False: one of that id is there.
+    async def add(self, action: Action, arrivals: Sequence[ImportedLetter], now_ms: int) -> list[bool]:
+        """Add imported letters. Returns for each whether it was added; False if its id exists.
 
-        One whose order means nothing here gets the next: only what comes after it counts as decided since.
+        A letter of another ledger gets the next order of this one: only decisions after the import count as
+        later than it.
         """
         async with translate_errors(LedgerUnavailable):
             unit = int(await self._client.incr(keys.SETTLEMENTS))
         arguments: Arguments = []
         for place, arrival in enumerate(arrivals):
             letter = arrival.letter
-            next_order = unit * _ORDERS_A_UNIT + place
-            keeps = arrival.of_this_ledger and letter.order is not None and letter.order < next_order
-            order = letter.order if keeps else next_order
+            next_order = unit * _ORDERS_PER_UNIT + place
+            keeps_order = (
+                arrival.is_from_this_ledger and letter.order is not None and letter.order < next_order
+            )
+            order = letter.order if keeps_order else next_order
             fields = {**letter.fields, b"order": str(order).encode()}
             ordered = Letter(letter.partition, letter.entry, fields)
-            stream, index, letter_id, as_json, *_ = _removal(ordered, leaves=None)
+            stream, index, letter_id, as_json, *_ = _removal_arguments(ordered, leaves=None)
             arguments += [stream, index, letter_id, as_json, letter.partition, ordered.counted_as or ""]
-            arguments += [arrival.shape or b"", ordered.lettered or "", now_ms, 2 * len(fields)]
+            arguments += [arrival.shape or b"", ordered.group_field or "", now_ms, 2 * len(fields)]
             for name, value in fields.items():
                 arguments += [name, value]
         return await self._run(self._import, action, arguments, keys.LETTER_PARTITIONS)
@@ -133,19 +156,20 @@ class LetterChanger:
     async def _run(
         self, script: Any, action: Action, letters: Sequence[bytes | str | int], *more_keys: str
     ) -> list[bool]:
-        # Open at its end: the script says how many letters, and which.
-        detail = orjson.dumps(action.asked)[:-1] + (b"," if action.asked else b"")
+        # The JSON object is left open: the script adds the number of letters and their ids.
+        detail = orjson.dumps(action.selection)[:-1] + (b"," if action.selection else b"")
         so_far: Arguments = [action.entry, action.changed, action.ids, action.listed]
         async with translate_errors(LedgerUnavailable):
             entry, changed, ids, listed, answers = await script(
-                keys=[*_SHARED, *more_keys], args=[action.who, action.name, detail, *so_far, *letters]
+                keys=[*_SHARED, *more_keys], args=[action.operator, action.name, detail, *so_far, *letters]
             )
         action.entry, action.changed, action.ids, action.listed = entry, int(changed), ids, int(listed)
         return [bool(answer) for answer in answers]
 
 
-def _removal(letter: Letter, *, leaves: str | None) -> list[str]:
-    """What a script needs to take a letter out."""
+def _removal_arguments(letter: Letter, *, leaves: str | None) -> list[str]:
+    """Return a script's arguments for removing a letter; `leaves` is the field of the group that it
+    leaves."""
     counted = letter.counted_as
     return [
         keys.of_partition(letter.partition, keys.DEAD_LETTERS),

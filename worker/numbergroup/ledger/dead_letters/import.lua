@@ -1,4 +1,4 @@
--- Letters from elsewhere, under their ids. KEYS also: the set of partitions.
+-- Adds imported letters under their ids. KEYS also: the set of partitions.
 -- Of each: stream, index, id, id as JSON, partition, fingerprint, shape (JSON, or ''), group it enters, now (ms),
 -- how many fields and values follow, these.
 local function each(visit)
@@ -15,12 +15,12 @@ each(function(i)
 end)
 if wrong then return redis.error_reply(wrong) end
 each(function(i, count)
-  local there = redis.call('HEXISTS', ARGV[i + 1], ARGV[i + 2]) == 1
-  if not there then
+  local exists = redis.call('HEXISTS', ARGV[i + 1], ARGV[i + 2]) == 1
+  if not exists then
     local fields = {unpack(ARGV, i + 10, i + 9 + count)}
     local print, group = ARGV[i + 5], ARGV[i + 7]
     if group ~= '' and redis.pcall('HEXISTS', LETTERED, group) ~= 1 then
-      -- What was decided before, for a group without letters, nobody has written down.
+      -- Decisions of a group without letters are not recorded: `watched` says since when they are.
       table.insert(fields, 'watched')
       table.insert(fields, ARGV[i + 8])
     end
@@ -33,8 +33,8 @@ each(function(i, count)
       if ARGV[i + 6] ~= '' then redis.pcall('HSETNX', SHAPES, print, ARGV[i + 6]) end
     end
     enter_group(group)
-    note(ARGV[i + 3])
+    list_id(ARGV[i + 3])
   end
-  table.insert(answers, there and 0 or 1)
+  table.insert(answers, exists and 0 or 1)
 end)
 return finish()

@@ -1,4 +1,4 @@
-"""One dead letter, as it lies in its stream. Reading raises nothing, whatever is there."""
+"""Decodes a dead letter from its stream entry. Bad values never raise: defaults replace them."""
 
 import struct
 from collections.abc import Mapping
@@ -15,22 +15,22 @@ from numbergroup.ledger import keys
 from numbergroup_contracts.event import Timestamp
 from numbergroup_contracts.results import CommandRef, ErrorInfo
 
-# Beyond it, Lua and JSON do not count exactly.
-_GREATEST = 2**53 - 1
-_MANY = 2**31 - 1
+# Larger numbers are not exact in Lua and JSON.
+_MAX_EXACT = 2**53 - 1
+_MAX_COUNT = 2**31 - 1
 _POSITION = struct.Struct(">QQQHI")
 _KINDS = {"id": HandleKind.ID, "key": HandleKind.KEY}
 
 
-class Happened(BaseModel):
+class Failure(BaseModel):
     """One failure in a letter's history."""
 
     time: Timestamp
     error: ErrorInfo
 
 
-class Via(BaseModel):
-    """How the answer goes back."""
+class ReplyRoute(BaseModel):
+    """Where the result of the command is sent."""
 
     listed: bool = False
     replyTo: str | None = None  # noqa: N815 (the names in the ledger)
@@ -39,7 +39,7 @@ class Via(BaseModel):
 
 
 class Description(BaseModel):
-    """What `contracts.DeadLetter` says, of every version: nothing in it is required, nothing is refused."""
+    """A letter's description, as in `contracts.DeadLetter`, of any version: every field is optional."""
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 
@@ -51,16 +51,17 @@ class Description(BaseModel):
     group: str | None = None
     requestIds: list[str] = []  # noqa: N815
     fingerprint: str | None = None
-    attempts: Annotated[int, Field(ge=0, le=_MANY)] | None = None
+    attempts: Annotated[int, Field(ge=0, le=_MAX_COUNT)] | None = None
     firstTime: Timestamp | None = None  # noqa: N815
-    replays: Annotated[int, Field(ge=0, lt=_MANY)] = 0
-    history: list[Happened] = []
-    via: Via | None = None
+    replays: Annotated[int, Field(ge=0, lt=_MAX_COUNT)] = 0
+    history: list[Failure] = []
+    via: ReplyRoute | None = None
 
 
 @dataclass(frozen=True)
 class Letter:
-    """`entry` is the id of the stream's entry, `fields` all that is in it: an entry never changes."""
+    """A dead letter. `entry` is the id of its stream entry, `fields` are the entry's fields; they never
+    change."""
 
     partition: int
     entry: str
@@ -68,9 +69,9 @@ class Letter:
 
     @property
     def id(self) -> str:
-        """What a result's `deadLetterId` says. What somebody else wrote gets a name by its place."""
-        said = self.fields.get(b"id")
-        return said.decode(errors="replace") if said else f"entry:{self.partition}:{self.entry}"
+        """The `deadLetterId` of results. An entry without an id gets one from its partition and entry."""
+        stored = self.fields.get(b"id")
+        return stored.decode(errors="replace") if stored else f"entry:{self.partition}:{self.entry}"
 
     @property
     def body(self) -> bytes:
@@ -78,7 +79,7 @@ class Letter:
 
     @property
     def original(self) -> bytes | None:
-        """The bytes as they first arrived, of a letter that was edited."""
+        """The bytes that first arrived, if the letter was edited."""
         return self.fields.get(b"original")
 
     @property
@@ -86,7 +87,7 @@ class Letter:
         return self.fields.get(b"letter", b"")
 
     @cached_property
-    def said(self) -> Description:
+    def details(self) -> Description:
         try:
             return Description.model_validate_json(self.description)
         except ValidationError:
@@ -94,56 +95,60 @@ class Letter:
 
     @property
     def order(self) -> int | None:
-        """Where it stands among all that was decided. `None`: it was written before letters had an order, and
-        is in none of the counters."""
+        """The letter's place among all decisions.
+
+        `None`: it was written before letters had an order, and no counter includes it.
+        """
         return _number(self.fields.get(b"order"))
 
     @property
     def watched_ms(self) -> int | None:
-        """From when on (Unix milliseconds) it is known what was decided for its group; `None`: all along."""
+        """Since when decisions of its group are recorded, in Unix milliseconds; `None`: since it failed."""
         return _number(self.fields.get(b"watched"))
 
     @property
     def written_ms(self) -> int:
-        """When its entry was written, in Unix milliseconds of the server."""
+        """When its entry was written, in the server's Unix milliseconds."""
         return int(self.entry.partition("-")[0])
 
     @property
     def failed_at(self) -> datetime:
-        """When it failed last."""
-        return self.said.time or datetime.fromtimestamp(min(self.written_ms, 253_402_300_799_999) / 1000, UTC)
+        """The time of its last failure."""
+        return self.details.time or datetime.fromtimestamp(
+            min(self.written_ms, 253_402_300_799_999) / 1000, UTC
+        )
 
     @cached_property
     def ref(self) -> GroupRef | None:
-        """Its group; `None` for a letter that belongs to none."""
-        kind, _, name = (self.said.group or "").partition(":")
+        """Its group; `None` if it belongs to none."""
+        kind, _, name = (self.details.group or "").partition(":")
         if kind not in _KINDS or not name:
             return None
-        return GroupRef(self.said.account or "default", _KINDS[kind], name)
+        return GroupRef(self.details.account or "default", _KINDS[kind], name)
 
     @property
-    def lettered(self) -> str | None:
-        """The field under which it counts as one of its group's letters; `None` when it does not."""
+    def group_field(self) -> str | None:
+        """The field under which its group counts it; `None` if it is not counted."""
         return None if self.ref is None or self.order is None else keys.field(self.ref)
 
     @property
     def counted_as(self) -> str | None:
-        """Its fingerprint, under which it is counted; empty without one, `None` when it is not counted."""
-        return None if self.order is None else self.said.fingerprint or ""
+        """The fingerprint that counts it; empty if it has none, `None` if it is not counted."""
+        return None if self.order is None else self.details.fingerprint or ""
 
     @property
     def position(self) -> "Position":
-        return Position.of(self)
+        return Position.from_letter(self)
 
 
 class Position(bytes):
-    """Which entry a letter is, in 30 bytes that sort by the order in which letters first failed.
+    """Identifies a letter's entry in 30 bytes, which sort in the order of the letters' first failures.
 
-    Of many letters that is all that is kept in memory.
+    Actions on many letters keep only their positions in memory.
     """
 
     @classmethod
-    def of(cls, letter: Letter) -> Self:
+    def from_letter(cls, letter: Letter) -> Self:
         milliseconds, _, serial = letter.entry.partition("-")
         size = min(sum(map(len, letter.fields.values())), 2**32 - 1)
         place = (letter.order or 0, int(milliseconds), int(serial or 0), letter.partition, size)
@@ -160,25 +165,25 @@ class Position(bytes):
 
     @property
     def size(self) -> int:
-        """The bytes of all that is in the entry."""
+        """The size of the entry's values, in bytes."""
         return int(_POSITION.unpack(self)[4])
 
 
-def decode(partition: int, entry: bytes, fields: Mapping[bytes, bytes]) -> Letter:
+def decode_letter(partition: int, entry: bytes, fields: Mapping[bytes, bytes]) -> Letter:
     return Letter(partition, entry.decode(), fields)
 
 
 def description_with(letter: Letter, **changed: Any) -> bytes:
-    """The letter's description with some members changed, and all others as they are."""
+    """Return the letter's description as JSON, with some members changed."""
     try:
-        said = orjson.loads(letter.description)
+        members = orjson.loads(letter.description)
     except ValueError:
-        said = {}
-    return orjson.dumps((said if isinstance(said, dict) else {}) | changed)
+        members = {}
+    return orjson.dumps((members if isinstance(members, dict) else {}) | changed)
 
 
 def _number(data: bytes | None) -> int | None:
     if data is None or not data.isdigit() or len(data) > 19:
         return None
     number = int(data)
-    return number if number <= _GREATEST else None
+    return number if number <= _MAX_EXACT else None

@@ -1,8 +1,8 @@
-"""Letters as lines of a file (NDJSON), lossless: what is read back is what was written, byte by byte.
+"""Exports letters as lines of a file (NDJSON) and imports them again, without any loss of bytes.
 
     {"id": …, "partition": 0, "ledger": …, "letter": {…}, "body": "…", "order": "…", "shape": {…}}
 
-What is no UTF-8 is `{"base64": "…"}`. A line with `"masked": true` is for reading only.
+Bytes that are not UTF-8 are written as `{"base64": "…"}`. A line with `"masked": true` cannot be imported.
 """
 
 from base64 import b64decode, b64encode
@@ -11,13 +11,13 @@ from typing import Annotated, Any
 import orjson
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from numbergroup.ledger.dead_letters.changing import Arrival
+from numbergroup.ledger.dead_letters.changing import ImportedLetter
 from numbergroup.ledger.dead_letters.letter import Letter
 
 _AS_TEXT = ("body", "original", "order", "watched")
 
 
-class NotALetter(ValueError):
+class InvalidLine(ValueError):
     """The line cannot be imported; the message says why, without quoting it."""
 
 
@@ -42,64 +42,64 @@ class _Line(BaseModel):
     masked: bool = False
 
 
-def as_line(letter: Letter, ledger: str, shape: bytes | None) -> bytes:
-    """The letter as a line, without its end. `ledger`: the id of the one that it comes from."""
+def encode_line(letter: Letter, ledger: str, shape: bytes | None) -> bytes:
+    """Return the letter as a line, without a line end. `ledger` is the id of the exporting ledger."""
     line: dict[str, Any] = {"id": letter.id, "partition": letter.partition, "ledger": ledger}
     line["letter"] = _described(letter.description)
     for name in _AS_TEXT:
         value = letter.fields.get(name.encode())
         if value is not None:
             line[name] = _text(value)
-    if shape is not None and (told := _object(shape)) is not None:
-        line["shape"] = told
+    if shape is not None and (members := _object(shape)) is not None:
+        line["shape"] = members
     return orjson.dumps(line)
 
 
-def from_line(line: bytes, ledger: str) -> Arrival:
-    """The letter of a line, for the ledger of this id. Raises `NotALetter`."""
+def decode_line(line: bytes, ledger: str) -> ImportedLetter:
+    """Return the letter of a line, for import into the ledger with this id. Raises `NotALetter`."""
     try:
-        read = _Line.model_validate_json(line)
+        parsed = _Line.model_validate_json(line)
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False)[0]
         place = ".".join(map(str, first["loc"][:1]))
-        raise NotALetter(f"{place or 'line'}: {first['msg']}") from None
-    if read.masked:
-        raise NotALetter("its phone numbers are masked: export with --reveal what is to be imported")
-    described = read.letter
+        raise InvalidLine(f"{place or 'line'}: {first['msg']}") from None
+    if parsed.masked:
+        raise InvalidLine("its phone numbers are masked: export with --reveal what is to be imported")
+    described = parsed.letter
     description = _bytes(described) if isinstance(described, _Bytes) else _dumped("letter", described)
-    fields = {b"id": read.id.encode(), b"letter": description}
+    fields = {b"id": parsed.id.encode(), b"letter": description}
     for name in _AS_TEXT:
-        value = getattr(read, name)
+        value = getattr(parsed, name)
         if value is not None:
             fields[name.encode()] = _bytes(value)
-    here = read.ledger == ledger
-    if not here:
+    is_from_this_ledger = parsed.ledger == ledger
+    if not is_from_this_ledger:
         fields.pop(b"watched", None)
-    shape = None if read.shape is None else _dumped("shape", read.shape)
-    return Arrival(Letter(read.partition, "0-0", fields), shape, here)
+    shape = None if parsed.shape is None else _dumped("shape", parsed.shape)
+    return ImportedLetter(Letter(parsed.partition, "0-0", fields), shape, is_from_this_ledger)
 
 
-def _dumped(name: str, told: dict[str, Any]) -> bytes:
+def _dumped(name: str, members: dict[str, Any]) -> bytes:
     try:
-        return orjson.dumps(told)
+        return orjson.dumps(members)
     except TypeError:
-        raise NotALetter(f"{name}: it has a number of more than 64 bits, or is nested too deeply") from None
+        raise InvalidLine(f"{name}: it has a number of more than 64 bits, or is nested too deeply") from None
 
 
 def _described(description: bytes) -> Any:
-    """As an object, if that is read back as the same bytes."""
-    told = _object(description)
-    if told is not None and orjson.dumps(told) == description and told.keys() != {"base64"}:
-        return told
+    """Return the description as an object if that encodes to the same bytes; otherwise as base64."""
+    members = _object(description)
+    if members is not None and orjson.dumps(members) == description and members.keys() != {"base64"}:
+        return members
     return {"base64": b64encode(description).decode()}
 
 
 def _object(data: bytes) -> dict[str, Any] | None:
     try:
-        told = orjson.loads(data)
+        members = orjson.loads(data)
     except ValueError:
         return None
-    return told if isinstance(told, dict) else None
+    return members if isinstance(members, dict) else None
 
 
 def _text(value: bytes) -> str | dict[str, str]:
@@ -115,4 +115,4 @@ def _bytes(value: str | _Bytes) -> bytes:
     try:
         return b64decode(value.base64, validate=True)
     except ValueError:
-        raise NotALetter("it has base64 that is none") from None
+        raise InvalidLine("it has base64 that is none") from None

@@ -1,14 +1,14 @@
--- What every change of the letters begins with.
+-- The common beginning of all scripts that change letters.
 -- KEYS: count, fingerprints, shapes, lettered, audit.
--- ARGV: who, action, the beginning of the detail (JSON), the action's entry in the audit stream so far ('' for
--- none), how many letters it had changed, the ids that were listed (JSON), how many those are; then, from 8 on,
--- a width's worth for each letter of the page.
+-- ARGV: operator, action, the beginning of the detail (JSON), the action's current entry in the audit stream (''
+-- for none), how many letters it has changed, the ids that are listed (JSON), how many those are; from 8 on, the
+-- same number of arguments for each letter of the page.
 local COUNT, PRINTS, SHAPES, LETTERED, AUDIT = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5]
 local FIRST, MOST_LISTED = 8, 100
 local changed, listed, ids = tonumber(ARGV[5]), tonumber(ARGV[7]), ARGV[6]
 local answers = {}
 
--- A script is not rolled back: whatever could fail is tried before anything is written.
+-- A script is not rolled back. So everything that could fail is checked before the first write.
 local wrong
 local seen = {}
 local function must_be(kind, name)
@@ -19,7 +19,7 @@ local function must_be(kind, name)
 end
 must_be('stream', AUDIT)
 
--- Junk in a counter is left alone: no letter is lost for it.
+-- A counter that is no number is left as it is: the change of the letter goes on.
 local function one_less(key, field)
   local left = redis.pcall('HINCRBY', key, field, -1)
   if type(left) ~= 'number' or left > 0 then return false end
@@ -35,7 +35,7 @@ local function enter_group(field)
   if field ~= '' then redis.pcall('HINCRBY', LETTERED, field, 1) end
 end
 
--- `print` is '-' for a letter that no counter has.
+-- `print` is the fingerprint; '-' for a letter that no counter includes.
 local function uncount(print)
   if print == '-' then return end
   local left = redis.pcall('DECR', COUNT)
@@ -43,13 +43,13 @@ local function uncount(print)
   if print ~= '' and one_less(PRINTS, print) then redis.pcall('HDEL', SHAPES, print) end
 end
 
-local function take(stream, index, id, entry)
+local function remove(stream, index, id, entry)
   if redis.call('XDEL', stream, entry) == 0 then return false end
   if redis.pcall('HGET', index, id) == entry then redis.call('HDEL', index, id) end
   return true
 end
 
-local function note(id_as_json)
+local function list_id(id_as_json)
   changed = changed + 1
   if listed < MOST_LISTED then
     ids = ids .. (listed > 0 and ',' or '') .. id_as_json
@@ -57,7 +57,7 @@ local function note(id_as_json)
   end
 end
 
--- One entry an action, however many pages it has: each page writes it anew with what is done by then.
+-- Each action has one audit entry: each page replaces it by one with the new totals.
 local function finish()
   local entry = ARGV[4]
   if changed > tonumber(ARGV[5]) then

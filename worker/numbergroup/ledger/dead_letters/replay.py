@@ -1,4 +1,4 @@
-"""What a replay is: where a letter goes, what goes with it, and what cannot go."""
+"""Prepares the replay of a letter: its command, its partition, what is stored with it, and obstacles."""
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -12,7 +12,7 @@ from numbergroup.ledger import keys
 from numbergroup.ledger.dead_letters.letter import Letter
 from numbergroup_contracts.names import partition_of
 
-_REMEMBERED = 10
+_MAX_HISTORY = 10
 
 
 @dataclass(slots=True, frozen=True)
@@ -22,8 +22,8 @@ class Obstacle:
     reason: str
 
 
-def read(letter: Letter, intake: Intake, now: datetime) -> Command | Obstacle:
-    """The command of a letter, as the worker's intake will read it."""
+def read_command(letter: Letter, intake: Intake, now: datetime) -> Command | Obstacle:
+    """Return the letter's command, as the worker's intake decodes it, or why it cannot be replayed."""
     body = letter.body
     if b"body" not in letter.fields:
         return Obstacle("it has no body")
@@ -38,33 +38,35 @@ def read(letter: Letter, intake: Intake, now: datetime) -> Command | Obstacle:
     return item
 
 
-def destination(command: Command, letter: Letter, partitions: int) -> int:
-    """The partition of the command's group; without a group the letter's own, if there is one still."""
+def target_partition(command: Command, letter: Letter, partitions: int) -> int:
+    """Return the partition of the command's group; without a group the letter's own, or 0 if that is gone."""
     if command.group.kind is HandleKind.OWN:
         return letter.partition if letter.partition < partitions else 0
     return partition_of(command.group.name, partitions)
 
 
 def group_field(command: Command) -> str | None:
-    """Under what the ledger watches the command's group; `None` where it has none."""
+    """Return the group's field in the ledger; `None` if the command has no group."""
     return None if command.group.kind is HandleKind.OWN else keys.field(command.group)
 
 
-def replay_of(letter: Letter, command: Command, *, force: bool) -> bytes:
-    """What the side log says beside the event: all that the next letter of it has to know, too."""
-    said = letter.said
-    failed = {"time": _time(letter.failed_at), "error": said.error.model_dump()}
-    history = [{"time": _time(one.time), "error": one.error.model_dump()} for one in said.history]
+def encode_replay(letter: Letter, command: Command, *, force: bool) -> bytes:
+    """Return what is stored beside the event: what a further dead letter of the command must know, too."""
+    details = letter.details
+    failed = {"time": _time(letter.failed_at), "error": details.error.model_dump()}
+    history = [
+        {"time": _time(failure.time), "error": failure.error.model_dump()} for failure in details.history
+    ]
     return orjson.dumps(
         {
             "letter": letter.id,
-            "replays": said.replays + 1,
-            # One without an order is older than all that has one.
+            "replays": details.replays + 1,
+            # A letter without an order is older than all letters with one.
             "order": letter.order or 0,
             "group": group_field(command),
-            "firstTime": _time(said.firstTime or letter.failed_at),
-            "attempts": 1 if said.attempts is None else said.attempts,
-            "history": [*history, failed][-_REMEMBERED:],
+            "firstTime": _time(details.firstTime or letter.failed_at),
+            "attempts": 1 if details.attempts is None else details.attempts,
+            "history": [*history, failed][-_MAX_HISTORY:],
             "force": force,
             "via": _via(letter, command),
         }
@@ -72,8 +74,8 @@ def replay_of(letter: Letter, command: Command, *, force: bool) -> bytes:
 
 
 def _via(letter: Letter, command: Command) -> dict[str, Any]:
-    if letter.said.via is not None:
-        return letter.said.via.model_dump()
+    if letter.details.via is not None:
+        return letter.details.via.model_dump()
     origin = command.origins[0]
     return {
         "listed": False,

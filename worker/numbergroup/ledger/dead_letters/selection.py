@@ -1,4 +1,4 @@
-"""Which letters an operator means."""
+"""Selects the letters of an operator's action."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -9,9 +9,10 @@ from numbergroup.ledger.dead_letters.letter import Letter
 
 @dataclass(slots=True, frozen=True)
 class Selection:
-    """Every letter that all of the given say yes to; without any, every letter.
+    """Conditions that a letter must all meet; without conditions, every letter is selected.
 
-    `group` is `id:…`, `key:…`, or a bare handle for either. `before` and `after` bound when it failed last.
+    `group` is `id:…`, `key:…`, or a bare handle for either. `before` and `after` limit the time of the last
+    failure.
     """
 
     account: str | None = None
@@ -25,13 +26,13 @@ class Selection:
     def is_everything(self) -> bool:
         return self == Selection()
 
-    def takes(self, letter: Letter) -> bool:
-        said = letter.said
+    def matches(self, letter: Letter) -> bool:
+        details = letter.details
         return (
-            (self.account is None or said.account == self.account)
-            and (self.group is None or self._is_group(said.group))
-            and (self.fingerprint is None or said.fingerprint == self.fingerprint)
-            and (self.kind is None or said.error.kind == self.kind)
+            (self.account is None or details.account == self.account)
+            and (self.group is None or self._is_group(details.group))
+            and (self.fingerprint is None or details.fingerprint == self.fingerprint)
+            and (self.kind is None or details.error.kind == self.kind)
             and (self.before is None or letter.failed_at <= self.before)
             and (self.after is None or letter.failed_at >= self.after)
         )
@@ -40,8 +41,8 @@ class Selection:
         return group is not None and self.group in (group, group.partition(":")[2])
 
     def as_json(self) -> dict[str, Any]:
-        """What was asked for, for the audit stream."""
-        asked = {
+        """Return the given conditions, for the audit stream."""
+        conditions = {
             "account": self.account,
             "group": self.group,
             "fingerprint": self.fingerprint,
@@ -49,4 +50,4 @@ class Selection:
             "olderThan": self.before and self.before.isoformat(),
             "newerThan": self.after and self.after.isoformat(),
         }
-        return {name: value for name, value in asked.items() if value is not None}
+        return {name: value for name, value in conditions.items() if value is not None}
