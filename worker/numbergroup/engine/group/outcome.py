@@ -68,7 +68,7 @@ def resolve(
             return _end_with(group, Status.FAILED, Fault("unavailable", outcome.code, message), None)
     match outcome:
         case Applied():
-            return _applied(group, call, ended, outcome, policy, retry)
+            return _applied(group, call, ended, outcome, policy=policy, retry=retry)
         case Refused() if call.kind is CallKind.CREATE and ended.doubt_until is not None:
             # The group is looked up before a command is rejected.
             group.create_refusals += 1 if not outcome.certain else _MAX_UNCLEAR_REFUSALS
@@ -135,9 +135,11 @@ def _applied(
     call: Call,
     ended: CallFinished,
     outcome: Applied,
+    *,
     policy: AccountPolicy,
     retry: RetryPolicy,
 ) -> NextStep:
+    """Apply a successful call to the group and its batch."""
     batch = group.batch
     assert batch is not None
     if call.kind in _LOOK_UPS and not outcome.complete and _find_listed(group, call, outcome) is None:
