@@ -61,17 +61,17 @@ async def find_on_redis(client: Redis, partitions: int) -> list[Lookalike]:
     ours = {*map(names.command_stream, range(partitions)), *LISTS}
     try:
         # The server filters by type: most keys are records of settled commands.
-        found = [(kind, name) for kind in _LENGTH for name in await _scan(client, kind, ours)]
+        similar = [(kind, name) for kind in _LENGTH for name in await _scan(client, kind, ours)]
         pipe = client.pipeline(transaction=False)
-        for kind, name in found:
+        for kind, name in similar:
             getattr(pipe, _LENGTH[kind])(name)
-        counts = await pipe.execute() if found else []
+        counts = await pipe.execute() if similar else []
     except RedisError:
         return []
     return sorted(
         (
             Lookalike(kind, _text(name), count, _intended_name(_text(name), kind == "list", partitions))
-            for (kind, name), count in zip(found, counts, strict=True)
+            for (kind, name), count in zip(similar, counts, strict=True)
         ),
         key=lambda lookalike: lookalike.name,
     )
@@ -79,15 +79,15 @@ async def find_on_redis(client: Redis, partitions: int) -> list[Lookalike]:
 
 async def _scan(client: Redis, kind: str, ours: Collection[str]) -> set[bytes]:
     """Return at most `_MAX_FOUND` names of keys of this type that are similar to ours."""
-    found: set[bytes] = set()
+    similar: set[bytes] = set()
     cursor = 0
     for _ in range(_ROUNDS):
         answer: Any = await client.scan(cursor, count=_COUNT, _type=kind)
         cursor, page = answer
-        found.update(name for name in page if is_alike(_text(name)) and _text(name) not in ours)
-        if not cursor or len(found) >= _MAX_FOUND:
+        similar.update(name for name in page if is_alike(_text(name)) and _text(name) not in ours)
+        if not cursor or len(similar) >= _MAX_FOUND:
             break
-    return set(sorted(found)[:_MAX_FOUND])
+    return set(sorted(similar)[:_MAX_FOUND])
 
 
 def _intended_name(name: str, is_list: bool, partitions: int) -> str:

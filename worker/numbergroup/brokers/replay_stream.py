@@ -56,8 +56,8 @@ class ReplayStream:
         Raises `BrokerUnavailable`.
         """
         async with translate_errors(BrokerUnavailable):
-            found = await read_streams(self._client, {self.stream: self.position.cursor}, count, block_ms)
-        return self.decode_rows(found.get(self.stream, []))
+            rows = await read_streams(self._client, {self.stream: self.position.cursor}, count, block_ms)
+        return self.decode_rows(rows.get(self.stream, []))
 
     def decode_rows(self, rows: Rows) -> list[Entry]:
         """Return the entries of rows that were read at the cursor, and advance the cursor."""
@@ -131,7 +131,7 @@ class ReplayReader:
     async def _read(self) -> None:
         while True:
             try:
-                found = await self.stream.read(_MAX_ENTRIES, _BLOCK_MS)
+                entries = await self.stream.read(_MAX_ENTRIES, _BLOCK_MS)
             except BrokerUnavailable:
                 # Settling and look-ups report the outage.
                 await asyncio.sleep(_RETRY_S)
@@ -139,8 +139,8 @@ class ReplayReader:
             except HistoryChanged:
                 # The lease fails, too, and ends the partition.
                 return
-            if found:
-                self._entries.extend(found)
+            if entries:
+                self._entries.extend(entries)
                 self._is_empty.clear()
                 self._arrival.set()
                 # Read on only when all entries were handed out: the credit may be used up.
@@ -166,8 +166,8 @@ async def read_streams(
     """
     block = () if block_ms is None else (b"BLOCK", block_ms)
     command = (b"XREAD", b"COUNT", count, *block, b"STREAMS", *streams, *streams.values())
-    found: Any = await client.execute_command(*command)  # type: ignore[no-untyped-call]
-    return {stream.decode(): rows for stream, rows in found or ()}
+    answer: Any = await client.execute_command(*command)  # type: ignore[no-untyped-call]
+    return {stream.decode(): rows for stream, rows in answer or ()}
 
 
 def fields_of(flat: Sequence[bytes]) -> dict[bytes, bytes]:

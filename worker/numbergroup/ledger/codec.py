@@ -117,11 +117,11 @@ def encode_records(records: Iterable[tuple[Command, Record]]) -> list[str]:
 
 def decode_record(data: bytes) -> Record | None:
     """Return the record; `None` if it cannot be read: the command then counts as never settled."""
-    found = _read(_RECORD, data)
-    if found is None:
+    fields = _read(_RECORD, data)
+    if fields is None:
         log.error("a record of a settled command cannot be read", bytes=len(data))
         return None
-    fingerprint, status, group_id, request_ids, merged, settled_ms, *rest = found
+    fingerprint, status, group_id, request_ids, merged, settled_ms, *rest = fields
     vendor = rest.pop() if rest and isinstance(rest[-1], VendorDetails) else None
     rejected = rest.pop() if rest and isinstance(rest[-1], list) else ()
     replays = rest.pop() if len(rest) % 2 else 0
@@ -140,8 +140,8 @@ def encode_intent(intent: CreateIntent) -> bytes:
 
 def decode_intent(data: bytes) -> CreateIntent | None:
     """Return the intent; `None` if it cannot be read: then it is unknown whether the create was sent."""
-    found = _read(_INTENT, data)
-    return None if found is None else CreateIntent(*found)
+    fields = _read(_INTENT, data)
+    return None if fields is None else CreateIntent(*fields)
 
 
 def decode_group_id(data: bytes) -> str | None:
@@ -152,14 +152,14 @@ def decode_group_id(data: bytes) -> str | None:
         return None
 
 
-def decode_marks(found: Mapping[bytes, bytes]) -> dict[str, set[int]]:
+def decode_marks(stored: Mapping[bytes, bytes]) -> dict[str, set[int]]:
     """Return the indexes of the settled events of each message, by its tag.
 
     Unreadable marks are skipped: the whole message is processed again, and its settled commands are found by
     their source and id.
     """
     marks: dict[str, set[int]] = {}
-    for tag, data in found.items():
+    for tag, data in stored.items():
         indexes = _read(_INDEXES, data)
         if indexes is None:
             log.error("which events of a message are settled cannot be read", tag=repr(tag), bytes=len(data))
@@ -168,13 +168,13 @@ def decode_marks(found: Mapping[bytes, bytes]) -> dict[str, set[int]]:
     return marks
 
 
-def decode_whole(found: Mapping[bytes, bytes]) -> tuple[dict[str, int], dict[bytes, bytes]]:
+def decode_whole(marks: Mapping[bytes, bytes]) -> tuple[dict[str, int], dict[bytes, bytes]]:
     """Separate the marks of messages whose events are all settled from the other marks.
 
     Returns their numbers of events, by tag, and the other marks.
     """
-    whole = {tag.decode(errors="replace"): int(data) for tag, data in found.items() if _TOTAL.fullmatch(data)}
-    return whole, {tag: data for tag, data in found.items() if not _TOTAL.fullmatch(data)}
+    whole = {tag.decode(errors="replace"): int(data) for tag, data in marks.items() if _TOTAL.fullmatch(data)}
+    return whole, {tag: data for tag, data in marks.items() if not _TOTAL.fullmatch(data)}
 
 
 def encode_calls(doubts: Sequence[Doubt], now: float) -> bytes:
@@ -253,9 +253,11 @@ def encode_quarantine(fault: Fault) -> bytes:
     return orjson.dumps({"code": fault.code, "message": fault.message})
 
 
-def decode_quarantines(found: Mapping[bytes, bytes]) -> dict[GroupRef, Fault]:
+def decode_quarantines(stored: Mapping[bytes, bytes]) -> dict[GroupRef, Fault]:
     """Return the groups in quarantine, and why. A group counts even if its reason cannot be read."""
-    return {ref: _quarantine(data) for field, data in found.items() if (ref := keys.group(field)) is not None}
+    return {
+        ref: _quarantine(data) for field, data in stored.items() if (ref := keys.group(field)) is not None
+    }
 
 
 def _quarantine(data: bytes) -> Fault:
@@ -272,10 +274,10 @@ def decode_sequence(data: bytes) -> int | None:
         return None
 
 
-def decode_since(key: str, found: Mapping[bytes, bytes | None]) -> LaterWrites:
+def decode_since(key: str, decisions: Mapping[bytes, bytes | None]) -> LaterWrites:
     """Return the later writes of a group. Unreadable entries are skipped."""
     since = LaterWrites()
-    for field, data in found.items():
+    for field, data in decisions.items():
         if data is None:
             continue
         decision = _DECIDED.fullmatch(data)
@@ -310,14 +312,14 @@ def decode_replay(data: bytes, original: bytes | None) -> Replay | None:
 
 def decode_entries(
     key: str,
-    found: Iterable[tuple[GroupRef, bytes | None]],
+    stored: Iterable[tuple[GroupRef, bytes | None]],
     decode: Callable[[bytes], T | None],
     unreadable: set[GroupRef],
 ) -> dict[GroupRef, T]:
     """Return the decoded values by group; groups with unreadable values are logged and added to
     `unreadable`."""
     known: dict[GroupRef, T] = {}
-    for ref, data in found:
+    for ref, data in stored:
         if data is None:
             continue
         value = decode(data)

@@ -152,8 +152,8 @@ def fast_connection_class(kind: type[AbstractConnection]) -> type[AbstractConnec
 
 def server_of(client: Redis) -> Server:
     """Return what a client's connections know of the server; nothing unless they are of a fast class."""
-    found: Server | None = getattr(client.connection_pool.connection_class, "server", None)
-    return found or Server()
+    server: Server | None = getattr(client.connection_pool.connection_class, "server", None)
+    return server or Server()
 
 
 def _parse_info(section: Any) -> dict[str, str]:

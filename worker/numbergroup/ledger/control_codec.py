@@ -59,10 +59,10 @@ def drop_mistyped(answers: dict[str, Any], junk: set[UnreadableEntry]) -> dict[s
     return answers
 
 
-def decode_pauses(found: Fields, junk: set[UnreadableEntry]) -> dict[str | GroupRef, Pause]:
+def decode_pauses(entries: Fields, junk: set[UnreadableEntry]) -> dict[str | GroupRef, Pause]:
     """Return the pauses by account or group; an unreadable pause counts as one without a reason."""
     paused: dict[str | GroupRef, Pause] = {}
-    for field, data in found.items():
+    for field, data in entries.items():
         target = keys.target(field)
         if target is None:
             junk.add(UnreadableEntry(keys.PAUSES, repr(field), "nothing"))
@@ -71,10 +71,10 @@ def decode_pauses(found: Fields, junk: set[UnreadableEntry]) -> dict[str | Group
     return paused
 
 
-def decode_resumes(found: Fields, junk: set[UnreadableEntry]) -> dict[str | GroupRef, int]:
+def decode_resumes(entries: Fields, junk: set[UnreadableEntry]) -> dict[str | GroupRef, int]:
     """Return when each account or group was last resumed, in the server's milliseconds."""
     resumed: dict[str | GroupRef, int] = {}
-    for field, data in found.items():
+    for field, data in entries.items():
         target = keys.target(field)
         if target is None or not data.isdigit():
             junk.add(UnreadableEntry(keys.RESUMES, repr(field), "nothing"))
@@ -83,10 +83,10 @@ def decode_resumes(found: Fields, junk: set[UnreadableEntry]) -> dict[str | Grou
     return resumed
 
 
-def decode_breakers(found: Fields, now: float, junk: set[UnreadableEntry]) -> dict[str, BreakerNotice]:
+def decode_breakers(entries: Fields, now: float, junk: set[UnreadableEntry]) -> dict[str, BreakerNotice]:
     """Return the open breakers, by account. `now` is in Unix seconds."""
     notices: dict[str, BreakerNotice] = {}
-    for field, data in found.items():
+    for field, data in entries.items():
         account, notice = keys.target(field), _decode_breaker(data, now)
         if isinstance(account, str) and notice is not None:
             notices[account] = notice

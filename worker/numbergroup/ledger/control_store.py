@@ -87,24 +87,26 @@ class RedisControlStore:
                 pipe.hgetall(key)
             pipe.get(keys.LETTER_COUNT)
             answers = await pipe.execute(raise_on_error=False)
-            found = drop_mistyped(dict(zip(("time", *hashes, keys.LETTER_COUNT), answers, strict=True)), junk)
-        paused = decode_pauses(found[keys.PAUSES] or {}, junk)
+            values = drop_mistyped(
+                dict(zip(("time", *hashes, keys.LETTER_COUNT), answers, strict=True)), junk
+            )
+        paused = decode_pauses(values[keys.PAUSES] or {}, junk)
         snapshot = ControlSnapshot(
             Controls(
                 {target: pause.reason for target, pause in paused.items() if isinstance(target, str)},
                 {target: pause.reason for target, pause in paused.items() if isinstance(target, GroupRef)},
-                decode_breakers(found[keys.BREAKERS] or {}, float(found["time"][0]), junk),
-                decode_count(keys.LETTER_COUNT, found[keys.LETTER_COUNT] or b"0", junk),
+                decode_breakers(values[keys.BREAKERS] or {}, float(values["time"][0]), junk),
+                decode_count(keys.LETTER_COUNT, values[keys.LETTER_COUNT] or b"0", junk),
             ),
-            decode_resumes(found[keys.RESUMES] or {}, junk),
+            decode_resumes(values[keys.RESUMES] or {}, junk),
         )
         self._report_unreadable(frozenset(junk))
         return snapshot
 
     async def read_pauses(self) -> Mapping[str | GroupRef, Pause]:
         async with translate_errors(LedgerUnavailable):
-            found: Any = await self._client.hgetall(keys.PAUSES)
-        return decode_pauses(found, set())
+            entries: Any = await self._client.hgetall(keys.PAUSES)
+        return decode_pauses(entries, set())
 
     async def pause(self, target: str | GroupRef, reason: str, operator: str) -> bool:
         pause = orjson.dumps({"who": operator, "reason": reason})

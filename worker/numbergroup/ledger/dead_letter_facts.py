@@ -62,16 +62,16 @@ def pop_answers(
     with_dead_letters = frozenset(ref for ref, count in zip(groups, counts, strict=True) if count is not None)
     since: dict[GroupRef, LaterWrites] = {}
     for ref, numbers in _numbers_to_query(replayed).items():
-        found = answers.pop(0)
-        if isinstance(found, ResponseError):
+        answer = answers.pop(0)
+        if isinstance(answer, ResponseError):
             # Counts as a later write of all numbers, so that a replay undoes nothing newer.
-            log.error("what was decided of a group cannot be read", account=ref.account, error=str(found))
+            log.error("what was decided of a group cannot be read", account=ref.account, error=str(answer))
             since[ref] = LaterWrites(LATEST)
             continue
         if numbers is not None:
             names = (name.encode(errors="replace") for name in [keys.EVERYTHING, *numbers])
-            found = dict(zip(names, found, strict=True))
-        since[ref] = decode_since(keys.since(keys.field(ref)), found)
+            answer = dict(zip(names, answer, strict=True))
+        since[ref] = decode_since(keys.since(keys.field(ref)), answer)
     return with_dead_letters, since
 
 

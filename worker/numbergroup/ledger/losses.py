@@ -26,8 +26,8 @@ class Losses:
     async def read_last_unit(self, partition: int) -> tuple[int, int]:
         script_keys = [keys.of_partition(partition, name) for name in (keys.EPOCH, keys.UNIT)]
         async with translate_errors(LedgerUnavailable):
-            found: Any = await self._client.mget(script_keys)
-        epoch, unit = found
+            values: Any = await self._client.mget(script_keys)
+        epoch, unit = values
         in_force = int(epoch) if epoch and epoch.isdigit() else 0
         written = _UNIT.fullmatch(unit or b"")
         serial = int(written[2]) if written and int(written[1]) == in_force else 0

@@ -95,12 +95,12 @@ async def read_overview(client: Redis, partitions: int) -> Overview:
         for key in texts:
             pipe.get(key)
         answers = await pipe.execute(raise_on_error=False)
-        found = drop_mistyped(dict(zip(("time", *hashes, *texts), answers, strict=True)), junk)
-        seconds, micros = found["time"]
+        values = drop_mistyped(dict(zip(("time", *hashes, *texts), answers, strict=True)), junk)
+        seconds, micros = values["time"]
         now = float(seconds) + float(micros) / 1_000_000
-        in_force = _partition_count(found[keys.PARTITIONS], partitions)
+        in_force = _partition_count(values[keys.PARTITIONS], partitions)
         owners, oldest_at = await _partition_facts(client, in_force, junk)
-    alive = _alive(found[keys.WORKERS] or {}, now)
+    alive = _alive(values[keys.WORKERS] or {}, now)
     reports = await RedisReports(client).read(list(alive))
     problems = [
         f"the report of {owner} cannot be read" for owner, report in reports.items() if report is None
@@ -110,12 +110,12 @@ async def read_overview(client: Redis, partitions: int) -> Overview:
         [LiveWorker(owner, since, reports.get(owner)) for owner, since in alive.items()],
         owners,
         oldest_at,
-        decode_pauses(found[keys.PAUSES] or {}, junk),
-        decode_breakers(found[keys.BREAKERS] or {}, now, junk),
-        decode_count(keys.LETTER_COUNT, found[keys.LETTER_COUNT] or b"0", junk),
-        _kinds(found[keys.FINGERPRINTS] or {}, found[keys.SHAPES] or {}, junk),
+        decode_pauses(values[keys.PAUSES] or {}, junk),
+        decode_breakers(values[keys.BREAKERS] or {}, now, junk),
+        decode_count(keys.LETTER_COUNT, values[keys.LETTER_COUNT] or b"0", junk),
+        _kinds(values[keys.FINGERPRINTS] or {}, values[keys.SHAPES] or {}, junk),
         problems,
-        decode_quarantines(found[keys.QUARANTINED] or {}),
+        decode_quarantines(values[keys.QUARANTINED] or {}),
     )
     kept = await _with_dead_letters(client, overview.quarantined, junk)
     overview = replace(overview, with_dead_letters=kept)
@@ -158,10 +158,10 @@ def _partition_count(stored: bytes | None, default: int) -> int:
     return int(stored) if stored and stored.isdigit() and 0 < len(stored) < 5 else default
 
 
-def _alive(found: Mapping[bytes, bytes], now: float) -> dict[str, float]:
+def _alive(entries: Mapping[bytes, bytes], now: float) -> dict[str, float]:
     """Return since when each live worker is alive, the oldest first."""
     alive: dict[str, float] = {}
-    for name, data in found.items():
+    for name, data in entries.items():
         life = _LIFE.fullmatch(data)
         if life and int(life[2]) > now * 1000:
             alive[name.decode(errors="replace")] = int(life[1]) / 1000

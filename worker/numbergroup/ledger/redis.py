@@ -232,10 +232,10 @@ class RedisLedger:
 
     async def read_crash_record(self, partition: int) -> CrashRecord:
         async with translate_errors(LedgerUnavailable):
-            found: Any = await self._client.hmget(
+            values: Any = await self._client.hmget(
                 keys.of_partition(partition, keys.CRASHES), ["history", "unclean", "in_hand"]
             )
-        history, unclean, in_hand = found
+        history, unclean, in_hand = values
         return CrashRecord(decode_history(history), bool(unclean), decode_in_hand(in_hand))
 
     async def write_crash_history(self, partition: int, epoch: int, history: History) -> bool:
@@ -245,9 +245,9 @@ class RedisLedger:
         return await self._write_crash_field(partition, epoch, "in_hand", encode_in_hand(in_hand))
 
     async def _write_crash_field(self, partition: int, epoch: int, name: str, value: bytes) -> bool:
-        used = [keys.of_partition(partition, key) for key in (keys.EPOCH, keys.CRASHES)]
+        script_keys = [keys.of_partition(partition, key) for key in (keys.EPOCH, keys.CRASHES)]
         async with translate_errors(LedgerUnavailable):
-            return bool(await self._crash_field_script(keys=used, args=[epoch, name, value]))
+            return bool(await self._crash_field_script(keys=script_keys, args=[epoch, name, value]))
 
     async def register(self, owner: str, partitions: int, ttl_s: float, since_ms: int = 0) -> Seniority:
         async with translate_errors(LedgerUnavailable):

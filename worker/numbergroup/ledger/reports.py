@@ -61,17 +61,17 @@ class RedisReports:
 
     async def read(self, owners: Sequence[str]) -> Mapping[str, Report | None]:
         """Return the existing reports of these workers; `None` for a report that cannot be read."""
-        found: dict[str, Report | None] = {}
+        reports: dict[str, Report | None] = {}
         for start in range(0, len(owners), _PAGE):
             page = owners[start : start + _PAGE]
             async with translate_errors(LedgerUnavailable):
                 values = await self._client.mget([keys.report(owner) for owner in page])
-            found |= {
+            reports |= {
                 owner: decode_report(data)
                 for owner, data in zip(page, values, strict=True)
                 if data is not None
             }
-        return found
+        return reports
 
 
 _REPORT = TypeAdapter(Report)

@@ -26,5 +26,5 @@ def _forbidden_command(message: str) -> str:
     place = _PLACE.search(message)
     lines = _scripts.get(place[1], "").splitlines() if place else []
     line = lines[int(place[2]) - 1] if place and int(place[2]) <= len(lines) else ""
-    found = list(dict.fromkeys(_COMMAND.findall(line)))
-    return " or ".join(found) if found else "a command of a script (see `numbergroup run --check`)"
+    commands = list(dict.fromkeys(_COMMAND.findall(line)))
+    return " or ".join(commands) if commands else "a command of a script (see `numbergroup run --check`)"

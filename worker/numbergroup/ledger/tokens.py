@@ -52,12 +52,12 @@ class RedisTokens:
         self, account: str, change: Callable[[TokenState], TokenState | None]
     ) -> TokenState | None:
         for _ in range(_MAX_TRIES):
-            found = await self._get(account)
-            changed = change(self._decode(account, found))
+            current = await self._get(account)
+            changed = change(self._decode(account, current))
             if changed is None:
                 return None
             async with translate_errors(LedgerUnavailable):
-                args: list[bytes | int] = [found, orjson.dumps(changed), _KEPT_MS]
+                args: list[bytes | int] = [current, orjson.dumps(changed), _KEPT_MS]
                 if await self._swap(keys=[keys.token(account)], args=args):
                     return changed
         raise LedgerUnavailable("the account's token is changed all the time")
@@ -65,10 +65,10 @@ class RedisTokens:
     async def _get(self, account: str) -> bytes:
         """Return the stored bytes; none if the key has another type."""
         async with translate_errors(LedgerUnavailable):
-            kind, found = await self._read(keys=[keys.token(account)])
+            kind, value = await self._read(keys=[keys.token(account)])
         if kind not in (b"string", b"none"):
             self._report_unreadable(account, kind)
-        return bytes(found)
+        return bytes(value)
 
     def _decode(self, account: str, data: bytes) -> TokenState:
         try:

@@ -177,12 +177,13 @@ class StreamLog:
             # Halve the count until this read succeeds: a reply that is too large for the connection must not
             # be requested again and again.
             usual_count, self._count = self._count, max(1, count // 2)
-            found = await self._read_rows(count)
+            rows_by_stream = await self._read_rows(count)
         self.may_have_more = False
-        if not found:
+        if not rows_by_stream:
             self._count = usual_count
             return []
-        command_rows, replay_rows = found.get(self._stream, []), found.get(self._replay_stream.stream, [])
+        command_rows = rows_by_stream.get(self._stream, [])
+        replay_rows = rows_by_stream.get(self._replay_stream.stream, [])
         entries = [self._decode_entry(tag, fields) for tag, fields in command_rows]
         self._position.advance([entry.tag for entry in entries])
         entries += self._replay_stream.decode_rows(replay_rows)

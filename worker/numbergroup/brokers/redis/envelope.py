@@ -128,16 +128,16 @@ def _problem(envelope: dict[str, Any], properties: dict[str, Any]) -> str | None
 
 
 def _table(within: dict[str, Any], name: str) -> dict[str, Any]:
-    found = within.get(name)
-    return found if isinstance(found, dict) else {}
+    value = within.get(name)
+    return value if isinstance(value, dict) else {}
 
 
 def _name(within: dict[str, Any], name: str) -> str | None:
-    found = within.get(name)
-    return found if isinstance(found, str) and 0 < len(found) <= _LONGEST_NAME else None
+    value = within.get(name)
+    return value if isinstance(value, str) and 0 < len(value) <= _LONGEST_NAME else None
 
 
 def _word(within: dict[str, Any], name: str) -> str | None:
     """Return a text in lower case; `None` if it is missing, `?` if it is no text."""
-    found = within.get(name)
-    return found.lower() if isinstance(found, str) else found if found is None else "?"
+    value = within.get(name)
+    return value.lower() if isinstance(value, str) else value if value is None else "?"

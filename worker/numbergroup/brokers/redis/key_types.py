@@ -1,6 +1,6 @@
-"""Keys of ours that hold a value of another type: whatever uses such a key stops, or has to do without it.
+"""Finds keys of this product that hold a value of a wrong type: workers cannot use them.
 
-Looking changes nothing. The types are those that `numbergroup.ledger.keys` documents.
+Finding them changes nothing. The types are those that `numbergroup.ledger.keys` documents.
 """
 
 from collections.abc import Collection, Mapping
@@ -31,7 +31,7 @@ _SHARED: Mapping[str, Collection[str]] = {
 
 
 class MistypedKey(NamedTuple):
-    """A key of ours, the type that it has and the one that it must have."""
+    """A key of this product, its type `found`, and the type `wanted`."""
 
     key: str
     found: str
@@ -39,10 +39,10 @@ class MistypedKey(NamedTuple):
 
     def __str__(self) -> str:
         types = f"is a {self.found} and must be a {self.wanted}"
-        return f"the key {self.key!a} {types}{self._meant()}: rename or delete it"
+        return f"the key {self.key!a} {types}{self._advice()}: rename or delete it"
 
-    def _meant(self) -> str:
-        """Where it should have been published, if it was published to."""
+    def _advice(self) -> str:
+        """Return where to publish instead, if the key was probably created by publishing."""
         if (self.found, self.wanted) == ("list", "stream"):
             return f" (publish with XADD; the list of kombu is {names.COMMANDS})"
         if (self.found, self.wanted) == ("stream", "list"):
@@ -51,27 +51,27 @@ class MistypedKey(NamedTuple):
 
 
 def types_of_keys(partitions: int, accounts: Collection[str] = ()) -> dict[str, str]:
-    """The type of each key with a fixed name, and of those of the accounts."""
-    found = {keys.commands(number): "stream" for number in range(partitions)}
+    """Return the required type of each key with a fixed name, and of the keys of these accounts."""
+    types = {keys.commands(number): "stream" for number in range(partitions)}
     for kind, suffixes in _OF_PARTITION.items():
-        found |= dict.fromkeys(
+        types |= dict.fromkeys(
             (keys.of_partition(number, suffix) for number in range(partitions) for suffix in suffixes), kind
         )
     for kind, fixed in _SHARED.items():
-        found |= dict.fromkeys(fixed, kind)
+        types |= dict.fromkeys(fixed, kind)
     for account in accounts:
-        found |= {keys.rate(account): "hash", keys.token(account): "string", keys.probe(account): "string"}
-    return found
+        types |= {keys.rate(account): "hash", keys.token(account): "string", keys.probe(account): "string"}
+    return types
 
 
 async def mistyped_keys(client: Redis, partitions: int, accounts: Collection[str] = ()) -> list[MistypedKey]:
-    """The keys that hold a value of another type than the worker's. Raises `RedisError` and `OSError`."""
+    """Return the keys that hold a value of a wrong type. Raises `RedisError` and `OSError`."""
     wanted = types_of_keys(partitions, accounts)
     pipe = client.pipeline(transaction=False)
     for key in wanted:
         pipe.type(key)
     answers: list[bytes] = await pipe.execute()
-    found = (
+    types = (
         MistypedKey(key, answer.decode(), wanted[key]) for key, answer in zip(wanted, answers, strict=True)
     )
-    return [one for one in found if one.found not in (one.wanted, "none")]
+    return [typed for typed in types if typed.found not in (typed.wanted, "none")]

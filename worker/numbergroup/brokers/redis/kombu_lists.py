@@ -78,9 +78,9 @@ class ListMover:
         """
         async with translate_errors(BrokerUnavailable):
             lists = await self._client.exists(*LISTS)
-            found: Any = lists and await self._peek(keys=LISTS, args=[_MAX_MESSAGES, _MAX_BYTES])
-        name, messages, others = found or (b"", [], [])
-        self._complain(others)
+            peeked: Any = lists and await self._peek(keys=LISTS, args=[_MAX_MESSAGES, _MAX_BYTES])
+        name, messages, others = peeked or (b"", [], [])
+        self._report_other_types(others)
         if not messages:
             await asyncio.sleep(_POLL_S)
             return
@@ -99,8 +99,8 @@ class ListMover:
         # Otherwise the list changed in between, for example because an answer was lost: the next call reads
         # it again.
 
-    def _complain(self, others: list[bytes]) -> None:
-        """Name the keys that are no lists, once for as long as they stay so."""
+    def _report_other_types(self, others: list[bytes]) -> None:
+        """Log each key that is no list, once until its type changes."""
         for key in others:
             if key not in self._others:
                 log.error("nothing is read from this key: it is no list", key=key.decode())

@@ -1,7 +1,7 @@
 -- Returns the oldest messages of the first list that has any, oldest first, within limits of number and size.
 -- KEYS: the lists, in the order in which they are served
 -- ARGV: the largest number of messages, and of bytes (the message that exceeds it is included)
--- Answer: the list, or '', its messages, and the keys that are no lists: these are passed over.
+-- Answer: the list ('' for none), its messages, and the keys that are no lists, which are skipped.
 local others = {}
 for _, list in ipairs(KEYS) do
   local kind = redis.call('TYPE', list)['ok']

@@ -69,10 +69,10 @@ class PositionCheck:
 
     async def _find_invalid(self, positions: Mapping[str, Position]) -> str | None:
         async with translate_errors(BrokerUnavailable):
-            found: Any = await self._script(
+            answers: Any = await self._script(
                 keys=[*positions], args=[position.cursor for position in positions.values()]
             )
-        for (stream, position), (last, first) in zip(positions.items(), found, strict=True):
+        for (stream, position), (last, first) in zip(positions.items(), answers, strict=True):
             if not position.is_valid(last.decode(), first.decode()):
                 return stream
         return None

@@ -52,8 +52,8 @@ class LetterReader:
     async def find_partitions(self) -> list[int]:
         """Return the partitions that have, had or may have letters."""
         async with translate_errors(LedgerUnavailable):
-            found = await self._client.smembers(keys.LETTER_PARTITIONS)
-        known = {int(member) for member in found if member.isdigit() and len(member) < 6}
+            members = await self._client.smembers(keys.LETTER_PARTITIONS)
+        known = {int(member) for member in members if member.isdigit() and len(member) < 6}
         return sorted(
             {number for number in known if number <= _MAX_PARTITION}
             | set(range(await self.read_partition_count()))
@@ -88,12 +88,12 @@ class LetterReader:
 
     async def find(self, ids: Sequence[str]) -> dict[str, Letter]:
         """Return the existing letters among these ids, by id."""
-        found: dict[str, Letter] = {}
+        letters: dict[str, Letter] = {}
         # An argument of the command line that is not UTF-8 is no letter's id, and Redis cannot be asked for
         # it.
         ids = [letter_id for letter_id in ids if letter_id.isascii() or not _SURROGATE.search(letter_id)]
         if not ids:
-            return found
+            return letters
         partitions = await self.find_partitions()
         async with translate_errors(LedgerUnavailable):
             pipe = self._client.pipeline(transaction=False)
@@ -109,13 +109,13 @@ class LetterReader:
         places += [place for letter_id in ids if (place := _place_in_id(letter_id)) is not None]
         for letter in await self._fetch_entries(places):
             if letter is not None and letter.id in ids:
-                found[letter.id] = letter
-        missing = set(ids) - found.keys()
+                letters[letter.id] = letter
+        missing = set(ids) - letters.keys()
         if missing and await self.has_unindexed():
             async for letter in self.scan():
                 if letter.id in missing:
-                    found[letter.id] = letter
-        return found
+                    letters[letter.id] = letter
+        return letters
 
     async def has_unindexed(self) -> bool:
         """Whether some letters are in no index, because they were written before there was one."""
@@ -158,10 +158,10 @@ class LetterReader:
         if not fingerprints:
             return {}
         async with translate_errors(LedgerUnavailable):
-            found = await self._client.hmget(keys.SHAPES, fingerprints)
+            values = await self._client.hmget(keys.SHAPES, fingerprints)
         return {
             fingerprint: shape
-            for fingerprint, data in zip(fingerprints, found, strict=True)
+            for fingerprint, data in zip(fingerprints, values, strict=True)
             if data and (shape := _shape(data))
         }
 
@@ -169,13 +169,13 @@ class LetterReader:
         """Return the ledger's id, which differs between ledgers; the first call creates it."""
         async with translate_errors(LedgerUnavailable):
             await self._client.set(keys.LETTER_LEDGER, secrets.token_hex(8), nx=True)
-            found: bytes = await self._client.get(keys.LETTER_LEDGER)
-        return found.decode(errors="replace")
+            ledger_id: bytes = await self._client.get(keys.LETTER_LEDGER)
+        return ledger_id.decode(errors="replace")
 
     async def read_raw_shape(self, fingerprint: str) -> bytes | None:
         async with translate_errors(LedgerUnavailable):
-            found: bytes | None = await self._client.hget(keys.SHAPES, fingerprint)
-        return found
+            shape: bytes | None = await self._client.hget(keys.SHAPES, fingerprint)
+        return shape
 
     async def read_decisions(self, groups: Sequence[tuple[str, Iterable[str]]]) -> list[Mapping[str, str]]:
         """Return, for each pair of a group's field and numbers, the later decisions on these numbers."""
