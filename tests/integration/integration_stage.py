@@ -128,8 +128,8 @@ class Stage(Rig):
             replace(made, **(ports or {})),
             {"default": caller},
             {"default": limiter},
-            lambda: 0.5,
-            written=written,
+            jitter=lambda: 0.5,
+            on_written=written,
         )
         running = Running(worker, watched, self.client, owner)
         try:

@@ -227,7 +227,7 @@ def _not_flushed() -> list[Patch]:
         async def at_once() -> None:
             return
 
-        self._flushed = at_once
+        self._wait_until_flushed = at_once
         return await write(self, until)
 
     return [(CallRecord, "_write_intent", mutated)]

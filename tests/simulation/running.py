@@ -140,7 +140,7 @@ class Simulation:
         )
         engine = DeadlyEngine(policies, _RETRY, plan.linger_s)
         engine.world = self.world
-        worker = Worker(engine, ports, callers, limiters, random.random)
+        worker = Worker(engine, ports, callers, limiters, jitter=random.random)
         process.stop = worker.stop
         return worker
 

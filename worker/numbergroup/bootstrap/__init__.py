@@ -48,8 +48,8 @@ log = get_logger("worker")
 async def open_worker(
     settings: Settings,
     broker_url: str,
-    written: Callable[[Settlement], None] = ignore_settlement,
-    read_again: Callable[[], Settings] | None = None,
+    on_written: Callable[[Settlement], None] = ignore_settlement,
+    reload_settings: Callable[[], Settings] | None = None,
 ) -> AsyncIterator[Worker]:
     """A worker on the broker at `broker_url`, ready to `run`. With `read_again` it takes over credentials
     that were changed in the files that the settings come from.
@@ -127,8 +127,16 @@ async def open_worker(
             owner=ports.owner,
             partitions=settings.partitions,
         )
-        rotation = read_again and CredentialRotation(settings, read_again, keyrings, clock.now)
-        worker = Worker(engine, ports, callers, limiters, random.random, written, rotation)
+        rotation = reload_settings and CredentialRotation(settings, reload_settings, keyrings, clock.now)
+        worker = Worker(
+            engine,
+            ports,
+            callers,
+            limiters,
+            jitter=random.random,
+            on_written=on_written,
+            rotation=rotation,
+        )
         if metrics is not None:
             metrics.read_metrics = lambda: _figures(worker, ports.dead_letter_cap)
         try:

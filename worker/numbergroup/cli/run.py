@@ -57,7 +57,7 @@ async def _work(settings: Settings, url: str) -> None:
 
     call_on_signals(asyncio.get_running_loop(), end)
     try:
-        async with open_worker(settings, url, read_again=load_settings) as worker:
+        async with open_worker(settings, url, reload_settings=load_settings) as worker:
             stop = worker.stop
             async with _collected_rarely(lambda: worker.pending_count):
                 await worker.run()

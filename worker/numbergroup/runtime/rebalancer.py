@@ -1,6 +1,6 @@
-"""Sharing the partitions with the other workers: take what is due, hand over what is not.
+"""Balances partitions between workers: acquires free ones up to this worker's share, hands over the excess.
 
-Nothing here has to be right for commands to be safe: leases and their epochs are the fence.
+Only the balance depends on this module. Leases and their epochs keep commands safe.
 """
 
 import asyncio
@@ -17,109 +17,116 @@ _POLL_S = 0.25
 _OUTAGE_POLL_S = 1.0
 _TURNS_PER_TTL = 8
 _LEAVE_S = 2.0
-_TAKEN_AT_ONCE = 64
+_MAX_ACQUIRED_AT_ONCE = 64
 
 log = get_logger("sharing")
 
 Own = Callable[[PartitionRunner], asyncio.Task[None]]
-"""Starts owning a partition whose lease was acquired."""
+"""Starts the task that runs a partition whose lease was acquired."""
 
 
 class Rebalancer:
-    """Keeps the worker in the register, and its partitions as many as it is due."""
+    """Keeps the worker registered, and the number of its partitions at its fair share."""
 
     def __init__(self, ports: Ports, partitions: Sequence[PartitionRunner], own: Own) -> None:
         self._ports = ports
         self._ledger = ports.ledger
         self._partitions = partitions
         self._own = own
-        self._leaving = False
-        self._look_again = asyncio.Event()
-        self._over = asyncio.Event()
-        self._since = 0
-        self._was_away = False
-        self._patient_until = 0.0
-        self._standing_by = False
+        self._is_leaving = False
+        self._poll_now = asyncio.Event()
+        self._has_ended = asyncio.Event()
+        self._registered_at_ms = 0
+        self._was_ledger_down = False
+        self._acquire_after = 0.0
+        self._is_standing_by = False
 
     async def run(self) -> None:
-        """Take and hand over, until `leave`. Raises `PartitionCountChanged`."""
+        """Acquire and hand over partitions until `leave`. Raises `PartitionCountChanged`."""
         ttl_s = self._ports.lease_ttl_s
         poll_s = min(_POLL_S, ttl_s / _TURNS_PER_TTL)
-        while not self._leaving:
-            self._look_again.clear()
+        while not self._is_leaving:
+            self._poll_now.clear()
             wait_s = poll_s
             try:
                 async with asyncio.timeout(ttl_s / 2):
-                    await self._turn()
+                    await self._rebalance()
             except (LedgerUnavailable, TimeoutError) as error:
-                log.error("the ledger is unavailable: nothing is taken or handed over", error=repr(error))
-                self._was_away, wait_s = True, min(_OUTAGE_POLL_S, ttl_s / _TURNS_PER_TTL)
+                log.error(
+                    "the ledger is unavailable: no partition is acquired or handed over", error=repr(error)
+                )
+                self._was_ledger_down, wait_s = True, min(_OUTAGE_POLL_S, ttl_s / _TURNS_PER_TTL)
             with suppress(TimeoutError):
                 async with asyncio.timeout(wait_s):
-                    await self._look_again.wait()
-        self._over.set()
+                    await self._poll_now.wait()
+        self._has_ended.set()
 
     async def leave(self) -> None:
-        """Take nothing more, and let the others know, if the ledger can be told."""
-        self._leaving = True
-        self._look_again.set()
+        """Acquire nothing more, and unregister the worker if the ledger is available."""
+        self._is_leaving = True
+        self._poll_now.set()
         with suppress(LedgerUnavailable, TimeoutError):
             async with asyncio.timeout(_LEAVE_S):
-                await self._over.wait()
+                await self._has_ended.wait()
                 await self._ledger.unregister(self._ports.owner)
 
-    async def _turn(self) -> None:
-        standing = await self._register()
-        share = fair_share(standing.rank, standing.workers, len(self._partitions))
-        mine = [partition for partition in self._partitions if partition.is_owned]
-        if len(mine) > share:
-            log.info("handing over: more workers share the partitions", owns=len(mine), due=share)
-            for partition in sorted(mine, key=lambda one: one.pending_count)[: len(mine) - share]:
+    async def _rebalance(self) -> None:
+        seniority = await self._register()
+        share = fair_share(seniority.rank, seniority.workers, len(self._partitions))
+        owned = [partition for partition in self._partitions if partition.is_owned]
+        if len(owned) > share:
+            log.info("handing over: more workers share the partitions", owns=len(owned), due=share)
+            by_pending = sorted(owned, key=lambda partition: partition.pending_count)
+            for partition in by_pending[: len(owned) - share]:
                 partition.hand_over()
-        elif len(mine) < share and self._ports.clock.monotonic() >= self._patient_until:
-            await self._take(min(share - len(mine), _TAKEN_AT_ONCE), standing)
-        self._tell(standing, share)
+        elif len(owned) < share and self._ports.clock.monotonic() >= self._acquire_after:
+            await self._acquire_free(min(share - len(owned), _MAX_ACQUIRED_AT_ONCE), seniority)
+        self._log_standby(seniority, share)
 
     async def _register(self) -> Seniority:
-        """Whoever could not renew because the ledger was away keeps its seniority."""
+        """Renew the registration. A worker keeps its seniority through an outage of the ledger."""
         ports = self._ports
-        standing = await self._ledger.register(
-            ports.owner, len(self._partitions), ports.lease_ttl_s, self._since if self._was_away else 0
-        )
-        if self._was_away:
-            # The others were away too: what seems to be free is theirs, until they had time to come back.
-            self._was_away = False
-            self._patient_until = ports.clock.monotonic() + ports.lease_ttl_s / 2
-        self._since = standing.registered_at_ms
-        return standing
+        former = self._registered_at_ms if self._was_ledger_down else 0
+        seniority = await self._ledger.register(ports.owner, len(self._partitions), ports.lease_ttl_s, former)
+        if self._was_ledger_down:
+            # The other workers need time to renew their leases: partitions may only seem to be free.
+            self._was_ledger_down = False
+            self._acquire_after = ports.clock.monotonic() + ports.lease_ttl_s / 2
+        self._registered_at_ms = seniority.registered_at_ms
+        return seniority
 
-    async def _take(self, count: int, standing: Seniority) -> None:
+    async def _acquire_free(self, count: int, seniority: Seniority) -> None:
+        """Acquire up to `count` partitions that have no owner."""
         owner = self._ports.owner
         owners = await self._ledger.read_owners(len(self._partitions))
-        # A lease of our own that nobody works under: the answer to its acquisition got lost.
-        free = [one for one in self._partitions if one.is_idle and owners[one.number] in (None, owner)]
-        # Workers that start together begin at different places, and are seldom in each other's way.
-        first = len(free) * standing.rank // standing.workers
+        # An idle partition may already be leased to us: the answer to the acquisition got lost.
+        free = [
+            partition
+            for partition in self._partitions
+            if partition.is_idle and owners[partition.number] in (None, owner)
+        ]
+        # Workers that start together begin at different partitions, so they rarely compete for one.
+        first = len(free) * seniority.rank // seniority.workers
         for partition in free[first:] + free[:first]:
-            if not count or self._leaving:
+            if not count or self._is_leaving:
                 break
             if await partition.acquire():
                 count -= 1
-                self._own(partition).add_done_callback(self._gone)
+                self._own(partition).add_done_callback(self._on_partition_ended)
         if not count:
-            # There may be more to take, once the lives of worker and leases were renewed.
-            self._look_again.set()
+            # There may be more to acquire, after the registration and the leases are renewed.
+            self._poll_now.set()
 
-    def _gone(self, _task: asyncio.Task[None]) -> None:
-        self._look_again.set()
+    def _on_partition_ended(self, _task: asyncio.Task[None]) -> None:
+        self._poll_now.set()
 
-    def _tell(self, standing: Seniority, share: int) -> None:
-        standing_by = not share and all(partition.is_idle for partition in self._partitions)
-        if standing_by and not self._standing_by:
+    def _log_standby(self, seniority: Seniority, share: int) -> None:
+        is_standing_by = not share and all(partition.is_idle for partition in self._partitions)
+        if is_standing_by and not self._is_standing_by:
             log.info(
                 "standing by: other workers own the partitions",
                 owner=self._ports.owner,
-                workers=standing.workers,
+                workers=seniority.workers,
                 due=share,
             )
-        self._standing_by = standing_by
+        self._is_standing_by = is_standing_by

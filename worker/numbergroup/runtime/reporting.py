@@ -1,4 +1,4 @@
-"""Reporting: what the worker says of itself, every other second, for `numbergroup status`."""
+"""Writes the worker's report to the ledger every two seconds, for `numbergroup status`."""
 
 import asyncio
 from collections.abc import Callable, Mapping
@@ -10,18 +10,20 @@ from numbergroup.ledger.port import LedgerUnavailable
 from numbergroup.ledger.reports import Report, Reports
 from numbergroup.observability.logging import get_logger
 
-_EVERY_S = 2.0
-_PATIENCE_S = 5.0
-_LAST_WORD_S = 0.5
-_MOST_GROUPS = 100
+_REPORT_INTERVAL_S = 2.0
+_WRITE_TIMEOUT_S = 5.0
+_REMOVE_TIMEOUT_S = 0.5
+_MAX_GROUPS = 100
 
 log = get_logger("reporting")
 
 
-def shorten(snapshot: Snapshot, most: int = _MOST_GROUPS) -> Snapshot:
-    """The snapshot with no more than `most` groups of a kind named (one of each partition, at least): there
-    may be a thousand partitions, and a report is written again and again."""
-    each = max(1, most // max(1, len(snapshot.partitions)))
+def shorten(snapshot: Snapshot, limit: int = _MAX_GROUPS) -> Snapshot:
+    """Return the snapshot with at most `limit` groups of each kind, to bound the size of a report.
+
+    Each partition keeps at least one of each kind, so many partitions may exceed the limit.
+    """
+    each = max(1, limit // max(1, len(snapshot.partitions)))
     partitions: Mapping[int, PartitionView] = {
         number: replace(view, parked=view.parked[:each], held=view.held[:each])
         for number, view in snapshot.partitions.items()
@@ -30,26 +32,28 @@ def shorten(snapshot: Snapshot, most: int = _MOST_GROUPS) -> Snapshot:
 
 
 class Reporter:
-    """One for a worker. `look` says how it stands now."""
+    """Writes one worker's reports. `make_report` returns its report at this moment."""
 
-    def __init__(self, reports: Reports, look: Callable[[], Report], every_s: float = _EVERY_S) -> None:
+    def __init__(
+        self, reports: Reports, make_report: Callable[[], Report], interval_s: float = _REPORT_INTERVAL_S
+    ) -> None:
         self._reports = reports
-        self._look = look
-        self._every_s = every_s
+        self._make_report = make_report
+        self._interval_s = interval_s
 
     async def run(self) -> None:
-        """Report until cancelled. A ledger that is away is complained of elsewhere."""
+        """Write reports until cancelled. Other parts log an error when the ledger is unavailable."""
         while True:
-            report = self._look()
+            report = self._make_report()
             try:
-                async with asyncio.timeout(_PATIENCE_S):
+                async with asyncio.timeout(_WRITE_TIMEOUT_S):
                     await self._reports.write(replace(report, snapshot=shorten(report.snapshot)))
             except (LedgerUnavailable, TimeoutError) as error:
-                log.debug("no report is written", error=repr(error))
-            await asyncio.sleep(self._every_s)
+                log.debug("the worker's report is not written", error=repr(error))
+            await asyncio.sleep(self._interval_s)
 
     async def remove_report(self) -> None:
-        """Leave no report behind, if the ledger can be told."""
+        """Delete the worker's report, if the ledger is available."""
         with suppress(LedgerUnavailable, TimeoutError):
-            async with asyncio.timeout(_LAST_WORD_S):
-                await self._reports.drop(self._look().owner)
+            async with asyncio.timeout(_REMOVE_TIMEOUT_S):
+                await self._reports.drop(self._make_report().owner)

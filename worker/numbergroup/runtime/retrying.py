@@ -1,4 +1,4 @@
-"""Waiting for the broker and the ledger to come back: for ever, loudly, and ever more slowly."""
+"""Retries an action without end while the broker or the ledger is unavailable, with growing delays."""
 
 from collections.abc import Awaitable, Callable
 from typing import Any, TypeVar
@@ -11,49 +11,52 @@ from numbergroup.observability.logging import get_logger
 
 T = TypeVar("T")
 Retry = Callable[[str, Callable[[], Awaitable[Any]]], Awaitable[Any]]
-"""How long something is tried for: `patiently`, or `once`."""
+"""How an action is retried: `retry_until_available` or `try_once`. The text is for the log."""
 
-_AWAY = (BrokerUnavailable, LedgerUnavailable)
+_UNAVAILABLE = (BrokerUnavailable, LedgerUnavailable)
 
 log = get_logger("patience")
 
 
-async def try_once(_what: str, action: Callable[[], Awaitable[T]]) -> T:
-    """The result of `action`, or what it raises."""
+async def try_once(_purpose: str, action: Callable[[], Awaitable[T]]) -> T:
+    """Return the result of `action`, or raise its error."""
     return await action()
 
 
-async def retry_until_available(what: str, action: Callable[[], Awaitable[T]]) -> T:
-    """The result of `action`, tried until the broker or the ledger answers. Other errors pass through."""
+async def retry_until_available(purpose: str, action: Callable[[], Awaitable[T]]) -> T:
+    """Return the result of `action`, retried while the broker or the ledger is unavailable.
+
+    `purpose` says in the log what the action does. Other errors are raised.
+    """
     try:
-        # Nearly always it answers at once: what it takes to try again is not built for that.
+        # The first attempt nearly always succeeds, so it does without the machinery for retries.
         return await action()
-    except _AWAY as error:
-        first = error
-    return await _again(what, action, first)
+    except _UNAVAILABLE as error:
+        first_error = error
+    return await _retry(purpose, action, first_error)
 
 
-async def _again(what: str, action: Callable[[], Awaitable[T]], first: Exception) -> T:
-    """See `patiently`; the first attempt was made, and failed."""
+async def _retry(purpose: str, action: Callable[[], Awaitable[T]], first_error: Exception) -> T:
+    """Continue `retry_until_available` after the first attempt failed."""
     failures = 0
 
-    def complain(state: RetryCallState) -> None:
+    def log_failure(state: RetryCallState) -> None:
         nonlocal failures
         failures = state.attempt_number
         error = state.outcome.exception() if state.outcome else None
-        log.error(f"{what}: unavailable, trying again", error=str(error), attempt=failures)
+        log.error(f"{purpose}: unavailable, trying again", error=str(error), attempt=failures)
 
     retrying = AsyncRetrying(
-        retry=retry_if_exception_type(_AWAY),
+        retry=retry_if_exception_type(_UNAVAILABLE),
         wait=wait_random_exponential(multiplier=0.1, max=2.0),
-        before_sleep=complain,
+        before_sleep=log_failure,
     )
 
     async def attempt() -> T:
         if not failures:
-            raise first
+            raise first_error
         return await action()
 
     result: T = await retrying(attempt)
-    log.info(f"{what}: available again", attempts=failures + 1)
+    log.info(f"{purpose}: available again", attempts=failures + 1)
     return result

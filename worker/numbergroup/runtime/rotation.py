@@ -1,4 +1,4 @@
-"""Rotation: credentials are read again when a file that they come from changes, without a restart."""
+"""Reads credentials again when their files change, so that a rotation needs no restart."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -9,7 +9,7 @@ from numbergroup.observability.logging import get_logger
 from numbergroup.settings import Settings, SettingsError, content_of, restart_needed
 from numbergroup.vendors.keyring import Keyring
 
-_LOOK_S = 1.0
+_CHECK_INTERVAL_S = 1.0
 
 _UNUSABLE = "changed settings cannot be used: the credentials stay as they are"
 
@@ -19,11 +19,12 @@ Contents = Sequence[bytes | None]
 
 
 class CredentialRotation:
-    """Of all accounts. `running` are the settings that the worker runs with, `read` reads them anew.
+    """Replaces the credentials of all accounts when their files change.
 
-    Files are looked at about once a second, by content: Kubernetes swaps links, and a time stamp may stay.
-    What was changed is taken over when it is the same at two looks in a row, so that nothing half-written
-    is. What cannot be used is said once, and the credentials stay as they are.
+    `running` are the settings that the worker runs with; `read` reads them again. Files are compared by
+    content once a second: Kubernetes swaps links, and a file's time may not change. A change is used when two
+    checks in a row see the same content, so that no half-written file is used. Unusable settings are logged
+    once, and the credentials stay as they are.
     """
 
     def __init__(
@@ -40,41 +41,41 @@ class CredentialRotation:
         self._now = now
         self._sleep = sleep
         self._files = running.files
-        self._seen: Contents = ()
-        self._taken: Contents = ()
-        self._restart: Sequence[str] = ()
+        self._last_contents: Contents = ()
+        self._used_contents: Contents = ()
+        self._restart_keys: Sequence[str] = ()
 
-    async def run(self, changed: Callable[[str], None]) -> None:
-        """Until it is cancelled; `changed` is called with the account whose credentials were replaced."""
+    async def run(self, on_replaced: Callable[[str], None]) -> None:
+        """Check the files until cancelled. `on_replaced` is called with each account that was changed."""
         while self._files:
             for account in await self.check_files():
-                changed(account)
-            await self._sleep(_LOOK_S)
+                on_replaced(account)
+            await self._sleep(_CHECK_INTERVAL_S)
 
     async def check_files(self) -> list[str]:
-        """Look at the files once; the accounts whose credentials were replaced."""
-        seen = await asyncio.to_thread(_contents, self._files)
-        settled = seen == self._seen
-        self._seen = seen
-        if not settled or seen == self._taken:
+        """Check the files once. Returns the accounts whose credentials were replaced."""
+        contents = await asyncio.to_thread(_read_digests, self._files)
+        is_stable = contents == self._last_contents
+        self._last_contents = contents
+        if not is_stable or contents == self._used_contents:
             return []
-        self._taken = seen
+        self._used_contents = contents
         try:
             settings = await asyncio.to_thread(self._read)
         except SettingsError as error:
             log.error(_UNUSABLE, reason=str(error))
             return []
         except Exception as error:
-            # No file may end a worker, whatever a parser makes of it. What is raised may quote a secret.
+            # A broken file must not end the worker. The error's text is not logged: it may quote a secret.
             log.error(_UNUSABLE, reason=f"reading them failed with {type(error).__name__}")
             return []
         self._files = settings.files
-        self._tell_restart(restart_needed(self._running, settings))
+        self._log_restart_needed(restart_needed(self._running, settings))
         return [name for name in self._keyrings if self._replace(name, settings)]
 
     def _replace(self, name: str, settings: Settings) -> bool:
         account = settings.accounts.get(name)
-        # What another vendor gave us is not to be shown to this one.
+        # Credentials of another vendor must not be sent to this one.
         if account is None or account.provider != self._running.accounts[name].provider:
             return False
         if not self._keyrings[name].replace(account.credentials, self._now()):
@@ -82,14 +83,14 @@ class CredentialRotation:
         log.info("credentials were read again, and are used from the next call on", account=name)
         return True
 
-    def _tell_restart(self, keys: Sequence[str]) -> None:
-        if keys and keys != self._restart:
-            log.warning("changed settings that a running worker does not take over: restart it", keys=keys)
-        self._restart = keys
+    def _log_restart_needed(self, keys: Sequence[str]) -> None:
+        if keys and keys != self._restart_keys:
+            log.warning("changed settings take effect only after a restart: restart the worker", keys=keys)
+        self._restart_keys = keys
 
 
-def _contents(files: Sequence[Path]) -> Contents:
-    """What is in each of them, told by its digest; None where it cannot be read."""
+def _read_digests(files: Sequence[Path]) -> Contents:
+    """Return the digest of each file's content, `None` for a file that cannot be read."""
     return [_digest(file) for file in files]
 
 

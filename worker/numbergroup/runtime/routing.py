@@ -1,7 +1,7 @@
-"""Commands that were published to the wrong partition.
+"""Refuses commands that were published to the wrong partition.
 
-Carried out there, they would come between those of their group in any order, and beside another owner's.
-They are refused and not remembered: published to the right partition, the same command is carried out.
+Carried out there, they would mix in any order with their group's commands, which another worker may own. A
+refused command is not remembered: published again to the right partition, it is carried out.
 """
 
 from collections.abc import Callable
@@ -12,29 +12,32 @@ from numbergroup.engine.decoding.lenient_decode import elements
 from numbergroup_contracts.names import partition_of
 
 PartitionOf = Callable[[Command], int]
-"""Where a command belongs."""
+"""Returns the partition of a command's group."""
 
 
 def partition_by_handle(partitions: int) -> PartitionOf:
-    """By its group's handle, as the wire has it; a command without one belongs wherever it is."""
+    """Return a function that finds a command's partition by its group's handle.
 
-    def belongs(command: Command) -> int:
+    A command without a handle belongs in the partition that it was published to.
+    """
+
+    def find_partition(command: Command) -> int:
         if command.group.kind is HandleKind.OWN:
             return command.origins[0].entry.partition
         return partition_of(command.group.name, partitions)
 
-    return belongs
+    return find_partition
 
 
-def refuse_misrouted(command: Command, belongs: int, partitions: int) -> Refusal:
-    """The refusal of a command that belongs in another partition."""
+def refuse_misrouted(command: Command, right_partition: int, partitions: int) -> Refusal:
+    """Return the refusal of a command that belongs in `right_partition`, one of `partitions`."""
     origin, group = command.origins[0], command.group
     entry = origin.entry
     body = _events(entry.body)[origin.index] if entry.is_array else entry.body
     place = f"partition {entry.partition}" if entry.stray is None else f"the queue {entry.stray}"
     message = (
-        f"published to {place}, but its group belongs in partition {belongs} of {partitions}: give the "
-        "producer the number that NUMBERGROUP_PARTITIONS is, and publish it there"
+        f"published to {place}, but its group belongs in partition {right_partition} of {partitions}: give "
+        "the producer the number that NUMBERGROUP_PARTITIONS is, and publish it there"
     )
     return Refusal(
         origin, message, body, command.key, command.type, group.account, kind="misrouted", group=group
@@ -43,5 +46,5 @@ def refuse_misrouted(command: Command, belongs: int, partitions: int) -> Refusal
 
 @lru_cache(maxsize=1)
 def _events(body: bytes) -> list[bytes]:
-    """The events of an array as they arrived; its refusals are made one after the other."""
+    """Return the events of an array as they were received. Cached, as each refusal of an array needs one."""
     return elements(body)[0]

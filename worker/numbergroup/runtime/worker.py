@@ -1,4 +1,4 @@
-"""The worker: one engine, its partitions, and the callers of its accounts."""
+"""Runs a worker: carries out the engine's effects with partitions, permits and callers."""
 
 import asyncio
 from collections import Counter
@@ -35,12 +35,15 @@ log = get_logger("worker")
 
 
 def ignore_settlement(_unit: Settlement) -> None:
-    """Whoever is not interested in what was settled."""
+    """Do nothing with a settlement."""
 
 
 class Worker:
-    """Run it once. `jitter` gives numbers in [0, 1); `written` is told of every durable settlement;
-    `rotation` looks for other credentials of the callers."""
+    """Works on all partitions that it owns, from `run` to `stop`. It can run only once.
+
+    `jitter` returns random numbers in [0, 1). `on_written` is called with each settlement that became
+    durable. `rotation` replaces the callers' credentials.
+    """
 
     def __init__(
         self,
@@ -48,8 +51,9 @@ class Worker:
         ports: Ports,
         callers: Mapping[str, Caller],
         limiters: Mapping[str, Limiter],
+        *,
         jitter: Callable[[], float],
-        written: Callable[[Settlement], None] = ignore_settlement,
+        on_written: Callable[[Settlement], None] = ignore_settlement,
         rotation: CredentialRotation | None = None,
     ) -> None:
         self._engine = engine
@@ -60,11 +64,11 @@ class Worker:
         self._rotation = rotation
         self._stopping = asyncio.Event()
         self._alarm: asyncio.TimerHandle | None = None
-        self._turned_away: Counter[str] = Counter()
-        """By account: calls that were told to wait, of which the engine will hear when it is written down."""
+        self._unreported_pauses: Counter[str] = Counter()
+        """Per account: results that pause it, and that the engine does not know yet."""
         self._tasks: set[asyncio.Task[None]] = set()
-        self._owning: set[asyncio.Task[None]] = set()
-        self._broken: BaseException | None = None
+        self._owner_tasks: set[asyncio.Task[None]] = set()
+        self._error: BaseException | None = None
         self._permits = PermitQueue(
             limiters,
             ports.control_store,
@@ -77,9 +81,9 @@ class Worker:
             dispatch=self._dispatch,
             use_permit=self._use_permit,
         )
-        self._on_written = written
-        self._letters_written = 0
-        self._began_at = ports.clock.now()
+        self._on_written = on_written
+        self._dead_letters_written = 0
+        self._started_at = ports.clock.now()
         decode_lock, self._solo = asyncio.Lock(), SoloMode()
         self._partitions = [
             PartitionRunner(
@@ -96,52 +100,51 @@ class Worker:
             )
             for number in range(ports.partitions)
         ]
-        self._sharing = Rebalancer(ports, self._partitions, self._own)
-        self._listening = ControlPoller(ports, callers.keys(), self._dispatch, jitter)
-        self._reporting = None if ports.reports is None else Reporter(ports.reports, self.make_report)
+        self._rebalancer = Rebalancer(ports, self._partitions, self._own)
+        self._control_poller = ControlPoller(ports, callers.keys(), self._dispatch, jitter)
+        self._reporter = None if ports.reports is None else Reporter(ports.reports, self.make_report)
 
     def make_report(self) -> Report:
-        """How it stands."""
+        """Return the worker's state for `numbergroup status` and the metrics."""
         now = self._clock.now()
-        who = self._ports.owner, self._ports.version
         return Report(
-            *who,
-            self._began_at,
+            self._ports.owner,
+            self._ports.version,
+            self._started_at,
             now,
-            self._letters_written,
+            self._dead_letters_written,
             self._engine.snapshot(now),
             letters_cap=self._ports.dead_letter_cap.limit,
         )
 
     @property
     def pending_count(self) -> int:
-        """How many answers it owes."""
+        """How many commands in memory are not settled."""
         return sum(partition.pending_count for partition in self._partitions)
 
     def stop(self) -> None:
-        """Drain and end; a second call changes nothing."""
+        """Make `run` drain and return. Further calls do nothing."""
         if not self._stopping.is_set():
             log.info("stopping: no new calls, those in flight finish")
         self._stopping.set()
 
     async def run(self) -> None:
-        """Work until `stop`. Returns within 25 s of it; what could not be settled stays in the broker.
+        """Work until `stop`, and return within 25 s of it. Unsettled commands stay in the broker.
 
-        Raises what is nobody's fault but ours, whichever part of the worker it broke: none goes on
-        without the others.
+        An unexpected error in any part of the worker ends all parts, and is raised.
         """
         self._working = self._spawn(self._work())
-        self._owning.add(self._working)
+        self._owner_tasks.add(self._working)
         for name in self._callers:
             self._spawn(self._permits.run(name))
         self._spawn(self._permits.write_notices())
-        if self._reporting is not None:
-            self._spawn(self._reporting.run())
+        if self._reporter is not None:
+            self._spawn(self._reporter.run())
         if self._rotation is not None:
             self._spawn(self._rotation.run(self._credentials_changed))
         try:
             await self._stopping.wait()
-            if self._broken is None:
+            if self._error is None:
                 await self._drain()
         finally:
             if self._alarm:
@@ -150,57 +153,60 @@ class Worker:
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
-            if self._reporting is not None and self._broken is None:
-                await self._reporting.remove_report()
-        if self._broken is not None:
-            raise self._broken
+            if self._reporter is not None and self._error is None:
+                await self._reporter.remove_report()
+        if self._error is not None:
+            raise self._error
 
     async def _work(self) -> None:
-        # What is paused must be known before the first call can be made.
-        await self._listening.start()
-        self._spawn(self._listening.run())
-        await self._sharing.run()
+        # Pauses must be known before the first call can be made.
+        await self._control_poller.start()
+        self._spawn(self._control_poller.run())
+        await self._rebalancer.run()
 
     async def _drain(self) -> None:
         failpoints.hit("stopping")
         self._dispatch(Drain())
         for partition in self._partitions:
             partition.lease.stop_sending()
-        await self._sharing.leave()
+        await self._rebalancer.leave()
         for partition in self._partitions:
             partition.stop()
-        if not self._listening.has_started:
-            # It waits for a ledger that is away, and has nothing in hand.
+        if not self._control_poller.has_started:
+            # The task still waits for the ledger, and no partition is owned.
             self._working.cancel()
         failpoints.hit("register left")
-        late = self._owning and (await asyncio.wait(self._owning, timeout=_DRAIN_S))[1]
-        if late:
+        unfinished = self._owner_tasks and (await asyncio.wait(self._owner_tasks, timeout=_DRAIN_S))[1]
+        if unfinished:
             log.warning("could not settle everything in time; the rest stays in the broker")
 
     def _note_written(self, unit: Settlement) -> None:
-        self._letters_written += len(unit.letters)
+        self._dead_letters_written += len(unit.letters)
         self._on_written(unit)
 
     def _own(self, partition: PartitionRunner) -> asyncio.Task[None]:
         task = self._spawn(partition.own())
-        self._owning.add(task)
-        task.add_done_callback(self._owning.discard)
+        self._owner_tasks.add(task)
+        task.add_done_callback(self._owner_tasks.discard)
         return task
 
     def _dispatch(self, event: Event, permitted_at: float | None = None) -> bool:
-        """Whether a probe came of it. `permitted_at` (monotonic seconds; now): when its permit came."""
-        probe = False
+        """Pass the event to the engine, and carry out its effects. Returns whether a probe was started.
+
+        `permitted_at` (monotonic seconds, now by default) is when the event's permit was granted.
+        """
+        has_probed = False
         for effect in self._engine.handle(event):
             match effect:
                 case WantPermit():
                     self._permits.request(effect.account, probe=effect.probe)
                 case StartCall():
-                    probe |= effect.probe
+                    has_probed |= effect.probe
                     partition = self._partitions[effect.partition]
                     partition.on_call_started()
-                    # The lease under which it was decided: a later one does not cover it.
-                    at = self._clock.monotonic() if permitted_at is None else permitted_at
-                    self._spawn(self._call(effect, partition.lease, at))
+                    # A later lease of the partition must not permit this call.
+                    granted_at = self._clock.monotonic() if permitted_at is None else permitted_at
+                    self._spawn(self._call(effect, partition.lease, granted_at))
                 case Settle():
                     self._partitions[effect.partition].settle(effect)
                 case TellBreaker():
@@ -209,10 +215,13 @@ class Worker:
                     self._wake_at(effect.when)
                 case _:
                     assert_never(effect)
-        return probe
+        return has_probed
 
     async def _use_permit(self, event: PermitGranted, permitted_at: float) -> bool:
-        """Dispatch the event: a batch is formed, which is a step of its own. Whether a probe came of it."""
+        """Dispatch the event, so that a batch is formed: in solo mode, as a step of its own.
+
+        Returns whether a probe was started.
+        """
         if not self._solo:
             return self._dispatch(event, permitted_at)
         turn = self._engine.next_turn(event.account)
@@ -234,21 +243,21 @@ class Worker:
     def _spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         task = asyncio.create_task(work)
         self._tasks.add(task)
-        task.add_done_callback(self._ended)
+        task.add_done_callback(self._on_task_ended)
         return task
 
-    def _ended(self, task: asyncio.Task[None]) -> None:
+    def _on_task_ended(self, task: asyncio.Task[None]) -> None:
         self._tasks.discard(task)
         if not task.cancelled() and (error := task.exception()) is not None:
-            self._break(error)
+            self._fail(error)
 
-    def _break(self, error: BaseException) -> None:
-        """End at once, settling nothing more: whoever starts next finds it all in the broker."""
-        if self._broken is None:
+    def _fail(self, error: BaseException) -> None:
+        """End the worker at once, and settle nothing more: unsettled commands stay in the broker."""
+        if self._error is None:
             log.critical("the worker ends on an unexpected error", exc_info=error)
-            self._broken = error
+            self._error = error
         self._stopping.set()
-        for task in self._owning:
+        for task in self._owner_tasks:
             task.cancel()
 
     def _wake_at(self, when: float) -> None:
@@ -262,8 +271,8 @@ class Worker:
         try:
             self._dispatch(Tick(self._clock.now()))
         except Exception as error:
-            # No task to die of it: the event loop would log it and go on.
-            self._break(error)
+            # This runs in no task, so the event loop would only log the error.
+            self._fail(error)
 
     def _credentials_changed(self, account: str) -> None:
         self._dispatch(CredentialsChanged(account, self._clock.now()))
@@ -274,13 +283,18 @@ class Worker:
 
     async def _call(self, effect: StartCall, lease: Lease, permitted_at: float) -> None:
         partition = self._partitions[effect.partition]
-        record = CallRecord(effect, lease, self._ports.ledger, self._clock, partition.wait_until_flushed)
-        began = self._clock.monotonic()
+        record = CallRecord(
+            effect, lease, self._ports.ledger, self._clock, wait_until_flushed=partition.wait_until_flushed
+        )
+        started_at = self._clock.monotonic()
         account = effect.ref.account
         steps = partition.make_call_steps(effect.digests, effect.place) or NO_STEPS
         await steps.enter(Step.CALL)
-        ended = await self._callers[account].run(
-            *(effect.call, lease, record.write, permitted_at),
+        result = await self._callers[account].run(
+            effect.call,
+            lease,
+            record.write,
+            permitted_at,
             once=effect.probe,
             is_well=lambda: self._may_retry(account),
             may_begin=lambda: effect.probe or self._may_call(account),
@@ -289,43 +303,43 @@ class Worker:
         )
         await steps.leave()
         failpoints.hit("call ended")
-        turned_away = pauses_account(ended.outcome)
-        self._turned_away[account] += turned_away
-        self._report(effect, ended, self._clock.monotonic() - began)
+        is_pausing = pauses_account(result.outcome)
+        self._unreported_pauses[account] += is_pausing
+        self._log_result(effect, result, self._clock.monotonic() - started_at)
         try:
-            await record.close(ended)
+            await record.close(result)
             await steps.enter(Step.RESOLVE)
             self._dispatch(
                 CallFinished(
-                    effect.call_id, ended.outcome, self._clock.now(), self._jitter(), ended.doubt_until
+                    effect.call_id, result.outcome, self._clock.now(), self._jitter(), result.doubt_until
                 )
             )
             await steps.leave()
         finally:
-            self._turned_away[account] -= turned_away
+            self._unreported_pauses[account] -= is_pausing
         partition.on_call_ended()
         if effect.probe:
             await self._permits.end_probe(account)
 
     def _may_call(self, account: str) -> bool:
-        return not self._turned_away[account] and self._engine.may_call(account, self._clock.now())
+        return not self._unreported_pauses[account] and self._engine.may_call(account, self._clock.now())
 
     def _must_wait(self, account: str) -> bool:
-        return self._turned_away[account] > 0 or self._engine.is_throttled(account, self._clock.now())
+        return self._unreported_pauses[account] > 0 or self._engine.is_throttled(account, self._clock.now())
 
     def _may_retry(self, account: str) -> bool:
-        return not self._turned_away[account] and self._engine.may_retry(account, self._clock.now())
+        return not self._unreported_pauses[account] and self._engine.may_retry(account, self._clock.now())
 
-    def _report(self, effect: StartCall, ended: CallResult, seconds: float) -> None:
-        outcome = ended.outcome
-        say, text = log.warning, "call " + type(outcome).__name__.lower()
+    def _log_result(self, effect: StartCall, result: CallResult, duration_s: float) -> None:
+        outcome = result.outcome
+        write, text = log.warning, "call " + type(outcome).__name__.lower()
         if isinstance(outcome, Applied):
             if not is_debug_enabled():
                 return
-            say = log.debug
+            write = log.debug
         if isinstance(outcome, AccountFault):
-            say, text = log.error, "the account is paused, for the vendor refuses it: probing now and then"
-        say(
+            write, text = log.error, "the account is paused, for the vendor refuses it: probing now and then"
+        write(
             text,
             account=effect.ref.account,
             call=effect.call.kind.value,
@@ -334,6 +348,6 @@ class Worker:
             request_id=getattr(outcome, "request_id", None),
             code=getattr(outcome, "code", None),
             message=getattr(outcome, "message", None),
-            attempts=ended.attempts,
-            duration_ms=round(seconds * 1000, 1),
+            attempts=result.attempts,
+            duration_ms=round(duration_s * 1000, 1),
         )
