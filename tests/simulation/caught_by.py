@@ -20,7 +20,7 @@ CAUGHT_BY = {
     "absence is proof only after the signature's time": 172,
     "a group has one call in flight": 17,
     "what may have taken effect is seen through": 41,
-    "settlements are written before an intent": 1_016,
+    "settlements are written before an intent": 100_968,
     "partly settled arrays have a side record": 8,
     "a hand-over waits for calls in flight": 157,
     "nothing is cut before all that waits is read": 262,

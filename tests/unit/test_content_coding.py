@@ -96,7 +96,8 @@ async def test_an_applied_call_is_not_repeated(coding: str) -> None:
         found = (await rig.run(FIND)).outcome
         assert isinstance(found, Applied)
         assert len(found.groups or ()) == 2
-        assert rig.arrived == 3
+        # The look for a group asks for a second page: a total that equals the page may be the page's own.
+        assert rig.arrived == 4
 
 
 async def test_a_coding_that_nobody_can_unpack() -> None:
