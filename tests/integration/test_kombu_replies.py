@@ -13,6 +13,7 @@ from integration_stage import Stage
 from redis.asyncio import Redis
 
 from numbergroup.brokers.port import BrokerUnavailable
+from numbergroup.engine.settling.fitting import REPLY_QUEUE
 from numbergroup.engine.settling.settlement import Reply, Settlement
 from numbergroup.sandbox.faults import Status
 
@@ -34,6 +35,10 @@ async def on_list(client: Redis, queue: str = LIST) -> list[Any]:
     return [orjson.loads(b64decode(one["body"])) for one in reversed(with_envelope)]
 
 
+def result(number: int) -> bytes:
+    return orjson.dumps({"id": f"r-{number}", "data": {"status": "applied"}})
+
+
 async def test_answers_are_in_order_and_readable(rig: Rig) -> None:
     """Each in the queue that was asked for, else in the default one; those for streams go there."""
     replies = [
@@ -53,11 +58,13 @@ async def test_answers_are_in_order_and_readable(rig: Rig) -> None:
 
 @pytest.mark.parametrize("queue", ["numbergroup.replies.crm", STREAM])
 async def test_a_reply_queue_that_is_no_list(rig: Rig, queue: str) -> None:
-    """The answer goes to the default list, and names that one; what is there stays as it is."""
+    """The answer goes to the default list, with an error, and names that one; what is there stays."""
     await rig.client.xadd(queue, {"event": "old"})
-    replies = [Reply(queue, b'{"r":1}', listed=True)]
+    replies = [Reply(queue, result(1), "77", listed=True)]
     await (await rig.own()).settle(Settlement(0, replies=replies), 1)
-    assert await received(rig.url) == [({"r": 1}, None, LIST)]
+    ((answer, correlation_id, named),) = await received(rig.url)
+    assert (answer["id"], answer["data"]["error"]["kind"]) == ("r-1", REPLY_QUEUE)
+    assert (correlation_id, named) == ("77", LIST)
     assert await rig.replies(queue) == [b"old"]
 
 
@@ -65,15 +72,15 @@ async def test_one_name_for_both_kinds(rig: Rig) -> None:
     """A queue is what it first was, within one unit too; and ours are never what they must not be."""
     both = "numbergroup.replies.both"
     replies = [
-        Reply(both, b'{"r":1}'),
-        Reply(both, b'{"r":2}', listed=True),
-        Reply(STREAM, b'{"r":3}', listed=True),
-        Reply(LIST, b'{"r":4}'),
+        Reply(both, result(1)),
+        Reply(both, result(2), listed=True),
+        Reply(STREAM, result(3), listed=True),
+        Reply(LIST, result(4)),
     ]
     await (await rig.own()).settle(Settlement(0, replies=replies), 1)
-    assert await rig.replies(both) == [b'{"r":1}']
-    assert await rig.replies() == [b'{"r":4}']
-    assert [body for body, *_ in await received(rig.url)] == [{"r": 2}, {"r": 3}]
+    assert await rig.replies(both) == [result(1)]
+    assert [orjson.loads(body)["id"] for body in await rig.replies()] == ["r-4"]
+    assert [body["id"] for body, *_ in await received(rig.url)] == ["r-2", "r-3"]
 
 
 async def test_the_default_list_is_something_else(rig: Rig) -> None:

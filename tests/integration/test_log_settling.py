@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import orjson
 import pytest
 from integration_rig import (
     CREATES,
@@ -23,11 +24,17 @@ from integration_rig import (
     record,
 )
 from integration_servers import SlowWay, cutting
+from structlog.testing import capture_logs
 
 from numbergroup.brokers.port import BrokerUnavailable, StaleEpoch
+from numbergroup.brokers.redis.permissions import PATTERNS
 from numbergroup.engine.commands import CommandKind, SequenceKey
+from numbergroup.engine.settling.fitting import REPLY_QUEUE
 from numbergroup.engine.settling.settlement import Reply, Settlement
 from numbergroup.ledger import keys
+from numbergroup_contracts import names
+
+NAMED = "numbergroup:replies:crm"
 
 
 @pytest.fixture
@@ -159,11 +166,63 @@ async def test_a_ledger_that_lost_its_memory(rig: Rig, unit: Settlement) -> None
 
 
 async def test_a_reply_queue_that_is_no_stream(rig: Rig, unit: Settlement) -> None:
-    """Answers for a queue that is something else go to the default one, in order; it stays as it is."""
-    await rig.client.rpush("numbergroup:replies:crm", "old")
+    """Replies to a key of another type go to the default queue with an error, in order; the key stays."""
+    await rig.client.rpush(NAMED, "old")
+    unit.replies[:] = [Reply(None, result(1)), Reply(NAMED, result(2)), Reply(None, result(3))]
+    log = await rig.own()
+    for serial in (1, 1, 2):
+        await log.settle(unit, serial)
+    ids = ["r-1", "r-2", "r-3"]
+    assert [orjson.loads(body)["id"] for body in await rig.replies()] == ids * 2
+    assert [error_of(body) for body in await rig.replies()][:3] == [None, REPLY_QUEUE, None]
+    assert await rig.client.lrange(NAMED, 0, -1) == [b"old"]
+
+
+@pytest.mark.redis_server
+@pytest.mark.parametrize("permitted", [(), ("%R~other:*",)])
+async def test_a_reply_queue_that_the_acl_forbids(redis_url: str, permitted: tuple[str, ...]) -> None:
+    """That is the concern of its replies: they go to the default queues with an error, and all else of their
+    unit is written, once. Nothing is written before that is known."""
+    async with Rig(redis_url) as admin:
+        await admin.client.flushall()
+        user = ("reset", "on", ">w", *(f"~{one}" for one in PATTERNS), *permitted, "+@all")
+        await admin.client.execute_command("ACL", "SETUSER", "w", *user)
+        async with Rig(redis_url.replace("//", "//w:w@")) as rig:
+            tags = await rig.publish(b"1", b"2")
+            replies = [
+                *(Reply(None, result(1)), Reply("other:a", result(2)), Reply("other:a", result(3))),
+                *(Reply("other:b", result(4), listed=True), Reply(NAMED, result(5))),
+            ]
+            log = await rig.own()
+            with capture_logs() as logs:
+                await log.settle(Settlement(0, replies=replies, done=tags[:1]), 1)
+                await log.settle(Settlement(0, replies=replies[1:2], done=tags[1:]), 2)
+            found = [(orjson.loads(body)["id"], error_of(body)) for body in await rig.replies()]
+            late = [("r-2", REPLY_QUEUE), ("r-3", REPLY_QUEUE)]
+            assert found == [("r-1", None), *late, late[0]]
+            assert await rig.client.llen(names.REPLIES) == 1
+            assert await rig.replies(NAMED) == [result(5)]
+            assert await rig.left() == []
+        assert [line["queue"] for line in logs] == ["other:a", "other:b"]
+        assert not await admin.client.exists("other:a", "other:b")
+        await admin.client.execute_command("ACL", "DELUSER", "w")
+
+
+async def test_a_reply_stream_that_is_full(rig: Rig, unit: Settlement) -> None:
+    """A stream that somebody brought to its last possible id takes nothing more: the default one does."""
+    await rig.client.xadd(NAMED, {"event": "last"}, id=f"{2**64 - 1}-{2**64 - 1}")
     await (await rig.own()).settle(unit, 1)
     assert await rig.replies() == [b'{"r":1}', b'{"r":2}', b'{"r":3}']
-    assert await rig.client.lrange("numbergroup:replies:crm", 0, -1) == [b"old"]
+    assert await rig.replies(NAMED) == [b"last"]
+
+
+def result(number: int) -> bytes:
+    return orjson.dumps({"id": f"r-{number}", "data": {"status": "applied"}})
+
+
+def error_of(body: bytes) -> str | None:
+    error = orjson.loads(body)["data"].get("error")
+    return None if error is None else str(error["kind"])
 
 
 @pytest.mark.parametrize(

@@ -17,7 +17,7 @@ from numbergroup.ledger import keys
 from numbergroup_contracts import names
 
 DOCUMENTED = re.findall(
-    r"^ *(ACL SETUSER .*?[^\\])$", "\n".join(pages().values()), flags=re.MULTILINE | re.DOTALL
+    r"^ *(ACL SETUSER numbergroup .*?[^\\])$", "\n".join(pages().values()), flags=re.MULTILINE | re.DOTALL
 )
 (WORDS,) = {tuple(one.replace("\\\n", " ").replace("'", "").split()) for one in DOCUMENTED}
 RULES = WORDS[3:]
@@ -97,10 +97,10 @@ async def test_the_log_names_the_command(open_redis: Any) -> None:
                 )
 
                 async def complained() -> bool:
-                    return any("and so not made" in line["event"] for line in logs)
+                    return any("a call is not made" in line["event"] for line in logs)
 
                 await eventually(complained, "the call is not made")
                 await stage.client.execute_command("ACL", "SETUSER", "w", "+pttl")
                 await stage.answered(1)
-        (first, *_) = [line for line in logs if "and so not made" in line["event"]]
+        (first, *_) = [line for line in logs if "a call is not made" in line["event"]]
         assert "the ACL of this user forbids PTTL" in first["error"]

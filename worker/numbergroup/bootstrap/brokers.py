@@ -15,8 +15,9 @@ from numbergroup.brokers.amqp.topology import Topology
 from numbergroup.brokers.lookalikes import Lookalike
 from numbergroup.brokers.port import Broker, BrokerUnavailable
 from numbergroup.brokers.redis import embedded
-from numbergroup.brokers.redis.broker import RedisBroker, ReplyRetention
+from numbergroup.brokers.redis.broker import RedisBroker
 from numbergroup.brokers.redis.connect import UnfitServer, check, connect
+from numbergroup.brokers.redis.settling import ReplyRetention
 from numbergroup.engine.decoding.intake import Intake
 from numbergroup.observability.logging import get_logger
 from numbergroup.runtime.ports import most_in_memory

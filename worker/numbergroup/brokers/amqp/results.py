@@ -10,9 +10,8 @@ from typing import NamedTuple
 from numbergroup.brokers.amqp.outgoing import DIRECT_REPLY_TO, Outgoing
 from numbergroup.brokers.amqp.publishing import Cause, Publisher, Untaken
 from numbergroup.brokers.port import BrokerUnavailable
-from numbergroup.engine.commands import Fault
 from numbergroup.engine.settling.dead_letters import DeadLetterRecord
-from numbergroup.engine.settling.fitting import REPLY_QUEUE, fit, with_error
+from numbergroup.engine.settling.fitting import fit, to_default_queue
 from numbergroup.engine.settling.settlement import Reply
 from numbergroup.observability.logging import get_logger
 from numbergroup_contracts.names import REPLIES
@@ -86,7 +85,7 @@ class Results:
                     reply, untaken = run[position], found[position]
                     is_lost = is_lost or untaken.cause is Cause.LOST
                     if _address(reply) in final:
-                        left.append(_to_default(reply, untaken.reason))
+                        left.append(to_default_queue(reply, untaken.reason))
                     else:
                         left.append(reply)
                         waits = True
@@ -140,15 +139,9 @@ class Results:
             return replies
         absent = await self._publisher.absent([address for address in addresses if address is not None])
         return [
-            _to_default(reply, "the client has gone") if reply.queue in absent else reply for reply in replies
+            to_default_queue(reply, "the client has gone") if reply.queue in absent else reply
+            for reply in replies
         ]
-
-
-def _to_default(reply: Reply, reason: str) -> Reply:
-    fault = Fault(
-        REPLY_QUEUE, None, f"the reply queue takes nothing ({reason}): this result is in the default one"
-    )
-    return reply._replace(queue=None, body=with_error(reply.body, fault))
 
 
 def _address(reply: Reply) -> _Address:

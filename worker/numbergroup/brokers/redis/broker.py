@@ -7,19 +7,16 @@ the stream is the backlog. A replaced owner can still read, which changes nothin
 import asyncio
 from collections import deque
 from collections.abc import Mapping, Sequence, Set
-from dataclasses import dataclass
-from importlib.resources import files
 from typing import Any
 
-import orjson
 from redis.asyncio import Redis
 from redis.exceptions import ResponseError
 
-from numbergroup.brokers.port import BrokerUnavailable, StaleEpoch
-from numbergroup.brokers.redis import envelope
+from numbergroup.brokers.port import BrokerUnavailable
 from numbergroup.brokers.redis.entry_shapes import body_to_keep, describe_wrong_fields
 from numbergroup.brokers.redis.kombu_lists import NOTE, ListMover, decode_note
 from numbergroup.brokers.redis.position import Position, PositionCheck
+from numbergroup.brokers.redis.settling import KEEP_ALL, ReplyRetention, UnitWriter
 from numbergroup.brokers.replay_stream import (
     ReplayStream,
     Rows,
@@ -29,13 +26,11 @@ from numbergroup.brokers.replay_stream import (
 )
 from numbergroup.engine.commands import Entry
 from numbergroup.engine.decoding.intake import Intake
-from numbergroup.engine.replays import SIDE
 from numbergroup.engine.settling.settlement import Settlement
 from numbergroup.ledger import keys
 from numbergroup.ledger.client import translate_errors
-from numbergroup.ledger.codec import decode_marks, encode_quarantine, encode_records
+from numbergroup.ledger.codec import decode_marks
 from numbergroup.observability.logging import get_logger
-from numbergroup_contracts import names
 
 _EVENT = b"event"
 _NO_INDEXES: Set[int] = frozenset()
@@ -44,32 +39,8 @@ _BLOCK_MS = 1_000
 _FIRST_COUNT = 16
 _MAX_ENTRIES = 1_000
 _READ_BYTES = 4 * 1024 * 1024
-_DEAD_LETTER_KEYS = (
-    keys.LETTER_PARTITIONS,
-    keys.LETTER_COUNT,
-    keys.FINGERPRINTS,
-    keys.SHAPES,
-    keys.LETTERED,
-    keys.SETTLEMENTS,
-    keys.QUARANTINED,
-)
 
 log = get_logger("commands")
-
-
-@dataclass(frozen=True, slots=True)
-class ReplyRetention:
-    """Limits the age and the number of messages in reply queues; 0 means no limit.
-
-    It applies to queues whose names begin with the name of a default reply queue. Limits are enforced when
-    replies are written, and approximately: some more may stay. The replies written last always stay.
-    """
-
-    age_ms: int = 0
-    messages: int = 0
-
-
-KEEP_ALL = ReplyRetention()
 
 
 class RedisBroker:
@@ -89,11 +60,9 @@ class RedisBroker:
         retention: ReplyRetention = KEEP_ALL,
     ) -> None:
         self._client = client
-        self._record_ms = record_ms
-        self._retention = retention
         self._mover = ListMover(client, partitions, intake or Intake())
         self._position_check = PositionCheck(client)
-        self._settle = client.register_script(files(__package__).joinpath("settle.lua").read_text())
+        self._unit_writer = UnitWriter(client, record_ms, retention)
 
     @property
     def is_partitioned_by_handle(self) -> bool:
@@ -110,11 +79,9 @@ class RedisBroker:
             self._client,
             partition,
             epoch,
-            settle_script=self._settle,
+            unit_writer=self._unit_writer,
             position_check=self._position_check,
             mover=self._mover,
-            record_ms=self._record_ms,
-            retention=self._retention,
         )
 
     async def count_waiting(self, partitions: int) -> Mapping[int, int]:
@@ -141,20 +108,16 @@ class StreamLog:
         partition: int,
         epoch: int,
         *,
-        settle_script: Any,
+        unit_writer: UnitWriter,
         position_check: PositionCheck,
         mover: ListMover,
-        record_ms: int,
-        retention: ReplyRetention,
     ) -> None:
-        self._retention = retention
         self._client = client
-        self._settle_script = settle_script
+        self._unit_writer = unit_writer
         self._position_check = position_check
         self._mover = mover
         self._partition = partition
         self._epoch = epoch
-        self._record_ms = record_ms
         self._stream = keys.commands(partition)
         self._replay_stream = ReplayStream(client, partition)
         self._can_read_replays = True
@@ -272,83 +235,7 @@ class StreamLog:
         )
 
     async def settle(self, unit: Settlement, serial: int) -> None:
-        partition = self._partition
-        script_keys = [
-            *(keys.of_partition(partition, name) for name in (keys.EPOCH, keys.UNIT)),
-            self._stream,
-            keys.of_partition(partition, keys.PARTIAL),
-            keys.GROUP_KEYS,
-            keys.CREATES,
-            keys.of_partition(partition, keys.DEAD_LETTERS),
-            keys.REPLIES,
-            names.REPLIES,
-            *(keys.of_partition(partition, name) for name in (keys.CALLS, keys.ATTEMPTED, keys.SIDE)),
-            keys.of_partition(partition, keys.LETTER_INDEX),
-            *_DEAD_LETTER_KEYS,
-        ]
-        args: list[bytes | str | int] = [self._epoch, serial, self._record_ms]
-        args.append(envelope.encode_address(names.REPLIES))
-        args.append(len(unit.done))
-        args += unit.done
-        to_lists = [reply for reply in unit.replies if reply.listed]
-        to_streams = [reply for reply in unit.replies if not reply.listed] if to_lists else unit.replies
-        args.append(len(to_streams))
-        for reply in to_streams:
-            args += (reply.queue or b"", reply.body)
-        args.append(len(to_lists))
-        for reply in to_lists:
-            queue = reply.queue or names.REPLIES
-            args += (
-                queue,
-                envelope.encode_address(queue),
-                envelope.encode_contents(reply.body, reply.correlation_id),
-            )
-        args.append(len(unit.records))
-        args += encode_records(unit.records)
-        args.append(len(unit.letters))
-        for letter in unit.letters:
-            args += (letter.id, letter.description, letter.body, letter.original or "", letter.fingerprint)
-            group = "" if letter.group is None else keys.field(letter.group)
-            args += (letter.shape, group, letter.place, "" if letter.order is None else letter.order)
-        args.append(len(unit.partial) + len(unit.unacknowledged))
-        for tag, indexes in unit.partial:
-            args += (tag, orjson.dumps(indexes))
-        for answered in unit.unacknowledged:
-            args += answered
-        args.append(len(unit.bindings))
-        for ref, group_id in unit.bindings.items():
-            args += (keys.field(ref), group_id or "")
-        args.append(len(unit.intents_done))
-        args += [keys.field(ref) for ref in unit.intents_done]
-        args.append(len(unit.sequences))
-        for sequence, latest in unit.sequences.items():
-            args += (keys.sequence(sequence), latest)
-        args.append(len(unit.calls_done))
-        for ref, call_id in unit.calls_done:
-            args += (keys.field(ref), call_id)
-        args.append(len(unit.attempts_done))
-        args += [keys.member(key) for key in unit.attempts_done]
-        args.append(len(unit.decisions))
-        for decision in unit.decisions:
-            group = keys.field(decision.group)
-            number = keys.EVERYTHING if decision.number is None else decision.number
-            args += (keys.since(group), group, number, "+" if decision.present else "-", decision.place)
-            args.append("" if decision.order is None else decision.order)
-        args.append(len(unit.replayed))
-        for tag, field in unit.replayed:
-            args += (tag.removeprefix(SIDE), tag, field or "", "" if field is None else keys.since(field))
-        args.append(len(unit.quarantined))
-        for ref, fault in unit.quarantined.items():
-            args += (keys.field(ref), "" if fault is None else encode_quarantine(fault))
-        args.append(len(unit.forgotten))
-        args += unit.forgotten
-        args += (partition, self._retention.age_ms, self._retention.messages)
-        async with translate_errors(BrokerUnavailable):
-            answer = await self._settle_script(keys=script_keys, args=args)
-        if answer == b"stale":
-            raise StaleEpoch(f"partition {partition}: epoch {self._epoch} is over")
-        if answer == b"late":
-            raise StaleEpoch(f"partition {partition}: another worker has epoch {self._epoch}, too")
+        await self._unit_writer.write(unit, self._partition, self._epoch, serial)
         self._position.settle(unit.done)
         self._replay_stream.settle(unit.replayed)
 

@@ -2,10 +2,12 @@
 -- KEYS: epoch, unit, commands, partial, group-keys, creates, dead-letters, default reply stream, default reply
 -- list, calls, attempted, side; of letters: index, partitions, count, fingerprints, shapes, lettered, settlements,
 -- quarantined
--- ARGV: epoch, serial, record lifetime (ms), address of the default list, then fifteen sections: a count and
+-- ARGV: epoch, serial, record lifetime (ms), then fifteen sections: a count and
 -- that many items each: done, replies to streams, replies to lists, records, letters, partial, bindings,
 -- ended intents, sequences, ended calls, ended attempts, decisions, replayed, quarantined, forgotten; then the
 -- partition, how long replies are kept (ms), and how many messages of them in each queue (0: no limit).
+-- Answer: `ok`; `done` where it was written before; `stale` and `late` where the epoch is over; or, where nothing was
+-- written, kind and name in turn of the reply queues that take no replies.
 local epoch, serial, lifetime = ARGV[1], ARGV[2], ARGV[3]
 if redis.call('GET', KEYS[1]) ~= epoch then return 'stale' end
 -- Serials grow. A request that the client gave up may arrive after later units, and must not undo them; its answer is
@@ -15,14 +17,14 @@ if last_epoch == epoch and serial == last_serial then return 'done' end
 if last_epoch == epoch and tonumber(serial) < tonumber(last_serial) then return 'late' end
 
 local widths = {1, 2, 3, 2, 9, 2, 2, 1, 2, 2, 1, 6, 4, 2, 1}
-local starts, last = {}, 5
+local starts, last = {}, 4
 for number, width in ipairs(widths) do
   starts[number] = last
   last = last + 1 + tonumber(ARGV[last]) * width
 end
 local LETTERS, DECISIONS, REPLAYED, QUARANTINED, FORGOTTEN = 5, 12, 13, 14, 15
 local function any(number) return ARGV[starts[number]] ~= '0' end
-local cursor = 5
+local cursor = starts[1]
 local function section(width, visit)
   local count = tonumber(ARGV[cursor])
   cursor = cursor + 1
@@ -55,6 +57,40 @@ for i, kind in ipairs(own_kinds) do
   kinds[KEYS[i]] = kind
 end
 
+-- A reply queue that takes nothing, for its type or the ACL, must not stop the unit. Nothing is written then: the
+-- caller sends these replies elsewhere.
+local refusing = {}
+local function takes(kind, queue)
+  local found = redis.pcall('TYPE', queue)
+  if found.err or (found.ok ~= kind and found.ok ~= 'none') then return false end
+  local answer
+  -- Trimming nothing needs the permission to write, and changes nothing.
+  if kind == 'stream' then
+    answer = redis.pcall('XTRIM', queue, 'MAXLEN', '9007199254740991')
+  else
+    answer = redis.pcall('LTRIM', queue, 0, -1)
+  end
+  return type(answer) ~= 'table' or not answer.err
+end
+local function try_queues(number, kind)
+  local width, first = widths[number], starts[number] + 1
+  local seen = {}
+  for i = first, first + (tonumber(ARGV[first - 1]) - 1) * width, width do
+    local queue = ARGV[i]
+    if queue ~= '' and not seen[queue] then
+      seen[queue] = true
+      if kinds[queue] == nil and takes(kind, queue) then kinds[queue] = kind end
+      if kinds[queue] ~= kind then
+        refusing[#refusing + 1] = kind
+        refusing[#refusing + 1] = queue
+      end
+    end
+  end
+end
+try_queues(2, 'stream')
+try_queues(3, 'list')
+if #refusing > 0 then return refusing end
+
 -- Deletions come first: a full server refuses a script whose first write needs memory, and settling frees memory.
 local SIDE, INDEX, PARTITIONS, COUNT, FINGERPRINTS = KEYS[12], KEYS[13], KEYS[14], KEYS[15], KEYS[16]
 local SHAPES, LETTERED, SETTLEMENTS = KEYS[17], KEYS[18], KEYS[19]
@@ -64,7 +100,7 @@ section(4, function(i)
   redis.call('HDEL', KEYS[4], ARGV[i + 1])
   if redis.call('XDEL', SIDE, ARGV[i]) == 1 and ARGV[i + 2] ~= '' then ended[#ended + 1] = i + 2 end
 end)
-cursor = 5
+cursor = starts[1]
 local forgotten = starts[FORGOTTEN]
 for first = forgotten + 1, last - 1, 1000 do
   redis.call('HDEL', KEYS[4], unpack(ARGV, first, math.min(first + 999, last - 1)))
@@ -85,17 +121,18 @@ if kept_ms > 0 and any(2) then
   oldest = now[1] * 1000 + math.floor(now[2] / 1000) - kept_ms
 end
 section(2, function(i)
-  local queue = ARGV[i]
-  if queue == '' or not is_type('stream', queue) then queue = KEYS[8] end
-  redis.call('XADD', queue, '*', 'event', ARGV[i + 1])
-  kinds[queue] = 'stream'
+  local queue = ARGV[i] == '' and KEYS[8] or ARGV[i]
+  local answer = redis.pcall('XADD', queue, '*', 'event', ARGV[i + 1])
+  if type(answer) == 'table' then
+    -- A stream that somebody brought to its last possible id takes nothing more.
+    queue = KEYS[8]
+    redis.call('XADD', queue, '*', 'event', ARGV[i + 1])
+  end
   to_streams[queue] = (to_streams[queue] or 0) + 1
 end)
 section(3, function(i)
-  local queue, address = ARGV[i], ARGV[i + 1]
-  if not is_type('list', queue) then queue, address = KEYS[9], ARGV[4] end
-  redis.call('LPUSH', queue, address .. ARGV[i + 2])
-  kinds[queue] = 'list'
+  local queue = ARGV[i]
+  redis.call('LPUSH', queue, ARGV[i + 1] .. ARGV[i + 2])
   to_lists[queue] = (to_lists[queue] or 0) + 1
 end)
 

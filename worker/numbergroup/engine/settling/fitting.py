@@ -64,6 +64,14 @@ def with_error(body: bytes, fault: Fault) -> bytes:
     return orjson.dumps(found)
 
 
+def to_default_queue(reply: Reply, reason: str) -> Reply:
+    """The reply to the default queue, with an `error` that says why its own queue does not take it."""
+    fault = Fault(
+        REPLY_QUEUE, None, f"the reply queue takes nothing ({reason}): this result is in the default one"
+    )
+    return reply._replace(queue=None, body=with_error(reply.body, fault))
+
+
 def _packed(parts: Sequence[bytes], most_bytes: int) -> list[list[bytes]]:
     """In order, as many together as there is room for, with a comma between two."""
     packs: list[list[bytes]] = []
