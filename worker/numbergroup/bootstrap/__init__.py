@@ -1,4 +1,4 @@
-"""The only place that builds adapters: settings in, a worker out."""
+"""Builds a worker, or a caller alone, from settings. No other package builds adapters."""
 
 import os
 import random
@@ -51,8 +51,9 @@ async def open_worker(
     on_written: Callable[[Settlement], None] = ignore_settlement,
     reload_settings: Callable[[], Settings] | None = None,
 ) -> AsyncIterator[Worker]:
-    """A worker on the broker at `broker_url`, ready to `run`. With `read_again` it takes over credentials
-    that were changed in the files that the settings come from.
+    """Open a worker on the broker at `broker_url`, ready to `run`.
+
+    With `reload_settings` it uses credentials that were changed in the settings' files.
 
     Waits, loudly, for a broker that is away. Raises `SettingsError` when no account is configured, or the
     commands are in another number of partitions, `UnfitServer` when the broker must not be used as it is
@@ -164,20 +165,24 @@ async def serve_metrics(settings: Settings, opened: AsyncExitStack) -> MetricsSe
 
 
 def _figures(worker: Worker, cap: DeadLetterCap) -> WorkerMetrics:
-    said = worker.make_report()
-    return WorkerMetrics(said.at, said.snapshot, said.letters_written, cap.count, cap.limit)
+    report = worker.make_report()
+    return WorkerMetrics(report.at, report.snapshot, report.letters_written, cap.count, cap.limit)
 
 
 def _patience(settings: Settings) -> float:
-    """How long a message that may kill is watched; longer than RabbitMQ may take to miss a dead owner, and
-    than its call may have to wait for one in doubt."""
+    """Return for how many seconds a suspect message is watched.
+
+    It is longer than RabbitMQ takes to notice a crashed owner, and than a call waits for one in doubt.
+    """
     lasts_s = max(account.lasts_s for account in settings.accounts.values())
     return max(_PATIENCE_S, 2 * settings.lease_ttl_s, lasts_s + _PATIENCE_S / 6)
 
 
 async def _common_clock(ledger: RedisLedger) -> Clock:
-    """One clock for all workers, whatever their machines' clocks say: what one of them has written down with
-    a time (until when a create may take effect) another one goes by."""
+    """Return a clock that starts from the ledger's time, so that all workers can compare times.
+
+    One worker records until when a create may take effect, and another one waits until then.
+    """
     clock = Clock.starting_from(await retry_until_available("asking the ledger for the time", ledger.time_s))
     ahead_s = clock.wall() - clock.now()
     if abs(ahead_s) > _NOTABLE_S:

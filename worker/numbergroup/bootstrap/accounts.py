@@ -1,4 +1,4 @@
-"""An account's adapters: who makes its calls, and what the engine goes by."""
+"""Builds an account's caller, and the policy that the engine applies to it."""
 
 from numbergroup.engine.policy import AccountPolicy, BreakerPolicy
 from numbergroup.ledger.port import Limiter, TokenStore
@@ -15,7 +15,7 @@ from numbergroup.vendors.tokens import tokens_of
 def build_caller(
     keyring: Keyring, account: AccountSettings, limiter: Limiter, clock: Clock, store: TokenStore
 ) -> tuple[Caller, AccountPolicy]:
-    """Who makes the account's calls, and under which limits."""
+    """Return the account's caller and its policy."""
     provider = account.vendor()
     transport = HttpTransport(account.max_in_flight, account.connect_timeout_s, account.timeout_s)
     caller = Caller(
@@ -34,7 +34,7 @@ def build_caller(
 
 
 def build_policy(account: AccountSettings, provider: Provider) -> AccountPolicy:
-    """What the engine goes by: what the vendor can do, and the account's limits."""
+    """Return the policy from the vendor's capabilities and the account's limits."""
     can = provider.capabilities
     return AccountPolicy(
         can.numbers_per_call,

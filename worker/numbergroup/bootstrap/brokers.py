@@ -1,4 +1,4 @@
-"""The broker and the ledger's server, as the settings name them."""
+"""Connects to the broker and the ledger that the settings name."""
 
 import asyncio
 import math
@@ -66,7 +66,7 @@ async def find_unread_queues(broker_url: str, client: Redis, partitions: int) ->
 async def connect_broker(
     settings: Settings, broker_url: str, intake: Intake, opened: AsyncExitStack, persist: Retry
 ) -> tuple[Redis, Broker]:
-    """The ledger's server and the broker, both of which have answered; `opened` closes what was opened."""
+    """Return the ledger's client and the broker, after both have answered. `opened` closes them."""
     record_ms = round(settings.dedup_hours * 3_600_000)
     ledger_url = settings.ledger_url.get_secret_value() if settings.ledger_url else None
     if not broker_url.startswith("amqp"):
@@ -95,7 +95,7 @@ async def connect_broker(
 
 
 async def check_rabbitmq_setup(settings: Settings, broker_url: str) -> None:
-    """Raises `UnfitServer` and `BrokerUnavailable`, as a worker would that starts."""
+    """Check RabbitMQ as a starting worker does. Raises `UnfitServer` and `BrokerUnavailable`."""
     accept = settings.lossy_queues == "accept"
     await asyncio.to_thread(check_rabbitmq, broker_url, _topology(settings), accept_losses=accept)
 

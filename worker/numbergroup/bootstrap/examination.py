@@ -1,4 +1,4 @@
-"""What `run --check` looks at: everything that would keep a worker from its work, all of it at once."""
+"""Checks, for `run --check`, everything that would keep a worker from working, and reports all problems."""
 
 import asyncio
 import socket
@@ -133,7 +133,7 @@ def _note(found: Examination, name: str, outcome: Outcome, hint: str) -> None:
 
 
 class _Unleased:
-    """Whoever only looks needs no lease."""
+    """Stands in for the lease: a call that only reads needs none."""
 
     async def outlives(self, _: float) -> bool:
         return True
@@ -144,5 +144,5 @@ async def _unrecorded(_: float) -> bool:
 
 
 def list_problems(error: Problem) -> Sequence[str]:
-    """Each by itself."""
+    """Return the error's problems, one text each."""
     return error.problems if isinstance(error, UnfitServer) else [str(error)]

@@ -1,4 +1,4 @@
-"""What an operator should know of the settings and the server: logged at start, and shown by `status`."""
+"""Finds what to warn operators of in the settings and the server: logged at start, shown by `status`."""
 
 from collections.abc import Iterator
 
@@ -14,7 +14,7 @@ from numbergroup_contracts.publishing.urls import parse
 
 
 def find_in_settings(settings: Settings) -> Iterator[str]:
-    """What the settings themselves, and the files that they come from, give reason to warn of."""
+    """Yield warnings about the settings, and about the files that they come from."""
     urls = [url.get_secret_value() for url in (settings.broker_url, settings.ledger_url) if url]
     if settings.tls_verify == "off" and any(parse(url).is_tls for url in urls):
         yield (

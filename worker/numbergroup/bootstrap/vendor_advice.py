@@ -1,4 +1,4 @@
-"""Which settings to look at when an account's vendor refuses a call, or does not answer."""
+"""Names the settings to check when an account's vendor refuses a call or does not answer."""
 
 from numbergroup.engine.commands import AccountFault, Outcome, Unavailable
 from numbergroup.settings import Settings
@@ -6,7 +6,7 @@ from numbergroup.settings.errors import variable
 
 
 def suggest_settings(settings: Settings, name: str, outcome: Outcome) -> str:
-    """The end of a sentence about how a call of the account ended; empty where no setting is to blame."""
+    """Return the end of a sentence about a call's outcome; empty when no setting can be wrong."""
     match outcome:
         case AccountFault():
             *most, last = _settings_of_access(settings, name)
@@ -18,7 +18,7 @@ def suggest_settings(settings: Settings, name: str, outcome: Outcome) -> str:
 
 
 def _settings_of_access(settings: Settings, name: str) -> list[str]:
-    """What decides whether the vendor lets the account in. A credential in a file goes by its file."""
+    """Return the settings that give access to the vendor. A credential in a file goes by its file."""
     account = settings.accounts[name]
     credentials = [
         f"{key}_file" if getattr(account, f"{key}_file") else key

@@ -1,1 +1,1 @@
-"""What operators see: logs, metrics, and named points at which tests interrupt the work."""
+"""Logs and metrics for operators, and failpoints for tests."""

@@ -1,9 +1,9 @@
-"""Named points of the work, at which tests let a worker die or freeze."""
+"""Named points in the code at which tests crash or freeze a worker."""
 
 
 def hit(name: str) -> None:
-    """Nothing: the work has come to the point `name`.
+    """Do nothing: the worker has reached the point `name`.
 
-    Tests put a function of their own in its place, in worker processes that they start themselves. Neither a
-    setting nor a variable of the environment can. Call it as `points.reach`, once for a batch.
+    Tests replace this function in worker processes that they start; no setting or environment variable can.
+    Call it as `failpoints.hit`, at most once per batch.
     """

@@ -131,7 +131,7 @@ def _json(_logger: WrappedLogger, _method: str, event: EventDict) -> bytes:
 
 
 def _for_terminals(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
-    """Texts that others wrote may be in any value; what is nested is written as `repr` has it."""
+    """Escape control characters in texts, which may come from outside. Nested values are shown by `repr`."""
     return {
         escaped(key): "\n".join(map(escaped, value.split("\n"))) if isinstance(value, str) else value
         for key, value in event.items()
@@ -215,7 +215,7 @@ def configure(
 
 
 def is_debug_enabled() -> bool:
-    """Whether debug lines are written. Asking is cheaper than saying one for nothing, many times a second."""
+    """Return whether debug lines are written. Asking is cheaper than building a line that is dropped."""
     return logging.getLogger().isEnabledFor(logging.DEBUG)
 
 

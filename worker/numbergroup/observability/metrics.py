@@ -1,7 +1,7 @@
-"""Metrics: how the worker stands, for Prometheus, over HTTP.
+"""Serves the worker's metrics to Prometheus over HTTP.
 
-What is shown is looked up when it is asked for: a command costs nothing more for it. The text is made in
-the worker's own thread, where nothing changes meanwhile.
+Metrics are collected on request, so they add no cost to a command. The text is built in the worker's own
+thread, where nothing changes meanwhile.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -41,7 +41,7 @@ class WorkerMetrics:
 
 
 Look = Callable[[], WorkerMetrics | None]
-"""The figures; None before there are any."""
+"""Returns the metrics' values, or `None` before the worker is built."""
 
 
 class _Standing(Collector):
@@ -63,7 +63,7 @@ class _Standing(Collector):
         yield written
 
     def describe(self) -> Iterable[Metric]:
-        """Nothing is looked up to find out how it will be called."""
+        """Return nothing, so that registering collects no values."""
         return ()
 
 
@@ -136,7 +136,7 @@ def _gauge(name: str, help_text: str, value: float) -> Metric:
 
 
 def render(look: Look) -> bytes:
-    """The metrics as Prometheus reads them."""
+    """Return the metrics in the text format of Prometheus."""
     registry = CollectorRegistry()
     registry.register(_Standing(look))
     return generate_latest(registry)
@@ -152,7 +152,7 @@ class MetricsServer:
         self.read_metrics: Look = lambda: None
 
     async def start(self) -> None:
-        """Raises `OSError` when the port cannot be had."""
+        """Listen. Raises `OSError` when the port cannot be used."""
         app = web.Application()
         app.router.add_get(PATH, self._answer)
         self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=_STOP_S)
@@ -180,7 +180,7 @@ class MetricsServer:
 
 
 async def is_served(host: str, port: int) -> bool:
-    """Whether a numbergroup worker answers there."""
+    """Return whether a numbergroup worker serves its metrics at this address."""
     try:
         async with (
             aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=_ASK_S)) as session,
