@@ -31,10 +31,10 @@ class LetterBook:
     _tags: int = 0
 
     def write(self, unit: Settlement) -> None:
-        if unit.letters or unit.decisions:
+        if unit.dead_letters or unit.decisions:
             self.settlements += 1
         base = self.settlements * _STEP
-        for letter in unit.letters:
+        for letter in unit.dead_letters:
             name, held = letter.id, self.letters.get(letter.id)
             if held is not None and held[1].fingerprint != letter.fingerprint:
                 name = f"{letter.id}.{letter.fingerprint}"
@@ -51,9 +51,9 @@ class LetterBook:
             since = self.since.setdefault(name, LaterWrites())
             order = base + said.place if said.order is None else said.order
             if said.number is None:
-                since.take(order, ())
+                since.add(order, ())
             else:
-                since.take(-1, [(said.number, said.present, order)])
+                since.add(-1, [(said.number, said.present, order)])
         for tag, name in unit.replayed:
             if self.side.pop(tag, None) is not None and name is not None:
                 self.lettered[name] -= 1

@@ -48,7 +48,7 @@ def _look() -> WorkerMetrics:
         breaker="closed",
         breaker_until=None,
         breaker_failures=0,
-        failing=0.0,
+        failure_share=0.0,
         paused_by=None,
         paused_until=None,
         reason=None,
@@ -56,6 +56,6 @@ def _look() -> WorkerMetrics:
         isolation_calls=0,
     )
     partition = PartitionView(
-        in_hand=0, groups=0, oldest_at=None, parked=(), parked_groups=0, held=(), held_groups=0
+        in_hand=0, groups=0, oldest_at=None, parked=(), parked_groups=0, paused=(), paused_groups=0
     )
     return WorkerMetrics(0.0, Snapshot({"default": account}, {0: partition}), 0, 0, 0)

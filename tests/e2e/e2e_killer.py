@@ -31,7 +31,7 @@ def _reads(text: str | None, entry: Entry) -> bool:
 def _deadly_read(self: Intake, entry: Entry) -> list[Command | Refusal]:
     if entry.problem is None and _reads(os.environ.get(READING), entry):
         _die()
-    if not entry.unread and _reads(os.environ.get(LOOKING), entry):
+    if not entry.ignore_body and _reads(os.environ.get(LOOKING), entry):
         _die()
     if entry.problem is None and _reads(os.environ.get(BREAKING), entry):
         raise RuntimeError("nobody expects this")

@@ -45,7 +45,7 @@ def replayed(
         numbers,
         "f1",
         [origin],
-        past=RetryHistory(entry.replay),
+        retry_history=RetryHistory(entry.replay),
     )
 
 

@@ -181,7 +181,7 @@ def full_unit(done: Iterable[str], partial: str) -> Settlement:
             Reply(None, b'{"r":3}'),
         ],
         records=[(command("a"), record()), (command("b"), FAILED)],
-        letters=[DeadLetterRecord("0-1-1-0", b'{"id":"0-1-1-0"}', b"raw\xff")],
+        dead_letters=[DeadLetterRecord("0-1-1-0", b'{"id":"0-1-1-0"}', b"raw\xff")],
         done=list(done),
         partial=[(partial, [0, 2])],
         bindings={KEY_REF: "g-1", OTHER_REF: None},

@@ -89,7 +89,7 @@ async def test_a_unit_is_written_once(place: Place) -> None:
     await place.publish(b"1", b"2")
     log = await place.own()
     entries = await read(log, 2)
-    unit = Settlement(0, replies=[Reply(None, b"{}")], done=[entries[0].tag], letters=[LETTER])
+    unit = Settlement(0, replies=[Reply(None, b"{}")], done=[entries[0].tag], dead_letters=[LETTER])
     for _ in range(3):
         await log.settle(unit, 1)
     assert len(await place.replies()) == 1
@@ -108,7 +108,7 @@ async def test_what_is_known_of_commands(place: Place) -> None:
     await place.publish(b"1")
     log = await place.own()
     (entry,) = await read(log, 1)
-    unit = Settlement(0, records=[(command("a"), record())], bindings={KEY_REF: "g-1"}, letters=[LETTER])
+    unit = Settlement(0, records=[(command("a"), record())], bindings={KEY_REF: "g-1"}, dead_letters=[LETTER])
     unit.done.append(entry.tag)
     await log.settle(unit, 1)
     facts = await place.ledger.lookup([command("a", KEY_REF), command("b")])
@@ -125,7 +125,9 @@ async def test_a_former_owner_settles_nothing(place: Place) -> None:
     old = await place.own("old")
     entries = await read(old, 10)
     await place.own("new")
-    unit = Settlement(0, replies=[Reply(None, b"{}")], records=[(command("a"), record())], letters=[LETTER])
+    unit = Settlement(
+        0, replies=[Reply(None, b"{}")], records=[(command("a"), record())], dead_letters=[LETTER]
+    )
     unit.done += [entry.tag for entry in entries]
     with pytest.raises(StaleEpoch):
         await old.settle(unit, 1)

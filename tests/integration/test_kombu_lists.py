@@ -32,7 +32,7 @@ async def test_what_stock_kombu_publishes(rig: Rig) -> None:
     entries = await read(log, 5)
     assert orjson.loads(entries[0].body) == as_dict
     assert [entry.body for entry in entries[1:]] == [event(f"c-{n}") for n in (2, 3, 4, 5)]
-    assert all(entry.listed and entry.problem is None for entry in entries)
+    assert all(entry.from_list and entry.problem is None for entry in entries)
     assert [(entry.reply_to, entry.correlation_id) for entry in entries if entry.reply_to] == [
         ("numbergroup.replies.crm", "77")
     ]
@@ -230,7 +230,7 @@ async def test_what_is_refused_does_not_stay(rig: Rig, raw: bytes, kept: bytes) 
     assert isinstance(refusal, Refusal)
     assert (refusal.message, refusal.body) == (bad.problem, kept)
     assert (refusal.key is not None) == (b"c-1" in raw)
-    assert bad.listed
+    assert bad.from_list
     assert good.problem is None
 
 
@@ -249,7 +249,7 @@ async def test_a_field_of_the_same_name(rig: Rig, note: bytes) -> None:
     one, other = await read(await rig.own(), 2)
     assert isinstance(Intake().read(one)[0], Command)
     assert (one.reply_to, one.correlation_id, one.problem, one.settled) == (None, None, None, set())
-    assert not other.listed
+    assert not other.from_list
     assert "no field event" in (other.problem or "")
 
 

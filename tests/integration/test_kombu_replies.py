@@ -42,10 +42,10 @@ def result(number: int) -> bytes:
 async def test_answers_are_in_order_and_readable(rig: Rig) -> None:
     """Each in the queue that was asked for, else in the default one; those for streams go there."""
     replies = [
-        Reply(None, b'{"r":1}', "77", listed=True),
+        Reply(None, b'{"r":1}', "77", from_list=True),
         Reply(None, b'{"r":2}'),
-        Reply("numbergroup.replies.crm", b'[{"r":3}]', None, listed=True),
-        Reply(None, b'{"r":4}', None, listed=True),
+        Reply("numbergroup.replies.crm", b'[{"r":3}]', None, from_list=True),
+        Reply(None, b'{"r":4}', None, from_list=True),
     ]
     log = await rig.own()
     await log.settle(Settlement(0, replies=replies), 1)
@@ -60,7 +60,7 @@ async def test_answers_are_in_order_and_readable(rig: Rig) -> None:
 async def test_a_reply_queue_that_is_no_list(rig: Rig, queue: str) -> None:
     """The answer goes to the default list, with an error, and names that one; what is there stays."""
     await rig.client.xadd(queue, {"event": "old"})
-    replies = [Reply(queue, result(1), "77", listed=True)]
+    replies = [Reply(queue, result(1), "77", from_list=True)]
     await (await rig.own()).settle(Settlement(0, replies=replies), 1)
     ((answer, correlation_id, named),) = await received(rig.url)
     assert (answer["id"], answer["data"]["error"]["kind"]) == ("r-1", REPLY_QUEUE)
@@ -73,8 +73,8 @@ async def test_one_name_for_both_kinds(rig: Rig) -> None:
     both = "numbergroup.replies.both"
     replies = [
         Reply(both, result(1)),
-        Reply(both, result(2), listed=True),
-        Reply(STREAM, result(3), listed=True),
+        Reply(both, result(2), from_list=True),
+        Reply(STREAM, result(3), from_list=True),
         Reply(LIST, result(4)),
     ]
     await (await rig.own()).settle(Settlement(0, replies=replies), 1)
@@ -88,7 +88,7 @@ async def test_the_default_list_is_something_else(rig: Rig) -> None:
     await rig.client.set(LIST, "not ours")
     log = await rig.own()
     before = await rig.everything()
-    unit = Settlement(0, replies=[Reply(None, b"{}", listed=True)])
+    unit = Settlement(0, replies=[Reply(None, b"{}", from_list=True)])
     with pytest.raises(BrokerUnavailable, match="WRONGTYPE"):
         await log.settle(unit, 1)
     assert await rig.everything() == before

@@ -122,7 +122,7 @@ def test_what_can_be_read_can_be_used(data: bytes) -> None:
     intent = decode_intent(data)
     if intent is not None:
         assert isinstance(intent, CreateIntent)
-        assert isinstance(intent.settled_after, float)
+        assert isinstance(intent.request_expires_at, float)
         assert isinstance(intent.numbers_digest, str)
     for indexes in decode_marks({b"\xff": data, b"1-1": data}).values():
         assert all(type(index) is int and index >= 0 for index in indexes)

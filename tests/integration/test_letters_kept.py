@@ -35,8 +35,8 @@ async def test_a_letter_is_counted_everywhere(rig: Rig) -> None:
         letter("d", None, 4, order=5),
     ]
     assert own not in [one.group for one in some]
-    await log.settle(Settlement(0, letters=some[:3]), 1)
-    await log.settle(Settlement(0, letters=[*some[3:], letter("e", place=1, original=b"first\xff")]), 2)
+    await log.settle(Settlement(0, dead_letters=some[:3]), 1)
+    await log.settle(Settlement(0, dead_letters=[*some[3:], letter("e", place=1, original=b"first\xff")]), 2)
     rows = dict(await rig.client.xrange(LETTERS))
     index = await rig.client.hgetall(INDEX)
     assert {name: rows[place][b"id"] for name, place in index.items()} == {name: name for name in index}
@@ -59,9 +59,11 @@ async def test_equal_messages(rig: Rig) -> None:
     however often it is written, and each is counted once; the first keeps the name that results go by."""
     log = await rig.own()
     other = "f00dfeed0002"
-    await log.settle(Settlement(0, letters=[letter("a"), letter("a", place=2)]), 1)
+    await log.settle(Settlement(0, dead_letters=[letter("a"), letter("a", place=2)]), 1)
     for serial in (2, 3):
-        await log.settle(Settlement(0, letters=[letter("a"), letter("a", place=3, reason=other)]), serial)
+        await log.settle(
+            Settlement(0, dead_letters=[letter("a"), letter("a", place=3, reason=other)]), serial
+        )
     rows = [fields for _, fields in await rig.client.xrange(LETTERS)]
     names = [fields[b"id"].decode() for fields in rows]
     assert names == ["a", f"a.{other}"]
@@ -77,9 +79,9 @@ async def test_equal_messages(rig: Rig) -> None:
 async def test_an_index_that_was_overwritten(rig: Rig, junk: bytes) -> None:
     """Whatever the index has for a letter, the unit is settled."""
     log = await rig.own()
-    await log.settle(Settlement(0, letters=[letter("a")]), 1)
+    await log.settle(Settlement(0, dead_letters=[letter("a")]), 1)
     await rig.client.hset(INDEX, "a", junk)
-    await log.settle(Settlement(0, letters=[letter("a")], records=[]), 2)
+    await log.settle(Settlement(0, dead_letters=[letter("a")], records=[]), 2)
     assert await rig.client.xlen(LETTERS) in (1, 2)
 
 
@@ -95,7 +97,7 @@ async def test_without_letters_nothing_is_counted(rig: Rig) -> None:
 async def test_what_is_decided_of_a_lettered_group(rig: Rig) -> None:
     """The last word on each number, with its order; in the letter's own unit, too."""
     log = await rig.own()
-    unit = Settlement(0, letters=[letter("a", place=2)])
+    unit = Settlement(0, dead_letters=[letter("a", place=2)])
     unit.decisions += [decided("1", 1), decided("2", 3), decided("3", 4, present=False)]
     unit.decisions += [decided("9", 4, ref=KEY_REF)]
     await log.settle(unit, 1)
@@ -113,7 +115,7 @@ async def test_who_decides_everything_decides_every_number(rig: Rig) -> None:
     """What was said before does not matter any more; what one that is tried again says does not outdo it."""
     log = await rig.own()
     first = Settlement(
-        0, letters=[letter("a")], decisions=[decided("1", 2), decided(None, 3), decided("2", 3)]
+        0, dead_letters=[letter("a")], decisions=[decided("1", 2), decided(None, 3), decided("2", 3)]
     )
     await log.settle(first, 1)
     assert await since(rig) == {b"*": b"%d" % (STEP + 3), b"2": b"+%d" % (STEP + 3)}
@@ -126,7 +128,7 @@ async def test_who_decides_everything_decides_every_number(rig: Rig) -> None:
 async def test_more_decisions_than_are_kept(rig: Rig) -> None:
     """They are one for all numbers then: what stood before is not tried any more, and nothing is undone."""
     log = await rig.own()
-    await log.settle(Settlement(0, letters=[letter("a")]), 1)
+    await log.settle(Settlement(0, dead_letters=[letter("a")]), 1)
     for start in range(0, 200_000, 20_000):
         await rig.client.hset(SINCE, mapping={str(n): "+1" for n in range(start, start + 20_000)})
     await log.settle(Settlement(0, decisions=[decided("0", 1)]), 2)
@@ -138,9 +140,9 @@ async def test_more_decisions_than_are_kept(rig: Rig) -> None:
 async def test_a_letter_more_before_one_less(rig: Rig) -> None:
     """One that fails again in the unit that ends its replay: what was decided since stays."""
     log = await rig.own()
-    await log.settle(Settlement(0, letters=[letter("a")], decisions=[decided("1", 2)]), 1)
+    await log.settle(Settlement(0, dead_letters=[letter("a")], decisions=[decided("1", 2)]), 1)
     tag = await replay(rig.client, b"x")
-    await log.settle(Settlement(0, letters=[letter("b", order=STEP + 1)], replayed=[(tag, FIELD)]), 2)
+    await log.settle(Settlement(0, dead_letters=[letter("b", order=STEP + 1)], replayed=[(tag, FIELD)]), 2)
     assert await rig.client.hget(keys.LETTERED, FIELD) == b"1"
     assert await since(rig) == {b"1": b"+%d" % (STEP + 2)}
 
@@ -149,10 +151,10 @@ async def test_a_letter_more_before_one_less(rig: Rig) -> None:
 async def test_a_count_of_settlements_that_is_none(rig: Rig, junk: str) -> None:
     """Whatever Lua might take for a number: orders stay whole, grow, and JSON can carry them."""
     log = await rig.own()
-    await log.settle(Settlement(0, letters=[letter("a")]), 1)
+    await log.settle(Settlement(0, dead_letters=[letter("a")]), 1)
     await rig.client.set(keys.SETTLEMENTS, junk)
-    await log.settle(Settlement(0, letters=[letter("b")]), 2)
-    await log.settle(Settlement(0, letters=[letter("c")]), 3)
+    await log.settle(Settlement(0, dead_letters=[letter("b")]), 2)
+    await log.settle(Settlement(0, dead_letters=[letter("c")]), 3)
     orders = [int(fields[b"order"]) for _, fields in await rig.client.xrange(LETTERS)]
     assert orders == sorted(set(orders))
     assert orders[-1] < 2**53
@@ -162,11 +164,11 @@ async def test_a_count_of_settlements_that_is_none(rig: Rig, junk: str) -> None:
 async def test_counts_that_are_no_numbers(rig: Rig, name: str) -> None:
     """Junk there is put right, not stumbled over; the order of things still grows."""
     log = await rig.own()
-    await log.settle(Settlement(0, letters=[letter("a")]), 1)
+    await log.settle(Settlement(0, dead_letters=[letter("a")]), 1)
     await rig.client.set(name, "junk")
     await rig.client.hset(keys.FINGERPRINTS, "f00dfeed0001", "junk")
     await rig.client.hset(keys.LETTERED, FIELD, "junk")
-    await log.settle(Settlement(0, letters=[letter("b")]), 2)
+    await log.settle(Settlement(0, dead_letters=[letter("b")]), 2)
     orders = [int(fields[b"order"]) for _, fields in await rig.client.xrange(LETTERS)]
     assert orders == sorted(orders)
     assert len(set(orders)) == 2
@@ -178,7 +180,7 @@ async def test_counts_that_are_no_numbers(rig: Rig, name: str) -> None:
 async def test_decisions_under_a_key_that_is_something_else(rig: Rig) -> None:
     """What was decided before is lost: nothing that stood before may be done over it."""
     log = await rig.own()
-    await log.settle(Settlement(0, letters=[letter("a")]), 1)
+    await log.settle(Settlement(0, dead_letters=[letter("a")]), 1)
     await rig.client.rpush(SINCE, "junk")
     await log.settle(Settlement(0, decisions=[decided("1", 4)]), 2)
     at = b"%d" % (2 * STEP + 4)
@@ -193,10 +195,10 @@ async def test_a_key_of_letters_that_is_something_else(rig: Rig, name: str) -> N
     await log.settle(Settlement(0, records=[(command("z"), record())]), 1)
     before = await rig.everything()
     with pytest.raises(BrokerUnavailable, match="WRONGTYPE"):
-        await log.settle(Settlement(0, letters=[letter("a")]), 2)
+        await log.settle(Settlement(0, dead_letters=[letter("a")]), 2)
     assert await rig.everything() == before
     await rig.client.delete(name)
-    await log.settle(Settlement(0, letters=[letter("a")]), 2)
+    await log.settle(Settlement(0, dead_letters=[letter("a")]), 2)
     assert await rig.client.xlen(LETTERS) == 1
 
 
@@ -205,7 +207,7 @@ async def test_looking_up_which_groups_are_lettered(rig: Rig) -> None:
     commands = [command("x"), command("y", KEY_REF)]
     assert (await rig.ledger.lookup(commands)).with_dead_letters == frozenset()
     log = await rig.own()
-    await log.settle(Settlement(0, letters=[letter("a")]), 1)
+    await log.settle(Settlement(0, dead_letters=[letter("a")]), 1)
     for _ in range(2):
         assert (await rig.ledger.lookup(commands)).with_dead_letters == {ID_REF}
     await log.settle(Settlement(0, replayed=[(await replay(rig.client, b"x"), FIELD)]), 2)
@@ -216,18 +218,20 @@ async def test_looking_up_which_groups_are_lettered(rig: Rig) -> None:
 async def test_looking_up_what_was_decided_since(rig: Rig) -> None:
     """Of the numbers of a command that is tried again, or of all where it depends on all."""
     log = await rig.own()
-    unit = Settlement(0, letters=[letter("a")])
+    unit = Settlement(0, dead_letters=[letter("a")])
     unit.decisions += [decided(None, 2), decided("1", 3), decided("2", 4, present=False)]
     await log.settle(unit, 1)
     some = await rig.ledger.lookup([replayed("x", "1", "3"), command("y", KEY_REF)])
-    assert some.since == {ID_REF: LaterWrites(STEP + 2, {"1": (True, STEP + 3)})}
+    assert some.later_writes == {ID_REF: LaterWrites(STEP + 2, {"1": (True, STEP + 3)})}
     assert some.with_dead_letters == {ID_REF}
     for kind in (CommandKind.REPLACE, CommandKind.DELETE_GROUP):
         every = await rig.ledger.lookup([replayed("x", "1"), replayed("y", "3", kind=kind)])
-        assert every.since == {ID_REF: LaterWrites(STEP + 2, {"1": (True, STEP + 3), "2": (False, STEP + 4)})}
+        assert every.later_writes == {
+            ID_REF: LaterWrites(STEP + 2, {"1": (True, STEP + 3), "2": (False, STEP + 4)})
+        }
     nowhere = GroupRef("default", HandleKind.OWN, "test\0x")
     listing = replayed("x", kind=CommandKind.LIST, ref=nowhere)
-    assert (await rig.ledger.lookup([listing])).since == {}
+    assert (await rig.ledger.lookup([listing])).later_writes == {}
 
 
 async def test_decisions_that_cannot_be_read(rig: Rig) -> None:
@@ -235,7 +239,7 @@ async def test_decisions_that_cannot_be_read(rig: Rig) -> None:
     await rig.client.hset(keys.LETTERED, FIELD, 1)
     await rig.client.hset(SINCE, mapping={"1": "junk", "2": "+7", "*": "x", b"\xff": "-3"})
     facts = await rig.ledger.lookup([replayed("x", kind=CommandKind.REPLACE)])
-    assert facts.since == {ID_REF: LaterWrites(-1, {"2": (True, 7), "\ufffd": (False, 3)})}
+    assert facts.later_writes == {ID_REF: LaterWrites(-1, {"2": (True, 7), "\ufffd": (False, 3)})}
 
 
 @given(st.integers(0, 2**31), st.booleans(), st.lists(st.text()).map(tuple))

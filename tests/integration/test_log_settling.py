@@ -191,7 +191,7 @@ async def test_a_reply_queue_that_the_acl_forbids(redis_url: str, permitted: tup
             tags = await rig.publish(b"1", b"2")
             replies = [
                 *(Reply(None, result(1)), Reply("other:a", result(2)), Reply("other:a", result(3))),
-                *(Reply("other:b", result(4), listed=True), Reply(NAMED, result(5))),
+                *(Reply("other:b", result(4), from_list=True), Reply(NAMED, result(5))),
             ]
             log = await rig.own()
             with capture_logs() as logs:

@@ -67,7 +67,7 @@ async def test_what_is_kept_ends(open_redis: Any) -> None:
         log = await rig.own()
         first, second = await rig.publish(b"1", b"[2,3]")
         unit = full_unit([first], second)
-        unit.letters.clear()
+        unit.dead_letters.clear()
         unit.replies.clear()
         await log.settle(unit, 1)
         await log.settle(Settlement(0, done=[second], bindings={KEY_REF: None}), 2)

@@ -38,7 +38,7 @@ async def voided(entries: list[Entry]) -> None:
     """Return when the loss of their channel is known."""
 
     async def known() -> bool:
-        return all(entry.void for entry in entries)
+        return all(entry.awaits_redelivery for entry in entries)
 
     await eventually(known, "the entries are void")
 
@@ -67,7 +67,7 @@ async def test_a_lost_connection(on_rabbit: OnRabbit, rabbit: RabbitServer) -> N
     await voided(first[50:])
     again = await read(log, 250)
     assert bodies(again) == MANY[50:]
-    assert not any(entry.void for entry in again)
+    assert not any(entry.awaits_redelivery for entry in again)
     await log.settle(Settlement(0, done=[entry.tag for entry in again]), 2)
     await log.close()
     on_rabbit.reconnect()
@@ -208,7 +208,7 @@ async def test_large_messages(on_rabbit: OnRabbit, monkeypatch: pytest.MonkeyPat
     serial = 0
     async with deadline(30):
         while len(seen) < 100:
-            entries = [entry for entry in await log.read(1000) if not entry.void]
+            entries = [entry for entry in await log.read(1000) if not entry.awaits_redelivery]
             serial += 1
             await log.settle(Settlement(0, done=[entry.tag for entry in entries]), serial)
             seen += bodies(entries)

@@ -134,12 +134,12 @@ async def test_fewer_partitions(server: RabbitServer, ledger: Redis) -> None:
                 assert epoch is not None
                 log = broker.open_log(0, epoch)
                 (entry,) = await read(log, 1)
-                assert (entry.stray, orjson.loads(entry.body)) == (left, {"id": "left"})
+                assert (entry.stray_queue, orjson.loads(entry.body)) == (left, {"id": "left"})
                 await log.settle(Settlement(0, done=[entry.tag]), 1)
                 connection.channel().queue_delete(left)
                 producer.publish({"id": "2"}, routing_key=command_queue(2, 4))
                 (entry,) = await read(log, 1)
-                assert entry.stray == command_queue(2, 4)
+                assert entry.stray_queue == command_queue(2, 4)
                 await log.settle(Settlement(0, done=[entry.tag]), 2)
                 await log.close()
                 assert publish(commands(2), server.url, partitions=2) == 80
@@ -167,7 +167,7 @@ async def test_one_partition_or_several(rabbit: RabbitServer, ledger: Redis, bef
                     )
             log = broker.open_log(0, 1)
             entries = await read(log, count)
-            assert {entry.stray for entry in entries} == {queue}
+            assert {entry.stray_queue for entry in entries} == {queue}
             assert [orjson.loads(entry.body)["id"] for entry in entries] == [f"c-{n}" for n in range(count)]
             await log.close()
 

@@ -28,7 +28,7 @@ async def test_replays_come_beside_the_messages(place: Place) -> None:
     first = entries[b"early"]
     assert (first.tag, second.tag, second.body) == (early, late, b"late")
     assert entries[b"1"].replay is None
-    assert (first.listed, first.reply_to, first.correlation_id) == (True, "replies.crm", "x-1")
+    assert (first.from_list, first.reply_to, first.correlation_id) == (True, "replies.crm", "x-1")
     said = first.replay
     assert (said.letter, said.replays, said.order, said.group) == ("0-1-1-0", 1, 7, keys.field(ID_REF))
     assert (said.attempts, said.force, said.via.traceparent) == (3, True, "00-1")
@@ -120,7 +120,7 @@ async def test_a_former_owner_ends_no_replay(place: Place) -> None:
     (entry,) = await read(old, 1)
     await place.own("new")
     with pytest.raises(StaleEpoch):
-        await old.settle(Settlement(0, replayed=[(entry.tag, None)], letters=[letter("l")]), 1)
+        await old.settle(Settlement(0, replayed=[(entry.tag, None)], dead_letters=[letter("l")]), 1)
     assert await place.client.xlen(SIDE) == 1
     await old.close()
 
@@ -154,7 +154,7 @@ async def test_a_side_log_that_is_something_else(place: Place) -> None:
     await place.publish(b"1", b"2")
     log = await place.own()
     entries = await read(log, 2)
-    unit = Settlement(0, letters=[letter("l")], done=[entry.tag for entry in entries])
+    unit = Settlement(0, dead_letters=[letter("l")], done=[entry.tag for entry in entries])
     await log.settle(unit, 1)
     assert await place.client.get(SIDE) == b"not ours"
     await log.close()

@@ -28,7 +28,7 @@ def streamed(queue: str | None, *bodies: bytes) -> Settlement:
 
 
 def listed(queue: str | None, *bodies: bytes) -> Settlement:
-    return Settlement(0, replies=[Reply(queue, body, listed=True) for body in bodies])
+    return Settlement(0, replies=[Reply(queue, body, from_list=True) for body in bodies])
 
 
 def many(count: int) -> list[bytes]:

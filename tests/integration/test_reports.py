@@ -87,7 +87,7 @@ async def test_a_worker_reports(stage: Stage) -> None:
         assert report.began_at <= report.at
         (one,) = report.snapshot.partitions[0].parked
         assert (one.ref, one.waiting, one.failures) == (ID_REF, 1, 1)
-        assert one.trouble == Fault("unavailable", "http-503", "HTTP 503 without a verdict in the body")
+        assert one.last_fault == Fault("unavailable", "http-503", "HTTP 503 without a verdict in the body")
         assert report.snapshot.accounts["default"].outcomes == {"applied": 1, "unavailable": 1}
         stage.sandbox.state.faults.clear()
         await stage.control_store.resume(ID_REF, "me@here")

@@ -160,7 +160,7 @@ class OneStepLog:
 
     async def settle(self, unit: Settlement, serial: int) -> None:
         def settle() -> None:
-            if unit.letters and self._world.letters_fail:
+            if unit.dead_letters and self._world.letters_fail:
                 self._world.letters_fail -= 1
                 raise BrokerUnavailable("no room for dead letters")
             written = self._broker.ledger.write(unit, self._epoch, serial)

@@ -283,7 +283,7 @@ class Checks:
     def _check_rejected(self, key: CommandKey, command: Command, record: Record, possible: bool) -> None:
         """Only its own numbers, that the vendor has not taken, are told to a producer."""
         named = set(map(spelt, record.rejected))
-        if not set(record.rejected) <= set(command.as_written(command.numbers)):
+        if not set(record.rejected) <= set(command.as_received(command.numbers)):
             self.world.broken("rejected", f"{key.id} is told of numbers as it did not write them: {record}")
         if not (possible and named <= self.plan.rejects & set(command.numbers)):
             self.world.broken("rejected", f"{key.id} was told that {named} were not taken")

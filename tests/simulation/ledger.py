@@ -119,9 +119,9 @@ class SimulatedLedger:
                 sequences[sequence] = self.sequences[sequence][1]
         groups = {command.group for command in commands}
         lettered = frozenset(ref for ref in groups if field_of(ref) in self.book.lettered)
-        again = {command.group for command in commands if command.past is not None}
+        again = {command.group for command in commands if command.retry_history is not None}
         since = {ref: found for ref in again if (found := self.book.known_since(ref)) is not None}
-        return Facts(settled, bindings, intents, sequences, with_dead_letters=lettered, since=since)
+        return Facts(settled, bindings, intents, sequences, with_dead_letters=lettered, later_writes=since)
 
     async def record_intent(self, sender: UpcomingCall, intent: CreateIntent) -> bool:
         comes_late = self._lateness(sender)
@@ -369,7 +369,7 @@ class SimulatedLedger:
             self.unacknowledged[partition][tag] = total
         for command, record in unit.records:
             self._record(command.key, record)
-        self.letters += unit.letters
+        self.letters += unit.dead_letters
         for tag, _ in unit.replayed:
             self.partial[partition].pop(tag, None)
         self.book.write(unit)

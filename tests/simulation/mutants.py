@@ -14,7 +14,7 @@ from numbergroup.engine import engine
 from numbergroup.engine.account.account import Account
 from numbergroup.engine.account.breaker import Breaker
 from numbergroup.engine.commands import AccountFault, Applied, CallKind, Fault, Refused
-from numbergroup.engine.events import Owned
+from numbergroup.engine.events import PartitionAcquired
 from numbergroup.engine.group import batch, outcome, state
 from numbergroup.engine.group.batch import finish_batch
 from numbergroup.engine.group.state import Batch, GroupState, Phase
@@ -115,7 +115,7 @@ def _no_fence() -> list[Patch]:
 
 
 def _doubtful_is_believed() -> list[Patch]:
-    return [(VendorView, "doubt", lambda self, call: self.apply(call, None))]
+    return [(VendorView, "mark_uncertain", lambda self, call: self.apply(call, None))]
 
 
 def _all_numbers_were_taken() -> list[Patch]:
@@ -297,7 +297,7 @@ def _suspects_in_company() -> list[Patch]:
 
 
 def _the_condemned_are_tried_again() -> list[Patch]:
-    return [(Precautions, "deaths_of", lambda self, digest: 0)]
+    return [(Precautions, "crash_count", lambda self, digest: 0)]
 
 
 def _all_calls_of_a_batch_are_one() -> list[Patch]:
@@ -343,7 +343,7 @@ def _a_fault_is_a_refusal() -> list[Patch]:
 
 
 def _an_outage_is_given_up() -> list[Patch]:
-    return [(RetryPolicy, "is_over", lambda self, first_failed_at, now: now - first_failed_at > 60)]
+    return [(RetryPolicy, "is_exhausted", lambda self, first_failed_at, now: now - first_failed_at > 60)]
 
 
 def _a_list_is_answered_under_its_first_id() -> list[Patch]:
@@ -484,7 +484,7 @@ def _what_was_lost_is_believed_to_be_there() -> list[Patch]:
 def _no_quiet_after_an_unknown_loss() -> list[Patch]:
     inherit = GroupTable.take_over
 
-    def mutated(self: GroupTable, event: Owned) -> None:
+    def mutated(self: GroupTable, event: PartitionAcquired) -> None:
         inherit(self, replace(event, quiet_until=None))
 
     return [(GroupTable, "take_over", mutated)]

@@ -171,7 +171,7 @@ class Simulation:
             account.numbers_per_call,
             account.max_in_flight,
             provider.capabilities.commands | {CommandKind.RENAME},
-            marker=account.marker,
+            allows_marker=account.marker,
         )
         return caller, policy
 

@@ -307,7 +307,7 @@ class StepwiseLog:
 
     async def _write(self, unit: Settlement, serial: int) -> None:
         def write() -> None:
-            if unit.letters and self.world.letters_fail:
+            if unit.dead_letters and self.world.letters_fail:
                 self.world.letters_fail -= 1
                 raise BrokerUnavailable("no room for dead letters")
             if self.broker.ledger.write(unit, self.epoch, serial) is None:

@@ -52,7 +52,7 @@ def test_refused(properties: dict[str, Any], said: str) -> None:
 
 def test_where_the_answer_goes() -> None:
     made = entry(reply_to="numbergroup.replies.crm", correlation_id="77")
-    assert (made.reply_to, made.correlation_id, made.listed) == ("numbergroup.replies.crm", "77", False)
+    assert (made.reply_to, made.correlation_id, made.from_list) == ("numbergroup.replies.crm", "77", False)
 
 
 def test_what_the_broker_gave_up() -> None:
@@ -94,5 +94,5 @@ def test_messages_have_one_name_where_one_answer_fits_both(one: Any, other: Any,
     or refused for another reason, has a name of its own."""
     first, second = entry(queue, **one), entry(queue, **other)
     alike = [(made.reply_to, made.correlation_id, made.problem) for made in (first, second)]
-    assert (first.name == second.name) is (alike[0] == alike[1])
-    assert first.name == entry(queue, **one).name
+    assert (first.dead_letter_name == second.dead_letter_name) is (alike[0] == alike[1])
+    assert first.dead_letter_name == entry(queue, **one).dead_letter_name

@@ -49,7 +49,7 @@ class Rabbit:
         self.answers.update(entry.body for entry in chosen)
         self.in_hand = [entry for entry in self.in_hand if entry not in chosen]
         for entry in chosen:
-            entry.mark(0)
+            entry.mark_settled(0)
         if dies == 1:
             return self.crash(len(chosen))
         self.marks.answered(self.window.settle([entry.tag for entry in chosen]))

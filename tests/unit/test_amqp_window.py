@@ -79,7 +79,7 @@ def test_what_a_lost_channel_delivered_is_void() -> None:
     window.settle([entries[0].tag])
     released(window, 9)
     window.void()
-    assert [entry.void for entry in entries] == [False, True, True]
+    assert [entry.awaits_redelivery for entry in entries] == [False, True, True]
 
 
 def test_names_do_not_grow_for_ever() -> None:
@@ -134,7 +134,7 @@ def test_what_comes_again_goes_on_where_it_was() -> None:
     first.settle([whole.tag])
     in_settlement.total, part.total = 2, 3
     for entry, index in ((in_settlement, 0), (in_settlement, 1), (part, 1)):
-        entry.mark(index)
+        entry.mark_settled(index)
     window = Window(0, 2, first.void())
     assert window.add(delivery(1, b"w")) is not None
     found = [

@@ -153,7 +153,7 @@ async def test_already_exists_after_a_request_of_the_same_call() -> None:
         rig.fault(Status(status=200, body='{"code":1002,"msg":"groupName already exists"}'))
         ended = await rig.run(CREATE)
         assert isinstance(ended.outcome, Refused)
-        assert (ended.outcome.exists, ended.outcome.in_doubt) == (True, True)
+        assert (ended.outcome.already_exists, ended.outcome.in_doubt) == (True, True)
         assert ended.doubt_until is not None
 
 

@@ -95,7 +95,7 @@ async def test_no_permit_for_the_next_page() -> None:
         seed(rig, 5)
         rig.permits_left = 1
         ended = await rig.run(FIND)
-        assert ended.outcome == Unavailable("no permit: away", in_doubt=False, ours=True)
+        assert ended.outcome == Unavailable("no permit: away", in_doubt=False, is_local=True)
         assert rig.arrived == 2
 
 
@@ -169,7 +169,7 @@ async def test_a_look_while_a_group_is_deleted() -> None:
         ended = await rig.run(FIND)
         assert isinstance(ended.outcome, Applied)
         assert (ended.outcome.complete, ended.outcome.total) == (False, 3)
-        assert ended.outcome.shortfall == "the pages of the vendor's list do not join"
+        assert ended.outcome.incomplete_reason == "the pages of the vendor's list do not join"
         ended = await rig.run(FIND)
         assert isinstance(ended.outcome, Applied)
         assert [group.group_id for group in ended.outcome.groups or ()] == ["g-1", "g-2"]

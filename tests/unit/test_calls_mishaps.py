@@ -113,7 +113,7 @@ async def test_no_permit_for_another_attempt() -> None:
         rig.fault(Drop())
         began = rig.now_s
         ended = await rig.run(ADD)
-        assert ended.outcome == Unavailable("no permit: away", in_doubt=False, ours=True)
+        assert ended.outcome == Unavailable("no permit: away", in_doubt=False, is_local=True)
         assert (ended.attempts, ended.doubt_until) == (1, began + 61.0)
 
 
@@ -123,7 +123,9 @@ async def test_a_bug_before_the_request(call: Call, logs: list[Any]) -> None:
     async with Rig() as rig:
         rig.use(rig.sandbox.url, bug="request")
         ended = await rig.run(call)
-        assert ended.outcome == Unavailable("internal error: ZeroDivisionError", in_doubt=False, ours=True)
+        assert ended.outcome == Unavailable(
+            "internal error: ZeroDivisionError", in_doubt=False, is_local=True
+        )
         assert (ended.doubt_until, rig.arrived) == (None, 0)
     assert said_why(logs)
 
@@ -133,7 +135,7 @@ async def test_a_bug_after_the_request(logs: list[Any]) -> None:
     async with Rig(attempts=1) as rig:
         rig.use(rig.sandbox.url, bug="outcome")
         ended = await rig.run(ADD)
-        assert ended.outcome == Unavailable("internal error: ZeroDivisionError", in_doubt=True, ours=True)
+        assert ended.outcome == Unavailable("internal error: ZeroDivisionError", in_doubt=True, is_local=True)
         assert ended.doubt_until == rig.now_s + 61.0
         assert rig.members() == [A]
     assert said_why(logs)
@@ -180,7 +182,9 @@ async def test_a_guard_with_a_bug(logs: list[Any]) -> None:
         rig.may_send = broken
         rig.fault(Status(status=503))
         ended = await rig.run(ADD)
-        assert ended.outcome == Unavailable("internal error: ZeroDivisionError", in_doubt=False, ours=True)
+        assert ended.outcome == Unavailable(
+            "internal error: ZeroDivisionError", in_doubt=False, is_local=True
+        )
         assert rig.arrived == 0
     assert said_why(logs)
 
@@ -195,7 +199,7 @@ async def test_frozen_just_before_sending(call: Call, connected: bool) -> None:
         before = rig.arrived
         rig.frozen_s = iter([0.0, 0.0, 0.0, 5.0])
         ended = await rig.run(call)
-        assert ended.outcome == Unavailable("not sent in time", in_doubt=False, ours=True)
+        assert ended.outcome == Unavailable("not sent in time", in_doubt=False, is_local=True)
         assert ended.doubt_until is None
         assert rig.arrived == before
         assert isinstance((await rig.run(ADD)).outcome, Applied)

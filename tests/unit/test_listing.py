@@ -139,4 +139,4 @@ def test_a_vendor_that_counts_more_than_it_shows(total: int) -> None:
         ended = listing.take(Applied(None, groups=tuple(map(group, shown)), total=total))
     assert isinstance(ended, Applied)
     assert (ended.complete, ended.total) == (False, total)
-    assert ended.shortfall == f"the vendor counts {total} groups, and lists 3"
+    assert ended.incomplete_reason == f"the vendor counts {total} groups, and lists 3"

@@ -52,7 +52,7 @@ def test_a_success_that_took_nothing(call: Call, output: Any) -> None:
     """No number is named, and the counts are 0: every number of the request was left out."""
     got = success(call, output)
     assert isinstance(got, Applied)
-    assert (got.rejected, got.names_none) == (call.numbers, True)
+    assert (got.rejected, got.nothing_applied) == (call.numbers, True)
 
 
 @pytest.mark.parametrize("output", SOMETHING, ids=orjson.dumps)
@@ -60,13 +60,13 @@ def test_a_success_that_took_nothing(call: Call, output: Any) -> None:
 def test_a_success_that_does_not_say_so(call: Call, output: Any) -> None:
     """A number that is taken is named, or counted; an answer that says neither is believed."""
     got = success(call, output)
-    assert (got.rejected, got.names_none) == ((), False)
+    assert (got.rejected, got.nothing_applied) == ((), False)
 
 
 def test_what_stands_in_no_list_when_others_are_refused() -> None:
     """The vendor names one that it did not take, and took no other."""
     got = success(ADD, {"succes": [], "error": [f"+{TWELVE}"], "new": 0, "inserted": 0})
-    assert (got.rejected, got.names_none) == (ADD.numbers, False)
+    assert (got.rejected, got.nothing_applied) == (ADD.numbers, False)
 
 
 @pytest.mark.parametrize("output", NOTHING, ids=orjson.dumps)

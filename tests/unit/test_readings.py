@@ -169,10 +169,10 @@ def test_doubt_is_the_default() -> None:
 def test_a_group_that_exists(text: str) -> None:
     """A create that finds its group there is refused, and says so: it may be its own."""
     got = outcome(CREATE, said(777, text))
-    assert got == Refused("777", text, got.request_id, exists=True)  # type: ignore[union-attr]
+    assert got == Refused("777", text, got.request_id, already_exists=True)  # type: ignore[union-attr]
     told = ozonetel(OZONETEL_CREATE, {"status": "error", "message": "invalid data", "errors": {"name": text}})
     assert isinstance(told, Refused)
-    assert told.exists
+    assert told.already_exists
     assert not outcome(ADD, said(1002, text)).exists  # type: ignore[union-attr]
 
 
@@ -194,7 +194,7 @@ def test_wording_of_a_group_that_exists(text: str) -> None:
     for status in (200, 201, 400, 409, 422):
         got = outcome(replace(CREATE, group_name="crew"), said(777, text), status)
         assert isinstance(got, Refused)
-        assert (got.exists, got.certain, got.in_doubt) == (True, True, False)
+        assert (got.already_exists, got.certain, got.in_doubt) == (True, True, False)
 
 
 @pytest.mark.parametrize(

@@ -324,7 +324,7 @@ def test_a_worker_dies_with_the_claim(world: World) -> None:
     answers = []
     while not isinstance(found := current(world, alive), str):
         answers.append(found)
-    assert answers[0] == Unavailable("another worker is making a token", in_doubt=False, ours=True)
+    assert answers[0] == Unavailable("another worker is making a token", in_doubt=False, is_local=True)
     assert good(world, found)
     assert world.loop.now < 30
     assert len(world.requested) == 2
@@ -350,7 +350,7 @@ def test_a_worker_freezes_with_the_claim(world: World) -> None:
     token = current(world, alive)
     assert good(world, token)
     sleep(world, 60)
-    assert asking.result() == Unavailable("not sent in time", in_doubt=False, ours=True)
+    assert asking.result() == Unavailable("not sent in time", in_doubt=False, is_local=True)
     assert len(world.requested) == 1
     assert good(world, token)
 
@@ -383,7 +383,7 @@ def test_the_ledger_is_away(world: World) -> None:
     assert current(world, worker) == token
     found = current(world, world.worker("b"))
     assert isinstance(found, Unavailable)
-    assert found.ours
+    assert found.is_local
     assert not found.in_doubt
 
 
@@ -451,7 +451,7 @@ def test_a_bug_of_the_adapter(world: World) -> None:
         raise ValueError(answer.body)
 
     worker.tokens._provider.token = token  # type: ignore[method-assign]
-    assert current(world, worker) == Unavailable("internal error: ValueError", in_doubt=False, ours=True)
+    assert current(world, worker) == Unavailable("internal error: ValueError", in_doubt=False, is_local=True)
 
 
 def test_a_claim_of_another_time(world: World) -> None:

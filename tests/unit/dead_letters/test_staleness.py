@@ -49,7 +49,7 @@ def noted(later: Sequence[tuple[CommandKind, Sequence[str]]], order: int) -> dic
 def test_what_is_left_out_is_named_as_it_was_written() -> None:
     """It is looked up in the one spelling of the account, and shown to people in the producer's."""
     one = command(CommandKind.ADD, ("6591234567", "85211111111"))
-    one.spell(lambda number: f"91{number}" if len(number) == 10 else number)
+    one.normalize_numbers(lambda number: f"91{number}" if len(number) == 10 else number)
     assert one.numbers == ("916591234567", "85211111111")
     assert compute_staleness(one, 1, {"916591234567": "-2"}) == Staleness(("6591234567",))
     assert compute_staleness(one, 1, {"6591234567": "-2"}) == Staleness()

@@ -17,7 +17,7 @@ from numbergroup.engine.commands import (
     Verdict,
 )
 from numbergroup.engine.doubt import Doubt
-from numbergroup.engine.effects import Effect, Settle, StartCall, TellBreaker, WakeAt, WantPermit
+from numbergroup.engine.effects import Effect, PublishBreaker, Settle, StartCall, WakeAt, WantPermit
 from numbergroup.engine.engine import Engine
 from numbergroup.engine.events import (
     CallFinished,
@@ -25,7 +25,7 @@ from numbergroup.engine.events import (
     Drain,
     Event,
     Facts,
-    Owned,
+    PartitionAcquired,
     PartitionLost,
     PermitGranted,
     Tick,
@@ -56,7 +56,7 @@ class Bench:
     ) -> None:
         policy = AccountPolicy(
             *(cap, max_in_flight, frozenset(supports)),
-            marker=marker,
+            allows_marker=marker,
             isolation_per_second=isolation_per_second,
             **can,
         )
@@ -64,7 +64,7 @@ class Bench:
         self.now = 1_000.0
         self.jitter = 0.5
         self.wanted: list[WantPermit] = []
-        self.told: list[TellBreaker] = []
+        self.told: list[PublishBreaker] = []
         self.flights: list[StartCall] = []
         self.settles: list[Settle] = []
         self.alarm: float | None = None
@@ -75,7 +75,7 @@ class Bench:
             match effect:
                 case WantPermit():
                     self.wanted.append(effect)
-                case TellBreaker():
+                case PublishBreaker():
                     self.told.append(effect)
                 case StartCall():
                     self.flights.append(effect)
@@ -122,7 +122,7 @@ class Bench:
 
     def own(self, *doubts: Doubt) -> None:
         """Begin with calls that the last owner may have sent to `BY_ID`."""
-        self.feed(Owned(0, {BY_ID: doubts} if doubts else {}, self.now))
+        self.feed(PartitionAcquired(0, {BY_ID: doubts} if doubts else {}, self.now))
 
     @property
     def calls_done(self) -> list[tuple[GroupRef, int]]:

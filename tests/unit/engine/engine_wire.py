@@ -48,6 +48,6 @@ def results(unit: Settlement) -> list[ResultEvent]:
 
 def letters(unit: Settlement) -> list[DeadLetter]:
     """All letters of a unit, each checked against the contract."""
-    described = [DeadLetter.model_validate_json(letter.description) for letter in unit.letters]
-    assert [letter.id for letter in unit.letters] == [letter.id for letter in described]
+    described = [DeadLetter.model_validate_json(letter.description) for letter in unit.dead_letters]
+    assert [letter.id for letter in unit.dead_letters] == [letter.id for letter in described]
     return described

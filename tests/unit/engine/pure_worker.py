@@ -8,7 +8,7 @@ from model_vendor import ModelVendor
 from numbergroup.engine.commands import Applied, Call, CallKind, Command, GroupRef, HandleKind
 from numbergroup.engine.merging.merge import batch_length, merge
 from numbergroup.engine.merging.plan import plan
-from numbergroup.engine.merging.vendor_view import UNLISTED, VendorView
+from numbergroup.engine.merging.vendor_view import UNKNOWN_EXPIRY, VendorView
 
 
 @dataclass
@@ -61,8 +61,8 @@ class PureWorker:
             self.known,
             group_id=self.group_id,
             numbers_per_call=self.vendor.cap,
-            replaces=self.vendor.replaces,
-            marks=self.marks,
+            has_replace=self.vendor.replaces,
+            writes_marker=self.marks,
         )
 
     def _make(self, call: Call, batch: list[Command], fate: str) -> bool:
@@ -72,13 +72,13 @@ class PureWorker:
             return False
         outcome = None if fate in ("not sent", "lost") else self.vendor.carry_out(call)
         if fate in ("lost", "unanswered"):
-            self.known.doubt(call)
+            self.known.mark_uncertain(call)
         if fate != "fine":
             return False
         assert isinstance(outcome, Applied)
         if call.kind is CallKind.READ_MEMBERS:
             (group,) = [one for one in outcome.groups or () if one.group_id == self.group_id]
-            self.known.learn_all(group.numbers, outcome.request_id, UNLISTED)
+            self.known.set_members(group.numbers, outcome.request_id, UNKNOWN_EXPIRY)
         elif call.kind is not CallKind.DELETE_GROUP:
             self.known.apply(call, outcome.request_id, outcome.rejected)
         if call.kind is CallKind.CREATE:

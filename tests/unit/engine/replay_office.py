@@ -10,7 +10,7 @@ from letter_book import LetterBook, description, field_of
 from model_vendor import ModelVendor
 
 from numbergroup.engine.commands import Command, GroupRef, Origin
-from numbergroup.engine.events import Expected, Facts
+from numbergroup.engine.events import Facts, ReplaysExpected
 from numbergroup.engine.replays import RetryHistory
 from numbergroup.engine.settling.settlement import Settlement, SettlementBuilder
 
@@ -39,7 +39,7 @@ class Office:
     def facts(self, *groups: GroupRef) -> Facts:
         lettered = {ref for ref in groups if field_of(ref) in self.book.lettered}
         since = {ref: found for ref in groups if (found := self.book.known_since(ref))}
-        return Facts(with_dead_letters=lettered, since=since)
+        return Facts(with_dead_letters=lettered, later_writes=since)
 
     def publish(self, *commands: Command, facts: Facts | None = None) -> None:
         self.commands.update((command.key.id, command) for command in commands)
@@ -76,9 +76,13 @@ class Office:
         entry = self.book.replay(self.letters[name], force=force)
         first = self.commands[name]
         command = but(
-            first, origins=[Origin(entry, 0)], past=RetryHistory(entry.replay), stale=False, attempted=False
+            first,
+            origins=[Origin(entry, 0)],
+            retry_history=RetryHistory(entry.replay),
+            stale=False,
+            attempted=False,
         )
-        self.bench.feed(Expected(0, [command.group]))
+        self.bench.feed(ReplaysExpected(0, [command.group]))
         self.write()
         facts = self.facts(command.group)
         meanwhile()

@@ -37,7 +37,7 @@ from numbergroup.engine.events import (
     Drain,
     Event,
     Facts,
-    Owned,
+    PartitionAcquired,
     PartitionLost,
     PermitGranted,
     Tick,
@@ -261,7 +261,7 @@ class Runtime:
         calls = self.ledger.calls.items()
         doubts = {ref: [one for one in some if one.until > self.now] for ref, (_, some) in calls}
         live = {ref: some for ref, some in doubts.items() if some}
-        self.feed(Owned(0, live, self.now, self.ledger.attempted))
+        self.feed(PartitionAcquired(0, live, self.now, self.ledger.attempted))
 
     def settle_down(self) -> None:
         """All is well from now on: work until nothing is left, then let the last late request arrive."""

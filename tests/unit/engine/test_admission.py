@@ -82,8 +82,8 @@ def test_what_the_provider_objects_to() -> None:
     def objection(command: Command) -> Fault | None:
         return fault if command.kind is CommandKind.CREATE else None
 
-    assert refusal(create("c1", "a"), objection=objection) == fault
-    assert refusal(delete("c1", "a"), objection=objection) is None
+    assert refusal(create("c1", "a"), precheck=objection) == fault
+    assert refusal(delete("c1", "a"), precheck=objection) is None
 
 
 def test_a_provider_is_not_asked_about_what_cannot_be_done_anyway() -> None:
@@ -92,6 +92,6 @@ def test_a_provider_is_not_asked_about_what_cannot_be_done_anyway() -> None:
     def objection(command: Command) -> Fault | None:
         raise AssertionError(command)
 
-    fault = refusal(replace("c1", "a"), EDITS, objection=objection)
+    fault = refusal(replace("c1", "a"), EDITS, precheck=objection)
     assert fault is not None
     assert fault.kind == "unsupported"

@@ -81,7 +81,7 @@ def test_each_says_what_is_its_own(those: list[tuple[Verdict, Record, Origin]]) 
     """However much those of one unit have in common."""
     answers = Answers(())
     for verdict, record, origin in [*those, *those]:
-        queue, body = answers.addressed(answers.to(verdict, record), origin)
+        queue, body = answers.render(answers.build(verdict, record), origin)
         event, ref, key = parsed(body), verdict.command.group, verdict.command.key
         data, fault = event.data, record.fault
         assert queue is None
@@ -112,7 +112,7 @@ def test_a_refusal_says_why(key: CommandKey, kind: str | None, why: str) -> None
     """Also to a queue that is not allowed: there its own reason counts, and not the queue."""
     refusal = Refusal(Origin(Entry(0, "1-0", b"{}"), 0, "elsewhere"), why, b"{}", key, kind)
     answers = Answers(("ours-*",))
-    queue, body = answers.addressed(answers.to_refusal(refusal, key, 1.8e9, "letter"), refusal.origin)
+    queue, body = answers.render(answers.build_for_refusal(refusal, key, 1.8e9, "letter"), refusal.origin)
     data = parsed(body).data
     assert queue is None
     assert (data.command.id, data.command.type, data.deadLetterId) == (key.id, kind, "letter")

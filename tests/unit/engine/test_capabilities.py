@@ -147,7 +147,7 @@ def test_what_was_not_taken_is_not_told_again_the_same_way(
 
 def edits(commands: list[Command], known: VendorView, *, replaces: bool = True) -> list[Call]:
     change = merge(commands, exists=True)
-    return plan(change, commands, known, group_id="g-1", numbers_per_call=10, replaces=replaces)
+    return plan(change, commands, known, group_id="g-1", numbers_per_call=10, has_replace=replaces)
 
 
 def test_a_number_whose_add_was_not_taken_is_deleted_all_the_same() -> None:
@@ -177,10 +177,10 @@ def test_only_what_is_in_doubt_is_told_again_of_a_created_group() -> None:
     """Of a group that was made whole all is known but what an unanswered call was about: no replace."""
     known, made = VendorView(), create("c1", "abcd")
     known.apply(Call(CallKind.CREATE, ("a", "b")), "r1")
-    known.doubt(Call(CallKind.ADD, ("c", "d"), "g-1"))
+    known.mark_uncertain(Call(CallKind.ADD, ("c", "d"), "g-1"))
     commands = [made, delete("c2", "ad", BY_KEY)]
     change = merge(commands, exists=False, created_by=made)
-    calls = plan(change, commands, known, group_id="g-1", numbers_per_call=2, replaces=False)
+    calls = plan(change, commands, known, group_id="g-1", numbers_per_call=2, has_replace=False)
     assert calls == [Call(CallKind.DELETE, ("a", "d"), "g-1"), Call(CallKind.ADD, ("c",), "g-1")]
 
 

@@ -226,7 +226,7 @@ def test_a_replay_is_seen_through_while_its_first_call_may_come_late() -> None:
     assert bench.statuses == {"c1": "rejected"}
     bench.wait(10)
     again = add("c1", "a", expires_at=bench.now - 6)
-    again.past = RetryHistory(Replay("0-1-0", 1, 1, None))
+    again.retry_history = RetryHistory(Replay("0-1-0", 1, 1, None))
     bench.deliver(again)
     bench.run(lambda call: Applied("r"))
     assert [one.status.value for settle in bench.settles for one in settle.verdicts] == [

@@ -20,7 +20,7 @@ from numbergroup.engine.commands import (
 )
 from numbergroup.engine.effects import Settle, StartCall, WakeAt, WantPermit
 from numbergroup.engine.events import Facts
-from numbergroup.engine.records import record_of
+from numbergroup.engine.records import build_record
 
 OTHER = GroupRef("default", HandleKind.ID, "g-2")
 
@@ -140,7 +140,7 @@ def test_a_repeat_of_a_settled_command_gets_the_first_answer() -> None:
     bench.run(ModelVendor(groups={}).carry_out)
     (first,) = bench.verdicts.values()
     bench.deliver(add("c1", "a"))
-    record = record_of(first, 7.0)
+    record = build_record(first, 7.0)
     fresh = Bench()
     fresh.deliver(add("c1", "a"), facts=Facts({first.command.key: record}))
     for answered in (bench.settles[-1].verdicts[0], fresh.settles[-1].verdicts[0]):

@@ -17,7 +17,7 @@ from numbergroup.engine.commands import (
 )
 from numbergroup.engine.doubt import Doubt
 from numbergroup.engine.effects import Settle
-from numbergroup.engine.events import Facts, Owned
+from numbergroup.engine.events import Facts, PartitionAcquired
 from numbergroup.engine.group.creation import marker_of
 from numbergroup.engine.settling.settlement import SettlementBuilder
 from numbergroup_contracts.results import Status
@@ -61,7 +61,7 @@ def test_a_key_that_is_in_doubt_is_known_by_its_id() -> None:
     """The group of a key is looked up when its first command comes, also behind an inherited doubt."""
     bench = Bench()
     late = Doubt(Call(CallKind.ADD, ("a",), "g-9"), 1_000 + WINDOW_S)
-    bench.feed(Owned(0, {BY_KEY: [late]}, bench.now))
+    bench.feed(PartitionAcquired(0, {BY_KEY: [late]}, bench.now))
     bench.deliver(add("c1", "b", BY_KEY), facts=Facts(bindings={BY_KEY: "g-9"}))
     assert bench.call() == Call(CallKind.ADD, ("b",), "g-9")
 
@@ -154,7 +154,7 @@ def test_a_created_group_to_which_more_was_sent() -> None:
     made = create("c1", "ab")
     intent = CreateIntent(marker_of(made.key), None, "", 1_010.0)
     late = Doubt(Call(CallKind.ADD, ("z",), "g-9"), 1_000 + WINDOW_S)
-    bench.feed(Owned(0, {BY_KEY: [late]}, bench.now))
+    bench.feed(PartitionAcquired(0, {BY_KEY: [late]}, bench.now))
     bench.deliver(made, replace("c2", "ab", BY_KEY), facts=Facts(intents={BY_KEY: intent}))
     assert bench.call().kind is CallKind.FIND_CREATED
     bench.answer(Applied("r1", groups=(Group("g-9", "", f"[{marker_of(made.key)}]", ("a", "b")),)))
@@ -169,7 +169,7 @@ def test_what_was_in_flight_does_not_expire() -> None:
     """`expired` promises that the vendor did nothing: what a dead worker may have sent is seen through."""
     bench = Bench()
     sent, unsent = add("c1", "a", expires_at=995.0), add("c2", "a", expires_at=995.0)
-    bench.feed(Owned(0, {}, bench.now, [sent.key]))
+    bench.feed(PartitionAcquired(0, {}, bench.now, [sent.key]))
     bench.deliver(sent, unsent)
     assert bench.call() == ADDED
     bench.answer(Applied("r1"))

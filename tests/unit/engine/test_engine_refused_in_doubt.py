@@ -21,7 +21,7 @@ from numbergroup.engine.commands import (
 )
 
 PERHAPS = Refused("777", "what nobody knows", certain=False, in_doubt=True)
-EXISTS = Refused("888", "already exists", exists=True)
+EXISTS = Refused("888", "already exists", already_exists=True)
 DOWN = Unavailable("HTTP 503", in_doubt=False, code="http-503")
 
 

@@ -23,7 +23,7 @@ from numbergroup.engine.commands import (
 )
 from numbergroup.engine.events import Facts
 from numbergroup.engine.group.attribution import summarize_decisions
-from numbergroup.engine.records import record_of
+from numbergroup.engine.records import build_record
 from numbergroup.engine.settling.settlement import Settlement, SettlementBuilder
 from numbergroup_contracts.results import Status
 
@@ -163,12 +163,12 @@ def test_the_answer_names_them_and_only_what_failed_has_a_letter() -> None:
     )
     assert (rejected.data.status, rejected.data.rejectedNumbers) == (Status.REJECTED, ["b", "x"])
     assert rejected.data.deadLetterId is not None
-    assert [letter.id for letter in unit.letters] == [rejected.data.deadLetterId]
+    assert [letter.id for letter in unit.dead_letters] == [rejected.data.deadLetterId]
 
 
 def test_the_letter_tells_that_it_was_tried() -> None:
     """Numbers that were not taken are an attempt that failed, of their commands alone."""
-    (letter,) = unit_of(settled("x", add("c1", "a"), add("c2", "x"))).letters
+    (letter,) = unit_of(settled("x", add("c1", "a"), add("c2", "x"))).dead_letters
     said = json.loads(letter.description)
     assert (said["command"]["id"], said["attempts"]) == ("c2", 1)
 
@@ -182,7 +182,7 @@ def test_an_answer_without_any_says_nothing_of_them() -> None:
 def test_a_repeat_gets_the_same_answer() -> None:
     """From memory, and from what the ledger keeps."""
     first = settled("b", add("c1", "ab"))
-    kept: Record = record_of(first.verdicts["c1"], first.now)
+    kept: Record = build_record(first.verdicts["c1"], first.now)
     later = Bench()
     repeat = command(CommandKind.ADD, "c1", "ab")
     later.deliver(repeat, facts=Facts({repeat.key: kept}))
@@ -244,7 +244,7 @@ def test_two_spellings_are_one_number() -> None:
     bench = Bench()
     commands = add("c1", ["a", "b"]), delete("c2", ["xa"]), add("c3", ["xc", "c"])
     for one in commands:
-        one.spell(spelt)
+        one.normalize_numbers(spelt)
     bench.deliver(*commands)
     calls: list[Call] = []
 
@@ -258,10 +258,10 @@ def test_two_spellings_are_one_number() -> None:
         (CallKind.ADD, ("xb", "xc")),
     ]
     assert bench.statuses == {"c1": "rejected", "c2": "applied", "c3": "applied"}
-    assert bench.verdicts["c1"].command.as_written(bench.verdicts["c1"].rejected) == ("b",)
+    assert bench.verdicts["c1"].command.as_received(bench.verdicts["c1"].rejected) == ("b",)
 
 
-NONE = Applied(None, rejected=("a", "b"), names_none=True, details=Details({"inserted": 0}))
+NONE = Applied(None, rejected=("a", "b"), nothing_applied=True, details=Details({"inserted": 0}))
 
 
 @pytest.mark.parametrize("make", [add, delete])

@@ -98,7 +98,7 @@ class Story:
             cap,
             random.randint(1, 4),
             EDITS if weather.edits else frozenset(CommandKind),
-            marker=weather.marker,
+            allows_marker=weather.marker,
             number_expiry=weather.expiring,
         )
         self.runtime = Runtime(random, self.vendor, policy, 0.5 if weather.linger else 0.0)

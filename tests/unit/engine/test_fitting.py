@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from numbergroup.engine.commands import Entry, Fault
-from numbergroup.engine.settling.fitting import TOO_LARGE, fit, with_error
+from numbergroup.engine.settling.fitting import TOO_LARGE, add_error, fit_replies
 from numbergroup.engine.settling.settlement import Reply
 from numbergroup_contracts.results import RESULT_ADAPTER, ResultEvent
 
@@ -54,7 +54,7 @@ def test_what_fits_is_left_alone() -> None:
     """To the byte, and up to the last byte that there is room for."""
     body = listed("c-1", 3)
     replies = [Reply(None, body), Reply("crm", b"[%b]" % body, "77")]
-    assert fit(replies, len(body) + 2) == (replies, [], [])
+    assert fit_replies(replies, len(body) + 2) == (replies, [], [])
 
 
 def test_a_list_that_is_too_large() -> None:
@@ -62,7 +62,7 @@ def test_a_list_that_is_too_large() -> None:
     body = orjson.dumps(command("c-1"))
     reply = Reply("crm", listed("c-1", 100), "77", entry=Entry(0, "tag", body))
     most = len(reply.body) // 2
-    (answer,), (letter,), dropped = fit([reply], most)
+    (answer,), (letter,), dropped = fit_replies([reply], most)
     assert (answer.queue, answer.correlation_id, dropped) == ("crm", "77", [])
     (said,) = events([answer])
     assert said.data.status == "failed"
@@ -74,13 +74,13 @@ def test_a_list_that_is_too_large() -> None:
     assert len(listed("c-1", 44)) <= most
     assert (said.data.deadLetterId, letter.body) == (letter.id, body)
     assert orjson.loads(letter.description)["command"] == {"id": "c-1", "source": "crm", "type": LIST}
-    again = fit([reply], most)
-    assert (again.replies, again.letters) == ([answer], [letter])
+    again = fit_replies([reply], most)
+    assert (again.replies, again.dead_letters) == ([answer], [letter])
 
 
 def test_a_group_that_is_too_large_alone() -> None:
     """No limit would help: none is named."""
-    (answer,), _, _ = fit([Reply(None, listed("c-1", 1))], 500)
+    (answer,), _, _ = fit_replies([Reply(None, listed("c-1", 1))], 500)
     (said,) = events([answer])
     assert said.data.error is not None
     assert "limit" not in said.data.error.message
@@ -89,7 +89,7 @@ def test_a_group_that_is_too_large_alone() -> None:
 def test_what_the_vendor_has_done_is_said_truly() -> None:
     """A command that was carried out keeps its status, however long the list of what the vendor left out."""
     body = result("c-1", "partial", rejectedNumbers=["85211111114"] * 500, requestIds=["1"])
-    (answer,), letters, _ = fit([Reply(None, body)], 1_000)
+    (answer,), letters, _ = fit_replies([Reply(None, body)], 1_000)
     (said,) = events([answer])
     assert (said.id, said.data.status, said.data.rejectedNumbers) == ("result-c-1", "partial", None)
     assert said.data.error is not None
@@ -100,14 +100,14 @@ def test_what_the_vendor_has_done_is_said_truly() -> None:
 def test_what_nothing_helps_against() -> None:
     """A broker that takes next to nothing gets nothing: the command is named, and the others go on."""
     small = Reply(None, b"{}")
-    assert fit([Reply(None, result("c-1")), small], 100) == ([small], [], ["c-1"])
+    assert fit_replies([Reply(None, result("c-1")), small], 100) == ([small], [], ["c-1"])
 
 
 @pytest.mark.parametrize("array", [False, True])
 def test_a_fault_beside_the_status(array: bool) -> None:
     """An error that is there already is not written over."""
     body = result("c-1", "failed", error={"kind": "crashed", "code": None, "message": "m"})
-    said = with_error(
+    said = add_error(
         b"[%b,%b]" % (result("c-2"), body) if array else body, Fault("reply-queue", None, "gone")
     )
     errors = [one.data.error.kind for one in events([Reply(None, said)]) if one.data.error]
@@ -127,10 +127,10 @@ def test_every_command_is_answered_once(sizes: list[list[int]], most: int) -> No
         entry = Entry(0, f"{number}", orjson.dumps([command(name) for name in some]), is_array=True)
         replies.append(Reply(None, b"[%b]" % b",".join(bodies), entry=entry))
         names += some
-    fitted = fit(replies, most)
+    fitted = fit_replies(replies, most)
     assert all(len(reply.body) <= most and reply.body[:1] == b"[" for reply in fitted.replies)
     found = events(fitted.replies)
     assert [one.data.command.id for one in found] == names
     failed = [one.data.command.id for one in found if one.data.status == "failed"]
-    assert [orjson.loads(letter.body)["id"] for letter in fitted.letters] == failed
+    assert [orjson.loads(letter.body)["id"] for letter in fitted.dead_letters] == failed
     assert fitted.dropped == []

@@ -189,11 +189,11 @@ def test_what_is_known_of_a_group_is_true(
         if fate == "fine":
             known.apply(call, "r", rejects if call.kind is not CallKind.DELETE else ())
         else:
-            known.doubt(call)
+            known.mark_uncertain(call)
         for number in NUMBERS:
-            assert not known.says(number, number not in members)
+            assert not known.is_certain(number, number not in members)
             for expiry in EXPIRIES:
-                assert members.get(number, expiry) == expiry or not known.says(number, True, expiry)
+                assert members.get(number, expiry) == expiry or not known.is_certain(number, True, expiry)
 
 
 def test_deletes_go_before_adds() -> None:

@@ -5,7 +5,7 @@ from engine_bench import LOST, UNREACHABLE, Bench
 from engine_commands import add, create, delete_group
 
 from numbergroup.engine.commands import Applied, Call, Fault, GroupRef, HandleKind, Outcome
-from numbergroup.engine.events import Controls, ControlsUpdated, Owned
+from numbergroup.engine.events import Controls, ControlsUpdated, PartitionAcquired
 from numbergroup.engine.policy import BreakerNotice
 from numbergroup.engine.replays import Replay, RetryHistory
 
@@ -185,7 +185,7 @@ def test_a_call_in_doubt_is_waited_for() -> None:
 def test_a_successor_puts_away_as_well() -> None:
     """Whoever owns the partition next knows of it before the first command."""
     bench = Bench()
-    bench.feed(Owned(0, {}, bench.now, quarantined={STUCK: Fault("quarantined", "503", "why")}))
+    bench.feed(PartitionAcquired(0, {}, bench.now, quarantined={STUCK: Fault("quarantined", "503", "why")}))
     bench.deliver(add("c1", "a", STUCK))
     assert bench.verdicts["c1"].fault == Fault("quarantined", "503", "why")
 
@@ -258,7 +258,7 @@ def test_what_is_brought_back_is_not_put_away_for_being_much() -> None:
     bench = parked(3)
     for n in range(1, 10):
         again = add(f"c{n}", "b", STUCK)
-        again.past = RetryHistory(Replay("0-1-0", 1, n, None))
+        again.retry_history = RetryHistory(Replay("0-1-0", 1, n, None))
         bench.deliver(again)
     assert bench.statuses == {}
     bench.sleep()

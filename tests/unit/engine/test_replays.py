@@ -320,8 +320,8 @@ def test_what_was_decided_since_is_heard_in_any_order(
 ) -> None:
     """The latest word on a number counts, whenever it is heard."""
     since, shuffled = LaterWrites(), LaterWrites()
-    since.take(-1, sorted(decided, key=lambda one: one[2]))
+    since.add(-1, sorted(decided, key=lambda one: one[2]))
     random.shuffle(decided)
     for one in decided:
-        shuffled.absorb(LaterWrites(-1, {one[0]: one[1:]}))
+        shuffled.add_all(LaterWrites(-1, {one[0]: one[1:]}))
     assert since == shuffled

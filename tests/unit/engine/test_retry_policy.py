@@ -29,5 +29,5 @@ def test_the_ceiling_doubles_until_the_cap() -> None:
 def test_retries_end_when_their_time_is_over() -> None:
     """Retries go on for exactly as long as the policy says, counted from the first failure."""
     policy = RetryPolicy(give_up_after_s=60.0)
-    assert not policy.is_over(100.0, 159.9)
-    assert policy.is_over(100.0, 160.0)
+    assert not policy.is_exhausted(100.0, 159.9)
+    assert policy.is_exhausted(100.0, 160.0)

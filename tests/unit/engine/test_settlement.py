@@ -110,7 +110,7 @@ def test_a_repeat_gets_the_same_answer() -> None:
     assert {answer.model_copy(update={"correlationid": None}).model_dump_json() for answer in answers} == {
         answers[0].model_dump_json()
     }
-    assert from_memory.records == from_memory.letters == from_ledger.records == []
+    assert from_memory.records == from_memory.dead_letters == from_ledger.records == []
     assert (from_memory.done, from_ledger.done) == (["2-0", "3-0"], ["4-0"])
 
 
@@ -120,8 +120,10 @@ def test_a_repeat_of_a_rejected_command_names_the_first_letter() -> None:
     ((_, record),) = first.records
     (again,) = commands(entry("2-0", event("c1")))
     unit = settled(Verdict(again, record.status, repeat_of=record))
-    assert unit.letters == []
-    assert results(unit)[0].data.deadLetterId == first.letters[0].id == results(first)[0].data.deadLetterId
+    assert unit.dead_letters == []
+    assert (
+        results(unit)[0].data.deadLetterId == first.dead_letters[0].id == results(first)[0].data.deadLetterId
+    )
 
 
 def test_a_conflict_has_an_id_and_a_letter_of_its_own() -> None:
@@ -144,7 +146,7 @@ def test_what_could_not_succeed_is_kept_whole(status: Status) -> None:
     (command,) = commands(message)
     unit = settled(Verdict(command, status, "g-1", ("r1",), 1, REFUSED))
     (letter,), (result,) = letters(unit), results(unit)
-    assert unit.letters[0].body == message.body
+    assert unit.dead_letters[0].body == message.body
     assert (letter.partition, letter.entry, letter.index, letter.group) == (0, "1-0", None, "id:g-1")
     assert (letter.command.id, letter.account, letter.requestIds) == ("c1", "default", ["r1"])
     assert letter.error == result.data.error
@@ -156,7 +158,7 @@ def test_what_is_no_failure_has_no_letter(status: Status) -> None:
     """Applied, superseded and expired commands are answered only."""
     (command,) = commands(entry("1-0", event("c1")))
     unit = settled(Verdict(command, status, "g-1"))
-    assert unit.letters == []
+    assert unit.dead_letters == []
     assert results(unit)[0].data.status is status
 
 
@@ -168,7 +170,7 @@ def test_the_letter_of_an_event_in_an_array_has_its_own_bytes() -> None:
     message = Entry(0, "1-0", body)
     verdicts = [rejected(command) for command in commands(message)]
     unit = settled(*verdicts)
-    assert unit.letters[1].body == odd
+    assert unit.dead_letters[1].body == odd
     assert [letter.index for letter in letters(unit)] == [0, 1]
 
 
@@ -177,8 +179,8 @@ def test_many_letters_of_one_array_are_written_in_reasonable_time() -> None:
     """A thousand rejected events of one message do not cost a thousand readings of the message."""
     message = entry("1-0", *(event(f"c{n}", [f"852{k:08}" for k in range(40)]) for n in range(1_000)))
     unit = settled(*map(rejected, commands(message)))
-    assert len(unit.letters) == 1_000
-    assert len({letter.body for letter in unit.letters}) == 1_000
+    assert len(unit.dead_letters) == 1_000
+    assert len({letter.body for letter in unit.dead_letters}) == 1_000
 
 
 def test_a_refusal_with_a_readable_name_is_answered_and_kept() -> None:
@@ -200,7 +202,7 @@ def test_a_refusal_without_a_name_is_kept_with_its_bytes() -> None:
     unit = settled(refusal)
     assert unit.replies == []
     assert letters(unit)[0].command is None
-    assert unit.letters[0].body == b"\xff not JSON"
+    assert unit.dead_letters[0].body == b"\xff not JSON"
     assert (unit.done, unit.answered) == (["1-0"], 1)
 
 
@@ -211,7 +213,7 @@ def test_one_bad_event_does_not_keep_its_message_from_leaving() -> None:
     unit = settled(*verdicts)
     assert unit.done == ["1-0"]
     assert [result.data.command.id for result in results(unit)] == ["c1", "c3"]
-    assert len(unit.letters) == 1
+    assert len(unit.dead_letters) == 1
 
 
 def test_an_array_of_too_many_events_is_answered_in_arrays_that_are_not() -> None:

@@ -27,17 +27,17 @@ def test_each_is_woken_at_the_earliest_time_that_was_asked_for(actions: list[tup
     for action, number, time in actions:
         one = boxes[number]
         if action == "set":
-            timers.set(now + time, one)
+            timers.schedule(now + time, one)
             wanted[one] = min(now + time, wanted.get(one, now + time))
         elif action == "drop":
-            timers.drop(one)
+            timers.cancel(one)
             wanted.pop(one, None)
         else:
             now += time
-            woken = [*timers.due(now)]
+            woken = [*timers.pop_due(now)]
             assert {*woken} == {one for one, when in wanted.items() if when <= now}
             assert (times := [wanted.pop(one) for one in woken]) == sorted(times)
-        assert not wanted or (timers.next is not None and timers.next <= min(wanted.values()))
+        assert not wanted or (timers.next_due is not None and timers.next_due <= min(wanted.values()))
 
 
 def test_memory_follows_the_mailboxes_that_there_are() -> None:
@@ -46,8 +46,8 @@ def test_memory_follows_the_mailboxes_that_there_are() -> None:
     stays = group(0)
     for number in range(10_000):
         passing = group(number)
-        timers.set(86_400.0 + number, passing)
-        timers.drop(passing)
-        timers.set(86_400.0 - number, stays)
+        timers.schedule(86_400.0 + number, passing)
+        timers.cancel(passing)
+        timers.schedule(86_400.0 - number, stays)
     assert len(timers) < 100
-    assert [*timers.due(90_000.0)] == [stays]
+    assert [*timers.pop_due(90_000.0)] == [stays]

@@ -19,12 +19,12 @@ def _no_decoding(monkeypatch: pytest.MonkeyPatch) -> None:
     def kill(_body: bytes) -> Any:
         raise AssertionError("decoded")
 
-    monkeypatch.setattr(intake, "parse_one", kill)
-    monkeypatch.setattr(intake, "parse_many", kill)
+    monkeypatch.setattr(intake, "parse_event", kill)
+    monkeypatch.setattr(intake, "parse_events", kill)
 
 
 def refused(body: bytes, *, unread: bool = False) -> list[Refusal]:
-    entry = Entry(0, "1-1", body, problem="workers died", problem_kind=CRASHED, unread=unread)
+    entry = Entry(0, "1-1", body, problem="workers died", problem_kind=CRASHED, ignore_body=unread)
     items = Intake().read(entry)
     assert entry.total == len(items)
     found = [item for item in items if isinstance(item, Refusal)]
@@ -76,7 +76,7 @@ def test_every_event_of_an_array_is_answered() -> None:
 )
 def test_one_that_must_not_be_looked_at(body: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
     """Nobody is answered; the bytes are kept."""
-    for name in ("texts", "elements"):
+    for name in ("string_members", "split_array"):
         original = getattr(intake, name)
 
         def nothing_only(seen: bytes, original: Any = original) -> Any:

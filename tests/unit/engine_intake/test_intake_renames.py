@@ -19,7 +19,7 @@ def test_a_rename(data: dict[str, object], texts: tuple[object, ...], names: tup
     command = one_command(event("c-1", "rename", data, sequence=3))
     assert (command.kind, command.sequence) == (CommandKind.RENAME, 3)
     assert (command.group_name, command.remark) == texts
-    assert command.names == command.decides == names
+    assert command.text_fields == command.targets == names
 
 
 @pytest.mark.parametrize(

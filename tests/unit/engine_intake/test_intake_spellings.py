@@ -23,7 +23,7 @@ def test_numbers_are_spelt_when_they_are_read(kind: str) -> None:
     more = {"groupId": "g", "operateType": "add"} if kind == "update" else {}
     (command,) = commands(event("c-1", kind, data | more, account="india"))
     assert command.numbers == (TWELVE, ABROAD)
-    assert command.as_written(command.numbers) == (TEN, ABROAD)
+    assert command.as_received(command.numbers) == (TEN, ABROAD)
 
 
 def test_each_account_has_its_own() -> None:

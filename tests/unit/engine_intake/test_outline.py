@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from numbergroup.engine.decoding.lenient_decode import elements, member, texts
+from numbergroup.engine.decoding.lenient_decode import member_bytes, split_array, string_members
 
 VALUES = st.recursive(
     st.none() | st.booleans() | st.integers() | st.text(),
@@ -20,7 +20,7 @@ VALUES = st.recursive(
 def test_elements_are_what_a_parser_finds(values: list[Any], indent: Any, ascii_: bool) -> None:
     """On anything that a parser can read, however it is written."""
     body = json.dumps(values, indent=indent, ensure_ascii=ascii_).encode()
-    found, complete = elements(body)
+    found, complete = split_array(body)
     assert complete
     assert [json.loads(one) for one in found] == values
     assert all(one in body for one in found)
@@ -29,13 +29,13 @@ def test_elements_are_what_a_parser_finds(values: list[Any], indent: Any, ascii_
 @given(st.dictionaries(st.sampled_from(["id", "source", "a", 'q"', "\\", "ü"]), VALUES), st.booleans())
 def test_texts_are_what_a_parser_finds(values: dict[str, Any], ascii_: bool) -> None:
     body = json.dumps(values, ensure_ascii=ascii_).encode()
-    assert texts(body) == {name: value for name, value in values.items() if isinstance(value, str)}
+    assert string_members(body) == {name: value for name, value in values.items() if isinstance(value, str)}
 
 
 @given(st.dictionaries(st.sampled_from(["data", "source", 'q"', "\\"]), VALUES), st.booleans())
 def test_a_member_is_what_a_parser_finds(values: dict[str, Any], ascii_: bool) -> None:
     """Of objects and arrays; anything else is none."""
-    found = member(json.dumps(values, ensure_ascii=ascii_).encode(), "data")
+    found = member_bytes(json.dumps(values, ensure_ascii=ascii_).encode(), "data")
     expected = values.get("data")
     assert (json.loads(found) if found else None) == (expected if isinstance(expected, dict | list) else None)
 
@@ -45,7 +45,7 @@ def test_a_member_is_what_a_parser_finds(values: dict[str, Any], ascii_: bool) -
 )
 def test_a_member_that_is_not_there(body: bytes) -> None:
     """Whatever the bytes are: nothing is found, and nothing raises."""
-    assert member(body, "data") == b""
+    assert member_bytes(body, "data") == b""
 
 
 @pytest.mark.parametrize(
@@ -68,11 +68,11 @@ def test_a_member_that_is_not_there(body: bytes) -> None:
     ],
 )
 def test_elements(body: bytes, found: list[bytes], complete: bool) -> None:
-    assert elements(body) == (found, complete)
+    assert split_array(body) == (found, complete)
 
 
 def test_elements_are_looked_for_up_to_a_number() -> None:
-    found, complete = elements(b"[" + b"1," * 100 + b"1]", most=10)
+    found, complete = split_array(b"[" + b"1," * 100 + b"1]", most=10)
     assert (found, complete) == ([b"1"] * 10, False)
 
 
@@ -102,4 +102,4 @@ def test_elements_are_looked_for_up_to_a_number() -> None:
     ],
 )
 def test_texts(body: bytes, found: dict[str, str]) -> None:
-    assert texts(body) == found
+    assert string_members(body) == found

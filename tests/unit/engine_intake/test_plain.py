@@ -11,7 +11,12 @@ from intake_cases import PHONE, event
 from pydantic import BaseModel, ValidationError
 from test_intake_properties import events
 
-from numbergroup.engine.decoding.fast_decode import InvalidCombination, check, parse_many, parse_one
+from numbergroup.engine.decoding.fast_decode import (
+    InvalidCombination,
+    check_combination,
+    parse_event,
+    parse_events,
+)
 from numbergroup_contracts.commands import (
     BATCH_ADAPTER,
     COMMAND_ADAPTER,
@@ -38,9 +43,9 @@ def by_models(raw: bytes) -> list[dict[str, Any]] | None:
 
 def plainly(raw: bytes) -> list[dict[str, Any]] | None:
     try:
-        found = parse_many(raw) if raw.startswith(b"[") else [parse_one(raw)]
+        found = parse_events(raw) if raw.startswith(b"[") else [parse_event(raw)]
         for one in found:
-            check(one)
+            check_combination(one)
     except (ValidationError, InvalidCombination):
         return None
     return found

@@ -25,9 +25,9 @@ def test_no_report_grows_without_bounds(counts: list[tuple[int, int]], most: int
     assert short.partitions.keys() == whole.partitions.keys()
     for number, one in short.partitions.items():
         full = whole.partitions[number]
-        assert (one.parked_groups, one.held_groups) == (full.parked_groups, full.held_groups)
+        assert (one.parked_groups, one.paused_groups) == (full.parked_groups, full.paused_groups)
         assert one.parked == full.parked[: len(one.parked)]
-        assert one.held == full.held[: len(one.held)]
+        assert one.paused == full.paused[: len(one.paused)]
         assert bool(one.parked) == bool(full.parked)
     named = sum(len(one.parked) for one in short.partitions.values())
     assert named <= max(most, len(counts))

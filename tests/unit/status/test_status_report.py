@@ -193,7 +193,7 @@ def test_nothing_moves_the_cursor() -> None:
     """Whatever others wrote into the ledger: names, reasons, messages of vendors."""
     evil = "a\x1b[2J\r\n\u202eb"
     ref = GroupRef(evil, HandleKind.KEY, evil)
-    trouble = replace(group(ref), trouble=Fault(evil, evil, evil))
+    trouble = replace(group(ref), last_fault=Fault(evil, evil, evil))
     overview = replace(
         EMPTY,
         workers=[

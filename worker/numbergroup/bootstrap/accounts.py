@@ -40,13 +40,13 @@ def build_policy(account: AccountSettings, provider: Provider) -> AccountPolicy:
         can.numbers_per_call,
         account.max_in_flight,
         can.commands,
-        marker=account.marks_creates,
+        allows_marker=account.marks_creates,
         breaker=BreakerPolicy(share=account.breaker_share, open_s=_open_s(account.breaker_max_open_s)),
         isolation_per_second=account.isolation_share * account.calls_per_second,
         number_expiry=can.number_expiry,
         idempotent=can.idempotent,
         number_pattern=can.number_pattern,
-        objection=provider.objection,
+        precheck=provider.objection,
         results_per_number=can.results_per_number,
     )
 

@@ -11,7 +11,7 @@ def suggest_settings(settings: Settings, name: str, outcome: Outcome) -> str:
         case AccountFault():
             *most, last = _settings_of_access(settings, name)
             return f": are {', '.join(most)} and {last} right?"
-        case Unavailable(ours=False):
+        case Unavailable(is_local=False):
             return f": is the vendor up, and is {variable('accounts', name, 'base_url')} right?"
         case _:
             return ""

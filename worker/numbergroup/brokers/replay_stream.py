@@ -90,7 +90,7 @@ class ReplayStream:
             settled=self._marks.pop(tag, set()),
             reply_to=via.replyTo,
             correlation_id=via.correlationId,
-            listed=via.listed,
+            from_list=via.listed,
             problem=problem,
             replay=replay,
         )

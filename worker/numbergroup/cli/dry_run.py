@@ -18,7 +18,7 @@ from numbergroup.engine.commands import (
     HandleKind,
     Verdict,
 )
-from numbergroup.engine.effects import Decided, Effect, Settle, StartCall, WantPermit
+from numbergroup.engine.effects import Effect, GroupDecisions, Settle, StartCall, WantPermit
 from numbergroup.engine.engine import Engine
 from numbergroup.engine.events import CallFinished, Delivered, Event, Facts, PermitGranted
 from numbergroup.engine.policy import AccountPolicy
@@ -117,10 +117,10 @@ class _DryRun:
             group.repeats += len(command.origins) - (verdict.repeat_of is None)
             if verdict.status is Status.REJECTED and verdict.repeat_of is None:
                 group.rejected.append((command, verdict.fault.message if verdict.fault else ""))
-        if settle.decided is not None:
-            self._attribute(settle.decided, [verdict.command for verdict in verdicts])
+        if settle.decisions is not None:
+            self._attribute(settle.decisions, [verdict.command for verdict in verdicts])
 
-    def _attribute(self, decided: Decided, commands: Sequence[Command]) -> None:
+    def _attribute(self, decided: GroupDecisions, commands: Sequence[Command]) -> None:
         """Note the calls of the batch that is settled, and which of its commands are behind their numbers."""
         deciders = {number: commands[place] for number, _, place in decided.numbers}
         self.groups[decided.ref].calls += [

@@ -11,7 +11,7 @@ from numbergroup.cli.error_handling import CommandError
 from numbergroup.cli.files import name_of, read_lines
 from numbergroup.engine.commands import Command, Entry, Refusal
 from numbergroup.engine.decoding.intake import Intake, Spellings
-from numbergroup.engine.decoding.lenient_decode import elements
+from numbergroup.engine.decoding.lenient_decode import split_array
 from numbergroup_contracts.commands import CREATE, LIST, UPDATE
 
 _ERRORS_SHOWN = 10
@@ -56,7 +56,7 @@ def _items(intake: Intake, body: bytes, number: int) -> Iterator[tuple[Command |
     """What intake makes of a message, each with its event."""
     entry = Entry(0, f"line {number}", body)
     items = intake.read(entry)
-    events = elements(body)[0] if entry.is_array else [body]
+    events = split_array(body)[0] if entry.is_array else [body]
     for item in items:
         yield item, events[item.origins[0].index] if isinstance(item, Command) else b""
 

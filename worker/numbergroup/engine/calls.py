@@ -1,4 +1,4 @@
-"""The words of calling the vendor: calls, and how they may end."""
+"""Types for vendor calls and their outcomes."""
 
 import enum
 from collections.abc import Mapping
@@ -8,35 +8,37 @@ from typing import Any, Final
 
 
 class CallKind(enum.StrEnum):
+    """The operations that the worker asks of a vendor."""
+
     CREATE = "create"
     ADD = "add"
     DELETE = "delete"
     REPLACE = "replace"
     DELETE_GROUP = "delete-group"
     RENAME = "rename"
-    """Set the group's name, its remark, or both: what is `None` stays as it is."""
+    """Sets the group's name, its remark, or both. A value of `None` stays unchanged."""
     LIST = "list"
     FIND_CREATED = "find-created"
-    """Look through all groups for the one that an earlier, unanswered create may have made."""
+    """Searches all groups for the group of an earlier create whose answer was lost."""
     READ_MEMBERS = "read-members"
-    """Look through all groups for this one's members."""
+    """Searches all groups for this group, to read its members."""
 
 
 CHANGING = frozenset(
     {CallKind.ADD, CallKind.DELETE, CallKind.REPLACE, CallKind.DELETE_GROUP, CallKind.RENAME}
 )
-"""What changes a group that is there."""
+"""Calls that change an existing group."""
 
 UPDATES = CHANGING - {CallKind.DELETE_GROUP, CallKind.RENAME}
-"""What changes the numbers of a group that is there."""
+"""Calls that change the numbers of an existing group."""
 
 
 @dataclass(slots=True, frozen=True)
 class Call:
-    """One request to the vendor (the last two kinds: as many as there are pages).
+    """One operation at the vendor. It is one request; `FIND_CREATED` and `READ_MEMBERS` are one per page.
 
-    `marker`: of a create, in its remark; of a look for what a create made, what its group bears.
-    `expires_at` (Unix seconds): when the numbers that it adds leave the group by themselves.
+    `marker`: the text that a `CREATE` writes into the group's remark, and that `FIND_CREATED` searches for.
+    `expires_at` (Unix seconds): when the vendor removes the added numbers from the group by itself.
     """
 
     kind: CallKind
@@ -51,7 +53,7 @@ class Call:
 
     @property
     def remark_without_marker(self) -> str | None:
-        """The remark as its producer gave it."""
+        """The remark as the producer wrote it."""
         if self.remark is None or self.marker is None:
             return self.remark
         return self.remark.removeprefix(f"[{self.marker}]").removeprefix(" ")
@@ -59,7 +61,7 @@ class Call:
 
 @dataclass(slots=True, frozen=True)
 class Group:
-    """A group as the vendor lists it; `customer_id`: whose it is, where the vendor says that."""
+    """A group as the vendor lists it. `customer_id` names its owner, if the vendor states one."""
 
     group_id: str
     name: str
@@ -68,27 +70,30 @@ class Group:
     customer_id: str | None = None
 
 
-_NOTHING: Final[Mapping[str, Any]] = MappingProxyType({})
+_EMPTY: Final[Mapping[str, Any]] = MappingProxyType({})
 
 
 @dataclass(slots=True, frozen=True)
 class Details:
-    """What the vendor says of a call beyond its outcome, under its own names: `counts`, `ids`, and by number
-    the `reasons` for not taking it, without phone numbers in their texts."""
+    """Additional data from the vendor's answer, under the vendor's own field names.
 
-    counts: Mapping[str, int] = field(default_factory=lambda: _NOTHING)
-    ids: Mapping[str, int | str] = field(default_factory=lambda: _NOTHING)
-    reasons: Mapping[str, str] = field(default_factory=lambda: _NOTHING)
+    `reasons` maps each rejected number to the vendor's reason; phone numbers are removed from these texts.
+    """
+
+    counts: Mapping[str, int] = field(default_factory=lambda: _EMPTY)
+    ids: Mapping[str, int | str] = field(default_factory=lambda: _EMPTY)
+    reasons: Mapping[str, str] = field(default_factory=lambda: _EMPTY)
 
 
 @dataclass(slots=True, frozen=True)
 class Applied:
-    """The vendor carried the call out, but for the numbers that it `rejected`. For the looking kinds `groups`
-    is what was found; `complete`: all that there is, so that what is not among them does not exist. One that
-    found what it looks for ends there, and is not.
+    """The vendor carried out the call, except for the `rejected` numbers.
 
-    `names_none`: the vendor names no number at all, and says that it took none. Of a call that may have been
-    carried out before, by a request without an answer, this says nothing.
+    `groups`: the groups that a listing or a search found. `complete`: `groups` has every group, so a missing
+    group does not exist. A search stops at the first match; its result is not complete.
+
+    `nothing_applied`: the vendor names no numbers and reports that it accepted none. This proves nothing if
+    an earlier, unanswered request may already have applied the call.
     """
 
     request_id: str | None
@@ -97,24 +102,24 @@ class Applied:
     total: int | None = None
     rejected: tuple[str, ...] = ()
     complete: bool = True
-    names_none: bool = False
+    nothing_applied: bool = False
     details: Details | None = field(default=None, compare=False)
 
     @property
-    def shortfall(self) -> str:
-        """Why a listing is not `complete`, as a clause."""
-        found = len(self.groups or ())
-        if self.total is not None and found < self.total:
-            return f"the vendor counts {self.total:,} groups, and lists {found:,}"
+    def incomplete_reason(self) -> str:
+        """Why a listing is not `complete`, as a clause for messages."""
+        listed_count = len(self.groups or ())
+        if self.total is not None and listed_count < self.total:
+            return f"the vendor counts {self.total:,} groups, and lists {listed_count:,}"
         return "the pages of the vendor's list do not join"
 
 
 @dataclass(slots=True, frozen=True)
 class Refused:
-    """The vendor will not do this call, however often it is asked (as far as `certain` says).
+    """The vendor refuses the call; a retry does not help. Without `certain` this is only likely.
 
-    `in_doubt`, here and below: it, or what stands before it, may have applied the call all the same.
-    `exists`: the group that the call is to create exists already.
+    `in_doubt`: the vendor, or a proxy in front of it, may still have applied the call. `already_exists`: the
+    group to be created exists already.
     """
 
     code: str | None
@@ -122,12 +127,12 @@ class Refused:
     request_id: str | None = None
     certain: bool = True
     in_doubt: bool = False
-    exists: bool = False
+    already_exists: bool = False
 
 
 @dataclass(slots=True, frozen=True)
 class Throttled:
-    """The vendor asks for fewer calls: none before `retry_after_s`, when it said so."""
+    """The vendor asks for fewer calls. `retry_after_s`: the wait that it asks for, if it states one."""
 
     retry_after_s: float | None
     code: str | None
@@ -137,24 +142,23 @@ class Throttled:
 
 @dataclass(slots=True, frozen=True)
 class Unavailable:
-    """No usable answer. `in_doubt`: the vendor may have applied the call, or may yet.
+    """The call got no usable answer. `in_doubt`: the vendor may have applied it, or may apply it later.
 
-    `ours`: it never came to the vendor, for a reason that says nothing about the vendor. `retry_after_s`,
-    here and below: the vendor asks to wait so long before the next try; `whole_service`: before any other
-    call, too.
+    `is_local`: the worker failed before it sent a request, so the vendor may be healthy. `retry_after_s`:
+    the wait that the vendor asks for before a retry; with `whole_service`, before any call of the account.
     """
 
     message: str
     in_doubt: bool
     code: str | None = None
-    ours: bool = False
+    is_local: bool = False
     retry_after_s: float | None = None
     whole_service: bool = False
 
 
 @dataclass(slots=True, frozen=True)
 class AccountFault:
-    """The account's credentials or permissions are wrong: no call of it can work."""
+    """The account's credentials or permissions are wrong: none of its calls can succeed."""
 
     code: str | None
     message: str
@@ -164,7 +168,7 @@ class AccountFault:
 
 @dataclass(slots=True, frozen=True)
 class Withheld:
-    """The call was not sent: the worker is stopping, or its lease would not outlive the call."""
+    """The call was not sent: the worker is stopping, or its lease would end before the call."""
 
 
 Outcome = Applied | Refused | Throttled | Unavailable | AccountFault | Withheld

@@ -1,4 +1,4 @@
-"""The words of the engine: commands, the groups they address, and what becomes of them."""
+"""The engine's data types: messages, commands, the groups they address, and their outcomes."""
 
 import enum
 from collections.abc import Callable, Mapping, Sequence
@@ -11,7 +11,7 @@ from typing import Final, NamedTuple
 from numbergroup.engine.replays import Replay, RetryHistory
 from numbergroup_contracts.results import Status
 
-# Handed on, so that importers need not know which words are where.
+# Re-exported: other modules import all these types from here.
 # isort: off
 from numbergroup.engine.calls import (
     CHANGING as CHANGING,
@@ -30,39 +30,43 @@ from numbergroup.engine.calls import (
 )
 # isort: on
 
-# Makes a NamedTuple in a third of the time that its own constructor takes.
-tuple_of: Final = tuple.__new__
+# Builds a NamedTuple three times faster than its own constructor.
+build_tuple: Final = tuple.__new__
 
 CRASHED = "crashed"
-"""The kind of error of what was never refused: workers died of it."""
+"""The error kind of a message or command that crashed workers repeatedly."""
 
 QUARANTINED = "quarantined"
-"""The kind of error of what was put away because its group is stuck, and too much waits for it."""
+"""The error kind of a command that was dead-lettered because its group is quarantined."""
 
 
 class CommandKey(NamedTuple):
-    """Identifies a command for ever."""
+    """Identifies a command permanently: the `source` and `id` of its event."""
 
     source: str
     id: str
 
     def digest(self) -> str:
-        """Names the command's record, and the answer to it. 96 bits: no two of 10^9 commands share it by
-        chance."""
+        """Return a name for the command's record and its first result: 24 hex digits.
+
+        With 96 bits, a collision among 10^9 commands is practically impossible.
+        """
         return blake2b(f"{self.source}\0{self.id}".encode(), digest_size=12).hexdigest()
 
 
 class HandleKind(enum.StrEnum):
+    """How a command addresses its group."""
+
     ID = "id"
     """The vendor's groupId."""
     KEY = "key"
     """The producer's own groupKey."""
     OWN = "own"
-    """No handle: a create without a key, or a list. The command is alone in its mailbox."""
+    """No handle: a create without a groupKey, or a list. The command has a group state of its own."""
 
 
 class GroupRef(NamedTuple):
-    """Names a mailbox: one group of one account, by the handle that producers use for it."""
+    """Identifies a group: its account, and the handle that producers use for it."""
 
     account: str
     kind: HandleKind
@@ -70,14 +74,14 @@ class GroupRef(NamedTuple):
 
 
 class SequenceKey(NamedTuple):
-    """Whose `sequence` of commands: they grow per source and group."""
+    """Identifies a series of `sequence` numbers: they grow per source and group."""
 
     source: str
     group: GroupRef
 
 
 class CommandKind(enum.IntEnum):
-    """The first three are the vendor's `operateType`."""
+    """What a command asks for. The first three values equal the vendor's `operateType`."""
 
     ADD = 0
     DELETE = 1
@@ -88,36 +92,39 @@ class CommandKind(enum.IntEnum):
     RENAME = 6
 
 
-# Up to Python 3.11 to name a member by its class takes ten times as long: for what is asked of every command.
+# Module constants for hot paths: up to Python 3.11, `CommandKind.ADD` takes ten times as long to read.
 ADD, DELETE, REPLACE, CREATE, DELETE_GROUP, LIST, RENAME = CommandKind
 
-ALL_NUMBERS = (REPLACE, DELETE_GROUP)
-"""What becomes of these depends on numbers that they do not name."""
+WHOLE_GROUP_KINDS = (REPLACE, DELETE_GROUP)
+"""Commands that also decide numbers which they do not name."""
 
 
 NAME: Final = "name"
 REMARK: Final = "remark"
-"""A group's texts: where numbers are named by themselves (what was decided of each), these are named so."""
+"""Keys of a group's texts. They stand beside phone numbers as keys where decisions are kept."""
 
-TEXTS: Final = (NAME, REMARK)
+TEXT_FIELDS: Final = (NAME, REMARK)
 
 
-_THE_ONLY_ONE = frozenset({0})
+_FIRST_INDEX = frozenset({0})
 
 
 @dataclass(slots=True, eq=False)
 class Entry:
-    """One message of the broker: it leaves the broker when the last command in it is settled.
+    """A broker message. It is acknowledged when the last command in it is settled.
 
-    `tag` is the broker's own id of the message, `total` the number of events in it, `settled` the
-    indexes of those that are settled already (from the broker's side record, after a crash).
-    `reply_to` and `correlation_id` are properties of the message, for brokers that have such;
-    `listed`: it came over a kombu list, and its answers go to one. `problem`: why it is refused
-    whatever its body says, and `problem_kind` the kind of that error; `unread`: not even its beginning is
-    looked at, for whom to answer. `void`: the broker will deliver it again, and then it is answered.
-    `replay`: an operator lets it be tried again. `name` names its dead letters, where it is not the tag:
-    messages with equal bytes and properties share it. `stray`: the queue that it was published to, where
-    that is none of any partition's.
+    - `tag`: the broker's id of the message.
+    - `total`: the number of events in the message.
+    - `settled`: the indexes of the events that are settled. After a crash they come from the broker.
+    - `reply_to`, `correlation_id`: properties of the message, on brokers that have them.
+    - `from_list`: the message arrived over a kombu list, and its results go to a list.
+    - `problem`, `problem_kind`: why the message is refused regardless of its body, and the error kind.
+    - `ignore_body`: the body is not parsed, not even to find out whom to answer.
+    - `awaits_redelivery`: the broker will deliver the message again; it is answered then, not now.
+    - `replay`: set if an operator replays this dead letter.
+    - `dead_letter_name`: replaces the tag in the ids of its dead letters. Messages with equal bytes and
+      properties share it.
+    - `stray_queue`: the queue that the message was published to, if that belongs to no partition.
     """
 
     partition: int
@@ -128,29 +135,29 @@ class Entry:
     settled: AbstractSet[int] = frozenset()
     reply_to: str | None = None
     correlation_id: str | None = None
-    listed: bool = False
+    from_list: bool = False
     problem: str | None = None
     problem_kind: str = "invalid"
-    unread: bool = False
-    void: bool = False
+    ignore_body: bool = False
+    awaits_redelivery: bool = False
     replay: Replay | None = None
-    name: str | None = None
-    stray: str | None = None
+    dead_letter_name: str | None = None
+    stray_queue: str | None = None
 
-    def mark(self, index: int) -> None:
-        """That event is settled."""
+    def mark_settled(self, index: int) -> None:
+        """Note that the event at this index is settled."""
         if self.total == 1 and not index:
-            self.settled = _THE_ONLY_ONE
+            self.settled = _FIRST_INDEX
         elif isinstance(self.settled, set):
             self.settled.add(index)
         else:
-            # Made when it is needed: as large as all else here, for each message that waits.
+            # A set per waiting message would double the memory: it is created only when needed.
             self.settled = {*self.settled, index}
 
 
 @dataclass(slots=True, eq=False)
 class Origin:
-    """Where a command came from, and so where its answer goes: `index` is its place in the entry."""
+    """The event that a command came from, and where its result goes. `index`: its position in the entry."""
 
     entry: Entry
     index: int
@@ -161,15 +168,22 @@ class Origin:
 
 @dataclass(slots=True, eq=False)
 class Command:
-    """A command that intake found well-formed.
+    """A valid command.
 
-    `fingerprint` tells whether a second command under the same key says the same. `origins` has
-    more than one member when the same command arrived again before it was settled.
-    `expires_at` is in Unix seconds. The engine fills in `arrival` (its place in the order of all
-    deliveries) and `arrived_at` (when, in Unix seconds), `attempted` (a call that carries it may have taken
-    effect) and `stale` (its source has sent a later word on the group before: its `sequence` says so), and
-    `past` of one that fails. `digest` is its key's: it is needed three times. `written`: how the producer
-    wrote its numbers, if not all in the spelling that they are merged by.
+    - `fingerprint`: equal for two commands that ask for the same change. It detects a reused key.
+    - `origins`: more than one if the same command arrived again before it was settled.
+    - `expires_at`: the command's own expiry, in Unix seconds.
+    - `number_expiry`: when the vendor removes its numbers from the group, in Unix seconds.
+    - `received_spelling`: by normalized number, how the producer wrote it. `None` if all are equal.
+    - `digest`: `key.digest()`, computed once.
+
+    The engine sets:
+
+    - `arrival`: the command's number in the order of all deliveries.
+    - `arrived_at`: the time of arrival, in Unix seconds.
+    - `attempted`: a call that carries the command may have taken effect.
+    - `stale`: its source sent a command with a higher `sequence` for the group before.
+    - `retry_history`: its failed attempts and its replay; `None` if it has neither.
     """
 
     key: CommandKey
@@ -190,51 +204,53 @@ class Command:
     arrived_at: float = 0.0
     attempted: bool = False
     stale: bool = False
-    past: RetryHistory | None = None
-    written: Mapping[str, str] | None = None
+    retry_history: RetryHistory | None = None
+    received_spelling: Mapping[str, str] | None = None
     digest: str = field(init=False)
 
     def __post_init__(self) -> None:
         self.digest = self.key.digest()
 
     @property
-    def names(self) -> tuple[str, ...]:
-        """Which of a group's texts a rename sets: `NAME`, `REMARK`."""
+    def text_fields(self) -> tuple[str, ...]:
+        """The texts that a rename sets: `NAME`, `REMARK`, or both. Empty for other commands."""
         if self.kind is not RENAME:
             return ()
         return (NAME,) * (self.group_name is not None) + (REMARK,) * (self.remark is not None)
 
     @property
-    def decides(self) -> tuple[str, ...]:
-        """What it has the last word on, until a later command decides it anew: numbers, or texts."""
-        return self.numbers or self.names
+    def targets(self) -> tuple[str, ...]:
+        """The numbers or texts that the command names. A later command can override each of them."""
+        return self.numbers or self.text_fields
 
-    def text(self, name: str) -> str | None:
-        """What it sets this one of a group's texts to."""
-        return self.group_name if name == NAME else self.remark
+    def text_value(self, text_field: str) -> str | None:
+        """Return the new value of this text: `NAME` or `REMARK`."""
+        return self.group_name if text_field == NAME else self.remark
 
-    def spell(self, one_spelling: Callable[[str], str]) -> None:
-        """Have each number in the spelling that the vendor's several come to."""
-        spelt = tuple(map(one_spelling, self.numbers))
-        if spelt != self.numbers:
-            self.written = dict(zip(reversed(spelt), reversed(self.numbers), strict=True))
-            self.numbers = tuple(dict.fromkeys(spelt))
+    def normalize_numbers(self, normalize: Callable[[str], str]) -> None:
+        """Replace each number by its normal form. Spellings of the same number become one number."""
+        normalized = tuple(map(normalize, self.numbers))
+        if normalized != self.numbers:
+            # Reversed: of several spellings of a number, the first is kept.
+            self.received_spelling = dict(zip(reversed(normalized), reversed(self.numbers), strict=True))
+            self.numbers = tuple(dict.fromkeys(normalized))
 
-    def as_written(self, numbers: Sequence[str]) -> tuple[str, ...]:
-        """These numbers of it as its producer wrote them."""
-        return tuple(numbers if self.written is None else (self.written[number] for number in numbers))
+    def as_received(self, numbers: Sequence[str]) -> tuple[str, ...]:
+        """Return these numbers of the command in the producer's spelling."""
+        spelling = self.received_spelling
+        return tuple(numbers if spelling is None else (spelling[number] for number in numbers))
 
 
 is_stale: Final = attrgetter("stale")
-"""Whether a command is."""
+"""Return whether the command is stale. A C function, for hot paths."""
 
 
 @dataclass(slots=True, frozen=True)
 class Refusal:
-    """What intake could not take for a command.
+    """An event that is not a valid command.
 
-    `key` is there when `(source, id)` could be read; then a result is owed, with that `status`; `group`,
-    where it is known.
+    `key` is set if `(source, id)` can be read; then the producer gets a result with this `status`. `group` is
+    set if it is known.
     """
 
     origin: Origin
@@ -250,24 +266,24 @@ class Refusal:
 
 @dataclass(slots=True, frozen=True)
 class CreateIntent:
-    """That a create is about to be sent, recorded in the ledger before it is.
+    """Describes a create that is about to be sent. The ledger stores it before the request.
 
-    `marker` is in the remark of the group that it makes, where the account allows one; else the
-    group is known by `name` and `numbers_digest`, and by `group_id` once it was made and more was
-    sent to it. After `settled_after` (Unix seconds) the vendor can no longer accept the request, so that
-    absence is proof.
+    After a lost answer it identifies the created group: by the `marker` in its remark, if the account
+    allows one, else by `name` and `numbers_digest`. `group_id` is set once it is known.
+    After `request_expires_at` (Unix seconds) the vendor no longer accepts the request. A group that does not
+    exist then was not created.
     """
 
     marker: str | None
     name: str | None
     numbers_digest: str
-    settled_after: float
+    request_expires_at: float
     group_id: str | None = None
 
 
 @dataclass(slots=True, frozen=True)
 class Fault:
-    """The `error` of a result."""
+    """The `error` of a result: its kind, the vendor's code, and a message."""
 
     kind: str
     code: str | None
@@ -275,8 +291,10 @@ class Fault:
 
 
 class Record(NamedTuple):
-    """What is remembered of a settled command, so that a repeat gets the first answer. `replays`: how often
-    it was tried again before; `rejected`, `vendor`: see `Verdict`."""
+    """What the ledger keeps of a settled command, so that a repeat gets the first answer.
+
+    `replays`: how often the command was replayed before. `rejected`, `vendor`: see `Verdict`.
+    """
 
     fingerprint: str
     status: Status
@@ -293,12 +311,13 @@ class Record(NamedTuple):
 
 @dataclass(slots=True)
 class Verdict:
-    """What became of a command: the input of settling.
+    """The outcome of a command, ready to be settled.
 
-    `repeat_of` is set when the answer is an earlier one; `conflict` when another command was
-    settled under the same key, and this one was not applied because of it. `rejected`: the numbers that were
-    its own to decide, and that the vendor did not take. `vendor`: what the vendor said beyond all that, as
-    the result has it (JSON; see `details`). `record` is made once; see `records.record_of`.
+    - `repeat_of`: the record of the first result, if the command is a repeat.
+    - `conflict`: a different command was settled under the same key, so this one was not applied.
+    - `rejected`: the numbers that this command decided and the vendor rejected.
+    - `vendor`: additional data from the vendor's answers, as JSON; see `calls.Details`.
+    - `record`: set by `records.build_record`, once.
     """
 
     command: Command

@@ -1,4 +1,4 @@
-"""Effects: what the engine asks its runtime to do."""
+"""Effects: the outputs of the engine, which its runtime carries out in order."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -18,10 +18,10 @@ from numbergroup.engine.policy import BreakerNotice
 
 @dataclass(slots=True, frozen=True)
 class WantPermit:
-    """Ask the account's rate limiter for one permit.
+    """Asks the account's rate limiter for one permit.
 
-    For a `probe`, only one worker may be probing the account at a time: until the `StartCall` that says so
-    has ended, or the permit was used for none.
+    Only one worker may probe an account at a time. A `probe` permit holds until the `StartCall` with `probe`
+    has ended, or until the permit is returned unused.
     """
 
     account: str
@@ -29,8 +29,8 @@ class WantPermit:
 
 
 @dataclass(slots=True, frozen=True)
-class TellBreaker:
-    """Let the other workers know how the account's breaker stands; `None`: not open any more."""
+class PublishBreaker:
+    """Publishes the state of the account's breaker to the other workers. `None`: it is no longer open."""
 
     account: str
     notice: BreakerNotice | None
@@ -38,15 +38,18 @@ class TellBreaker:
 
 @dataclass(slots=True, frozen=True)
 class StartCall:
-    """Make the call and report its end under `call_id`.
+    """Makes a vendor call. Its end is reported by `CallFinished` with the same `call_id`.
 
-    Before each request of a call that changes something, it must be durable in the ledger under `ref` that
-    it may be sent, and the group's `doubts`, and the keys of its `perishable` commands, too: a successor has
-    to know them; and the intent `made`, if there is one. For a `CREATE` that is its intent, and before that
-    every `Settle` that came earlier: one of them may close the intent of the group's last create.
+    Before each request of a changing call, the ledger must durably store under `ref`, for the next owner:
 
-    A `probe` finds out whether the vendor works again: it is one request, and is not tried anew.
-    `digests` identify the batch's commands, if there are precautions, and `place` is the call's in the batch.
+    - that the call may be sent, and the group's other `doubts`;
+    - `expirable_keys`: the keys of its commands that have an expirytime;
+    - `created_group`, if set. For a `CREATE` this is its own intent. All earlier `Settle`s must be durable
+      before it, because one of them may close the intent of the group's previous create.
+
+    A `probe` tests whether the vendor works again: it is one request without retries.
+    `digests` identify the batch's commands if there are precautions. `place` is the call's index in the
+    batch.
     """
 
     call_id: int
@@ -62,10 +65,12 @@ class StartCall:
 
 
 @dataclass(slots=True, frozen=True)
-class Decided:
-    """What a batch has decided of a group: numbers, whether they are in it now, and by which of the verdicts
-    (its place among them); so, too, its texts that a rename has set (`NAME`, `REMARK`: they are `True`).
-    `everything`: by which one all others."""
+class GroupDecisions:
+    """What a batch has decided about its group, for replays of older commands.
+
+    `numbers`: each number (or `NAME`, `REMARK`), whether it is now in the group (`True` for texts), and the
+    index of the deciding verdict. `everything`: the index of the verdict that decided all other numbers.
+    """
 
     ref: GroupRef
     everything: int | None
@@ -74,27 +79,32 @@ class Decided:
 
 @dataclass(slots=True, frozen=True)
 class Settle:
-    """Make answers durable, in order, as decided at `at` (Unix seconds). `bindings` are groupKeys learnt
-    (or, with `None`, ended); `intents_done` the creates that are no longer open; `calls_done` the groups
-    none of whose calls is in doubt any more, up to the call that is named. There may be no verdict.
-    `decided`: only where letters of the group may be kept. `quarantined`: from here on, the commands of these
-    groups are put away (or, with `None`, no longer), whoever owns the partition."""
+    """Makes results durable, in order. `settled_at` is their time, in Unix seconds.
+
+    - `verdicts`: may be empty.
+    - `bindings`: new groupIds of groupKeys; `None` removes the binding.
+    - `intents_done`: groups whose create is no longer open.
+    - `calls_done`: groups whose calls, up to the given `call_id`, are no longer in doubt.
+    - `decisions`: set only if the group may have dead letters.
+    - `quarantined`: groups whose commands are dead-lettered from now on, under any owner, and why; `None`
+      ends the quarantine.
+    """
 
     partition: int
     verdicts: Sequence[Verdict | Refusal]
-    at: float
+    settled_at: float
     bindings: Mapping[GroupRef, str | None] = field(default_factory=dict)
     intents_done: Sequence[GroupRef] = ()
     calls_done: Sequence[tuple[GroupRef, int]] = ()
-    decided: Decided | None = None
+    decisions: GroupDecisions | None = None
     quarantined: Mapping[GroupRef, Fault | None] = field(default_factory=dict)
 
 
 @dataclass(slots=True, frozen=True)
 class WakeAt:
-    """Send a `Tick` at that time. A later `WakeAt` replaces an earlier one."""
+    """Asks for a `Tick` at this time (Unix seconds). Replaces the previous `WakeAt`."""
 
     when: float
 
 
-Effect = WantPermit | StartCall | Settle | TellBreaker | WakeAt
+Effect = WantPermit | StartCall | Settle | PublishBreaker | WakeAt

@@ -37,13 +37,13 @@ from numbergroup.engine.events import (
     Delivered,
     Drain,
     Event,
-    Expected,
     OpenCalls,
-    Owned,
+    PartitionAcquired,
     PartitionLost,
     PermitGranted,
     PrecautionsChanged,
     ProbeDenied,
+    ReplaysExpected,
     Tick,
 )
 from numbergroup.engine.group.batch import next_commands, next_step
@@ -55,7 +55,7 @@ from numbergroup.engine.partition.group_table import GroupTable
 from numbergroup.engine.partition.state import PartitionState
 from numbergroup.engine.policy import AccountPolicy, RetryPolicy
 from numbergroup.engine.precautions import Precautions
-from numbergroup.engine.records import milliseconds
+from numbergroup.engine.records import round_to_milliseconds
 from numbergroup.engine.snapshot import Snapshot, view_account, view_partition
 from numbergroup.engine.timers import Timers
 
@@ -157,11 +157,11 @@ class Engine:
         It never raises on data that other programs sent.
         """
         # Every tick uses up the last `WakeAt`, also a tick that comes early.
-        requested_wake = None if isinstance(event, Tick) else self._timers.next
+        requested_wake = None if isinstance(event, Tick) else self._timers.next_due
         match event:
-            case Owned():
+            case PartitionAcquired():
                 self._groups.take_over(event)
-            case Expected(number, groups):
+            case ReplaysExpected(number, groups):
                 self._groups.partitions.setdefault(number, PartitionState()).expect_replays(groups)
             case Delivered():
                 self._deliver(event)
@@ -186,8 +186,8 @@ class Engine:
                 self._groups.drain(event.partition)
             case _:
                 assert_never(event)
-        if self._timers.next is not None and self._timers.next != requested_wake:
-            self._effects.append(WakeAt(self._timers.next))
+        if self._timers.next_due is not None and self._timers.next_due != requested_wake:
+            self._effects.append(WakeAt(self._timers.next_due))
         effects = [*self._effects]
         self._effects.clear()
         return effects
@@ -208,7 +208,7 @@ class Engine:
             if verdict is not None:
                 answered.append(verdict)
                 if verdict.repeat_of is None:
-                    partition.remember(verdict, milliseconds(event.now))
+                    partition.remember(verdict, round_to_milliseconds(event.now))
             elif item.key not in partition.commands:
                 self._enqueue(item, partition, event)
                 touched[item.group.account] = None
@@ -253,7 +253,7 @@ class Engine:
     def _use_permit(self, event: PermitGranted) -> None:
         account = self._scheduler.accounts[event.account]
         if self._scheduler.accept_permit(event):
-            only_ref = event.only
+            only_ref = event.reserved_for
             while (group := account.peek()) is not None and only_ref in (None, group.ref):
                 account.pop()
                 step = self._choose_step(group, event.now)
@@ -356,7 +356,7 @@ class Engine:
             case Park(until):
                 group.phase = Phase.PARKED
                 group.wake_at = until
-                self._timers.set(until, group)
+                self._timers.schedule(until, group)
                 self._groups.quarantine_if_stuck(group, now)
             case Finish():
                 self._groups.finish_batch(group, decision, now)

@@ -1,7 +1,7 @@
-"""What goes into the engine (events) and what comes out of it (effects).
+"""Events: the inputs of the engine.
 
-Times are Unix seconds on a clock that never steps back; `jitter` is a number in [0, 1). The runtime
-supplies both, so that a run of the engine is a function of its events alone.
+Times are Unix seconds on a clock that never goes back. `jitter` is a random number in [0, 1). The runtime
+supplies both, so the engine's effects depend on its events alone.
 """
 
 from collections.abc import Collection, Mapping, Sequence
@@ -27,11 +27,16 @@ from numbergroup.engine.replays import LaterWrites
 
 @dataclass(slots=True, frozen=True)
 class Facts:
-    """What the ledger knows of the commands of one delivery.
+    """What the ledger stores about the commands of one delivery, and about their groups.
 
-    `unreadable`: of these groups it knows something, and nobody can read it. `lettered`: of these it keeps
-    letters, or some are tried again. `since`: by the groups of commands that are tried again, what was
-    decided of their numbers while the group was lettered.
+    - `settled`: the records of commands that were settled before.
+    - `bindings`: the groupIds of groupKeys.
+    - `intents`: creates that were sent and are not settled.
+    - `sequences`: the highest `sequence` that was accepted.
+    - `unreadable`: groups whose stored data cannot be parsed.
+    - `with_dead_letters`: groups that have dead letters, or dead letters under replay.
+    - `later_writes`: for groups of replayed commands, what was decided after these commands were
+      dead-lettered.
     """
 
     settled: Mapping[CommandKey, Record] = field(default_factory=dict)
@@ -40,14 +45,19 @@ class Facts:
     sequences: Mapping[SequenceKey, int] = field(default_factory=dict)
     unreadable: AbstractSet[GroupRef] = frozenset()
     with_dead_letters: AbstractSet[GroupRef] = frozenset()
-    since: Mapping[GroupRef, LaterWrites] = field(default_factory=dict)
+    later_writes: Mapping[GroupRef, LaterWrites] = field(default_factory=dict)
 
 
 @dataclass(slots=True, frozen=True)
-class Owned:
-    """The partition is ours from here on: `doubts` are calls that its last owner may have sent, and that
-    nobody has answered as far as the ledger knows, `attempted` commands with an expirytime that were in such
-    a call, `quarantined` which groups' commands are put away. Before anything is delivered."""
+class PartitionAcquired:
+    """This worker owns the partition from now on. Comes before the partition's first `Delivered`.
+
+    - `doubts`: calls of the previous owner that have no recorded answer.
+    - `attempted`: commands with an expirytime that were in such a call.
+    - `quarantined`: groups whose commands are dead-lettered, and why.
+    - `quiet_until`: no call begins before this time. Set if the ledger lost writes: there may be calls in
+      doubt that it no longer knows.
+    """
 
     partition: int
     doubts: Mapping[GroupRef, Sequence[Doubt]]
@@ -55,17 +65,16 @@ class Owned:
     attempted: Collection[CommandKey] = ()
     quarantined: Mapping[GroupRef, Fault] = field(default_factory=dict)
     quiet_until: float | None = None
-    """Before that no call begins: the ledger has lost writes, and there may be calls in doubt of which
-    nothing is known."""
 
 
 @dataclass(slots=True)
 class OpenCalls:
-    """What only the engine knows of a partition's calls, in case that the ledger has lost it.
+    """The engine's knowledge of a partition's calls, to restore it in a ledger that lost writes.
 
-    `doubts`: calls that may take effect still; `intents`: creates that were sent, and are not settled;
-    `attempted`: commands with an expirytime that may have been carried out. `closed`: groups of which the
-    ledger may remember a call or a create that is over.
+    - `doubts`: calls that may still take effect.
+    - `intents`: creates that were sent and are not settled.
+    - `attempted`: commands with an expirytime that may have been carried out.
+    - `closed`: groups for which the ledger may still store a call or a create that has ended.
     """
 
     doubts: dict[GroupRef, Sequence[Doubt]] = field(default_factory=dict)
@@ -75,9 +84,11 @@ class OpenCalls:
 
 
 @dataclass(slots=True, frozen=True)
-class Expected:
-    """Commands of these groups are tried again: they are about to be looked up, and then delivered. What is
-    decided of the groups from here on, the look-up may not know."""
+class ReplaysExpected:
+    """Commands of these groups are being replayed: they are looked up next, and then delivered.
+
+    From now on the engine collects what is decided for these groups, since the lookup may miss it.
+    """
 
     partition: int
     groups: Collection[GroupRef]
@@ -85,10 +96,10 @@ class Expected:
 
 @dataclass(slots=True, frozen=True)
 class Delivered:
-    """Messages of one partition, decoded, in the broker's order.
+    """Decoded messages of one partition, in the broker's order.
 
-    `uncertain_until`: an owner that died may have sent calls for them, also creates, of which the ledger
-    knows nothing; later than that they take no effect.
+    `uncertain_until`: a crashed owner may have sent calls for them that the ledger does not know, including
+    creates. Such calls can take effect until then.
     """
 
     partition: int
@@ -100,8 +111,7 @@ class Delivered:
 
 @dataclass(slots=True, frozen=True)
 class Controls:
-    """What operators and the other workers say: for which reason an account or a group is paused, which
-    breakers are open; and how many dead letters there are."""
+    """The controls in force: pauses with their reasons, open breakers, and the number of dead letters."""
 
     paused_accounts: Mapping[str, str] = field(default_factory=dict)
     paused_groups: Mapping[GroupRef, str] = field(default_factory=dict)
@@ -111,10 +121,10 @@ class Controls:
 
 @dataclass(slots=True, frozen=True)
 class ControlsUpdated:
-    """What is in force from here on: all of it, about once a second.
+    """Replaces the complete set of controls, about once a second.
 
-    `resumed`: accounts (by name) and groups that an operator has let go on since the last time, whether they
-    were paused or not: whatever they wait for is over.
+    `resumed`: accounts (by name) and groups that an operator has resumed since the last event. They stop
+    waiting at once, even if they were not paused.
     """
 
     controls: Controls
@@ -125,7 +135,7 @@ class ControlsUpdated:
 
 @dataclass(slots=True, frozen=True)
 class CredentialsChanged:
-    """The account's credentials were replaced: whatever pause a fault of the old ones began is over."""
+    """The account's credentials were replaced: a pause that the old ones caused ends."""
 
     account: str
     now: float
@@ -133,18 +143,20 @@ class CredentialsChanged:
 
 @dataclass(slots=True, frozen=True)
 class PermitGranted:
-    """One call of the account may be made now: the answer to one `WantPermit`. `only`: no other group may
-    use it; see `Engine.next_turn`."""
+    """Allows one call of the account now. Answers one `WantPermit`.
+
+    `reserved_for`: the only group that may use the permit; see `Engine.next_turn`.
+    """
 
     account: str
     now: float
     probe: bool = False
-    only: GroupRef | None = None
+    reserved_for: GroupRef | None = None
 
 
 @dataclass(slots=True, frozen=True)
 class ProbeDenied:
-    """Another worker is probing the account: the other answer to a `WantPermit` for a probe."""
+    """Denies a `WantPermit` for a probe, because another worker is probing the account."""
 
     account: str
     now: float
@@ -153,7 +165,7 @@ class ProbeDenied:
 
 @dataclass(slots=True, frozen=True)
 class CallFinished:
-    """The end of a `StartCall`. `doubt_until`: a request of it may still take effect until then."""
+    """Reports the outcome of a `StartCall`. Until `doubt_until` one of its requests may still take effect."""
 
     call_id: int
     outcome: Outcome
@@ -164,14 +176,14 @@ class CallFinished:
 
 @dataclass(slots=True, frozen=True)
 class PartitionLost:
-    """The partition has another owner: forget everything about it."""
+    """Another worker owns the partition: the engine drops all its state."""
 
     partition: int
 
 
 @dataclass(slots=True, frozen=True)
 class PrecautionsChanged:
-    """What the partition's batches must observe from here on, because workers crashed; `None`: nothing."""
+    """Sets the limits for the partition's batches after crashes of workers. `None` lifts them."""
 
     partition: int
     precautions: Precautions | None
@@ -179,21 +191,21 @@ class PrecautionsChanged:
 
 @dataclass(slots=True, frozen=True)
 class Tick:
-    """Time has passed: the answer to `WakeAt`."""
+    """Answers `WakeAt`: the time has come."""
 
     now: float
 
 
 @dataclass(slots=True, frozen=True)
 class Drain:
-    """Start no more calls; those in flight finish. Of all partitions, or of one, until its `LeaseLost`."""
+    """Stops new calls of one partition until its `PartitionLost`, or of all. Calls in flight finish."""
 
     partition: int | None = None
 
 
 Event = (
-    Owned
-    | Expected
+    PartitionAcquired
+    | ReplaysExpected
     | Delivered
     | PermitGranted
     | ProbeDenied

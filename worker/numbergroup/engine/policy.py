@@ -1,4 +1,4 @@
-"""What an account's vendor can do, and the limits and waits that the engine goes by: values, set at start."""
+"""Settings of the engine: what an account's vendor supports, limits, and delays. Fixed at start."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -12,8 +12,12 @@ from numbergroup.engine.commands import (
 
 @dataclass(slots=True, frozen=True)
 class BreakerPolicy:
-    """It opens when, of the calls that ended within `window_s`, `share` or more failed, and these were
-    `least_failures` at least, of `least_groups`. Seconds: `open_s` is its first wait and its longest."""
+    """When an account's breaker opens, and for how long. Times are seconds.
+
+    It opens if, of the calls that ended within `window_s`, at least the share `share` failed, and there were
+    at least `least_failures` failures in at least `least_groups` groups. `open_s`: the first wait and the
+    longest. `ramp_s`: how long it takes to return to the full rate after a successful probe.
+    """
 
     share: float = 0.5
     least_failures: int = 5
@@ -25,63 +29,65 @@ class BreakerPolicy:
 
 @dataclass(slots=True, frozen=True)
 class BreakerNotice:
-    """What a worker tells the others of an account: no call before `until` (Unix seconds), then one probe.
+    """The state of an account's open breaker, shared by all workers.
 
-    `failures`: how many times in a row it opened.
+    No call begins before `until` (Unix seconds); then one probe does. `failures`: how many times in a row the
+    breaker opened.
     """
 
     until: float
     failures: int
 
 
-LONGEST_RETRY_AFTER_S = 3600.0
-"""A vendor that asks for more is asked again after that."""
+MAX_RETRY_AFTER_S = 3600.0
+"""The longest `Retry-After` that is obeyed. A longer one is cut to this."""
 
 
 @dataclass(slots=True, frozen=True)
 class AccountPolicy:
-    """What an account's provider can do, and its limits.
+    """What an account's vendor supports, and the account's limits.
 
-    `marker`: whether a create may carry its marker in the group's remark. `isolation_per_second`: how many
-    calls may be spent on finding which command of a batch the vendor refuses, in the long run. `idempotent`:
-    an update that may have been carried out can be sent again; where it cannot, its commands fail instead
-    (but after a crash of the worker, of which a vendor like that must be told nothing twice, they are sent
-    again). `number_pattern`: a regular expression for a whole number; `objection`: why the vendor would
-    refuse a command, as far as can be told beforehand. `results_per_number`: of a call that it carries out,
-    the vendor may leave some numbers out.
+    - `allows_marker`: a create may write its marker into the group's remark.
+    - `isolation_per_second`: how many calls per second, on average, may go into finding the command that
+      makes the vendor refuse a batch.
+    - `idempotent`: an update that may have been carried out can be sent again. Otherwise its commands fail.
+      After a crash of the worker they are sent again even so, which may apply them twice.
+    - `number_pattern`: a regular expression that matches a whole phone number.
+    - `precheck`: returns why the vendor would refuse a command, as far as its documented limits tell.
+    - `results_per_number`: the vendor may accept a call and reject some of its numbers.
     """
 
     numbers_per_call: int
     max_in_flight: int
     supports: frozenset[CommandKind]
-    marker: bool = True
+    allows_marker: bool = True
     number_expiry: bool = False
     breaker: BreakerPolicy = field(default_factory=BreakerPolicy)
     isolation_per_second: float = float("inf")
     idempotent: bool = True
     number_pattern: str | None = None
-    objection: Callable[[Command], Fault | None] | None = None
+    precheck: Callable[[Command], Fault | None] | None = None
     results_per_number: bool = False
 
     @property
-    def lists(self) -> bool:
-        """Whether a group, or what is in it, can be looked up."""
+    def can_list(self) -> bool:
+        """Whether groups and their members can be looked up."""
         return CommandKind.LIST in self.supports
 
     @property
-    def finds(self) -> bool:
-        """Whether the group of a create is known in the list: by its marker, or by its very numbers."""
-        return self.lists and (self.marker or not self.results_per_number)
+    def can_find_created(self) -> bool:
+        """Whether a list identifies the group of a create: by its marker, or by its exact numbers."""
+        return self.can_list and (self.allows_marker or not self.results_per_number)
 
     @property
-    def marks(self) -> bool:
-        """Whether a create carries its marker: nobody could read one that is not listed."""
-        return self.marker and self.lists
+    def writes_marker(self) -> bool:
+        """Whether creates carry a marker. It is of use only if groups can be listed."""
+        return self.allows_marker and self.can_list
 
 
 @dataclass(slots=True, frozen=True)
 class RetryPolicy:
-    """Exponential delay with full jitter, in seconds.
+    """When failed calls are retried: exponential delays with full jitter, in seconds.
 
     Source: "Exponential Backoff And Jitter", AWS Architecture Blog, 2015 ("full jitter").
     """
@@ -91,10 +97,10 @@ class RetryPolicy:
     give_up_after_s: float = 86_400.0
 
     def delay_s(self, failures: int, jitter: float) -> float:
-        """The wait after the `failures`-th failure in a row (from 1); `jitter` is in [0, 1)."""
+        """Return the delay after this many failures in a row (from 1). `jitter` is in [0, 1)."""
         ceiling = min(self.cap_s, self.base_s * 2.0 ** min(failures - 1, 30))
         return ceiling * jitter
 
-    def is_over(self, first_failed_at: float, now: float) -> bool:
-        """Whether retries that began at `first_failed_at` have gone on for long enough."""
+    def is_exhausted(self, first_failed_at: float, now: float) -> bool:
+        """Return whether retries since `first_failed_at` have used up their time."""
         return now - first_failed_at >= self.give_up_after_s

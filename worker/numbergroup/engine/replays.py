@@ -1,8 +1,8 @@
-"""Replays: what operators let be tried again, and where it stands.
+"""Replays: dead letters that operators retry, and their position among later commands.
 
-A command that is tried again acts as if it stood where it first stood: what later commands of its group have
-decided since is left as they decided it. Who stands where is told by an *order*, a number that the ledger
-gives to whatever settles while letters of the group are kept.
+A replayed command acts as if it stood at its original position: decisions of later commands for its group
+stay as they are. Positions are compared by an *order*: a number that the ledger assigns to everything that
+settles while the group has dead letters.
 """
 
 from collections.abc import Collection, Iterable
@@ -12,10 +12,10 @@ from typing import Final
 from numbergroup_contracts.dead_letters import PastFailure, Via
 
 SIDE: Final = "side/"
-"""How the tag of a message begins that operators replay: the rest is its id in the partition's side log."""
+"""The prefix of a replayed message's tag. The rest is its id in the partition's replay stream."""
 
 LATEST: Final = 2**53
-"""The order of what was never a letter: every letter that there is stood before it."""
+"""The order of a command that is not replayed: it comes after every dead letter."""
 
 
 _NO_VIA: Final = Via()
@@ -23,10 +23,14 @@ _NO_VIA: Final = Via()
 
 @dataclass(slots=True, frozen=True)
 class Replay:
-    """What is known of a letter that is tried again; see `contracts.dead_letters.Replay`.
+    """A dead letter that is being replayed; see `contracts.dead_letters.Replay`.
 
-    `group` is the group's field in the ledger, `first_time` in Unix seconds. `original`: the bytes as they
-    first arrived, of one that was edited. Without an `order` it stands where whatever came last stands.
+    - `letter`: the id of the dead letter.
+    - `replays`: how often it was replayed, including this time.
+    - `order`: its position; without one, or with `force`, it comes after all other commands.
+    - `group`: the group's field in the ledger.
+    - `first_time`: when it first failed, in Unix seconds.
+    - `original`: the bytes as they first arrived, if an operator edited them.
     """
 
     letter: str
@@ -43,62 +47,67 @@ class Replay:
 
 @dataclass(slots=True)
 class RetryHistory:
-    """What went before of a command that failed, or is tried again; others have none."""
+    """The failed attempts and the replay of a command. Other commands have no history."""
 
     replay: Replay | None = None
     attempts: int = 0
     first_failed_at: float | None = None
 
-    def fail(self, now: float) -> None:
-        """Another call that carried the command has failed."""
+    def record_failure(self, now: float) -> None:
+        """Count a failed call that carried the command."""
         self.attempts += 1
         if self.first_failed_at is None:
             self.first_failed_at = now
 
 
-def effective_order(past: RetryHistory | None) -> int:
-    """The order by which it is judged what came later."""
-    replay = None if past is None else past.replay
+def effective_order(history: RetryHistory | None) -> int:
+    """Return the order of a command with this history: `LATEST` if it does not yield to later commands."""
+    replay = None if history is None else history.replay
     if replay is None or replay.force or replay.order is None:
         return LATEST
     return replay.order
 
 
-def replays_of(past: RetryHistory | None) -> int:
-    """How often the command was tried again, this time included."""
-    return 0 if past is None or past.replay is None else past.replay.replays
+def replays_of(history: RetryHistory | None) -> int:
+    """Return how often the command was replayed, including this time."""
+    return 0 if history is None or history.replay is None else history.replay.replays
 
 
 @dataclass(slots=True)
 class LaterWrites:
-    """What was decided of a group: by number, whether it is in it and the order of who said so;
-    `everything`: the order of the last that decided all numbers. -1 is before all."""
+    """What was decided for a group after its dead letters, for replays of these.
+
+    `numbers`: by number (or text), whether it is in the group, and the order of the deciding command.
+    `everything`: the order of the last command that decided all numbers; -1 if there is none.
+    """
 
     everything: int = -1
     numbers: dict[str, tuple[bool, int]] = field(default_factory=dict)
 
-    def take(self, everything: int, numbers: Iterable[tuple[str, bool, int]]) -> None:
-        """Take in what was decided: of each number the latest word counts, whenever it is heard."""
+    def add(self, everything: int, numbers: Iterable[tuple[str, bool, int]]) -> None:
+        """Add decisions, in any sequence. For each number the one with the highest order counts."""
         self.everything = max(self.everything, everything)
         for number, present, order in numbers:
             if order >= self.numbers.get(number, (False, -1))[1]:
                 self.numbers[number] = (present, order)
 
-    def absorb(self, other: "LaterWrites | None") -> None:
-        """Take in all that another has."""
+    def add_all(self, other: "LaterWrites | None") -> None:
+        """Add all decisions of `other`."""
         if other is not None:
-            said = ((number, present, order) for number, (present, order) in other.numbers.items())
-            self.take(other.everything, said)
+            numbers = ((number, present, order) for number, (present, order) in other.numbers.items())
+            self.add(other.everything, numbers)
 
-    def forget_latest(self, asked: Collection[str] | None) -> None:
-        """Forget who was only known to be later than all letters that there were then, of the numbers that
-        were `asked` for since (`None`: of all). A letter that came later stands after them."""
+    def forget_latest(self, looked_up: Collection[str] | None) -> None:
+        """Drop decisions of order `LATEST`, since newer dead letters come after them.
+
+        Their real order is in the ledger. `looked_up`: the numbers that were read from it since; `None`: all.
+        """
         self.everything = -1 if self.everything == LATEST else self.everything
-        for number in [*self.numbers] if asked is None else asked:
+        for number in [*self.numbers] if looked_up is None else looked_up:
             if number in self.numbers and self.numbers[number][1] == LATEST:
                 del self.numbers[number]
 
-    def later(self, number: str, order: int) -> bool | None:
-        """Whether who stands after `order` wants the number in the group; `None`: nobody said."""
-        present, said = self.numbers.get(number, (False, -1))
-        return present if said > order else None
+    def presence_after(self, number: str, order: int) -> bool | None:
+        """Return whether a command after `order` put the number into the group; `None` if none decided it."""
+        present, decided_at = self.numbers.get(number, (False, -1))
+        return present if decided_at > order else None

@@ -1,4 +1,4 @@
-"""What the engine can say of itself, for operators: a picture of one moment, of values only."""
+"""Snapshots of the engine's state, for status reports and metrics. They hold plain values only."""
 
 import heapq
 import math
@@ -15,10 +15,15 @@ _MOST_GROUPS = 100
 
 @dataclass(slots=True, frozen=True)
 class AccountView:
-    """How an account stands. `paused_by`: `operator`, `fault` or `throttle`, `until` when (Unix seconds, as
-    all times here; an operator's pause has no end). `failing`: of the calls that ended lately, how many
-    failed, 0 to 1. `outcomes`: calls that ended, by class. `throttled_until`: until when the vendor asked for
-    no calls, whatever else holds the account up."""
+    """The state of an account. Times are Unix seconds.
+
+    - `paused_by`: `operator`, `fault` or `throttle`. `paused_until`: `None` for an operator's pause.
+    - `failure_share`: the share of recently ended calls that failed, 0 to 1.
+    - `outcomes`: the number of ended calls by class of outcome.
+    - `isolation_calls`: calls that were spent on finding refused commands.
+    - `throttled_until`: until when the vendor asked for no calls, even if the account also waits for another
+      reason.
+    """
 
     in_flight: int
     permits_wanted: int
@@ -26,7 +31,7 @@ class AccountView:
     breaker: str
     breaker_until: float | None
     breaker_failures: int
-    failing: float
+    failure_share: float
     paused_by: str | None
     paused_until: float | None
     reason: str | None
@@ -37,105 +42,117 @@ class AccountView:
 
 @dataclass(slots=True, frozen=True)
 class GroupView:
-    """A group that waits for something of its own: `trouble` is why it failed last, `since` when it began to,
-    `until` when it is tried again, if that is known."""
+    """A group that is parked after failures or paused by an operator. Times are Unix seconds.
+
+    `waiting`: how many commands wait. `failures`, `failing_since`, `last_fault`: of its latest failures.
+    `retry_at`: when it is retried, if that is known. `reason`: the operator's reason for the pause.
+    """
 
     ref: GroupRef
     waiting: int
     failures: int
-    since: float | None
-    until: float | None
-    trouble: Fault | None
+    failing_since: float | None
+    retry_at: float | None
+    last_fault: Fault | None
     reason: str | None = None
 
 
 @dataclass(slots=True, frozen=True)
 class PartitionView:
-    """`parked` and `held` (paused by an operator): those whose commands have waited longest, 100 at most, of
-    so many in all. `quarantined_groups`: whose commands are put away. `oldest_at`: when the command arrived
-    that has waited longest."""
+    """The state of a partition.
+
+    - `in_hand`: how many commands wait.
+    - `oldest_at`: the arrival of the command that has waited longest, in Unix seconds.
+    - `parked`, `paused`: the groups whose commands have waited longest, at most 100 each.
+    - `groups`, `parked_groups`, `paused_groups`, `quarantined_groups`: how many groups there are of each.
+    """
 
     in_hand: int
     groups: int
     oldest_at: float | None
     parked: Sequence[GroupView]
     parked_groups: int
-    held: Sequence[GroupView]
-    held_groups: int
+    paused: Sequence[GroupView]
+    paused_groups: int
     quarantined_groups: int = 0
 
 
 @dataclass(slots=True, frozen=True)
 class Snapshot:
+    """The state of the engine, by account and by partition."""
+
     accounts: Mapping[str, AccountView]
     partitions: Mapping[int, PartitionView]
 
 
 def view_account(account: Account, now: float) -> AccountView:
-    by, until, reason = _pause(account, now)
+    """Return the state of the account."""
+    paused_by, paused_until, reason = _pause(account, now)
     notice = account.breaker.notice
     return AccountView(
-        account.in_flight,
-        account.permits_wanted + account.probes_wanted,
-        account.ready_count,
-        account.breaker.state.value,
-        notice.until if notice else None,
-        account.breaker.failures,
-        round(account.breaker.failure_share(now), 3),
-        by,
-        until,
-        reason,
-        dict(account.outcomes),
-        account.bisect_budget.spent,
-        account.throttled_until if now < account.throttled_until else None,
+        in_flight=account.in_flight,
+        permits_wanted=account.permits_wanted + account.probes_wanted,
+        ready_groups=account.ready_count,
+        breaker=account.breaker.state.value,
+        breaker_until=notice.until if notice else None,
+        breaker_failures=account.breaker.failures,
+        failure_share=round(account.breaker.failure_share(now), 3),
+        paused_by=paused_by,
+        paused_until=paused_until,
+        reason=reason,
+        outcomes=dict(account.outcomes),
+        isolation_calls=account.bisect_budget.spent,
+        throttled_until=account.throttled_until if now < account.throttled_until else None,
     )
 
 
-def view_partition(partition: PartitionState, paused: Mapping[GroupRef, str]) -> PartitionView:
-    groups, oldest_at = 0, math.inf
+def view_partition(partition: PartitionState, pauses: Mapping[GroupRef, str]) -> PartitionView:
+    """Return the state of the partition. `pauses`: the operators' reasons by paused group."""
+    group_count, oldest_at = 0, math.inf
     parked: list[GroupState] = []
-    held: list[GroupState] = []
-    # There may be tens of thousands, and everything else waits for this.
-    for one in partition.groups.values():
-        if not one.pending:
+    paused: list[GroupState] = []
+    # A single pass: there may be tens of thousands of groups, and no event is handled meanwhile.
+    for group in partition.groups.values():
+        if not group.pending:
             continue
-        groups += 1
-        arrived_at = one.pending[0].arrived_at
+        group_count += 1
+        arrived_at = group.pending[0].arrived_at
         if arrived_at < oldest_at:
             oldest_at = arrived_at
-        if one.failures and one.phase is Phase.PARKED:
-            parked.append(one)
-        if paused and one.ref in paused:
-            held.append(one)
+        if group.failures and group.phase is Phase.PARKED:
+            parked.append(group)
+        if pauses and group.ref in pauses:
+            paused.append(group)
     return PartitionView(
-        partition.owed_answers,
-        groups,
-        oldest_at if groups else None,
-        _views(parked, paused),
-        len(parked),
-        _views(held, paused),
-        len(held),
-        len(partition.quarantined),
+        in_hand=partition.owed_answers,
+        groups=group_count,
+        oldest_at=oldest_at if group_count else None,
+        parked=_views(parked, pauses),
+        parked_groups=len(parked),
+        paused=_views(paused, pauses),
+        paused_groups=len(paused),
+        quarantined_groups=len(partition.quarantined),
     )
 
 
-def _views(groups: Iterable[GroupState], paused: Mapping[GroupRef, str]) -> list[GroupView]:
+def _views(groups: Iterable[GroupState], pauses: Mapping[GroupRef, str]) -> list[GroupView]:
     oldest = heapq.nsmallest(_MOST_GROUPS, groups, key=lambda group: group.oldest_arrival)
     return [
         GroupView(
-            one.ref,
-            len(one.pending),
-            one.failures,
-            one.first_failed_at if one.failures else None,
-            one.wake_at if one.phase is Phase.PARKED else None,
-            one.last_fault,
-            paused.get(one.ref),
+            ref=group.ref,
+            waiting=len(group.pending),
+            failures=group.failures,
+            failing_since=group.first_failed_at if group.failures else None,
+            retry_at=group.wake_at if group.phase is Phase.PARKED else None,
+            last_fault=group.last_fault,
+            reason=pauses.get(group.ref),
         )
-        for one in oldest
+        for group in oldest
     ]
 
 
 def _pause(account: Account, now: float) -> tuple[str | None, float | None, str | None]:
+    """Return what pauses the account, until when, and why."""
     if account.pause_reason is not None:
         return "operator", None, account.pause_reason
     if account.fault is not None:

@@ -1,4 +1,4 @@
-"""Who is to be woken when."""
+"""Timers: which group is to be woken when."""
 
 import heapq
 from collections.abc import Hashable, Iterator
@@ -11,24 +11,27 @@ _SPARE = 64
 
 @dataclass(slots=True)
 class Timers(Generic[T]):
-    """Of a mailbox only the earliest time is kept: whoever is woken looks for himself, and says when he has
-    to be woken next. There is never much more here than there are mailboxes with a timer."""
+    """A queue of wake-up times, in Unix seconds.
+
+    Only the earliest time of each group is kept. A group that was woken checks its own state, and schedules
+    its next time if it needs one. The size is bounded by about twice the number of groups with a timer.
+    """
 
     _heap: list[tuple[float, int, T | None]] = field(default_factory=list)
     _earliest: dict[T, float] = field(default_factory=dict)
     _serial: int = 0
 
     def __len__(self) -> int:
-        """How many are kept, those included that are of no use any more."""
+        """Return the number of stored times, including outdated ones."""
         return len(self._heap)
 
     @property
-    def next(self) -> float | None:
-        """When the first one is due (Unix seconds)."""
+    def next_due(self) -> float | None:
+        """The earliest stored time; `None` without one."""
         return self._heap[0][0] if self._heap else None
 
-    def set(self, when: float, group: T | None) -> None:
-        """Wake the mailbox at that time, if not before, or, without one, only the accounts."""
+    def schedule(self, when: float, group: T | None) -> None:
+        """Wake the group at this time or before. Without a group, only `next_due` changes."""
         if group is not None:
             if self._earliest.get(group, when + 1) <= when:
                 return
@@ -36,15 +39,15 @@ class Timers(Generic[T]):
         self._serial += 1
         heapq.heappush(self._heap, (when, self._serial, group))
         if len(self._heap) > 2 * len(self._earliest) + _SPARE:
-            self._heap = [one for one in self._heap if self._is_live(one[0], one[2])]
+            self._heap = [timer for timer in self._heap if self._is_live(timer[0], timer[2])]
             heapq.heapify(self._heap)
 
-    def drop(self, group: T) -> None:
-        """It is gone: nobody is to be woken."""
+    def cancel(self, group: T) -> None:
+        """Cancel the timer of a group that no longer exists."""
         self._earliest.pop(group, None)
 
-    def due(self, now: float) -> Iterator[T]:
-        """The mailboxes whose time has come, in that order."""
+    def pop_due(self, now: float) -> Iterator[T]:
+        """Remove the due timers and yield their groups, the earliest first."""
         while self._heap and self._heap[0][0] <= now:
             when, _, group = heapq.heappop(self._heap)
             if group is not None and self._is_live(when, group):

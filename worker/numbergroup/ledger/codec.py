@@ -134,7 +134,7 @@ def decode_record(data: bytes) -> Record | None:
 
 def encode_intent(intent: CreateIntent) -> bytes:
     """Return the intent of a create as a JSON array."""
-    fields = [intent.marker, intent.name, intent.numbers_digest, intent.settled_after]
+    fields = [intent.marker, intent.name, intent.numbers_digest, intent.request_expires_at]
     return orjson.dumps(fields if intent.group_id is None else [*fields, intent.group_id])
 
 
@@ -284,9 +284,9 @@ def decode_since(key: str, decisions: Mapping[bytes, bytes | None]) -> LaterWrit
         if decision is None:
             log.error("what was decided of a number cannot be read", key=key, bytes=len(data))
         elif field == keys.EVERYTHING.encode():
-            since.take(int(decision[2]), ())
+            since.add(int(decision[2]), ())
         else:
-            since.take(-1, [(field.decode(errors="replace"), decision[1] == b"+", int(decision[2]))])
+            since.add(-1, [(field.decode(errors="replace"), decision[1] == b"+", int(decision[2]))])
     return since
 
 

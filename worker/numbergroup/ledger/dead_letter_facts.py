@@ -8,7 +8,7 @@ from typing import Any
 
 from redis.exceptions import ResponseError
 
-from numbergroup.engine.commands import ALL_NUMBERS, Command, GroupRef, HandleKind
+from numbergroup.engine.commands import WHOLE_GROUP_KINDS, Command, GroupRef, HandleKind
 from numbergroup.engine.replays import LATEST, LaterWrites
 from numbergroup.ledger import keys
 from numbergroup.ledger.codec import decode_since
@@ -83,8 +83,8 @@ def _numbers_to_query(replayed: Sequence[Command]) -> dict[GroupRef, list[str] |
         if ref.kind is HandleKind.OWN:
             continue
         numbers = wanted.setdefault(ref, [])
-        if command.kind in ALL_NUMBERS or numbers is None:
+        if command.kind in WHOLE_GROUP_KINDS or numbers is None:
             wanted[ref] = None
         else:
-            numbers += command.decides
+            numbers += command.targets
     return wanted

@@ -107,7 +107,7 @@ class RedisLedger:
         created_groups = [c.group for c in commands if c.kind is CREATE]
         sequenced = [c for c in commands if c.sequence is not None]
         sequences = list(dict.fromkeys(key for c in sequenced if (key := sequence_key(c)) is not None))
-        replayed = [c for c in commands if c.past is not None]
+        replayed = [c for c in commands if c.retry_history is not None]
         async with translate_errors(LedgerUnavailable):
             pipe = self._client.pipeline(transaction=False)
             pipe.exists(keys.LETTERED)

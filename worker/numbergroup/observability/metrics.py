@@ -86,7 +86,10 @@ def _of_accounts(figures: WorkerMetrics) -> Iterator[Metric]:
         "calls_in_flight": ("Calls that have not ended.", lambda one: one.in_flight),
         "permits_wanted": ("Permits of the rate limit that are waited for.", lambda one: one.permits_wanted),
         "ready_groups": ("Groups whose turn it could be.", lambda one: one.ready_groups),
-        "calls_failing_ratio": ("Of the calls that ended lately, how many failed.", lambda one: one.failing),
+        "calls_failing_ratio": (
+            "Of the calls that ended lately, how many failed.",
+            lambda one: one.failure_share,
+        ),
     }
     for metric, (help_text, value) in by_account.items():
         yield _gauges(metric, help_text, ("account",), [((name,), value(one)) for name, one in accounts])
@@ -111,7 +114,7 @@ def _of_partitions(figures: WorkerMetrics) -> Iterator[Metric]:
         "groups_in_hand": ("Groups that have such commands.", lambda one: one.groups),
         "groups_parked": ("Groups that wait to be tried again.", lambda one: one.parked_groups),
         "groups_quarantined": ("Groups whose commands are put away.", lambda one: one.quarantined_groups),
-        "groups_paused": ("Groups that an operator has paused.", lambda one: one.held_groups),
+        "groups_paused": ("Groups that an operator has paused.", lambda one: one.paused_groups),
         "oldest_command_age_seconds": (
             "How long the command has waited in memory that has waited longest.",
             lambda one: 0.0 if one.oldest_at is None else max(0.0, figures.now - one.oldest_at),

@@ -90,7 +90,7 @@ class Committer:
         if self._open_unit is None:
             self._open_unit = self._builder.begin(self._partition)
             self._sizes.append((0, 0))
-        self._open_unit.take(effect, self._clock.now())
+        self._open_unit.add(effect, self._clock.now())
         effects, verdicts = self._sizes[-1]
         self._sizes[-1] = effects + 1, verdicts + len(effect.verdicts)
         self._open_size += len(effect.verdicts) + _raw_bytes(effect) // _BYTES_PER_ANSWER
@@ -102,11 +102,11 @@ class Committer:
     def _split(self, effect: Settle) -> list[Settle]:
         """Split the effect into one per verdict, if a verdict is suspect and they may settle separately."""
         verdicts = effect.verdicts
-        if effect != Settle(effect.partition, verdicts, effect.at):
+        if effect != Settle(effect.partition, verdicts, effect.settled_at):
             return [effect]
         if not any(self._guard.is_suspect(_digest(verdict)) for verdict in verdicts):
             return [effect]
-        return [Settle(effect.partition, [verdict], effect.at) for verdict in verdicts]
+        return [Settle(effect.partition, [verdict], effect.settled_at) for verdict in verdicts]
 
     async def wait_until_rewritten(self) -> None:
         """Return when all `lost_units` are durable."""
@@ -159,13 +159,13 @@ class Committer:
             is_single = self._open_unit is None and not self._closed_units
             digests = [_digest(verdict) for verdict in self._single_effects[0].verdicts] if is_single else []
             unit = await self._guard.run_start_as_step(Step.SETTLE, digests, self._write)
-            if unit.letters:
+            if unit.dead_letters:
                 # Without a reader of the results, this line is an operator's only notice.
                 log.warning(
                     "dead letters written",
                     partition=self._partition,
-                    letters=len(unit.letters),
-                    first_id=unit.letters[0].id,
+                    letters=len(unit.dead_letters),
+                    first_id=unit.dead_letters[0].id,
                 )
             effects, verdicts = self._sizes.popleft()
             self._durable += effects
@@ -182,9 +182,9 @@ class Committer:
         unit = self._next_unit()
         self._serial += 1
         self._unfinished = self._serial, unit, False
-        failpoints.hit("settling dead letters" if unit.letters else "settling")
+        failpoints.hit("settling dead letters" if unit.dead_letters else "settling")
         await retry_until_available("writing results", partial(self._log.settle, unit, self._serial))
-        failpoints.hit("dead letters settled" if unit.letters else "settled")
+        failpoints.hit("dead letters settled" if unit.dead_letters else "settled")
         self._unfinished = None
         self._journal.add(self._serial, unit)
         return unit

@@ -7,7 +7,7 @@ commands.
 from collections import deque
 
 from numbergroup.engine.commands import Command, Entry, Refusal
-from numbergroup.engine.decoding.intake import Intake, tried_again
+from numbergroup.engine.decoding.intake import Intake, attach_replay
 from numbergroup.runtime.clock import Clock
 
 _MAX_RUN_S = 0.02
@@ -32,9 +32,9 @@ def decode(entries: deque[Entry], credit: int, intake: Intake, clock: Clock) -> 
                 break
             next_clock_check = size + _CLOCK_CHECK_BYTES
         entry = entries.popleft()
-        if entry.void:
+        if entry.awaits_redelivery:
             continue
         size += len(entry.body) + _OVERHEAD_BYTES
         found = intake.read(entry)
-        items += found if entry.replay is None else tried_again(found, entry.replay)
+        items += found if entry.replay is None else attach_replay(found, entry.replay)
     return items

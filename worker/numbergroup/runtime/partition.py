@@ -10,7 +10,15 @@ from functools import partial
 from numbergroup.brokers.port import Log, StaleEpoch
 from numbergroup.engine.commands import Command, Entry, Refusal
 from numbergroup.engine.effects import Settle
-from numbergroup.engine.events import Delivered, Drain, Event, Expected, Facts, OpenCalls, Owned
+from numbergroup.engine.events import (
+    Delivered,
+    Drain,
+    Event,
+    Facts,
+    OpenCalls,
+    PartitionAcquired,
+    ReplaysExpected,
+)
 from numbergroup.engine.events import PartitionLost as Forget
 from numbergroup.engine.partition.poison_detection import InHand, Step
 from numbergroup.engine.settling.settlement import Settlement
@@ -314,7 +322,7 @@ class PartitionRunner:
                 chunk = guard.select_messages(unread)
             digests = guard.digests_of(chunk)
             failpoints.hit("messages in hand")
-            has_strays = any(entry.stray is not None for entry in chunk)
+            has_strays = any(entry.stray_queue is not None for entry in chunk)
             async with self._decode_lock, guard.run_as_step(Step.DECODE, digests):
                 items = decode(chunk, credit, ports.intake, ports.clock)
             commands = [item for item in items if isinstance(item, Command)]
@@ -340,15 +348,15 @@ class PartitionRunner:
 
         The engine keeps the decisions made from now on; earlier ones are durable when this returns.
         """
-        groups = {command.group for command in commands if command.past is not None}
+        groups = {command.group for command in commands if command.retry_history is not None}
         if groups:
-            self._dispatch(Expected(self.number, groups))
+            self._dispatch(ReplaysExpected(self.number, groups))
             await committer.wait_until_flushed()
 
     async def _clear_loss(self) -> None:
         await self._ports.ledger.clear_loss(self.number, self.lease.epoch)
 
-    async def _load_inheritance(self) -> Owned:
+    async def _load_inheritance(self) -> PartitionAcquired:
         """Return the event that tells the engine of the previous owner's calls."""
         load = partial(self._ports.ledger.read_previous_owner_state, self.number)
         previous = await retry_until_available("looking up the last owner's calls", load)
@@ -366,7 +374,9 @@ class PartitionRunner:
                 partition=self.number,
                 wait_s=round(max(0.0, quiet_until - now), 1),
             )
-        return Owned(self.number, doubts, now, previous.attempted, previous.quarantined, quiet_until)
+        return PartitionAcquired(
+            self.number, doubts, now, previous.attempted, previous.quarantined, quiet_until
+        )
 
     def _refuse_if_misrouted(self, item: Command | Refusal, facts: Facts) -> Command | Refusal:
         """Return the item, or a refusal if it belongs in another partition.
@@ -376,7 +386,7 @@ class PartitionRunner:
         if isinstance(item, Refusal) or item.key in facts.settled:
             return item
         partition_of, partitions = self._ports.partition_of, self._ports.partitions
-        is_stray = item.origins[0].entry.stray is not None
+        is_stray = item.origins[0].entry.stray_queue is not None
         right_partition = self.number
         if partition_of is not None:
             right_partition = partition_of(item)

@@ -273,14 +273,14 @@ class PoisonGuard:
             "changes may have been made in part. Correct the message or the worker, and publish it under a "
             "new id"
         )
-        entry.problem_kind, entry.unread = CRASHED, detection.must_not_be_read(digest)
+        entry.problem_kind, entry.ignore_body = CRASHED, detection.must_not_be_read(digest)
         log.error(
             "a message that crashes workers is dead-lettered",
             partition=self._partition,
             entry=entry.tag,
             bytes=len(entry.body),
             crashes=deaths,
-            decoded=not entry.unread,
+            decoded=not entry.ignore_body,
         )
 
     async def _note_history(self, history: History) -> None:

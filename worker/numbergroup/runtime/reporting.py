@@ -25,7 +25,7 @@ def shorten(snapshot: Snapshot, limit: int = _MAX_GROUPS) -> Snapshot:
     """
     each = max(1, limit // max(1, len(snapshot.partitions)))
     partitions: Mapping[int, PartitionView] = {
-        number: replace(view, parked=view.parked[:each], held=view.held[:each])
+        number: replace(view, parked=view.parked[:each], paused=view.paused[:each])
         for number, view in snapshot.partitions.items()
     }
     return replace(snapshot, partitions=partitions)

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from functools import lru_cache
 
 from numbergroup.engine.commands import Command, HandleKind, Refusal
-from numbergroup.engine.decoding.lenient_decode import elements
+from numbergroup.engine.decoding.lenient_decode import split_array
 from numbergroup_contracts.names import partition_of
 
 PartitionOf = Callable[[Command], int]
@@ -34,7 +34,7 @@ def refuse_misrouted(command: Command, right_partition: int, partitions: int) ->
     origin, group = command.origins[0], command.group
     entry = origin.entry
     body = _events(entry.body)[origin.index] if entry.is_array else entry.body
-    place = f"partition {entry.partition}" if entry.stray is None else f"the queue {entry.stray}"
+    place = f"partition {entry.partition}" if entry.stray_queue is None else f"the queue {entry.stray_queue}"
     message = (
         f"published to {place}, but its group belongs in partition {right_partition} of {partitions}: give "
         "the producer the number that NUMBERGROUP_PARTITIONS is, and publish it there"
@@ -47,4 +47,4 @@ def refuse_misrouted(command: Command, right_partition: int, partitions: int) ->
 @lru_cache(maxsize=1)
 def _events(body: bytes) -> list[bytes]:
     """Return the events of an array as they were received. Cached, as each refusal of an array needs one."""
-    return elements(body)[0]
+    return split_array(body)[0]

@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any, assert_never
 
 from numbergroup.engine.commands import AccountFault, Applied, HandleKind
-from numbergroup.engine.effects import Settle, StartCall, TellBreaker, WakeAt, WantPermit
+from numbergroup.engine.effects import PublishBreaker, Settle, StartCall, WakeAt, WantPermit
 from numbergroup.engine.engine import Engine
 from numbergroup.engine.events import CallFinished, CredentialsChanged, Drain, Event, PermitGranted, Tick
 from numbergroup.engine.partition.poison_detection import Step
@@ -181,7 +181,7 @@ class Worker:
             log.warning("could not settle everything in time; the rest stays in the broker")
 
     def _note_written(self, unit: Settlement) -> None:
-        self._dead_letters_written += len(unit.letters)
+        self._dead_letters_written += len(unit.dead_letters)
         self._on_written(unit)
 
     def _own(self, partition: PartitionRunner) -> asyncio.Task[None]:
@@ -209,7 +209,7 @@ class Worker:
                     self._spawn(self._call(effect, partition.lease, granted_at))
                 case Settle():
                     self._partitions[effect.partition].settle(effect)
-                case TellBreaker():
+                case PublishBreaker():
                     self._permits.announce_breaker(effect.account, effect.notice)
                 case WakeAt():
                     self._wake_at(effect.when)
@@ -236,7 +236,7 @@ class Worker:
             if steps is None:
                 return self._dispatch(event, permitted_at)
             await steps.enter_locked(make_in_hand(Step.PLAN, turn.digests, turn.call_index))
-            used = self._dispatch(replace(event, now=self._clock.now(), only=turn.ref), permitted_at)
+            used = self._dispatch(replace(event, now=self._clock.now(), reserved_for=turn.ref), permitted_at)
             await steps.leave_locked()
             return used
 

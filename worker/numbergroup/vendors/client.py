@@ -132,7 +132,7 @@ class Caller:
                 return made.pop()
             was_answered = run.last_code is not None
             outcome = await self._attempt(run)
-            if was_answered and isinstance(outcome, Refused) and outcome.exists:
+            if was_answered and isinstance(outcome, Refused) and outcome.already_exists:
                 # An earlier request may have made the group, whatever it was answered.
                 run.doubt_until = self._now_s() + self._clock.lasts_s + _CLOCK_MARGIN_S
                 return replace(outcome, in_doubt=True)
@@ -201,7 +201,9 @@ class Caller:
             request = self._provider.request(run.call, self._clock.signing_ms(), credentials)
             await run.steps.leave()
             if run.call.kind is not CallKind.LIST and not await run.record(until):
-                return Unavailable("the ledger did not take the intent to send it", in_doubt=False, ours=True)
+                return Unavailable(
+                    "the ledger did not take the intent to send it", in_doubt=False, is_local=True
+                )
             await run.steps.enter(Step.SEND)
             # Each of the two grows older while the other is waited for.
             while await run.guard.outlives(self._limits.timeout_s):
@@ -227,12 +229,12 @@ class Caller:
             run.requests -= 1
             return Withheld()
         except LedgerUnavailable as error:
-            return Unavailable(f"no permit: {error}", in_doubt=False, ours=True)
+            return Unavailable(f"no permit: {error}", in_doubt=False, is_local=True)
         except Exception as error:
             # A bug of ours must not take the other groups down: this one parks, and says why.
             log.exception("call ended in an unexpected error", kind=run.call.kind.value)
             message = f"internal error: {type(error).__name__}"
-            outcome = Unavailable(message, is_in_doubt(None, sent=sent), ours=True)
+            outcome = Unavailable(message, is_in_doubt(None, sent=sent), is_local=True)
         finally:
             await run.steps.leave()
         run.record_outcome(outcome, until, self._now_s())

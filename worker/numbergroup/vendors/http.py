@@ -72,7 +72,7 @@ async def answer_to(
     except NotConnected as error:
         return Unavailable(str(error), is_in_doubt(None, sent=False))
     except TooLate as error:
-        return Unavailable(str(error), is_in_doubt(None, sent=False), ours=True)
+        return Unavailable(str(error), is_in_doubt(None, sent=False), is_local=True)
     except NoAnswer as error:
         return Unavailable(str(error), is_in_doubt(None))
 

@@ -260,7 +260,7 @@ class Ozonetel:
             None,
             group_id,
             rejected=call.numbers if none else rejected,
-            names_none=none and not rejected,
+            nothing_applied=none and not rejected,
             details=details,
         )
 

@@ -140,11 +140,11 @@ class Tokens:
             held = self._good(of)
             return Withheld() if held is None else held.token.value
         except LedgerUnavailable as error:
-            found = Unavailable(f"no token: {error}", in_doubt=False, ours=True)
+            found = Unavailable(f"no token: {error}", in_doubt=False, is_local=True)
         except Exception as error:
             # Told without what it says, which may quote the token.
             log.error("a token was looked for in vain", account=self._account, error=type(error).__name__)
-            found = Unavailable(f"internal error: {type(error).__name__}", in_doubt=False, ours=True)
+            found = Unavailable(f"internal error: {type(error).__name__}", in_doubt=False, is_local=True)
         held = self._good(of)
         if isinstance(found, str) or held is None:
             return found
@@ -175,7 +175,7 @@ class Tokens:
             if busy_until is None and next_at - now > left_s:
                 return self._spent(state, next_at, now)
             if left_s <= 0:
-                return Unavailable("another worker is making a token", in_doubt=False, ours=True)
+                return Unavailable("another worker is making a token", in_doubt=False, is_local=True)
             await self._sleep(min(pause_s * (0.5 + self._chance()), left_s))
             pause_s = min(2 * pause_s, longest_s)
 

@@ -221,10 +221,10 @@ class AmqpLog:
                 self._marks.written(written)
                 progress.recorded = True
                 failpoints.hit("settled in the ledger")
-            progress.replies, letters = self._results.fit(progress.replies)
+            progress.replies, letters = self._results.fit_replies(progress.replies)
             progress.letters += letters
             if progress.letters:
-                await self._record(Settlement(self._partition, letters=progress.letters))
+                await self._record(Settlement(self._partition, dead_letters=progress.letters))
                 progress.letters = []
             # What was confirmed is not said again.
             await self._results.send(progress.replies, progress.replies)

@@ -70,11 +70,13 @@ def entry_of(delivery: Delivery, partition: int) -> Entry:
         reply_to=said.reply_to,
         correlation_id=said.correlation_id,
         problem=said.problem,
-        stray=delivery.queue if delivery.stray else None,
+        stray_queue=delivery.queue if delivery.stray else None,
     )
     if delivery.queue == DEAD:
         entry.problem, entry.problem_kind = _given_up(said.headers)
-    entry.name = digest_of(entry.body, (entry.reply_to, entry.correlation_id, entry.problem, entry.stray))
+    entry.dead_letter_name = digest_of(
+        entry.body, (entry.reply_to, entry.correlation_id, entry.problem, entry.stray_queue)
+    )
     return entry
 
 

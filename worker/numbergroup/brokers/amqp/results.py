@@ -11,7 +11,7 @@ from numbergroup.brokers.amqp.outgoing import DIRECT_REPLY_TO, Outgoing
 from numbergroup.brokers.amqp.publishing import Cause, Publisher, Untaken
 from numbergroup.brokers.port import BrokerUnavailable
 from numbergroup.engine.settling.dead_letters import DeadLetterRecord
-from numbergroup.engine.settling.fitting import fit, to_default_queue
+from numbergroup.engine.settling.fitting import fit_replies, to_default_queue
 from numbergroup.engine.settling.settlement import Reply
 from numbergroup.observability.logging import get_logger
 from numbergroup_contracts.names import REPLIES
@@ -46,19 +46,20 @@ class Results:
         self._publisher = publisher
         self._failures: dict[_Address, _Failures] = {}
 
-    def fit(self, replies: Sequence[Reply]) -> tuple[list[Reply], list[DeadLetterRecord]]:
+    def fit_replies(self, replies: Sequence[Reply]) -> tuple[list[Reply], list[DeadLetterRecord]]:
         """The replies, none larger than what the broker is known to take; and the letters that are due since
         some have failed over it."""
-        fitted = fit(replies, self._publisher.most_bytes)
-        if fitted.letters:
+        fitted = fit_replies(replies, self._publisher.most_bytes)
+        if fitted.dead_letters:
             log.error(
-                "lists have failed: they are larger than what the broker takes", count=len(fitted.letters)
+                "lists have failed: they are larger than what the broker takes",
+                count=len(fitted.dead_letters),
             )
         if fitted.dropped:
             log.error(
                 "not even a short result is small enough for the broker: none is sent", ids=fitted.dropped
             )
-        return fitted.replies, fitted.letters
+        return fitted.replies, fitted.dead_letters
 
     async def send(self, replies: Sequence[Reply], left: list[Reply]) -> None:
         """Return when all of them are confirmed, in the queues that they name or in the default one.

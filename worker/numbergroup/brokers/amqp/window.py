@@ -80,8 +80,8 @@ class Window:
         """Hold a delivery, whose number is higher than all before: the entry to be worked at, if it is not
         answered yet."""
         entry, number = entry_of(delivery, self.partition), delivery.tag
-        claimed = self.returning.claim(entry.name or "") if delivery.redelivered else None
-        entry.tag = self._named(entry.name or "", claimed[0] if claimed else None)
+        claimed = self.returning.claim(entry.dead_letter_name or "") if delivery.redelivered else None
+        entry.tag = self._named(entry.dead_letter_name or "", claimed[0] if claimed else None)
         self.received += 1
         if not (delivery.redelivered or delivery.stray or delivery.queue == DEAD):
             self.all_came = True
@@ -170,7 +170,7 @@ class Window:
             if isinstance(held, str):
                 self.returning.note(held, Whole(self.total(held)))
                 continue
-            held.void = True
+            held.awaits_redelivery = True
             if held.tag in self._taken:
                 self.returning.note(held.tag, Taken(self._taken[held.tag]))
             elif len(held.settled) >= held.total:

@@ -17,7 +17,7 @@ from numbergroup.brokers.port import BrokerUnavailable, StaleEpoch
 from numbergroup.brokers.redis.envelope import Unpacked, unpack
 from numbergroup.engine.commands import Command, Entry, HandleKind, Refusal
 from numbergroup.engine.decoding.intake import Intake
-from numbergroup.engine.decoding.lenient_decode import elements
+from numbergroup.engine.decoding.lenient_decode import split_array
 from numbergroup.ledger import keys
 from numbergroup.ledger.client import translate_errors
 from numbergroup.observability import failpoints
@@ -118,7 +118,7 @@ class ListMover:
             shares.setdefault(partition, []).append(index)
         if len(shares) == 1:
             return [(partition, message.body) for partition in shares]
-        events, _ = elements(message.body)
+        events, _ = split_array(message.body)
         return [
             (partition, b"[" + b",".join(events[index] for index in indexes) + b"]")
             for partition, indexes in shares.items()

@@ -102,7 +102,7 @@ class UnitWriter:
 def _redirect(replies: Sequence[Reply], kinds: Sequence[str], queues: Sequence[str]) -> Iterator[Reply]:
     refused = set(zip(kinds, queues, strict=True))
     for reply in replies:
-        kind = "list" if reply.listed else "stream"
+        kind = "list" if reply.from_list else "stream"
         if (kind, reply.queue) in refused:
             yield to_default_queue(reply, _REFUSED.format(kind))
         else:
@@ -127,8 +127,8 @@ def _keys(partition: int) -> list[str]:
 
 def _encode_replies(unit: Settlement) -> list[Argument]:
     """Two sections: the replies to streams and those to lists."""
-    to_lists = [reply for reply in unit.replies if reply.listed]
-    to_streams = [reply for reply in unit.replies if not reply.listed] if to_lists else unit.replies
+    to_lists = [reply for reply in unit.replies if reply.from_list]
+    to_streams = [reply for reply in unit.replies if not reply.from_list] if to_lists else unit.replies
     args: list[Argument] = [len(to_streams)]
     for reply in to_streams:
         args += (reply.queue or b"", reply.body)
@@ -145,8 +145,8 @@ def _encode_facts(unit: Settlement) -> list[Argument]:
     args: list[Argument] = []
     args.append(len(unit.records))
     args += encode_records(unit.records)
-    args.append(len(unit.letters))
-    for letter in unit.letters:
+    args.append(len(unit.dead_letters))
+    for letter in unit.dead_letters:
         args += (letter.id, letter.description, letter.body, letter.original or "", letter.fingerprint)
         group = "" if letter.group is None else keys.field(letter.group)
         args += (letter.shape, group, letter.place, "" if letter.order is None else letter.order)

@@ -77,7 +77,7 @@ class Plan:
             return "all of it was decided since"
         shown = ", ".join(self.number(one) for one in stale.left_out[:_NUMBERS_SHOWN])
         more = ", …" if len(stale.left_out) > _NUMBERS_SHOWN else ""
-        numbers = counted(len(command.decides), "name" if command.names else "number")
+        numbers = counted(len(command.targets), "name" if command.text_fields else "number")
         return f"{len(stale.left_out)} of {numbers} decided since: {shown}{more}"
 
     def number(self, number: str) -> str:
@@ -193,7 +193,7 @@ async def _plan(
     now = await reader.server_time()
     read_ones = [(letter, read_command(letter, intake, now)) for letter in letters]
     asked = [
-        (field, command.decides)
+        (field, command.targets)
         for _, command in read_ones
         if isinstance(command, Command) and (field := group_field(command)) is not None
     ]

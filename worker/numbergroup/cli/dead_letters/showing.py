@@ -59,7 +59,7 @@ async def _outlook(reader: LetterReader, letter: Letter, intake: Intake) -> Outl
     field, order = group_field(command), letter.order or 0
     if field is None:
         return Outlook()
-    (since,) = await reader.read_decisions([(field, command.decides)])
+    (since,) = await reader.read_decisions([(field, command.targets)])
     added: set[str] = set()
     if command.kind is CommandKind.REPLACE:
         own = set(command.numbers)

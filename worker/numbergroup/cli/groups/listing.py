@@ -17,7 +17,7 @@ from numbergroup.cli.groups.cells import escaped as for_spreadsheet
 from numbergroup.cli.groups.vendor import Account
 from numbergroup.cli.screen import counted
 from numbergroup.engine.commands import Group
-from numbergroup.engine.settling.results import listed as as_listed
+from numbergroup.engine.settling.results import describe_group as as_listed
 from numbergroup.text.comparing import visible_name
 from numbergroup.text.escaping import escaped, escaped_json
 

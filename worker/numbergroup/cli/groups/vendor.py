@@ -87,7 +87,7 @@ class Account:
             )
         groups = outcome.groups or ()
         if not outcome.complete:
-            problem = outcome.shortfall
+            problem = outcome.incomplete_reason
             if whole:
                 raise CommandError(
                     f"the groups of account {self.name} cannot be compared: {problem}; try again"

@@ -186,7 +186,7 @@ def _add(account: AccountStatus, view: AccountView) -> None:
     if _BREAKERS.index(view.breaker) > _BREAKERS.index(account.breaker):
         account.breaker, account.breaker_until = view.breaker, view.breaker_until
         account.breaker_failures = view.breaker_failures
-    account.failing = max(account.failing, view.failing)
+    account.failing = max(account.failing, view.failure_share)
     account.in_flight += view.in_flight
     account.permits_wanted += view.permits_wanted
     account.ready_groups += view.ready_groups
@@ -202,7 +202,7 @@ def _groups(views: Iterable[PartitionView], pauses: Mapping[str | GroupRef, Paus
     held: dict[GroupRef, GroupView] = {}
     for view in views:
         parked |= {one.ref: one for one in view.parked}
-        held |= {one.ref: one for one in view.held}
+        held |= {one.ref: one for one in view.paused}
     paused = [
         GroupStatus(
             target,
@@ -217,7 +217,7 @@ def _groups(views: Iterable[PartitionView], pauses: Mapping[str | GroupRef, Paus
     ]
     return paused + [
         _parked(one)
-        for one in sorted(parked.values(), key=lambda one: one.since or 0.0)
+        for one in sorted(parked.values(), key=lambda one: one.failing_since or 0.0)
         if one.ref not in pauses
     ]
 
@@ -231,5 +231,5 @@ def _quarantined(ref: GroupRef, why: Fault, *, has_dead_letters: bool) -> GroupS
 
 def _parked(one: GroupView) -> GroupStatus:
     # A vendor's message may name the numbers that it is about.
-    trouble = one.trouble and replace(one.trouble, message=scrub_text(one.trouble.message))
-    return GroupStatus(one.ref, "parked", one.waiting, one.failures, one.since, one.until, trouble)
+    trouble = one.last_fault and replace(one.last_fault, message=scrub_text(one.last_fault.message))
+    return GroupStatus(one.ref, "parked", one.waiting, one.failures, one.failing_since, one.retry_at, trouble)

@@ -23,7 +23,7 @@ from numbergroup.engine.commands import (
     Withheld,
 )
 from numbergroup.engine.group.state import GroupState, Phase
-from numbergroup.engine.policy import LONGEST_RETRY_AFTER_S, AccountPolicy
+from numbergroup.engine.policy import MAX_RETRY_AFTER_S, AccountPolicy
 
 _FAULT_PAUSE_S = (5.0, 60.0)
 """First and longest pause after a fault of the account, in seconds."""
@@ -188,7 +188,7 @@ class Account:
         self.in_flight -= 1
         self.outcomes[type(outcome).__name__.lower()] += 1
         match outcome:
-            case Withheld() | Unavailable(ours=True):
+            case Withheld() | Unavailable(is_local=True):
                 return outcome
             case Unavailable():
                 self.breaker.on_failure(group.ref, now, jitter, probe=probe)
@@ -268,12 +268,12 @@ class Account:
         if retry_after_s is not None:
             # A repeated `Retry-After: 0` is distrusted.
             pause = retry_after_s if self.throttle_count == 1 else max(retry_after_s, pause / 2)
-        self.throttled_until = max(self.throttled_until, now + min(max(pause, 0.0), LONGEST_RETRY_AFTER_S))
+        self.throttled_until = max(self.throttled_until, now + min(max(pause, 0.0), MAX_RETRY_AFTER_S))
 
     def _pause_whole_service(self, now: float, retry_after_s: float) -> None:
         """Pause for the time that the vendor named, because its whole service fails."""
         self.throttle_count = max(self.throttle_count, 1)
-        self.throttled_until = max(self.throttled_until, now + min(retry_after_s, LONGEST_RETRY_AFTER_S))
+        self.throttled_until = max(self.throttled_until, now + min(retry_after_s, MAX_RETRY_AFTER_S))
 
     def _pause_faulted(self, now: float, fault: AccountFault) -> None:
         """Pause after a fault of the account, longer each time; then probe."""
@@ -282,5 +282,5 @@ class Account:
             self.fault_count += 1
         shortest, longest = _FAULT_PAUSE_S
         pause = min(longest, shortest * 2.0 ** min(self.fault_count - 1, 30))
-        pause = max(pause, min(fault.retry_after_s or 0.0, LONGEST_RETRY_AFTER_S))
+        pause = max(pause, min(fault.retry_after_s or 0.0, MAX_RETRY_AFTER_S))
         self.fault_until = max(self.fault_until, now + pause)

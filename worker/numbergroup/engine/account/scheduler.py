@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from numbergroup.engine.account.account import Account
 from numbergroup.engine.account.breaker import BreakerState
 from numbergroup.engine.commands import GroupRef, Outcome
-from numbergroup.engine.effects import Effect, TellBreaker, WantPermit
+from numbergroup.engine.effects import Effect, PublishBreaker, WantPermit
 from numbergroup.engine.events import ControlsUpdated, PermitGranted, ProbeDenied
 from numbergroup.engine.group.state import GroupState
 from numbergroup.engine.policy import AccountPolicy, BreakerNotice
@@ -77,7 +77,7 @@ class Scheduler:
         account = self.accounts[event.account]
         account.probes_wanted -= 1
         account.probe_denied_until = event.now + _DENIED_S + event.jitter
-        self.timers.set(account.probe_denied_until, None)
+        self.timers.schedule(account.probe_denied_until, None)
 
     def on_call_finished(
         self, group: GroupState, outcome: Outcome, now: float, jitter: float, *, probe: bool
@@ -91,7 +91,7 @@ class Scheduler:
         old_notice, old_paused_until = account.breaker.notice, account.paused_until
         outcome = account.on_call_finished(group, outcome, now, jitter, probe=probe)
         if account.paused_until > old_paused_until:
-            self.timers.set(account.paused_until, None)
+            self.timers.schedule(account.paused_until, None)
         self._publish_breaker(name, account, old_notice)
         return outcome
 
@@ -115,8 +115,8 @@ class Scheduler:
         notice = account.breaker.notice
         if notice != old_notice:
             self._set_breaker_timer(account)
-            self.effects.append(TellBreaker(name, notice))
+            self.effects.append(PublishBreaker(name, notice))
 
     def _set_breaker_timer(self, account: Account) -> None:
         if account.breaker.notice is not None:
-            self.timers.set(account.breaker.until, None)
+            self.timers.schedule(account.breaker.until, None)

@@ -26,7 +26,7 @@ from numbergroup_contracts.event import MAX_EVENTS_PER_MESSAGE
 # Its fields are known when it runs.
 _typed_dict: Any = TypedDict
 
-Plain = dict[str, Any]
+EventDict = dict[str, Any]
 """An event: its attributes and, under `data`, what it asks for. What is absent may be missing, or `None`."""
 
 
@@ -60,13 +60,13 @@ _EVENT: Any = Annotated[
 _BATCH: Any = Annotated[list[_EVENT], Field(min_length=1, max_length=MAX_EVENTS_PER_MESSAGE)]
 
 # The validators themselves: `TypeAdapter.validate_json` adds a tenth to the time of a command.
-parse_one: Final[Callable[[bytes], Plain]] = TypeAdapter(_EVENT).validator.validate_json
+parse_event: Final[Callable[[bytes], EventDict]] = TypeAdapter(_EVENT).validator.validate_json
 """An event. Raises `pydantic.ValidationError`, as the models do."""
-parse_many: Final[Callable[[bytes], list[Plain]]] = TypeAdapter(_BATCH).validator.validate_json
+parse_events: Final[Callable[[bytes], list[EventDict]]] = TypeAdapter(_BATCH).validator.validate_json
 """The events of an array, likewise."""
 
 
-def check(event: Plain) -> None:
+def check_combination(event: EventDict) -> None:
     """Raises `Contradiction` for what the models' own validators refuse."""
     kind, data = event["type"], event["data"]
     if kind not in _ADDRESSED_BY_NOTHING and (data.get("groupId") is None) == (data.get("groupKey") is None):

@@ -28,10 +28,16 @@ from numbergroup.engine.commands import (
     HandleKind,
     Origin,
     Refusal,
-    tuple_of,
+    build_tuple,
 )
-from numbergroup.engine.decoding.fast_decode import InvalidCombination, Plain, check, parse_many, parse_one
-from numbergroup.engine.decoding.lenient_decode import BOM, SPACE, elements, member, texts
+from numbergroup.engine.decoding.fast_decode import (
+    EventDict,
+    InvalidCombination,
+    check_combination,
+    parse_event,
+    parse_events,
+)
+from numbergroup.engine.decoding.lenient_decode import BOM, SPACE, member_bytes, split_array, string_members
 from numbergroup.engine.replays import Replay, RetryHistory
 from numbergroup_contracts.commands import (
     COMMAND_ADAPTER,
@@ -88,7 +94,7 @@ class Intake:
         if self.spellings:
             for item in items:
                 if isinstance(item, Command) and (spelling := self.spellings.get(item.group.account)):
-                    item.spell(spelling)
+                    item.normalize_numbers(spelling)
         return items
 
     def _read(self, entry: Entry) -> list[Command | Refusal]:
@@ -98,7 +104,7 @@ class Intake:
         if entry.reply_to is not None or entry.correlation_id is not None:
             entry.reply_to, entry.correlation_id = _sound(entry.reply_to), _sound(entry.correlation_id)
         if entry.problem is not None:
-            return _Message(entry).whole(entry.problem, b"" if entry.unread else body[: self.max_bytes])
+            return _Message(entry).whole(entry.problem, b"" if entry.ignore_body else body[: self.max_bytes])
         if len(body) > self.max_bytes:
             problem = f"the message has {len(body)} bytes, the limit is {self.max_bytes}"
             return _Message(entry).whole(problem, body[:_PEEK])
@@ -106,8 +112,8 @@ class Intake:
             return _Message(entry).one_by_one() if is_array else [_Message(entry).event(0, body)]
         try:
             if not is_array:
-                return [_command(entry, 0, parse_one(body))]
-            events = parse_many(body)
+                return [_command(entry, 0, parse_event(body))]
+            events = parse_events(body)
             entry.total = len(events)
             _check_marks(entry, range(len(events)))
             settled = entry.settled
@@ -124,7 +130,7 @@ class _Message:
 
     def one_by_one(self) -> list[Command | Refusal]:
         """Each event of the array for itself."""
-        events, complete = elements(self.entry.body)
+        events, complete = split_array(self.entry.body)
         if len(events) > MAX_EVENTS_PER_MESSAGE:
             return self.refused(events, complete, f"more than {MAX_EVENTS_PER_MESSAGE} events in an array")
         if not complete:
@@ -140,8 +146,8 @@ class _Message:
     def whole(self, problem: str, beginning: bytes) -> list[Command | Refusal]:
         """All of it refused; only its beginning is looked at for whom to answer."""
         if self.entry.is_array:
-            return self.refused(elements(beginning)[0], False, problem)
-        return [self.refusal(0, self.entry.body, problem, texts(beginning))]
+            return self.refused(split_array(beginning)[0], False, problem)
+        return [self.refusal(0, self.entry.body, problem, string_members(beginning))]
 
     def refused(self, events: list[bytes], complete: bool, problem: str) -> list[Command | Refusal]:
         """An array refused as a whole: an answer for each event that can be answered.
@@ -151,7 +157,7 @@ class _Message:
         """
         entry, refusals = self.entry, list[Refusal]()
         for index, raw in enumerate(events):
-            if len(raw) >= _SHORTEST and _key(said := texts(raw)):
+            if len(raw) >= _SHORTEST and _key(said := string_members(raw)):
                 refusals.append(self.refusal(index, raw, problem, said))
         if not refusals:
             entry.is_array = False
@@ -168,11 +174,11 @@ class _Message:
                 from_json(raw, allow_inf_nan=False)
             # The models tell what is wrong with it in words of the contract.
             _explained(raw)
-            return _command(self.entry, index, parse_one(raw))
+            return _command(self.entry, index, parse_event(raw))
         except ValidationError as error:
-            return self.refusal(index, raw, explain(error), texts(raw))
+            return self.refusal(index, raw, explain(error), string_members(raw))
         except ValueError as error:
-            return self.refusal(index, raw, f"not JSON: {error}", texts(raw))
+            return self.refusal(index, raw, f"not JSON: {error}", string_members(raw))
 
     def refusal(self, index: int, raw: bytes, problem: str, said: dict[str, str]) -> Refusal:
         """What is owed to the sender depends on whether its name can be read: `said` is what was."""
@@ -198,9 +204,9 @@ class _Message:
         )
 
 
-def _command(entry: Entry, index: int, event: Plain) -> Command:
+def _command(entry: Entry, index: int, event: EventDict) -> Command:
     """What the event says. Raises `Contradiction`."""
-    check(event)
+    check_combination(event)
     said = event.get
     origin = Origin(
         entry,
@@ -210,7 +216,7 @@ def _command(entry: Entry, index: int, event: Plain) -> Command:
         said("traceparent"),
     )
     kind, data = event["type"], event["data"]
-    key = tuple_of(CommandKey, (event["source"], event["id"]))
+    key = build_tuple(CommandKey, (event["source"], event["id"]))
     account = said("account") or DEFAULT_ACCOUNT
     expires = _seconds(said("expirytime"))
     if kind == UPDATE:
@@ -258,12 +264,12 @@ def _command(entry: Entry, index: int, event: Plain) -> Command:
     )
 
 
-def tried_again(items: Sequence[Command | Refusal], replay: Replay) -> list[Command | Refusal]:
+def attach_replay(items: Sequence[Command | Refusal], replay: Replay) -> list[Command | Refusal]:
     """The commands of a message that an operator lets be tried again."""
     found: list[Command | Refusal] = []
     for item in items:
         if isinstance(item, Command):
-            item.past = RetryHistory(replay)
+            item.retry_history = RetryHistory(replay)
             (origin,) = item.origins
             item.origins = [but(origin, traceparent=origin.traceparent or replay.via.traceparent)]
         found.append(item)
@@ -283,7 +289,7 @@ def _is_suspicious(body: bytes) -> bool:
     return (_N in body and b"NaN" in body) or (_F in body and b"Infinity" in body)
 
 
-def _group(account: str, data: Plain) -> GroupRef:
+def _group(account: str, data: EventDict) -> GroupRef:
     own = data.get("groupKey")
     return _shared(account, _ID, data["groupId"]) if own is None else _shared(account, _KEY, own)
 
@@ -315,7 +321,7 @@ def _group_named(raw: bytes, said: dict[str, str]) -> GroupRef | None:
     """The group of a command that is not decoded; `None` where it names none in a way that can be read."""
     if said.get("type") not in (UPDATE, CREATE, DELETE):
         return None
-    data = texts(member(raw, "data"))
+    data = string_members(member_bytes(raw, "data"))
     account = _printable(said, "account", 128) or DEFAULT_ACCOUNT
     for kind, name in ((_ID, "groupId"), (_KEY, "groupKey")):
         handle = _printable(data, name)

@@ -23,7 +23,7 @@ _QUOTE, _COMMA, _COLON = b'",:'
 _OPENING = frozenset(b"[{")
 
 
-def elements(body: bytes, most: int = 100_000) -> tuple[list[bytes], bool]:
+def split_array(body: bytes, most: int = 100_000) -> tuple[list[bytes], bool]:
     """The elements of an array, and whether they are all: it is closed, and nothing comes after it.
 
     An element that breaks off is not among them. Whether the elements are JSON is not looked at.
@@ -52,7 +52,7 @@ def elements(body: bytes, most: int = 100_000) -> tuple[list[bytes], bool]:
     return found, False
 
 
-def texts(body: bytes) -> dict[str, str]:
+def string_members(body: bytes) -> dict[str, str]:
     """The members of an object that are strings, up to where it breaks off; nothing if it is none.
 
     Of a name that occurs twice the last one counts.
@@ -85,7 +85,7 @@ def texts(body: bytes) -> dict[str, str]:
     return found
 
 
-def member(body: bytes, name: str) -> bytes:
+def member_bytes(body: bytes, name: str) -> bytes:
     """The bytes of an object's member that is an object or an array; none if there is no such member.
 
     Of a name that occurs twice the last one counts.

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Sequence
 
 from numbergroup.engine.commands import CREATE, RENAME, Command, Fault, GroupRef, Verdict, is_stale
-from numbergroup.engine.effects import Decided
+from numbergroup.engine.effects import GroupDecisions
 from numbergroup.engine.group.state import Batch, GroupState
 from numbergroup.engine.group.vendor_details import encode_details
 from numbergroup.engine.merging.merge import Change, Op
@@ -21,8 +21,8 @@ def attribute_success(group: GroupState, deletion_request: str | None = None) ->
     batch = group.batch
     assert batch is not None
     change, commands, known = batch.change, batch.commands, group.vendor_view
-    deciders = {by for _, by in change.decided.values()}
-    deciders.update(change.names.values())
+    deciders = {by for _, by in change.winners.values()}
+    deciders.update(change.texts.values())
     writes = [*known.last_writes.values(), *known.rejected.values()]
     request_ids = [write.request_id for write in writes] + [text.request_id for text in known.texts.values()]
     all_ids = _distinct([*request_ids, known.base_request])
@@ -69,10 +69,10 @@ def _split_numbers(
     """Split the numbers that the command has decided: those that the vendor accepted, and the rejected."""
     accepted, rejected = list[str](), list[str]()
     for number in command.numbers:
-        decision = change.decided.get(number)
-        if decision is not None and decision.by == position:
+        decision = change.winners.get(number)
+        if decision is not None and decision.position == position:
             present = decision.op is Op.ADD
-            is_rejected = known.rejects(number, present, command.number_expiry if present else None)
+            is_rejected = known.was_rejected(number, present, command.number_expiry if present else None)
             (rejected if is_rejected else accepted).append(number)
     return tuple(accepted), tuple(rejected)
 
@@ -87,7 +87,7 @@ def _request_ids(
         return _distinct(
             request_id
             for name in _decided_names(position, command, change, status)
-            for request_id in known.requests(name)
+            for request_id in known.request_ids(name)
         )
     if position == change.base or not command.numbers:
         # An empty replace decided all numbers, or a later base did so in its place.
@@ -95,7 +95,7 @@ def _request_ids(
     if position == change.base and not command.numbers:
         ids.extend(write.request_id for write in last_writes.values())
     for number in _decided_names(position, command, change, status):
-        ids += known.requests(number) or [base]
+        ids += known.request_ids(number) or [base]
     return _distinct(ids)
 
 
@@ -104,13 +104,13 @@ def _decided_names(position: int, command: Command, change: Change, status: Stat
 
     These are the ones that the command decided; for a superseded command, all of its own.
     """
-    superseded, decided = status is Status.SUPERSEDED, change.decided
+    superseded, decided = status is Status.SUPERSEDED, change.winners
     if command.kind is RENAME:
-        return [name for name in command.names if superseded or change.names.get(name) == position]
+        return [name for name in command.text_fields if superseded or change.texts.get(name) == position]
     return [
         number
         for number in command.numbers
-        if superseded or (decision := decided.get(number)) is None or decision.by == position
+        if superseded or (decision := decided.get(number)) is None or decision.position == position
     ]
 
 
@@ -127,7 +127,7 @@ def same_verdict_for_all(
     known = group.vendor_view
     verdicts = []
     for position, command in enumerate(batch.commands):
-        earlier_ids = [earlier_id for number in command.decides for earlier_id in known.requests(number)]
+        earlier_ids = [earlier_id for number in command.targets for earlier_id in known.request_ids(number)]
         ids = _distinct([*earlier_ids, request_id])
         verdict = Verdict(command, status, group.group_id, ids, len(batch.commands), fault)
         verdicts.append(_verdict_if_omitted(group, position) or verdict)
@@ -145,7 +145,7 @@ def _verdict_if_omitted(group: GroupState, position: int) -> Verdict | None:
     if command.stale or position in batch.change.outdated:
         # A later command of this batch, or of one that is settled already, decided instead.
         known = group.vendor_view
-        ids = _distinct(request_id for number in command.decides for request_id in known.requests(number))
+        ids = _distinct(request_id for number in command.targets for request_id in known.request_ids(number))
         return Verdict(command, Status.SUPERSEDED, group.group_id, ids, merged)
     if position in batch.expired_positions:
         return Verdict(command, Status.EXPIRED, group.group_id, merged=merged, fault=_EXPIRED)
@@ -155,7 +155,7 @@ def _verdict_if_omitted(group: GroupState, position: int) -> Verdict | None:
     return None
 
 
-def summarize_decisions(ref: GroupRef, batch: Batch, verdicts: Sequence[Verdict]) -> Decided:
+def summarize_decisions(ref: GroupRef, batch: Batch, verdicts: Sequence[Verdict]) -> GroupDecisions:
     """Return what the batch's successful commands decided, for replays that must not undo it.
 
     `verdicts` has one verdict for each command of the batch, in the same order.
@@ -163,18 +163,18 @@ def summarize_decisions(ref: GroupRef, batch: Batch, verdicts: Sequence[Verdict]
     change = batch.change
     succeeded = [verdict.status not in DEAD_LETTERED for verdict in verdicts]
     if change.delete is not None and succeeded[change.delete]:
-        return Decided(ref, change.delete, ())
+        return GroupDecisions(ref, change.delete, ())
     everything = change.base if change.base is not None and succeeded[change.base] else None
     rejected = {
         position: frozenset(verdict.rejected) for position, verdict in enumerate(verdicts) if verdict.rejected
     }
     numbers = [
-        (number, decision.op is Op.ADD, decision.by)
-        for number, decision in change.decided.items()
-        if succeeded[decision.by] and number not in rejected.get(decision.by, ())
+        (number, decision.op is Op.ADD, decision.position)
+        for number, decision in change.winners.items()
+        if succeeded[decision.position] and number not in rejected.get(decision.position, ())
     ]
-    texts = [(name, True, position) for name, position in change.names.items() if succeeded[position]]
-    return Decided(ref, everything, numbers + texts)
+    texts = [(name, True, position) for name, position in change.texts.items() if succeeded[position]]
+    return GroupDecisions(ref, everything, numbers + texts)
 
 
 def _distinct(ids: Iterable[str | None]) -> tuple[str, ...]:

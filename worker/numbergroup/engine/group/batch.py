@@ -39,13 +39,13 @@ def next_step(
     """
     batch = group.batch
     if batch is None:
-        if precautions is not None and (deaths := precautions.deaths_of(group.pending[0].digest)):
+        if precautions is not None and (deaths := precautions.crash_count(group.pending[0].digest)):
             return _finish_condemned(group, deaths)
         batch = group.batch = form_batch(group, now, precautions)
         if group.suspected_creates:
             _suspect_create(group, batch)
         # An unrecorded create can only be found by its marker: its numbers are not known.
-        finds = policy.marks if group.intent_is_guess else policy.finds
+        finds = policy.writes_marker if group.intent_is_guess else policy.can_find_created
         if _has_open_create(group) and not finds and not _adopt_created_group(group):
             return fail_lost_create(group, policy)
         replan(group, policy)
@@ -76,7 +76,7 @@ def _instead_of_intent(group: GroupState, call: Call, policy: AccountPolicy) -> 
     Without a marker the group is recognised by its numbers, which `call` changes; and a rename may remove the
     marker.
     """
-    hides = call.kind in CHANGING and (not policy.marks or call.kind is CallKind.RENAME)
+    hides = call.kind in CHANGING and (not policy.writes_marker or call.kind is CallKind.RENAME)
     return group.created_group if hides else None
 
 
@@ -147,10 +147,10 @@ def replan(group: GroupState, policy: AccountPolicy) -> None:
         group.vendor_view,
         group_id=group.group_id,
         numbers_per_call=policy.numbers_per_call,
-        replaces=CommandKind.REPLACE in policy.supports,
-        marks=policy.marks,
+        has_replace=CommandKind.REPLACE in policy.supports,
+        writes_marker=policy.writes_marker,
     )
-    if calls and calls[0].kind is CallKind.CREATE and policy.marks:
+    if calls and calls[0].kind is CallKind.CREATE and policy.writes_marker:
         assert change.create is not None
         calls[0] = add_marker(calls[0], batch.commands[change.create])
     batch.calls = deque(calls)
@@ -205,7 +205,7 @@ def fail_lost_create(
 
     Its intent is closed: an operator who replays the create is expected to have checked at the vendor.
     """
-    obstacle = "does not show which group it is" if policy.lists else "has no list to look it up in"
+    obstacle = "does not show which group it is" if policy.can_list else "has no list to look it up in"
     message = f"{why}: the group may have been made, and the vendor {obstacle}"
     verdicts = same_verdict_for_all(group, Status.FAILED, Fault("unavailable", code, message), None)
     group.intent = None
@@ -255,7 +255,7 @@ def form_batch(group: GroupState, now: float, precautions: Precautions | None = 
         exists=group.exists,
         created_by=group.created_by,
         skip=expired | stale,
-        since=group.later_writes,
+        later_writes=group.later_writes,
     )
     return Batch(commands, change, expired - stale)
 

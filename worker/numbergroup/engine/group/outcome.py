@@ -27,8 +27,8 @@ from numbergroup.engine.group.batch import close_batch, fail_lost_create, finish
 from numbergroup.engine.group.creation import find_possible_match, intent_of_call, is_created_by, strip_marker
 from numbergroup.engine.group.next_step import Finish, NextStep, Park, Queue
 from numbergroup.engine.group.state import Batch, GroupState
-from numbergroup.engine.merging.vendor_view import UNLISTED
-from numbergroup.engine.policy import LONGEST_RETRY_AFTER_S, AccountPolicy, RetryPolicy
+from numbergroup.engine.merging.vendor_view import UNKNOWN_EXPIRY
+from numbergroup.engine.policy import MAX_RETRY_AFTER_S, AccountPolicy, RetryPolicy
 from numbergroup.engine.replays import replays_of
 from numbergroup_contracts.results import Status
 
@@ -57,11 +57,11 @@ def resolve(
     if isinstance(outcome, Refused | Unavailable):
         group.batch.note_failure(ended.now)
     elif isinstance(outcome, Applied) and outcome.rejected:
-        if outcome.names_none and _may_be_done_already(group, call, ended):
+        if outcome.nothing_applied and _may_be_done_already(group, call, ended):
             outcome = replace(outcome, rejected=())
         group.batch.note_failure(ended.now, frozenset(outcome.rejected))
     if ended.doubt_until is not None and isinstance(outcome, _NotApplied):
-        if call.kind is CallKind.CREATE and not policy.finds:
+        if call.kind is CallKind.CREATE and not policy.can_find_created:
             return fail_lost_create(group, policy, outcome.code, outcome.message)
         if call.kind in UPDATES and not policy.idempotent:
             message = f"{outcome.message}: the change may have been made, and must not be sent twice"
@@ -79,7 +79,7 @@ def resolve(
             # No command requested the look-up, so none can be rejected for it.
             fault = Fault("unavailable", outcome.code, outcome.message)
             return _retry_later(group, fault, ended, retry)
-        case Refused() if call.kind is CallKind.DELETE_GROUP and policy.lists:
+        case Refused() if call.kind is CallKind.DELETE_GROUP and policy.can_list:
             # An earlier request, perhaps of another worker, may have deleted the group already.
             group.batch.refusal = outcome
             group.batch.calls = deque([Call(CallKind.READ_MEMBERS, group_id=call.group_id)])
@@ -103,9 +103,9 @@ def _add_doubt_of_create(group: GroupState, ended: CallFinished) -> CallFinished
     """
     outcome = ended.outcome
     assert group.batch is not None
-    if isinstance(outcome, Refused) and outcome.exists:
+    if isinstance(outcome, Refused) and outcome.already_exists:
         create = group.batch.change.create
-        is_replay = create is not None and replays_of(group.batch.commands[create].past) > 0
+        is_replay = create is not None and replays_of(group.batch.commands[create].retry_history) > 0
         return replace(ended, doubt_until=ended.now) if group.create_failed or is_replay else ended
     if isinstance(outcome, Unavailable | Throttled | AccountFault) and outcome.code is not None:
         group.create_failed = True
@@ -127,7 +127,7 @@ def _record_doubt(group: GroupState, call: Call, until: float, *, answered: bool
     elif call.kind in CHANGING:
         group.doubts.append(Doubt(call, until))
         if not answered:
-            group.vendor_view.doubt(call)
+            group.vendor_view.mark_uncertain(call)
 
 
 def _applied(
@@ -144,7 +144,7 @@ def _applied(
     assert batch is not None
     if call.kind in _LOOK_UPS and not outcome.complete and _find_listed(group, call, outcome) is None:
         # An incomplete list does not prove that the group is absent.
-        message = f"{outcome.shortfall}: that does not prove whether the group exists"
+        message = f"{outcome.incomplete_reason}: that does not prove whether the group exists"
         return _retry_later(group, Fault("unavailable", None, message), ended, retry)
     match call.kind:
         case CallKind.LIST:
@@ -164,7 +164,7 @@ def _applied(
             unlisted = Refused(None, "the vendor lists no such group", outcome.request_id)
             if listed is None or batch.refusal is not None:
                 return _refused(group, batch.refusal or unlisted)
-            group.vendor_view.learn_all(listed.numbers, outcome.request_id, _listed_expiry(policy))
+            group.vendor_view.set_members(listed.numbers, outcome.request_id, _listed_expiry(policy))
             replan(group, policy)
         case _:
             group.vendor_view.apply(call, outcome.request_id, outcome.rejected, outcome.details)
@@ -191,7 +191,7 @@ def _find_possibly_created(batch: Batch, intent: CreateIntent, outcome: Applied)
 
 
 def _listed_expiry(policy: AccountPolicy) -> float | None:
-    return UNLISTED if policy.number_expiry else None
+    return UNKNOWN_EXPIRY if policy.number_expiry else None
 
 
 def _on_created_looked_up(group: GroupState, call: Call, outcome: Applied, policy: AccountPolicy) -> NextStep:
@@ -201,17 +201,17 @@ def _on_created_looked_up(group: GroupState, call: Call, outcome: Applied, polic
     listed = _find_listed(group, call, outcome)
     if listed is not None:
         note_created(group, listed.group_id, outcome.request_id)
-        group.vendor_view.learn_all(listed.numbers, outcome.request_id, _listed_expiry(policy))
-        group.vendor_view.learn_texts(strip_marker(listed), outcome.request_id)
+        group.vendor_view.set_members(listed.numbers, outcome.request_id, _listed_expiry(policy))
+        group.vendor_view.set_texts(strip_marker(listed), outcome.request_id)
         for doubt in group.doubts:
             # A call that another worker sent may take effect after the look-up.
             if doubt.call.group_id == listed.group_id:
-                group.vendor_view.doubt(doubt.call)
+                group.vendor_view.mark_uncertain(doubt.call)
         batch.mark_attempted()
-    elif group.sent_at < intent.settled_after:
+    elif group.sent_at < intent.request_expires_at:
         # The create may have taken effect after the look-up began.
         group.discard_batch()
-        return Park(intent.settled_after)
+        return Park(intent.request_expires_at)
     elif (candidate := _find_possibly_created(batch, intent, outcome)) is not None:
         why = f"group {candidate.group_id} has the create's numbers, but nothing shows which command made it"
         return fail_lost_create(group, policy, why=why)
@@ -240,7 +240,7 @@ def _skip_doubtful_numbers(group: GroupState, call: Call, outcome: Refused) -> N
         return None
     named = set(batch.commands[0].numbers)
     others = tuple(
-        number for number in call.numbers if number not in named and known.is_there_by_doubt(number)
+        number for number in call.numbers if number not in named and known.is_present_by_doubt(number)
     )
     if not others:
         return None
@@ -277,10 +277,10 @@ def _retry_later(
         group.first_failed_at = ended.now
     group.failures += 1
     group.last_fault = fault
-    if retry.is_over(group.first_failed_at, ended.now):
+    if retry.is_exhausted(group.first_failed_at, ended.now):
         return _end_with(group, Status.FAILED, fault, None)
     group.discard_batch()
-    asked_s = min(retry_after_s or 0.0, LONGEST_RETRY_AFTER_S)
+    asked_s = min(retry_after_s or 0.0, MAX_RETRY_AFTER_S)
     return Park(ended.now + max(asked_s, retry.delay_s(group.failures, ended.jitter)))
 
 

@@ -70,8 +70,8 @@ class Batch:
         for command in self.commands:
             if numbers is not None and numbers.isdisjoint(command.numbers):
                 continue
-            command.past = command.past or RetryHistory()
-            command.past.fail(now)
+            command.retry_history = command.retry_history or RetryHistory()
+            command.retry_history.record_failure(now)
 
     def mark_attempted(self) -> None:
         """Mark the batch's commands as possibly carried out: from now on they cannot expire."""
@@ -169,7 +169,7 @@ class GroupState:
 
     def has_call_in_doubt(self, command: Command, now: float) -> bool:
         """Whether the command is a replay, and an earlier call with one of its numbers is still in doubt."""
-        return command.past is not None and any(
+        return command.retry_history is not None and any(
             doubt.until > now and not set(doubt.call.numbers).isdisjoint(command.numbers)
             for doubt in self.doubts
         )
@@ -244,7 +244,7 @@ class GroupState:
             if command is self.created_by:
                 self.created_by = None
         if self.replay_count:
-            self.replay_count -= sum(replays_of(command.past) > 0 for command in self.batch.commands)
+            self.replay_count -= sum(replays_of(command.retry_history) > 0 for command in self.batch.commands)
             self.later_writes = self.later_writes if self.replay_count else None
         self.attempted_count = max(0, self.attempted_count - len(self.batch.commands))
         self.batch = None

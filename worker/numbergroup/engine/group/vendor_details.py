@@ -28,7 +28,7 @@ def encode_details(calls: Iterable[Details], command: Command, rejected: Collect
         ids.update(call.ids)
         if rejected:
             own = [number for number in rejected if number in call.reasons]
-            written = command.as_written(own)
+            written = command.as_received(own)
             reasons |= {spelling: call.reasons[number] for number, spelling in zip(own, written, strict=True)}
     members: dict[str, Any] = counts | ids
     if reasons:

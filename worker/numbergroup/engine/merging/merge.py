@@ -1,17 +1,17 @@
-"""Merging: waiting commands of one group become one `Change`, and who decided what is kept.
+"""Merges the waiting commands of one group into one `Change`, and records which command decides each number.
 
 Rules (DESIGN.md, "Merging"):
 
-- The last word on a number wins. `add` then `delete` is `delete`, never nothing: the number may be
-  in the group already. Likewise `delete` then `add` is `add`.
-- `replace` (and the creation of a group) clears the map: it is the *base*, and decides every number
-  that nobody names afterwards.
-- `delete group` ends a batch: what comes before it is superseded. What follows starts anew.
-- A rename decides the group's name, its remark, or both; the last word on each wins, apart from the other.
-- A command that is tried again stands where it first stood, before what was decided since: numbers that
-  later commands have decided are left out; where nothing is left of it, it is outdated.
-- A command that cannot apply where it stands (no such group, or one too many creations) is refused
-  alone, and the fold goes on as if it had not been there.
+- The last command that names a number wins. `add` then `delete` is `delete`, not nothing: the number may
+  already be in the group. Likewise, `delete` then `add` is `add`.
+- `replace`, or the creation of a group, discards all earlier decisions. It is the *base*: it decides every
+  number that no later command names.
+- `delete group` ends a batch and supersedes all commands before it. The next batch starts anew.
+- A rename decides the group's name, its remark, or both. For each of the two, the last rename wins.
+- A replayed command acts at its original position, before the commands that followed it. Numbers that later
+  commands decided are left out. If none of its numbers remains, the command is outdated.
+- A command that cannot apply at its position is refused alone, and ignored by the merge. Examples: its group
+  does not exist, or it creates a group that exists.
 """
 
 import enum
@@ -26,54 +26,59 @@ from numbergroup.engine.commands import (
     DELETE_GROUP,
     RENAME,
     REPLACE,
-    TEXTS,
+    TEXT_FIELDS,
     Command,
     Fault,
-    tuple_of,
+    build_tuple,
 )
 from numbergroup.engine.replays import LATEST, LaterWrites, effective_order
 
 
 class Op(enum.IntEnum):
+    """What the winning command does with a number."""
+
     ADD = 0
     DELETE = 1
 
 
-_PUT_IN, _TAKE_OUT = Op
+_ADD, _DELETE = Op
 
 
 class Winner(NamedTuple):
-    """The last word on a number, and the position of the command that said it."""
+    """The winning operation on a number, and the position of its command in the merged sequence."""
 
     op: Op
-    by: int
+    position: int
 
 
 @dataclass(slots=True)
 class Change:
-    """What a batch amounts to. Positions are places in the sequence that was merged.
+    """The net effect of merged commands. Positions are indexes into the merged sequence.
 
-    `base` is the position of the last replace or create; `None` means that numbers nobody named
-    stay as they are. `create` is the position of the command that makes the group, `delete` of the
-    one that deletes it; `names` has, of the group's texts that a rename sets, the position of the last one
-    that sets it; `refused` has those that cannot apply, `outdated` those of which nothing is left.
+    - `winners`: by number, the operation to carry out.
+    - `base`: the position of the last replace or create. Without one, numbers that are not in `winners` stay
+      unchanged.
+    - `create`, `delete`: the position of the command that creates or deletes the group.
+    - `texts`: by `NAME` or `REMARK`, the position of the last rename that sets it.
+    - `refused`: positions of commands that cannot apply, and why.
+    - `outdated`: positions of replayed commands that later commands override completely.
     """
 
-    decided: dict[str, Winner] = field(default_factory=dict)
+    winners: dict[str, Winner] = field(default_factory=dict)
     base: int | None = None
     create: int | None = None
     delete: int | None = None
-    names: dict[str, int] = field(default_factory=dict)
+    texts: dict[str, int] = field(default_factory=dict)
     refused: dict[int, Fault] = field(default_factory=dict)
     outdated: set[int] = field(default_factory=set)
 
-    def wanted(self) -> list[str]:
-        """Numbers that the change puts into the group."""
-        return [number for number, decision in self.decided.items() if decision.op is Op.ADD]
+    def numbers_to_add(self) -> list[str]:
+        """Return the numbers that the change adds by name."""
+        return [number for number, winner in self.winners.items() if winner.op is Op.ADD]
 
-    def unwanted(self) -> list[str]:
-        """Numbers that the change takes out by name."""
-        return [number for number, decision in self.decided.items() if decision.op is Op.DELETE]
+    def numbers_to_delete(self) -> list[str]:
+        """Return the numbers that the change deletes by name."""
+        return [number for number, winner in self.winners.items() if winner.op is Op.DELETE]
 
 
 _UNKNOWN_GROUP = Fault("unknown-group", None, "no group has this groupKey: create it first")
@@ -81,7 +86,7 @@ _KEY_TAKEN = Fault("conflict", None, "a group with this groupKey exists already"
 
 
 def batch_length(commands: Sequence[Command]) -> int:
-    """How many of the waiting commands may be merged into one batch: all, up to a deletion."""
+    """Return how many of the waiting commands one batch may merge: all, up to the first `delete group`."""
     for position, command in enumerate(commands):
         if command.kind is DELETE_GROUP:
             return position + 1
@@ -94,126 +99,133 @@ def merge(
     exists: bool,
     created_by: Command | None = None,
     skip: Collection[int] = (),
-    since: LaterWrites | None = None,
+    later_writes: LaterWrites | None = None,
 ) -> Change:
-    """Fold `commands` in order, as if those at the positions in `skip` were not there.
+    """Merge `commands` in order, without those at the positions in `skip`.
 
-    `exists` says whether the group is there before the first of them. `created_by` is the command
-    of this very sequence that has made the group already, in an earlier try whose batch is not
-    settled yet: it is no second creation. `since` is there when some are tried again: what was decided of the
-    group after them.
+    `exists`: whether the group exists before the first command. `created_by`: the command of this sequence
+    that already created the group, in an earlier attempt of an unsettled batch. It does not count as a second
+    creation. `later_writes`: set if there are replayed commands: what was decided for the group after them.
     """
     change = Change()
-    decided = change.decided
-    present = exists
+    winners = change.winners
+    group_exists = exists
     for position, command in enumerate(commands):
         if position in skip:
             continue
         kind, numbers = command.kind, command.numbers
-        again: _Again | None = None
+        replayed: _Replayed | None = None
         if (
-            since is not None
+            later_writes is not None
             and command is not created_by
-            and (order := effective_order(command.past)) < LATEST
+            and (order := effective_order(command.retry_history)) < LATEST
         ):
-            again = _Again(order, since, commands, change)
-            numbers = again.left(numbers)
-            if again.is_outdated(command, numbers):
+            replayed = _Replayed(order, later_writes, commands, change)
+            numbers = replayed.remaining_numbers(numbers)
+            if replayed.is_outdated(command, numbers):
                 change.outdated.add(position)
                 continue
         if kind is CREATE:
             if command is created_by:
-                present = True
-            elif present:
+                group_exists = True
+            elif group_exists:
                 change.refused[position] = _KEY_TAKEN
                 continue
             else:
                 change.create = position
-                present = True
-            decided.clear()
-            decided.update(dict.fromkeys(command.numbers, Winner(_PUT_IN, position)))
+                group_exists = True
+            winners.clear()
+            winners.update(dict.fromkeys(command.numbers, Winner(_ADD, position)))
             change.base = position
-            change.names.clear()
-        elif not present:
+            change.texts.clear()
+        elif not group_exists:
             change.refused[position] = _UNKNOWN_GROUP
         elif kind is ADD or kind is DELETE:
-            said = tuple_of(Winner, (_TAKE_OUT if kind is DELETE else _PUT_IN, position))
+            winner = build_tuple(Winner, (_DELETE if kind is DELETE else _ADD, position))
             for number in numbers:
-                decided[number] = said
+                winners[number] = winner
         elif kind is REPLACE:
-            kept = again.kept() if again else {}
-            decided.clear()
-            decided.update(dict.fromkeys(numbers, Winner(_PUT_IN, position)))
-            if again:
-                decided.update(dict.fromkeys(again.added(), Winner(_PUT_IN, position)))
-            decided.update(kept)
+            later_winners = replayed.later_winners() if replayed else {}
+            winners.clear()
+            winners.update(dict.fromkeys(numbers, Winner(_ADD, position)))
+            if replayed:
+                winners.update(dict.fromkeys(replayed.numbers_added_later(), Winner(_ADD, position)))
+            winners.update(later_winners)
             change.base = position
         elif kind is RENAME:
-            change.names.update(
-                dict.fromkeys(again.left_names(command) if again else command.names, position)
-            )
+            text_fields = replayed.remaining_texts(command) if replayed else command.text_fields
+            change.texts.update(dict.fromkeys(text_fields, position))
         elif kind is DELETE_GROUP:
             change.delete = position
-            present = False
+            group_exists = False
     return change
 
 
 @dataclass(slots=True, frozen=True)
-class _Again:
-    """A command that is tried again, among those that were merged before it: `order` is where it stands."""
+class _Replayed:
+    """Compares a replayed command, which stands at `order`, with the commands that came after it.
+
+    These are among the `commands` that were merged before it into `change`, and in the ledger's
+    `later_writes`.
+    """
 
     order: int
-    since: LaterWrites
+    later_writes: LaterWrites
     commands: Sequence[Command]
     change: Change
 
-    def is_outdated(self, command: Command, left: Sequence[str]) -> bool:
-        """Whether nothing is left of it, when later commands have decided all numbers but these."""
+    def is_outdated(self, command: Command, remaining: Sequence[str]) -> bool:
+        """Return whether later commands override the command completely.
+
+        `remaining`: those of its numbers that no later command decided.
+        """
         base = self.change.base
         if command.kind is RENAME:
-            # A replacement of all numbers does not name the group; but in the ledger it cannot be told from
-            # the group's creation, and nothing newer must be undone.
+            # A later replace does not touch the name. But the ledger cannot tell a replace from the creation
+            # of the group, and a replay must never undo newer writes.
             created = base is not None and self.commands[base].kind is CREATE and self._is_later(base)
-            return created or self.since.everything > self.order or not self.left_names(command)
-        if self.since.everything > self.order or (base is not None and self._is_later(base)):
+            return created or self.later_writes.everything > self.order or not self.remaining_texts(command)
+        if self.later_writes.everything > self.order or (base is not None and self._is_later(base)):
             return True
         if command.kind is DELETE_GROUP:
-            # It would take with it what was decided since.
-            said = any(order > self.order for _, order in self.since.numbers.values())
-            return said or bool(self.kept()) or any(map(self._is_later, self.change.names.values()))
-        return command.kind in (ADD, DELETE) and not left
+            # The deletion would undo later writes.
+            written_later = any(order > self.order for _, order in self.later_writes.numbers.values())
+            renamed_later = any(map(self._is_later, self.change.texts.values()))
+            return written_later or bool(self.later_winners()) or renamed_later
+        return command.kind in (ADD, DELETE) and not remaining
 
-    def left(self, numbers: Sequence[str]) -> tuple[str, ...]:
-        """Those of which nobody said anything later."""
-        decided, since = self.change.decided, self.since
+    def remaining_numbers(self, numbers: Sequence[str]) -> tuple[str, ...]:
+        """Return the numbers that no later command decided."""
+        winners, later_writes = self.change.winners, self.later_writes
         return tuple(
             number
             for number in numbers
-            if since.later(number, self.order) is None
-            and not (number in decided and self._is_later(decided[number].by))
+            if later_writes.presence_after(number, self.order) is None
+            and not (number in winners and self._is_later(winners[number].position))
         )
 
-    def left_names(self, command: Command) -> list[str]:
-        """Those of the texts it sets that no later command has set."""
-        names, since = self.change.names, self.since
+    def remaining_texts(self, command: Command) -> list[str]:
+        """Return the texts of the rename that no later command set."""
+        texts, later_writes = self.change.texts, self.later_writes
         return [
-            name
-            for name in command.names
-            if since.later(name, self.order) is None and not (name in names and self._is_later(names[name]))
+            text_field
+            for text_field in command.text_fields
+            if later_writes.presence_after(text_field, self.order) is None
+            and not (text_field in texts and self._is_later(texts[text_field]))
         ]
 
-    def kept(self) -> dict[str, Winner]:
-        """What was merged before it and stands after it."""
+    def later_winners(self) -> dict[str, Winner]:
+        """Return the winners of the merge so far whose commands come after this one."""
         return {
-            number: decision
-            for number, decision in self.change.decided.items()
-            if self._is_later(decision.by)
+            number: winner
+            for number, winner in self.change.winners.items()
+            if self._is_later(winner.position)
         }
 
-    def added(self) -> list[str]:
-        """What was put into the group since."""
-        numbers = (number for number in self.since.numbers if number not in TEXTS)
-        return [number for number in numbers if self.since.later(number, self.order)]
+    def numbers_added_later(self) -> list[str]:
+        """Return the numbers that settled later commands added to the group."""
+        numbers = (number for number in self.later_writes.numbers if number not in TEXT_FIELDS)
+        return [number for number in numbers if self.later_writes.presence_after(number, self.order)]
 
     def _is_later(self, position: int) -> bool:
-        return effective_order(self.commands[position].past) > self.order
+        return effective_order(self.commands[position].retry_history) > self.order

@@ -1,8 +1,7 @@
-"""Planning: a `Change` becomes the fewest calls that carry it out.
+"""Plans the fewest vendor calls that carry out a `Change`.
 
-The bound that a test holds it to: without a base, one call for each chunk of deletes and each chunk
-of adds; with a base, one `replace` (or `create`) and one `add` for each further chunk. Where numbers leave
-the group by themselves, those of a chunk leave it together.
+Tests check this upper bound. Without a base: one call per chunk of deletes and per chunk of adds. With one:
+one `replace` or `create`, and one `add` for each further chunk. The numbers of a chunk share their expiry.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -10,19 +9,22 @@ from typing import NamedTuple
 
 from numbergroup.engine.commands import NAME, REMARK, Call, CallKind, Command
 from numbergroup.engine.merging.merge import Change
-from numbergroup.engine.merging.vendor_view import Text, VendorView
+from numbergroup.engine.merging.vendor_view import TextWrite, VendorView
 
 
 class _Target(NamedTuple):
-    """`replaces`: whether the vendor can be told all members at once."""
+    """The group that calls go to, and the limits of these calls.
+
+    `size`: the most numbers per call. `has_replace`: whether the vendor can replace all members in one call.
+    """
 
     group_id: str | None
     size: int
-    replaces: bool
+    has_replace: bool
 
 
 class _Chunk(NamedTuple):
-    """As many numbers as a call may have, which leave the group together."""
+    """Numbers for one call, with one expiry (Unix seconds)."""
 
     numbers: tuple[str, ...]
     expiry: float | None
@@ -31,57 +33,71 @@ class _Chunk(NamedTuple):
 def plan(
     change: Change,
     commands: Sequence[Command],
-    known: VendorView,
+    view: VendorView,
     *,
     group_id: str | None,
     numbers_per_call: int,
-    replaces: bool = True,
-    marks: bool = True,
+    has_replace: bool = True,
+    writes_marker: bool = True,
 ) -> list[Call]:
-    """The calls that are still needed, in the order in which they must be made.
+    """Return the calls that are still needed, in order. An empty list means that nothing is left to do.
 
-    An empty list means that the vendor has been told everything already. After a looking call
-    (`READ_MEMBERS`) the caller takes in what was found and plans again. For a vendor that has no replace
-    (not `replaces`) the only base can be a create, of this very sequence. A create that `marks` its group may
-    have a name that a later rename gave; else it has its own, for it is by that name that it is known again.
+    After a `READ_MEMBERS` call, the caller updates `view` with the members and plans again.
+    Without `has_replace`, the only possible base is a create of this sequence.
+    With `writes_marker`, the create call may carry the name of a later rename. Without it, the create keeps
+    its own name, because a lost create is identified by that name.
     """
     if change.delete is not None:
         return [] if group_id is None else [Call(CallKind.DELETE_GROUP, group_id=group_id)]
-    target = _Target(group_id, numbers_per_call, replaces)
+    target = _Target(group_id, numbers_per_call, has_replace)
     if change.create is not None and group_id is None:
-        return _creation(change, commands, change.create, target, marks)
-    return _numbers(change, commands, known, target) + _renaming(change, commands, known.texts, group_id)
+        return _create_calls(change, commands, change.create, target, writes_marker=writes_marker)
+    renames = _rename_calls(change, commands, view.texts, group_id)
+    return _number_calls(change, commands, view, target) + renames
 
 
-def _numbers(change: Change, commands: Sequence[Command], known: VendorView, target: _Target) -> list[Call]:
-    if change.base is None or not (target.replaces or known.complete):
-        # A group that one of these made can have no numbers but those that they name.
-        gone = [number for number in change.unwanted() if known.is_blank or known.needs(number, False)]
-        return _edit(gone, _needed(change, commands, known, target), target)
-    return _rebase(change, commands, change.base, known, target)
-
-
-def _renaming(
-    change: Change, commands: Sequence[Command], known: Mapping[str, Text], group_id: str | None
+def _number_calls(
+    change: Change, commands: Sequence[Command], view: VendorView, target: _Target
 ) -> list[Call]:
-    """The one call that sets the texts which the vendor does not have yet."""
-    wanted = {name: commands[by].text(name) for name, by in change.names.items()}
-    new = {name: text for name, text in wanted.items() if name not in known or known[name].value != text}
-    if not new:
+    """Return the calls that change the members of an existing group."""
+    if change.base is None or not (target.has_replace or view.complete):
+        # A group that this sequence created has only numbers that its commands name.
+        deletes = [
+            number
+            for number in change.numbers_to_delete()
+            if view.is_blank or view.needs_write(number, False)
+        ]
+        return _edit_calls(deletes, _missing_chunks(change, commands, view, target), target)
+    return _rebase_calls(change, commands, change.base, view, target)
+
+
+def _rename_calls(
+    change: Change, commands: Sequence[Command], texts: Mapping[str, TextWrite], group_id: str | None
+) -> list[Call]:
+    """Return the call, if one is needed, that sets the texts which differ from `texts` at the vendor."""
+    wanted = {name: commands[position].text_value(name) for name, position in change.texts.items()}
+    changed = {name: text for name, text in wanted.items() if name not in texts or texts[name].value != text}
+    if not changed:
         return []
-    return [Call(CallKind.RENAME, (), group_id, group_name=new.get(NAME), remark=new.get(REMARK))]
+    return [Call(CallKind.RENAME, (), group_id, group_name=changed.get(NAME), remark=changed.get(REMARK))]
 
 
-def _creation(
-    change: Change, commands: Sequence[Command], create: int, target: _Target, marks: bool
+def _create_calls(
+    change: Change,
+    commands: Sequence[Command],
+    create: int,
+    target: _Target,
+    *,
+    writes_marker: bool,
 ) -> list[Call]:
+    """Return the calls that create the group and bring it into its final state."""
     command = commands[create]
     texts: dict[str, str | None] = {NAME: command.group_name, REMARK: command.remark}
-    for name, by in change.names.items():
-        if marks or name != NAME:
-            texts[name] = commands[by].text(name)
-    chunks = _wanted(change, change.wanted(), commands, target)
-    # The vendor requires phones: a group that ends empty is made with one number, which is then deleted.
+    for name, position in change.texts.items():
+        if writes_marker or name != NAME:
+            texts[name] = commands[position].text_value(name)
+    chunks = _expiry_chunks(change, change.numbers_to_add(), commands, target)
+    # The vendor requires phones. A group that ends empty is created with one number, which is then deleted.
     first, *rest = chunks or [_Chunk(command.numbers[:1], command.number_expiry)]
     calls = [
         Call(
@@ -92,65 +108,74 @@ def _creation(
             expires_at=first.expiry,
         )
     ]
-    calls += [_add(chunk, None) for chunk in rest]
+    calls += [_add_call(chunk, None) for chunk in rest]
     if not chunks:
         calls.append(Call(CallKind.DELETE, first.numbers))
-    made = {name: Text(text, None) for name, text in texts.items()}
-    return calls + _renaming(change, commands, made, None)
+    created = {name: TextWrite(text, None) for name, text in texts.items()}
+    return calls + _rename_calls(change, commands, created, None)
 
 
-def _rebase(
-    change: Change, commands: Sequence[Command], base: int, known: VendorView, target: _Target
+def _rebase_calls(
+    change: Change, commands: Sequence[Command], base: int, view: VendorView, target: _Target
 ) -> list[Call]:
-    wanted, group_id = change.wanted(), target.group_id
-    # An empty replace cannot be said: replace by one number of the commands', then delete it.
-    one = next(iter((*change.decided, *commands[base].numbers[:1])), None)
-    if wanted:
-        first, *rest = _wanted(change, wanted, commands, target)
+    """Return the calls that give the group exactly the members that the change adds.
+
+    This is a `replace`, or fewer single edits if all current members are known.
+    """
+    to_add, group_id = change.numbers_to_add(), target.group_id
+    # The vendor has no empty replace: the group is replaced by one named number, which is then deleted.
+    any_number = next(iter((*change.winners, *commands[base].numbers[:1])), None)
+    if to_add:
+        first, *rest = _expiry_chunks(change, to_add, commands, target)
         calls = [Call(CallKind.REPLACE, first.numbers, group_id, expires_at=first.expiry)]
-        calls += [_add(chunk, group_id) for chunk in rest]
-    elif one is not None:
-        calls = [Call(CallKind.REPLACE, (one,), group_id), Call(CallKind.DELETE, (one,), group_id)]
+        calls += [_add_call(chunk, group_id) for chunk in rest]
+    elif any_number is not None:
+        numbers = (any_number,)
+        calls = [Call(CallKind.REPLACE, numbers, group_id), Call(CallKind.DELETE, numbers, group_id)]
     else:
         calls = [Call(CallKind.READ_MEMBERS, group_id=group_id)]
-    if known.complete:
-        members = set(wanted)
-        gone = [n for n in known.possible if n not in members and known.needs(n, False)]
-        residue = _edit(gone, _needed(change, commands, known, target), target)
-        if len(residue) <= len(calls) or calls[0].kind is CallKind.READ_MEMBERS or not target.replaces:
-            return residue
+    if view.complete:
+        members = set(to_add)
+        deletes = [n for n in view.possible_members if n not in members and view.needs_write(n, False)]
+        edits = _edit_calls(deletes, _missing_chunks(change, commands, view, target), target)
+        if len(edits) <= len(calls) or calls[0].kind is CallKind.READ_MEMBERS or not target.has_replace:
+            return edits
     return calls
 
 
-def _needed(
-    change: Change, commands: Sequence[Command], known: VendorView, target: _Target
+def _missing_chunks(
+    change: Change, commands: Sequence[Command], view: VendorView, target: _Target
 ) -> Iterable[_Chunk]:
-    """What is to be put into the group still."""
-    decided, new = change.decided, change.wanted()
-    if not known.is_blank:
-        new = [n for n in new if known.needs(n, True, commands[decided[n].by].number_expiry)]
-    return _wanted(change, new, commands, target)
+    """Return the numbers that still have to be added, in chunks."""
+    winners, numbers = change.winners, change.numbers_to_add()
+    if not view.is_blank:
+        numbers = [
+            n for n in numbers if view.needs_write(n, True, commands[winners[n].position].number_expiry)
+        ]
+    return _expiry_chunks(change, numbers, commands, target)
 
 
-def _wanted(
+def _expiry_chunks(
     change: Change, numbers: Sequence[str], commands: Sequence[Command], target: _Target
 ) -> list[_Chunk]:
-    """The numbers by when they leave the group, in the order of the first of each."""
+    """Return the numbers in chunks of equal expiry, in the order in which the expiries first occur."""
     if all(command.number_expiry is None for command in commands):
-        return [_Chunk(some, None) for some in _chunks(numbers, target.size)]
-    together: dict[float | None, list[str]] = {}
+        return [_Chunk(chunk, None) for chunk in _chunks(numbers, target.size)]
+    by_expiry: dict[float | None, list[str]] = {}
     for number in numbers:
-        expiry = commands[change.decided[number].by].number_expiry
-        together.setdefault(expiry, []).append(number)
-    return [_Chunk(some, expiry) for expiry, all_ in together.items() for some in _chunks(all_, target.size)]
+        expiry = commands[change.winners[number].position].number_expiry
+        by_expiry.setdefault(expiry, []).append(number)
+    return [
+        _Chunk(chunk, expiry) for expiry, group in by_expiry.items() for chunk in _chunks(group, target.size)
+    ]
 
 
-def _edit(gone: Sequence[str], new: Iterable[_Chunk], target: _Target) -> list[Call]:
-    deletes = [Call(CallKind.DELETE, some, target.group_id) for some in _chunks(gone, target.size)]
-    return deletes + [_add(chunk, target.group_id) for chunk in new]
+def _edit_calls(deletes: Sequence[str], adds: Iterable[_Chunk], target: _Target) -> list[Call]:
+    calls = [Call(CallKind.DELETE, chunk, target.group_id) for chunk in _chunks(deletes, target.size)]
+    return calls + [_add_call(chunk, target.group_id) for chunk in adds]
 
 
-def _add(chunk: _Chunk, group_id: str | None) -> Call:
+def _add_call(chunk: _Chunk, group_id: str | None) -> Call:
     return Call(CallKind.ADD, chunk.numbers, group_id, expires_at=chunk.expiry)
 
 

@@ -1,4 +1,4 @@
-"""What is known of a group at the vendor, from the answers of calls whose commands are not settled yet."""
+"""Tracks the state of a group at the vendor, from the calls of commands that are not settled yet."""
 
 import math
 from collections.abc import Collection, Iterable, Sequence
@@ -7,25 +7,28 @@ from typing import Final, NamedTuple
 
 from numbergroup.engine.commands import NAME, REMARK, Call, CallKind, Details, Group
 
-UNLISTED: Final = math.nan
-"""The expiry of a member that was found in a list which says none: it is equal to no other."""
+UNKNOWN_EXPIRY: Final = math.nan
+"""The expiry of a member that was read from a list without expiries. It equals no other expiry."""
 
 
 class LastWrite(NamedTuple):
-    """What the vendor was last told of a number, the requestId of the call that told it, and what the vendor
-    said of that call beyond its outcome."""
+    """The last call that wrote a number: the number's state since then, and the call's requestId and details.
+
+    `expiry`: when the vendor removes the number by itself, in Unix seconds.
+    """
 
     present: bool
     request_id: str | None
     expiry: float | None = None
     details: Details | None = None
 
-    def says(self, present: bool, expiry: float | None) -> bool:
+    def matches(self, present: bool, expiry: float | None) -> bool:
+        """Return whether the call wrote this state. The expiry counts only for a present number."""
         return self.present is present and (not present or self.expiry == expiry)
 
 
-class Text(NamedTuple):
-    """A group's name or remark as the vendor has it; whose call set it, and what the vendor said of that."""
+class TextWrite(NamedTuple):
+    """The last call that set a group's name or remark: the text, and the call's requestId and details."""
 
     value: str | None
     request_id: str | None
@@ -34,10 +37,16 @@ class Text(NamedTuple):
 
 @dataclass(slots=True)
 class VendorView:
-    """`complete` means that numbers which are neither in `told` nor `unsure` are known to be absent;
-    `base_request` is the call that made it so. `rejected`: what the vendor was told of a number last and did
-    not take; whether the number is in the group is as it was before. `unsure`: of what nobody knows it, and
-    whether it is there, if it is, by calls in doubt alone.
+    """The known state of one group at the vendor.
+
+    - `last_writes`: by number, the last successful write.
+    - `complete`: all other numbers, except `uncertain` ones, are known to be absent.
+    - `base_request`, `base_details`: of the call that made the view complete.
+    - `rejected`: by number, the last write if the vendor rejected it. It did not change the number.
+    - `uncertain`: numbers whose state is unknown. `True`: if the number is present, then only because of
+      calls in doubt.
+    - `texts`: by `NAME` or `REMARK`, the last write.
+    - `has_details`: whether any call had details.
     """
 
     last_writes: dict[str, LastWrite] = field(default_factory=dict)
@@ -45,11 +54,9 @@ class VendorView:
     base_request: str | None = None
     rejected: dict[str, LastWrite] = field(default_factory=dict)
     uncertain: dict[str, bool] = field(default_factory=dict)
-    texts: dict[str, Text] = field(default_factory=dict)
-    """What the vendor was told of the group's name and remark."""
+    texts: dict[str, TextWrite] = field(default_factory=dict)
     base_details: Details | None = None
     has_details: bool = False
-    """Whether the vendor said anything of a call beyond its outcome."""
 
     def apply(
         self,
@@ -58,57 +65,57 @@ class VendorView:
         rejected: Collection[str] = (),
         details: Details | None = None,
     ) -> None:
-        """Take in that the vendor carried `call` out, but for the numbers that it `rejected`."""
+        """Record that the vendor carried out `call`, except for the `rejected` numbers."""
         self.has_details |= details is not None
         if call.kind in (CallKind.CREATE, CallKind.RENAME):
             self._apply_texts(call, request_id, details)
         left_out = frozenset(rejected).intersection(call.numbers)
-        taken = [number for number in call.numbers if number not in left_out] if left_out else call.numbers
+        accepted = [number for number in call.numbers if number not in left_out] if left_out else call.numbers
         if call.kind in (CallKind.REPLACE, CallKind.CREATE):
-            self.learn_all(taken, request_id, call.expires_at, details)
-            # What the group did not take before says nothing of what it has now.
+            self.set_members(accepted, request_id, call.expires_at, details)
+            # Earlier rejections say nothing about the new members.
             self.rejected = {}
         elif call.kind in (CallKind.ADD, CallKind.DELETE):
-            told = LastWrite(call.kind is CallKind.ADD, request_id, call.expires_at, details)
-            self.last_writes.update(dict.fromkeys(taken, told))
+            write = LastWrite(call.kind is CallKind.ADD, request_id, call.expires_at, details)
+            self.last_writes.update(dict.fromkeys(accepted, write))
             if self.uncertain:
-                self._drop(self.uncertain, taken)
+                self._drop(self.uncertain, accepted)
         if self.rejected:
-            self._drop(self.rejected, taken)
+            self._drop(self.rejected, accepted)
         for number in call.numbers if left_out else ():
             if number in left_out:
                 present = call.kind is not CallKind.DELETE
                 self.rejected[number] = LastWrite(present, request_id, call.expires_at, details)
                 if call.kind is CallKind.REPLACE:
-                    # It may have left with the others, or stayed as it was.
+                    # The vendor may have removed it, or left it as it was.
                     self.uncertain[number] = False
 
     def _apply_texts(self, call: Call, request_id: str | None, details: Details | None) -> None:
         texts = {NAME: call.group_name, REMARK: call.remark_without_marker}
-        is_whole = call.kind is CallKind.CREATE
-        said = {name: text for name, text in texts.items() if is_whole or text is not None}
-        self.texts |= {name: Text(text, request_id, details) for name, text in said.items()}
+        sets_all = call.kind is CallKind.CREATE
+        written = {name: text for name, text in texts.items() if sets_all or text is not None}
+        self.texts |= {name: TextWrite(text, request_id, details) for name, text in written.items()}
 
-    def learn_all(
+    def set_members(
         self,
         members: Sequence[str],
         request_id: str | None,
         expiry: float | None = None,
         details: Details | None = None,
     ) -> None:
-        """Take in that the group has exactly `members`."""
+        """Record that the group has exactly these members."""
         self.last_writes = dict.fromkeys(members, LastWrite(True, request_id, expiry, details))
         self.base_details = details
         self.uncertain = {}
         self.complete = True
         self.base_request = request_id
 
-    def learn_texts(self, group: Group, request_id: str | None) -> None:
-        """Take in that the group is named as it is listed."""
-        self.texts = {NAME: Text(group.name, request_id), REMARK: Text(group.remark, request_id)}
+    def set_texts(self, group: Group, request_id: str | None) -> None:
+        """Record the name and remark of the group as the vendor lists it."""
+        self.texts = {NAME: TextWrite(group.name, request_id), REMARK: TextWrite(group.remark, request_id)}
 
-    def doubt(self, call: Call) -> None:
-        """Take in that nobody knows whether the vendor carried `call` out."""
+    def mark_uncertain(self, call: Call) -> None:
+        """Record that the vendor may or may not have carried out `call`."""
         if call.kind is CallKind.RENAME:
             for name, text in ((NAME, call.group_name), (REMARK, call.remark)):
                 if text is not None:
@@ -118,57 +125,61 @@ class VendorView:
             self.last_writes, self.uncertain = {}, {}
             self.complete = False
             return
-        # A deletion of the group has taken everything with it, or nothing.
+        # A deletion of the group removed all of its numbers, or none.
         touched = [*self.last_writes] if call.kind is CallKind.DELETE_GROUP else call.numbers
         if self.complete:
             self.uncertain.update({number: self._was_absent(number) for number in touched})
         self._drop(self.last_writes, touched)
         self._drop(self.rejected, touched)
 
-    def is_there_by_doubt(self, number: str) -> bool:
-        """Whether it was not in the group before calls that are in doubt, and may be since."""
+    def is_present_by_doubt(self, number: str) -> bool:
+        """Return whether only calls in doubt can have added the number: before them it was absent."""
         return self.uncertain.get(number, False)
 
     @property
     def is_blank(self) -> bool:
-        """Whether nothing is known of any number: everything `needs` to be said."""
+        """Whether no number's state is known. `needs_write` is true for every number then."""
         return not (self.last_writes or self.rejected or self.complete)
 
     @property
-    def possible(self) -> list[str]:
-        """The numbers that are, or may be, in the group, where it is `complete`."""
-        return [*(number for number, told in self.last_writes.items() if told.present), *self.uncertain]
+    def possible_members(self) -> list[str]:
+        """All numbers that are, or may be, in the group. Valid only if the view is `complete`."""
+        present = (number for number, write in self.last_writes.items() if write.present)
+        return [*present, *self.uncertain]
 
-    def says(self, number: str, present: bool, expiry: float | None = None) -> bool:
-        """Whether it is certain that the number is in the group until `expiry`, or that it is not in it."""
-        told = self.last_writes.get(number)
-        if told is None:
+    def is_certain(self, number: str, present: bool, expiry: float | None = None) -> bool:
+        """Return whether the number certainly has this state: present with this expiry, or absent."""
+        write = self.last_writes.get(number)
+        if write is None:
             return self.complete and not present and number not in self.uncertain
-        return told.says(present, expiry)
+        return write.matches(present, expiry)
 
-    def rejects(self, number: str, present: bool, expiry: float | None = None) -> bool:
-        """Whether the vendor was told so already, and did not take it."""
-        refused = self.rejected.get(number)
-        return refused is not None and refused.says(present, expiry)
+    def was_rejected(self, number: str, present: bool, expiry: float | None = None) -> bool:
+        """Return whether the vendor rejected the last write of this state."""
+        write = self.rejected.get(number)
+        return write is not None and write.matches(present, expiry)
 
-    def needs(self, number: str, present: bool, expiry: float | None = None) -> bool:
-        """Whether the vendor has to be told so still."""
-        return not (self.says(number, present, expiry) or self.rejects(number, present, expiry))
+    def needs_write(self, number: str, present: bool, expiry: float | None = None) -> bool:
+        """Return whether a call still has to write this state."""
+        return not (self.is_certain(number, present, expiry) or self.was_rejected(number, present, expiry))
 
     def details_of(self, numbers: Iterable[str], *, base: bool) -> list[Details]:
-        """What the vendor said of the calls that told it of these numbers last, each call once; with `base`,
-        of the one that decided all others as well."""
+        """Return the details of the last calls that wrote these numbers or texts, each call once.
+
+        With `base`, include the call that made the view complete.
+        """
         found = [self.base_details] if base else []
         for number in numbers:
-            found += [told[number].details for told in (self.last_writes, self.rejected) if number in told]
+            writes = (self.last_writes, self.rejected)
+            found += [by_number[number].details for by_number in writes if number in by_number]
             if number in self.texts:
                 found.append(self.texts[number].details)
-        return list({id(one): one for one in found if one is not None}.values())
+        return list({id(details): details for details in found if details is not None}.values())
 
-    def requests(self, number: str) -> list[str | None]:
-        """The requestIds of the calls that told the vendor of the number (or of the group's text) last."""
-        told = self.last_writes.get(number)
-        ids = [] if told is None else [told.request_id]
+    def request_ids(self, number: str) -> list[str | None]:
+        """Return the requestIds of the last calls that wrote the number (or the text)."""
+        write = self.last_writes.get(number)
+        ids = [] if write is None else [write.request_id]
         if self.rejected and number in self.rejected:
             ids.append(self.rejected[number].request_id)
         if self.texts and number in self.texts:
@@ -176,10 +187,10 @@ class VendorView:
         return ids
 
     def _was_absent(self, number: str) -> bool:
-        told = self.last_writes.get(number)
-        return self.uncertain.get(number, told is None or not told.present)
+        write = self.last_writes.get(number)
+        return self.uncertain.get(number, write is None or not write.present)
 
     @staticmethod
-    def _drop(some: dict[str, LastWrite] | dict[str, bool], numbers: Sequence[str]) -> None:
+    def _drop(by_number: dict[str, LastWrite] | dict[str, bool], numbers: Sequence[str]) -> None:
         for number in numbers:
-            some.pop(number, None)
+            by_number.pop(number, None)

@@ -40,19 +40,19 @@ def admit(
     waiting = partition.commands.get(command.key)
     record = partition.settled.get(command.key) or facts.settled.get(command.key)
     if waiting is not None and not (
-        record is not None and replays_of(command.past) < replays_of(waiting.past)
+        record is not None and replays_of(command.retry_history) < replays_of(waiting.retry_history)
     ):
         if waiting.fingerprint != command.fingerprint:
             return Verdict(command, Status.REJECTED, fault=_OTHER_BODY, conflict=True)
-        live = [origin for origin in waiting.origins if not origin.entry.void]
+        live = [origin for origin in waiting.origins if not origin.entry.awaits_redelivery]
         partition.owed_answers -= len(waiting.origins) - len(live)
         waiting.origins[:] = live + command.origins
         return None
-    if record is not None and record.replays >= replays_of(command.past):
+    if record is not None and record.replays >= replays_of(command.retry_history):
         if record.fingerprint != command.fingerprint:
             return Verdict(command, Status.REJECTED, fault=_OTHER_BODY, conflict=True)
         return Verdict(command, record.status, repeat_of=record)
-    if command.past is None and command.group in partition.quarantined:
+    if command.retry_history is None and command.group in partition.quarantined:
         return Verdict(command, Status.FAILED, fault=partition.quarantined[command.group])
     if command.group in facts.unreadable and not partition.knows_group(command.group):
         # Whether the group exists is unknown, so a call could create it a second time.
@@ -64,8 +64,8 @@ def admit(
     problem = _check_support(command, policy)
     if problem is None and policy.number_pattern is not None:
         problem = _check_numbers(command, policy.number_pattern)
-    if problem is None and policy.objection is not None:
-        problem = policy.objection(command)
+    if problem is None and policy.precheck is not None:
+        problem = policy.precheck(command)
     if problem is not None:
         return Verdict(command, Status.REJECTED, fault=problem)
     return None
@@ -83,7 +83,7 @@ def _check_support(command: Command, policy: AccountPolicy) -> Fault | None:
         return Fault("unsupported", None, "the account's vendor does not support expiresAt")
     if command.number_expiry is not None and command.kind is DELETE:
         return Fault("invalid", None, "expiresAt is for numbers that are added: a delete has none")
-    if command.kind is REPLACE and not command.numbers and not policy.lists:
+    if command.kind is REPLACE and not command.numbers and not policy.can_list:
         message = "an empty replace needs a list of the group's members, and the account's vendor has none"
         return Fault("unsupported", None, message)
     return None
@@ -95,7 +95,7 @@ def _check_numbers(command: Command, pattern: str) -> Fault | None:
     The message names their places, not the numbers: those must not reach logs.
     """
     matches = re.compile(pattern).fullmatch
-    numbers = command.as_written(command.numbers)
+    numbers = command.as_received(command.numbers)
     invalid = [place for place, number in enumerate(numbers, 1) if not matches(number)]
     if not invalid:
         return None

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from numbergroup.engine.account.scheduler import Scheduler
 from numbergroup.engine.commands import GroupRef
 from numbergroup.engine.effects import Effect, Settle
-from numbergroup.engine.events import OpenCalls, Owned
+from numbergroup.engine.events import OpenCalls, PartitionAcquired
 from numbergroup.engine.group.batch import finish_expired_head
 from numbergroup.engine.group.next_step import Finish
 from numbergroup.engine.group.state import INHERITED, GroupState, Phase
@@ -52,7 +52,7 @@ class GroupTable:
                 waiting[ref.account] += sum(map(memory_weight, group.pending))
         return waiting
 
-    def take_over(self, event: Owned) -> None:
+    def take_over(self, event: PartitionAcquired) -> None:
         """Take over a partition, with the previous owner's calls in doubt and quarantines."""
         partition = self.partitions.setdefault(event.partition, PartitionState())
         partition.attempted.update(event.attempted)
@@ -194,13 +194,13 @@ class GroupTable:
         quiet_at = max((doubt.until for doubt in group.doubts), default=0.0)
         if quiet_at > now:
             group.wake_at = quiet_at
-            self.timers.set(quiet_at, group)
+            self.timers.schedule(quiet_at, group)
             return
         partition = self.partitions.get(group.partition)
         if partition is None or partition.groups.get(group.ref) is not group:
             return
         del partition.groups[group.ref]
-        self.timers.drop(group)
+        self.timers.cancel(group)
         calls_done = group.close_recorded_calls(now)
         if calls_done:
             self.effects.append(Settle(group.partition, [], now, calls_done=calls_done))
@@ -209,16 +209,16 @@ class GroupTable:
         """Set a timer for the expiry of the group's first command."""
         expires_at = group.pending[0].expires_at
         if expires_at is not None:
-            self.timers.set(expires_at, group)
+            self.timers.schedule(expires_at, group)
 
     def wake_due_groups(self, now: float) -> None:
         """Expire commands and queue parked groups whose time has come; then request permits."""
-        for group in self.timers.due(now):
+        for group in self.timers.pop_due(now):
             self._expire(group, now)
             if group.pending and (group.pending[0].expires_at or 0.0) > now:
                 self.set_expiry_timer(group)
             if group.wake_at > now:
-                self.timers.set(group.wake_at, group)
+                self.timers.schedule(group.wake_at, group)
                 continue
             if group.phase is Phase.PARKED:
                 self.enqueue(group)

@@ -9,7 +9,7 @@ from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 
 from numbergroup.engine.commands import (
-    ALL_NUMBERS,
+    WHOLE_GROUP_KINDS,
     Command,
     CommandKey,
     CreateIntent,
@@ -21,12 +21,18 @@ from numbergroup.engine.commands import (
     SequenceKey,
     Verdict,
 )
-from numbergroup.engine.effects import Decided
+from numbergroup.engine.effects import GroupDecisions
 from numbergroup.engine.events import Facts
 from numbergroup.engine.group.attribution import summarize_decisions
 from numbergroup.engine.group.state import GroupState
 from numbergroup.engine.precautions import Precautions
-from numbergroup.engine.records import DEAD_LETTERED, is_remembered, milliseconds, record_of, sequence_key
+from numbergroup.engine.records import (
+    DEAD_LETTERED,
+    build_record,
+    is_remembered,
+    round_to_milliseconds,
+    sequence_key,
+)
 from numbergroup.engine.replays import LaterWrites, effective_order
 
 _SETTLED_KEPT = 50_000
@@ -88,7 +94,7 @@ class PartitionState:
         """Remove the commands of these verdicts, and remember their answers for repeats."""
         if self.attempted:
             self.attempted.difference_update(verdict.command.key for verdict in verdicts)
-        settled_at = milliseconds(now)
+        settled_at = round_to_milliseconds(now)
         for verdict in verdicts:
             command = self.commands.pop(verdict.command.key)
             if len(command.numbers) >= _SMALL:
@@ -111,7 +117,7 @@ class PartitionState:
             self.note_dead_letters((command.group,))
         if not is_remembered(verdict):
             return
-        self.settled[command.key] = record_of(verdict, settled_at)
+        self.settled[command.key] = build_record(verdict, settled_at)
         if len(self.settled) > _SETTLED_KEPT:
             self.settled.popitem(last=False)
 
@@ -177,21 +183,21 @@ class PartitionState:
 
         For a replay: the later decisions that it must not undo. For others: the sequence of its source.
         """
-        if command.past is None:
+        if command.retry_history is None:
             if command.sequence is not None:
                 self.note_sequence(command, facts)
             return
         ref = group.ref
         group.replay_count += 1
         group.later_writes = group.later_writes or LaterWrites()
-        looked_up = facts.since.get(ref)
+        looked_up = facts.later_writes.get(ref)
         if looked_up is not None:
             # The look-up has all decisions up to now with their orders, and replaces those without.
-            group.later_writes.forget_latest(None if command.kind in ALL_NUMBERS else command.numbers)
-            group.later_writes.absorb(looked_up)
-        group.later_writes.absorb(self.writes_during_lookup.get(ref))
+            group.later_writes.forget_latest(None if command.kind in WHOLE_GROUP_KINDS else command.numbers)
+            group.later_writes.add_all(looked_up)
+        group.later_writes.add_all(self.writes_during_lookup.get(ref))
 
-    def record_decisions(self, group: GroupState, verdicts: Sequence[Verdict]) -> Decided | None:
+    def record_decisions(self, group: GroupState, verdicts: Sequence[Verdict]) -> GroupDecisions | None:
         """Return what the group's batch decided; `None` if the group cannot have dead letters.
 
         The decisions are also added to those that pending replays must not undo.
@@ -200,14 +206,14 @@ class PartitionState:
         if ref not in self.with_dead_letters or batch is None:
             return None
         decided = summarize_decisions(ref, batch, verdicts)
-        orders = [effective_order(command.past) for command in batch.commands]
+        orders = [effective_order(command.retry_history) for command in batch.commands]
         everything = -1 if decided.everything is None else orders[decided.everything]
         for writes in (group.later_writes, self.writes_during_lookup.get(ref)):
             if writes is not None:
                 numbers = (
                     (number, present, orders[position]) for number, present, position in decided.numbers
                 )
-                writes.take(everything, numbers)
+                writes.add(everything, numbers)
         return decided
 
     def find_group_id(self, ref: GroupRef, facts: Facts) -> str | None:

@@ -8,8 +8,8 @@ from typing import Any
 import orjson
 
 from numbergroup.engine.commands import Fault, GroupRef, HandleKind, Origin, Refusal, Verdict
-from numbergroup.engine.decoding.lenient_decode import elements
-from numbergroup.engine.records import dead_letter_id, time_of
+from numbergroup.engine.decoding.lenient_decode import split_array
+from numbergroup.engine.records import dead_letter_id, format_time
 from numbergroup.engine.replays import Replay, RetryHistory
 from numbergroup_contracts.dead_letters import MOST_HISTORY, fingerprint, shape
 
@@ -34,7 +34,7 @@ class DeadLetterRecord:
     original: bytes | None = None
 
 
-def letter_of(verdict: Verdict, now: float, place: int) -> DeadLetterRecord:
+def build_dead_letter(verdict: Verdict, now: float, place: int) -> DeadLetterRecord:
     """The letter of a command that ended with a fault."""
     command = verdict.command
     assert verdict.fault is not None
@@ -54,12 +54,12 @@ def letter_of(verdict: Verdict, now: float, place: int) -> DeadLetterRecord:
         command.group if named else None,
         body,
         place,
-        RetryHistory(next(replayed, None)) if command.past is None else command.past,
+        RetryHistory(next(replayed, None)) if command.retry_history is None else command.retry_history,
         verdict.request_ids,
     )
 
 
-def letter_of_refusal(refusal: Refusal, now: float, place: int) -> DeadLetterRecord:
+def build_refusal_dead_letter(refusal: Refusal, now: float, place: int) -> DeadLetterRecord:
     """The letter of what could not be taken for a command."""
     key = refusal.key
     return _letter(
@@ -78,7 +78,7 @@ def letter_of_refusal(refusal: Refusal, now: float, place: int) -> DeadLetterRec
 @lru_cache(maxsize=1)
 def _events(body: bytes) -> list[bytes]:
     """The events of an array as they arrived; its letters are written one after the other."""
-    return elements(body)[0]
+    return split_array(body)[0]
 
 
 def _letter(
@@ -98,7 +98,7 @@ def _letter(
     error = {"kind": fault.kind, "code": fault.code, "message": fault.message}
     description = {
         "id": letter_id,
-        "time": time_of(now),
+        "time": format_time(now),
         "partition": entry.partition,
         "entry": entry.tag,
         "index": origin.index if entry.is_array else None,
@@ -109,11 +109,11 @@ def _letter(
         "requestIds": request_ids,
         "fingerprint": alike,
         "attempts": past.attempts + (replay.attempts if replay else 0),
-        "firstTime": time_of(_first_time(past, now)),
+        "firstTime": format_time(_first_time(past, now)),
         "replays": replay.replays if replay else 0,
         "history": _history(replay),
         "via": {
-            "listed": entry.listed,
+            "listed": entry.from_list,
             "replyTo": origin.reply_to,
             "correlationId": origin.correlation_id,
             "traceparent": origin.traceparent,

@@ -10,9 +10,9 @@ from typing import Any, NamedTuple
 import orjson
 
 from numbergroup.engine.commands import CommandKey, Fault, Origin, Refusal
-from numbergroup.engine.decoding.lenient_decode import elements
-from numbergroup.engine.records import variant_id
-from numbergroup.engine.settling.dead_letters import DeadLetterRecord, letter_of_refusal
+from numbergroup.engine.decoding.lenient_decode import split_array
+from numbergroup.engine.records import variant_event_id
+from numbergroup.engine.settling.dead_letters import DeadLetterRecord, build_refusal_dead_letter
 from numbergroup.engine.settling.settlement import Reply
 from numbergroup_contracts.results import Status
 
@@ -29,11 +29,11 @@ class Fitted(NamedTuple):
     answers could not be made small enough."""
 
     replies: list[Reply]
-    letters: list[DeadLetterRecord]
+    dead_letters: list[DeadLetterRecord]
     dropped: list[str]
 
 
-def fit(replies: Sequence[Reply], most_bytes: int) -> Fitted:
+def fit_replies(replies: Sequence[Reply], most_bytes: int) -> Fitted:
     """The replies, in order, with no body of more than `most_bytes`.
 
     An array is split into several. A list that is too large is `failed` (`too-large`, with a `limit` that
@@ -45,7 +45,7 @@ def fit(replies: Sequence[Reply], most_bytes: int) -> Fitted:
         if len(reply.body) <= most_bytes:
             found.replies.append(reply)
         elif reply.body.startswith(b"["):
-            parts = elements(reply.body)[0]
+            parts = split_array(reply.body)[0]
             cut = [_cut_down(part, reply, most_bytes - 2, found) for part in parts]
             found.replies.extend(
                 reply._replace(body=b"[%b]" % b",".join(some))
@@ -56,7 +56,7 @@ def fit(replies: Sequence[Reply], most_bytes: int) -> Fitted:
     return found
 
 
-def with_error(body: bytes, fault: Fault) -> bytes:
+def add_error(body: bytes, fault: Fault) -> bytes:
     """The result, or each of an array of them, with this `error` if it has none: its status stays."""
     found = orjson.loads(body)
     for event in found if isinstance(found, list) else [found]:
@@ -69,7 +69,7 @@ def to_default_queue(reply: Reply, reason: str) -> Reply:
     fault = Fault(
         REPLY_QUEUE, None, f"the reply queue takes nothing ({reason}): this result is in the default one"
     )
-    return reply._replace(queue=None, body=with_error(reply.body, fault))
+    return reply._replace(queue=None, body=add_error(reply.body, fault))
 
 
 def _packed(parts: Sequence[bytes], most_bytes: int) -> list[list[bytes]]:
@@ -98,9 +98,9 @@ def _cut_down(event: bytes, reply: Reply, most_bytes: int, found: Fitted) -> byt
         letter = _letter_of_list(reply, result, key, fault)
         data |= {"status": Status.FAILED.value, "error": _error(fault)}
         # Another outcome than that of the list that fits: consumers who drop repeats must not drop it.
-        result["id"] = variant_id(key, f"{TOO_LARGE} {result['id']}")
+        result["id"] = variant_event_id(key, f"{TOO_LARGE} {result['id']}")
         if letter is not None:
-            found.letters.append(letter)
+            found.dead_letters.append(letter)
             data["deadLetterId"] = letter.id
     else:
         fault = Fault(
@@ -151,7 +151,7 @@ def _letter_of_list(
     index, body = 0, entry.body
     if entry.is_array:
         index, body = next(
-            ((at, raw) for at, raw in enumerate(elements(entry.body)[0]) if _key_of(raw) == tuple(key)),
+            ((at, raw) for at, raw in enumerate(split_array(entry.body)[0]) if _key_of(raw) == tuple(key)),
             (index, body),
         )
     origin = Origin(entry, index, reply.queue, result.get("correlationid"), result.get("traceparent"))
@@ -165,7 +165,7 @@ def _letter_of_list(
         fault.kind,
         Status.FAILED,
     )
-    return letter_of_refusal(refusal, datetime.fromisoformat(result["time"]).timestamp(), 0)
+    return build_refusal_dead_letter(refusal, datetime.fromisoformat(result["time"]).timestamp(), 0)
 
 
 def _key_of(raw: bytes) -> tuple[Any, Any] | None:

@@ -21,9 +21,9 @@ from numbergroup.engine.commands import (
     Record,
     Refusal,
     Verdict,
-    tuple_of,
+    build_tuple,
 )
-from numbergroup.engine.records import replay_variant, time_of, variant_id
+from numbergroup.engine.records import format_time, replay_variant, variant_event_id
 from numbergroup_contracts.results import RESULT, SOURCE
 
 _NOT_ALLOWED = Fault("invalid", None, "replyto names a queue that the worker's settings do not allow")
@@ -33,9 +33,9 @@ class Answer(NamedTuple):
     """A result event in parts: `name` is its id, `command` that of the command, `about` has the attributes
     between them, and `rest` is whatever follows. Both begin with a comma."""
 
-    name: str
-    command: str
-    about: bytes
+    event_id: str
+    command_id: str
+    attributes: bytes
     rest: bytes
 
 
@@ -49,7 +49,7 @@ class Answers:
     _said: tuple[Any, ...] = field(init=False, default=())
     _parts: tuple[bytes, bytes] = field(init=False, default=(b"", b""))
 
-    def to(self, verdict: Verdict, record: Record) -> Answer:
+    def build(self, verdict: Verdict, record: Record) -> Answer:
         """The answer to a command: its own verdict's, or what is on record of it."""
         command = verdict.command
         ref, (source, command_id), kind = command.group, command.key, command.type
@@ -69,13 +69,13 @@ class Answers:
         name = command.digest
         if verdict.conflict or record.replays:
             variant = command.fingerprint if verdict.conflict else replay_variant(record.replays)
-            name = variant_id(command.key, variant)
+            name = variant_event_id(command.key, variant)
         elif verdict.groups is not None:
             # A list that is made again may find other groups: no two of them share an event id.
-            name = variant_id(command.key, _digest(about + rest))
-        return tuple_of(Answer, (name, command_id, about, rest))
+            name = variant_event_id(command.key, _digest(about + rest))
+        return build_tuple(Answer, (name, command_id, about, rest))
 
-    def to_refusal(self, refusal: Refusal, key: CommandKey, at: float, letter_id: str) -> Answer:
+    def build_for_refusal(self, refusal: Refusal, key: CommandKey, at: float, letter_id: str) -> Answer:
         """The answer to what intake could not take for a command."""
         outcome = {
             "status": refusal.status.value,
@@ -88,10 +88,13 @@ class Answers:
         }
         # What is refused is not remembered: several messages under one key may be, each for its own reason.
         reason = f"{refusal.kind}\0{refusal.message}".encode(errors="replace")
-        name, rest = variant_id(key, f"refused {_digest(reason)}"), _rest(key.source, refusal.type, outcome)
+        name, rest = (
+            variant_event_id(key, f"refused {_digest(reason)}"),
+            _rest(key.source, refusal.type, outcome),
+        )
         return Answer(name, key.id, _about(at, None), rest)
 
-    def addressed(self, answer: Answer, origin: Origin) -> tuple[str | None, bytes]:
+    def render(self, answer: Answer, origin: Origin) -> tuple[str | None, bytes]:
         """Where it goes, and the event with the attributes that its command asked for."""
         name, command, about, rest = answer
         if origin.correlation_id is not None:
@@ -114,7 +117,7 @@ class Answers:
 
 
 def _about(at: float, group_id: str | None) -> bytes:
-    said = {"source": SOURCE, "type": RESULT, "time": time_of(at)}
+    said = {"source": SOURCE, "type": RESULT, "time": format_time(at)}
     return _tail(said if group_id is None else {**said, "subject": group_id})
 
 
@@ -143,12 +146,12 @@ def _outcome(
     if record.vendor is not None:
         members["vendor"] = orjson.Fragment(record.vendor)
     if groups is not None:
-        members["groups"] = list(map(listed, groups))
+        members["groups"] = list(map(describe_group, groups))
         members["total"] = total
     return members
 
 
-def listed(group: Group) -> dict[str, Any]:
+def describe_group(group: Group) -> dict[str, Any]:
     """A group as results and exports have it (`contracts.results.ListedGroup`)."""
     members: dict[str, Any] = {
         "groupId": group.group_id,

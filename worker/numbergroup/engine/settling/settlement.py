@@ -1,7 +1,7 @@
-"""Settling: verdicts become one unit of writing, which the broker's adapter makes durable at once.
+"""Turns verdicts into a `Settlement`: one unit that the broker's adapter writes atomically.
 
-What belongs together is in one `Settlement`: the answers, what is remembered for repeats, the dead
-letters, and which messages may leave the broker.
+It holds all that must become durable together: results, records for repeats, dead letters, and the messages
+to acknowledge.
 """
 
 from collections.abc import Iterable, Sequence
@@ -20,20 +20,24 @@ from numbergroup.engine.commands import (
     Refusal,
     SequenceKey,
     Verdict,
-    tuple_of,
+    build_tuple,
 )
-from numbergroup.engine.effects import Decided, Settle
+from numbergroup.engine.effects import GroupDecisions, Settle
 from numbergroup.engine.records import (
     DEAD_LETTERED,
+    build_record,
     is_remembered,
-    milliseconds,
-    record_of,
     replay_variant,
+    round_to_milliseconds,
     sequence_key,
-    variant_id,
+    variant_event_id,
 )
 from numbergroup.engine.replays import LATEST, Replay, effective_order, replays_of
-from numbergroup.engine.settling.dead_letters import DeadLetterRecord, letter_of, letter_of_refusal
+from numbergroup.engine.settling.dead_letters import (
+    DeadLetterRecord,
+    build_dead_letter,
+    build_refusal_dead_letter,
+)
 from numbergroup.engine.settling.results import Answer, Answers
 from numbergroup_contracts.event import MAX_EVENTS_PER_MESSAGE
 
@@ -41,26 +45,28 @@ from numbergroup_contracts.event import MAX_EVENTS_PER_MESSAGE
 class Reply(NamedTuple):
     """One message for a reply queue; `queue` is `None` for the default one.
 
-    `listed`: the command came over a kombu list. `correlation_id`: the reply's own property. `entry`: the
-    message that is answered.
+    `correlation_id`: becomes the property of the reply message. `from_list`: the command arrived over a kombu
+    list. `entry`: the message that is answered.
     """
 
     queue: str | None
     body: bytes
     correlation_id: str | None = None
-    listed: bool = False
+    from_list: bool = False
     entry: Entry | None = None
 
     @property
     def is_to_client(self) -> bool:
-        """Whether the message's own `reply_to` names the queue: it belongs to the client that sent it."""
+        """Whether the queue belongs to the sending client: the message's own `reply_to` names it."""
         return self.queue is not None and self.entry is not None and self.entry.reply_to == self.queue
 
 
 @dataclass(slots=True, frozen=True)
 class NumberDecision:
-    """The last word on a number of a group, or on all (`number` is `None`): its `place` in the unit, or the
-    `order` of the command that said it, if that is tried again."""
+    """The last decision on one number of a group, or on all numbers (`number` is `None`).
+
+    `place`: the decision's position in the unit, from 1. `order`: set if a replayed command decided.
+    """
 
     group: GroupRef
     number: str | None
@@ -71,15 +77,23 @@ class NumberDecision:
 
 @dataclass(slots=True)
 class Settlement:
-    """`done` may leave the broker; of `partial` messages the named indexes are settled by now. `replayed`:
-    messages that were tried again are done, with the fields of the groups that their letters were of.
-    `unacknowledged`: messages that are answered and cannot leave the broker yet, with the number of their
-    events; `forgotten`: those of which no note is kept any more."""
+    """One unit to write.
+
+    - `records`: what is kept of each command, to answer repeats.
+    - `done`: tags of messages to acknowledge.
+    - `partial`: tags of messages that have unsettled events, with the indexes of their settled events.
+    - `unacknowledged`: tags of answered messages that cannot be acknowledged yet, with their event counts.
+    - `forgotten`: tags of messages whose settled indexes are no longer stored.
+    - `attempts_done`: settled commands with an expirytime.
+    - `replayed`: tags of replayed messages that are done, with the ledger field of the dead letter's group.
+    - `quarantined`: see `effects.Settle`, like the other fields with its names.
+    - `answered`: how many events the unit settles.
+    """
 
     partition: int
     replies: list[Reply] = field(default_factory=list)
     records: list[tuple[Command, Record]] = field(default_factory=list)
-    letters: list[DeadLetterRecord] = field(default_factory=list)
+    dead_letters: list[DeadLetterRecord] = field(default_factory=list)
     done: list[str] = field(default_factory=list)
     partial: list[tuple[str, list[int]]] = field(default_factory=list)
     unacknowledged: list[tuple[str, int]] = field(default_factory=list)
@@ -96,11 +110,11 @@ class Settlement:
 
 
 class OpenSettlement:
-    """A unit that is being put together. Each answer is encoded when it is taken: what was decided a moment
-    ago is at hand still, and is needed no longer afterwards.
+    """Collects verdicts into one `Settlement`.
 
-    Marks the events in their entries as settled: what was taken must be written, or forgotten together with
-    its entries. `close` it before anything is taken into another one.
+    Each result is encoded as soon as its verdict is added. The event is marked as settled in its entry. So
+    what was added must be written, or dropped together with its entries. Close this unit before anything is
+    added to another one.
     """
 
     def __init__(self, partition: int, reply_queues: Sequence[str]) -> None:
@@ -111,78 +125,88 @@ class OpenSettlement:
         self._place = 0
         self.reply_bytes = 0
 
-    def take(self, settle: Settle, now: float) -> None:
-        """Take in what else is to be settled; `now` (Unix seconds) is when its letters are written."""
-        unit, at = self._unit, milliseconds(settle.at)
-        if settle.decided is not None:
-            unit.decisions += _decisions(settle.decided, settle.verdicts, self._place)
+    def add(self, settle: Settle, now: float) -> None:
+        """Add what `settle` contains. `now` (Unix seconds) becomes the time of its dead letters."""
+        unit, settled_at = self._unit, round_to_milliseconds(settle.settled_at)
+        if settle.decisions is not None:
+            unit.decisions += _number_decisions(settle.decisions, settle.verdicts, self._place)
         for verdict in settle.verdicts:
             self._place += 1
             if isinstance(verdict, Refusal):
-                self._take_refusal(verdict, at, now)
+                self._add_refusal(verdict, settled_at, now)
                 continue
-            record = verdict.repeat_of or self._remembered(verdict, at, now)
-            answer = self._answers.to(verdict, record)
+            record = verdict.repeat_of or self._add_record(verdict, settled_at, now)
+            answer = self._answers.build(verdict, record)
             for origin in verdict.command.origins:
-                if not origin.entry.void:
+                if not origin.entry.awaits_redelivery:
                     self._reply(origin, answer, verdict)
         unit.bindings.update(settle.bindings)
         unit.intents_done.extend(settle.intents_done)
         unit.calls_done.extend(settle.calls_done)
         unit.quarantined.update(settle.quarantined)
 
-    def _remembered(self, verdict: Verdict, at: float, now: float) -> Record:
-        """Note what is to be known of the command from now on; its record."""
+    def _add_record(self, verdict: Verdict, settled_at: float, now: float) -> Record:
+        """Add the command's record, its dead letter and its sequence; return the record."""
         unit, command = self._unit, verdict.command
-        record = verdict.record or record_of(verdict, at)
+        record = verdict.record or build_record(verdict, settled_at)
         if verdict.status in DEAD_LETTERED:
-            unit.letters.append(letter_of(verdict, now, self._place))
+            unit.dead_letters.append(build_dead_letter(verdict, now, self._place))
         if is_remembered(verdict):
             unit.records.append((command, record))
         if command.expires_at is not None and command.arrival:
             unit.attempts_done.append(command.key)
-        # Only what was accepted counts, and the engine counts it from then on.
+        # Only an accepted command advances the sequence. The engine does so at arrival, the ledger here.
         if command.sequence is not None and command.arrival and not command.stale:
             sequence = sequence_key(command)
-            if sequence is not None and not replays_of(command.past):
+            if sequence is not None and not replays_of(command.retry_history):
                 unit.sequences[sequence] = command.sequence
         return record
 
-    def _take_refusal(self, refusal: Refusal, at: float, now: float) -> None:
+    def _add_refusal(self, refusal: Refusal, settled_at: float, now: float) -> None:
         unit, answer = self._unit, None
-        letter = letter_of_refusal(refusal, now, self._place)
+        dead_letter = build_refusal_dead_letter(refusal, now, self._place)
         if refusal.key is not None:
-            answer = self._answers.to_refusal(refusal, refusal.key, at, letter.id)
+            answer = self._answers.build_for_refusal(refusal, refusal.key, settled_at, dead_letter.id)
             if refusal.kind == CRASHED:
-                # It may be a command that was in a call before.
+                # The crashing command may have been in a call before.
                 unit.attempts_done.append(refusal.key)
-        if not refusal.origin.entry.void:
-            unit.letters.append(letter)
+        if not refusal.origin.entry.awaits_redelivery:
+            unit.dead_letters.append(dead_letter)
             self._reply(refusal.origin, answer, refusal)
 
     def _reply(self, origin: Origin, answer: Answer | None, verdict: Verdict | Refusal) -> None:
+        """Mark the event as settled and add its reply, if there is an answer."""
         unit, entry = self._unit, origin.entry
         unit.answered += 1
-        entry.mark(origin.index)
+        entry.mark_settled(origin.index)
         self._touched[entry.tag] = entry
         if answer is None:
             return
         if entry.replay is not None:
-            answer = _of_replay(answer, entry.replay, verdict)
-        queue, result = self._answers.addressed(answer, origin)
+            answer = _answer_of_replay(answer, entry.replay, verdict)
+        queue, result = self._answers.render(answer, origin)
         self.reply_bytes += len(result)
         if entry.is_array:
             self._arrays.setdefault((entry.tag, queue), (entry, []))[1].append(result)
         else:
-            unit.replies.append(tuple_of(Reply, (queue, result, origin.correlation_id, entry.listed, entry)))
+            # The positional form is faster, and this runs once per command.
+            reply = build_tuple(Reply, (queue, result, origin.correlation_id, entry.from_list, entry))
+            unit.replies.append(reply)
 
     def close(self) -> Settlement:
-        """The unit, of all that was taken."""
+        """Return the unit with all that was added."""
         unit = self._unit
         for (_, queue), (entry, results) in self._arrays.items():
             for start in range(0, len(results), MAX_EVENTS_PER_MESSAGE):
-                some = b",".join(results[start : start + MAX_EVENTS_PER_MESSAGE])
-                unit.replies.append(Reply(queue, b"[%b]" % some, entry.correlation_id, entry.listed, entry))
+                joined = b",".join(results[start : start + MAX_EVENTS_PER_MESSAGE])
+                reply = Reply(
+                    queue,
+                    b"[%b]" % joined,
+                    correlation_id=entry.correlation_id,
+                    from_list=entry.from_list,
+                    entry=entry,
+                )
+                unit.replies.append(reply)
         for tag, entry in self._touched.items():
             if len(entry.settled) < entry.total:
                 unit.partial.append((tag, sorted(entry.settled)))
@@ -195,39 +219,47 @@ class OpenSettlement:
 
 @dataclass(slots=True, frozen=True)
 class SettlementBuilder:
-    """`reply_queues` are patterns (as in a shell) of the names that a `replyto` may have."""
+    """Creates settlements. `reply_queues`: shell patterns of the queue names that `replyto` may have."""
 
     reply_queues: Sequence[str] = ()
 
     def begin(self, partition: int) -> OpenSettlement:
-        """A unit of the partition, with nothing in it."""
+        """Return an empty unit for the partition."""
         return OpenSettlement(partition, self.reply_queues)
 
     def build(self, partition: int, settles: Iterable[Settle], now: float) -> Settlement:
-        """One unit from all that is to be settled."""
+        """Return one closed unit with the contents of all `settles`."""
         unit = self.begin(partition)
         for settle in settles:
-            unit.take(settle, now)
+            unit.add(settle, now)
         return unit.close()
 
 
-def _decisions(decided: Decided, verdicts: Sequence[Verdict | Refusal], before: int) -> list[NumberDecision]:
-    """Of verdicts that have `before` others before them in their unit."""
+def _number_decisions(
+    decisions: GroupDecisions, verdicts: Sequence[Verdict | Refusal], before: int
+) -> list[NumberDecision]:
+    """Return the decisions with their places in the unit, where `before` verdicts precede these."""
 
-    def said(number: str | None, present: bool, at: int) -> NumberDecision:
-        verdict = verdicts[at]
-        order = LATEST if isinstance(verdict, Refusal) else effective_order(verdict.command.past)
+    def decision(number: str | None, present: bool, index: int) -> NumberDecision:
+        verdict = verdicts[index]
+        order = LATEST if isinstance(verdict, Refusal) else effective_order(verdict.command.retry_history)
         return NumberDecision(
-            decided.ref, number, present, before + at + 1, None if order == LATEST else order
+            decisions.ref,
+            number,
+            present,
+            place=before + index + 1,
+            order=None if order == LATEST else order,
         )
 
-    found = [said(number, present, at) for number, present, at in decided.numbers]
-    return found if decided.everything is None else [said(None, True, decided.everything), *found]
+    found = [decision(number, present, index) for number, present, index in decisions.numbers]
+    if decisions.everything is None:
+        return found
+    return [decision(None, True, decisions.everything), *found]
 
 
-def _of_replay(answer: Answer, replay: Replay, verdict: Verdict | Refusal) -> Answer:
-    """The answer to a command that was tried again: no repetition of an earlier one."""
+def _answer_of_replay(answer: Answer, replay: Replay, verdict: Verdict | Refusal) -> Answer:
+    """Return the answer with an event id of its own: consumers must not drop it as a repeat."""
     key = verdict.key if isinstance(verdict, Refusal) else verdict.command.key
     if key is None or (isinstance(verdict, Verdict) and verdict.repeat_of is not None):
         return answer
-    return answer._replace(name=variant_id(key, replay_variant(replay.replays)))
+    return answer._replace(event_id=variant_event_id(key, replay_variant(replay.replays)))

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import assert_never
 
-from numbergroup.engine.commands import TEXTS, Command, CommandKind
+from numbergroup.engine.commands import TEXT_FIELDS, Command, CommandKind
 
 _MAX_DIGITS = 19
 
@@ -38,19 +38,19 @@ def compute_staleness(command: Command, order: int, since: Mapping[str, str]) ->
     """
     kind = command.kind
     if _order(since.get(EVERYTHING)) > order and kind is not CommandKind.LIST:
-        return Staleness(command.as_written(command.numbers), superseded=True)
+        return Staleness(command.as_received(command.numbers), superseded=True)
     match kind:
         case CommandKind.RENAME:
-            texts = tuple(name for name in command.names if _decision(since, name)[1] > order)
-            return Staleness(texts, len(texts) == len(command.names))
+            texts = tuple(name for name in command.text_fields if _decision(since, name)[1] > order)
+            return Staleness(texts, len(texts) == len(command.text_fields))
         case CommandKind.ADD | CommandKind.DELETE:
             left_out = [n for n in command.numbers if _decision(since, n)[1] > order]
-            return Staleness(command.as_written(left_out), len(left_out) == len(command.numbers))
+            return Staleness(command.as_received(left_out), len(left_out) == len(command.numbers))
         case CommandKind.REPLACE:
             deleted = [
                 n for n in command.numbers if _decision(since, n)[0] == "-" and _decision(since, n)[1] > order
             ]
-            return Staleness(command.as_written(deleted))
+            return Staleness(command.as_received(deleted))
         case CommandKind.DELETE_GROUP:
             # A deletion would also undo all later decisions.
             return Staleness(superseded=any(_decision(since, number)[1] > order for number in since))
@@ -62,7 +62,7 @@ def compute_staleness(command: Command, order: int, since: Mapping[str, str]) ->
 
 def numbers_added_since(order: int, since: Mapping[str, str]) -> list[str]:
     """Return the numbers that were added later: the replay of a replace keeps them in the group."""
-    numbers = (number for number in since if number not in TEXTS)
+    numbers = (number for number in since if number not in TEXT_FIELDS)
     return [
         number
         for number in numbers
