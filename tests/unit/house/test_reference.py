@@ -88,6 +88,22 @@ def test_log_events() -> None:
     assert all(event.logger for event in found.values())
 
 
+def test_log_lines_on_other_pages() -> None:
+    """What pages quote from the log is an event, of that level and logger where they are quoted, too."""
+    found = log_events.events()
+    for name, page in PAGES.items():
+        for level, text, logger in re.findall(r"^\[(\w+) *\] (.+?) \[([\w-]+)\]", page, re.MULTILINE):
+            events = [one for one in found if (one.level, one.logger) == (level, logger)]
+            assert any(_is(one.text, text) for one in events), (name, text)
+        for quoted in re.findall(r"log: `([^`]+)`", page):
+            start, *_ = quoted.split(", …")
+            assert any(one.text.startswith(start) for one in found), (name, quoted)
+
+
+def _is(event: str, text: str) -> bool:
+    return re.fullmatch(".*".join(map(re.escape, event.split("…"))), text) is not None
+
+
 def test_ledger_keys() -> None:
     """Every kind of key that a worker needs a permission for is described."""
     described = [one.pattern for one in (*ledger_keys.partition_keys(), *ledger_keys.other_keys())]
