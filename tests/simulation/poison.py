@@ -73,12 +73,12 @@ class _DeadlySettlement(OpenSettlement):
         super().__init__(*rest)
         self._world = world
 
-    def take(self, settle: Settle, now: float) -> None:
+    def add(self, settle: Settle, now: float) -> None:
         for verdict in settle.verdicts:
             if isinstance(verdict, Refusal) or (verdict.fault and verdict.fault.kind == CRASHED):
                 continue
             die_in(self._world, Step.SETTLE, verdict.command.numbers)
-        super().take(settle, now)
+        super().add(settle, now)
 
 
 class DeadlyBuilder(SettlementBuilder):

@@ -37,7 +37,7 @@ async def created(
         found = await results_of(environ, commands)
         creates = [one for one in sandbox.state.calls.recent() if one.action.startswith("create")]
         groups = [*sandbox.state.groups.each(), *sandbox.state.ozonetel.groups.each(0)]
-        return [*found.values()], sorted(group.dead_letter_name for _, group in groups), len(creates)
+        return [*found.values()], sorted(group.name for _, group in groups), len(creates)
     finally:
         await sandbox.stop()
 

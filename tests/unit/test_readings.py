@@ -173,7 +173,7 @@ def test_a_group_that_exists(text: str) -> None:
     told = ozonetel(OZONETEL_CREATE, {"status": "error", "message": "invalid data", "errors": {"name": text}})
     assert isinstance(told, Refused)
     assert told.already_exists
-    assert not outcome(ADD, said(1002, text)).exists  # type: ignore[union-attr]
+    assert not outcome(ADD, said(1002, text)).already_exists  # type: ignore[union-attr]
 
 
 @pytest.mark.parametrize(

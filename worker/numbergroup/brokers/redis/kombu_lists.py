@@ -56,7 +56,7 @@ def decode_note(value: bytes) -> dict[str, Any] | None:
     if not isinstance(facts, dict):
         return None
     texts = {name: text for name in _NOTE_FIELDS if isinstance(text := facts.get(name), str) and text}
-    return {"listed": True} | {name: text[:_LONGEST_TEXT] for name, text in texts.items()}
+    return {"from_list": True} | {name: text[:_LONGEST_TEXT] for name, text in texts.items()}
 
 
 class ListMover:
