@@ -495,7 +495,7 @@ def _creates_are_not_suspected() -> list[Patch]:
 
 
 def _renames_are_forgotten() -> list[Patch]:
-    return [(plan, "_renaming", lambda *_: [])]
+    return [(plan, "_rename_calls", lambda *_, **__: [])]
 
 
 def _a_marker_may_go() -> list[Patch]:
