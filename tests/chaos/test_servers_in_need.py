@@ -24,7 +24,7 @@ def test_redis_is_full(stage: Stage) -> None:
     work = Work(stage)
     worker = work.begin(CALLS_PER_SECOND="40")
     stage.redis.client.config_set("maxmemory", 1)
-    worker.says("rate limit: unavailable")
+    worker.says("getting permits from the rate limiter: unavailable")
     calls = stage.vendor.count()
     eventually(lambda: worker.err.count("OutOfMemoryError") >= 3, "further refusals")
     # One that had its permit may have been on its way.

@@ -99,7 +99,7 @@ def test_another_command_under_the_same_id(stage: Stage) -> None:
     assert {result.data.error.kind for result in conflicts if result.data.error} == {"conflict"}
     assert len({result.id for result in conflicts}) == 1
     assert len({result.id for result in results}) == 2
-    # Equal messages of RabbitMQ have one letter, because a redelivery cannot be told from them.
+    # Equal messages of RabbitMQ have one letter, because a redelivery looks the same.
     kept = [other] if isinstance(stage, RabbitStage) else [other, other, other]
     assert [body for _, body in letters(stage.redis.client)] == lone(kept)
     assert stage.vendor.groups() == script.groups

@@ -209,7 +209,7 @@ async def test_a_reply_queue_that_the_acl_forbids(redis_url: str, permitted: tup
 
 
 async def test_a_reply_stream_that_is_full(rig: Rig, unit: Settlement) -> None:
-    """A stream that somebody brought to its last possible id takes nothing more: the default one does."""
+    """Results go to the default stream when the named one has reached its last possible id."""
     await rig.client.xadd(NAMED, {"event": "last"}, id=f"{2**64 - 1}-{2**64 - 1}")
     await (await rig.own()).settle(unit, 1)
     assert await rig.replies() == [b'{"r":1}', b'{"r":2}', b'{"r":3}']

@@ -228,7 +228,7 @@ async def test_killed_from_outside_while_the_vendor_thinks(stage: Stage) -> None
     for number in range(10):
         stage.gate.opened.clear()
         async with stage.worker(f"w-{number}", ports=ports()) as running:
-            await stage.calls_waiting(1)
+            await stage.calls_waiting(2)
             if number >= 2:
                 await eventually(lambda: nothing_in_hand(stage), "the step is over")
             await running.kill()

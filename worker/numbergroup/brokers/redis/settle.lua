@@ -124,7 +124,7 @@ section(2, function(i)
   local queue = ARGV[i] == '' and KEYS[8] or ARGV[i]
   local answer = redis.pcall('XADD', queue, '*', 'event', ARGV[i + 1])
   if type(answer) == 'table' then
-    -- A stream that somebody brought to its last possible id takes nothing more.
+    -- A stream whose last id is the highest possible one accepts no more entries.
     queue = KEYS[8]
     redis.call('XADD', queue, '*', 'event', ARGV[i + 1])
   end
