@@ -46,8 +46,10 @@ class Gate:
         self.opened = asyncio.Event()
         self.opened.set()
         self.waiting = 0
+        self.reached = 0
 
     async def sleep(self, _seconds: float) -> None:
+        self.reached += 1
         self.waiting += 1
         await self.opened.wait()
         self.waiting -= 1
