@@ -8,13 +8,14 @@ from typing import Protocol
 
 from numbergroup.engine.commands import Entry
 from numbergroup.engine.settling.settlement import Settlement
+from numbergroup.errors import OwnershipLost, ServerError
 
 
-class BrokerUnavailable(Exception):
+class BrokerUnavailable(ServerError):
     """The broker does not answer, or refuses for a reason that may pass."""
 
 
-class StaleEpoch(Exception):
+class StaleEpoch(OwnershipLost):
     """The partition has another owner, or its log was replaced. Nothing was changed."""
 
 

@@ -10,6 +10,7 @@ from typing import TextIO
 import typer
 
 from numbergroup.cli.exit_codes import ExitCode
+from numbergroup.errors import NumbergroupError
 from numbergroup.text.escaping import escaped
 
 # What an output may answer: it is full, has gone, was closed, or does not wait.
@@ -18,7 +19,7 @@ _UNWRITABLE = frozenset(
 )
 
 
-class CommandError(Exception):
+class CommandError(NumbergroupError):
     """A command could not do its work; the message says why, and what would help."""
 
 

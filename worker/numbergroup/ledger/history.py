@@ -10,8 +10,10 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
 
+from numbergroup.errors import ServerError
 
-class HistoryChanged(Exception):
+
+class HistoryChanged(ServerError):
     """The server's history is not the one that the command relies on. The command was not sent."""
 
 

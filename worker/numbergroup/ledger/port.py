@@ -12,15 +12,16 @@ from numbergroup.engine.doubt import Doubt
 from numbergroup.engine.events import Controls, Facts
 from numbergroup.engine.partition.poison_detection import History, InHand
 from numbergroup.engine.policy import BreakerNotice
+from numbergroup.errors import NumbergroupError, ServerError
 from numbergroup.ledger import history
 from numbergroup.ledger.token_state import TokenState
 
 
-class LedgerUnavailable(Exception):
+class LedgerUnavailable(ServerError):
     """The ledger does not answer, or refuses for a reason that may pass (memory, disk, failover)."""
 
 
-class PartitionCountChanged(Exception):
+class PartitionCountChanged(NumbergroupError):
     """Another number of partitions is in force than this worker is configured with."""
 
     def __init__(self, mine: int, in_force: int) -> None:

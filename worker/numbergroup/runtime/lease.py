@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 
+from numbergroup.errors import OwnershipLost
 from numbergroup.ledger.history import History, HistoryChanged, bound_to
 from numbergroup.ledger.port import Ledger, LedgerUnavailable
 from numbergroup.observability.logging import get_logger
@@ -13,7 +14,7 @@ _RENEWALS_PER_TTL = 8
 log = get_logger("lease")
 
 
-class LeaseLost(Exception):
+class LeaseLost(OwnershipLost):
     """Raised when the partition has, or may have, another owner: nothing may be sent or settled for it."""
 
 

@@ -7,7 +7,7 @@ from contextlib import suppress
 from dataclasses import replace
 from functools import partial
 
-from numbergroup.brokers.port import Log, StaleEpoch
+from numbergroup.brokers.port import Log
 from numbergroup.engine.commands import Command, Entry, Refusal
 from numbergroup.engine.effects import Settle
 from numbergroup.engine.events import (
@@ -22,13 +22,13 @@ from numbergroup.engine.events import (
 from numbergroup.engine.events import PartitionLost as Forget
 from numbergroup.engine.partition.poison_detection import InHand, Step
 from numbergroup.engine.settling.settlement import Settlement
+from numbergroup.errors import OwnershipLost
 from numbergroup.ledger.history import HistoryChanged, bound_to
 from numbergroup.observability import failpoints
 from numbergroup.observability.logging import get_logger
 from numbergroup.runtime.call_steps import CallSteps
 from numbergroup.runtime.committer import Committer
 from numbergroup.runtime.decoding import decode
-from numbergroup.runtime.lease import LeaseLost
 from numbergroup.runtime.loss_recovery import LossRecovery
 from numbergroup.runtime.poison_guard import PoisonGuard, SoloMode
 from numbergroup.runtime.ports import Ports
@@ -162,7 +162,7 @@ class PartitionRunner:
         """Work until the partition is handed over or lost."""
         try:
             await self._own_through_losses()
-        except (LeaseLost, StaleEpoch) as error:
+        except OwnershipLost as error:
             log.error(
                 "partition lost: another worker may own it",
                 partition=self.number,

@@ -13,10 +13,10 @@ from hashlib import blake2b
 from itertools import islice
 from typing import Any, TypeVar
 
-from numbergroup.brokers.port import StaleEpoch
 from numbergroup.engine.commands import CRASHED, Entry
 from numbergroup.engine.events import Event, PrecautionsChanged
 from numbergroup.engine.partition.poison_detection import CrashPolicy, History, InHand, PoisonDetection, Step
+from numbergroup.errors import OwnershipLost
 from numbergroup.ledger.history import HistoryChanged
 from numbergroup.ledger.port import Ledger
 from numbergroup.observability.logging import get_logger
@@ -71,7 +71,7 @@ class SoloMode:
         await self.lock.acquire()
         try:
             yield
-        except (LeaseLost, StaleEpoch, HistoryChanged, asyncio.CancelledError):
+        except (OwnershipLost, HistoryChanged, asyncio.CancelledError):
             self.lock.release()
             raise
         # Any other error ends the worker. The lock stays taken, so that no later step overwrites the note.

@@ -9,6 +9,7 @@ from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, replace
 from typing import Any, TypeVar, assert_never
 
+from numbergroup.errors import NumbergroupError
 from numbergroup.sandbox.groups import Groups, OperateType
 from numbergroup.sandbox.nxcloud import Refusal, refusal
 
@@ -46,7 +47,7 @@ _T = TypeVar("_T")
 _Body = dict[str, Any]
 
 
-class _RefusedError(Exception):
+class _RefusedError(NumbergroupError):
     def __init__(self, refusal: Refusal) -> None:
         self.refusal = refusal
 

@@ -2,13 +2,15 @@
 
 from collections.abc import Sequence
 
+from numbergroup.errors import NumbergroupError
+
 PREFIX = "NUMBERGROUP_"
 
 Key = tuple[str, ...]
 """`("linger_ms",)` or `("accounts", "default", "timeout_s")`."""
 
 
-class SettingsError(ValueError):
+class SettingsError(NumbergroupError, ValueError):
     """The settings cannot be used. `str()` is a line for each problem: which key, what is wrong, what to do.
     No secrets."""
 

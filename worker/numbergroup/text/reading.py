@@ -10,6 +10,8 @@ from collections.abc import Iterator
 from functools import partial
 from typing import Protocol
 
+from numbergroup.errors import NumbergroupError
+
 Line = tuple[int, str]
 """A line's number, counted from 1, and its text."""
 
@@ -46,7 +48,7 @@ class Source(Protocol):
     def read(self, size: int, /) -> bytes: ...
 
 
-class UnreadableText(ValueError):
+class UnreadableText(NumbergroupError, ValueError):
     """The content is no text that can be read; the message says why in one sentence, without quoting it."""
 
 

@@ -11,6 +11,8 @@ from typing import Any
 
 from pydantic_core import from_json
 
+from numbergroup.errors import NumbergroupError
+
 _MESSAGE_LENGTH = 300
 _LARGEST = 2**53
 # Seven digits or more, however they are grouped and whatever stands beside them; but not a requestId.
@@ -30,7 +32,7 @@ _LONE_SURROGATE = re.compile("[\ud800-\udfff]")
 _UNREADABLE: Any = object()
 
 
-class BadAnswer(Exception):
+class BadAnswer(NumbergroupError):
     """The vendor says that it succeeded, but not what the call was made for."""
 
 

@@ -2,13 +2,15 @@
 
 import zlib
 
+from numbergroup.errors import NumbergroupError
+
 _GZIP_MAGIC = b"\x1f\x8b"
 _GZIP = 16 + zlib.MAX_WBITS
 _MOST_CODINGS = 3
 _MOST_STREAMS = 64
 
 
-class TooLarge(ValueError):
+class TooLarge(NumbergroupError, ValueError):
     """Unpacked, it has more bytes than it may have."""
 
 

@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 import aiohttp
 
 from numbergroup.engine.commands import Unavailable
+from numbergroup.errors import TransportError
 from numbergroup.observability import failpoints
 from numbergroup.vendors.certainty import is_in_doubt
 from numbergroup.vendors.content_coding import unpacked
@@ -22,19 +23,19 @@ MayGo = Callable[[], bool]
 """Asked at the last moment before a request is written."""
 
 
-class NotConnected(Exception):
+class NotConnected(TransportError):
     """There is no connection to the vendor: nothing was sent."""
 
 
-class TooLate(Exception):
+class TooLate(TransportError):
     """The time in which the request might be sent has passed: nothing was sent."""
 
 
-class Withdrawn(Exception):
+class Withdrawn(TransportError):
     """There was a reason at the last moment not to send the request: nothing was sent."""
 
 
-class NoAnswer(Exception):
+class NoAnswer(TransportError):
     """Sent, as far as anybody knows, and not answered in a way that can be read."""
 
 

@@ -7,8 +7,10 @@ PublishError            not everything was published, or nobody knows whether it
 from importlib import import_module
 from typing import Any
 
+from numbergroup_contracts.errors import NumbergroupError
 
-class PublishError(Exception):
+
+class PublishError(NumbergroupError):
     """Not everything was published. `confirmed`: so many commands are safe with the broker.
 
     Of the others, which need not be the last ones, some may have arrived all the same. To publish all of

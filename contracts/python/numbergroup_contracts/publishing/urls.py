@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import SplitResult, unquote, urlsplit
 
+from numbergroup_contracts.errors import NumbergroupError
 from numbergroup_contracts.publishing import url_parameters as parameters
 from numbergroup_contracts.publishing.hosts import SEVERAL_HOSTS, names_several_hosts
 from numbergroup_contracts.publishing.url_parameters import Parameter
@@ -29,7 +30,7 @@ _HASHED = re.compile(r"[0-9a-f]{8}\.[0-9]+")
 _PRINTABLE_NAME = re.compile(r"[A-Za-z][\w.-]{0,39}")
 
 
-class InvalidUrl(ValueError):
+class InvalidUrl(NumbergroupError, ValueError):
     """What is wrong with a URL, to be put behind the name of the URL. One line, without secrets."""
 
 

@@ -20,6 +20,7 @@ from redis.exceptions import (
 from numbergroup.brokers.port import BrokerUnavailable
 from numbergroup.brokers.redis.permissions import PATTERNS, ReadOnly, check_writable, find_missing_permissions
 from numbergroup.brokers.redis.server_facts import ServerFacts, read_server_facts
+from numbergroup.errors import ServerError
 from numbergroup.ledger.connection import fast_connection_class
 from numbergroup.ledger.scripts import register_text
 from numbergroup_contracts.publishing.urls import parse, redis_arguments
@@ -31,7 +32,7 @@ _CLUSTER_TEXTS = ("MOVED ", "CROSSSLOT ", "CLUSTERDOWN ", "SELECT is not allowed
 _NO_DATABASE = "DB index is out of range"
 
 
-class UnfitServer(Exception):
+class UnfitServer(ServerError):
     """The server answers, but its setup loses data or forbids the work; each problem says what to change."""
 
     def __init__(self, *problems: str) -> None:

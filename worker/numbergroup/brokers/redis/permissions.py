@@ -11,6 +11,7 @@ from typing import Any
 from redis.asyncio import Redis
 from redis.exceptions import NoPermissionError, ReadOnlyError, RedisError, ResponseError
 
+from numbergroup.errors import ServerError
 from numbergroup.ledger import keys
 from numbergroup_contracts import names
 
@@ -41,7 +42,7 @@ KEYS = (
 """A key of each kind that a worker uses."""
 
 
-class ReadOnly(Exception):
+class ReadOnly(ServerError):
     """The server is a read-only replica."""
 
 

@@ -17,6 +17,7 @@ from numbergroup.cli.error_handling import CommandError
 from numbergroup.cli.files import name_of, read_lines
 from numbergroup.cli.groups.cells import unescaped
 from numbergroup.cli.groups.reconcile import Wanted
+from numbergroup.errors import NumbergroupError
 from numbergroup.text.reading import LONGEST_LINE, Line
 from numbergroup_contracts.event import Identifier
 
@@ -36,11 +37,11 @@ class WantedRow(NamedTuple):
     in_cells: bool = False
 
 
-class _WrongLine(Exception):
+class _WrongLine(NumbergroupError):
     """What is wrong with a line."""
 
 
-class _WrongFile(Exception):
+class _WrongFile(NumbergroupError):
     """What is wrong with all of it."""
 
 

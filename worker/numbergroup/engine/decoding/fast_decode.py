@@ -10,6 +10,7 @@ from typing import Annotated, Any, Final, NotRequired
 from pydantic import BaseModel, Field, TypeAdapter
 from typing_extensions import TypedDict
 
+from numbergroup.errors import NumbergroupError
 from numbergroup_contracts.commands import (
     CREATE,
     LIST,
@@ -33,7 +34,7 @@ EventDict = dict[str, Any]
 _ADDRESSED_BY_NOTHING = (CREATE, LIST)
 
 
-class InvalidCombination(ValueError):
+class InvalidCombination(NumbergroupError, ValueError):
     """Each field is as it should be, and together they make no command: the models say why."""
 
 

@@ -11,13 +11,14 @@ from typing import Annotated, Any
 import orjson
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from numbergroup.errors import NumbergroupError
 from numbergroup.ledger.dead_letters.changing import ImportedLetter
 from numbergroup.ledger.dead_letters.letter import Letter
 
 _AS_TEXT = ("body", "original", "order", "watched")
 
 
-class InvalidLine(ValueError):
+class InvalidLine(NumbergroupError, ValueError):
     """The line cannot be imported; the message says why, without quoting it."""
 
 
