@@ -46,7 +46,7 @@ class RabbitQueue:
     def __init__(self, place: Place) -> None:
         self._connection = connect(place.amqp_url)
         # As a worker does: what is published to a queue that is not there yet is refused.
-        Topology().establish(self._connection)
+        Topology().declare_all(self._connection)
         self._channel: Any = self._connection.channel()
         self._channel.auto_decode = False
         self._found: list[bytes] = []

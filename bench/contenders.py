@@ -40,7 +40,7 @@ class _Common:
         if self.broker == "rabbitmq":
             with connect(place.amqp_url) as connection:
                 # As a worker does: what is published to a queue that is not there yet is refused.
-                Topology().establish(connection)
+                Topology().declare_all(connection)
         url = place.redis_url if self.broker == "redis" else place.amqp_url
         publish(work.events(), url, batch=batch, timeout_s=60)
 
@@ -75,7 +75,7 @@ class _Connections:
         """A channel."""
         if url not in self._amqp:
             connection = connect(url)
-            Topology().establish(connection)
+            Topology().declare_all(connection)
             self._amqp = {url: connection.channel()}
         return self._amqp[url]
 

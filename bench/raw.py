@@ -64,7 +64,7 @@ class OnRabbitMQ:
 
     def __init__(self, url: str) -> None:
         self._inbound, self._outbound = connect(url), connect(url)
-        Topology().establish(self._inbound)
+        Topology().declare_all(self._inbound)
         self._consuming = self._inbound.channel()
         self._publishing = self._outbound.channel()
         self._publishing.confirm_select()

@@ -166,7 +166,7 @@ class RabbitStage(Stage):
     def declare(self) -> None:
         """The queues, as a worker does: commands may come before it is there."""
         with self.connect() as connection:
-            Topology().establish(connection)
+            Topology().declare_all(connection)
 
     def publish(self, bodies: Iterable[bytes]) -> None:
         self.publish_messages([amqp.Message(body, delivery_mode=2) for body in self.noted(bodies)])

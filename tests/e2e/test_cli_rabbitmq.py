@@ -138,7 +138,7 @@ def test_a_queue_that_loses_commands(rabbitmq: QueueServer, shell: Shell) -> Non
     for done in (checked, run):
         assert done.code == 2
         assert "the queue numbergroup.commands was declared by others, and loses commands" in done.err
-        assert "its delivery limit is 5, and no dead-dead_letter_facts is declared" in done.err
+        assert "its delivery limit is 5, and no dead-lettering is declared" in done.err
     assert shell("run", "--check", LOSSY_QUEUES="accept").code == 0
 
 

@@ -11,7 +11,7 @@ from kombu import Connection, Producer
 from redis.asyncio import Redis
 
 from numbergroup.brokers.amqp.broker import AmqpBroker
-from numbergroup.brokers.amqp.topology import DEAD, Topology
+from numbergroup.brokers.amqp.topology import DEAD_LETTER_QUEUE, Topology
 from numbergroup.brokers.port import Broker, Log
 from numbergroup.brokers.redis.broker import RedisBroker
 from numbergroup.brokers.redis.connect import connect
@@ -95,13 +95,20 @@ class OnRabbit(_Ledgered):
     async def start(self) -> Broker:
         self.reconnect()
         channel = self.connection.channel()
-        for queue in (COMMANDS, REPLIES, DEAD, NAMED):
+        for queue in (COMMANDS, REPLIES, DEAD_LETTER_QUEUE, NAMED):
             channel.queue_delete(queue)
         channel.exchange_delete("numbergroup")
         channel.queue_declare(NAMED, durable=True, auto_delete=False)
         # Published into an existing queue, as producers do.
-        Topology().establish(self.connection.connection)
-        broker = AmqpBroker(self.url, self.client, DEDUP_MS, PREFETCH, heartbeat_s=4, topology=Topology())
+        Topology().declare_all(self.connection.connection)
+        broker = AmqpBroker(
+            self.url,
+            self.client,
+            record_ms=DEDUP_MS,
+            max_in_work=PREFETCH,
+            heartbeat_s=4,
+            topology=Topology(),
+        )
         await broker.open()
         self.amqp = broker
         return broker

@@ -12,10 +12,9 @@ from kombu import Producer
 from rabbit_server import RabbitServer
 from structlog.testing import capture_logs
 
-from numbergroup.brokers.amqp import broker as amqp
-from numbergroup.brokers.amqp import consuming
+from numbergroup.brokers.amqp import consuming, queue_log
 from numbergroup.brokers.amqp.connection_thread import open_connection
-from numbergroup.brokers.amqp.topology import DEAD
+from numbergroup.brokers.amqp.topology import DEAD_LETTER_QUEUE
 from numbergroup.brokers.port import BrokerUnavailable, Log
 from numbergroup.engine.commands import Entry, Refusal
 from numbergroup.engine.decoding.intake import Intake
@@ -200,7 +199,7 @@ async def test_a_stuck_message_does_not_fill_the_room(on_rabbit: OnRabbit) -> No
 
 async def test_large_messages(on_rabbit: OnRabbit, monkeypatch: pytest.MonkeyPatch) -> None:
     """Memory is bounded: fewer are taken at once, and none is missed."""
-    monkeypatch.setattr(amqp, "_HELD_BYTES", 100_000)
+    monkeypatch.setattr(queue_log, "_MAX_WINDOW_BYTES", 100_000)
     messages = [b"%05d" % number * 1_000 for number in range(100)]
     await on_rabbit.publish(*messages)
     log = await on_rabbit.own()
@@ -223,7 +222,7 @@ async def test_what_the_broker_gives_up(on_rabbit: OnRabbit) -> None:
     channel = on_rabbit.connection.channel()
     Producer(channel).publish(
         body,
-        routing_key=DEAD,
+        routing_key=DEAD_LETTER_QUEUE,
         content_type="application/json",
         content_encoding="utf-8",
         headers={"x-death": [{"reason": "delivery_limit", "queue": COMMANDS, "count": 1}]},
@@ -237,7 +236,7 @@ async def test_what_the_broker_gives_up(on_rabbit: OnRabbit) -> None:
     assert refusal.key == ("test", "c-1")
     await log.settle(Settlement(0, done=[entry.tag for entry in entries]), 1)
     await log.close()
-    await nothing_left(on_rabbit, DEAD)
+    await nothing_left(on_rabbit, DEAD_LETTER_QUEUE)
 
 
 async def nothing_left(place: OnRabbit, queue: str) -> None:
@@ -274,7 +273,7 @@ async def test_a_channel_that_is_closed(on_rabbit: OnRabbit, rabbit: RabbitServe
 
 async def test_a_backlog_that_is_not_delivered(on_rabbit: OnRabbit, monkeypatch: pytest.MonkeyPatch) -> None:
     """The connection is built anew, loudly, until what waits is delivered."""
-    monkeypatch.setattr(consuming, "_SUSPICIOUS_S", 0.5)
+    monkeypatch.setattr(consuming, "_IDLE_CHECK_S", 0.5)
     other = on_rabbit.connection.channel()
     other.basic_qos(0, 1, False)
     other.basic_consume(COMMANDS, callback=lambda _: None)

@@ -6,14 +6,20 @@ from typing import Any
 import pytest
 from rabbit_server import RabbitServer
 
-from numbergroup.brokers.amqp.broker import check
 from numbergroup.brokers.amqp.connection_thread import open_connection
-from numbergroup.brokers.amqp.declared import Declared, dead_end, declared, delivery_limit, losses
-from numbergroup.brokers.amqp.topology import COMMAND_ARGUMENTS, DEAD, Topology
+from numbergroup.brokers.amqp.lossy_queues import (
+    QueueDeclaration,
+    check_queues,
+    effective_delivery_limit,
+    find_declaration,
+    list_losses,
+    why_dead_letters_are_lost,
+)
+from numbergroup.brokers.amqp.topology import COMMAND_ARGUMENTS, DEAD_LETTER_QUEUE, Topology
 from numbergroup.brokers.redis.connect import ServerNotReady, UnfitServer
 from numbergroup_contracts.names import COMMANDS, REPLIES
 
-NOWHERE = "no dead-dead_letter_facts is declared"
+NOWHERE = "no dead-lettering is declared"
 QUORUM = {"x-queue-type": "quorum"}
 
 
@@ -29,14 +35,14 @@ def connection(rabbit: RabbitServer) -> Iterator[Any]:
 
 
 def delete(connection: Any) -> None:
-    for queue in (COMMANDS, DEAD, REPLIES):
+    for queue in (COMMANDS, DEAD_LETTER_QUEUE, REPLIES):
         connection.channel().queue_delete(queue)
 
 
 def reasons(connection: Any, queue: str = COMMANDS) -> list[str]:
-    found = declared(connection, queue, COMMAND_ARGUMENTS)
+    found = find_declaration(connection, queue, COMMAND_ARGUMENTS)
     assert found is not None
-    return list(losses(found, "3.10.8", dead_end(connection, queue, found)))
+    return list(list_losses(found, "3.10.8", why_dead_letters_are_lost(connection, queue, found)))
 
 
 LOSING: dict[str, tuple[dict[str, Any], str]] = {
@@ -81,7 +87,7 @@ KEEPING: dict[str, dict[str, Any]] = {
         **QUORUM,
         "x-delivery-limit": 5,
         "x-dead-letter-exchange": "",
-        "x-dead-letter-routing-key": DEAD,
+        "x-dead-letter-routing-key": DEAD_LETTER_QUEUE,
     },
     "full, and says so": {"x-max-length": 10, "x-overflow": "reject-publish", "x-max-priority": 3},
 }
@@ -97,9 +103,9 @@ def test_queues_that_lose_commands(connection: Any, rabbit: RabbitServer, name: 
     (said,) = reasons(connection)
     assert reason in said
     with pytest.raises(UnfitServer, match="NUMBERGROUP_LOSSY_QUEUES") as caught:
-        check(rabbit.url, Topology(), accept_losses=False)
+        check_queues(rabbit.url, Topology(), accept_losses=False)
     assert said in str(caught.value)
-    check(rabbit.url, Topology(), accept_losses=True)
+    check_queues(rabbit.url, Topology(), accept_losses=True)
 
 
 @pytest.mark.rabbitmq_server
@@ -115,31 +121,33 @@ def test_a_queue_of_dead_letters_that_loses_them(
 ) -> None:
     """What the broker gives up is a command, too: where it goes is looked at like the queues of commands, and
     all that is wrong is named at once."""
-    connection.channel().queue_declare(DEAD, durable=True, auto_delete=False, arguments=arguments)
+    connection.channel().queue_declare(
+        DEAD_LETTER_QUEUE, durable=True, auto_delete=False, arguments=arguments
+    )
     connection.channel().queue_declare(COMMANDS, durable=False, auto_delete=False)
-    assert reason in " ".join(reasons(connection, DEAD))
+    assert reason in " ".join(reasons(connection, DEAD_LETTER_QUEUE))
     with pytest.raises(UnfitServer) as caught:
-        check(rabbit.url, Topology(), accept_losses=False)
+        check_queues(rabbit.url, Topology(), accept_losses=False)
     of_commands, of_dead_letters = caught.value.problems
     assert of_commands.startswith(f"the queue {COMMANDS} was declared by others")
-    assert of_dead_letters.startswith(f"the queue {DEAD} was declared by others")
-    check(rabbit.url, Topology(), accept_losses=True)
+    assert of_dead_letters.startswith(f"the queue {DEAD_LETTER_QUEUE} was declared by others")
+    check_queues(rabbit.url, Topology(), accept_losses=True)
 
 
 @pytest.mark.rabbitmq_server
 def test_our_own_queue_of_dead_letters(connection: Any, rabbit: RabbitServer) -> None:
     """A worker's own declaration is fine."""
-    Topology().establish(connection)
-    check(rabbit.url, Topology(), accept_losses=False)
+    Topology().declare_all(connection)
+    check_queues(rabbit.url, Topology(), accept_losses=False)
 
 
 @pytest.mark.rabbitmq_server
-@pytest.mark.parametrize("queue", [COMMANDS, DEAD, REPLIES])
+@pytest.mark.parametrize("queue", [COMMANDS, DEAD_LETTER_QUEUE, REPLIES])
 def test_a_queue_that_a_client_keeps_for_itself(connection: Any, rabbit: RabbitServer, queue: str) -> None:
     """It is named, with the cause. A worker waits, for the queue ends with its client."""
     connection.channel().queue_declare(queue, exclusive=True)
     with pytest.raises(ServerNotReady, match=f"another client has declared the queue {queue} as exclusive"):
-        check(rabbit.url, Topology(), accept_losses=True)
+        check_queues(rabbit.url, Topology(), accept_losses=True)
 
 
 @pytest.mark.rabbitmq_server
@@ -158,14 +166,14 @@ def test_queues_that_keep_commands(connection: Any, rabbit: RabbitServer, name: 
     arguments = KEEPING[name]
     connection.channel().queue_declare(COMMANDS, durable=True, auto_delete=False, arguments=arguments)
     assert reasons(connection) == []
-    check(rabbit.url, Topology(), accept_losses=False)
+    check_queues(rabbit.url, Topology(), accept_losses=False)
 
 
 @pytest.mark.rabbitmq_server
 def test_nothing_is_declared(connection: Any, rabbit: RabbitServer) -> None:
     """Who only looks leaves no queue behind."""
-    check(rabbit.url, Topology(2), accept_losses=False)
-    assert declared(connection, COMMANDS, COMMAND_ARGUMENTS) is None
+    check_queues(rabbit.url, Topology(2), accept_losses=False)
+    assert find_declaration(connection, COMMANDS, COMMAND_ARGUMENTS) is None
 
 
 @pytest.mark.parametrize(
@@ -182,8 +190,8 @@ def test_nothing_is_declared(connection: Any, rabbit: RabbitServer) -> None:
 )
 def test_the_limit_that_is_in_force(arguments: dict[str, Any], version: str, limit: int | None) -> None:
     """RabbitMQ 4 has one where none is declared: there a quorum queue that says nothing loses commands."""
-    assert delivery_limit(arguments, version) == limit
-    found = list(losses(Declared(arguments=arguments), version, NOWHERE))
+    assert effective_delivery_limit(arguments, version) == limit
+    found = list(list_losses(QueueDeclaration(arguments=arguments), version, NOWHERE))
     assert len(found) == (limit is not None)
 
 

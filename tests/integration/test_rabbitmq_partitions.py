@@ -14,7 +14,7 @@ from redis.asyncio import Redis
 from structlog.testing import capture_logs
 
 from numbergroup.brokers.amqp.broker import AmqpBroker
-from numbergroup.brokers.amqp.depth import stray_depth
+from numbergroup.brokers.amqp.queue_depth import count_strays
 from numbergroup.brokers.amqp.topology import Topology
 from numbergroup.brokers.redis.connect import connect
 from numbergroup.engine.settling.settlement import Settlement
@@ -55,7 +55,14 @@ def server(request: Any) -> RabbitServer:
 @asynccontextmanager
 async def worker(server: RabbitServer, ledger: Redis, partitions: int) -> AsyncIterator[AmqpBroker]:
     """What a worker opens; it owns every partition."""
-    broker = AmqpBroker(server.url, ledger, DEDUP_MS, 1_000, heartbeat_s=4, topology=Topology(partitions))
+    broker = AmqpBroker(
+        server.url,
+        ledger,
+        record_ms=DEDUP_MS,
+        max_in_work=1_000,
+        heartbeat_s=4,
+        topology=Topology(partitions),
+    )
     await broker.open()
     try:
         yield broker
@@ -129,7 +136,7 @@ async def test_fewer_partitions(server: RabbitServer, ledger: Redis) -> None:
         producer.publish({"id": "left"}, routing_key=left)
         with capture_logs() as logs:
             async with worker(server, ledger, 2) as broker:
-                assert stray_depth(server.url, 2) == {command_queue(2, 4): 0, left: 1}
+                assert count_strays(server.url, 2) == {command_queue(2, 4): 0, left: 1}
                 epoch = await RedisLedger(ledger).acquire_lease(0, "me", 10)
                 assert epoch is not None
                 log = broker.open_log(0, epoch)

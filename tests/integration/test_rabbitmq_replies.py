@@ -17,7 +17,8 @@ from structlog.testing import capture_logs
 
 from numbergroup.brokers.amqp.broker import AmqpBroker
 from numbergroup.brokers.amqp.outgoing import Outgoing
-from numbergroup.brokers.amqp.publishing import Cause, Publisher, Untaken
+from numbergroup.brokers.amqp.publish_batch import FailureCause, PublishFailure
+from numbergroup.brokers.amqp.publishing import Publisher
 from numbergroup.brokers.amqp.topology import Topology
 from numbergroup.brokers.port import BrokerUnavailable, Log
 from numbergroup.engine.commands import Entry
@@ -188,7 +189,7 @@ async def test_a_queue_is_declared_before_its_second_try(on_rabbit: OnRabbit) ->
     """A result that came back for want of a queue is taken the next time, however many others came back with
     it, and whatever the connection was doing meanwhile. A client's own queue is not declared."""
     queues = [f"numbergroup.replies.missing-{number}" for number in range(100)]
-    absent = Outgoing("numbergroup.replies.absent", b"{}", declare=False)
+    absent = Outgoing("numbergroup.replies.absent", b"{}", may_declare=False)
     publisher = Publisher(on_rabbit.url, 4, Topology())
     publisher.start()
     try:
@@ -202,14 +203,14 @@ async def test_a_queue_is_declared_before_its_second_try(on_rabbit: OnRabbit) ->
             on_rabbit.connection.channel().queue_delete(queue)
 
 
-async def connected(publisher: Publisher, messages: list[Outgoing]) -> dict[int, Untaken]:
+async def connected(publisher: Publisher, messages: list[Outgoing]) -> dict[int, PublishFailure]:
     """What is not taken of the messages, once there is a connection."""
-    found: dict[int, Untaken] = {}
+    found: dict[int, PublishFailure] = {}
 
     async def answered() -> bool:
         found.clear()
         found.update(await publisher.publish(messages))
-        return all(untaken.cause is not Cause.LOST for untaken in found.values())
+        return all(failure.cause is not FailureCause.LOST for failure in found.values())
 
     await eventually(answered, "a connection")
     return found
@@ -247,7 +248,12 @@ async def test_what_is_declared_for_results(
     for queue in (NAMED, REPLIES):
         on_rabbit.connection.channel().queue_delete(queue)
     on_rabbit.broker = on_rabbit.amqp = AmqpBroker(
-        on_rabbit.url, on_rabbit.client, DEDUP_MS, PREFETCH, 4, topology
+        on_rabbit.url,
+        on_rabbit.client,
+        record_ms=DEDUP_MS,
+        max_in_work=PREFETCH,
+        heartbeat_s=4,
+        topology=topology,
     )
     await on_rabbit.amqp.open()
     assert await settled(on_rabbit, Reply(NAMED, b"1"), Reply(None, b"2")) == 2

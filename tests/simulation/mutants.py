@@ -8,7 +8,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from typing import Any
 
-from numbergroup.brokers.amqp.returning import Returning, Taken
+from numbergroup.brokers.amqp.redelivery import Redeliveries, Settling
 from numbergroup.brokers.amqp.settled_indexes import SettledIndexes
 from numbergroup.engine import engine
 from numbergroup.engine.account.account import Account
@@ -421,17 +421,17 @@ def _retry_after_is_for_429_only() -> list[Patch]:
 
 
 def _nothing_is_noted_of_what_waits() -> list[Patch]:
-    changes = SettledIndexes.changes
+    changes = SettledIndexes.collect_changes
 
     def mutated(self: SettledIndexes, unit: Any, leaving: Any) -> Any:
         self._due.clear()
         return changes(self, unit, leaving)
 
-    return [(SettledIndexes, "changes", mutated)]
+    return [(SettledIndexes, "collect_changes", mutated)]
 
 
 def _notes_outlive_their_messages() -> list[Patch]:
-    changes = SettledIndexes.changes
+    changes = SettledIndexes.collect_changes
 
     def mutated(self: SettledIndexes, unit: Any, leaving: Any) -> Any:
         found = changes(self, unit, leaving)
@@ -439,29 +439,29 @@ def _notes_outlive_their_messages() -> list[Patch]:
             found.forgotten = []
         return found
 
-    return [(SettledIndexes, "changes", mutated)]
+    return [(SettledIndexes, "collect_changes", mutated)]
 
 
 def _equal_messages_are_one() -> list[Patch]:
-    claim = Returning.claim
+    claim = Redeliveries.match
 
-    def mutated(self: Returning, digest: str) -> Any:
+    def mutated(self: Redeliveries, digest: str) -> Any:
         found = claim(self, digest)
         if found is not None:
-            self.note(*found)
+            self.expect(*found)
         return found
 
-    return [(Returning, "claim", mutated)]
+    return [(Redeliveries, "match", mutated)]
 
 
 def _what_is_in_settlements_is_worked_at_again() -> list[Patch]:
-    note = Returning.note
+    note = Redeliveries.expect
 
-    def mutated(self: Returning, tag: str, state: Any) -> None:
-        if not isinstance(state, Taken):
+    def mutated(self: Redeliveries, tag: str, state: Any) -> None:
+        if not isinstance(state, Settling):
             note(self, tag, state)
 
-    return [(Returning, "note", mutated)]
+    return [(Redeliveries, "expect", mutated)]
 
 
 def _any_history_will_do() -> list[Patch]:

@@ -9,13 +9,11 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar
 
-import orjson
-
 from numbergroup.brokers.amqp.delivery import Delivery, read_properties
-from numbergroup.brokers.amqp.losses import WrittenUnits
-from numbergroup.brokers.amqp.returning import Part, State, Whole
+from numbergroup.brokers.amqp.redelivery import PartlySettled, Settled, State
 from numbergroup.brokers.amqp.settled_indexes import SettledIndexes
 from numbergroup.brokers.amqp.window import Window
+from numbergroup.brokers.amqp.written_units import WrittenUnits
 from numbergroup.brokers.port import BrokerUnavailable, StaleEpoch
 from numbergroup.engine.commands import Entry
 from numbergroup.engine.replays import SIDE
@@ -123,7 +121,7 @@ class _Progress:
 
 @dataclass(eq=False)
 class StepwiseLog:
-    """See `numbergroup.brokers.port.Log`, and `numbergroup.brokers.amqp.broker`, whose steps these are."""
+    """See `numbergroup.brokers.port.Log`, and `numbergroup.brokers.amqp.queue_log`, whose steps these are."""
 
     unit_size: ClassVar[int] = 4_000
     broker: "SimulatedBroker"
@@ -147,7 +145,7 @@ class StepwiseLog:
         self.process = PROCESS.get()
         self._context = copy_context()
         self._window = Window(self.partition)
-        self._marks = SettledIndexes(self.partition)
+        self._settled_indexes = SettledIndexes(self.partition)
         self._writing = asyncio.Lock()
         self._arrival = asyncio.Event()
         self.queue.watch(self)
@@ -166,7 +164,7 @@ class StepwiseLog:
     async def read(self, credit: int) -> Sequence[Entry]:
         if not self._opened:
             found = await self.world.ask("ledger", "recall", self._recall)
-            self._window = Window(self.partition, returning=self._marks.recalled(found))
+            self._window = Window(self.partition, redeliveries=self._settled_indexes.adopt(found))
             self._opened = True
             await self._connect()
         replays = await self._replays(credit)
@@ -202,8 +200,8 @@ class StepwiseLog:
     def _recall(self) -> dict[str, State]:
         ledger, number = self.broker.ledger, self.partition
         parts = {tag: some for tag, some in ledger.partial[number].items() if not tag.startswith(SIDE)}
-        states: dict[str, State] = {tag: Part(frozenset(some)) for tag, some in parts.items()}
-        return states | {tag: Whole(total) for tag, total in ledger.unacknowledged[number].items()}
+        states: dict[str, State] = {tag: PartlySettled(frozenset(some)) for tag, some in parts.items()}
+        return states | {tag: Settled(total) for tag, total in ledger.unacknowledged[number].items()}
 
     @property
     def may_have_more(self) -> bool:
@@ -229,9 +227,9 @@ class StepwiseLog:
         if generation != self.generation or not self._opened:
             return
         if self._window.generation != generation:
-            self._window = Window(self.partition, generation, self._window.returning)
+            self._window = Window(self.partition, generation, self._window.redeliveries)
         for delivery in deliveries:
-            entry = self._window.add(delivery)
+            entry = self._window.hold(delivery)
             self.world.fired["redelivered"] += delivery.redelivered
             if entry is None:
                 self.world.fired["answered already"] += 1
@@ -248,7 +246,7 @@ class StepwiseLog:
             self.world.loop.create_task(self._connect())
 
     def _forget(self) -> None:
-        self._window = Window(self.partition, returning=self._window.void())
+        self._window = Window(self.partition, redeliveries=self._window.void())
         self._fresh.clear()
         self._expected = 0
 
@@ -257,18 +255,18 @@ class StepwiseLog:
             if self._progress.serial != serial:
                 self._writes += 1
                 self._progress = _Progress(serial, unit.replies, self._writes, unit.answered)
-                self._units.note(serial, self._writes)
+                self._units.register(serial, self._writes)
             progress = self._progress
             if not progress.recorded:
-                due = self._marks.due()
+                due = self._settled_indexes.list_due()
                 written = replace(unit, replies=[], partial=[], replayed=[], done=[], unacknowledged=due)
                 await self._write(written, progress.write)
-                self._marks.written(written)
+                self._settled_indexes.confirm_written(written)
                 progress.recorded = True
             while progress.replies:
                 await self._publish(progress.replies[0])
                 progress.replies = progress.replies[1:]
-            self._marks.answered(self._window.settle(unit.done))
+            self._settled_indexes.add_answered(self._window.settle(unit.done))
             await self._release(unit, self.world.plan.max_pending // 4)
             progress.over = True
 
@@ -283,23 +281,25 @@ class StepwiseLog:
     async def _release(self, unit: Settlement, room: int) -> None:
         while True:
             window = self._window
-            if window.all_came:
-                self._marks.gone(window.returning.forget())
-            leaving = window.leaving(room, _LEAVING)
-            changes = self._marks.changes(unit, leaving.tags)
-            self._leaving = answers = sum(window.total(tag) for tag in leaving.tags)
+            if window.has_all_redeliveries:
+                self._settled_indexes.drop_missing(window.redeliveries.clear())
+            leaving = window.find_acknowledgeable(room, _LEAVING)
+            changes = self._settled_indexes.collect_changes(unit, leaving.entry_tags)
+            self._leaving = answers = sum(window.event_count(tag) for tag in leaving.entry_tags)
             if changes is not None:
                 self._writes += 1
                 await self._write(changes, self._writes)
-                self._marks.written(changes)
+                self._settled_indexes.confirm_written(changes)
                 unit = Settlement(self.partition)
             if window is not self._window:
-                self._marks.answered({tag: window.total(tag) for tag in leaving.tags})
+                self._settled_indexes.add_answered(
+                    {tag: window.event_count(tag) for tag in leaving.entry_tags}
+                )
                 continue
-            if not leaving.numbers:
+            if not leaving.delivery_tags:
                 return
-            window.drop(leaving)
-            self._marks.left(leaving.tags)
+            window.remove(leaving)
+            self._settled_indexes.confirm_acknowledged(leaving.entry_tags)
             self._leaving = 0
             if self._connected:
                 self._acknowledging.append((self.generation, answers, leaving.acknowledgements))
@@ -327,15 +327,6 @@ class StepwiseLog:
             if generation == self.generation:
                 self.queue.acknowledge(self, answers, tags)
 
-    async def _publish(self, reply: Reply) -> None:
-        try:
-            await self.world.ask("broker", "publish", partial(self.broker.answer, reply))
-        except BrokerUnavailable:
-            # It may have been published all the same, and is published again.
-            said = orjson.loads(reply.body)
-            self.broker.may_repeat += len(said) if isinstance(said, list) else 1
-            raise
-
     async def check_position(self) -> None:
         """Nothing comes behind what was read."""
 
@@ -346,7 +337,7 @@ class StepwiseLog:
 
     async def restore(self, unit: Settlement, serial: int) -> None:
         self._writes += 1
-        await self._write(unit, self._units.note(serial, self._writes))
+        await self._write(unit, self._units.register(serial, self._writes))
 
     async def import_messages(self) -> None:
         await self.world.loop.create_future()

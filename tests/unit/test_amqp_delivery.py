@@ -6,13 +6,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from numbergroup.brokers.amqp.delivery import Delivery, entry_of, read_properties
-from numbergroup.brokers.amqp.topology import DEAD
+from numbergroup.brokers.amqp.delivery import Delivery, build_entry, read_properties
+from numbergroup.brokers.amqp.topology import DEAD_LETTER_QUEUE
 from numbergroup.engine.commands import Entry
 
 
 def entry(queue: str = "numbergroup.commands", **properties: Any) -> Entry:
-    return entry_of(Delivery(1, queue, b"{}", read_properties(properties), redelivered=False), 2)
+    return build_entry(Delivery(1, queue, b"{}", read_properties(properties), redelivered=False), 2)
 
 
 @pytest.mark.parametrize(
@@ -58,10 +58,10 @@ def test_where_the_answer_goes() -> None:
 def test_what_the_broker_gave_up() -> None:
     """Its reason is the letter's."""
     deaths = [{"reason": "delivery_limit", "queue": "numbergroup.commands", "count": 1}]
-    made = entry(DEAD, application_headers={"x-death": deaths})
+    made = entry(DEAD_LETTER_QUEUE, application_headers={"x-death": deaths})
     assert made.problem == "the broker gave it up: delivery_limit, queue numbergroup.commands"
     assert made.problem_kind == "crashed"
-    assert "unknown" in (entry(DEAD).problem or "")
+    assert "unknown" in (entry(DEAD_LETTER_QUEUE).problem or "")
 
 
 @given(
@@ -71,7 +71,7 @@ def test_what_the_broker_gave_up() -> None:
         ),
         st.none() | st.text() | st.integers() | st.lists(st.text()) | st.dictionaries(st.text(), st.text()),
     ),
-    st.sampled_from(["numbergroup.commands", DEAD]),
+    st.sampled_from(["numbergroup.commands", DEAD_LETTER_QUEUE]),
 )
 def test_no_properties_make_it_raise(properties: dict[str, Any], queue: str) -> None:
     made = entry(queue, **properties)
@@ -88,7 +88,7 @@ PROPERTIES = st.fixed_dictionaries(
 )
 
 
-@given(PROPERTIES, PROPERTIES, st.sampled_from(["numbergroup.commands", DEAD]))
+@given(PROPERTIES, PROPERTIES, st.sampled_from(["numbergroup.commands", DEAD_LETTER_QUEUE]))
 def test_messages_have_one_name_where_one_answer_fits_both(one: Any, other: Any, queue: str) -> None:
     """Equal bodies with equal properties have one name, and so one dead letter; what is answered elsewhere,
     or refused for another reason, has a name of its own."""

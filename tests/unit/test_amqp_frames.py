@@ -13,8 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from numbergroup.brokers.amqp.frame_buffer import FrameBuffer
-from numbergroup.brokers.amqp.frames import delivering_handler, properties_in
-from numbergroup.brokers.amqp.outgoing import Outgoing, chunks
+from numbergroup.brokers.amqp.frames import build_frame_handler, decode_properties
+from numbergroup.brokers.amqp.outgoing import Outgoing, encode_chunks
 
 CHANNEL, CONSUMER = 7, "amq.ctag-1"
 LARGEST = 256
@@ -65,8 +65,8 @@ class Inbound:
             is_closing=False, callbacks={CONSUMER: lambda *said: self.seen.append(said)}
         )
         self.channels = {CHANNEL: channel}
-        self.on_inbound_frame = delivering_handler(self, lambda *said: self.others.append(said[1]))
-        self.wire = FrameBuffer(self, 1.0)
+        self.on_inbound_frame = build_frame_handler(self, lambda *said: self.others.append(said[1]))
+        self.frames = FrameBuffer(self, 1.0)
 
     def recv(self, _size: int) -> bytes:
         return self._pieces.pop(0) if self._pieces else b""
@@ -82,7 +82,7 @@ class Inbound:
         """All of it, to the end."""
         with suppress(ConnectionResetError):
             while True:
-                self.wire.take()
+                self.frames.handle_frames()
 
 
 @given(
@@ -109,16 +109,16 @@ def test_a_synchronous_answer_is_read_from_the_same_bytes() -> None:
     inbound = Inbound(written(delivery(1, False, b"{}"), delivery(2, False, b"{}")), [10_000])
     kinds = [inbound.transport.read_frame()[0] for _ in range(3)]  # type: ignore[attr-defined]
     assert kinds == [1, 2, 3]
-    assert inbound.wire.buffered
-    inbound.wire.take()
+    assert inbound.frames.has_buffered_input
+    inbound.frames.handle_frames()
     assert [tag for tag, *_ in inbound.seen] == [2]
-    assert not inbound.wire.buffered
+    assert not inbound.frames.has_buffered_input
 
 
 def test_a_frame_without_an_end_is_no_frame() -> None:
     inbound = Inbound(b"\x01\x00\x07\x00\x00\x00\x04" + bytes(4) + b"\x00", [100])
     with pytest.raises(UnexpectedFrame):
-        inbound.wire.take()
+        inbound.frames.handle_frames()
 
 
 @given(st.lists(st.tuples(TEXTS, BODIES, st.none() | TEXTS), max_size=8))
@@ -135,21 +135,24 @@ def test_results_are_written_as_py_amqp_writes_them(made: list[tuple[str, bytes,
             content_type="application/json",
             content_encoding="utf-8",
             delivery_mode=2,
-            message_id=one.name,
+            message_id=one.message_id,
             **properties,
         )
         contents.append((Basic.Publish, "Bssbb", (0, "", one.queue, True, False), content))
-    assert b"".join(b"".join(frames) for frames in chunks(CHANNEL, messages, LARGEST)) == written(*contents)
+    chunks = encode_chunks(CHANNEL, messages, LARGEST)
+    assert b"".join(b"".join(frames) for frames in chunks) == written(*contents)
 
 
 def test_messages_are_not_torn_apart() -> None:
     """Between two writes others may be written: each is of whole messages."""
     messages = [Outgoing("replies", bytes(size)) for size in (100_000, 1, 70_000, 5)]
-    sizes = [b"".join(frames).count(b"application/json") for frames in chunks(CHANNEL, messages, LARGEST)]
+    sizes = [
+        b"".join(frames).count(b"application/json") for frames in encode_chunks(CHANNEL, messages, LARGEST)
+    ]
     assert sizes == [1, 2, 1]
 
 
 @given(st.binary(max_size=80) | st.binary(max_size=80).map(b"\x20\x00".__add__))
 def test_no_properties_make_it_raise(raw: bytes) -> None:
     """At worst, nothing is said but that they cannot be read."""
-    assert isinstance(properties_in(raw), dict)
+    assert isinstance(decode_properties(raw), dict)

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from numbergroup.brokers.amqp.delivery import Delivery, read_properties
-from numbergroup.brokers.amqp.returning import State, Whole
+from numbergroup.brokers.amqp.redelivery import Settled, State
 from numbergroup.brokers.amqp.settled_indexes import SettledIndexes
 from numbergroup.brokers.amqp.window import Window
 from numbergroup.engine.commands import Entry
@@ -36,7 +36,7 @@ class Rabbit:
         for body, again in self.waiting:
             self.numbers += 1
             self.unacknowledged[self.numbers] = body
-            entry = self.window.add(
+            entry = self.window.hold(
                 Delivery(self.numbers, "numbergroup.commands", body, read_properties({}), again)
             )
             if entry is not None:
@@ -52,23 +52,23 @@ class Rabbit:
             entry.mark_settled(0)
         if dies == 1:
             return self.crash(len(chosen))
-        self.marks.answered(self.window.settle([entry.tag for entry in chosen]))
+        self.marks.add_answered(self.window.settle([entry.tag for entry in chosen]))
         while True:
-            if self.window.all_came:
-                self.marks.gone(self.window.returning.forget())
-            leaving = self.window.leaving(room, LEAVING)
-            changes = self.marks.changes(Settlement(0), leaving.tags)
+            if self.window.has_all_redeliveries:
+                self.marks.drop_missing(self.window.redeliveries.clear())
+            leaving = self.window.find_acknowledgeable(room, LEAVING)
+            changes = self.marks.collect_changes(Settlement(0), leaving.entry_tags)
             if changes is not None:
                 self.notes = {tag: n for tag, n in self.notes.items() if tag not in changes.forgotten}
                 self.notes.update(changes.unacknowledged)
-                self.marks.written(changes)
-            if dies == 2 and leaving.numbers:
-                return self.crash(len(leaving.numbers))
-            if not leaving.numbers:
+                self.marks.confirm_written(changes)
+            if dies == 2 and leaving.delivery_tags:
+                return self.crash(len(leaving.delivery_tags))
+            if not leaving.delivery_tags:
                 return None
-            self.window.drop(leaving)
-            self.marks.left(leaving.tags)
-            for number in leaving.numbers:
+            self.window.remove(leaving)
+            self.marks.confirm_acknowledged(leaving.entry_tags)
+            for number in leaving.delivery_tags:
                 del self.unacknowledged[number]
 
     def lose(self) -> None:
@@ -81,8 +81,8 @@ class Rabbit:
         self.may_repeat += in_flight
         self.in_hand.clear()
         self.marks = SettledIndexes(0)
-        states: dict[str, State] = {tag: Whole(total) for tag, total in self.notes.items()}
-        self.window = Window(0, 1, self.marks.recalled(states))
+        states: dict[str, State] = {tag: Settled(total) for tag, total in self.notes.items()}
+        self.window = Window(0, 1, self.marks.adopt(states))
         self._requeue()
 
     def _requeue(self) -> None:
@@ -123,7 +123,7 @@ def test_a_crash_repeats_what_was_in_flight(data: st.DataObject) -> None:
 def test_notes_that_nobody_can_read_are_removed() -> None:
     """Whatever somebody wrote there, in the first unit."""
     marks = SettledIndexes(0)
-    marks.recalled({"1-0": Whole(1), f"{'a' * 24}-x": Whole(1), "": Whole(1), f"{'b' * 24}-7": Whole(1)})
-    changes = marks.changes(Settlement(0), ())
+    marks.adopt({"1-0": Settled(1), f"{'a' * 24}-x": Settled(1), "": Settled(1), f"{'b' * 24}-7": Settled(1)})
+    changes = marks.collect_changes(Settlement(0), ())
     assert changes is not None
     assert sorted(changes.forgotten) == ["", "1-0", f"{'a' * 24}-x"]

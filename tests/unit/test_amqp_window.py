@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from numbergroup.brokers.amqp.delivery import Delivery, read_properties
-from numbergroup.brokers.amqp.returning import Part, Returning, Taken, Whole
+from numbergroup.brokers.amqp.redelivery import PartlySettled, Redeliveries, Settled, Settling
 from numbergroup.brokers.amqp.window import Acknowledgement, Window
 from numbergroup.engine.commands import Entry
 
@@ -18,16 +18,16 @@ def delivery(number: int, body: bytes, *, redelivered: bool = False) -> Delivery
 
 
 def taken(window: Window, number: int, body: bytes) -> Entry:
-    entry = window.add(delivery(number, body))
+    entry = window.hold(delivery(number, body))
     assert entry is not None
     return entry
 
 
 def released(window: Window, room: int, most: int = 1_000) -> list[Acknowledgement]:
     found: list[Acknowledgement] = []
-    while (leaving := window.leaving(room, most)).numbers:
-        assert len(leaving.numbers) <= most
-        window.drop(leaving)
+    while (leaving := window.find_acknowledgeable(room, most)).delivery_tags:
+        assert len(leaving.delivery_tags) <= most
+        window.remove(leaving)
         found += leaving.acknowledgements
     return found
 
@@ -105,9 +105,9 @@ def test_a_message_keeps_its_name_over_lost_channels(bodies: list[bytes], data: 
         released(window, 0)
         bodies, names = bodies[gone:], names[gone:]
         window = Window(0, generation, window.void())
-        again = [window.add(delivery(n, body, redelivered=True)) for n, body in enumerate(bodies, start=1)]
+        again = [window.hold(delivery(n, body, redelivered=True)) for n, body in enumerate(bodies, start=1)]
         assert [entry and entry.tag for entry in again] == names
-        assert not window.returning.forget()
+        assert not window.redeliveries.clear()
 
 
 def test_an_array_counts_with_all_its_events() -> None:
@@ -118,9 +118,9 @@ def test_an_array_counts_with_all_its_events() -> None:
         entry.total = total
         window.settle([entry.tag])
     found = []
-    while (leaving := window.leaving(0, 1_000)).numbers:
-        window.drop(leaving)
-        found.append(leaving.numbers)
+    while (leaving := window.find_acknowledgeable(0, 1_000)).delivery_tags:
+        window.remove(leaving)
+        found.append(leaving.delivery_tags)
     assert found == [[1, 2, 3], [4], [5], [6]]
 
 
@@ -136,9 +136,9 @@ def test_what_comes_again_goes_on_where_it_was() -> None:
     for entry, index in ((in_settlement, 0), (in_settlement, 1), (part, 1)):
         entry.mark_settled(index)
     window = Window(0, 2, first.void())
-    assert window.add(delivery(1, b"w")) is not None
+    assert window.hold(delivery(1, b"w")) is not None
     found = [
-        window.add(delivery(number, body, redelivered=True))
+        window.hold(delivery(number, body, redelivered=True))
         for number, body in enumerate((b"w", b"t", b"p", b"n"), start=2)
     ]
     assert found[:2] == [None, None]
@@ -148,16 +148,16 @@ def test_what_comes_again_goes_on_where_it_was() -> None:
     ]
     assert len({*window.settle([in_settlement.tag])}) == 1
     assert released(window, 1) == [(2, False), (3, False)]
-    assert window.returning.forget() == []
+    assert window.redeliveries.clear() == []
 
 
 def test_a_settlement_that_is_written_before_its_messages_come_again() -> None:
     """They are answered then, and their channel's loss again does not change that."""
-    known = Returning()
-    known.note("a-0", Taken(2))
-    known.note("b-0", Part({1}))
+    known = Redeliveries()
+    known.expect("a-0", Settling(2))
+    known.expect("b-0", PartlySettled({1}))
     window = Window(0, 0, known)
     assert window.settle(["a-0", "b-0", "c-0"]) == {"a-0": 2}
-    assert window.void().claim("a") == ("a-0", Whole(2))
-    assert known.claim("a") is None
-    assert list(known.forget()) == ["b-0"]
+    assert window.void().match("a") == ("a-0", Settled(2))
+    assert known.match("a") is None
+    assert list(known.clear()) == ["b-0"]

@@ -8,9 +8,9 @@ from contextlib import AsyncExitStack
 from redis.asyncio import Redis
 
 from numbergroup.brokers import lookalikes
+from numbergroup.brokers.amqp import queue_depth
 from numbergroup.brokers.amqp.broker import AmqpBroker
-from numbergroup.brokers.amqp.broker import check as check_rabbitmq
-from numbergroup.brokers.amqp.depth import depth, depth_of_lookalikes, stray_depth
+from numbergroup.brokers.amqp.lossy_queues import check_queues
 from numbergroup.brokers.amqp.topology import Topology
 from numbergroup.brokers.lookalikes import Lookalike
 from numbergroup.brokers.port import Broker, BrokerUnavailable
@@ -39,7 +39,7 @@ async def count_backlog(broker_url: str, client: Redis, partitions: int) -> Mapp
     Raises `BrokerUnavailable`, and `UnfitServer` when the broker does not let us look.
     """
     if broker_url.startswith("amqp"):
-        return await asyncio.to_thread(depth, broker_url, partitions)
+        return await asyncio.to_thread(queue_depth.count_ready, broker_url, partitions)
     return await RedisBroker(client, 0, partitions).count_waiting(partitions)
 
 
@@ -49,7 +49,7 @@ async def count_strays(broker_url: str, partitions: int) -> Mapping[str, int]:
     Raises like `backlog`.
     """
     if broker_url.startswith("amqp"):
-        return await asyncio.to_thread(stray_depth, broker_url, partitions)
+        return await asyncio.to_thread(queue_depth.count_strays, broker_url, partitions)
     return {}
 
 
@@ -58,7 +58,7 @@ async def find_unread_queues(broker_url: str, client: Redis, partitions: int) ->
     if not broker_url.startswith("amqp"):
         return await lookalikes.find_on_redis(client, partitions)
     try:
-        return await asyncio.to_thread(depth_of_lookalikes, broker_url, partitions)
+        return await asyncio.to_thread(queue_depth.find_lookalikes, broker_url, partitions)
     except (BrokerUnavailable, UnfitServer):
         return []
 
@@ -90,14 +90,21 @@ async def connect_broker(
     topology = _topology(settings)
     await persist("connecting to RabbitMQ", lambda: check_rabbitmq_setup(settings, broker_url))
     heartbeat_s = max(_LEAST_HEARTBEAT_S, round(settings.lease_ttl_s / 2))
-    broker = AmqpBroker(broker_url, client, record_ms, _prefetch(settings), heartbeat_s, topology)
+    broker = AmqpBroker(
+        broker_url,
+        client,
+        record_ms=record_ms,
+        max_in_work=most_in_memory(settings.max_pending, len(settings.accounts)),
+        heartbeat_s=heartbeat_s,
+        topology=topology,
+    )
     return client, broker
 
 
 async def check_rabbitmq_setup(settings: Settings, broker_url: str) -> None:
     """Check RabbitMQ as a starting worker does. Raises `UnfitServer` and `BrokerUnavailable`."""
     accept = settings.lossy_queues == "accept"
-    await asyncio.to_thread(check_rabbitmq, broker_url, _topology(settings), accept_losses=accept)
+    await asyncio.to_thread(check_queues, broker_url, _topology(settings), accept_losses=accept)
 
 
 def _topology(settings: Settings) -> Topology:
@@ -106,10 +113,6 @@ def _topology(settings: Settings) -> Topology:
         reply_type=settings.reply_queue_type,
         reply_expires_ms=round(settings.reply_queue_expires_hours * 3_600_000),
     )
-
-
-def _prefetch(settings: Settings) -> int:
-    return most_in_memory(settings.max_pending, len(settings.accounts))
 
 
 async def _connect(url: str, setting: str, partitions: int, opened: AsyncExitStack, persist: Retry) -> Redis:

@@ -1,8 +1,8 @@
-"""One AMQP connection, in a thread of its own that never waits for anything else.
+"""Runs one AMQP connection in a thread of its own.
 
-kombu's objects are not thread-safe, and stay in that thread: what others want done they `submit`. The
-thread pumps heartbeats, comes back after a loss with growing pauses, and gives each connection's channels
-up as a whole: tags of one connection mean nothing on the next.
+kombu's and py-amqp's objects are not thread-safe and stay in that thread; other threads `submit` jobs. The
+thread sends heartbeats, and reconnects with growing pauses. After a loss all channels of the connection are
+given up: delivery tags of one connection mean nothing on the next.
 """
 
 import os
@@ -21,151 +21,163 @@ from kombu import Connection
 from tenacity import RetryCallState, RetryError, Retrying, retry_if_exception_type, wait_random_exponential
 
 from numbergroup.brokers.amqp.frame_buffer import FrameBuffer
-from numbergroup.brokers.amqp.frames import delivering_handler
+from numbergroup.brokers.amqp.frames import build_frame_handler
 from numbergroup.brokers.port import BrokerUnavailable
 from numbergroup.brokers.redis.connect import UnfitServer
 from numbergroup.observability.logging import get_logger
 from numbergroup_contracts.publishing.amqp_connection import limit
 from numbergroup_contracts.publishing.urls import amqp_arguments, parse
 
-FAILURES = (AMQPError, OSError, ValueError, AttributeError, KeyError)
-"""What a lost connection may look like: py-amqp raises more than its own errors then."""
-# What no waiting helps against; the last is py-amqp's own text.
-_REFUSALS = (AccessRefused, NotAllowed)
+CONNECTION_ERRORS = (AMQPError, OSError, ValueError, AttributeError, KeyError)
+"""What py-amqp raises when a connection fails or is lost: more than its own errors."""
+# Waiting does not help against these; the text is py-amqp's own.
+_REFUSED = (AccessRefused, NotAllowed)
 _NO_MECHANISM = "appropriate auth mechanism"
-_ANSWER_S = 10.0
-_BEAT_S = 1.0
-_CONNECT_S = 3.0
-_STOP_S = 3.0
-_REST_S = 0.5
+_ANSWER_TIMEOUT_S = 10.0
+_TICK_S = 1.0
+_CONNECT_TIMEOUT_S = 3.0
+_STOP_TIMEOUT_S = 3.0
+_RECONNECT_PAUSE_S = 0.5
 _USER_TIMEOUT = getattr(socket, "TCP_USER_TIMEOUT", None)  # Linux has it
 
 log = get_logger("rabbitmq")
 
 
 def open_connection(url: str, name: str, heartbeat_s: int = 0) -> Any:
-    """py-amqp's connection to the broker at `url`, open.
+    """Return an open py-amqp connection that waits some seconds at most for each answer.
 
-    Every answer is waited for seconds only. The URL's parameters replace our own values; its heartbeat
-    does where there is to be one. A certificate is verified unless the URL says otherwise. Raises one of
-    `FAILURES`.
+    The URL's parameters replace our defaults; its heartbeat does so unless `heartbeat_s` is 0. Certificates
+    are verified unless the URL forbids it. `name` is shown by RabbitMQ. Raises one of `CONNECTION_ERRORS`.
     """
     address = parse(url)
     arguments, transport = amqp_arguments(address)
     if heartbeat_s:
         heartbeat_s = address.options.get("heartbeat", heartbeat_s)
     client = Connection(
-        **{"connect_timeout": _CONNECT_S, **arguments},
+        **{"connect_timeout": _CONNECT_TIMEOUT_S, **arguments},
         heartbeat=heartbeat_s,
         transport_options={
             **transport,
-            "frame_handler": delivering_handler,
+            "frame_handler": build_frame_handler,
             "client_properties": {"connection_name": f"{name} {os.getpid()}"},
-            # py-amqp's own is one second, which a hiccup of the network may outlast.
-            "socket_settings": {_USER_TIMEOUT: round(_ANSWER_S * 1000)} if _USER_TIMEOUT else {},
+            # py-amqp's default is one second, which a short network failure may exceed.
+            "socket_settings": {_USER_TIMEOUT: round(_ANSWER_TIMEOUT_S * 1000)} if _USER_TIMEOUT else {},
         },
     )
     limit(client.transport, transport)
     connection = client.transport.establish_connection()
     connection.Channel = Channel
-    connection.transport.sock.settimeout(_ANSWER_S)
+    connection.transport.sock.settimeout(_ANSWER_TIMEOUT_S)
     return connection
 
 
 @contextmanager
-def connected(url: str, name: str = "numbergroup setup") -> Iterator[Any]:
-    """Open for a short errand. Raises `UnfitServer` where no waiting helps, or `BrokerUnavailable`."""
+def temporary_connection(url: str, name: str = "numbergroup setup") -> Iterator[Any]:
+    """Open a connection, and close it at the end.
+
+    Raises `UnfitServer` if waiting does not help, or `BrokerUnavailable`; so do errors of py-amqp inside.
+    """
     try:
         connection = open_connection(url, name)
-    except _REFUSALS as error:
+    except _REFUSED as error:
         raise UnfitServer(
             f"the broker refuses the credentials or the vhost in NUMBERGROUP_BROKER_URL ({error})"
         ) from error
-    except FAILURES as error:
+    except CONNECTION_ERRORS as error:
         if _NO_MECHANISM in str(error):
             raise UnfitServer(
                 f"the broker offers no auth_mechanism that NUMBERGROUP_BROKER_URL allows ({error})"
             ) from error
-        raise BrokerUnavailable(f"{type(error).__name__}: {error}") from error
+        raise BrokerUnavailable(_describe(error)) from error
     try:
         yield connection
-    except FAILURES as error:
-        raise BrokerUnavailable(f"{type(error).__name__}: {error}") from error
+    except CONNECTION_ERRORS as error:
+        raise BrokerUnavailable(_describe(error)) from error
     finally:
         connection.collect()
 
 
 class Channel(amqp.Channel):  # type: ignore[misc]  # untyped
-    """A channel that the broker has closed stays closed. py-amqp's own would open itself again, without
-    its consumers and confirmations, and look as if nothing had happened."""
+    """A channel that stays closed after RabbitMQ has closed it.
+
+    py-amqp's own reopens itself without its consumers and confirms, as if nothing had happened.
+    """
 
     def _do_revive(self) -> None:
         self.collect()
 
 
 class ConnectionThread:
-    """`start` it once, `stop` it once; everything that begins with `on_` is called in its thread."""
+    """The thread of one connection. Call `start` once, and `stop` once.
+
+    Subclasses implement the methods that begin with `on_`, which are called in the thread.
+
+    - `connection`: py-amqp's connection; `None` while there is none.
+    - `frames`: the connection's `FrameBuffer`, likewise.
+    - `has_more`: when frames were handled, whether further ones have arrived.
+    """
 
     def __init__(self, url: str, name: str, heartbeat_s: int) -> None:
         self._url = url
         self._name = name
         self._heartbeat_s = heartbeat_s
         self._jobs: deque[Callable[[], None]] = deque()
-        self._wakes, self._waker = socket.socketpair()
-        self._wakes.setblocking(False)
-        self._waker.setblocking(False)
-        self._stopping = False
+        self._wake_receiver, self._wake_sender = socket.socketpair()
+        self._wake_receiver.setblocking(False)
+        self._wake_sender.setblocking(False)
+        self._is_stopping = False
+        self._was_lost = False
         self._thread = threading.Thread(target=self._run, name=name, daemon=True)
         self.connection: Any = None
-        """py-amqp's; `None` while there is none."""
-        self.wire: Any = None
-        """Its `Wire`, and for as long."""
-        self.more = False
-        self._was_lost = False
+        self.frames: Any = None
+        self.has_more = False
 
     def start(self) -> None:
         self._thread.start()
 
     def stop(self) -> None:
-        """End the thread, after the jobs that it was given; returns when it has ended, or when a broker that
-        does not answer has been waited for long enough: the thread keeps no process alive."""
-        self._stopping = True
+        """Run the submitted jobs and end the thread.
+
+        Returns when it has ended, or after some seconds if the broker does not answer. The thread is a
+        daemon, and does not keep the process alive.
+        """
+        self._is_stopping = True
         self._wake()
         if self._thread.ident is None:
-            self._put_away()
+            self._close_sockets()
         else:
-            self._thread.join(_STOP_S)
+            self._thread.join(_STOP_TIMEOUT_S)
 
     def submit(self, job: Callable[[], None]) -> None:
-        """Have `job` done in the thread, in turn, whether there is a connection or not. Any thread may."""
+        """Run `job` in the thread after all earlier jobs, even without a connection. Thread-safe."""
         self._jobs.append(job)
         self._wake()
 
-    def on_open(self) -> None:
-        """The connection is there."""
+    def on_connected(self) -> None:
+        """A connection was opened."""
 
-    def on_beat(self) -> None:
-        """A second has passed with it."""
+    def on_tick(self) -> None:
+        """A second has passed on the connection."""
 
-    def on_drained(self) -> None:
-        """What had come in was handled; `more` says whether there is more already."""
+    def on_frames_handled(self) -> None:
+        """The received frames were handled; see `has_more`."""
 
     def on_channel_error(self, error: ChannelError) -> None:
-        """The broker has closed a channel."""
+        """The broker has closed a channel. An exception closes the connection."""
         raise error
 
     def on_lost(self) -> None:
-        """The connection is gone, and all of its channels."""
+        """The connection and all of its channels are closed."""
 
     def _wake(self) -> None:
         try:
-            self._waker.send(b"\0")
+            self._wake_sender.send(b"\0")
         except OSError:
-            # So many wakes are unread that one more makes no difference, or the thread has ended.
+            # The buffer is full, and the thread wakes anyway; or the thread has ended.
             return
 
     def _run(self) -> None:
-        while not self._stopping:
+        while not self._is_stopping:
             try:
                 self._connect()
                 self._serve()
@@ -174,112 +186,113 @@ class ConnectionThread:
             except Exception as error:
                 log.error(
                     "connection lost",
-                    link=self._name,
-                    error=_said(error),
+                    connection=self._name,
+                    error=_describe(error),
                     exc_info=not isinstance(error, AMQPError | OSError),
                 )
                 self._was_lost = True
-                self._close(sound=False)
+                self._close(is_intact=False)
             else:
-                self._close(sound=True)
-            if not self._stopping:
-                self._rest(_REST_S)
-        self._do_jobs()
-        self._put_away()
+                self._close(is_intact=True)
+            if not self._is_stopping:
+                self._pause(_RECONNECT_PAUSE_S)
+        self._run_jobs()
+        self._close_sockets()
 
-    def _put_away(self) -> None:
-        self._wakes.close()
-        self._waker.close()
+    def _close_sockets(self) -> None:
+        self._wake_receiver.close()
+        self._wake_sender.close()
 
     def _connect(self) -> None:
-        def complain(state: RetryCallState) -> None:
+        def log_failure(state: RetryCallState) -> None:
             error = state.outcome.exception() if state.outcome else None
             log.error(
                 "no connection to the broker, trying again",
-                link=self._name,
-                error=_said(error),
+                connection=self._name,
+                error=_describe(error),
                 attempt=state.attempt_number,
             )
 
         retrying = Retrying(
             retry=retry_if_exception_type(Exception),
             wait=wait_random_exponential(multiplier=0.1, max=2.0),
-            stop=lambda _: self._stopping,
-            before_sleep=complain,
-            sleep=self._rest,
+            stop=lambda _: self._is_stopping,
+            before_sleep=log_failure,
+            sleep=self._pause,
         )
         self.connection = retrying(open_connection, self._url, self._name, self._heartbeat_s)
-        self.wire = FrameBuffer(self.connection, _BEAT_S)
+        self.frames = FrameBuffer(self.connection, _TICK_S)
         if self._was_lost:
-            log.info("connected again", link=self._name)
+            log.info("connected again", connection=self._name)
 
-    def _rest(self, seconds: float) -> None:
+    def _pause(self, seconds: float) -> None:
         until = time.monotonic() + seconds
-        while not self._stopping and (left := until - time.monotonic()) > 0:
-            self._await(left)
-            self._do_jobs()
+        while not self._is_stopping and (remaining := until - time.monotonic()) > 0:
+            self._wait(remaining)
+            self._run_jobs()
 
     def _serve(self) -> None:
-        self.on_open()
-        beat = time.monotonic() + _BEAT_S
+        """Handle frames, jobs and ticks until the thread stops, or an exception ends the connection."""
+        self.on_connected()
+        next_tick = time.monotonic() + _TICK_S
         while True:
-            self._guarded(self._do_jobs)
-            if self._stopping:
+            self._run_step(self._run_jobs)
+            if self._is_stopping:
                 return
-            if self._await(max(0.0, beat - time.monotonic())):
-                self._guarded(self._drain)
-            if time.monotonic() >= beat:
+            if self._wait(max(0.0, next_tick - time.monotonic())):
+                self._run_step(self._handle_frames)
+            if time.monotonic() >= next_tick:
                 self.connection.heartbeat_tick(rate=4)
-                self._guarded(self.on_beat)
-                beat = time.monotonic() + _BEAT_S
+                self._run_step(self.on_tick)
+                next_tick = time.monotonic() + _TICK_S
 
-    def _guarded(self, step: Callable[[], None]) -> None:
+    def _run_step(self, step: Callable[[], None]) -> None:
         try:
             step()
         except ChannelError as error:
             self.on_channel_error(error)
 
-    def _do_jobs(self) -> None:
+    def _run_jobs(self) -> None:
         while self._jobs:
             self._jobs.popleft()()
 
-    def _await(self, seconds: float) -> bool:
-        """Wait for something to read or to do; whether there is something to read."""
-        watched: list[Any] = [self._wakes]
+    def _wait(self, seconds: float) -> bool:
+        """Wait for input or a job, `seconds` at most; return whether there is input."""
+        sockets: list[Any] = [self._wake_receiver]
         if self.connection is not None:
-            if self.wire.buffered:
+            if self.frames.has_buffered_input:
                 return True
-            watched.append(self.connection.transport.sock)
-        ready, _, _ = select.select(watched, [], [], seconds)
-        if self._wakes in ready:
-            self._wakes.recv(65_536)
-        return any(one is not self._wakes for one in ready)
+            sockets.append(self.connection.transport.sock)
+        ready, _, _ = select.select(sockets, [], [], seconds)
+        if self._wake_receiver in ready:
+            self._wake_receiver.recv(65_536)
+        return any(ready_socket is not self._wake_receiver for ready_socket in ready)
 
-    def take_in(self) -> None:
-        """Handle what has come in by now."""
-        while self.wire.ready:
-            self.wire.take()
+    def handle_received_frames(self) -> None:
+        """Handle all frames that have arrived. To be called in the thread only."""
+        while self.frames.has_input:
+            self.frames.handle_frames()
 
-    def _drain(self) -> None:
+    def _handle_frames(self) -> None:
         try:
-            self.wire.take()
-            self.more = self.wire.ready
+            self.frames.handle_frames()
+            self.has_more = self.frames.has_input
         finally:
-            self.on_drained()
+            self.on_frames_handled()
 
-    def _close(self, *, sound: bool) -> None:
-        connection, self.connection, self.wire = self.connection, None, None
+    def _close(self, *, is_intact: bool) -> None:
+        connection, self.connection, self.frames = self.connection, None, None
         self.on_lost()
         if connection is None:
             return
         try:
-            if sound:
+            if is_intact:
                 connection.close()
             else:
                 connection.collect()
-        except FAILURES as trouble:
-            log.debug("closing", link=self._name, error=_said(trouble))
+        except CONNECTION_ERRORS as error:
+            log.debug("closing", connection=self._name, error=_describe(error))
 
 
-def _said(error: BaseException | None) -> str:
+def _describe(error: BaseException | None) -> str:
     return f"{type(error).__name__}: {error}"

@@ -1,23 +1,22 @@
-"""Consuming: one channel for each partition that is owned, all on one connection."""
+"""Consumes the queues of the owned partitions: one channel for each, all on one connection."""
 
 import itertools
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from functools import partial
 from struct import Struct
 from typing import Any, Protocol
 
 from amqp.exceptions import ChannelError
 
-from numbergroup.brokers.amqp.connection_thread import FAILURES, ConnectionThread
+from numbergroup.brokers.amqp.connection_thread import CONNECTION_ERRORS, ConnectionThread
 from numbergroup.brokers.amqp.delivery import Delivery, Properties
-from numbergroup.brokers.amqp.topology import DEAD, Topology, strays
+from numbergroup.brokers.amqp.topology import DEAD_LETTER_QUEUE, Topology, count_strays
 from numbergroup.observability import failpoints
 from numbergroup.observability.logging import get_logger
 from numbergroup_contracts.names import command_queue
 
-_SUSPICIOUS_S = 10.0
+_IDLE_CHECK_S = 10.0
 _ACK = Struct(">BHIHHQ?B")
 """A whole frame: https://www.rabbitmq.com/amqp-0-9-1-reference#basic.ack"""
 
@@ -25,211 +24,228 @@ log = get_logger("rabbitmq")
 
 
 class DeliveryHandler(Protocol):
-    """Where deliveries go. Called in the consuming thread; `generation` names the channel they came on."""
+    """Receives deliveries. Called in the consuming thread; `generation` identifies the channel."""
 
     @property
-    def unsettled(self) -> int:
+    def unacknowledged(self) -> int:
         """How many deliveries of the current channel are not acknowledged."""
 
-    def opened(self, generation: int, waiting: int) -> None: ...
+    def on_opened(self, generation: int, waiting: int) -> None:
+        """A channel was opened; `waiting` messages are in the queue."""
 
-    def arrived(self, generation: int, deliveries: Sequence[Delivery], more: bool) -> None: ...
+    def on_deliveries(self, generation: int, deliveries: Sequence[Delivery], has_more: bool) -> None:
+        """Messages were delivered. `has_more`: further input has arrived already."""
 
-    def lost(self, generation: int) -> None: ...
+    def on_lost(self, generation: int) -> None:
+        """The channel was closed; what is not acknowledged will be delivered again."""
 
 
 @dataclass(slots=True, eq=False)
 class Consumer:
-    """One partition's queue, as it is consumed."""
+    """Consumes one partition's queue.
+
+    - `channel`: py-amqp's channel; `None` while there is none.
+    - `generation`: identifies the channel; a new channel has a higher one.
+    - `deliveries`: those that were not passed to the handler yet.
+    - `has_more`: what the handler was told last.
+    - `last_delivery_at`: monotonic time of the last delivery, or of the last check of an idle queue.
+    - `is_suspect`: the last check found waiting messages that are not delivered.
+    """
 
     partition: int
     prefetch: int
-    sink: DeliveryHandler
+    handler: DeliveryHandler
     channel: Any = None
     generation: int = 0
-    fresh: list[Delivery] = field(default_factory=list)
-    more: bool = False
-    last_at: float = 0.0
-    suspected: bool = False
+    deliveries: list[Delivery] = field(default_factory=list)
+    has_more: bool = False
+    last_delivery_at: float = 0.0
+    is_suspect: bool = False
 
     @property
     def is_open(self) -> bool:
         return self.channel is not None and bool(self.channel.is_open)
 
 
-class Consumers(ConnectionThread):
-    """The consuming connection."""
+class ConsumerThread(ConnectionThread):
+    """The consuming connection. `add`, `remove`, `reopen` and `acknowledge` are thread-safe."""
 
     def __init__(self, url: str, heartbeat_s: int, topology: Topology) -> None:
         super().__init__(url, "numbergroup consuming", heartbeat_s)
         self._topology = topology
-        self._taps: dict[int, Consumer] = {}
+        self._consumers: dict[int, Consumer] = {}
         self._generations = itertools.count(1)
 
-    def open(self, tap: Consumer) -> None:
-        """Consume the tap's queue until `close`, again after every loss. Any thread may ask."""
+    def add(self, consumer: Consumer) -> None:
+        """Consume the queue until `remove`, and again after every lost channel."""
 
         def job() -> None:
-            self._taps[tap.partition] = tap
+            self._consumers[consumer.partition] = consumer
             if self.connection is not None:
-                self._open(tap)
+                self._open(consumer)
 
         self.submit(job)
 
-    def close(self, tap: Consumer, closed: Callable[[], None]) -> None:
-        """Give what is unsettled back, and consume no more; then call `closed`."""
+    def remove(self, consumer: Consumer, on_removed: Callable[[], None]) -> None:
+        """Stop consuming, and requeue what is not acknowledged; then call `on_removed`."""
 
         def job() -> None:
-            if self._taps.get(tap.partition) is tap:
-                del self._taps[tap.partition]
+            if self._consumers.get(consumer.partition) is consumer:
+                del self._consumers[consumer.partition]
             try:
-                if tap.is_open:
-                    self._give_back(tap)
-            except FAILURES as error:
-                # It is closed all the same, with its connection.
-                log.warning("channel not closed", partition=tap.partition, error=str(error))
+                if consumer.is_open:
+                    self._close_channel(consumer)
+            except CONNECTION_ERRORS as error:
+                # The channel is closed with its connection.
+                log.warning("channel not closed", partition=consumer.partition, error=str(error))
                 if self.connection is not None:
                     self.connection.collect()
             finally:
-                tap.channel = None
-                closed()
+                consumer.channel = None
+                on_removed()
 
         self.submit(job)
 
-    def reopen(self, tap: Consumer, generation: int, prefetch: int) -> None:
-        """Have everything unsettled delivered again, under another prefetch."""
+    def reopen(self, consumer: Consumer, generation: int, prefetch: int) -> None:
+        """Have all unacknowledged messages delivered again, with another prefetch.
+
+        Does nothing if the channel of this generation is gone.
+        """
 
         def job() -> None:
-            if tap.generation == generation and tap.is_open:
-                tap.prefetch = prefetch
-                self._give_back(tap)
-                self._lose(tap)
-                self._open(tap)
+            if consumer.generation == generation and consumer.is_open:
+                consumer.prefetch = prefetch
+                self._close_channel(consumer)
+                self._lose(consumer)
+                self._open(consumer)
 
         self.submit(job)
 
-    def acknowledge(self, tap: Consumer, generation: int, tags: Sequence[tuple[int, bool]]) -> None:
-        """Tags of the channel of that generation, each with whether all before it are meant, too."""
+    def acknowledge(self, consumer: Consumer, generation: int, tags: Sequence[tuple[int, bool]]) -> None:
+        """Acknowledge delivery tags of the channel of this generation, each with AMQP's `multiple` flag.
+
+        Does nothing if that channel is gone: its tags may belong to other messages on the new one.
+        """
 
         def job() -> None:
-            # A tag of an old channel may be another message's on the new one.
-            if tap.generation == generation and tap.is_open:
+            if consumer.generation == generation and consumer.is_open:
                 failpoints.hit("acknowledging")
-                channel = tap.channel.channel_id
-                # Together: after a stuck message there are thousands.
-                self.wire.write(
-                    _ACK.pack(1, channel, 13, 60, 80, tag, all_before, 0xCE) for tag, all_before in tags
+                channel_id = consumer.channel.channel_id
+                # In one write: behind a stuck message there are thousands.
+                self.frames.write(
+                    _ACK.pack(1, channel_id, 13, 60, 80, tag, multiple, 0xCE) for tag, multiple in tags
                 )
                 failpoints.hit("acknowledged")
 
         self.submit(job)
 
-    def on_open(self) -> None:
-        self._topology.establish(self.connection)
-        for tap in self._taps.values():
-            self._open(tap)
+    def on_connected(self) -> None:
+        self._topology.declare_all(self.connection)
+        for consumer in self._consumers.values():
+            self._open(consumer)
 
-    def on_drained(self) -> None:
-        for tap in self._taps.values():
-            if tap.fresh or (tap.more and not self.more):
-                fresh, tap.fresh = tap.fresh, []
-                tap.more = self.more
-                tap.last_at = time.monotonic()
-                tap.suspected = False
-                tap.sink.arrived(tap.generation, fresh, self.more)
+    def on_frames_handled(self) -> None:
+        for consumer in self._consumers.values():
+            if consumer.deliveries or (consumer.has_more and not self.has_more):
+                deliveries, consumer.deliveries = consumer.deliveries, []
+                consumer.has_more = self.has_more
+                consumer.last_delivery_at = time.monotonic()
+                consumer.is_suspect = False
+                consumer.handler.on_deliveries(consumer.generation, deliveries, self.has_more)
 
     def on_channel_error(self, error: ChannelError) -> None:
-        """One partition's channel: closed after `consumer_timeout`, or because its queue is gone."""
+        """Reopen the channel: `consumer_timeout` has closed it, or its queue was deleted."""
         if not self._reopen_closed(str(error)):
             raise error
 
     def _reopen_closed(self, error: str) -> bool:
-        closed = [tap for tap in self._taps.values() if tap.channel is not None and not tap.is_open]
-        for tap in closed:
-            log.error("channel lost, opening another", error=error, partition=tap.partition)
-            self._lose(tap)
-            self._open(tap)
+        """Reopen closed channels; return whether there were any."""
+        closed = [
+            consumer
+            for consumer in self._consumers.values()
+            if consumer.channel is not None and not consumer.is_open
+        ]
+        for consumer in closed:
+            log.error("channel lost, opening another", error=error, partition=consumer.partition)
+            self._lose(consumer)
+            self._open(consumer)
         return bool(closed)
 
     def on_lost(self) -> None:
-        for tap in self._taps.values():
-            self._lose(tap)
+        for consumer in self._consumers.values():
+            self._lose(consumer)
 
-    def on_beat(self) -> None:
+    def on_tick(self) -> None:
         self._reopen_closed("closed while something else was asked")
-        for tap in [*self._taps.values()]:
-            idle_s = time.monotonic() - tap.last_at
-            if idle_s < _SUSPICIOUS_S or not tap.is_open or tap.sink.unsettled >= tap.prefetch:
-                continue
-            tap.last_at = time.monotonic()
-            waiting = self._waiting(tap)
-            if not waiting:
-                tap.suspected = False
-            elif not tap.suspected:
-                tap.suspected = True
-            else:
-                raise ConnectionError(
-                    f"{waiting} messages wait in {self._queue(tap)} and none is delivered: "
-                    "does another program consume it?"
+        for consumer in [*self._consumers.values()]:
+            self._check_idle(consumer)
+
+    def _check_idle(self, consumer: Consumer) -> None:
+        """Raise `ConnectionError` if two checks in a row find messages that are not delivered."""
+        idle_s = time.monotonic() - consumer.last_delivery_at
+        is_full = consumer.handler.unacknowledged >= consumer.prefetch
+        if idle_s < _IDLE_CHECK_S or not consumer.is_open or is_full:
+            return
+        consumer.last_delivery_at = time.monotonic()
+        waiting = self._count_waiting(consumer)
+        if waiting and consumer.is_suspect:
+            raise ConnectionError(
+                f"{waiting} messages wait in {self._queue_of(consumer)} and none is delivered: "
+                "does another program consume it?"
+            )
+        consumer.is_suspect = bool(waiting)
+
+    def _queue_of(self, consumer: Consumer) -> str:
+        return command_queue(consumer.partition, self._topology.partitions)
+
+    def _count_waiting(self, consumer: Consumer) -> int:
+        return int(consumer.channel.queue_declare(self._queue_of(consumer), passive=True).message_count)
+
+    def _open(self, consumer: Consumer) -> None:
+        consumer.generation = next(self._generations)
+        consumer.deliveries = []
+        consumer.is_suspect = False
+        consumer.last_delivery_at = time.monotonic()
+        consumer.channel = self.connection.channel()
+        consumer.channel.basic_qos(0, consumer.prefetch, False)
+        consumer.handler.on_opened(consumer.generation, self._count_waiting(consumer))
+        self._consume(consumer, self._queue_of(consumer))
+        if consumer.partition == 0:
+            self._consume(consumer, DEAD_LETTER_QUEUE)
+            for queue in count_strays(self.connection, self._topology.partitions):
+                self._consume(consumer, queue, is_stray=True)
+        self.on_frames_handled()
+
+    def _close_channel(self, consumer: Consumer) -> None:
+        """Close the channel without losing an acknowledgement.
+
+        RabbitMQ's channel buffers acknowledgements that a quorum queue cannot process yet, and drops them
+        when it is closed. A second subscription, which becomes a waiting consumer behind the first, is
+        answered when the queue has processed what was sent before. Then the channel sends what it buffered,
+        before the next request.
+        """
+        consumer.channel.basic_consume(self._queue_of(consumer), callback=_ignore)
+        for _ in range(2):
+            self._count_waiting(consumer)
+        consumer.channel.close()
+
+    def _consume(self, consumer: Consumer, queue: str, *, is_stray: bool = False) -> None:
+        generation = consumer.generation
+
+        def on_delivery(tag: int, redelivered: bool, properties: Properties, body: bytes) -> None:
+            if consumer.generation == generation:
+                consumer.deliveries.append(
+                    Delivery(tag, queue, body, properties, redelivered=redelivered, is_stray=is_stray)
                 )
 
-    def _queue(self, tap: Consumer) -> str:
-        return command_queue(tap.partition, self._topology.partitions)
+        # An operator may delete a stray queue: that must not disturb the channel.
+        consumer.channel.basic_consume(queue, callback=on_delivery, on_cancel=_ignore if is_stray else None)
 
-    def _waiting(self, tap: Consumer) -> int:
-        return int(tap.channel.queue_declare(self._queue(tap), passive=True).message_count)
-
-    def _open(self, tap: Consumer) -> None:
-        tap.generation = next(self._generations)
-        tap.fresh = []
-        tap.suspected = False
-        tap.last_at = time.monotonic()
-        tap.channel = self.connection.channel()
-        tap.channel.basic_qos(0, tap.prefetch, False)
-        tap.sink.opened(tap.generation, self._waiting(tap))
-        self._consume(tap, self._queue(tap))
-        if tap.partition == 0:
-            self._consume(tap, DEAD)
-            for queue in strays(self.connection, self._topology.partitions):
-                self._consume(tap, queue, stray=True)
-        self.on_drained()
-
-    def _give_back(self, tap: Consumer) -> None:
-        """Close the channel, and with it lose no acknowledgement.
-
-        RabbitMQ's channel sets those aside that a quorum queue is not ready for, and forgets them when it
-        is closed. A second subscription, which waits in line behind the first, is answered when the queue
-        has taken what was sent before; then what was set aside is sent, before the next question.
-        """
-        tap.channel.basic_consume(self._queue(tap), callback=_ignore)
-        for _ in range(2):
-            self._waiting(tap)
-        tap.channel.close()
-
-    def _consume(self, tap: Consumer, queue: str, *, stray: bool = False) -> None:
-        taking = partial(self._take, tap, tap.generation, queue, stray)
-        # Whoever deletes a queue that is no longer used disturbs nothing.
-        tap.channel.basic_consume(queue, callback=taking, on_cancel=_ignore if stray else None)
-
-    def _take(
-        self,
-        tap: Consumer,
-        generation: int,
-        queue: str,
-        stray: bool,
-        tag: int,
-        redelivered: bool,
-        said: Properties,
-        body: bytes,
-    ) -> None:
-        if tap.generation == generation:
-            tap.fresh.append(Delivery(tag, queue, body, said, redelivered, stray))
-
-    def _lose(self, tap: Consumer) -> None:
-        if tap.channel is not None:
-            tap.channel = None
-            tap.sink.lost(tap.generation)
+    def _lose(self, consumer: Consumer) -> None:
+        if consumer.channel is not None:
+            consumer.channel = None
+            consumer.handler.on_lost(consumer.generation)
 
 
 def _ignore(*_: Any) -> None:
-    """It comes again, or is gone for good."""
+    """Do nothing: the message is delivered again, or is gone for good."""

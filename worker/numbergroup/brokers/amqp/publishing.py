@@ -1,284 +1,202 @@
-"""Publishing results: persistent, mandatory, confirmed, many on their way at once."""
+"""Publishes results: persistent, mandatory, and with pipelined publisher confirms."""
 
 import asyncio
 import re
 import time
 from collections import deque
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
-from enum import Enum, auto
-from typing import Any, NamedTuple
+from typing import Any
 
 from amqp.exceptions import AMQPError, ChannelError, PreconditionFailed
 
 from numbergroup.brokers.amqp.connection_thread import ConnectionThread
-from numbergroup.brokers.amqp.outgoing import Outgoing, chunks
-from numbergroup.brokers.amqp.topology import Topology, is_there
+from numbergroup.brokers.amqp.outgoing import Outgoing, encode_chunks
+from numbergroup.brokers.amqp.publish_batch import PublishBatch, PublishFailure
+from numbergroup.brokers.amqp.topology import Topology, queue_exists
 from numbergroup.observability.logging import get_logger
 from numbergroup_contracts.names import REPLIES
 
-_PATIENCE_S = 30.0
-_MOST_BYTES = 512 * 1024 * 1024
-"""What no RabbitMQ can be set to exceed: https://www.rabbitmq.com/docs/configure, max_message_size"""
+_CONFIRM_TIMEOUT_S = 30.0
+_MAX_BYTES = 512 * 1024 * 1024
+"""RabbitMQ's own limit for the setting max_message_size: https://www.rabbitmq.com/docs/configure"""
 _TOO_LARGE = re.compile(r"message size \d+ .* (\d+)$")
-_SURE_BYTES = 4_096
+_ACCEPTED_BYTES = 4_096
 
 log = get_logger("rabbitmq")
 
 
-class Cause(Enum):
-    """Why a message was not taken."""
-
-    MISSING = auto()
-    """Its queue does not exist."""
-    REFUSED = auto()
-    """Its queue is full, or has failed."""
-    LOST = auto()
-    """There was no connection to say so."""
-
-
-class Untaken(NamedTuple):
-    """A message that no queue has taken."""
-
-    cause: Cause
-    reason: str
-
-
-@dataclass(slots=True, eq=False)
-class _Batch:
-    """What was published together, as consecutive numbers of the channel from `first` on.
-
-    `left` are those that are not confirmed, none below `low`; `failed`: the positions of what was not taken,
-    with why; `returned`: the numbers of what has come back, for want of a queue.
-    """
-
-    loop: asyncio.AbstractEventLoop
-    done: "asyncio.Future[dict[int, Untaken]]"
-    messages: Sequence[Outgoing]
-    first: int = 0
-    low: int = 0
-    at: float = 0.0
-    left: set[int] = field(default_factory=set)
-    failed: dict[int, Untaken] = field(default_factory=dict)
-    returned: set[int] = field(default_factory=set)
-    _by_name: dict[tuple[str, str], deque[int]] = field(default_factory=dict)
-
-    def begin(self, first: int) -> None:
-        self.first = self.low = first
-        self.at = time.monotonic()
-        self.left = set(range(first, first + len(self.messages)))
-
-    def upto(self, number: int) -> set[int]:
-        """Those that are left, up to this number."""
-        if number >= self.first + len(self.messages) - 1:
-            return self.left
-        found = self.left.intersection(range(self.low, number + 1))
-        self.low = number + 1
-        return found
-
-    def refuse(self, numbers: set[int]) -> None:
-        """Their queues do not take them."""
-        for number in numbers:
-            position = number - self.first
-            reason = f"the queue {self.messages[position].queue} refuses it"
-            self.failed[position] = Untaken(Cause.REFUSED, reason)
-        self.resolve(numbers)
-
-    def fail(self, reason: str) -> None:
-        """None of those that are left is confirmed any more."""
-        self.failed.update((number - self.first, Untaken(Cause.LOST, reason)) for number in self.left)
-        self.resolve(self.left)
-
-    def resolve(self, numbers: set[int]) -> None:
-        """They are confirmed. What has come back was not taken all the same."""
-        if self.returned:
-            for position in (number - self.first for number in numbers & self.returned):
-                reason = f"no queue {self.messages[position].queue}"
-                self.failed[position] = Untaken(Cause.MISSING, reason)
-        self.left -= numbers
-        if not self.left:
-            self.loop.call_soon_threadsafe(self._finish)
-
-    def take_back(self, queue: str, name: str) -> Outgoing | None:
-        """A message of this name came back; which of these it is."""
-        if not self._by_name:
-            for number, message in enumerate(self.messages, start=self.first):
-                self._by_name.setdefault((message.queue, message.name), deque()).append(number)
-        numbers = self._by_name.get((queue, name))
-        # The return of a message comes before its confirmation.
-        while numbers:
-            number = numbers.popleft()
-            if number in self.left:
-                self.returned.add(number)
-                return self.messages[number - self.first]
-        return None
-
-    def _finish(self) -> None:
-        if not self.done.done():
-            self.done.set_result(self.failed)
-
-
 class Publisher(ConnectionThread):
-    """The publishing connection: apart from the consuming one, for a broker that is short of memory or
-    disk stops reading from it."""
+    """The publishing connection.
+
+    It is not the consuming one, because RabbitMQ stops reading from it while memory or disk space is short.
+
+    - `max_bytes`: no larger message is accepted, as far as it is known. RabbitMQ tells its limit by closing
+      the channel; other messages that are on their way then may be published twice.
+    - `accepted_bytes`: messages up to this size were accepted before.
+    """
 
     def __init__(self, url: str, heartbeat_s: int, topology: Topology) -> None:
         super().__init__(url, "numbergroup publishing", heartbeat_s)
         self._topology = topology
         self._channel: Any = None
-        self._sent: deque[_Batch] = deque()
-        self._next = 1
-        self._missing: set[str] = set()
-        self._blocked = False
-        self.most_bytes = _MOST_BYTES
-        """No larger message is taken, as far as the broker has said; it says so by closing the channel, and
-        what else was on its way there may come twice then."""
-        self.sure_bytes = _SURE_BYTES
-        """Up to this size messages were taken before."""
+        self._batches: deque[PublishBatch] = deque()
+        self._next_tag = 1
+        self._missing_queues: set[str] = set()
+        self._is_blocked = False
+        self.max_bytes = _MAX_BYTES
+        self.accepted_bytes = _ACCEPTED_BYTES
 
-    async def publish(self, messages: Sequence[Outgoing]) -> dict[int, Untaken]:
-        """Publish; the positions of those that no queue has taken, with the reason. Any loop may ask."""
+    async def publish(self, messages: Sequence[Outgoing]) -> dict[int, PublishFailure]:
+        """Publish the messages, and wait for their confirms; return the failures, by position.
+
+        May be called from any event loop.
+        """
         if not messages:
             return {}
         loop = asyncio.get_running_loop()
-        batch = _Batch(loop, loop.create_future(), messages)
+        batch = PublishBatch(loop, loop.create_future(), messages)
         self.submit(lambda: self._publish(batch))
-        failed = await batch.done
-        if not failed:
-            self.sure_bytes = max(self.sure_bytes, *(len(message.body) for message in messages))
-        return failed
+        failures = await batch.done
+        if not failures:
+            self.accepted_bytes = max(self.accepted_bytes, *(len(message.body) for message in messages))
+        return failures
 
-    async def absent(self, queues: Iterable[str]) -> set[str]:
-        """Those that do not exist; none of them while there is no connection. Any loop may ask."""
+    async def find_missing(self, queues: Iterable[str]) -> set[str]:
+        """Return those of the queues that do not exist; none if there is no connection.
+
+        May be called from any event loop.
+        """
         loop = asyncio.get_running_loop()
-        found: asyncio.Future[set[str]] = loop.create_future()
+        answer: asyncio.Future[set[str]] = loop.create_future()
 
-        def tell(absent: set[str]) -> None:
-            if not found.done():
-                found.set_result(absent)
+        def set_answer(missing: set[str]) -> None:
+            if not answer.done():
+                answer.set_result(missing)
 
         def job() -> None:
-            absent: set[str] = set()
+            missing: set[str] = set()
             try:
                 if self.connection is not None:
-                    absent = {queue for queue in queues if not is_there(self.connection, queue)}
+                    missing = {queue for queue in queues if not queue_exists(self.connection, queue)}
             finally:
-                loop.call_soon_threadsafe(tell, absent)
+                loop.call_soon_threadsafe(set_answer, missing)
 
         self.submit(job)
-        return await found
+        return await answer
 
-    def on_open(self) -> None:
+    def on_connected(self) -> None:
         self.connection.on_blocked = self._on_blocked
         self.connection.on_unblocked = self._on_unblocked
-        self._open_channel()
-
-    def on_beat(self) -> None:
-        if not self._channel.is_open:
-            raise ConnectionError("the channel was closed while something else was asked")
-        oldest = next((batch for batch in self._sent if batch.left), None)
-        if oldest is not None and not self._blocked and time.monotonic() - oldest.at > _PATIENCE_S:
-            raise ConnectionError(f"{len(oldest.left)} results not confirmed for {_PATIENCE_S:g} s")
-
-    def on_drained(self) -> None:
-        self._declare_missing()
-
-    def _declare_missing(self) -> None:
-        """Declare the queues for want of which results came back. More may come back meanwhile."""
-        while self._missing:
-            queue = self._missing.pop()
-            try:
-                self._topology.declare_replies(self.connection, queue)
-            except AMQPError as error:
-                log.error("reply queue not declared", queue=queue, error=str(error))
-
-    def on_channel_error(self, error: ChannelError) -> None:
-        """A closed channel is as good as a lost connection. The broker may have told how much it takes."""
-        told = isinstance(error, PreconditionFailed) and _TOO_LARGE.search(str(error.reply_text))
-        if told:
-            self.most_bytes = int(told[1])
-            log.error(
-                "the broker has refused a result for its size: larger ones are cut down, or fail",
-                most_bytes=self.most_bytes,
-            )
-        raise error
-
-    def on_lost(self) -> None:
-        self._channel = None
-        self._blocked = False
-        self._fail_all("the connection was lost")
-
-    def _open_channel(self) -> None:
-        self._next = 1
+        self._next_tag = 1
         self._channel = self.connection.channel()
         self._channel.confirm_select()
         self._channel.events["basic_ack"].add(self._on_ack)
         self._channel.events["basic_nack"].add(self._on_nack)
         self._channel.events["basic_return"].add(self._on_return)
 
-    def _publish(self, batch: _Batch) -> None:
-        batch.begin(self._next)
+    def on_tick(self) -> None:
+        self._check_channel()
+        oldest = next((batch for batch in self._batches if batch.unconfirmed), None)
+        if oldest is None or self._is_blocked:
+            return
+        if time.monotonic() - oldest.sent_at > _CONFIRM_TIMEOUT_S:
+            count = len(oldest.unconfirmed)
+            raise ConnectionError(f"{count} results not confirmed for {_CONFIRM_TIMEOUT_S:g} s")
+
+    def on_frames_handled(self) -> None:
+        self._declare_missing_queues()
+
+    def on_channel_error(self, error: ChannelError) -> None:
+        """Give up the connection with its channel. The error may tell how large a message may be."""
+        if isinstance(error, PreconditionFailed):
+            refusal = _TOO_LARGE.search(str(error.reply_text))
+            if refusal is not None:
+                self.max_bytes = int(refusal[1])
+                log.error(
+                    "the broker has refused a result for its size: larger ones are cut down, or fail",
+                    most_bytes=self.max_bytes,
+                )
+        raise error
+
+    def on_lost(self) -> None:
+        self._channel = None
+        self._is_blocked = False
+        batches, self._batches = self._batches, deque()
+        for batch in batches:
+            if batch.unconfirmed:
+                batch.fail("the connection was lost")
+
+    def _check_channel(self) -> None:
+        if not self._channel.is_open:
+            raise ConnectionError("the channel was closed while something else was asked")
+
+    def _declare_missing_queues(self) -> None:
+        """Declare the queues whose results were returned. More may be returned meanwhile."""
+        while self._missing_queues:
+            queue = self._missing_queues.pop()
+            try:
+                self._topology.declare_reply_queue(self.connection, queue)
+            except AMQPError as error:
+                log.error("reply queue not declared", queue=queue, error=str(error))
+
+    def _publish(self, batch: PublishBatch) -> None:
+        batch.start(self._next_tag)
         if self._channel is None:
             batch.fail("there is no connection to the broker")
             return
-        # Taken down before it is sent: its first confirmations come before the last of it is.
-        self._sent.append(batch)
-        self._next += len(batch.messages)
+        # Registered before it is sent: its first confirms arrive before its last message is sent.
+        self._batches.append(batch)
+        self._next_tag += len(batch.messages)
         try:
-            if not self._channel.is_open:
-                raise ConnectionError("the channel was closed while something else was asked")
-            # Something may have come back while another answer was awaited, and this may be its next try.
-            self._declare_missing()
-            for frames in chunks(self._channel.channel_id, batch.messages, self.connection.frame_max):
-                self.wire.write(frames)
-                # A broker whose answers nobody reads may read no more itself.
-                self.take_in()
+            self._check_channel()
+            # This may be the second attempt for a queue whose result was returned while the thread waited
+            # for another answer.
+            self._declare_missing_queues()
+            for frames in encode_chunks(self._channel.channel_id, batch.messages, self.connection.frame_max):
+                self.frames.write(frames)
+                # RabbitMQ may stop reading if its confirms are not read.
+                self.handle_received_frames()
         except Exception:
-            # A closed channel is as good as a lost connection.
+            # Without its channel the connection is useless, and is given up.
             self._channel = None
             raise
 
     def _on_ack(self, tag: int, multiple: bool) -> None:
-        for batch, numbers in self._confirmed(tag, multiple):
-            batch.resolve(numbers)
+        for batch, tags in self._find_confirmed(tag, multiple):
+            batch.confirm(tags)
 
     def _on_nack(self, tag: int, multiple: bool) -> None:
-        for batch, numbers in self._confirmed(tag, multiple):
-            batch.refuse(numbers)
+        for batch, tags in self._find_confirmed(tag, multiple):
+            batch.refuse(tags)
 
     def _on_return(self, _error: Exception, _exchange: str, queue: str, message: Any) -> None:
-        name = message.properties.get("message_id")
-        back = (found for batch in self._sent if (found := batch.take_back(queue, name)) is not None)
-        returned = next(back, None)
-        if returned is None or queue in self._missing or not returned.declare:
+        message_id = message.properties.get("message_id")
+        matches = (batch.match_return(queue, message_id) for batch in self._batches)
+        returned = next((match for match in matches if match is not None), None)
+        if returned is None or queue in self._missing_queues or not returned.may_declare:
             return
-        self._missing.add(queue)
+        self._missing_queues.add(queue)
         if queue == REPLIES:
             log.error("no such reply queue: nothing is acknowledged until it is there", queue=queue)
         else:
             log.error("no such reply queue: it is declared", queue=queue)
 
-    def _confirmed(self, tag: int, multiple: bool) -> list[tuple[_Batch, set[int]]]:
+    def _find_confirmed(self, tag: int, multiple: bool) -> list[tuple[PublishBatch, set[int]]]:
+        """Return the batches that a confirm covers, each with its delivery tags."""
+        while self._batches and not self._batches[0].unconfirmed:
+            self._batches.popleft()
         found = []
-        while self._sent and not self._sent[0].left:
-            self._sent.popleft()
-        for batch in self._sent:
-            if batch.first > tag:
+        for batch in self._batches:
+            if batch.first_tag > tag:
                 break
-            if numbers := batch.upto(tag) if multiple else batch.left & {tag}:
-                found.append((batch, numbers))
+            if tags := batch.unconfirmed_up_to(tag) if multiple else batch.unconfirmed & {tag}:
+                found.append((batch, tags))
         return found
 
-    def _fail_all(self, reason: str) -> None:
-        failed, self._sent = self._sent, deque()
-        for batch in failed:
-            if batch.left:
-                batch.fail(reason)
-
     def _on_blocked(self, reason: str) -> None:
-        self._blocked = True
+        self._is_blocked = True
         log.error("the broker takes no results: it is short of memory or disk", reason=reason)
 
     def _on_unblocked(self) -> None:
-        self._blocked = False
+        self._is_blocked = False
         log.info("the broker takes results again")

@@ -1,14 +1,15 @@
-"""Results, each to the queue that it names; where that cannot be, to the default one, with an `error`.
+"""Sends each result to its reply queue; if that is impossible, to the default one with an `error`.
 
-Whoever waits for an answer may have gone, and its queue with it: that must not hold up a partition. Only for
-the default queue is waited without end.
+A client may be gone, and its queue with it: that must not block a partition. Only for the default queue does
+the partition wait without limit.
 """
 
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from numbergroup.brokers.amqp.outgoing import DIRECT_REPLY_TO, Outgoing
-from numbergroup.brokers.amqp.publishing import Cause, Publisher, Untaken
+from numbergroup.brokers.amqp.publish_batch import FailureCause, PublishFailure
+from numbergroup.brokers.amqp.publishing import Publisher
 from numbergroup.brokers.port import BrokerUnavailable
 from numbergroup.engine.settling.dead_letters import DeadLetterRecord
 from numbergroup.engine.settling.fitting import fit_replies, to_default_queue
@@ -16,40 +17,42 @@ from numbergroup.engine.settling.settlement import Reply
 from numbergroup.observability.logging import get_logger
 from numbergroup_contracts.names import REPLIES
 
-_SHORT_BYTES = 255
+_SHORT_STRING_BYTES = 255
 _RESERVED = "amq."
-_TRIES = {Cause.MISSING: 2, Cause.REFUSED: 5}
-_MOST_REMEMBERED = 10_000
+_MAX_ATTEMPTS = {FailureCause.MISSING: 2, FailureCause.REFUSED: 5}
+_MAX_REMEMBERED = 10_000
 
 log = get_logger("rabbitmq")
 
 
 class _Address(NamedTuple):
-    """Where a reply goes. A queue that may be declared is another address than one of the same name that may
-    not: the first is there at the second try, the other one is not."""
+    """Where a reply goes.
+
+    A queue that may be declared is a different address from a queue of the same name that must not be: at the
+    second attempt the first exists, the other does not.
+    """
 
     queue: str
-    declare: bool
+    may_declare: bool
 
 
 class _Failures(NamedTuple):
-    """How often in a row an address has failed for the same cause."""
+    """How many attempts in a row have failed at an address for the same cause."""
 
-    cause: Cause
-    tries: int
+    cause: FailureCause
+    attempts: int
 
 
-class Results:
-    """Those of one partition. `left` are the replies that no queue has taken yet."""
+class ResultSender:
+    """Sends the results of one partition."""
 
     def __init__(self, publisher: Publisher) -> None:
         self._publisher = publisher
         self._failures: dict[_Address, _Failures] = {}
 
     def fit_replies(self, replies: Sequence[Reply]) -> tuple[list[Reply], list[DeadLetterRecord]]:
-        """The replies, none larger than what the broker is known to take; and the letters that are due since
-        some have failed over it."""
-        fitted = fit_replies(replies, self._publisher.most_bytes)
+        """Return the replies, none larger than the broker accepts, and dead letters of those that failed."""
+        fitted = fit_replies(replies, self._publisher.max_bytes)
         if fitted.dead_letters:
             log.error(
                 "lists have failed: they are larger than what the broker takes",
@@ -61,46 +64,47 @@ class Results:
             )
         return fitted.replies, fitted.dead_letters
 
-    async def send(self, replies: Sequence[Reply], left: list[Reply]) -> None:
-        """Return when all of them are confirmed, in the queues that they name or in the default one.
+    async def send(self, unsent: list[Reply]) -> None:
+        """Send the replies, and remove from `unsent` those that are confirmed.
 
-        Raises `BrokerUnavailable` when some are to be sent again: those are in `left` then. A queue that is
-        missing is declared if it is the worker's to declare, and tried once more; one that refuses is tried
-        some more times.
+        Returns when all are confirmed in their own queue or the default one. Raises `BrokerUnavailable` if
+        some must be sent again. A missing queue is declared if the worker may do so, and gets a second
+        attempt; a queue that refuses gets some more attempts.
         """
-        count = len(replies)
-        left[:] = replies
-        while left:
-            trying = await self._without_absent_clients([*left])
-            left.clear()
-            failed: list[Untaken] = []
-            waits = is_lost = False
-            for run in self._runs(trying):
+        count = len(unsent)
+        while unsent:
+            replies = await self._redirect_missing_clients([*unsent])
+            unsent.clear()
+            failures: list[PublishFailure] = []
+            must_wait = is_lost = False
+            for part in self._split(replies):
                 if is_lost:
-                    # There may be a connection again, and what was lost comes before these.
-                    left.extend(run)
+                    # The connection may be back, but the lost replies come before these.
+                    unsent.extend(part)
                     continue
-                found = await self._publisher.publish([_outgoing(reply) for reply in run])
-                final = self._counted(run, found)
-                for position in sorted(found):
-                    reply, untaken = run[position], found[position]
-                    is_lost = is_lost or untaken.cause is Cause.LOST
-                    if _address(reply) in final:
-                        left.append(to_default_queue(reply, untaken.reason))
+                failed = await self._publisher.publish([_build_message(reply) for reply in part])
+                given_up = self._count_failures(part, failed)
+                for position in sorted(failed):
+                    reply, failure = part[position], failed[position]
+                    is_lost = is_lost or failure.cause is FailureCause.LOST
+                    if _address_of(reply) in given_up:
+                        unsent.append(to_default_queue(reply, failure.reason))
                     else:
-                        left.append(reply)
-                        waits = True
-                    failed.append(untaken)
-            if waits:
-                reason = f"{len(failed)} of {count} results not taken: {failed[0].reason}"
+                        unsent.append(reply)
+                        must_wait = True
+                    failures.append(failure)
+            if must_wait:
+                reason = f"{len(failures)} of {count} results not taken: {failures[0].reason}"
                 raise BrokerUnavailable(reason)
 
-    def _runs(self, replies: Sequence[Reply]) -> Iterator[Sequence[Reply]]:
-        """In order; one that is larger than all that were taken before goes alone: if it is refused, the
-        channel is closed, and others would be sent twice."""
+    def _split(self, replies: Sequence[Reply]) -> Iterator[Sequence[Reply]]:
+        """Yield the replies in order; one that is larger than all accepted ones is published alone.
+
+        If RabbitMQ refuses it, the channel is closed, and others would be published twice.
+        """
         start = 0
         for position, reply in enumerate(replies):
-            if len(reply.body) > self._publisher.sure_bytes:
+            if len(reply.body) > self._publisher.accepted_bytes:
                 if start < position:
                     yield replies[start:position]
                 yield replies[position : position + 1]
@@ -108,54 +112,71 @@ class Results:
         if start < len(replies):
             yield replies[start:]
 
-    def _counted(self, run: Sequence[Reply], found: dict[int, Untaken]) -> set[_Address]:
-        """Count which addresses have failed; those for which nothing more is tried."""
-        if not found and not self._failures:
+    def _count_failures(self, replies: Sequence[Reply], failed: dict[int, PublishFailure]) -> set[_Address]:
+        """Count the failures of each address; return the addresses that get no further attempt."""
+        if not failed and not self._failures:
             return set()
-        failed = {_address(run[position]): untaken.cause for position, untaken in found.items()}
-        for address in {_address(reply) for reply in run} - failed.keys():
+        causes = {_address_of(replies[position]): failure.cause for position, failure in failed.items()}
+        for address in {_address_of(reply) for reply in replies} - causes.keys():
             self._failures.pop(address, None)
-        final: set[_Address] = set()
-        for address, cause in failed.items():
-            if address.queue == REPLIES or cause is Cause.LOST:
+        given_up: set[_Address] = set()
+        for address, cause in causes.items():
+            if address.queue == REPLIES or cause is FailureCause.LOST:
                 continue
-            if len(self._failures) >= _MOST_REMEMBERED:
+            if len(self._failures) >= _MAX_REMEMBERED:
                 self._failures.clear()
             before = self._failures.get(address)
-            tries = before.tries + 1 if before is not None and before.cause is cause else 1
-            self._failures[address] = _Failures(cause, tries)
-            if tries < _TRIES[cause]:
+            attempts = before.attempts + 1 if before is not None and before.cause is cause else 1
+            self._failures[address] = _Failures(cause, attempts)
+            if attempts < _MAX_ATTEMPTS[cause]:
                 continue
-            final.add(address)
-            if tries == _TRIES[cause]:
+            given_up.add(address)
+            if attempts == _MAX_ATTEMPTS[cause]:
                 log.error(
                     "a reply queue takes nothing: its results go to the default one", queue=address.queue
                 )
-        return final
+        return given_up
 
-    async def _without_absent_clients(self, replies: Sequence[Reply]) -> Sequence[Reply]:
-        """A client that waits without a queue is asked for before: nothing comes back from its address."""
-        addresses = {reply.queue for reply in replies if (reply.queue or "").startswith(DIRECT_REPLY_TO)}
+    async def _redirect_missing_clients(self, replies: Sequence[Reply]) -> Sequence[Reply]:
+        """Redirect the replies to direct reply-to clients that are gone.
+
+        Their existence is checked beforehand, because RabbitMQ returns nothing from their addresses.
+        """
+        addresses = {
+            reply.queue
+            for reply in replies
+            if reply.queue is not None and reply.queue.startswith(DIRECT_REPLY_TO)
+        }
         if not addresses:
             return replies
-        absent = await self._publisher.absent([address for address in addresses if address is not None])
+        missing = await self._publisher.find_missing(addresses)
         return [
-            to_default_queue(reply, "the client has gone") if reply.queue in absent else reply
+            to_default_queue(reply, "the client has gone") if reply.queue in missing else reply
             for reply in replies
         ]
 
 
-def _address(reply: Reply) -> _Address:
-    queue = short(reply.queue) or REPLIES
-    # A client's queue ends with the client, and may be declared by it alone.
+def _address_of(reply: Reply) -> _Address:
+    queue = _limit_short_string(reply.queue) or REPLIES
+    # A client's queue ends with the client, and only the client may declare it.
     return _Address(queue, not reply.is_to_client and not queue.startswith(_RESERVED))
 
 
-def _outgoing(reply: Reply) -> Outgoing:
-    queue, declare = _address(reply)
-    return Outgoing(queue, reply.body, short(reply.correlation_id), declare)
+def _build_message(reply: Reply) -> Outgoing:
+    queue, may_declare = _address_of(reply)
+    return Outgoing(
+        queue,
+        reply.body,
+        correlation_id=_limit_short_string(reply.correlation_id),
+        may_declare=may_declare,
+    )
 
 
-def short(text: str | None) -> str | None:
-    """The text if AMQP can say it: 255 bytes at most. A result's own attributes have what it cannot."""
-    return text if text is not None and len(text.encode(errors="replace")) <= _SHORT_BYTES else None
+def _limit_short_string(text: str | None) -> str | None:
+    """Return the text, or `None` if it is longer than AMQP's 255 bytes.
+
+    The result's own attributes contain what is left out here.
+    """
+    if text is None or len(text.encode(errors="replace")) > _SHORT_STRING_BYTES:
+        return None
+    return text

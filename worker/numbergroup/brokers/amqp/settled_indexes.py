@@ -1,9 +1,9 @@
-"""The ledger's notes on messages that are answered, in part or whole, and not acknowledged: for when they
-come again.
+"""Tracks the ledger's notes on messages that are answered, fully or in part, and not acknowledged.
 
-A note is written when the results are confirmed, and removed before the message is acknowledged: while there
-is one, RabbitMQ has the message. So no note outlives its message, and none keeps an equal message that is
-published later from being answered. A crash between the removal and the acknowledgement repeats answers.
+A note tells the next owner what is answered when RabbitMQ delivers the message again. It is written after the
+results are confirmed, and removed before the message is acknowledged: while the note exists, RabbitMQ has the
+message. So no note outlives its message, and an equal message that is published later is answered. A crash
+between the removal and the acknowledgement repeats answers.
 """
 
 import re
@@ -13,7 +13,7 @@ from typing import Any
 
 from redis.asyncio import Redis
 
-from numbergroup.brokers.amqp.returning import Part, Returning, State, Whole
+from numbergroup.brokers.amqp.redelivery import PartlySettled, Redeliveries, Settled, State
 from numbergroup.brokers.port import BrokerUnavailable
 from numbergroup.brokers.replay_stream import ReplayStream
 from numbergroup.engine.replays import SIDE
@@ -25,74 +25,85 @@ from numbergroup.ledger.codec import decode_marks, decode_whole
 _TAG = re.compile(r"[0-9a-f]{24}-[0-9]{1,10}")
 
 
-async def recall(client: Redis, partition: int, side: ReplayStream) -> Mapping[str, State]:
-    """What an earlier owner has noted; `side` keeps its own. Raises `BrokerUnavailable`."""
+async def load_notes(client: Redis, partition: int, replays: ReplayStream) -> Mapping[str, State]:
+    """Return the notes of earlier owners, by tag; `replays` keeps those on its own messages.
+
+    Raises `BrokerUnavailable`.
+    """
     async with translate_errors(BrokerUnavailable):
-        found: Any = await client.hgetall(keys.of_partition(partition, keys.PARTIAL))
-    whole, rest = decode_whole(found)
-    parts = side.keep_own_marks(decode_marks(rest))
-    states: dict[str, State] = {tag: Whole(total) for tag, total in whole.items()}
-    return states | {tag: Part(indexes) for tag, indexes in parts.items()}
+        stored: Any = await client.hgetall(keys.of_partition(partition, keys.PARTIAL))
+    totals, rest = decode_whole(stored)
+    parts = replays.keep_own_marks(decode_marks(rest))
+    notes: dict[str, State] = {tag: Settled(total) for tag, total in totals.items()}
+    return notes | {tag: PartlySettled(indexes) for tag, indexes in parts.items()}
 
 
 @dataclass(slots=True)
 class SettledIndexes:
-    """One owner's view of the notes. Pure."""
+    """An owner's view of the notes: which the ledger has, and which must be written or removed. No I/O.
+
+    - `_noted`: tags of messages on which the ledger has a note, or may have one.
+    - `_due`: answered messages without a note, with their numbers of events.
+    - `_obsolete`: tags whose notes must be removed.
+    """
 
     partition: int
-    _kept: set[str] = field(default_factory=set)
-    """Tags that the ledger has, or may have."""
+    _noted: set[str] = field(default_factory=set)
     _due: dict[str, int] = field(default_factory=dict)
-    """Answered messages without a note, and how many events each has."""
-    _over: set[str] = field(default_factory=set)
+    _obsolete: set[str] = field(default_factory=set)
 
-    def recalled(self, states: Mapping[str, State]) -> Returning:
-        """Take over what an earlier owner has noted."""
-        known = Returning()
-        self._kept.update(states)
-        for tag, state in states.items():
+    def adopt(self, notes: Mapping[str, State]) -> Redeliveries:
+        """Take over the notes of earlier owners; return the redeliveries to expect. Invalid notes are
+        removed."""
+        redeliveries = Redeliveries()
+        self._noted.update(notes)
+        for tag, state in notes.items():
             if _TAG.fullmatch(tag):
-                known.note(tag, state)
+                redeliveries.expect(tag, state)
             else:
-                self._over.add(tag)
-        return known
+                self._obsolete.add(tag)
+        return redeliveries
 
-    def answered(self, totals: Mapping[str, int]) -> None:
-        """The results of these messages are confirmed."""
+    def add_answered(self, totals: Mapping[str, int]) -> None:
+        """Note that the results of these messages are confirmed; `totals` are their numbers of events."""
         self._due.update(totals)
 
-    def gone(self, tags: Iterable[str]) -> None:
-        """RabbitMQ does not have these messages any more."""
+    def drop_missing(self, tags: Iterable[str]) -> None:
+        """Note that RabbitMQ no longer has these messages."""
         for tag in tags:
             self._due.pop(tag, None)
-            if tag in self._kept:
-                self._over.add(tag)
+            if tag in self._noted:
+                self._obsolete.add(tag)
 
-    def due(self) -> list[tuple[str, int]]:
-        """Notes to be written with the next unit: their messages came again when they were to leave."""
-        self._kept.update(self._due)
+    def list_due(self) -> list[tuple[str, int]]:
+        """Return the notes to write with the next unit.
+
+        They are due if a channel was lost right before their messages were to be acknowledged.
+        """
+        self._noted.update(self._due)
         return [*self._due.items()]
 
-    def changes(self, unit: Settlement, leaving: Collection[str]) -> Settlement | None:
-        """What is to be written before the messages in `leaving` are acknowledged, and after the results of
-        the unit are confirmed."""
-        going = set(leaving)
-        found = Settlement(self.partition, partial=unit.partial, replayed=unit.replayed)
-        found.forgotten = [*self._over, *(tag for tag in leaving if tag in self._kept)]
-        found.unacknowledged = [one for one in self._due.items() if one[0] not in going]
-        self._kept.update(tag for tag, _ in found.unacknowledged)
-        self._kept.update(tag for tag, _ in unit.partial if not tag.startswith(SIDE))
-        return found if found.forgotten or found.unacknowledged or found.partial or found.replayed else None
+    def collect_changes(self, unit: Settlement, acknowledging: Collection[str]) -> Settlement | None:
+        """Return what to write after the unit's results are confirmed, and before the messages with the tags
+        `acknowledging` are acknowledged; `None` if nothing."""
+        excluded = set(acknowledging)
+        changes = Settlement(self.partition, partial=unit.partial, replayed=unit.replayed)
+        changes.forgotten = [*self._obsolete, *(tag for tag in acknowledging if tag in self._noted)]
+        changes.unacknowledged = [(tag, total) for tag, total in self._due.items() if tag not in excluded]
+        self._noted.update(tag for tag, _ in changes.unacknowledged)
+        self._noted.update(tag for tag, _ in unit.partial if not tag.startswith(SIDE))
+        is_empty = not (changes.forgotten or changes.unacknowledged or changes.partial or changes.replayed)
+        return None if is_empty else changes
 
-    def written(self, changes: Settlement) -> None:
-        """They are durable."""
+    def confirm_written(self, changes: Settlement) -> None:
+        """Note that the ledger has stored these changes."""
         noted = {tag for tag, _ in changes.unacknowledged}
-        self._over.difference_update(changes.forgotten)
-        self._kept.difference_update(set(changes.forgotten) - noted)
+        self._obsolete.difference_update(changes.forgotten)
+        self._noted.difference_update(set(changes.forgotten) - noted)
         for tag in noted:
             self._due.pop(tag, None)
 
-    def left(self, tags: Iterable[str]) -> None:
-        """These messages are acknowledged."""
+    def confirm_acknowledged(self, tags: Iterable[str]) -> None:
+        """Note that these messages are acknowledged."""
         for tag in tags:
             self._due.pop(tag, None)

@@ -1,201 +1,215 @@
-"""What one channel has delivered and nobody has acknowledged yet. Pure."""
+"""Tracks the deliveries of one channel until they are acknowledged. No I/O."""
 
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple, assert_never
 
-from numbergroup.brokers.amqp.delivery import Delivery, entry_of
-from numbergroup.brokers.amqp.returning import Part, Returning, Taken, Whole
-from numbergroup.brokers.amqp.topology import DEAD
+from numbergroup.brokers.amqp.delivery import Delivery, build_entry
+from numbergroup.brokers.amqp.redelivery import PartlySettled, Redeliveries, Settled, Settling
+from numbergroup.brokers.amqp.topology import DEAD_LETTER_QUEUE
 from numbergroup.engine.commands import Entry
 
 Acknowledgement = tuple[int, bool]
-"""A delivery tag, and whether all before it are meant, too."""
+"""A delivery tag, and whether it also acknowledges all earlier deliveries (AMQP's `multiple`)."""
 
-# Two counts in one number: an object for each message would be visited by every collection of garbage.
-_HELD, _NAMED = 1, 1 << 32
+# Two counts in one integer: the garbage collector would visit an object per message in every collection.
+_COPY, _NUMBER = 1, 1 << 32
 
 
-class Leaving(NamedTuple):
-    """Messages that may be acknowledged now: their delivery tags, and the tags of their entries. The first
-    `together` of them are all that came until then."""
+class Acknowledgeable(NamedTuple):
+    """Messages that may be acknowledged now: their delivery tags, and the tags of their entries.
 
-    numbers: list[int]
-    tags: list[str]
-    together: int
+    `contiguous`: how many of them, from the first, have no unsettled message before them.
+    """
+
+    delivery_tags: list[int]
+    entry_tags: list[str]
+    contiguous: int
 
     @property
     def acknowledgements(self) -> list[Acknowledgement]:
-        numbers, together = self.numbers, self.together
-        first = [(numbers[together - 1], True)] if together else []
-        return first + [(number, False) for number in numbers[together:]]
+        tags, contiguous = self.delivery_tags, self.contiguous
+        first = [(tags[contiguous - 1], True)] if contiguous else []
+        return first + [(tag, False) for tag in tags[contiguous:]]
 
 
 @dataclass(slots=True)
 class Window:
-    """`generation` names the channel. An entry's own tag is made of what the message says. `returning`: what
-    is known of messages that earlier channels delivered."""
+    """The unacknowledged deliveries of one channel.
+
+    A message's entry tag is made of its content, because delivery tags are valid on one channel only.
+
+    - `generation`: identifies the channel.
+    - `redeliveries`: the messages that earlier channels delivered.
+    - `bytes`: the size of the bodies that are unread or unsettled.
+    - `received`: how many deliveries were read.
+    - `has_all_redeliveries`: no more redeliveries can come. RabbitMQ delivers them before new messages, once
+      the former consumer is gone. Until then it is unknown what that one holds.
+    - `unread`: deliveries that were not read yet, in order.
+    """
 
     partition: int = 0
     generation: int = 0
-    returning: Returning = field(default_factory=Returning)
+    redeliveries: Redeliveries = field(default_factory=Redeliveries)
     bytes: int = 0
     received: int = 0
-    all_came: bool = False
-    """Whether everything that RabbitMQ delivers again has come. It delivers that before anything new, once
-    the former consumer is gone; until then what that one holds cannot be counted."""
+    has_all_redeliveries: bool = False
     unread: deque[Delivery] = field(default_factory=deque)
-    """As they came: whoever has room for more reads the `next`."""
     _held: dict[int, Entry | str] = field(default_factory=dict)
-    """By delivery tag, in order; of what is settled only its own tag is left."""
+    """By delivery tag, in order. Of a settled message only the entry tag is kept."""
     _unsettled: dict[str, int] = field(default_factory=dict)
-    _taken: dict[str, int] = field(default_factory=dict)
-    """Unsettled messages that nobody has to look at: how many events each has."""
+    """Delivery tags by entry tag."""
+    _settling: dict[str, int] = field(default_factory=dict)
+    """Unsettled messages that are not processed again, with their numbers of events."""
     _totals: dict[str, int] = field(default_factory=dict)
-    """Settled messages with several events: how many."""
+    """Settled messages with several events, with the numbers of events."""
     _copies: dict[str, int] = field(default_factory=dict)
-    """How many messages that say the same to the byte are held, and how many were named since the first."""
+    """By digest: how many equal messages are held, and the next number for a tag."""
 
     def __len__(self) -> int:
         return len(self._held) + len(self.unread)
 
     @property
     def is_head_settled(self) -> bool:
-        """Whether the first message that is not acknowledged may be."""
+        """Whether the first unacknowledged message may be acknowledged."""
         return isinstance(next(iter(self._held.values()), None), str)
 
-    def arrive(self, deliveries: Sequence[Delivery]) -> None:
-        """Keep them until they are read; their numbers are higher than all before."""
+    def add_unread(self, deliveries: Sequence[Delivery]) -> None:
+        """Keep deliveries until they are read. Their delivery tags are higher than all before."""
         self.unread.extend(deliveries)
         self.bytes += sum(len(delivery.body) for delivery in deliveries)
 
-    def next(self) -> Entry | None:
-        """The first that is not read; `None` if there is nothing to be done with it."""
+    def read_next(self) -> Entry | None:
+        """Read the first unread delivery; see `hold`."""
         delivery = self.unread.popleft()
         self.bytes -= len(delivery.body)
-        return self.add(delivery)
+        return self.hold(delivery)
 
-    def add(self, delivery: Delivery) -> Entry | None:
-        """Hold a delivery, whose number is higher than all before: the entry to be worked at, if it is not
-        answered yet."""
-        entry, number = entry_of(delivery, self.partition), delivery.tag
-        claimed = self.returning.claim(entry.dead_letter_name or "") if delivery.redelivered else None
-        entry.tag = self._named(entry.dead_letter_name or "", claimed[0] if claimed else None)
+    def hold(self, delivery: Delivery) -> Entry | None:
+        """Hold a delivery, whose delivery tag is higher than all before, until it is acknowledged.
+
+        Returns the entry to process; `None` if the message is answered, or is being settled.
+        """
+        entry = build_entry(delivery, self.partition)
+        digest = entry.dead_letter_name or ""
+        match_ = self.redeliveries.match(digest) if delivery.redelivered else None
+        known_tag, state = match_ or (None, None)
+        entry.tag = self._assign_tag(digest, known_tag)
         self.received += 1
-        if not (delivery.redelivered or delivery.stray or delivery.queue == DEAD):
-            self.all_came = True
-        state = claimed[1] if claimed else None
+        if not (delivery.redelivered or delivery.is_stray or delivery.queue == DEAD_LETTER_QUEUE):
+            self.has_all_redeliveries = True
         match state:
-            case Whole(total):
-                self._held[number] = entry.tag
-                self._note_total(entry.tag, total)
+            case Settled(total):
+                self._held[delivery.tag] = entry.tag
+                self._keep_total(entry.tag, total)
                 return None
-            case Taken(total):
-                self._taken[entry.tag] = total
-            case Part(indexes):
+            case Settling(total):
+                self._settling[entry.tag] = total
+            case PartlySettled(indexes):
                 if indexes:
-                    # Until it is decoded nobody knows of how many.
+                    # The real total is unknown until the body is decoded.
                     entry.settled, entry.total = set(indexes), len(indexes) + 1
             case None:
                 pass
             case _:
                 assert_never(state)
-        self._held[number] = entry
-        self._unsettled[entry.tag] = number
+        self._held[delivery.tag] = entry
+        self._unsettled[entry.tag] = delivery.tag
         self.bytes += len(delivery.body)
-        return None if isinstance(state, Taken) else entry
+        return None if isinstance(state, Settling) else entry
 
     def settle(self, tags: Sequence[str]) -> dict[str, int]:
-        """These are answered; by tag, how many events each has of those that are not acknowledged."""
-        found: dict[str, int] = {}
-        for tag in tags:
-            number = self._unsettled.pop(tag, None)
-            if number is None:
-                # It came on a channel that was lost since.
-                total = self.returning.settle(tag)
-            else:
-                entry = self._entry(number)
-                total = self._taken.pop(tag, entry.total)
-                self.bytes -= len(entry.body)
-                self._held[number] = tag
-                self._note_total(tag, total)
-            if total is not None:
-                found[tag] = total
-        return found
+        """Note that the messages with these entry tags are answered.
 
-    def leaving(self, room: int, most: int) -> Leaving:
-        """What may be acknowledged: the settled messages before the first that is not, with `most` events in
-        all.
-
-        What is settled beyond a stuck message waits with it, in order, until there are more than `room`
-        of them: then they are acknowledged one by one, before they take up the room of others.
+        Returns those of them that are not acknowledged, with their numbers of events.
         """
-        numbers: list[int] = []
-        tags: list[str] = []
-        together, behind = 0, False
-        for number, held in self._held.items():
+        totals: dict[str, int] = {}
+        for tag in tags:
+            delivery_tag = self._unsettled.pop(tag, None)
+            if delivery_tag is None:
+                # A channel that was lost since had delivered it.
+                total = self.redeliveries.settle(tag)
+            else:
+                entry = self._held[delivery_tag]
+                assert isinstance(entry, Entry)
+                total = self._settling.pop(tag, entry.total)
+                self.bytes -= len(entry.body)
+                self._held[delivery_tag] = tag
+                self._keep_total(tag, total)
+            if total is not None:
+                totals[tag] = total
+        return totals
+
+    def find_acknowledgeable(self, max_retained: int, max_events: int) -> Acknowledgeable:
+        """Return the settled messages before the first unsettled one, up to `max_events` events in all.
+
+        Settled messages behind an unsettled one wait for it, in order. If there are more than `max_retained`
+        of them, they are returned as well, to be acknowledged one by one before they fill the prefetch.
+        """
+        delivery_tags: list[int] = []
+        entry_tags: list[str] = []
+        contiguous: int | None = None
+        for delivery_tag, held in self._held.items():
             if not isinstance(held, str):
-                if not behind:
-                    behind, together = True, len(numbers)
-                    if len(self._held) - len(self._unsettled) - together <= room:
+                if contiguous is None:
+                    contiguous = len(delivery_tags)
+                    if len(self._held) - len(self._unsettled) - contiguous <= max_retained:
                         break
                 continue
-            most -= self.total(held)
-            if most < 0 and numbers:
+            max_events -= self.event_count(held)
+            if max_events < 0 and delivery_tags:
                 break
-            numbers.append(number)
-            tags.append(held)
-        return Leaving(numbers, tags, together if behind else len(numbers))
+            delivery_tags.append(delivery_tag)
+            entry_tags.append(held)
+        return Acknowledgeable(
+            delivery_tags, entry_tags, len(delivery_tags) if contiguous is None else contiguous
+        )
 
-    def total(self, tag: str) -> int:
-        """How many events a settled message has."""
+    def event_count(self, tag: str) -> int:
+        """Return how many events a settled message has."""
         return self._totals.get(tag, 1)
 
-    def drop(self, leaving: Leaving) -> None:
-        """These are acknowledged."""
-        for number, tag in zip(leaving.numbers, leaving.tags, strict=True):
-            del self._held[number]
+    def remove(self, messages: Acknowledgeable) -> None:
+        """Stop holding these messages: they are acknowledged."""
+        for delivery_tag, tag in zip(messages.delivery_tags, messages.entry_tags, strict=True):
+            del self._held[delivery_tag]
             self._totals.pop(tag, None)
             digest = tag.partition("-")[0]
-            copies = self._copies[digest] - _HELD
-            if copies % _NAMED:
+            copies = self._copies[digest] - _COPY
+            if copies % _NUMBER:
                 self._copies[digest] = copies
             else:
                 del self._copies[digest]
 
-    def void(self) -> Returning:
-        """The channel is gone: what was not acknowledged comes again. What is known of it then."""
+    def void(self) -> Redeliveries:
+        """Mark all entries as awaiting redelivery, because the channel is lost; return what to expect."""
         for held in self._held.values():
             if isinstance(held, str):
-                self.returning.note(held, Whole(self.total(held)))
+                self.redeliveries.expect(held, Settled(self.event_count(held)))
                 continue
             held.awaits_redelivery = True
-            if held.tag in self._taken:
-                self.returning.note(held.tag, Taken(self._taken[held.tag]))
+            if held.tag in self._settling:
+                self.redeliveries.expect(held.tag, Settling(self._settling[held.tag]))
             elif len(held.settled) >= held.total:
-                self.returning.note(held.tag, Taken(held.total))
+                self.redeliveries.expect(held.tag, Settling(held.total))
             else:
-                self.returning.note(held.tag, Part(frozenset(held.settled)))
-        return self.returning
+                self.redeliveries.expect(held.tag, PartlySettled(frozenset(held.settled)))
+        return self.redeliveries
 
-    def _named(self, digest: str, tag: str | None) -> str:
-        """The tag of one more message with that digest: a new one, unless it has one already."""
+    def _assign_tag(self, digest: str, known_tag: str | None) -> str:
+        """Return the tag of one more message with this digest: its known tag, or a new one."""
         copies = self._copies.get(digest, 0)
-        number = copies // _NAMED
-        if tag is None:
-            number = max([number, *(used + 1 for used in self.returning.used(digest))])
+        number = copies // _NUMBER
+        if known_tag is None:
+            number = max([number, *(used + 1 for used in self.redeliveries.used_numbers(digest))])
             tag = f"{digest}-{number}"
         else:
-            number = max(number, int(tag.rpartition("-")[2]))
-        self._copies[digest] = copies % _NAMED + _HELD + (number + 1) * _NAMED
+            number = max(number, int(known_tag.rpartition("-")[2]))
+            tag = known_tag
+        self._copies[digest] = copies % _NUMBER + _COPY + (number + 1) * _NUMBER
         return tag
 
-    def _note_total(self, tag: str, total: int) -> None:
+    def _keep_total(self, tag: str, total: int) -> None:
         if total > 1:
             self._totals[tag] = total
-
-    def _entry(self, number: int) -> Entry:
-        entry = self._held[number]
-        assert isinstance(entry, Entry)
-        return entry

@@ -10,7 +10,7 @@ import typer
 from numbergroup.bootstrap import open_caller
 from numbergroup.bootstrap.brokers import count_backlog
 from numbergroup.bootstrap.vendor_advice import suggest_settings
-from numbergroup.brokers.amqp.depth import depth
+from numbergroup.brokers.amqp import queue_depth
 from numbergroup.brokers.port import BrokerUnavailable
 from numbergroup.brokers.redis import embedded
 from numbergroup.brokers.redis.connect import UnfitServer, connect
@@ -125,7 +125,7 @@ class Account:
             return 0
         url = broker_url(settings)
         if speaks_amqp(url):
-            return sum((await asyncio.to_thread(depth, url, settings.partitions)).values())
+            return sum((await asyncio.to_thread(queue_depth.count_ready, url, settings.partitions)).values())
         client = connect(url)
         try:
             return sum((await count_backlog(url, client, settings.partitions)).values())
