@@ -21,7 +21,7 @@ _BYTES_PER_ANSWER = 1_000
 _NEVER_WRITTEN = 2**62
 """The serial of a unit that was not written: higher than any that a server can have kept."""
 
-log = get_logger("settler")
+log = get_logger("committer")
 
 
 class Committer:

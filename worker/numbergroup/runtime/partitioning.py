@@ -12,7 +12,7 @@ from numbergroup.settings import MOST_PARTITIONS, SettingsError
 _SETTING = "NUMBERGROUP_PARTITIONS"
 _MAX_LISTED = 10
 
-log = get_logger("partitions")
+log = get_logger("partitioning")
 
 
 async def agree_on_partitions(ledger: Ledger, broker: Broker, wanted: int) -> None:

@@ -30,7 +30,7 @@ NOTHING_IN_HAND = InHand()
 _DANGER_S = 1.0
 """A step that lasts longer than this waits for something else, and is not dangerous any more."""
 
-log = get_logger("crashes")
+log = get_logger("poison-guard")
 
 
 def digest_of(body: bytes) -> str:

@@ -19,7 +19,7 @@ _TURNS_PER_TTL = 8
 _LEAVE_S = 2.0
 _MAX_ACQUIRED_AT_ONCE = 64
 
-log = get_logger("sharing")
+log = get_logger("rebalancer")
 
 Own = Callable[[PartitionRunner], asyncio.Task[None]]
 """Starts the task that runs a partition whose lease was acquired."""

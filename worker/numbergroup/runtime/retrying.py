@@ -15,7 +15,7 @@ Retry = Callable[[str, Callable[[], Awaitable[Any]]], Awaitable[Any]]
 
 _UNAVAILABLE = (BrokerUnavailable, LedgerUnavailable)
 
-log = get_logger("patience")
+log = get_logger("retrying")
 
 
 async def try_once(_purpose: str, action: Callable[[], Awaitable[T]]) -> T:
