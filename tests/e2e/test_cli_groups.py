@@ -184,7 +184,7 @@ def test_options_of_diff(stage: Stage, shell: Shell) -> None:
     assert event.id.startswith("x-")
     assert event.data.handle == "g-2"
     there = shell("groups", "diff", "-", *options, stdin=stdin)
-    assert (there.code, "out.ndjson is there already" in there.err) == (1, True)
+    assert (there.code, "out.ndjson exists already" in there.err) == (1, True)
     again = shell("groups", "diff", "-", "--delete-others", "--ids-prefix", "x-", stdin=stdin)
     assert (again.code, len(again.out.splitlines())) == (0, 1)
     assert COMMAND_ADAPTER.validate_json(again.out).id != event.id

@@ -104,7 +104,7 @@ def test_handles(stage: Stage, shell: Shell) -> None:
     for verb in ("pause", "resume"):
         asked = shell(verb, "group", "foo:bar")
         assert (asked.code, asked.out) == (2, "")
-        assert "Say id:foo:bar or key:foo:bar" in " ".join(asked.err.split())
+        assert "use id:foo:bar or key:foo:bar" in " ".join(asked.err.split())
     assert [detail["group"] for _, detail in audit(stage)] == [
         "id:a",
         "id:b",
@@ -126,7 +126,7 @@ def test_where_nobody_can_be_reached(bare_shell: Shell) -> None:
     why, and pretends nothing."""
     alone = bare_shell("pause", "account", "default", BROKER_URL="amqp://guest:secret-word@127.0.0.1:1//")
     assert (alone.code, alone.out) == (2, "")
-    assert alone.err.startswith("numbergroup: no NUMBERGROUP_LEDGER_URL: ")
+    assert alone.err.startswith("numbergroup: NUMBERGROUP_LEDGER_URL is not set: ")
     away = bare_shell("resume", "account", "default", BROKER_URL=f"redis://127.0.0.1:{free_port()}/0")
     assert (away.code, away.out) == (1, "")
     assert away.err.startswith("numbergroup: no ledger answers at redis://127.0.0.1:")
@@ -146,4 +146,4 @@ def test_mistakes(bare_shell: Shell, arguments: tuple[str, ...]) -> None:
     """What can be no name is refused (exit code 2), before anything is said to anybody."""
     done = bare_shell("pause", *arguments)
     assert (done.code, done.out) == (2, "")
-    assert "1 to 128 printable characters are needed" in done.err
+    assert "must be 1 to 128 printable characters" in done.err

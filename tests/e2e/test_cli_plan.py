@@ -113,7 +113,7 @@ def test_bad_lines(bare_shell: Shell) -> None:
     done = bare_shell("plan", "-", stdin=DELETION.encode() + b'\n{"groupId": 7}\n')
     assert (done.code, done.out) == (1, "")
     assert done.err.startswith(
-        "numbergroup: standard input: nothing was sent, because these are no commands:"
+        "numbergroup: standard input: nothing was sent, because these lines are not commands:"
     )
     assert "\n  line 2: " in done.err
 

@@ -100,7 +100,7 @@ def test_nothing_is_sent_when_a_line_is_bad(stage: Stage, shell: Shell) -> None:
     done = shell("publish", file)
     assert (done.code, done.out) == (1, "")
     head, *lines = done.err.splitlines()
-    assert head == "numbergroup: commands.ndjson: nothing was sent, because these are no commands:"
+    assert head == "numbergroup: commands.ndjson: nothing was sent, because these lines are not commands:"
     assert [line.split(":")[0].strip() for line in lines] == [f"line {n}" for n in range(2, len(bad) + 2)]
     assert "85211111114" not in done.err
     assert bodies(stage) == []

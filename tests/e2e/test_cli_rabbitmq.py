@@ -123,7 +123,7 @@ def test_check(rabbitmq: QueueServer, shell: Shell) -> None:
     fine = f"settings are fine: accounts default; the broker at {rabbitmq.redacted_url} answers"
     done = shell("run", "--check")
     assert (done.code, done.err) == (0, "")
-    assert done.out.startswith(f"{fine}; no NUMBERGROUP_LEDGER_URL: dead letters, ")
+    assert done.out.startswith(f"{fine}; NUMBERGROUP_LEDGER_URL is not set: dead letters, ")
     assert shell("replies").code == 1
     away = shell("run", "--check", LEDGER_URL="redis://127.0.0.1:1/0")
     assert (away.code, away.out) == (1, "")
@@ -171,7 +171,7 @@ def test_the_answer_to_one_command(rabbitmq: QueueServer, shell: Shell) -> None:
     found, missing = shell("replies", "--for", "c-2"), shell("replies", "--for", "c-9")
     assert (found.code, names(found.out)) == (0, ["c-2"])
     assert (missing.code, missing.out) == (1, "")
-    assert missing.err == "numbergroup: no answer to c-9 yet: --follow waits for it\n"
+    assert missing.err == "numbergroup: no result of c-9 yet: wait for it with --follow\n"
     assert left(rabbitmq) == ["c-1", "c-2", "c-3"]
 
 

@@ -31,7 +31,7 @@ def test_the_answer_to_one_command(stage: Stage, shell: Shell) -> None:
     assert (found.code, found.err) == (0, "")
     assert names(found.out) == ["c-2"]
     assert (missing.code, missing.out) == (1, "")
-    assert missing.err == "numbergroup: no answer to c-9 yet: --follow waits for it\n"
+    assert missing.err == "numbergroup: no result of c-9 yet: wait for it with --follow\n"
 
 
 def test_several_answers_to_one_command(stage: Stage, shell: Shell) -> None:
@@ -88,4 +88,7 @@ def test_other_queues(stage: Stage, shell: Shell) -> None:
     )
     assert names(other.out) == ["c-1"]
     assert (usual.code, usual.out) == (0, "")
-    assert (none.code, none.err) == (1, "numbergroup: text is neither a stream nor a list: see --queue\n")
+    assert (none.code, none.err) == (
+        1,
+        "numbergroup: text is neither a stream nor a list: is its name right (--queue)?\n",
+    )

@@ -41,7 +41,7 @@ def test_a_list(stage: Stage, shell: Shell) -> None:
     assert (done.code, done.err) == (0, "")
     assert names(done.out) == [f"c-{number}" for number in range(1, 1_206)]
     assert names(one.out) == ["c-1205"]
-    assert (none.code, none.err) == (1, "numbergroup: no answer to c-0 yet: --follow waits for it\n")
+    assert (none.code, none.err) == (1, "numbergroup: no result of c-0 yet: wait for it with --follow\n")
     assert stage.redis.client.llen(LIST) == 1_206
 
 

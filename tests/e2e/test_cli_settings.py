@@ -67,7 +67,7 @@ def test_a_file_of_settings(bare_shell: Shell) -> None:
     bare_shell.write("good.toml", "[accounts.default]", 'access_key = "k"', f'access_secret = "{SECRET}"')
     done = bare_shell("run", "--check", CONFIG="good.toml")
     assert (done.code, done.err) == (0, "")
-    assert done.out.startswith("settings are fine: accounts default; no broker is set")
+    assert done.out.startswith("settings are fine: accounts default; NUMBERGROUP_BROKER_URL is not set")
     bare_shell.write("bad.toml", "[accounts.default]", 'acess_key = "k"')
     done = bare_shell("run", CONFIG="bad.toml")
     assert done.code == 2

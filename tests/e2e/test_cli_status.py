@@ -100,7 +100,7 @@ def test_where_nobody_can_look(bare_shell: Shell) -> None:
     """On RabbitMQ without a ledger, exit code 2; without an answer, 1; and why."""
     alone = bare_shell("status", BROKER_URL="amqp://guest:secret-word@127.0.0.1:1//")
     assert (alone.code, alone.out) == (2, "")
-    assert alone.err.startswith("numbergroup: no NUMBERGROUP_LEDGER_URL: ")
+    assert alone.err.startswith("numbergroup: NUMBERGROUP_LEDGER_URL is not set: ")
     away = bare_shell("status", BROKER_URL=f"redis://127.0.0.1:{free_port()}/0")
     assert (away.code, away.out) == (1, "")
     assert away.err.startswith("numbergroup: no ledger answers at redis://127.0.0.1:")

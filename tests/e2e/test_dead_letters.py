@@ -155,7 +155,7 @@ def test_show(redis: RedisServer, shell: Shell) -> None:
     assert one["body"]["data"]["operateType"] == "add"
     assert "replay       not possible: it is no command (not JSON: " in broken.out
     assert (missing.code, missing.out) == (1, "")
-    assert missing.err == "numbergroup: no such letter: 0-c-0\\u001b\n"
+    assert missing.err == "numbergroup: no such dead letter: 0-c-0\\u001b\n"
 
 
 def test_terminal_escapes(redis: RedisServer, shell: Shell) -> None:
@@ -180,8 +180,8 @@ def test_a_plan(redis: RedisServer, shell: Shell) -> None:
         ("dead-letters", "replay", "--all", "--dry-run", "--json"),
         ("dead-letters", "replay", "--all", "--dry-run", "--json", "--force"),
     )
-    assert text.out.splitlines()[0] == "5 letters of 3 groups can be replayed"
-    assert "2 letters stale, 2 of them altogether" in text.out
+    assert text.out.splitlines()[0] == "5 dead letters of 3 groups can be replayed"
+    assert "2 dead letters stale, 2 of them completely" in text.out
     assert "  0-raw-0: it is no command (not JSON: " in text.out
     assert "  0-e-0: its expirytime has passed: edit it\n" in text.out
     assert text.out.endswith("Nothing was changed.\n")
@@ -202,7 +202,7 @@ def test_replays(redis: RedisServer, shell: Shell) -> None:
         "dead-letters", "edit", "0-c-0-0", "--file", "-", stdin=update("c-0", "id:g-0", ["8521234567"])
     )
     one = shell("dead-letters", "replay", "0-c-3-0")
-    assert (one.code, one.out.splitlines()[-1]) == (0, "replayed 1 letter")
+    assert (one.code, one.out.splitlines()[-1]) == (0, "replayed 1 dead letter")
     unsure = shell("dead-letters", "replay", "--all")
     assert (unsure.code, left(redis)) == (2, 5)
     assert "--yes" in unsure.err
@@ -234,7 +234,7 @@ def test_what_cannot_be_replayed(redis: RedisServer, shell: Shell) -> None:
     assert hopeless.code == 1
     missing = shell("dead-letters", "replay", "0-good-0", "0-none-0", "--yes")
     assert (missing.code, left(redis)) == (1, 2)
-    assert missing.err == "numbergroup: no such letter: 0-none-0; nothing was changed\n"
+    assert missing.err == "numbergroup: no such dead letter: 0-none-0; nothing was changed\n"
     both = shell("dead-letters", "replay", "--all", "--yes")
     assert (both.code, left(redis), len(replayed(redis))) == (0, 1, 1)
 
@@ -244,10 +244,13 @@ def test_an_edit(redis: RedisServer, shell: Shell) -> None:
     post(redis, letter("a", body=b'{"id": "a"'), letter("raw", body=b"\xff", command=None, group=None))
     good = update("a", "id:g-1")
     refused = [
-        (b"{}", "this is no command: "),
-        (update("b"), "source and id must stay crm and a"),
-        (b"[" + good + b"]", "it must be one event, not an array"),
-        (update("a", phones=["852"]), "this is no command: data.phones.0: must be 7 to 15 digits"),
+        (b"{}", "the new event is not a valid command: "),
+        (update("b"), "the new event must keep the source crm and the id a"),
+        (b"[" + good + b"]", "the new event must be one event, not an array"),
+        (
+            update("a", phones=["852"]),
+            "the new event is not a valid command: data.phones.0: must be 7 to 15 digits",
+        ),
     ]
     for body, said in refused:
         done = shell("dead-letters", "edit", "0-a-0", "--file", "-", stdin=body)
@@ -274,21 +277,21 @@ def test_a_discard_and_back(redis: RedisServer, shell: Shell) -> None:
     taken = shell("dead-letters", "discard", "--all", "--yes", "--export", "taken.ndjson")
     assert (taken.code, taken.err) == (
         1,
-        "numbergroup: taken.ndjson is there already: it is not overwritten\n",
+        "numbergroup: taken.ndjson exists already, and is not overwritten\n",
     )
     assert (shell.folder / "taken.ndjson").read_text() == "mine\n"
     assert left(redis) == 6
     done = shell("dead-letters", "discard", "--all", "--yes")
     (file,) = shell.folder.glob("dead-letters-*.ndjson")
-    assert done.out == f"6 letters copied to {file.name}\ndiscarded 6 letters\n"
+    assert done.out == f"6 dead letters copied to {file.name}\ndiscarded 6 letters\n"
     assert file.stat().st_mode & 0o777 == 0o600
     assert left(redis) == 0
     assert not redis.client.exists(COUNT, LETTERED)
 
     back = shell("dead-letters", "import", file.name)
-    assert (back.code, back.out) == (0, "imported 6 letters\n")
+    assert (back.code, back.out) == (0, "imported 6 dead letters\n")
     again = shell("dead-letters", "import", "-", stdin=file.read_bytes())
-    assert again.out == "imported 0 letters\n6 letters there already\n"
+    assert again.out == "imported 0 dead letters\nskipped 6 dead letters that exist already\n"
     after = [fields for _, fields in redis.client.xrange(LETTERS)]
     assert [{**one, b"watched": b""} for one in before[:5]] == [{**one, b"watched": b""} for one in after[:5]]
     assert {**before[5]} == {name: value for name, value in after[5].items() if name in before[5]}
@@ -300,7 +303,7 @@ def test_a_discard_and_back(redis: RedisServer, shell: Shell) -> None:
 def test_nothing_to_discard(redis: RedisServer, shell: Shell) -> None:
     """Then there is no file either, nor when a letter is not there."""
     none = shell("dead-letters", "discard", "--kind", "unavailable", "--yes")
-    assert (none.code, none.out) == (0, "discarded 0 letters\n")
+    assert (none.code, none.out) == (0, "discarded 0 dead letters\n")
     assert shell("dead-letters", "discard", "0-a-0", "--yes").code == 1
     assert list(shell.folder.glob("dead-letters-*")) == []
     assert not redis.client.exists(AUDIT)
@@ -329,7 +332,7 @@ def test_a_ledger_that_refuses(redis: RedisServer, shell: Shell) -> None:
     assert (done.code, left(redis)) == (1, 2)
     assert lines(done.out)[0]["replayed"] == 0
     assert "refuses: WRONGTYPE numbergroup:{0}:side is no stream" in done.err
-    assert "2 letters left; whether up to 2 of them are replayed, too, is not known" in done.err
+    assert "2 dead letters left; up to 2 of these may be replayed" in done.err
 
 
 def test_a_reader_that_goes_away(redis: RedisServer, shell: Shell) -> None:
@@ -364,7 +367,7 @@ def test_junk_in_the_ledger(redis: RedisServer, shell: Shell) -> None:
     )
     assert (counts.code, shown.code, plan.code, audit.code) == (0, 0, 0, 0)
     assert "junk" not in counts.out
-    assert "nothing of it is known to have been decided since" in shown.out
+    assert "no later command is known to have decided any of it" in shown.out
     assert audit.out.splitlines()[1].split("\t")[:3] == ["9999-12-31 23:59:59", "ann", "discard"]
 
 
@@ -374,7 +377,7 @@ def test_names_that_are_no_text(redis: RedisServer, shell: Shell) -> None:
     odd = os.fsdecode(b"\xff")
     for command in (("show", odd), ("edit", odd, "--file", "-"), ("replay", odd), ("discard", odd, "--yes")):
         done = shell("dead-letters", *command)
-        assert (done.code, "no such letter: \\udcff" in done.err) == (1, True), command
+        assert (done.code, "no such dead letter: \\udcff" in done.err) == (1, True), command
     assert shell("dead-letters", "discard", "--all", "--yes", "--export", odd).code == 0
     assert shell("dead-letters", "import", odd).code == 0
     assert left(redis) == 1
@@ -398,20 +401,20 @@ def test_imports_from_a_pipe(redis: RedisServer, shell: Shell) -> None:
         check=False,
     )
     os.close(reading)
-    assert (done.returncode, done.stdout) == (0, b"imported 2 letters\n")
+    assert (done.returncode, done.stdout) == (0, b"imported 2 dead letters\n")
     assert (left(redis), list(temporary.iterdir())) == (2, [])
 
 
 def test_mistakes(shell: Shell) -> None:
     """Exit code 2, and what is wrong, before anything is done."""
     mistakes = {
-        ("replay",): "give the ids of letters, filters, or --all",
-        ("replay", "a", "--all"): "one of them only",
-        ("discard", "--kind", "refused", "--all"): "one of them only",
-        ("discard", "--all", "--export", "x", "--no-export"): "not both",
-        ("list", "--older-than", "2y"): "'2y' is no age such as",
+        ("replay",): "give the ids of dead letters, filters, or --all",
+        ("replay", "a", "--all"): "but only one of these",
+        ("discard", "--kind", "refused", "--all"): "but only one of these",
+        ("discard", "--all", "--export", "x", "--no-export"): "exclude each other",
+        ("list", "--older-than", "2y"): "'2y' is not an age such as",
         ("list", "--older-than", "99999999w"): "too long ago",
-        ("list", "--by", "moon"): "'moon' is none of fingerprint, account, kind",
+        ("list", "--by", "moon"): "'moon' must be one of fingerprint, account, kind",
         ("edit", "a"): "give --file",
     }
     runs = (("dead-letters", *one) for one in mistakes)
@@ -428,7 +431,7 @@ def test_where_the_letters_are(bare_shell: Shell, redis: RedisServer) -> None:
     assert (found.code, ids(found.out)) == (0, ["0-c-0-0"])
     nowhere = bare_shell("dead-letters", "list", **rabbit)
     assert (nowhere.code, nowhere.out) == (2, "")
-    assert nowhere.err.startswith("numbergroup: no NUMBERGROUP_LEDGER_URL: ")
+    assert nowhere.err.startswith("numbergroup: NUMBERGROUP_LEDGER_URL is not set: ")
     away = bare_shell("dead-letters", "list", BROKER_URL="redis://:hidden@127.0.0.1:1/0")
     assert (away.code, away.out) == (1, "")
     assert away.err.startswith("numbergroup: no ledger answers at redis://:***@127.0.0.1:1/0 (Connection ref")

@@ -100,7 +100,7 @@ def test_100_000_letters(redis: RedisServer, tmp_path: Path) -> None:
     assert events == [f"c-{number}" for number in range(MANY)]
     assert not redis.client.exists(COUNT, f"{LETTERS}:index")
 
-    assert run("import", "all.ndjson") == (0, f"imported {MANY:,} letters\n")
+    assert run("import", "all.ndjson") == (0, f"imported {MANY:,} dead letters\n")
     assert run.peak_mb < allowed_mb
     assert left(redis) == int(redis.client.get(COUNT)) == MANY
     code, _ = run("discard", "--all", "--yes", "--export", "again.ndjson")

@@ -50,20 +50,20 @@ def test_asked_before_many_are_replayed(redis: RedisServer, tmp_path: Path) -> N
     """No is no; yes is yes; Ctrl-C is neither, and says so in its exit code."""
     asked = ("dead-letters", "replay", "--all")
     with on_a_terminal(tmp_path, {"BROKER_URL": redis.url}, *asked) as terminal:
-        terminal.shows("Replay 3 letters? [y/N]")
+        terminal.shows("Replay 3 dead letters? [y/N]")
         terminal.type("\n")
         assert terminal.ended() == 1
     assert left(redis) == 3
     with on_a_terminal(tmp_path, {"BROKER_URL": redis.url}, *asked) as terminal:
-        terminal.shows("Replay 3 letters? [y/N]")
+        terminal.shows("Replay 3 dead letters? [y/N]")
         terminal.interrupt()
         assert terminal.ended() == 130
     assert left(redis) == 3
     with on_a_terminal(tmp_path, {"BROKER_URL": redis.url}, *asked) as terminal:
-        terminal.shows("Replay 3 letters? [y/N]")
+        terminal.shows("Replay 3 dead letters? [y/N]")
         terminal.type("y\n")
         assert terminal.ended() == 0
-        assert "replayed 3 letters" in terminal.screen
+        assert "replayed 3 dead letters" in terminal.screen
     assert len(replayed(redis)) == 3
 
 
@@ -72,7 +72,7 @@ def test_the_number_has_to_be_typed(redis: RedisServer, tmp_path: Path) -> None:
     asked = ("dead-letters", "discard", "--all")
     for typed in ("2\n", "y\n", None):
         with on_a_terminal(tmp_path, {"BROKER_URL": redis.url}, *asked) as terminal:
-            terminal.shows("Type the number of letters to discard them")
+            terminal.shows("To confirm, type their number")
             if typed is None:
                 terminal.interrupt()
             else:
@@ -80,7 +80,7 @@ def test_the_number_has_to_be_typed(redis: RedisServer, tmp_path: Path) -> None:
             assert terminal.ended() == (130 if typed is None else 1)
         assert (left(redis), list(tmp_path.glob("*.ndjson"))) == (3, [])
     with on_a_terminal(tmp_path, {"BROKER_URL": redis.url}, *asked) as terminal:
-        terminal.shows("Type the number of letters to discard them")
+        terminal.shows("To confirm, type their number")
         terminal.type("3\n")
         assert terminal.ended() == 0
     assert left(redis) == 0
@@ -100,7 +100,7 @@ def test_an_editor(redis: RedisServer, tmp_path: Path) -> None:
         terminal.shows("Edit it again? [Y/n]")
         terminal.type("\n")
         assert terminal.ended() == 0
-        assert "this is no command: not JSON" in terminal.screen
+        assert "the new event is not a valid command: not JSON" in terminal.screen
         assert "edited 0-c-1-0" in terminal.screen
     assert replayed(redis) == [good]
     assert (tmp_path / "mode").read_text() == "600\n"

@@ -12,7 +12,7 @@ from redis import exceptions as of_redis
 from numbergroup.brokers.port import BrokerUnavailable
 from numbergroup.brokers.redis.connect import UnfitServer
 from numbergroup.cli.broker import broker_failure
-from numbergroup.cli.causes import cause_of
+from numbergroup.cli.causes import find_cause
 from numbergroup.settings import Settings
 
 REFUSED = OSError(errno.ECONNREFUSED, os.strerror(errno.ECONNREFUSED))
@@ -103,7 +103,7 @@ def test_the_real_cause(what: str) -> None:
     """It is said with what would help, and whether a server answered at all."""
     error, said, hint, refused = SAID[what]
     for one in wrapped(error):
-        cause = cause_of(one)
+        cause = find_cause(one)
         assert said in cause.message
         assert hint in cause.advice("S")
         assert cause.refused is refused

@@ -1,4 +1,4 @@
-"""`python -m numbergroup`: the same as the command `numbergroup`."""
+"""Makes `python -m numbergroup` the same as the command `numbergroup`."""
 
 from numbergroup.cli import main
 

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from numbergroup.cli.dead_letters.masking import mask_body, mask_number, mask_text
+from numbergroup.cli.masking import mask_body, mask_number, mask_text
 
 phones = st.from_regex(r"[1-9][0-9]{6,14}", fullmatch=True)
 around = st.text(st.characters(exclude_categories=["Nd", "Cs"]), max_size=5)

@@ -69,7 +69,7 @@ def test_every_kind_of_error() -> None:
     assert re.findall(r"^\| `([a-z-]+)` \|", table, re.MULTILINE) == [*ERROR_KINDS]
     assert {CRASHED, QUARANTINED, REPLY_QUEUE, TOO_LARGE} <= ERROR_KINDS.keys()
     for kind in ERROR_KINDS:
-        DeadLetterFilter(kind=kind).check()
+        DeadLetterFilter(kind=kind).validate()
 
 
 def test_every_exit_code() -> None:

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from test_status_report import EMPTY, NOW, REF, WELL, of, worker
 
-from numbergroup.cli.resuming import throttled_until, what_follows
+from numbergroup.cli.resuming import describe_delay, throttled_until
 from numbergroup.engine.commands import GroupRef
 from numbergroup.engine.policy import BreakerNotice
 from numbergroup.ledger.port import Pause
@@ -17,14 +17,14 @@ IN_WORDS = "2023-11-14T22:14:50Z"
 
 def follows(target: str | GroupRef, **account: Any) -> str | None:
     seen = [worker("a", {"default": WELL}), worker("b", {"default": replace(WELL, **account)})]
-    return what_follows(of(replace(EMPTY, workers=seen)), target)
+    return describe_delay(of(replace(EMPTY, workers=seen)), target)
 
 
 def test_nothing_in_the_way() -> None:
     """Then there is nothing to add."""
     assert follows("default") is None
     assert follows(REF) is None
-    assert what_follows(of(EMPTY), "default") is None
+    assert describe_delay(of(EMPTY), "default") is None
 
 
 @pytest.mark.parametrize("by", ["throttle", "operator", "fault"])
@@ -40,7 +40,7 @@ def test_what_is_over() -> None:
     """A report may be older than the end of what it says."""
     seen = [worker("a", {"default": replace(WELL, throttled_until=NOW - 1)})]
     found = of(replace(EMPTY, workers=seen))
-    assert (throttled_until(found, "default"), what_follows(found, "default")) == (None, None)
+    assert (throttled_until(found, "default"), describe_delay(found, "default")) == (None, None)
 
 
 def test_an_account_that_is_in_trouble() -> None:
@@ -54,10 +54,10 @@ def test_an_account_that_is_in_trouble() -> None:
         f"most calls of its account fail: the next is tried at {IN_WORDS}"
     )
     told = of(replace(EMPTY, breakers={"default": BreakerNotice(AT, 2)}))
-    assert what_follows(told, REF) == f"most calls of its account fail: the next is tried at {IN_WORDS}"
+    assert describe_delay(told, REF) == f"most calls of its account fail: the next is tried at {IN_WORDS}"
 
 
 def test_a_group_of_a_paused_account() -> None:
     """The group waits on, for the account is paused, too."""
     found = of(replace(EMPTY, pauses={"default": Pause("", "me", NOW)}))
-    assert "its account is paused, too" in (what_follows(found, REF) or "")
+    assert "its account is paused, too" in (describe_delay(found, REF) or "")

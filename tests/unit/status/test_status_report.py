@@ -42,7 +42,9 @@ def worker(
 
 
 def of(overview: Overview, backlog: dict[int, int] | None = None, *, counts: bool = True) -> StatusReport:
-    return build_status_report(overview, {0: 9} if backlog is None else backlog, 1_000, in_hand_counts=counts)
+    return build_status_report(
+        overview, {0: 9} if backlog is None else backlog, 1_000, backlog_includes_in_hand=counts
+    )
 
 
 def words(found: StatusReport) -> str:
@@ -149,7 +151,7 @@ def test_the_backlog(counts: bool, backlog: int) -> None:
 
 def test_a_broker_that_says_nothing() -> None:
     """What waits there is not known, and not said to be none."""
-    found = build_status_report(EMPTY, None, 1_000, in_hand_counts=True)
+    found = build_status_report(EMPTY, None, 1_000, backlog_includes_in_hand=True)
     assert "backlog unknown" in words(found)
     assert as_json(found)["partitions"][0]["backlog"] is None
 
@@ -176,7 +178,7 @@ def test_the_alarm(letters: int, alarm: str | None) -> None:
     """From four fifths of the cap on there is one; at the cap it says what that means."""
     found = of(replace(EMPTY, letters=letters))
     assert found.alarm == as_json(found)["deadLetters"]["alarm"] == alarm
-    assert ("NOTHING MORE IS TAKEN IN" in words(found)) == (alarm == "full")
+    assert ("WORKERS ACCEPT NO COMMANDS" in words(found)) == (alarm == "full")
 
 
 def test_dead_letters_by_fingerprint() -> None:
@@ -238,9 +240,9 @@ def test_what_helps_a_group_in_quarantine() -> None:
     gone, kept = of(overview), of(replace(overview, with_dead_letters={REF}))
     assert "nothing in dead letters" in words(gone)
     assert "replay" not in words(gone)
-    assert "replay brings back what is in dead letters" in words(kept)
+    assert "replay sends its dead letters again" in words(kept)
     for found in (gone, kept):
-        assert words(found).count("numbergroup resume group lets it go on") == 1
+        assert words(found).count("numbergroup resume group resumes it") == 1
         assert as_json(found)["groups"][0]["error"]["message"] == "its group is stuck"
 
 
@@ -265,7 +267,7 @@ def test_the_cap_of_the_workers() -> None:
     ]
     found = of(replace(EMPTY, workers=told, letters=20))
     assert (found.cap, found.alarm, as_json(found)["deadLetters"]["capIsReported"]) == (20, "full", True)
-    assert "dead letters 20, at most 20: too many, NOTHING MORE IS TAKEN IN" in words(found)
+    assert "dead letters 20, at most 20: too many, WORKERS ACCEPT NO COMMANDS" in words(found)
     alone = of(replace(EMPTY, workers=[workers[2]], letters=20))
     assert (alone.cap, alone.alarm, alone.cap_is_reported) == (1_000, None, False)
     assert "dead letters 20, at most 1,000 by the settings here" in words(alone)

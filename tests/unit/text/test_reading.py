@@ -220,7 +220,7 @@ def test_what_is_said_of_many_bad_lines(folder: Path) -> None:
     with pytest.raises(CommandError, match=r"\n  line 10: .*\n  and 40 more$"):
         commands(file)
     file.write_text("x\n" * 500)
-    with pytest.raises(CommandError, match=r"\n  and 90 more; what follows was not read$"):
+    with pytest.raises(CommandError, match=r"\n  and 90 more; the rest was not read$"):
         commands(file)
     document = [json.loads(READ_BY["publish, plan"][1][0])] * 100
     file.write_text(json.dumps(document, indent=1))

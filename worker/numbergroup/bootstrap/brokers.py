@@ -25,8 +25,8 @@ from numbergroup.runtime.retrying import Retry, retry_until_available
 from numbergroup.settings import Settings, SettingsError
 
 NO_LEDGER = (
-    "no NUMBERGROUP_LEDGER_URL: dead letters, what was settled before (for repeats), open creates, groupKeys "
-    "and the rate limit are kept in this process only and end with it; run one worker only"
+    "NUMBERGROUP_LEDGER_URL is not set: dead letters, records of settled commands, calls in doubt, groupKeys "
+    "and the rate limit are in this process's memory only, and end with it; run one worker only"
 )
 _LEAST_HEARTBEAT_S = 4
 

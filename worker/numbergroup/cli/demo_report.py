@@ -1,4 +1,4 @@
-"""What the demo prints at its end."""
+"""The report of the demo."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -8,14 +8,14 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from numbergroup.cli.screen import counted
+from numbergroup.cli.output import pluralize
 
 _STATUSES = ("applied", "superseded", "partial", "rejected", "expired", "failed")
 
 
 @dataclass(slots=True, frozen=True)
 class Report:
-    """`latencies` are in seconds, sorted; `left` are messages that the broker still holds."""
+    """The figures of the report. `latencies`: sorted, in seconds. `left`: messages still in the broker."""
 
     commands: int
     groups: int
@@ -30,12 +30,12 @@ class Report:
     seconds: float
 
     @property
-    def good(self) -> bool:
+    def is_correct(self) -> bool:
         return not (self.wrong_groups or self.unanswered or self.repeats or self.left)
 
 
 def print_report(console: Console, report: Report) -> int:
-    """Print it; the exit code says whether all promises held."""
+    """Print the report. Return the exit code: 0 if everything is correct."""
     table = Table(box=box.SIMPLE_HEAD, show_header=False, pad_edge=False)
     table.add_column(style="bold")
     table.add_column(justify="right")
@@ -44,7 +44,7 @@ def print_report(console: Console, report: Report) -> int:
     table.add_row(
         "commands in",
         f"{report.commands:,}",
-        f"over {counted(report.groups, 'group')}, answered in {report.seconds:.1f} s",
+        f"over {pluralize(report.groups, 'group')}, answered in {report.seconds:.1f} s",
     )
     table.add_row(
         "calls made", f"{report.calls:,}", f"{report.applied_calls:,} of them applied by the vendor"
@@ -61,16 +61,16 @@ def print_report(console: Console, report: Report) -> int:
     table.add_section()
     table.add_row(*_check("one answer each", not (report.unanswered or report.repeats), _answers(report)))
     table.add_row(
-        *_check("nothing left", not report.left, f"{counted(report.left, 'message')} in the broker")
+        *_check("nothing left", not report.left, f"{pluralize(report.left, 'message')} in the broker")
     )
     groups = f"{report.groups - report.wrong_groups} of {report.groups} as if applied one by one"
     table.add_row(*_check("same final groups", not report.wrong_groups, groups))
     console.print(table)
-    return 0 if report.good else 1
+    return 0 if report.is_correct else 1
 
 
-def _check(name: str, good: bool, detail: str) -> tuple[str, Text, str]:
-    return name, Text("yes", "green") if good else Text("NO", "bold red"), detail
+def _check(name: str, passed: bool, detail: str) -> tuple[str, Text, str]:
+    return name, Text("yes", "green") if passed else Text("NO", "bold red"), detail
 
 
 def _answers(report: Report) -> str:

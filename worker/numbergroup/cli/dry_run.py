@@ -1,4 +1,4 @@
-"""A dry run: the worker's engine carries commands out, and a vendor that grants everything answers."""
+"""Plans commands with the worker's engine and a vendor that accepts everything, without I/O."""
 
 import sys
 import time
@@ -31,7 +31,7 @@ _NEW_GROUP_ID = "new"
 
 @dataclass(slots=True, frozen=True)
 class PlannedCall:
-    """`deciders` has the command behind each number."""
+    """`deciders` has for each number the command that decides it, if it is one of the batch."""
 
     call: Call
     deciders: dict[str, Command | None]
@@ -39,8 +39,10 @@ class PlannedCall:
 
 @dataclass(slots=True)
 class PlannedGroup:
-    """`commands` counts all of the group's; of those, `repeats` came again, and `rejected` cannot be
-    carried out."""
+    """The plan of one group.
+
+    `commands` counts all of them, with the `repeats` of earlier ones. `rejected` have a reason each.
+    """
 
     ref: GroupRef
     first: Command
@@ -51,21 +53,21 @@ class PlannedGroup:
 
 
 def plan_groups(commands: Sequence[Command], settings: Settings) -> list[PlannedGroup]:
-    """The plan of each group, in the order of their first commands.
+    """Return the plan of each group, in the order of their first commands.
 
-    All commands wait before the first call. A group whose key the commands use but do not create is taken to
-    exist.
+    All commands wait before the first call. If commands use a groupKey that none of them creates, the group
+    is assumed to exist.
     """
     engine = Engine(_policies(commands, settings), group_backlog=sys.maxsize, max_pending=sys.maxsize)
     run = _DryRun(engine, time.time())
     for command in commands:
         run.deliver(command)
-    run.work()
+    run.process_effects()
     return list(run.groups.values())
 
 
 def _policies(commands: Sequence[Command], settings: Settings) -> Mapping[str, AccountPolicy]:
-    """Those of the configured accounts; before any is configured, every account is taken to be there."""
+    """Return the policies of the configured accounts; if there are none, one for each account in use."""
     policies = {name: build_policy(account, account.vendor()) for name, account in settings.accounts.items()}
     if policies:
         return policies
@@ -75,8 +77,7 @@ def _policies(commands: Sequence[Command], settings: Settings) -> Mapping[str, A
 
 @dataclass(slots=True)
 class _DryRun:
-    """Carries the engine's effects out at one moment: time stands still. `calls` has those of batches that
-    are not settled yet."""
+    """Carries out the engine's effects, without time passing. `calls`: those of unsettled batches."""
 
     engine: Engine
     now: float
@@ -85,32 +86,33 @@ class _DryRun:
     effects: deque[Effect] = field(default_factory=deque)
 
     def deliver(self, command: Command) -> None:
+        """Put a command into the engine."""
         ref = command.group
         group = self.groups.setdefault(ref, PlannedGroup(ref, command))
         group.commands += 1
         exists = ref.kind is HandleKind.KEY and group.first.kind is not CommandKind.CREATE
-        # Of a group with dead letters the engine reports which command has decided each number.
+        # For a group with dead letters, the engine reports which command decided each number.
         facts = Facts(bindings={ref: ref.name} if exists else {}, with_dead_letters={ref})
         self._feed(Delivered(0, [command], facts, self.now))
 
-    def work(self) -> None:
-        """Grant every permit and every call until nothing waits."""
+    def process_effects(self) -> None:
+        """Grant all permits and let all calls succeed, until nothing is left to do."""
         while self.effects:
             match self.effects.popleft():
                 case WantPermit(account, probe):
                     self._feed(PermitGranted(account, self.now, probe))
                 case StartCall() as start:
                     self.calls[start.ref].append(start.call)
-                    self._feed(CallFinished(start.call_id, _granted(start.call), self.now, jitter=0.0))
+                    self._feed(CallFinished(start.call_id, _make_success(start.call), self.now, jitter=0.0))
                 case Settle() as settle:
-                    self._take_answers(settle)
+                    self._record_settlement(settle)
                 case _:
-                    pass  # No call fails, so nothing waits for a time or a breaker.
+                    pass  # Timers and breakers have no effect, because no call fails.
 
     def _feed(self, event: Event) -> None:
         self.effects.extend(self.engine.handle(event))
 
-    def _take_answers(self, settle: Settle) -> None:
+    def _record_settlement(self, settle: Settle) -> None:
         verdicts = [verdict for verdict in settle.verdicts if isinstance(verdict, Verdict)]
         for verdict in verdicts:
             command, group = verdict.command, self.groups[verdict.command.group]
@@ -118,19 +120,19 @@ class _DryRun:
             if verdict.status is Status.REJECTED and verdict.repeat_of is None:
                 group.rejected.append((command, verdict.fault.message if verdict.fault else ""))
         if settle.decisions is not None:
-            self._attribute(settle.decisions, [verdict.command for verdict in verdicts])
+            self._record_calls(settle.decisions, [verdict.command for verdict in verdicts])
 
-    def _attribute(self, decided: GroupDecisions, commands: Sequence[Command]) -> None:
-        """Note the calls of the batch that is settled, and which of its commands are behind their numbers."""
-        deciders = {number: commands[place] for number, _, place in decided.numbers}
-        self.groups[decided.ref].calls += [
+    def _record_calls(self, decisions: GroupDecisions, commands: Sequence[Command]) -> None:
+        """Record the calls of the settled batch, and which of its commands decided each number."""
+        deciders = {number: commands[place] for number, _, place in decisions.numbers}
+        self.groups[decisions.ref].calls += [
             PlannedCall(call, {number: deciders.get(number) for number in call.numbers})
-            for call in self.calls.pop(decided.ref, ())
+            for call in self.calls.pop(decisions.ref, ())
         ]
 
 
-def _granted(call: Call) -> Applied:
-    """The answer of a vendor that does what it is asked for; nothing is in its groups yet."""
+def _make_success(call: Call) -> Applied:
+    """Return the outcome of a call that succeeds, at a vendor whose groups are empty."""
     match call.kind:
         case CallKind.CREATE:
             return Applied(None, _NEW_GROUP_ID)

@@ -1,4 +1,4 @@
-"""How commands end: an error is one line that says what to do, and an exit code; never a traceback."""
+"""Turns errors into a message that says what to do and an exit code; never into a traceback."""
 
 import errno
 import os
@@ -13,18 +13,18 @@ from numbergroup.cli.exit_codes import ExitCode
 from numbergroup.errors import NumbergroupError
 from numbergroup.text.escaping import escaped
 
-# What an output may answer: it is full, has gone, was closed, or does not wait.
+# Errors of writing to an output that is full, gone, closed or non-blocking.
 _UNWRITABLE = frozenset(
     {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EBADF, errno.EAGAIN, errno.ENXIO}
 )
 
 
 class CommandError(NumbergroupError):
-    """A command could not do its work; the message says why, and what would help."""
+    """A command failed. The message says why, and what to do."""
 
 
 def run_program(app: Callable[[], object]) -> int:
-    """Run the command line; its exit code. What could not be written shows in the code, and in a line."""
+    """Run the command line and return its exit code. Output that cannot be written is a failure."""
     _replace_closed_streams()
     try:
         with handle_errors():
@@ -33,13 +33,13 @@ def run_program(app: Callable[[], object]) -> int:
     except typer.Exit as end:
         code = end.exit_code
     except SystemExit as end:
-        code = _code(end)
-    return _flushed(code)
+        code = _exit_code_of(end)
+    return _flush_output(code)
 
 
 @contextmanager
 def handle_errors() -> Iterator[None]:
-    """Turns what a command raises into its message on standard error and its exit code."""
+    """Turn errors of a command into a message on standard error, and into `typer.Exit` with an exit code."""
     from numbergroup.settings import SettingsError
 
     try:
@@ -54,14 +54,14 @@ def handle_errors() -> Iterator[None]:
     except KeyboardInterrupt:
         raise typer.Exit(ExitCode.INTERRUPTED) from None
     except typer.Abort as error:
-        # A prompt makes the same of Ctrl-C and of the end of input; only a "no" comes out of nothing.
+        # A prompt raises `Abort` from Ctrl-C and from the end of input. For the answer "no" it has no cause.
         if not isinstance(error.__context__, KeyboardInterrupt):
             raise
         with suppress(OSError):
             typer.echo(err=True)
         raise typer.Exit(ExitCode.INTERRUPTED) from None
     except BrokenPipeError as error:
-        # Whoever read our output has gone: `… | head` is no failure. A mistake on the command line stays one.
+        # The reader has closed the pipe (`… | head`): no failure. A usage error keeps its exit code.
         _drop_output()
         raise typer.Exit(getattr(error.__context__, "exit_code", ExitCode.DONE)) from None
     except OSError as error:
@@ -74,8 +74,10 @@ def handle_errors() -> Iterator[None]:
 
 
 def _replace_closed_streams() -> None:
-    """A stream that is closed is as one of /dev/null: what is opened later must not get its number, or our
-    output would go there."""
+    """Replace closed standard streams by /dev/null.
+
+    A file that is opened later would get the stream's number otherwise, and our output would go there.
+    """
     for number, name in enumerate(("stdin", "stdout", "stderr")):
         if getattr(sys, name) is not None:
             continue
@@ -95,15 +97,18 @@ def _is_open(number: int) -> bool:
     return True
 
 
-def _code(end: SystemExit) -> int:
+def _exit_code_of(end: SystemExit) -> int:
     if isinstance(end.__context__, BrokenPipeError):
-        # Typer takes a reader that has gone for a failure; a mistake on the command line stays one.
+        # Typer exits with 1 for a closed pipe. A usage error keeps its exit code.
         return int(getattr(end.__context__.__context__, "exit_code", ExitCode.DONE))
     return end.code if isinstance(end.code, int) else ExitCode.FAILED if end.code else ExitCode.DONE
 
 
-def _flushed(code: int) -> int:
-    """Write what is buffered now: failing at the end of the process, it would end with a code of Python's."""
+def _flush_output(code: int) -> int:
+    """Write what is buffered, and return the exit code.
+
+    Were it written at the end of the process, a failure would give an exit code of Python's own.
+    """
     try:
         sys.stdout.flush()
     except BrokenPipeError:
@@ -120,7 +125,7 @@ def _flushed(code: int) -> int:
 
 
 def _drop_output() -> None:
-    """What is buffered still would be tried again at the exit."""
+    """Discard what is buffered, so that it is not written at the exit."""
     for stream in (sys.stdout, sys.stderr):
         try:
             stream.flush()

@@ -1,18 +1,18 @@
-"""With which code the program ends: one table for all commands."""
+"""The exit codes of all commands."""
 
 from enum import IntEnum
 
 
 class ExitCode(IntEnum):
-    """Nothing else ends a command, but for signals that nobody catches."""
+    """The exit code of a command. Only a signal that is not handled ends it otherwise."""
 
     DONE = 0
-    """It did what was asked; also when whoever read its output had read enough (`… | head`)."""
+    """The command did what was asked. Also when the reader of its output has stopped reading (`… | head`)."""
     FAILED = 1
-    """It could not: a server does not answer or refuses, a file is wrong, not all of it was done."""
+    """A server does not answer or refuses, a file is wrong, or not everything was done."""
     USAGE = 2
-    """Arguments or settings are wrong: nothing was done, and the same again will not help."""
+    """Arguments or settings are wrong: nothing was done. Correct them before you try again."""
     DIFFERENT = 3
     """`groups diff --exit-code` found differences."""
     INTERRUPTED = 130
-    """Ctrl-C, as a shell has it; what was done until then stays."""
+    """Ctrl-C, as in a shell. What was done before stays done."""

@@ -1,5 +1,6 @@
-"""Files that commands read: `-` is standard input, and what cannot be read is one plain sentence."""
+"""Files that commands read, with `-` for standard input, and files that they write."""
 
+import os
 import sys
 import tempfile
 from collections.abc import Iterator
@@ -12,24 +13,26 @@ from numbergroup.cli.error_handling import CommandError
 from numbergroup.text.reading import LONGEST_LINE, Line, Source, UnreadableText, lines_of, text_of
 
 
-def name_of(file: Path) -> str:
-    """How messages call the file."""
+def display_name(file: Path) -> str:
+    """Return the name of the file in messages."""
     return "standard input" if str(file) == "-" else str(file)
 
 
 def read_lines(file: Path) -> Iterator[Line]:
-    """The lines of the file with their numbers and ends, read as they are asked for.
+    """Yield the lines of the file with their numbers and line breaks; read as needed.
 
-    Raises `Failure` for what cannot be opened, read or understood as text.
+    Raises `CommandError` when the file cannot be opened or read, or is no text.
     """
-    with _reading(file), _opened(file) as source:
+    with _translate_errors(file), _open_source(file) as source:
         yield from lines_of(source)
 
 
 def read_text(file: Path) -> str:
-    """The whole text of the file, its lines ended by LF. Raises `Failure` as `read_lines`, and for one
-    that is longer than a line may be."""
-    with _reading(file), _opened(file) as source:
+    """Return the whole text of the file, with LF for all line breaks.
+
+    Raises `CommandError` like `read_lines`, and when the file has more than `LONGEST_LINE` bytes.
+    """
+    with _translate_errors(file), _open_source(file) as source:
         content = source.read(LONGEST_LINE + 1)
         if len(content) > LONGEST_LINE:
             raise UnreadableText(f"it has more than {LONGEST_LINE:,} bytes")
@@ -37,19 +40,18 @@ def read_text(file: Path) -> str:
 
 
 class RereadableFile:
-    """A file whose lines can be read several times; what is read of a pipe is copied to where only this
-    process sees it.
+    """A file whose lines can be read several times. A pipe is copied to a temporary file of this process.
 
-    Raises `Failure` as `read_lines`, when it is made and when it is read.
+    Raises `CommandError` like `read_lines`, when it is opened and when it is read.
     """
 
     def __init__(self, file: Path) -> None:
         self._file, self._stack = file, ExitStack()
-        with _reading(file):
-            self._source: BinaryIO | _Copied = self._stack.enter_context(_opened(file))
+        with _translate_errors(file):
+            self._source: BinaryIO | _PipeCopy = self._stack.enter_context(_open_source(file))
             if str(file) == "-" or not file.is_file():
                 copy = self._stack.enter_context(tempfile.TemporaryFile())  # noqa: SIM115
-                self._source = _Copied(self._source, copy)
+                self._source = _PipeCopy(self._source, copy)
 
     def __enter__(self) -> "RereadableFile":
         return self
@@ -58,14 +60,38 @@ class RereadableFile:
         self._stack.close()
 
     def lines(self) -> Iterator[Line]:
-        with _reading(self._file):
+        """Yield the lines from the beginning, like `read_lines`."""
+        with _translate_errors(self._file):
             self._source.seek(0)
             yield from lines_of(self._source)
 
 
+@contextmanager
+def create_file(file: Path) -> Iterator[BinaryIO]:
+    """Create a file that only its owner can read (mode 0600), and open it for writing.
+
+    It is durable at the end; after an exception it is deleted. Raises `CommandError` when the file exists or
+    cannot be written.
+    """
+    try:
+        handle = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        try:
+            with os.fdopen(handle, "wb") as out:
+                yield out
+                out.flush()
+                os.fsync(out.fileno())
+        except BaseException:
+            file.unlink()
+            raise
+    except FileExistsError:
+        raise CommandError(f"{file} exists already, and is not overwritten") from None
+    except OSError as error:
+        raise CommandError(f"{file}: {error.strerror}") from None
+
+
 @dataclass(slots=True)
-class _Copied:
-    """A pipe of which all that was read can be read again."""
+class _PipeCopy:
+    """A pipe whose content is kept, so that it can be read again."""
 
     pipe: Source
     copy: IO[bytes]
@@ -82,7 +108,7 @@ class _Copied:
 
 
 @contextmanager
-def _opened(file: Path) -> Iterator[BinaryIO]:
+def _open_source(file: Path) -> Iterator[BinaryIO]:
     if str(file) != "-":
         with file.open("rb") as source:
             yield source
@@ -91,10 +117,10 @@ def _opened(file: Path) -> Iterator[BinaryIO]:
 
 
 @contextmanager
-def _reading(file: Path) -> Iterator[None]:
+def _translate_errors(file: Path) -> Iterator[None]:
     try:
         yield
     except UnreadableText as error:
-        raise CommandError(f"{name_of(file)}: {error}") from None
+        raise CommandError(f"{display_name(file)}: {error}") from None
     except OSError as error:
-        raise CommandError(f"{name_of(file)}: {error.strerror or error}") from None
+        raise CommandError(f"{display_name(file)}: {error.strerror or error}") from None

@@ -1,4 +1,4 @@
-"""Who gives the orders: what the audit stream and `numbergroup status` say of it."""
+"""The operator's name, for the audit stream and `numbergroup status`."""
 
 import getpass
 import os
@@ -6,7 +6,7 @@ import socket
 
 
 def operator_name() -> str:
-    """`user@host`; the number of a user that has no name here."""
+    """Return `user@host`, with the user's number if the user has no name here."""
     try:
         user = getpass.getuser()
     except (KeyError, OSError):

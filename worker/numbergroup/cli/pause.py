@@ -1,156 +1,147 @@
-"""`numbergroup pause` and `numbergroup resume`: what is said to all workers, through the ledger."""
+"""`numbergroup pause` and `numbergroup resume`: they change what workers poll in the ledger."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Any, TypeVar
 
 import typer
-from pydantic import TypeAdapter, ValidationError
 from redis.asyncio import Redis
 
 from numbergroup.brokers.redis.connect import connect
+from numbergroup.cli.identifiers import check_identifier
 from numbergroup.cli.ledger import ledger_failure, ledger_url
 from numbergroup.cli.operator_name import operator_name
-from numbergroup.cli.resuming import throttled_until, what_follows
-from numbergroup.cli.screen import print_json
+from numbergroup.cli.output import print_json
+from numbergroup.cli.resuming import describe_delay, throttled_until
 from numbergroup.cli.status.status_report import StatusReport, build_status_report
-from numbergroup.cli.times import in_utc
+from numbergroup.cli.times import format_utc
 from numbergroup.engine.commands import GroupRef, HandleKind
 from numbergroup.ledger.control_store import RedisControlStore
 from numbergroup.ledger.overview import read_overview
 from numbergroup.ledger.port import LedgerUnavailable, Pause
-from numbergroup.settings import Settings, SettingsError, load_settings
+from numbergroup.settings import Settings, load_settings
 from numbergroup.text.escaping import escaped
-from numbergroup_contracts.event import Identifier
 
 T = TypeVar("T")
 Target = str | GroupRef
-"""An account's name, or a group."""
+"""The name of an account, or a group."""
 
-_LONGEST_REASON = 500
-_NAME: TypeAdapter[str] = TypeAdapter(Identifier)
-
-
-def account(name: str) -> str:
-    """Raises `typer.BadParameter` for what can be no account's name."""
-    return _checked(name, "NAME")
+_MAX_REASON = 500
 
 
-def group(handle: str, of_account: str) -> GroupRef:
-    """The group of `id:…`, `key:…` or a bare id without a colon. Raises `typer.BadParameter`."""
+def parse_account(name: str) -> str:
+    """Return the name. Raises `typer.BadParameter` when no account can have it."""
+    return check_identifier(name, "NAME")
+
+
+def parse_group(handle: str, account: str) -> GroupRef:
+    """Return the group of `id:…`, `key:…` or an id without a colon. Raises `typer.BadParameter`."""
     kind, colon, name = handle.partition(":")
     if not colon:
         kind, name = HandleKind.ID, handle
     elif kind not in (HandleKind.ID, HandleKind.KEY):
         shown = escaped(handle)
         raise typer.BadParameter(
-            f"is it the groupId or the groupKey that is {shown!r}? Say id:{shown} or key:{shown}",
-            param_hint="HANDLE",
+            f"{shown!r} may be a groupId or a groupKey: use id:{shown} or key:{shown}", param_hint="HANDLE"
         )
-    return GroupRef(_checked(of_account, "--account"), HandleKind(kind), _checked(name, "HANDLE"))
+    account = check_identifier(account, "--account")
+    return GroupRef(account, HandleKind(kind), check_identifier(name, "HANDLE"))
 
 
-def run_pause(target: Target, reason: str, as_json: bool) -> None:
-    """Pause it, and say what was done. Raises `SettingsError` where no worker could hear of it."""
-    settings = load_settings()
-    reason, me = escaped(" ".join(reason.split()))[:_LONGEST_REASON], operator_name()
+def run_pause(target: Target, reason: str, *, as_json: bool) -> None:
+    """Pause the target and print the result. Raises `SettingsError` when workers have no common ledger."""
+    settings, operator = load_settings(), operator_name()
+    reason = escaped(" ".join(reason.split()))[:_MAX_REASON]
 
-    async def act(control_store: RedisControlStore, _: Redis) -> tuple[bool, Pause | None]:
-        done = await control_store.pause(target, reason, me)
-        return done, (await control_store.read_pauses()).get(target)
+    async def work(control_store: RedisControlStore, _: Redis) -> tuple[bool, Pause | None]:
+        changed = await control_store.pause(target, reason, operator)
+        return changed, (await control_store.read_pauses()).get(target)
 
-    changed, found = _with_control_store(settings, act)
-    _warn(settings, target)
+    changed, pause = _with_control_store(settings, work)
+    _warn_if_unknown(settings, target)
     if as_json:
-        _print_json(
-            target, {"paused": True, "changed": changed, **({} if found is None else _as_json(found))}
-        )
+        details = {} if pause is None else _pause_as_json(pause)
+        _print_json(target, {"paused": True, "changed": changed, **details})
     elif changed:
-        typer.echo(f"paused {_named(target)}: no call of it begins until it is resumed")
+        typer.echo(f"paused {_describe(target)}: no call of it begins until it is resumed")
     else:
-        typer.echo(f"{_named(target)} was paused already{'' if found is None else _by(found)}")
+        origin = "" if pause is None else _describe_origin(pause)
+        typer.echo(f"{_describe(target)} was paused already{origin}")
 
 
-def run_resume(target: Target, as_json: bool) -> None:
-    """Resume it, and say what was done. Raises `SettingsError` where no worker could hear of it."""
-    settings, me = load_settings(), operator_name()
+def run_resume(target: Target, *, as_json: bool) -> None:
+    """Resume the target and print the result. Raises `SettingsError` when workers have no common ledger."""
+    settings, operator = load_settings(), operator_name()
 
-    async def act(control_store: RedisControlStore, client: Redis) -> tuple[bool, StatusReport | None]:
-        changed = await control_store.resume(target, me)
+    async def work(control_store: RedisControlStore, client: Redis) -> tuple[bool, StatusReport | None]:
+        changed = await control_store.resume(target, operator)
         try:
             overview = await read_overview(client, settings.partitions)
         except LedgerUnavailable:
-            # It is resumed all the same.
+            # The target is resumed; only the delay is unknown.
             return changed, None
-        return changed, build_status_report(overview, None, settings.max_dead_letters, in_hand_counts=False)
-
-    changed, found = _with_control_store(settings, act)
-    _warn(settings, target)
-    follows = what_follows(found, target) if found else None
-    if as_json:
-        until = throttled_until(found, target) if found else None
-        tried = {} if until is None else {"throttledUntil": in_utc(until)}
-        _print_json(target, {"paused": False, "changed": changed, **tried})
-    elif changed:
-        typer.echo(f"resumed {_named(target)}" + (f"; {follows}" if follows else ""))
-    else:
-        otherwise = "if something else held it up, it is tried now"
-        typer.echo(f"no operator had paused {_named(target)}; {follows or otherwise}")
-
-
-def _with_control_store(settings: Settings, act: Callable[[RedisControlStore, Redis], Awaitable[T]]) -> T:
-    if settings.broker_url is not None and settings.effective_ledger_url is None:
-        raise SettingsError(
-            "no NUMBERGROUP_LEDGER_URL: workers on RabbitMQ are told through a Redis, and without one nobody "
-            "can reach them. Set it, for the workers, too; or stop the worker"
+        report = build_status_report(
+            overview, None, settings.max_dead_letters, backlog_includes_in_hand=False
         )
+        return changed, report
+
+    changed, report = _with_control_store(settings, work)
+    _warn_if_unknown(settings, target)
+    delay = describe_delay(report, target) if report else None
+    if as_json:
+        until = throttled_until(report, target) if report else None
+        throttled = {} if until is None else {"throttledUntil": format_utc(until)}
+        _print_json(target, {"paused": False, "changed": changed, **throttled})
+    elif changed:
+        typer.echo(f"resumed {_describe(target)}" + (f"; {delay}" if delay else ""))
+    else:
+        delay = delay or "if something else delayed it, it is tried now"
+        typer.echo(f"no operator had paused {_describe(target)}; {delay}")
+
+
+def _with_control_store(settings: Settings, work: Callable[[RedisControlStore, Redis], Awaitable[T]]) -> T:
     url = ledger_url(settings)
 
-    async def connected() -> T:
+    async def run_connected() -> T:
         client = connect(url)
         try:
-            return await act(RedisControlStore(client), client)
+            return await work(RedisControlStore(client), client)
         finally:
             await client.aclose()
 
     try:
-        return asyncio.run(connected())
+        return asyncio.run(run_connected())
     except LedgerUnavailable as error:
         raise ledger_failure(settings, error) from None
 
 
-def _warn(settings: Settings, target: Target) -> None:
-    name = target if isinstance(target, str) else target.account
-    if name not in settings.accounts:
-        typer.echo(f"warning: no account {escaped(name)} is configured here: is the name right?", err=True)
+def _warn_if_unknown(settings: Settings, target: Target) -> None:
+    account = _account_of(target)
+    if account not in settings.accounts:
+        typer.echo(f"warning: no account {escaped(account)} is configured here: is the name right?", err=True)
 
 
-def _checked(name: str, where: str) -> str:
-    try:
-        return _NAME.validate_python(name)
-    except ValidationError:
-        raise typer.BadParameter("1 to 128 printable characters are needed", param_hint=where) from None
+def _account_of(target: Target) -> str:
+    return target if isinstance(target, str) else target.account
 
 
-def _named(target: Target) -> str:
+def _describe(target: Target) -> str:
     if isinstance(target, str):
         return f"account {escaped(target)}"
     return f"group {target.kind}:{escaped(target.name)} of account {escaped(target.account)}"
 
 
-def _by(pause: Pause) -> str:
+def _describe_origin(pause: Pause) -> str:
     if not pause.operator:
         return f": {escaped(pause.reason)}"
-    return f" by {escaped(pause.operator)} at {in_utc(pause.since)}" + (
-        f": {escaped(pause.reason)}" if pause.reason else ""
-    )
+    reason = f": {escaped(pause.reason)}" if pause.reason else ""
+    return f" by {escaped(pause.operator)} at {format_utc(pause.since)}{reason}"
 
 
-def _as_json(pause: Pause) -> dict[str, str]:
-    return {"reason": pause.reason, "who": pause.operator, "since": in_utc(pause.since)}
+def _pause_as_json(pause: Pause) -> dict[str, str]:
+    return {"reason": pause.reason, "who": pause.operator, "since": format_utc(pause.since)}
 
 
-def _print_json(target: Target, said: dict[str, Any]) -> None:
-    name = target if isinstance(target, str) else target.account
-    of_group = {} if isinstance(target, str) else {"group": f"{target.kind}:{target.name}"}
-    print_json({"account": name, **of_group, **said})
+def _print_json(target: Target, result: dict[str, Any]) -> None:
+    group = {} if isinstance(target, str) else {"group": f"{target.kind}:{target.name}"}
+    print_json({"account": _account_of(target), **group, **result})

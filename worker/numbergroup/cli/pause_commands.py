@@ -1,4 +1,4 @@
-"""`numbergroup pause` and `numbergroup resume`, as they are typed."""
+"""`numbergroup pause` and `numbergroup resume`: their options."""
 
 from typing import Annotated
 
@@ -6,73 +6,75 @@ import typer
 
 from numbergroup.cli.error_handling import handle_errors
 
-Account = Annotated[str, typer.Argument(metavar="NAME", help="The account, as in the settings.")]
-Handle = Annotated[
+AccountName = Annotated[str, typer.Argument(metavar="NAME", help="The account, as in the settings.")]
+GroupHandle = Annotated[
     str,
     typer.Argument(
         metavar="HANDLE",
-        help="id:GROUPID or key:GROUPKEY, as its commands address it; id: may be left out, unless there is a "
-        "colon in the GROUPID.",
+        help="id:GROUPID or key:GROUPKEY, as commands address the group. id: may be omitted, unless the "
+        "GROUPID has a colon.",
     ),
 ]
-OfAccount = Annotated[str, typer.Option("--account", metavar="NAME", help="The group's account.")]
-Reason = Annotated[str, typer.Option(metavar="TEXT", help="Why: for the log, and for `status`.")]
-AsJson = Annotated[bool, typer.Option("--json", help="One JSON object.")]
+GroupAccount = Annotated[str, typer.Option("--account", metavar="NAME", help="The group's account.")]
+Reason = Annotated[str, typer.Option(metavar="TEXT", help="Why, for the log and for `status`.")]
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
 
 pause = typer.Typer(
-    help="Let no call of an account or a group begin.", no_args_is_help=True, rich_markup_mode=None
+    help="Pause the calls of an account or a group.", no_args_is_help=True, rich_markup_mode=None
 )
-resume = typer.Typer(help="Let a paused account or group go on.", no_args_is_help=True, rich_markup_mode=None)
+resume = typer.Typer(
+    help="Resume the calls of an account or a group.", no_args_is_help=True, rich_markup_mode=None
+)
 
 
 @pause.command("account")
-def _pause_account(name: Account, reason: Reason = "", as_json: AsJson = False) -> None:
-    """Let no call of the account begin.
+def _pause_account(name: AccountName, reason: Reason = "", as_json: Json = False) -> None:
+    """Pause the calls of an account.
 
-    All workers heed it within about a second, until `numbergroup resume`. What is in flight ends. Commands
-    wait; nothing is dead-lettered but what expires.
+    Within about a second no worker begins a call of the account any more, until `numbergroup resume`. Calls
+    in flight end. Commands wait; only those that expire are dead-lettered.
     """
-    from numbergroup.cli.pause import account, run_pause
+    from numbergroup.cli.pause import parse_account, run_pause
 
     with handle_errors():
-        run_pause(account(name), reason, as_json)
+        run_pause(parse_account(name), reason, as_json=as_json)
 
 
 @pause.command("group")
 def _pause_group(
-    handle: Handle, of_account: OfAccount = "default", reason: Reason = "", as_json: AsJson = False
+    handle: GroupHandle, account: GroupAccount = "default", reason: Reason = "", as_json: Json = False
 ) -> None:
-    """Let no call of the group begin.
+    """Pause the calls of a group.
 
-    All workers heed it within about a second, until `numbergroup resume`. Other groups go on. A group that
-    is addressed by its key is paused by its key.
+    Within about a second no worker begins a call of the group any more, until `numbergroup resume`. Other
+    groups go on. A group that commands address by its key must be paused by its key.
     """
-    from numbergroup.cli.pause import group, run_pause
+    from numbergroup.cli.pause import parse_group, run_pause
 
     with handle_errors():
-        run_pause(group(handle, of_account), reason, as_json)
+        run_pause(parse_group(handle, account), reason, as_json=as_json)
 
 
 @resume.command("account")
-def _resume_account(name: Account, as_json: AsJson = False) -> None:
-    """Let the account go on.
+def _resume_account(name: AccountName, as_json: Json = False) -> None:
+    """Resume the calls of an account.
 
-    It is tried at once, also where the vendor had refused it and no operator had paused it; but where the
-    vendor throttles it, when that is over.
+    It is tried at once, also if no operator had paused it and the vendor refused it. If the vendor throttles
+    it, it is tried when that is over.
     """
-    from numbergroup.cli.pause import account, run_resume
+    from numbergroup.cli.pause import parse_account, run_resume
 
     with handle_errors():
-        run_resume(account(name), as_json)
+        run_resume(parse_account(name), as_json=as_json)
 
 
 @resume.command("group")
-def _resume_group(handle: Handle, of_account: OfAccount = "default", as_json: AsJson = False) -> None:
-    """Let the group go on.
+def _resume_group(handle: GroupHandle, account: GroupAccount = "default", as_json: Json = False) -> None:
+    """Resume the calls of a group.
 
-    It is tried at once, also where it was parked and no operator had paused it.
+    It is tried at once, also if it was parked and no operator had paused it.
     """
-    from numbergroup.cli.pause import group, run_resume
+    from numbergroup.cli.pause import parse_group, run_resume
 
     with handle_errors():
-        run_resume(group(handle, of_account), as_json)
+        run_resume(parse_group(handle, account), as_json=as_json)

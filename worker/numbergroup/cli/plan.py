@@ -1,4 +1,4 @@
-"""`numbergroup plan`: what commands would cost if they all waited, from the engine's own rules."""
+"""`numbergroup plan`: the calls that commands would need, as the engine plans them."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -8,7 +8,7 @@ from rich.console import Console
 
 from numbergroup.cli.dry_run import PlannedCall, PlannedGroup, plan_groups
 from numbergroup.cli.ndjson import read_commands
-from numbergroup.cli.screen import counted, print_json, screen
+from numbergroup.cli.output import make_console, pluralize, print_json
 from numbergroup.engine.commands import CallKind, Command, HandleKind
 from numbergroup.settings import load_settings
 from numbergroup.text.escaping import escaped
@@ -16,8 +16,8 @@ from numbergroup.text.escaping import escaped
 _NUMBERS_SHOWN = 5
 
 
-def run(file: Path, numbers: bool, as_json: bool) -> None:
-    """Print the plan. A group whose key the file uses but does not create is taken to exist."""
+def run(file: Path, *, all_numbers: bool, as_json: bool) -> None:
+    """Print the plan, with all numbers or only some of each call."""
     settings = load_settings()
     commands = read_commands(
         file,
@@ -29,48 +29,52 @@ def run(file: Path, numbers: bool, as_json: bool) -> None:
     if as_json:
         print_json(_as_json(groups))
     else:
-        _print(groups, None if numbers else _NUMBERS_SHOWN)
+        _print(groups, None if all_numbers else _NUMBERS_SHOWN)
 
 
-def _name(group: PlannedGroup) -> str:
-    """The group's handle. A command without one is alone in its group, which goes by the command."""
+def _describe_group(group: PlannedGroup) -> str:
+    """Return the group's handle, or its only command if that has no handle."""
     names = {HandleKind.ID: group.ref.name, HandleKind.KEY: f"key {group.ref.name}"}
-    return names.get(group.ref.kind, _named(group.first))
+    return names.get(group.ref.kind, _describe_command(group.first))
 
 
 def _print(groups: Sequence[PlannedGroup], numbers_shown: int | None) -> None:
-    console = screen()
+    console = make_console()
     for group in groups:
         account = "" if group.ref.account == "default" else f" of account {escaped(group.ref.account)}"
         console.print(
-            f"{escaped(_name(group))}{account}: {counted(group.commands, 'command')}, "
-            f"{counted(len(group.calls), 'call')}"
+            f"{escaped(_describe_group(group))}{account}: {pluralize(group.commands, 'command')}, "
+            f"{pluralize(len(group.calls), 'call')}"
         )
         for planned in group.calls:
             _print_call(console, planned, numbers_shown)
         if group.repeats:
-            console.print(f"  {counted(group.repeats, 'repeat')}, answered like the first")
+            console.print(f"  {pluralize(group.repeats, 'repeat')}, answered like the first")
         for rejected, message in group.rejected:
-            console.print(f"  rejected: {escaped(_named(rejected))}: {escaped(message)}")
+            console.print(f"  rejected: {escaped(_describe_command(rejected))}: {escaped(message)}")
     commands = sum(group.commands for group in groups)
     calls = sum(len(group.calls) for group in groups)
-    console.print(f"{counted(commands, 'command')} would cost {counted(calls, 'call')}. Nothing was sent.")
+    console.print(
+        f"{pluralize(commands, 'command')} would cost {pluralize(calls, 'call')}. Nothing was sent."
+    )
 
 
 def _print_call(console: Console, planned: PlannedCall, numbers_shown: int | None) -> None:
     count = len(planned.call.numbers)
     note = ", then a delete of whatever they are" if planned.call.kind is CallKind.READ_MEMBERS else ""
-    numbers = f" {counted(count, 'number')}" if count else ""
+    numbers = f" {pluralize(count, 'number')}" if count else ""
     console.print(f"  {planned.call.kind.value}{numbers}{note}")
     shown = list(planned.deciders.items())[:numbers_shown]
     for number, command in shown:
-        console.print(f"    {number}  by {escaped(_named(command)) if command else 'the call before it'}")
+        console.print(
+            f"    {number}  by {escaped(_describe_command(command)) if command else 'the call before it'}"
+        )
     if count > len(shown):
         console.print(f"    and {count - len(shown):,} more (--numbers shows all)")
 
 
-def _named(command: Command) -> str:
-    """The command by its source and id, which for bare data are the line that it stood on."""
+def _describe_command(command: Command) -> str:
+    """Return the command's source and id; for bare data these are `line` and its number."""
     return f"{command.key.source} {command.key.id}"
 
 
@@ -87,12 +91,15 @@ def _as_json(groups: Sequence[PlannedGroup]) -> dict[str, Any]:
                 "calls": [
                     {
                         "operation": planned.call.kind.value,
-                        "numbers": {number: _ref(command) for number, command in planned.deciders.items()},
+                        "numbers": {
+                            number: _command_as_json(command) for number, command in planned.deciders.items()
+                        },
                     }
                     for planned in group.calls
                 ],
                 "rejected": [
-                    {"command": _ref(command), "message": message} for command, message in group.rejected
+                    {"command": _command_as_json(command), "message": message}
+                    for command, message in group.rejected
                 ],
             }
             for group in groups
@@ -100,5 +107,5 @@ def _as_json(groups: Sequence[PlannedGroup]) -> dict[str, Any]:
     }
 
 
-def _ref(command: Command | None) -> dict[str, str] | None:
+def _command_as_json(command: Command | None) -> dict[str, str] | None:
     return {"source": command.key.source, "id": command.key.id} if command else None

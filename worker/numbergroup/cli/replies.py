@@ -8,9 +8,9 @@ from typing import Any
 
 import orjson
 
-from numbergroup.cli.broker import broker_url, speaks_amqp
+from numbergroup.cli.broker import broker_url, is_amqp_url
 from numbergroup.cli.error_handling import CommandError
-from numbergroup.cli.screen import print_json_line
+from numbergroup.cli.output import print_json_line
 from numbergroup.settings import load_settings
 from numbergroup.text.escaping import escaped
 from numbergroup_contracts import names
@@ -18,56 +18,66 @@ from numbergroup_contracts import names
 
 @dataclass(slots=True)
 class Printer:
-    """Prints results, all of them or the answers to `for_id`; `has_answer` once one of those was printed."""
+    """Prints results: all of them, or those of the command `for_id`.
+
+    `has_answer`: whether a result of that command was printed.
+    """
 
     for_id: str | None
     has_answer: bool = False
 
-    def show(self, body: bytes | str) -> bool:
-        """Print the results of one message; whether that was all that is in it.
+    def print_message(self, body: bytes | str) -> bool:
+        """Print the results of a message, and nothing if it is not JSON.
 
-        Nothing of a message that somebody else wrote.
+        Returns whether all results in it were printed.
         """
-        results = _results(body)
-        shown = 0
+        results = _decode_results(body)
+        printed = 0
         for result in results:
-            if not (self.for_id is None or _answers(result, self.for_id)):
+            if not (self.for_id is None or _is_result_of(result, self.for_id)):
                 continue
             print_json_line(orjson.dumps(result))
-            shown += 1
+            printed += 1
             self.has_answer = self.for_id is not None
-        return 0 < shown == len(results)
+        return 0 < printed == len(results)
 
     def flush(self) -> None:
+        """Write what was printed."""
         sys.stdout.buffer.flush()
 
 
-def run(follow: bool, for_id: str | None, queue: str | None, take: bool) -> None:
-    """Raises `Failure` when no answer to `for_id` is there (yet). With `follow` it waits for one."""
+def run(queue: str | None, for_id: str | None, *, follow: bool, remove: bool) -> None:
+    """Print the results in the queue; `None` is the default queue.
+
+    With `follow`, waits for more, or for the first result of `for_id`. Otherwise raises `CommandError` when
+    there is no result of `for_id`.
+    """
     settings = load_settings()
     printer = Printer(for_id)
-    if speaks_amqp(broker_url(settings)):
+    if is_amqp_url(broker_url(settings)):
         from numbergroup.cli import replies_amqp
 
-        replies_amqp.read(settings, queue or names.REPLIES, printer, follow=follow, take=take)
+        replies_amqp.read(settings, queue or names.REPLIES, printer, follow=follow, remove=remove)
     else:
         from numbergroup.cli import replies_redis
 
-        reading = replies_redis.read(settings, queue or names.REPLY_STREAM, printer, follow=follow, take=take)
+        reading = replies_redis.read(
+            settings, queue or names.REPLY_STREAM, printer, follow=follow, remove=remove
+        )
         asyncio.run(reading)
     if for_id is not None and not printer.has_answer:
-        raise CommandError(f"no answer to {escaped(for_id)} yet: --follow waits for it")
+        raise CommandError(f"no result of {escaped(for_id)} yet: wait for it with --follow")
 
 
-def _results(body: bytes | str) -> Sequence[object]:
+def _decode_results(body: bytes | str) -> Sequence[object]:
     try:
-        found = orjson.loads(body)
+        message = orjson.loads(body)
     except orjson.JSONDecodeError:
         return []
-    return found if isinstance(found, list) else [found]
+    return message if isinstance(message, list) else [message]
 
 
-def _answers(result: Any, for_id: str) -> bool:
+def _is_result_of(result: Any, for_id: str) -> bool:
     try:
         return bool(result["data"]["command"]["id"] == for_id)
     except (KeyError, TypeError):

@@ -1,36 +1,36 @@
-"""What follows when an operator resumes an account or a group, from what workers reported. Pure."""
+"""Says when an account or group is tried after `resume`, from what workers reported."""
 
 from numbergroup.cli.status.status_report import AccountStatus, StatusReport
-from numbergroup.cli.times import in_utc
+from numbergroup.cli.times import format_utc
 from numbergroup.engine.commands import GroupRef
 
 
-def throttled_until(standing: StatusReport, target: str | GroupRef) -> float | None:
-    """Until when the vendor wants no calls of the account (Unix seconds); None when it takes them now."""
-    account = _account(standing, target)
+def throttled_until(report: StatusReport, target: str | GroupRef) -> float | None:
+    """Return until when the vendor throttles the account (Unix seconds); `None` if it does not."""
+    account = _find_account(report, target)
     until = account.throttled_until if account else None
-    return until if until and until > standing.now else None
+    return until if until and until > report.now else None
 
 
-def what_follows(standing: StatusReport, target: str | GroupRef) -> str | None:
-    """Why it is not tried at once, and when it is; None when nothing is in the way, as far as is known."""
-    if (until := throttled_until(standing, target)) is not None:
-        of = "" if isinstance(target, str) else "its account is "
-        return f"{of}throttled by the vendor until {in_utc(until)}: tried then"
-    account = _account(standing, target)
+def describe_delay(report: StatusReport, target: str | GroupRef) -> str | None:
+    """Return why the target is not tried at once, and when it is; `None` if no reason is known."""
+    if (until := throttled_until(report, target)) is not None:
+        subject = "" if isinstance(target, str) else "its account is "
+        return f"{subject}throttled by the vendor until {format_utc(until)}: tried then"
+    account = _find_account(report, target)
     if account is None or isinstance(target, str):
         return None
-    # Only what was said of the account itself ends with its own `resume`.
+    # What follows does not delay an account, because its own `resume` ends it.
     if account.paused_by == "operator":
         return "its account is paused, too: no call of it begins until that is resumed"
     if account.paused_by == "fault":
-        when = f" until {in_utc(account.until)}" if account.until and account.until > standing.now else ""
+        when = f" until {format_utc(account.until)}" if account.until and account.until > report.now else ""
         return f"the vendor refuses its account{when}: tried then, or when that is resumed"
-    if account.breaker == "open" and account.breaker_until and account.breaker_until > standing.now:
-        return f"most calls of its account fail: the next is tried at {in_utc(account.breaker_until)}"
+    if account.breaker == "open" and account.breaker_until and account.breaker_until > report.now:
+        return f"most calls of its account fail: the next is tried at {format_utc(account.breaker_until)}"
     return None
 
 
-def _account(standing: StatusReport, target: str | GroupRef) -> AccountStatus | None:
+def _find_account(report: StatusReport, target: str | GroupRef) -> AccountStatus | None:
     name = target if isinstance(target, str) else target.account
-    return next((one for one in standing.accounts if one.name == name), None)
+    return next((account for account in report.accounts if account.name == name), None)

@@ -1,4 +1,4 @@
-"""The signals that end a command which runs until it is stopped. Imported first, so it imports little."""
+"""Handles the signals that end a command. It is imported first, so it imports little."""
 
 import os
 import signal
@@ -9,45 +9,46 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from asyncio import AbstractEventLoop
 
-_UNTIL_STOPPED = ("run", "sandbox")
+_RUN_UNTIL_STOPPED = ("run", "sandbox")
 
 
 def runs_until_stopped(arguments: Sequence[str]) -> bool:
-    """Whether the command line is one of a command for which a signal is the normal end."""
-    return bool(arguments) and arguments[0] in _UNTIL_STOPPED and "--check" not in arguments
+    """Return whether the command runs until a signal stops it, so that a signal is its normal end."""
+    return bool(arguments) and arguments[0] in _RUN_UNTIL_STOPPED and "--check" not in arguments
 
 
-def ending_signals() -> tuple[signal.Signals, ...]:
-    """SIGTERM, SIGINT and SIGHUP; the last one not where it was ignored from the start, as under `nohup`."""
-    asked = (signal.SIGTERM, signal.SIGINT)
-    return asked if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN else (*asked, signal.SIGHUP)
+def termination_signals() -> tuple[signal.Signals, ...]:
+    """Return SIGTERM, SIGINT and SIGHUP; without SIGHUP where it is ignored from the start (`nohup`)."""
+    always = (signal.SIGTERM, signal.SIGINT)
+    return always if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN else (*always, signal.SIGHUP)
 
 
 def exit_on_signals() -> None:
-    """Let a signal end the process at once, with exit code 0: for a process that has begun nothing yet."""
+    """Make a signal end the process at once with exit code 0, while the process has begun nothing yet."""
 
     def handle(_number: int, _frame: FrameType | None) -> None:
-        # An exception could be caught by whatever is being imported.
+        # A module that is being imported could catch an exception.
         os._exit(0)
 
-    for number in ending_signals():
+    for number in termination_signals():
         signal.signal(number, handle)
 
 
 def call_on_signals(loop: "AbstractEventLoop", action: Callable[[], object]) -> None:
-    """Let a signal call `action` in the event loop.
+    """Make a signal call `action` in the event loop.
 
-    Not by the event loop's own handlers: closing the loop removes those, and the next signal kills.
+    The event loop's own handlers are not used: closing the loop removes them, and the next signal would kill
+    the process.
     """
 
     def handle(_number: int, _frame: FrameType | None) -> None:
         loop.call_soon_threadsafe(action)
 
-    for number in ending_signals():
+    for number in termination_signals():
         signal.signal(number, handle)
 
 
 def ignore_signals() -> None:
-    """For a process that winds up: a further signal must not spoil its exit code."""
-    for number in ending_signals():
+    """Ignore further signals while the process ends, so that they do not change its exit code."""
+    for number in termination_signals():
         signal.signal(number, signal.SIG_IGN)

@@ -1,235 +1,184 @@
-"""`numbergroup dead-letters`: what operators do with commands that could not succeed.
+"""`numbergroup dead-letters`: show, replay, edit and discard dead letters.
 
-Commands import what they need when they run: starting up stays quick.
+The modules with the work are imported when a command runs, so that the command line starts quickly.
 """
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from numbergroup.cli.dead_letters.options import Id, Json, Limit, Reveal, SelectAll, Yes, with_filters
 from numbergroup.cli.error_handling import handle_errors
+
+if TYPE_CHECKING:
+    from numbergroup.cli.dead_letters.filters import DeadLetterFilter
 
 app = typer.Typer(
     name="dead-letters",
-    help="See, mend, replay and discard what could not succeed.",
+    help="Show, replay, edit and discard dead letters.",
     no_args_is_help=True,
     rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
-Account = Annotated[
-    str | None, typer.Option("--account", metavar="NAME", help="Only letters of this account.")
-]
-Group = Annotated[
-    str | None,
-    typer.Option(
-        "--group", metavar="HANDLE", help="Only of this group: id:… or key:…, or a bare handle for either."
-    ),
-]
-Fingerprint = Annotated[
-    str | None, typer.Option("--fingerprint", metavar="HEX", help="Only what went wrong in this way.")
-]
-Kind = Annotated[
-    str | None, typer.Option("--kind", metavar="KIND", help="Only errors of this kind: refused, invalid, …")
-]
-OlderThan = Annotated[
-    str | None,
-    typer.Option("--older-than", metavar="AGE", help="Only what failed before: 90s, 30m, 2h, 1d12h."),
-]
-NewerThan = Annotated[str | None, typer.Option("--newer-than", metavar="AGE", help="Only what failed since.")]
-Json = Annotated[bool, typer.Option("--json", help="JSON, one object a line.")]
-Reveal = Annotated[bool, typer.Option("--reveal", help="Show phone numbers in full.")]
-Ids = Annotated[list[str] | None, typer.Argument(metavar="ID", help="Letters, as `deadLetterId` has them.")]
-Id = Annotated[str, typer.Argument(metavar="ID", help="A letter, as `deadLetterId` has it.")]
-All = Annotated[bool, typer.Option("--all", help="Every letter there is.")]
-Yes = Annotated[bool, typer.Option("--yes", "-y", help="Ask nothing.")]
-
 
 @app.command("list")
+@with_filters(ids=False)
 def list_(
-    account: Account = None,
-    group: Group = None,
-    fingerprint: Fingerprint = None,
-    kind: Kind = None,
-    older_than: OlderThan = None,
-    newer_than: NewerThan = None,
-    limit: Annotated[int, typer.Option(metavar="N", min=1, help="So many lines at most.")] = 50,
+    letter_filter: "DeadLetterFilter",
+    limit: Limit = 50,
     by: Annotated[
         str | None,
-        typer.Option(metavar="WHAT", help="Count them instead, by fingerprint, account or kind."),
+        typer.Option(metavar="WHAT", help="Count dead letters by fingerprint, account or kind instead."),
     ] = None,
     as_json: Json = False,
     reveal: Reveal = False,
 ) -> None:
-    """List letters, the newest first; or count them.
+    """List dead letters, newest first, or count them.
 
-    Not on a terminal, columns are separated by tabs.
+    If the output is not a terminal, columns are separated by tabs.
     """
-    from numbergroup.cli.dead_letters.filters import DeadLetterFilter
     from numbergroup.cli.dead_letters.listing import run
 
     with handle_errors():
-        run(
-            DeadLetterFilter(account, group, fingerprint, kind, older_than, newer_than),
-            limit,
-            by,
-            as_json,
-            reveal,
-        )
+        run(letter_filter, limit=limit, by=by, as_json=as_json, reveal=reveal)
 
 
 @app.command()
-def show(letter: Id, as_json: Json = False, reveal: Reveal = False) -> None:
-    """Show one letter, all that is known of it.
+def show(letter_id: Id, as_json: Json = False, reveal: Reveal = False) -> None:
+    """Show everything about one dead letter.
 
-    Also which of its numbers later commands have decided since.
+    Also which of its numbers were decided by later commands: a replay leaves those out.
     """
     from numbergroup.cli.dead_letters.showing import run
 
     with handle_errors():
-        run(letter, as_json, reveal)
+        run(letter_id, as_json=as_json, reveal=reveal)
 
 
 @app.command()
+@with_filters(ids=True)
 def replay(
-    letters: Ids = None,
-    account: Account = None,
-    group: Group = None,
-    fingerprint: Fingerprint = None,
-    kind: Kind = None,
-    older_than: OlderThan = None,
-    newer_than: NewerThan = None,
-    everything: All = False,
+    letter_filter: "DeadLetterFilter",
+    select_all: SelectAll = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only show what would happen.")] = False,
     force: Annotated[
-        bool, typer.Option("--force", help="Include numbers that later commands have decided since.")
+        bool, typer.Option("--force", help="Include numbers that later commands have decided.")
     ] = False,
     yes: Yes = False,
     as_json: Json = False,
     reveal: Reveal = False,
 ) -> None:
-    """Give letters to the workers again.
+    """Send dead letters to the workers again.
 
-    They keep their ids and, within a group, their order. Numbers that later commands have decided since are
-    left out. Each gets a new result; one that fails again is a letter again, and keeps its history.
+    They keep their ids and, within a group, their order. Numbers that later commands have decided are left
+    out. Each replay gets a new result. One that fails becomes a dead letter again, with its history.
     """
-    from numbergroup.cli.dead_letters.filters import DeadLetterFilter
     from numbergroup.cli.dead_letters.replaying import run
 
     with handle_errors():
-        asked = DeadLetterFilter(account, group, fingerprint, kind, older_than, newer_than, letters or ())
-        asked.check(everything)
-        run(asked, dry_run, force, yes, as_json, reveal)
+        letter_filter.validate(select_all=select_all)
+        run(letter_filter, dry_run=dry_run, force=force, yes=yes, as_json=as_json, reveal=reveal)
 
 
 @app.command()
 def edit(
-    letter: Id,
+    letter_id: Id,
     file: Annotated[
         Path | None,
-        typer.Option(metavar="FILE", help="The new event; - is standard input. Else $EDITOR opens."),
+        typer.Option(
+            metavar="FILE", help="Read the new event from FILE; - is standard input. Default: open $EDITOR."
+        ),
     ] = None,
     replay: Annotated[bool, typer.Option("--replay", help="Replay it at once.")] = False,
     as_json: Json = False,
 ) -> None:
-    """Mend a letter's command.
+    """Edit the command of a dead letter.
 
-    It must be one that workers take, under the same source and id. What arrived first is kept beside it.
+    The new event must be a valid command with the same source and id. The original event is kept beside it.
     """
     from numbergroup.cli.dead_letters.editing import run
 
     with handle_errors():
-        run(letter, file, replay, as_json)
+        run(letter_id, file, replay=replay, as_json=as_json)
 
 
 @app.command()
+@with_filters(ids=True)
 def discard(
-    letters: Ids = None,
-    account: Account = None,
-    group: Group = None,
-    fingerprint: Fingerprint = None,
-    kind: Kind = None,
-    older_than: OlderThan = None,
-    newer_than: NewerThan = None,
-    everything: All = False,
+    letter_filter: "DeadLetterFilter",
+    select_all: SelectAll = False,
     export: Annotated[
         Path | None,
         typer.Option(
-            metavar="FILE",
-            help="Where they are written before; else dead-letters-<UTC time>.ndjson.",
+            metavar="FILE", help="Write the copy to this new file. Default: dead-letters-<UTC time>.ndjson."
         ),
     ] = None,
     no_export: Annotated[bool, typer.Option("--no-export", help="Keep no copy.")] = False,
     yes: Yes = False,
     as_json: Json = False,
 ) -> None:
-    """Remove letters for good.
+    """Delete dead letters for good.
 
-    They are exported first, whole, into a file that `import` takes. Then the number of letters has to be
-    typed.
+    They are first exported, in full, to a file that `dead-letters import` accepts. To confirm, type their
+    number.
     """
     from numbergroup.cli.dead_letters.discarding import run
-    from numbergroup.cli.dead_letters.filters import DeadLetterFilter
 
     with handle_errors():
-        asked = DeadLetterFilter(account, group, fingerprint, kind, older_than, newer_than, letters or ())
-        asked.check(everything)
+        letter_filter.validate(select_all=select_all)
         if no_export and export is not None:
-            raise typer.BadParameter("give --export or --no-export, not both")
-        run(asked, export, no_export, yes, as_json)
+            raise typer.BadParameter("--export and --no-export exclude each other")
+        run(letter_filter, export, no_export=no_export, yes=yes, as_json=as_json)
 
 
 @app.command("export")
+@with_filters(ids=True)
 def export_(
-    letters: Ids = None,
-    account: Account = None,
-    group: Group = None,
-    fingerprint: Fingerprint = None,
-    kind: Kind = None,
-    older_than: OlderThan = None,
-    newer_than: NewerThan = None,
+    letter_filter: "DeadLetterFilter",
     output: Annotated[
-        Path | None, typer.Option("--output", "-o", metavar="FILE", help="A new file; else standard output.")
+        Path | None,
+        typer.Option(
+            "--output", "-o", metavar="FILE", help="Write to this new file. Default: standard output."
+        ),
     ] = None,
     reveal: Reveal = False,
 ) -> None:
-    """Write letters as NDJSON, oldest first.
+    """Write dead letters as NDJSON, oldest first.
 
-    Only with --reveal can they be imported again: else their phone numbers are masked.
+    Phone numbers are masked unless --reveal is given. An export with masked numbers cannot be imported.
     """
     from numbergroup.cli.dead_letters.exporting import run
-    from numbergroup.cli.dead_letters.filters import DeadLetterFilter
 
     with handle_errors():
-        asked = DeadLetterFilter(account, group, fingerprint, kind, older_than, newer_than, letters or ())
-        asked.check()
-        run(asked, output, reveal)
+        letter_filter.validate()
+        run(letter_filter, output, reveal=reveal)
 
 
 @app.command("import")
 def import_(
-    file: Annotated[Path, typer.Argument(metavar="FILE", help="Of `export --reveal`; - is standard input.")],
+    file: Annotated[
+        Path,
+        typer.Argument(metavar="FILE", help="A file that `export --reveal` wrote; - is standard input."),
+    ],
     as_json: Json = False,
 ) -> None:
-    """Take in letters from a file.
+    """Import dead letters from a file.
 
-    They keep their ids; those that are there already are passed over. Nothing is taken in when a line of the
-    file is no letter, or masked.
+    They keep their ids; those that exist already are skipped. If any line is invalid or masked, nothing is
+    imported.
     """
     from numbergroup.cli.dead_letters.importing import run
 
     with handle_errors():
-        run(file, as_json)
+        run(file, as_json=as_json)
 
 
 @app.command()
-def audit(
-    limit: Annotated[int, typer.Option(metavar="N", min=1, help="So many lines at most.")] = 50,
-    as_json: Json = False,
-) -> None:
-    """Show what operators did, the last first."""
+def audit(limit: Limit = 50, as_json: Json = False) -> None:
+    """List what operators did, newest first."""
     from numbergroup.cli.dead_letters.auditing import run
 
     with handle_errors():
-        run(limit, as_json)
+        run(limit, as_json=as_json)

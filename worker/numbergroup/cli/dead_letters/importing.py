@@ -9,72 +9,77 @@ import typer
 from numbergroup.cli.dead_letters.operator_session import OperatorSession, interruptible
 from numbergroup.cli.error_handling import CommandError
 from numbergroup.cli.exit_codes import ExitCode
-from numbergroup.cli.files import RereadableFile, name_of
-from numbergroup.cli.screen import counted, print_json
+from numbergroup.cli.files import RereadableFile, display_name
+from numbergroup.cli.output import pluralize, print_json
 from numbergroup.ledger.dead_letters.changing import PAGE, PAGE_BYTES, Action, ImportedLetter, LetterChanger
 from numbergroup.ledger.dead_letters.portable import InvalidLine, decode_line
 from numbergroup.ledger.dead_letters.reading import LetterReader
 from numbergroup.text.escaping import escaped
 
-_MOST_ERRORS = 10
+_MAX_ERRORS = 10
 
 
 @dataclass(slots=True)
-class _Taken:
-    """What became of the file's letters so far; `stopped`: somebody said so."""
+class _Progress:
+    """The progress of an import. `existing`: dead letters whose id exists; `interrupted`: by Ctrl-C."""
 
-    known: int = 0
-    stopped: bool = False
+    existing: int = 0
+    interrupted: bool = False
 
 
-def run(file: Path, as_json: bool) -> None:
-    """Raises `Failure` that names the lines which are no letters: then none is taken in."""
+def run(file: Path, *, as_json: bool) -> None:
+    """Import the dead letters of the file.
+
+    Raises `CommandError` that names the invalid lines, if there are any; then nothing is imported.
+    """
     session = OperatorSession()
-    taken, action = _Taken(), session.action("import", {"file": escaped(file.name)})
-    failed = None
+    progress, action = _Progress(), session.make_action("import", {"file": escaped(file.name)})
+    failure = None
     with RereadableFile(file) as content:
         check_file(file, content)
         try:
-            session.run(lambda reader, changer: _take_in(reader, changer, content, action, taken))
-        except CommandError as failure:
-            failed = failure
+            session.run(lambda reader, changer: _import(reader, changer, content, action, progress))
+        except CommandError as error:
+            failure = error
     if as_json:
-        print_json({"imported": action.changed, "known": taken.known})
+        print_json({"imported": action.changed, "known": progress.existing})
     else:
-        typer.echo(f"imported {counted(action.changed, 'letter')}")
-        if taken.known:
-            typer.echo(f"{counted(taken.known, 'letter')} there already")
-    if failed is not None:
-        raise CommandError(f"{failed}\n  the same command again takes in the rest, and nothing twice")
-    if taken.stopped:
-        typer.echo("numbergroup: stopped: the same command again takes in the rest", err=True)
+        typer.echo(f"imported {pluralize(action.changed, 'dead letter')}")
+        if progress.existing:
+            typer.echo(f"skipped {pluralize(progress.existing, 'dead letter')} that exist already")
+    again = "run the command again to import the rest"
+    if failure is not None:
+        raise CommandError(f"{failure}\n  {again}; nothing is imported twice")
+    if progress.interrupted:
+        typer.echo(f"numbergroup: interrupted: {again}", err=True)
         raise typer.Exit(ExitCode.INTERRUPTED)
 
 
-async def _take_in(
-    reader: LetterReader, changer: LetterChanger, content: RereadableFile, action: Action, taken: _Taken
+async def _import(
+    reader: LetterReader, changer: LetterChanger, content: RereadableFile, action: Action, progress: _Progress
 ) -> None:
-    unindexed, ledger = await _unindexed(reader), await reader.read_ledger_id()
-    with interruptible() as stop:
-        for page in _pages(content, ledger):
-            if stop.is_set():
-                taken.stopped = True
+    all_ids, ledger_id = await _find_ids_if_unindexed(reader), await reader.read_ledger_id()
+    with interruptible() as interrupted:
+        for page in _read_pages(content, ledger_id):
+            if interrupted.is_set():
+                progress.interrupted = True
                 return
-            there = unindexed or await reader.find([one.letter.id for one in page])
-            new = [one for one in page if one.letter.id not in there]
+            existing = all_ids or await reader.find([item.letter.id for item in page])
+            new = [item for item in page if item.letter.id not in existing]
             now_ms = round((await reader.server_time()).timestamp() * 1000)
-            answers = await changer.add(action, new, now_ms) if new else []
-            taken.known += len(page) - sum(answers)
+            added = await changer.add(action, new, now_ms) if new else []
+            progress.existing += len(page) - sum(added)
 
 
-async def _unindexed(reader: LetterReader) -> set[str]:
-    """The ids of all letters, where some of them cannot be found by it."""
+async def _find_ids_if_unindexed(reader: LetterReader) -> set[str]:
+    """Return the ids of all dead letters if the index does not have all of them; otherwise nothing."""
     if not await reader.has_unindexed():
         return set()
     return {letter.id async for letter in reader.scan()}
 
 
 def check_file(file: Path, content: RereadableFile) -> None:
+    """Raise `CommandError` that names the lines which are not dead letters."""
     errors: list[str] = []
     for number, line in content.lines():
         try:
@@ -82,19 +87,21 @@ def check_file(file: Path, content: RereadableFile) -> None:
                 decode_line(line.encode(), "")
         except InvalidLine as error:
             errors.append(f"line {number}: {error}")
-            if len(errors) == _MOST_ERRORS:
+            if len(errors) == _MAX_ERRORS:
                 break
     if errors:
         shown = "\n  ".join(errors)
-        raise CommandError(f"{name_of(file)}: nothing was imported, because these are no letters:\n  {shown}")
+        raise CommandError(
+            f"{display_name(file)}: nothing was imported, because these lines are invalid:\n  {shown}"
+        )
 
 
-def _pages(content: RereadableFile, ledger: str) -> Iterator[list[ImportedLetter]]:
+def _read_pages(content: RereadableFile, ledger_id: str) -> Iterator[list[ImportedLetter]]:
     page: list[ImportedLetter] = []
     size = 0
     for _, line in content.lines():
         if line.strip():
-            page.append(decode_line(line.encode(), ledger))
+            page.append(decode_line(line.encode(), ledger_id))
             size += len(line)
         if len(page) == PAGE or size > PAGE_BYTES:
             yield page

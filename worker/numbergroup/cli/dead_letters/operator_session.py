@@ -1,4 +1,4 @@
-"""Where operators work: the ledger's letters, who it is, what is on a terminal, and Ctrl-C."""
+"""What all `dead-letters` commands need: the ledger, the operator's name, confirmations and Ctrl-C."""
 
 import asyncio
 import signal
@@ -17,105 +17,134 @@ from numbergroup.cli.error_handling import CommandError
 from numbergroup.cli.exit_codes import ExitCode
 from numbergroup.cli.ledger import ledger_failure, ledger_url
 from numbergroup.cli.operator_name import operator_name
-from numbergroup.cli.screen import counted, print_json
+from numbergroup.cli.output import pluralize, print_json
+from numbergroup.engine.decoding.intake import Intake
 from numbergroup.ledger.dead_letters.changing import PAGE, PAGE_BYTES, Action, LetterChanger
 from numbergroup.ledger.dead_letters.letter import Letter, Position
 from numbergroup.ledger.dead_letters.reading import LetterReader
 from numbergroup.ledger.port import LedgerUnavailable
 from numbergroup.settings import Settings, load_settings
+from numbergroup.text.escaping import escaped
 
 T = TypeVar("T")
-Change = Callable[[LetterReader, LetterChanger, list[Letter]], Awaitable[Sequence[bool]]]
+ChangePage = Callable[[LetterReader, LetterChanger, list[Letter]], Awaitable[Sequence[bool]]]
+"""Changes a page of dead letters, and returns for each whether it was changed."""
 
 
 @dataclass(frozen=True)
 class OperatorSession:
-    """The settings of this command. `run` may be called again and again: nothing is kept open in between, for
-    people take their time to answer."""
+    """A command's settings and its access to the ledger."""
 
     settings: Settings = field(default_factory=load_settings)
 
     def run(self, work: Callable[[LetterReader, LetterChanger], Awaitable[T]]) -> T:
-        """Raises `Failure` when the ledger does not answer."""
+        """Connect to the ledger, and return what `work` returns.
+
+        Each call has its own connections: none stays open while an operator thinks about an answer.
+        Raises `CommandError` when the ledger does not answer.
+        """
         try:
-            return asyncio.run(self._attend(work))
+            return asyncio.run(self._run_connected(work))
         except LedgerUnavailable as error:
             raise ledger_failure(self.settings, error) from None
 
-    async def _attend(self, work: Callable[[LetterReader, LetterChanger], Awaitable[T]]) -> T:
+    async def _run_connected(self, work: Callable[[LetterReader, LetterChanger], Awaitable[T]]) -> T:
         url = ledger_url(self.settings)
-        reading, changing = connect(url), connect(url, retries=0)
+        read_client, change_client = connect(url), connect(url, retries=0)
         try:
-            return await work(LetterReader(reading), LetterChanger(changing))
+            return await work(LetterReader(read_client), LetterChanger(change_client))
         finally:
-            await reading.aclose()
-            await changing.aclose()
+            await read_client.aclose()
+            await change_client.aclose()
 
-    def action(self, name: str, asked: dict[str, Any] | None = None) -> Action:
-        return Action(operator_name(), name, asked or {})
+    def find(self, letter_id: str) -> Letter:
+        """Return the dead letter with this id. Raises `CommandError` when there is none."""
+        letter = self.run(lambda reader, _: reader.find([letter_id])).get(letter_id)
+        if letter is None:
+            raise CommandError(f"no such dead letter: {escaped(letter_id)}")
+        return letter
+
+    def make_intake(self) -> Intake:
+        """Return an intake that decodes commands as the workers do."""
+        return Intake(self.settings.max_message_bytes, self.settings.spellings)
+
+    def make_action(self, name: str, selection: dict[str, Any] | None = None) -> Action:
+        """Return an action of this operator, for the audit stream."""
+        return Action(operator_name(), name, selection or {})
 
 
 @dataclass(slots=True)
 class ActionResult:
-    """`gone`: those that somebody else replayed, edited or discarded meanwhile. `left` were not looked at:
-    somebody said stop, or the ledger failed, which `failure` says."""
+    """The result of an action on several dead letters.
+
+    `missing`: others replayed, edited or discarded them first. `remaining` were not processed, because the
+    operator interrupted the action or the ledger failed (`failure`).
+    """
 
     changed: int = 0
-    gone: int = 0
-    left: int = 0
+    missing: int = 0
+    remaining: int = 0
     failure: CommandError | None = None
 
-    def end(self, said: str, as_json: dict[str, Any] | None) -> None:
-        """Say what was done, whatever came in between, and end as that demands."""
+    def report(self, verb: str, as_json: dict[str, Any] | None) -> None:
+        """Print the result; `verb` is for example "replayed". With `as_json`, print JSON that includes it.
+
+        Raises `CommandError` after a failure, and `typer.Exit` after an interruption.
+        """
         if as_json is not None:
-            figures = {said: self.changed, "gone": self.gone, "left": self.left}
-            print_json({**as_json, **figures})
+            print_json({**as_json, verb: self.changed, "gone": self.missing, "left": self.remaining})
         else:
-            typer.echo(f"{said} {counted(self.changed, 'letter')}")
-            if self.gone:
-                typer.echo(f"{counted(self.gone, 'letter')} had gone, or changed, meanwhile")
+            typer.echo(f"{verb} {pluralize(self.changed, 'dead letter')}")
+            if self.missing:
+                typer.echo(f"{pluralize(self.missing, 'dead letter')} removed or edited by others meanwhile")
         if self.failure is not None:
             raise CommandError(
-                f"{self.failure}\n  {counted(self.left, 'letter')} left; whether up to "
-                f"{min(self.left, PAGE)} of them are {said}, too, is not known: the same command again does "
-                "nothing twice"
+                f"{self.failure}\n  {pluralize(self.remaining, 'dead letter')} left; up to "
+                f"{min(self.remaining, PAGE)} of these may be {verb}: run the command again, nothing is "
+                f"{verb} twice"
             )
-        if self.left:
-            typer.echo(f"numbergroup: stopped: {counted(self.left, 'letter')} left as they were", err=True)
+        if self.remaining:
+            typer.echo(
+                f"numbergroup: interrupted: {pluralize(self.remaining, 'dead letter')} left unchanged",
+                err=True,
+            )
             raise typer.Exit(ExitCode.INTERRUPTED)
 
 
-def carry_out(
-    session: OperatorSession, positions: Sequence[Position], what: str, change: Change
+def change_by_pages(
+    session: OperatorSession, positions: Sequence[Position], title: str, change: ChangePage
 ) -> ActionResult:
-    """Change the letters at these places, page by page. Ctrl-C lets the page at hand finish."""
-    done = ActionResult(left=len(positions))
+    """Change the dead letters at these positions, page by page. Ctrl-C ends it after the current page.
+
+    `title` is shown beside the progress bar.
+    """
+    result = ActionResult(remaining=len(positions))
 
     async def work(reader: LetterReader, changer: LetterChanger) -> None:
-        with interruptible() as stopped, _progress(what, len(positions)) as advance:
-            for page in _pages(positions):
-                if stopped.is_set():
+        with interruptible() as interrupted, _progress(title, len(positions)) as advance:
+            for page in _split_into_pages(positions):
+                if interrupted.is_set():
                     return
-                letters = [one for one in await reader.fetch(page) if one is not None]
-                answers = await change(reader, changer, letters)
-                done.changed += sum(answers)
-                done.gone += len(page) - sum(answers)
-                done.left -= len(page)
+                letters = [letter for letter in await reader.fetch(page) if letter is not None]
+                changed = sum(await change(reader, changer, letters))
+                result.changed += changed
+                result.missing += len(page) - changed
+                result.remaining -= len(page)
                 advance(len(page))
 
     try:
         session.run(work)
     except CommandError as failure:
-        done.failure = failure
-    return done
+        result.failure = failure
+    return result
 
 
-def _pages(positions: Sequence[Position]) -> Iterator[Sequence[Position]]:
+def _split_into_pages(positions: Sequence[Position]) -> Iterator[Sequence[Position]]:
     start = size = 0
-    for at, position in enumerate(positions):
-        if at > start and (at - start >= PAGE or size + position.size > PAGE_BYTES):
-            yield positions[start:at]
-            start, size = at, 0
+    for end, position in enumerate(positions):
+        if end > start and (end - start >= PAGE or size + position.size > PAGE_BYTES):
+            yield positions[start:end]
+            start, size = end, 0
         size += position.size
     if positions[start:]:
         yield positions[start:]
@@ -123,32 +152,33 @@ def _pages(positions: Sequence[Position]) -> Iterator[Sequence[Position]]:
 
 @contextmanager
 def interruptible() -> Iterator[asyncio.Event]:
-    """Within it Ctrl-C only sets the event: whoever works looks at it when a page is done."""
-    stopped, loop = asyncio.Event(), asyncio.get_running_loop()
+    """Make Ctrl-C set an event instead of raising, so that the current page can be finished."""
+    interrupted, loop = asyncio.Event(), asyncio.get_running_loop()
     before = signal.getsignal(signal.SIGINT)
-    loop.add_signal_handler(signal.SIGINT, stopped.set)
+    loop.add_signal_handler(signal.SIGINT, interrupted.set)
     try:
-        yield stopped
+        yield interrupted
     finally:
         loop.remove_signal_handler(signal.SIGINT)
         signal.signal(signal.SIGINT, before)
 
 
 @contextmanager
-def _progress(what: str, total: int) -> Iterator[Callable[[int], None]]:
+def _progress(title: str, total: int) -> Iterator[Callable[[int], None]]:
     console = Console(stderr=True)
     with Progress(console=console, transient=True, disable=not console.is_terminal) as progress:
-        task = progress.add_task(what, total=total)
+        task = progress.add_task(title, total=total)
         yield lambda count: progress.advance(task, count)
 
 
 def confirm(question: str, *, yes: bool) -> None:
-    """Raises `typer.Abort` when somebody says no, `typer.BadParameter` where nobody can be asked."""
+    """Ask the operator, unless `yes`. Raises `typer.Abort` for the answer no, and like `require_terminal`."""
     if not yes:
-        require_terminal(question)
+        require_terminal()
         typer.confirm(question, abort=True, err=True)
 
 
-def require_terminal(question: str) -> None:
+def require_terminal() -> None:
+    """Raises `typer.BadParameter` when standard input is not a terminal, so that nobody can confirm."""
     if not sys.stdin.isatty():
-        raise typer.BadParameter(f"{question} Nobody is at a terminal to say so: give --yes")
+        raise typer.BadParameter("standard input is not a terminal: confirm with --yes")

@@ -1,18 +1,22 @@
-"""`numbergroup dead-letters replay`: a plan first, then page by page."""
+"""`numbergroup dead-letters replay`: shows a plan first, then replays page by page."""
 
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from itertools import islice
 from typing import Any
 
 import typer
 
 from numbergroup.cli.dead_letters.filters import DeadLetterFilter
-from numbergroup.cli.dead_letters.masking import mask_number
-from numbergroup.cli.dead_letters.operator_session import ActionResult, OperatorSession, carry_out, confirm
+from numbergroup.cli.dead_letters.formatting import format_number
+from numbergroup.cli.dead_letters.operator_session import (
+    ActionResult,
+    OperatorSession,
+    change_by_pages,
+    confirm,
+)
 from numbergroup.cli.exit_codes import ExitCode
-from numbergroup.cli.screen import counted, print_json
+from numbergroup.cli.output import pluralize, print_json
 from numbergroup.engine.commands import Command
 from numbergroup.engine.decoding.intake import Intake
 from numbergroup.ledger.dead_letters.changing import PAGE, PAGE_BYTES, Action, LetterChanger, ReplayMove
@@ -28,19 +32,39 @@ from numbergroup.ledger.dead_letters.replay import (
 from numbergroup.ledger.dead_letters.staleness import Staleness, compute_staleness
 from numbergroup.text.escaping import escaped
 
-_SHOWN = 10
+_LINES_SHOWN = 10
 _NUMBERS_SHOWN = 5
-_GROUPS_COUNTED = 1_000
-_ELSEWHERE = "other groups"
+_MAX_GROUPS_COUNTED = 1_000
+_OTHER_GROUPS = "other groups"
 
-Planned = tuple[Letter, Command | Obstacle, Staleness]
+
+@dataclass(slots=True, frozen=True)
+class PlannedReplay:
+    """The replay of one dead letter: its command or an obstacle, and what would be left out."""
+
+    letter: Letter
+    command: Command | Obstacle
+    staleness: Staleness
+
+    def as_json(self, *, reveal: bool) -> dict[str, Any]:
+        """Return it as a line of `--dry-run --json`."""
+        return {
+            "id": self.letter.id,
+            "account": self.letter.details.account,
+            "group": self.letter.details.group,
+            "obstacle": self.command.reason if isinstance(self.command, Obstacle) else None,
+            "superseded": self.staleness.superseded,
+            "stale": [format_number(number, reveal=reveal) for number in self.staleness.left_out],
+        }
 
 
 @dataclass(slots=True)
-class Plan:
-    """What a replay would do. Of each letter its position is kept; of stale and hopeless ones, some lines.
+class ReplayPlan:
+    """What a replay would do. Its memory is bounded, except for the positions of the dead letters.
 
-    `groups` counts the letters of the first thousand groups by name.
+    `groups` counts the dead letters of the first thousand groups, by name. `obstacles` counts those that
+    cannot be replayed, `stale` those with later decisions, `superseded` those of which nothing is left.
+    `crashed` counts those whose messages crashed workers, `unwatched` those that may be stale unnoticed.
     """
 
     force: bool
@@ -55,35 +79,36 @@ class Plan:
     stale_lines: list[str] = field(default_factory=list)
     obstacle_lines: list[str] = field(default_factory=list)
 
-    def add(self, planned: Planned) -> None:
-        letter, command, stale = planned
+    def add(self, planned: PlannedReplay) -> None:
+        """Add the replay of one dead letter."""
+        letter, command, staleness = planned.letter, planned.command, planned.staleness
         if isinstance(command, Obstacle):
             self.obstacles += 1
-            _note(self.obstacle_lines, f"{letter.id}: {command.reason}")
+            _append_if_shown(self.obstacle_lines, f"{letter.id}: {command.reason}")
             return
         self.positions.append(letter.position)
         group = letter.details.group or "no group"
-        known = group in self.groups or len(self.groups) < _GROUPS_COUNTED
-        self.groups[group if known else _ELSEWHERE] += 1
+        is_counted = group in self.groups or len(self.groups) < _MAX_GROUPS_COUNTED
+        self.groups[group if is_counted else _OTHER_GROUPS] += 1
         self.crashed += letter.details.error.kind == "crashed"
         self.unwatched += letter.order is None or letter.watched_ms is not None
-        if stale:
+        if staleness:
             self.stale += 1
-            self.superseded += stale.superseded
-            _note(self.stale_lines, f"{letter.id}: {group}: {self._left_out(command, stale)}")
+            self.superseded += staleness.superseded
+            left_out = self._describe_left_out(command, staleness)
+            _append_if_shown(self.stale_lines, f"{letter.id}: {group}: {left_out}")
 
-    def _left_out(self, command: Command, stale: Staleness) -> str:
-        if stale.superseded:
+    def _describe_left_out(self, command: Command, staleness: Staleness) -> str:
+        if staleness.superseded:
             return "all of it was decided since"
-        shown = ", ".join(self.number(one) for one in stale.left_out[:_NUMBERS_SHOWN])
-        more = ", …" if len(stale.left_out) > _NUMBERS_SHOWN else ""
-        numbers = counted(len(command.targets), "name" if command.text_fields else "number")
-        return f"{len(stale.left_out)} of {numbers} decided since: {shown}{more}"
-
-    def number(self, number: str) -> str:
-        return number if self.reveal else mask_number(number)
+        count = len(staleness.left_out)
+        shown = [format_number(number, reveal=self.reveal) for number in staleness.left_out[:_NUMBERS_SHOWN]]
+        more = ", …" if count > len(shown) else ""
+        total = pluralize(len(command.targets), "name" if command.text_fields else "number")
+        return f"{count} of {total} decided since: {', '.join(shown)}{more}"
 
     def as_json(self) -> dict[str, Any]:
+        """Return the counts."""
         return {
             "letters": len(self.positions) + self.obstacles,
             "replayable": len(self.positions),
@@ -93,84 +118,86 @@ class Plan:
             "force": self.force,
         }
 
-    def lines(self) -> list[str]:
-        said = [f"{counted(len(self.positions), 'letter')} of {self._groups()} can be replayed"]
-        most = self.groups.most_common(_SHOWN)
+    def describe(self) -> list[str]:
+        """Return the lines that the operator sees before the replay."""
+        count = len(self.positions)
+        lines = [f"{pluralize(count, 'dead letter')} of {self._count_groups()} can be replayed"]
+        largest = self.groups.most_common(_LINES_SHOWN)
         if len(self.groups) > 1:
-            said += [f"  {count:>9,}  {group}" for group, count in most]
-            if len(self.groups) > len(most):
-                said.append(f"  {len(self.positions) - sum(count for _, count in most):>9,}  others")
+            lines += [f"  {letters:>9,}  {group}" for group, letters in largest]
+            if len(self.groups) > len(largest):
+                lines.append(f"  {count - sum(letters for _, letters in largest):>9,}  others")
         if self.stale:
-            what = "included all the same" if self.force else "left out of the replay (--force includes them)"
-            said.append(
-                f"{counted(self.stale, 'letter')} stale, {self.superseded:,} of them altogether: numbers "
-                f"that later commands have decided since are {what}"
+            effect = "included because of --force" if self.force else "left out (--force includes them)"
+            lines.append(
+                f"{pluralize(self.stale, 'dead letter')} stale, {self.superseded:,} of them completely: "
+                f"numbers that later commands have decided are {effect}"
             )
-            said += _indented(self.stale_lines, self.stale)
+            lines += _indent(self.stale_lines, self.stale)
         if self.unwatched:
-            said.append(
-                f"{counted(self.unwatched, 'letter')} may be stale without anybody knowing: see `show`"
+            lines.append(
+                f"{pluralize(self.unwatched, 'dead letter')} may be stale: not all later decisions are known "
+                "(see `dead-letters show`)"
             )
         if self.crashed:
-            said.append(
-                f"{counted(self.crashed, 'letter')} of messages that workers died of: mind the workers"
+            lines.append(
+                f"{pluralize(self.crashed, 'dead letter')} of messages that crashed workers repeatedly: "
+                "watch the workers"
             )
         if self.obstacles:
-            said.append(f"{counted(self.obstacles, 'letter')} cannot be replayed")
-            said += _indented(self.obstacle_lines, self.obstacles)
-        return said
+            lines.append(f"{pluralize(self.obstacles, 'dead letter')} cannot be replayed")
+            lines += _indent(self.obstacle_lines, self.obstacles)
+        return lines
 
-    def _groups(self) -> str:
-        more = "more than " if _ELSEWHERE in self.groups else ""
-        return more + counted(len(self.groups) - bool(more), "group")
+    def _count_groups(self) -> str:
+        has_others = _OTHER_GROUPS in self.groups
+        return ("more than " if has_others else "") + pluralize(len(self.groups) - has_others, "group")
 
 
-def run(asked: DeadLetterFilter, dry_run: bool, force: bool, yes: bool, as_json: bool, reveal: bool) -> None:
-    """Exit code 1 when there were letters, and none could be replayed."""
+def run(
+    letter_filter: DeadLetterFilter, *, dry_run: bool, force: bool, yes: bool, as_json: bool, reveal: bool
+) -> None:
+    """Replay the dead letters. Exit code 1 when there are some, and none can be replayed."""
     session = OperatorSession()
-    intake = Intake(session.settings.max_message_bytes, session.settings.spellings)
-    plan, action = Plan(force, reveal), session.action("replay", {"force": True} if force else {})
+    intake = session.make_intake()
+    plan = ReplayPlan(force=force, reveal=reveal)
+    action = session.make_action("replay", {"force": True} if force else {})
+    lists_each = dry_run and as_json
 
     async def look(reader: LetterReader, _: LetterChanger) -> int:
-        action.selection |= asked.as_json(await reader.server_time())
+        action.selection |= letter_filter.as_json(await reader.server_time())
         page: list[Letter] = []
-        async for letter in asked.letters(reader):
+        async for letter in letter_filter.scan(reader):
             page.append(letter)
             if len(page) == PAGE or sum(len(one.body) for one in page) > PAGE_BYTES:
-                await _plan(reader, page, intake, plan, show=dry_run and as_json)
+                await _add_page(plan, reader, page, intake, prints=lists_each)
                 page.clear()
-        await _plan(reader, page, intake, plan, show=dry_run and as_json)
+        await _add_page(plan, reader, page, intake, prints=lists_each)
         return await reader.read_partition_count()
 
     partitions = session.run(look)
     if not as_json:
-        for line in plan.lines():
+        for line in plan.describe():
             typer.echo(escaped(line))
     if dry_run:
-        _end_dry_run(plan, as_json)
+        _end_dry_run(plan, as_json=as_json)
     elif plan.positions:
         if len(plan.positions) > 1:
-            confirm(f"Replay {counted(len(plan.positions), 'letter')}?", yes=yes)
+            confirm(f"Replay {pluralize(len(plan.positions), 'dead letter')}?", yes=yes)
         plan.positions.sort()
-        carry_out_replay(session, plan.positions, action, intake, partitions, force=force).end(
-            "replayed", plan.as_json() if as_json else None
-        )
+        result = replay_letters(session, plan.positions, action, partitions=partitions, force=force)
+        result.report("replayed", plan.as_json() if as_json else None)
     elif as_json:
         print_json(plan.as_json() | {"replayed": 0, "gone": 0, "left": 0})
     if plan.obstacles and not plan.positions:
         raise typer.Exit(ExitCode.FAILED)
 
 
-def carry_out_replay(
-    session: OperatorSession,
-    positions: Sequence[Position],
-    action: Action,
-    intake: Intake,
-    partitions: int,
-    *,
-    force: bool,
+def replay_letters(
+    session: OperatorSession, positions: Sequence[Position], action: Action, *, partitions: int, force: bool
 ) -> ActionResult:
-    """Move the letters at these places to the side logs, in this order."""
+    """Move the dead letters at these positions to the replay streams, in this order."""
+    intake = session.make_intake()
 
     async def change(reader: LetterReader, changer: LetterChanger, letters: list[Letter]) -> Sequence[bool]:
         now = await reader.server_time()
@@ -179,57 +206,47 @@ def carry_out_replay(
             command = read_command(letter, intake, now)
             if isinstance(command, Command):
                 replay = encode_replay(letter, command, force=force)
-                place = target_partition(command, letter, partitions)
-                moves.append(ReplayMove(letter, place, letter.body, replay, group_field(command)))
+                partition = target_partition(command, letter, partitions)
+                moves.append(ReplayMove(letter, partition, letter.body, replay, group_field(command)))
         return await changer.replay(action, moves)
 
-    return carry_out(session, positions, "replaying", change)
+    return change_by_pages(session, positions, "replaying", change)
 
 
-async def _plan(
-    reader: LetterReader, letters: Sequence[Letter], intake: Intake, plan: Plan, *, show: bool
+async def _add_page(
+    plan: ReplayPlan, reader: LetterReader, letters: Sequence[Letter], intake: Intake, *, prints: bool
 ) -> None:
-    """Add a page of letters to the plan."""
+    """Add a page of dead letters to the plan; with `prints`, print each as JSON."""
     now = await reader.server_time()
-    read_ones = [(letter, read_command(letter, intake, now)) for letter in letters]
-    asked = [
+    commands = [read_command(letter, intake, now) for letter in letters]
+    lookups = [
         (field, command.targets)
-        for _, command in read_ones
+        for command in commands
         if isinstance(command, Command) and (field := group_field(command)) is not None
     ]
-    decided = iter(await reader.read_decisions(asked))
-    for letter, command in read_ones:
-        stale = Staleness()
+    decisions = iter(await reader.read_decisions(lookups))
+    for letter, command in zip(letters, commands, strict=True):
+        staleness = Staleness()
         if isinstance(command, Command) and group_field(command) is not None:
-            stale = compute_staleness(command, letter.order or 0, next(decided))
-        plan.add((letter, command, stale))
-        if show:
-            print_json(_as_json(letter, command, stale, plan))
+            staleness = compute_staleness(command, letter.order or 0, next(decisions))
+        planned = PlannedReplay(letter, command, staleness)
+        plan.add(planned)
+        if prints:
+            print_json(planned.as_json(reveal=plan.reveal))
 
 
-def _as_json(letter: Letter, command: Command | Obstacle, stale: Staleness, plan: Plan) -> dict[str, Any]:
-    return {
-        "id": letter.id,
-        "account": letter.details.account,
-        "group": letter.details.group,
-        "obstacle": command.reason if isinstance(command, Obstacle) else None,
-        "superseded": stale.superseded,
-        "stale": [plan.number(one) for one in stale.left_out],
-    }
-
-
-def _end_dry_run(plan: Plan, as_json: bool) -> None:
+def _end_dry_run(plan: ReplayPlan, *, as_json: bool) -> None:
     if as_json:
         print_json({"plan": plan.as_json()})
     else:
         typer.echo("Nothing was changed.")
 
 
-def _note(lines: list[str], line: str) -> None:
-    if len(lines) < _SHOWN:
+def _append_if_shown(lines: list[str], line: str) -> None:
+    if len(lines) < _LINES_SHOWN:
         lines.append(line)
 
 
-def _indented(lines: Sequence[str], count: int) -> list[str]:
+def _indent(lines: Sequence[str], count: int) -> list[str]:
     more = [f"  and {count - len(lines):,} more (--dry-run --json lists all)"] if count > len(lines) else []
-    return [f"  {line}" for line in islice(lines, _SHOWN)] + more
+    return [f"  {line}" for line in lines] + more

@@ -14,7 +14,7 @@ from numbergroup.cli.exit_codes import ExitCode
 
 app = typer.Typer(
     name="groups",
-    help="See a vendor's groups, and compare them with those that are wanted.",
+    help="List a vendor's groups, and compare them with a file.",
     no_args_is_help=True,
     rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"]},

@@ -11,14 +11,13 @@ from typing import BinaryIO
 import typer
 from pydantic import TypeAdapter, ValidationError
 
-from numbergroup.cli.dead_letters.files import new_file
 from numbergroup.cli.error_handling import CommandError
-from numbergroup.cli.files import name_of
+from numbergroup.cli.files import create_file, display_name
 from numbergroup.cli.groups.events import Envelope, events
 from numbergroup.cli.groups.reconcile import Difference, Reconciliation, Rules, reconcile
 from numbergroup.cli.groups.vendor import Account
 from numbergroup.cli.groups.wanted import read_wanted
-from numbergroup.cli.screen import counted
+from numbergroup.cli.output import pluralize
 from numbergroup.engine.commands import CommandKind
 from numbergroup.text.escaping import escaped_json
 from numbergroup_contracts.event import Identifier
@@ -43,7 +42,7 @@ class DiffOptions:
 def run(file: Path, asked: DiffOptions) -> bool:
     """Print the commands, and what they amount to on standard error. Whether there are any.
 
-    Raises `Failure` for a file that cannot be used, and when the groups cannot be had: then nothing is
+    Raises `CommandError` for a file that cannot be used, and when the groups cannot be had: then nothing is
     printed.
     """
     _check(asked)
@@ -59,7 +58,9 @@ def run(file: Path, asked: DiffOptions) -> bool:
     if found.problems:
         more = len(found.problems) - _MOST_PROBLEMS
         shown = "\n  ".join(found.problems[:_MOST_PROBLEMS]) + (f"\n  and {more} more" if more > 0 else "")
-        raise CommandError(f"{name_of(file)}: no commands, because these groups cannot be had:\n  {shown}")
+        raise CommandError(
+            f"{display_name(file)}: no commands, because these groups cannot be had:\n  {shown}"
+        )
     run_id = f"{asked.ids_prefix}{secrets.token_hex(8)}"
     envelope = Envelope(asked.source, asked.account, run_id, account.settings.max_message_bytes, size)
     lines = events(found.differences, envelope)
@@ -92,7 +93,7 @@ def _write(lines: Iterable[bytes], out: BinaryIO) -> int:
 
 
 def _write_file(lines: Iterable[bytes], file: Path) -> int:
-    with new_file(file) as out:
+    with create_file(file) as out:
         try:
             return _write(lines, out)
         except BaseException:
@@ -104,13 +105,13 @@ def _say(found: Reconciliation, commands: int, size: int, warning: str | None) -
     lines = [_differences(found.differences, commands, size)]
     if found.same:
         are = "is as it" if found.same == 1 else "are as they"
-        lines.append(f"{counted(found.same, 'group')} {are} should be")
+        lines.append(f"{pluralize(found.same, 'group')} {are} should be")
     if found.others:
         lines.append(
-            f"{counted(found.others, 'group')} not in the file, left alone (--delete-others deletes them)"
+            f"{pluralize(found.others, 'group')} not in the file, left alone (--delete-others deletes them)"
         )
     if found.unspeakable:
-        lines.append(f"{counted(found.unspeakable, 'listed number')} left alone: no command can name them")
+        lines.append(f"{pluralize(found.unspeakable, 'listed number')} left alone: no command can name them")
     warnings = [*found.warnings[:_MOST_WARNINGS], *([] if warning is None else [warning])]
     if (more := len(found.warnings) - _MOST_WARNINGS) > 0:
         warnings.append(f"{more:,} more groupNames differ so from others")
@@ -127,8 +128,8 @@ def _differences(differences: Sequence[Difference], commands: int, size: int) ->
     calls = sum(difference.calls(size) for difference in differences)
     numbers = sum(difference.numbers for difference in differences)
     return (
-        f"{counted(len(differences), 'group')} {differ} ({groups}): {counted(commands, 'command')}, "
-        f"{counted(calls, 'call')}, {counted(numbers, 'number')}"
+        f"{pluralize(len(differences), 'group')} {differ} ({groups}): {pluralize(commands, 'command')}, "
+        f"{pluralize(calls, 'call')}, {pluralize(numbers, 'number')}"
     )
 
 

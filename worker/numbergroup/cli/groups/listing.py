@@ -10,12 +10,12 @@ from typing import BinaryIO
 import orjson
 import typer
 
-from numbergroup.cli.dead_letters.masking import mask_text
-from numbergroup.cli.dead_letters.table import Rows
 from numbergroup.cli.groups import Format
 from numbergroup.cli.groups.cells import escaped as for_spreadsheet
 from numbergroup.cli.groups.vendor import Account
-from numbergroup.cli.screen import counted
+from numbergroup.cli.masking import mask_text
+from numbergroup.cli.output import pluralize
+from numbergroup.cli.table import Rows
 from numbergroup.engine.commands import Group
 from numbergroup.engine.settling.results import describe_group as as_listed
 from numbergroup.text.comparing import visible_name
@@ -29,7 +29,7 @@ def run(
     account: str, group_id: str | None, name: str | None, *, form: Format, raw: bool, reveal: bool
 ) -> None:
     """Print them, and how many they are on standard error. `raw`: CSV for programs, whatever a spreadsheet
-    would make of it. Raises `Failure` when they cannot be had."""
+    would make of it. Raises `CommandError` when they cannot be had."""
     listed = Account(account).listed(whole=False)
     wanted = None if name is None else visible_name(name)
     found = [
@@ -45,8 +45,8 @@ def run(
         out.flush()
     numbers = sum(len(group.numbers) for group in found)
     of_all = f" of {len(listed):,}" if len(found) < len(listed) else ""
-    said = "no such groups" if listed and not found else counted(len(found), "group") + of_all
-    typer.echo(f"{said}, {counted(numbers, 'number')}" if found else said, err=True)
+    said = "no such groups" if listed and not found else pluralize(len(found), "group") + of_all
+    typer.echo(f"{said}, {pluralize(numbers, 'number')}" if found else said, err=True)
 
 
 def _table(groups: Sequence[Group], reveal: bool) -> None:

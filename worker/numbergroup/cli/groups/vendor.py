@@ -14,10 +14,10 @@ from numbergroup.brokers.amqp import queue_depth
 from numbergroup.brokers.port import BrokerUnavailable
 from numbergroup.brokers.redis import embedded
 from numbergroup.brokers.redis.connect import UnfitServer, connect
-from numbergroup.cli.broker import broker_failure, broker_url, speaks_amqp
+from numbergroup.cli.broker import broker_failure, broker_url, is_amqp_url
 from numbergroup.cli.error_handling import CommandError
 from numbergroup.cli.ledger import ledger_failure, ledger_url
-from numbergroup.cli.screen import counted
+from numbergroup.cli.output import pluralize
 from numbergroup.engine.commands import (
     AccountFault,
     Applied,
@@ -72,7 +72,7 @@ class Account:
 
     def listed(self, *, whole: bool = True) -> Sequence[Group]:
         """All groups, in the vendor's order, without the workers' own marker in their remarks. Raises
-        `Failure` when they cannot be had; also when some may be missing, or if it need not be the `whole`
+        `CommandError` when they cannot be had; also when some may be missing, or if it need not be the `whole`
         list, warns of that."""
         settings = self.settings
         logging.configure(settings.log_format, "error" if settings.log_level == "error" else "warning")
@@ -117,14 +117,14 @@ class Account:
         if not count:
             return None
         verb = "waits" if count == 1 else "wait"
-        return f"{counted(count, 'message')} {verb} in the broker: what they will change is not in this"
+        return f"{pluralize(count, 'message')} {verb} in the broker: what they will change is not in this"
 
     async def _count(self) -> int:
         settings = self.settings
         if settings.broker_url is None and not await _is_there(embedded.PORT):
             return 0
         url = broker_url(settings)
-        if speaks_amqp(url):
+        if is_amqp_url(url):
             return sum((await asyncio.to_thread(queue_depth.count_ready, url, settings.partitions)).values())
         client = connect(url)
         try:

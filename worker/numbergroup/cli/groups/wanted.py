@@ -14,7 +14,7 @@ from pydantic import TypeAdapter, ValidationError
 from pydantic_core import from_json
 
 from numbergroup.cli.error_handling import CommandError
-from numbergroup.cli.files import name_of, read_lines
+from numbergroup.cli.files import display_name, read_lines
 from numbergroup.cli.groups.cells import unescaped
 from numbergroup.cli.groups.reconcile import Wanted
 from numbergroup.errors import NumbergroupError
@@ -48,10 +48,10 @@ class _WrongFile(NumbergroupError):
 def read_wanted(file: Path, speakable: Callable[[str], object]) -> list[Wanted]:
     """The groups of the file, in the order of their first lines; `speakable`: whether a number is one.
 
-    What is said of a group on several lines is put together. Raises `Failure` that names the lines which
+    What is said of a group on several lines is put together. Raises `CommandError` that names the lines which
     cannot be understood, or says why none can; also when there is no group in it.
     """
-    name, found = name_of(file), _Collected(speakable)
+    name, found = display_name(file), _Collected(speakable)
     try:
         _read(read_lines(file), found)
     except _WrongFile as error:

@@ -1,4 +1,4 @@
-"""`numbergroup status`: how everything stands, from what the ledger and the broker know."""
+"""`numbergroup status`: the status of everything, from the ledger and the broker."""
 
 import asyncio
 import time
@@ -12,78 +12,74 @@ from numbergroup.bootstrap.brokers import count_backlog, count_strays, find_unre
 from numbergroup.brokers.lookalikes import Lookalike
 from numbergroup.brokers.port import BrokerUnavailable
 from numbergroup.brokers.redis.connect import UnfitServer, connect
-from numbergroup.cli.broker import broker_failure, broker_url, speaks_amqp
+from numbergroup.cli.broker import broker_failure, broker_url, is_amqp_url
 from numbergroup.cli.error_handling import CommandError
 from numbergroup.cli.ledger import ledger_failure, ledger_url
-from numbergroup.cli.screen import print_json, screen
-from numbergroup.cli.status.as_json import as_json
+from numbergroup.cli.output import make_console, print_json
+from numbergroup.cli.status.as_json import as_json as status_as_json
 from numbergroup.cli.status.formatting import format_status
 from numbergroup.cli.status.status_report import StatusReport, build_status_report
 from numbergroup.ledger.overview import read_overview
 from numbergroup.ledger.port import LedgerUnavailable
-from numbergroup.settings import Settings, SettingsError, load_settings
+from numbergroup.settings import Settings, load_settings
 
-_EVERY_S = 2.0
-
-Looked = tuple[StatusReport, CommandError | None, Sequence[Lookalike]]
+_WATCH_INTERVAL_S = 2.0
 
 
-def run(program: bool, watch: bool) -> None:
-    """Print it, once or again and again.
+def run(*, as_json: bool, watch: bool) -> None:
+    """Print the status, once or repeatedly.
 
-    Raises `Failure` when the ledger does not answer, or, having printed the rest, the broker; `SettingsError`
-    where no other process can look in.
+    Raises `CommandError` when the ledger or the broker does not answer; for the broker only at the end, after
+    the rest was printed. Raises `SettingsError` when workers have no common ledger.
     """
     settings = load_settings()
-    if settings.broker_url is not None and settings.effective_ledger_url is None:
-        raise SettingsError(
-            "no NUMBERGROUP_LEDGER_URL: beside RabbitMQ, workers say in a Redis how they stand; without one "
-            "it is in the worker's memory only. Set it, for the workers, too; or see NUMBERGROUP_METRICS_PORT"
-        )
-    unread: Sequence[Lookalike] | None = None
+    unread_queues: Sequence[Lookalike] | None = None
     while True:
-        # They are looked for once: RabbitMQ logs each question about a queue that is not there.
-        found, failure, unread = _found(settings, unread)
-        _print(found, program, clear=watch)
+        # These are searched only once, because RabbitMQ logs each question about a queue that does not exist.
+        try:
+            report, failure, unread_queues = asyncio.run(_read_status(settings, unread_queues))
+        except LedgerUnavailable as error:
+            raise ledger_failure(settings, error) from None
+        _print(report, as_json=as_json, clear=watch)
         if not watch:
             break
-        time.sleep(_EVERY_S)
+        time.sleep(_WATCH_INTERVAL_S)
     if failure is not None:
         raise failure
 
 
-def _found(settings: Settings, unread: Sequence[Lookalike] | None) -> Looked:
-    """How it stands; why the broker does not say what waits in it, where that is so; what no worker reads,
-    which is looked for when it is not given."""
-    try:
-        return asyncio.run(_look(settings, unread))
-    except LedgerUnavailable as error:
-        raise ledger_failure(settings, error) from None
+async def _read_status(
+    settings: Settings, unread_queues: Sequence[Lookalike] | None
+) -> tuple[StatusReport, CommandError | None, Sequence[Lookalike]]:
+    """Return the report, the failure to read the backlog, and the queues that no worker reads.
 
-
-async def _look(settings: Settings, unread: Sequence[Lookalike] | None) -> Looked:
+    Unread queues are searched unless they are given.
+    """
     client = connect(ledger_url(settings))
     try:
         overview = await read_overview(client, settings.partitions)
-        waiting, elsewhere, failure = await _backlog(settings, client, len(overview.owners))
+        backlog, strays, failure = await _read_backlog(settings, client, len(overview.owners))
         warnings = [*findings.find_in_settings(settings), *await findings.find_in_server(settings, client)]
         mistyped = await findings.find_in_keys(settings, client, len(overview.owners))
-        if unread is None:
-            unread = await find_unread_queues(broker_url(settings), client, len(overview.owners))
+        if unread_queues is None:
+            unread_queues = await find_unread_queues(broker_url(settings), client, len(overview.owners))
     finally:
         await client.aclose()
-    in_hand_counts = not speaks_amqp(broker_url(settings))
-    named = {f"{one.key} cannot be read" for one in mistyped}
-    others = [one for one in overview.problems if one not in named]
-    overview = replace(overview, problems=[*map(str, mistyped), *others, *map(str, unread)])
-    found = build_status_report(overview, waiting, settings.max_dead_letters, in_hand_counts=in_hand_counts)
-    return replace(found, strays=elsewhere, warnings=warnings), failure, unread
+    explained = {f"{key.key} cannot be read" for key in mistyped}
+    problems = [problem for problem in overview.problems if problem not in explained]
+    report = build_status_report(
+        replace(overview, problems=[*map(str, mistyped), *problems, *map(str, unread_queues)]),
+        backlog,
+        settings.max_dead_letters,
+        backlog_includes_in_hand=not is_amqp_url(broker_url(settings)),
+    )
+    return replace(report, strays=strays, warnings=warnings), failure, unread_queues
 
 
-async def _backlog(
+async def _read_backlog(
     settings: Settings, client: Redis, partitions: int
 ) -> tuple[Mapping[int, int] | None, Mapping[str, int], CommandError | None]:
-    """What waits in each partition, and in queues of no partition."""
+    """Return the number of messages in each partition and in stray queues, or the failure to read them."""
     url = broker_url(settings)
     try:
         return await count_backlog(url, client, partitions), await count_strays(url, partitions), None
@@ -91,14 +87,14 @@ async def _backlog(
         return None, {}, broker_failure(settings, error)
 
 
-def _print(found: StatusReport, program: bool, *, clear: bool) -> None:
-    if program:
-        print_json(as_json(found))
+def _print(report: StatusReport, *, as_json: bool, clear: bool) -> None:
+    if as_json:
+        print_json(status_as_json(report))
         return
-    console = screen()
+    console = make_console()
     if clear and console.is_terminal:
         console.clear()
-    for line in format_status(found):
+    for line in format_status(report):
         console.print(line, soft_wrap=True)
     if clear and not console.is_terminal:
         console.print()

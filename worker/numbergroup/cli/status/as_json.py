@@ -1,114 +1,109 @@
-"""How things stand, as JSON for programs."""
+"""Formats the status as JSON."""
 
 from datetime import UTC, datetime
 from typing import Any
 
 from numbergroup.cli.status.status_report import AccountStatus, GroupStatus, StatusReport
-from numbergroup.engine.commands import GroupRef
 from numbergroup.ledger.overview import LetterKind
 
 
-def as_json(standing: StatusReport) -> dict[str, Any]:
-    """Times are of RFC 3339, in UTC; None is what is not known, or not so."""
+def as_json(report: StatusReport) -> dict[str, Any]:
+    """Return the report as JSON. Times are RFC 3339 in UTC; `null` means unknown or not applicable."""
     return {
-        "time": _time(standing.now),
+        "time": _format_time(report.now),
         "workers": [
             {
-                "owner": one.owner,
-                "since": _time(one.since),
-                "version": one.report.version if one.report else None,
-                "reported": _time(one.report.at) if one.report else None,
+                "owner": worker.owner,
+                "since": _format_time(worker.since),
+                "version": worker.report.version if worker.report else None,
+                "reported": _format_time(worker.report.at) if worker.report else None,
             }
-            for one in standing.workers
+            for worker in report.workers
         ],
         "partitions": [
             {
-                "partition": one.number,
-                "owner": one.owner,
-                "backlog": one.backlog,
-                "inHand": one.in_hand,
-                "groups": one.groups,
-                "oldest": _time(one.oldest_at),
+                "partition": partition.number,
+                "owner": partition.owner,
+                "backlog": partition.backlog,
+                "inHand": partition.in_hand,
+                "groups": partition.groups,
+                "oldest": _format_time(partition.oldest_at),
             }
-            for one in standing.partitions
+            for partition in report.partitions
         ],
-        "strays": dict(standing.strays),
-        "accounts": {one.name: _account_json(one) for one in standing.accounts},
-        "groups": [_group_json(one) for one in standing.groups],
-        "moreGroups": dict(standing.unnamed),
+        "strays": dict(report.strays),
+        "accounts": {account.name: _account_as_json(account) for account in report.accounts},
+        "groups": [_group_as_json(group) for group in report.groups],
+        "moreGroups": dict(report.unlisted_groups),
         "deadLetters": {
-            "count": standing.letters,
-            "cap": standing.cap,
-            "capIsReported": standing.cap_is_reported,
-            "alarm": standing.alarm,
-            "fingerprints": [_kind_json(one) for one in standing.kinds],
+            "count": report.dead_letters,
+            "cap": report.cap,
+            "capIsReported": report.cap_is_reported,
+            "alarm": report.alarm,
+            "fingerprints": [_kind_as_json(kind) for kind in report.letter_kinds],
         },
-        "problems": list(standing.problems),
-        "warnings": list(standing.warnings),
+        "problems": list(report.problems),
+        "warnings": list(report.warnings),
     }
 
 
-def _account_json(one: AccountStatus) -> dict[str, Any]:
+def _account_as_json(account: AccountStatus) -> dict[str, Any]:
     paused = {
-        "by": one.paused_by,
-        "reason": one.reason,
-        "who": one.who,
-        "since": _time(one.since),
-        "until": _time(one.until),
+        "by": account.paused_by,
+        "reason": account.reason,
+        "who": account.operator,
+        "since": _format_time(account.since),
+        "until": _format_time(account.until),
     }
     return {
-        "paused": paused if one.paused_by else None,
+        "paused": paused if account.paused_by else None,
         "breaker": {
-            "state": one.breaker,
-            "until": _time(one.breaker_until),
-            "failures": one.breaker_failures,
-            "failing": one.failing,
+            "state": account.breaker,
+            "until": _format_time(account.breaker_until),
+            "failures": account.breaker_failures,
+            "failing": account.failure_share,
         },
-        "inFlight": one.in_flight,
-        "permitsWanted": one.permits_wanted,
-        "readyGroups": one.ready_groups,
-        "calls": dict(sorted(one.calls.items())),
-        "isolationCalls": one.isolation_calls,
-        "throttledUntil": _time(one.throttled_until),
+        "inFlight": account.in_flight,
+        "permitsWanted": account.permits_wanted,
+        "readyGroups": account.ready_groups,
+        "calls": dict(sorted(account.calls.items())),
+        "isolationCalls": account.isolation_calls,
+        "throttledUntil": _format_time(account.throttled_until),
     }
 
 
-def _group_json(one: GroupStatus) -> dict[str, Any]:
-    trouble = one.trouble
-    error = {"kind": trouble.kind, "code": trouble.code, "message": trouble.message} if trouble else None
+def _group_as_json(group: GroupStatus) -> dict[str, Any]:
+    fault = group.fault
+    error = {"kind": fault.kind, "code": fault.code, "message": fault.message} if fault else None
     return {
-        "account": one.ref.account,
-        "group": _handle(one.ref),
-        "state": one.state,
-        "waiting": one.waiting,
-        "failures": one.failures,
-        "since": _time(one.since),
-        "until": _time(one.until),
+        "account": group.ref.account,
+        "group": f"{group.ref.kind}:{group.ref.name}",
+        "state": group.state,
+        "waiting": group.waiting,
+        "failures": group.failures,
+        "since": _format_time(group.since),
+        "until": _format_time(group.until),
         "error": error,
-        "reason": one.reason,
-        "who": one.who,
+        "reason": group.reason,
+        "who": group.operator,
     }
 
 
-def _kind_json(one: LetterKind) -> dict[str, Any]:
+def _kind_as_json(kind: LetterKind) -> dict[str, Any]:
     return {
-        "fingerprint": one.fingerprint,
-        "count": one.count,
-        "kind": one.kind,
-        "code": one.code,
-        "message": one.message,
+        "fingerprint": kind.fingerprint,
+        "count": kind.count,
+        "kind": kind.kind,
+        "code": kind.code,
+        "message": kind.message,
     }
 
 
-def _time(seconds: float | None) -> str | None:
+def _format_time(seconds: float | None) -> str | None:
     if seconds is None:
         return None
     try:
-        said = datetime.fromtimestamp(seconds, UTC)
+        time = datetime.fromtimestamp(seconds, UTC)
     except (OverflowError, ValueError):
         return None
-    return said.isoformat(timespec="milliseconds").replace("+00:00", "Z")
-
-
-def _handle(ref: GroupRef) -> str:
-    return f"{ref.kind}:{ref.name}"
+    return time.isoformat(timespec="milliseconds").replace("+00:00", "Z")

@@ -1,141 +1,151 @@
-"""How things stand, in words."""
+"""Formats the status as lines for people."""
 
 from collections.abc import Iterable, Iterator, Sequence
 
-from numbergroup.cli.screen import counted
+from numbergroup.cli.output import pluralize
 from numbergroup.cli.status.status_report import AccountStatus, GroupStatus, PartitionStatus, StatusReport
 from numbergroup.text.escaping import escaped
 
 _SHOWN = 20
-_TEXT = 100
+_MAX_TEXT = 100
 
 Row = tuple[str, ...]
 
 
-def format_status(standing: StatusReport) -> Iterator[str]:
-    """Line by line. Nothing in it can move a terminal's cursor, whoever wrote it."""
-    now = standing.now
-    if standing.workers:
-        yield from _table("workers", _worker_rows(standing))
+def format_status(report: StatusReport) -> Iterator[str]:
+    """Yield the lines of the report. They contain no control characters, whoever wrote the texts."""
+    now = report.now
+    if report.workers:
+        yield from _table("workers", _worker_rows(report))
     else:
         yield "no worker is running: what follows is what the ledger knows"
-    yield from _table("partitions", _partition_rows(standing))
-    for queue, count in standing.strays.items():
+    yield from _table("partitions", _partition_rows(report))
+    for queue, count in report.strays.items():
         if count:
             yield f"  {escaped(queue)}  backlog {count:,}, published for another number of partitions"
-    accounts = [_account_rows(one, now) for one in standing.accounts]
+    accounts = [_account_rows(account, now) for account in report.accounts]
     yield from _table("accounts", [row for rows in accounts for row in rows])
-    groups = [_group_row(one, now) for one in standing.groups[:_SHOWN]]
+    groups = [_group_row(group, now) for group in report.groups[:_SHOWN]]
     yield from _table("groups", groups)
-    if more := len(standing.groups) - len(groups) + sum(standing.unnamed.values()):
+    if more := len(report.groups) - len(groups) + sum(report.unlisted_groups.values()):
         yield f"  and {more:,} more"
-    yield from _letters(standing)
-    yield from (f"problem: {escaped(one)}" for one in standing.problems)
-    yield from (f"warning: {escaped(one)}" for one in standing.warnings)
+    yield from _dead_letter_lines(report)
+    yield from (f"problem: {escaped(problem)}" for problem in report.problems)
+    yield from (f"warning: {escaped(warning)}" for warning in report.warnings)
 
 
-def _worker_rows(standing: StatusReport) -> Iterator[Row]:
-    for one in standing.workers:
-        owned = [str(partition.number) for partition in standing.partitions if partition.owner == one.owner]
+def _worker_rows(report: StatusReport) -> Iterator[Row]:
+    for worker in report.workers:
+        owned = [str(partition.number) for partition in report.partitions if partition.owner == worker.owner]
         more = "…" if len(owned) > _SHOWN else ""
-        mine = f"partitions {','.join(owned[:_SHOWN])}{more}" if owned else "stands by"
-        told = "" if one.report else "has not reported"
-        yield (escaped(one.owner), f"for {_span(standing.now - one.since)}", mine, told)
+        role = f"partitions {','.join(owned[:_SHOWN])}{more}" if owned else "standby"
+        note = "" if worker.report else "has not reported"
+        yield (escaped(worker.owner), f"for {_format_span(report.now - worker.since)}", role, note)
 
 
-def _partition_rows(standing: StatusReport) -> list[Row]:
-    """All of them, or where there are many those with something to tell, and how many others there are."""
-    partitions = standing.partitions
+def _partition_rows(report: StatusReport) -> list[Row]:
+    """Return all partitions; if there are many, those with commands or without an owner, and a total."""
+    partitions = report.partitions
     if len(partitions) > _SHOWN:
-        partitions = [one for one in partitions if one.backlog != 0 or one.in_hand or one.owner is None]
-    rows = [_partition_row(one, standing.now) for one in partitions[: 2 * _SHOWN]]
-    rest = len(standing.partitions) - len(rows)
+        partitions = [
+            partition
+            for partition in partitions
+            if partition.backlog != 0 or partition.in_hand or partition.owner is None
+        ]
+    rows = [_partition_row(partition, report.now) for partition in partitions[: 2 * _SHOWN]]
+    rest = len(report.partitions) - len(rows)
     return [*rows, (f"and {rest:,} more",)] if rest else rows
 
 
-def _partition_row(one: PartitionStatus, now: float) -> Row:
-    owner = f"owner {escaped(one.owner)}" if one.owner else "no owner"
-    backlog = "backlog unknown" if one.backlog is None else f"backlog {one.backlog:,}"
-    in_hand = f"in hand {one.in_hand:,} of {counted(one.groups, 'group')}" if one.in_hand else ""
-    oldest = "" if one.oldest_at is None else f"oldest {_span(now - one.oldest_at)}"
-    return (str(one.number), owner, backlog, in_hand, oldest)
+def _partition_row(partition: PartitionStatus, now: float) -> Row:
+    owner = f"owner {escaped(partition.owner)}" if partition.owner else "no owner"
+    backlog = "backlog unknown" if partition.backlog is None else f"backlog {partition.backlog:,}"
+    in_hand = (
+        f"in hand {partition.in_hand:,} of {pluralize(partition.groups, 'group')}"
+        if partition.in_hand
+        else ""
+    )
+    oldest = "" if partition.oldest_at is None else f"oldest {_format_span(now - partition.oldest_at)}"
+    return (str(partition.number), owner, backlog, in_hand, oldest)
 
 
-def _account_rows(one: AccountStatus, now: float) -> Iterator[Row]:
-    pause, breaker = _pause(one, now), _breaker(one, now)
-    yield (escaped(one.name), pause or breaker or "calls go out")
+def _account_rows(account: AccountStatus, now: float) -> Iterator[Row]:
+    pause, breaker = _describe_pause(account, now), _describe_breaker(account, now)
+    yield (escaped(account.name), pause or breaker or "calls go out")
     if pause and breaker:
         yield ("", breaker)
-    calls = ", ".join(f"{count:,} {name}" for name, count in sorted(one.calls.items())) or "none"
-    isolation = f", {one.isolation_calls:,} to find who is refused" if one.isolation_calls else ""
-    waiting = f"in flight {one.in_flight:,}, groups ready {one.ready_groups:,}"
-    yield ("", f"{waiting}, permits wanted {one.permits_wanted:,}; calls: {calls}{isolation}")
+    calls = ", ".join(f"{count:,} {name}" for name, count in sorted(account.calls.items())) or "none"
+    isolation = (
+        f", {account.isolation_calls:,} to isolate refused commands" if account.isolation_calls else ""
+    )
+    waiting = f"in flight {account.in_flight:,}, groups ready {account.ready_groups:,}"
+    yield ("", f"{waiting}, permits wanted {account.permits_wanted:,}; calls: {calls}{isolation}")
 
 
-def _pause(one: AccountStatus, now: float) -> str:
-    match one.paused_by:
+def _describe_pause(account: AccountStatus, now: float) -> str:
+    match account.paused_by:
         case "operator":
-            return f"paused{_by(one.who, one.since, now)}{_because(one.reason)}"
+            return f"paused{_origin(account.operator, account.since, now)}{_reason(account.reason)}"
         case "fault":
-            return f"the vendor refuses the account{_again(one.until, now)}{_because(one.reason)}"
+            return f"the vendor refuses the account{_retry_time(account.until, now)}{_reason(account.reason)}"
         case "throttle":
-            return f"throttled by the vendor{_again(one.until, now)}"
+            return f"throttled by the vendor{_retry_time(account.until, now)}"
     return ""
 
 
-def _breaker(one: AccountStatus, now: float) -> str:
-    if one.breaker == "closed":
+def _describe_breaker(account: AccountStatus, now: float) -> str:
+    if account.breaker == "closed":
         return ""
-    if one.breaker == "ramping":
+    if account.breaker == "ramping":
         return "breaker ramping: the vendor answers again, calls come back one by one"
-    until = one.breaker_until or now
-    when = f"in {_span(until - now)}" if until > now else "now"
-    times = f", opened {one.breaker_failures} times in a row" if one.breaker_failures > 1 else ""
+    until = account.breaker_until or now
+    when = f"in {_format_span(until - now)}" if until > now else "now"
+    times = f", opened {account.breaker_failures} times in a row" if account.breaker_failures > 1 else ""
     return f"breaker open: most calls fail, a probe goes out {when}{times}"
 
 
-def _group_row(one: GroupStatus, now: float) -> Row:
-    if one.state == "paused":
-        why = f"paused{_by(one.who, one.since, now)}{_because(one.reason)}"
+def _group_row(group: GroupStatus, now: float) -> Row:
+    if group.state == "paused":
+        why = f"paused{_origin(group.operator, group.since, now)}{_reason(group.reason)}"
     else:
-        since = f" for {_span(now - one.since)}" if one.since else ""
-        why = f"{one.state}{since}{_again(one.until, now)}"
-        if one.trouble and one.state == "quarantined":
-            why += f": {escaped(one.trouble.message)}: {_advice(one)}"
-        elif one.trouble:
-            why += _because(f"{one.trouble.kind} {one.trouble.code or ''}: {one.trouble.message}")
-    handle = f"{one.ref.kind}:{one.ref.name}"
-    waiting = counted(one.waiting, "command")
-    if one.state == "quarantined":
-        waiting = "in dead letters" if one.has_dead_letters else "nothing in dead letters"
-    return (escaped(handle), escaped(one.ref.account), waiting, why)
+        since = f" for {_format_span(now - group.since)}" if group.since else ""
+        why = f"{group.state}{since}{_retry_time(group.until, now)}"
+        if group.fault and group.state == "quarantined":
+            why += f": {escaped(group.fault.message)}: {_advice(group)}"
+        elif group.fault:
+            why += _reason(f"{group.fault.kind} {group.fault.code or ''}: {group.fault.message}")
+    handle = f"{group.ref.kind}:{group.ref.name}"
+    waiting = pluralize(group.waiting, "command")
+    if group.state == "quarantined":
+        waiting = "in dead letters" if group.has_dead_letters else "nothing in dead letters"
+    return (escaped(handle), escaped(group.ref.account), waiting, why)
 
 
 def _advice(group: GroupStatus) -> str:
-    resume = "numbergroup resume group lets it go on"
-    replay = "numbergroup dead-letters replay brings back what is in dead letters"
+    resume = "numbergroup resume group resumes it"
+    replay = "numbergroup dead-letters replay sends its dead letters again"
     return f"{resume}, {replay}" if group.has_dead_letters else resume
 
 
-def _letters(standing: StatusReport) -> Iterator[str]:
+def _dead_letter_lines(report: StatusReport) -> Iterator[str]:
     alarms = {
-        "full": ": too many, NOTHING MORE IS TAKEN IN until there are fewer",
-        "many": ": many; at the cap nothing more is taken in",
+        "full": ": too many, WORKERS ACCEPT NO COMMANDS until there are fewer",
+        "many": ": many; at the cap workers accept no more commands",
     }
-    said = alarms.get(standing.alarm or "", "")
-    whose = "" if standing.cap_is_reported else " by the settings here"
-    yield f"dead letters {standing.letters:,}, at most {standing.cap:,}{whose}{said}"
+    alarm = alarms.get(report.alarm or "", "")
+    origin = "" if report.cap_is_reported else " by the settings here"
+    yield f"dead letters {report.dead_letters:,}, at most {report.cap:,}{origin}{alarm}"
     yield from _columns(
         (
-            escaped(one.fingerprint),
-            f"{one.count:,}",
-            escaped(f"{one.kind} {one.code or ''}"),
-            escaped(one.message)[:_TEXT],
+            escaped(kind.fingerprint),
+            f"{kind.count:,}",
+            escaped(f"{kind.kind} {kind.code or ''}"),
+            escaped(kind.message)[:_MAX_TEXT],
         )
-        for one in standing.kinds[:_SHOWN]
+        for kind in report.letter_kinds[:_SHOWN]
     )
-    if len(standing.kinds) > _SHOWN:
-        yield f"  and {len(standing.kinds) - _SHOWN:,} more fingerprints"
+    if len(report.letter_kinds) > _SHOWN:
+        yield f"  and {len(report.letter_kinds) - _SHOWN:,} more fingerprints"
 
 
 def _table(title: str, rows: Iterable[Row]) -> Iterator[str]:
@@ -146,32 +156,32 @@ def _table(title: str, rows: Iterable[Row]) -> Iterator[str]:
 
 
 def _columns(rows: Iterable[Row]) -> Iterator[str]:
-    """Each column as wide as its widest, and two spaces between them; the last one is as long as it is."""
+    """Yield the rows with aligned columns, two spaces between them. The last column is not padded."""
     table: Sequence[Row] = list(rows)
     widths: dict[int, int] = {}
     for row in table:
-        for at, text in enumerate(row[:-1]):
-            widths[at] = max(widths.get(at, 0), len(text))
+        for column, text in enumerate(row[:-1]):
+            widths[column] = max(widths.get(column, 0), len(text))
     for row in table:
-        texts = [text.ljust(widths[at]) for at, text in enumerate(row[:-1])]
+        texts = [text.ljust(widths[column]) for column, text in enumerate(row[:-1])]
         yield ("  " + "  ".join([*texts, row[-1]])).rstrip()
 
 
-def _by(who: str | None, since: float | None, now: float) -> str:
-    ago = f" {_span(now - since)} ago" if since else ""
-    return f" by {escaped(who) if who else 'an operator'}{ago}"
+def _origin(operator: str | None, since: float | None, now: float) -> str:
+    ago = f" {_format_span(now - since)} ago" if since else ""
+    return f" by {escaped(operator) if operator else 'an operator'}{ago}"
 
 
-def _because(reason: str | None) -> str:
-    return f": {escaped(reason)[:_TEXT]}" if reason else ""
+def _reason(reason: str | None) -> str:
+    return f": {escaped(reason)[:_MAX_TEXT]}" if reason else ""
 
 
-def _again(until: float | None, now: float) -> str:
-    return f", tried again in {_span(until - now)}" if until and until > now else ""
+def _retry_time(until: float | None, now: float) -> str:
+    return f", tried again in {_format_span(until - now)}" if until and until > now else ""
 
 
-def _span(seconds: float) -> str:
-    """`12 s`, `3 min`, `5 h`, `2 days`: as exact as an operator wants it."""
+def _format_span(seconds: float) -> str:
+    """Return `12 s`, `3 min`, `5 h`, `2 days`: as exact as an operator needs."""
     seconds = max(0.0, seconds)
     if seconds < 120:
         return f"{seconds:.0f} s"

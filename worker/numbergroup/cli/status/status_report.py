@@ -1,4 +1,4 @@
-"""How everything stands: what all workers say, put together with what the ledger says. Pure."""
+"""Builds the status from the workers' reports and the ledger. Pure: without I/O."""
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
@@ -13,14 +13,17 @@ from numbergroup.observability.logging import scrub_text
 from numbergroup.runtime.dead_letter_cap import is_near_cap
 
 _BREAKERS = ("closed", "ramping", "open")
-"""The worst comes last."""
 _PAUSES = (None, "throttle", "fault", "operator")
+"""The worst comes last, in both."""
 
 
 @dataclass(slots=True, frozen=True)
 class PartitionStatus:
-    """`backlog` is None where the broker does not say; what is in hand counts. `oldest_at`: since when the
-    command has waited that waits longest (Unix seconds, as all times here)."""
+    """The status of a partition. All times in this module are Unix seconds.
+
+    `backlog` is `None` if the broker does not answer; it includes `in_hand`, the commands in the owner's
+    memory. `oldest_at`: when the oldest command arrived.
+    """
 
     number: int
     owner: str | None
@@ -32,19 +35,22 @@ class PartitionStatus:
 
 @dataclass(slots=True)
 class AccountStatus:
-    """Of all workers together. `paused_by`: `operator`, `fault`, `throttle` or None. `calls`: those that
-    ended, by outcome, since the workers began."""
+    """The status of an account, over all workers.
+
+    `paused_by`: `operator`, `fault`, `throttle` or `None`. `calls`: finished calls by outcome, since the
+    workers started.
+    """
 
     name: str
     paused_by: str | None = None
     reason: str | None = None
-    who: str | None = None
+    operator: str | None = None
     since: float | None = None
     until: float | None = None
     breaker: str = "closed"
     breaker_until: float | None = None
     breaker_failures: int = 0
-    failing: float = 0.0
+    failure_share: float = 0.0
     in_flight: int = 0
     permits_wanted: int = 0
     ready_groups: int = 0
@@ -55,8 +61,11 @@ class AccountStatus:
 
 @dataclass(slots=True, frozen=True)
 class GroupStatus:
-    """A group that does not go on: `paused` by an operator, `quarantined` until one resumes it, or `parked`
-    until it is tried again. `has_dead_letters`: what was quarantined can be brought back."""
+    """A group that makes no calls now.
+
+    `state`: `paused` by an operator, `quarantined` until an operator resumes it, or `parked` until the next
+    try. `has_dead_letters`: the dead letters of a quarantined group can be replayed.
+    """
 
     ref: GroupRef
     state: str
@@ -64,73 +73,87 @@ class GroupStatus:
     failures: int = 0
     since: float | None = None
     until: float | None = None
-    trouble: Fault | None = None
+    fault: Fault | None = None
     reason: str | None = None
-    who: str | None = None
+    operator: str | None = None
     has_dead_letters: bool = False
 
 
 @dataclass(slots=True, frozen=True)
 class StatusReport:
-    """`unnamed`: how many more groups there are in each state. `cap`: with so many dead letters a worker
-    takes nothing more in, the smallest of all workers'; where none reports it (`cap_is_reported`), that of
-    the settings. `alarm`: `many` dead letters, or `full`. `strays`: how many messages wait in each queue of
-    another number of partitions."""
+    """The status of everything.
+
+    - `unlisted_groups`: the number of groups in each state that are not in `groups`.
+    - `dead_letters`: their number. `letter_kinds`: their fingerprints.
+    - `cap`: the number of dead letters at which a worker accepts no more commands. It is the smallest cap of
+      all workers; if no worker reports one (`cap_is_reported`), that of the settings.
+    - `alarm`: `many` dead letters (near the cap), `full` or `None`.
+    - `strays`: the number of messages in each queue of another number of partitions.
+    - `warnings`: about the settings and the server, as a worker logs them at its start.
+    """
 
     now: float
     workers: Sequence[LiveWorker]
     partitions: Sequence[PartitionStatus]
     accounts: Sequence[AccountStatus]
     groups: Sequence[GroupStatus]
-    unnamed: Mapping[str, int]
-    letters: int
+    unlisted_groups: Mapping[str, int]
+    dead_letters: int
     cap: int
     alarm: str | None
-    kinds: Sequence[LetterKind]
+    letter_kinds: Sequence[LetterKind]
     problems: Sequence[str]
     strays: Mapping[str, int] = field(default_factory=dict)
     warnings: Sequence[str] = ()
-    """Of the settings and the server: what a worker warns of at its start."""
     cap_is_reported: bool = False
 
 
 def build_status_report(
-    overview: Overview, backlog: Mapping[int, int] | None, cap: int, *, in_hand_counts: bool
+    overview: Overview, backlog: Mapping[int, int] | None, cap: int, *, backlog_includes_in_hand: bool
 ) -> StatusReport:
-    """Put it together. `cap`: of dead letters, where no worker says its own. `in_hand_counts`: whether what
-    workers have in hand is in the broker's `backlog`."""
-    caps = [one.report.letters_cap for one in overview.workers if one.report and one.report.letters_cap]
-    cap = min(caps, default=cap)
-    views = _views(overview.workers)
-    partitions = [
-        _partition(number, owner, views.get(number), overview, backlog, in_hand_counts=in_hand_counts)
-        for number, owner in enumerate(overview.owners)
+    """Build the report.
+
+    `cap`: the cap of dead letters if no worker reports one. `backlog_includes_in_hand`: whether the broker's
+    `backlog` includes the commands in workers' memory.
+    """
+    caps = [
+        worker.report.letters_cap
+        for worker in overview.workers
+        if worker.report and worker.report.letters_cap
     ]
-    groups = _groups(views.values(), overview.pauses) + [
-        _quarantined(ref, why, has_dead_letters=ref in overview.with_dead_letters)
-        for ref, why in sorted(overview.quarantined.items())
+    cap = min(caps, default=cap)
+    views = _latest_views(overview.workers)
+    partitions = []
+    for number, owner in enumerate(overview.owners):
+        waiting = None if backlog is None else backlog.get(number, 0)
+        if waiting is not None and not backlog_includes_in_hand and number in views:
+            waiting += views[number].in_hand
+        partitions.append(_partition_status(number, owner, views.get(number), waiting, overview))
+    groups = _paused_and_parked(views.values(), overview.pauses) + [
+        _quarantined(ref, fault, has_dead_letters=ref in overview.with_dead_letters)
+        for ref, fault in sorted(overview.quarantined.items())
     ]
     parked = sum(view.parked_groups for view in views.values())
-    named = sum(one.state == "parked" for one in groups)
+    listed = sum(group.state == "parked" for group in groups)
     alarm = "many" if is_near_cap(overview.letters, cap) else None
     return StatusReport(
-        overview.now,
-        overview.workers,
-        partitions,
-        _accounts(overview),
-        groups,
-        {"parked": parked - named} if parked > named else {},
-        overview.letters,
-        cap,
-        "full" if overview.letters >= cap else alarm,
-        overview.kinds,
-        overview.problems,
+        now=overview.now,
+        workers=overview.workers,
+        partitions=partitions,
+        accounts=_account_statuses(overview),
+        groups=groups,
+        unlisted_groups={"parked": parked - listed} if parked > listed else {},
+        dead_letters=overview.letters,
+        cap=cap,
+        alarm="full" if overview.letters >= cap else alarm,
+        letter_kinds=overview.kinds,
+        problems=overview.problems,
         cap_is_reported=bool(caps),
     )
 
 
-def _views(workers: Iterable[LiveWorker]) -> dict[int, PartitionView]:
-    """What the owner says of each partition; for a moment, an earlier one may say something, too."""
+def _latest_views(workers: Iterable[LiveWorker]) -> dict[int, PartitionView]:
+    """Return the latest report on each partition. For a moment its earlier owner may report it, too."""
     views: dict[int, tuple[float, PartitionView]] = {}
     for worker in workers:
         if worker.report is None:
@@ -141,27 +164,20 @@ def _views(workers: Iterable[LiveWorker]) -> dict[int, PartitionView]:
     return {number: view for number, (_, view) in views.items()}
 
 
-def _partition(
-    number: int,
-    owner: str | None,
-    view: PartitionView | None,
-    overview: Overview,
-    backlog: Mapping[int, int] | None,
-    *,
-    in_hand_counts: bool,
+def _partition_status(
+    number: int, owner: str | None, view: PartitionView | None, backlog: int | None, overview: Overview
 ) -> PartitionStatus:
-    in_hand = view.in_hand if view else 0
-    waiting = None if backlog is None else backlog.get(number, 0) + (0 if in_hand_counts else in_hand)
     arrivals = [overview.oldest_at.get(number), view.oldest_at if view else None]
-    oldest_at = min((at for at in arrivals if at is not None), default=None)
-    return PartitionStatus(number, owner, waiting, in_hand, view.groups if view else 0, oldest_at)
+    oldest_at = min((arrival for arrival in arrivals if arrival is not None), default=None)
+    in_hand, groups = (view.in_hand, view.groups) if view else (0, 0)
+    return PartitionStatus(number, owner, backlog, in_hand, groups, oldest_at)
 
 
-def _accounts(overview: Overview) -> list[AccountStatus]:
+def _account_statuses(overview: Overview) -> list[AccountStatus]:
     accounts: dict[str, AccountStatus] = {}
     for worker in overview.workers:
         for name, view in worker.report.snapshot.accounts.items() if worker.report else ():
-            _add(accounts.setdefault(name, AccountStatus(name)), view)
+            _add_view(accounts.setdefault(name, AccountStatus(name)), view)
     for name, notice in overview.breakers.items():
         account = accounts.setdefault(name, AccountStatus(name))
         if notice.until > overview.now and account.breaker != "open":
@@ -169,24 +185,24 @@ def _accounts(overview: Overview) -> list[AccountStatus]:
             account.breaker_until, account.breaker_failures = notice.until, notice.failures
     for account in accounts.values():
         if account.paused_by == "operator":
-            # Of that the ledger has the last word: a worker's is two seconds old.
+            # The ledger decides about that, because a worker's report may be two seconds old.
             account.paused_by = account.reason = account.until = None
     for target, pause in overview.pauses.items():
         if isinstance(target, str):
             account = accounts.setdefault(target, AccountStatus(target))
             account.paused_by, account.until = "operator", None
-            account.reason, account.who, account.since = pause.reason, pause.operator, pause.since
+            account.reason, account.operator, account.since = pause.reason, pause.operator, pause.since
     return [accounts[name] for name in sorted(accounts)]
 
 
-def _add(account: AccountStatus, view: AccountView) -> None:
+def _add_view(account: AccountStatus, view: AccountView) -> None:
     if _PAUSES.index(view.paused_by) > _PAUSES.index(account.paused_by):
         account.paused_by, account.until = view.paused_by, view.paused_until
         account.reason = None if view.reason is None else scrub_text(view.reason)
     if _BREAKERS.index(view.breaker) > _BREAKERS.index(account.breaker):
         account.breaker, account.breaker_until = view.breaker, view.breaker_until
         account.breaker_failures = view.breaker_failures
-    account.failing = max(account.failing, view.failure_share)
+    account.failure_share = max(account.failure_share, view.failure_share)
     account.in_flight += view.in_flight
     account.permits_wanted += view.permits_wanted
     account.ready_groups += view.ready_groups
@@ -196,40 +212,49 @@ def _add(account: AccountStatus, view: AccountView) -> None:
         account.throttled_until = max(account.throttled_until or 0.0, view.throttled_until)
 
 
-def _groups(views: Iterable[PartitionView], pauses: Mapping[str | GroupRef, Pause]) -> list[GroupStatus]:
-    """Paused ones first, then those that are parked, whichever has waited longest first."""
+def _paused_and_parked(
+    views: Iterable[PartitionView], pauses: Mapping[str | GroupRef, Pause]
+) -> list[GroupStatus]:
+    """Return paused groups, then parked ones; of each kind, those that wait longest first."""
     parked: dict[GroupRef, GroupView] = {}
-    held: dict[GroupRef, GroupView] = {}
+    paused: dict[GroupRef, GroupView] = {}
     for view in views:
-        parked |= {one.ref: one for one in view.parked}
-        held |= {one.ref: one for one in view.paused}
-    paused = [
+        parked |= {group.ref: group for group in view.parked}
+        paused |= {group.ref: group for group in view.paused}
+    return [
         GroupStatus(
             target,
             "paused",
-            held[target].waiting if target in held else 0,
+            paused[target].waiting if target in paused else 0,
             since=pause.since,
             reason=pause.reason,
-            who=pause.operator,
+            operator=pause.operator,
         )
-        for target, pause in sorted(pauses.items(), key=lambda one: one[1].since)
+        for target, pause in sorted(pauses.items(), key=lambda item: item[1].since)
         if isinstance(target, GroupRef)
+    ] + [
+        _parked(group)
+        for group in sorted(parked.values(), key=lambda group: group.failing_since or 0.0)
+        if group.ref not in pauses
     ]
-    return paused + [
-        _parked(one)
-        for one in sorted(parked.values(), key=lambda one: one.failing_since or 0.0)
-        if one.ref not in pauses
-    ]
 
 
-def _quarantined(ref: GroupRef, why: Fault, *, has_dead_letters: bool) -> GroupStatus:
-    # What helps depends on what is left in the dead letters.
-    message = scrub_text(why.message.removesuffix(f": {ADVICE}"))
-    trouble = replace(why, message=message)
-    return GroupStatus(ref, "quarantined", 0, trouble=trouble, has_dead_letters=has_dead_letters)
+def _quarantined(ref: GroupRef, fault: Fault, *, has_dead_letters: bool) -> GroupStatus:
+    # The advice depends on what is left in the dead letters, so it is added later.
+    message = scrub_text(fault.message.removesuffix(f": {ADVICE}"))
+    fault = replace(fault, message=message)
+    return GroupStatus(ref, "quarantined", 0, fault=fault, has_dead_letters=has_dead_letters)
 
 
-def _parked(one: GroupView) -> GroupStatus:
-    # A vendor's message may name the numbers that it is about.
-    trouble = one.last_fault and replace(one.last_fault, message=scrub_text(one.last_fault.message))
-    return GroupStatus(one.ref, "parked", one.waiting, one.failures, one.failing_since, one.retry_at, trouble)
+def _parked(group: GroupView) -> GroupStatus:
+    # A vendor's message may contain phone numbers.
+    fault = group.last_fault and replace(group.last_fault, message=scrub_text(group.last_fault.message))
+    return GroupStatus(
+        group.ref,
+        "parked",
+        group.waiting,
+        failures=group.failures,
+        since=group.failing_since,
+        until=group.retry_at,
+        fault=fault,
+    )

@@ -1,4 +1,4 @@
-"""Rows for people: a table on a terminal; elsewhere lines with tabs, printed as they come."""
+"""Prints rows: a table on a terminal; elsewhere lines with tabs, each as soon as it is added."""
 
 import sys
 from collections.abc import Sequence
@@ -8,27 +8,31 @@ from rich import box
 from rich.table import Table
 from rich.text import Text
 
-from numbergroup.cli.screen import screen
+from numbergroup.cli.output import make_console
 from numbergroup.text.escaping import escaped
 
-_MOST_IN_A_TABLE = 1_000
+_MAX_TABLE_ROWS = 1_000
 
 
 @dataclass(slots=True)
 class Rows:
-    """`columns` are the headings; of the `whole` ones nothing is cut off on a narrow terminal."""
+    """Rows with the headings `columns`. At most `limit` rows are added.
+
+    `uncut`: the columns that are never wrapped on a narrow terminal.
+    """
 
     columns: Sequence[str]
-    whole: Sequence[str]
-    most: int
+    uncut: Sequence[str]
+    limit: int
+    count: int = 0
     _kept: list[list[str]] = field(default_factory=list)
     _as_table: bool = field(init=False)
-    count: int = 0
 
     def __post_init__(self) -> None:
-        self._as_table = screen().is_terminal and self.most <= _MOST_IN_A_TABLE
+        self._as_table = make_console().is_terminal and self.limit <= _MAX_TABLE_ROWS
 
     def add(self, *cells: str) -> None:
+        """Add a row with one cell for each column."""
         row = [escaped(cell) for cell in cells]
         if self._as_table:
             self._kept.append(row)
@@ -39,15 +43,15 @@ class Rows:
         self.count += 1
 
     def end(self) -> None:
+        """Print what is not printed yet. Raises `BrokenPipeError` when the output has no reader any more."""
         if self._kept:
             table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
             for name in self.columns:
-                table.add_column(name, no_wrap=name in self.whole, overflow="fold")
+                table.add_column(name, no_wrap=name in self.uncut, overflow="fold")
             for row in self._kept:
                 table.add_row(*map(Text, row))
-            screen().print(table)
-
-        # Whoever reads may have gone: that is to be noticed here, and not when the process ends.
+            make_console().print(table)
+        # Now, and not at the exit of the process, where the error would be a traceback.
         sys.stdout.flush()
 
     def _print(self, cells: Sequence[str]) -> None:

@@ -1,7 +1,7 @@
-"""Phone numbers are masked unless they are asked for: `852*****114`.
+"""Masks phone numbers: `852*****114`.
 
-Digits only, so that what is wrong with a number can be seen still. What the contract has for names (ids,
-handles, times) stays as it is: operators look for letters by them.
+Only digits are masked, so that an error in a number stays visible. What the contract has for names (ids,
+handles, times) is not masked: operators find dead letters by them.
 """
 
 import re
@@ -9,9 +9,9 @@ from typing import Any
 
 import orjson
 
-# What may stand between two digits of a number: anything but words and what JSON puts between values, also
-# written as an escape. NULs count for nothing: in UTF-16 and UTF-32 they stand beside every digit. All of it
-# possessive: whatever the text is, there are no ways back to be tried.
+# What may separate two digits of a number: anything but words and JSON's separators of values, also as an
+# escape. NULs are skipped, because UTF-16 and UTF-32 have them beside every digit. All quantifiers are
+# possessive, so that no text causes backtracking.
 _BETWEEN = r"""\x00*+(?:(?:\\[tnrbf/]?+|[^\w"',:;\[\]{}<>=|\\\x00]|_)\x00*+){0,8}+"""
 _UUID = r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}(?!\w)"
 _DAY = r"(?:19|20)[0-9]{2}-[01][0-9]-[0-3][0-9]"
@@ -31,9 +31,9 @@ _NAMES = frozenset(
 
 
 def mask_text(text: str) -> str:
-    """The text with every run of 7 or more digits masked, however they are grouped.
+    """Return the text with every run of 7 or more digits masked, however they are grouped.
 
-    Times and uuids stay, but for runs of 7 digits in them that nothing stands between.
+    Times and UUIDs are kept, except for 7 or more adjacent digits in them.
     """
     return _FOUND.sub(_masked, text)
 
@@ -45,7 +45,10 @@ def _masked(found: re.Match[str]) -> str:
 
 
 def mask_number(text: str) -> str:
-    """Every digit is `*` but the first and last three; of fewer than ten, all but the last two."""
+    """Return the number with `*` for all digits except the first and last three.
+
+    Of fewer than ten digits only the last two are kept.
+    """
     count = len(_DIGIT.findall(text))
     first, last = (_SHOWN_AT_EACH_END, _SHOWN_AT_EACH_END) if count >= _SHORT else (0, 2)
     seen = 0
@@ -59,18 +62,21 @@ def mask_number(text: str) -> str:
 
 
 def mask_body(body: bytes) -> str:
-    """The body as text; JSON stays JSON."""
+    """Return the body as text with its phone numbers masked; JSON stays JSON."""
     try:
         return orjson.dumps(mask_json(orjson.loads(body))).decode()
     except (ValueError, TypeError, RecursionError):  # TypeError: nested deeper than orjson writes
-        # What is no UTF-8 may stand between digits, too: it must not be spelt out, with digits, before.
+        # Invalid UTF-8 may separate digits, too. It is escaped afterwards, because escapes contain digits.
         text = body.decode(errors="surrogateescape")
-        masked = mask_text(_ESCAPED.sub(lambda one: chr(int(one[1], 16)), text))
+        masked = mask_text(_ESCAPED.sub(lambda escape: chr(int(escape[1], 16)), text))
         return masked.encode(errors="surrogateescape").decode(errors="backslashreplace")
 
 
 def mask_json(value: Any, name: str = "") -> Any:
-    """The value with the phone numbers in it masked, in names of members, too."""
+    """Return the JSON value with its phone numbers masked, also those in the names of members.
+
+    `name`: the name of the member that has the value.
+    """
     if isinstance(value, dict):
         within = name if name in _PHONES else None
         return {mask_text(key): mask_json(item, within or key) for key, item in value.items()}
