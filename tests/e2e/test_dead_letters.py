@@ -258,7 +258,7 @@ def test_an_edit(redis: RedisServer, shell: Shell) -> None:
         assert done.err.startswith(f"numbergroup: {said}")
     shell.write("good.json", good)
     done = shell("dead-letters", "edit", "0-a-0", "--file", "good.json", "--replay")
-    assert (done.code, done.out) == (0, "edited 0-a-0\nreplayed 1 letter\n")
+    assert (done.code, done.out) == (0, "edited 0-a-0\nreplayed 1 dead letter\n")
     assert replayed(redis) == [good]
     named = shell("dead-letters", "edit", "0-raw-0", "--file", "-", "--json", stdin=update("new", "key:k"))
     assert lines(named.out) == [{"edited": "0-raw-0"}]
@@ -283,7 +283,7 @@ def test_a_discard_and_back(redis: RedisServer, shell: Shell) -> None:
     assert left(redis) == 6
     done = shell("dead-letters", "discard", "--all", "--yes")
     (file,) = shell.folder.glob("dead-letters-*.ndjson")
-    assert done.out == f"6 dead letters copied to {file.name}\ndiscarded 6 letters\n"
+    assert done.out == f"6 dead letters copied to {file.name}\ndiscarded 6 dead letters\n"
     assert file.stat().st_mode & 0o777 == 0o600
     assert left(redis) == 0
     assert not redis.client.exists(COUNT, LETTERED)

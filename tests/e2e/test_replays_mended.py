@@ -44,7 +44,7 @@ def test_a_number_that_was_wrong(stage: Stage, shell: Shell) -> None:
     mended = json.dumps(event).replace(BAD, GOOD[2]).encode()
     stage.numbers.update(GOOD)
     done = shell("dead-letters", "edit", letter.id, "--file", "-", "--replay", stdin=mended)
-    assert (done.code, done.out) == (0, f"edited {letter.id}\nreplayed 1 letter\n")
+    assert (done.code, done.out) == (0, f"edited {letter.id}\nreplayed 1 dead letter\n")
     answered_again(stage, script, answers, {event["id"]: 1})
     assert statuses(answers, event["id"]) == ["rejected", "applied"]
     assert stage.vendor.groups() == {"g": set(GOOD)}
