@@ -71,9 +71,11 @@ class Account:
         return lambda number: contract(number) and vendors(number)
 
     def listed(self, *, whole: bool = True) -> Sequence[Group]:
-        """All groups, in the vendor's order, without the workers' own marker in their remarks. Raises
-        `CommandError` when they cannot be had; also when some may be missing, or if it need not be the `whole`
-        list, warns of that."""
+        """Return all groups in the vendor's order, without the workers' markers in their remarks.
+
+        Raises `CommandError` when the vendor does not answer. When some groups may be missing, raises
+        `CommandError` if the `whole` list is needed, and otherwise prints a warning.
+        """
         settings = self.settings
         logging.configure(settings.log_format, "error" if settings.log_level == "error" else "warning")
         try:
