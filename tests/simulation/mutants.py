@@ -16,8 +16,10 @@ from numbergroup.engine.account.breaker import Breaker
 from numbergroup.engine.commands import AccountFault, Applied, CallKind, Fault, Refused
 from numbergroup.engine.events import PartitionAcquired
 from numbergroup.engine.group import batch, outcome, state
-from numbergroup.engine.group.batch import finish_batch
-from numbergroup.engine.group.state import Batch, GroupState, Phase
+from numbergroup.engine.group.attribution import same_verdict_for_all
+from numbergroup.engine.group.batch import close_batch, finish_batch
+from numbergroup.engine.group.lifecycle import Batch, InFlight
+from numbergroup.engine.group.state import GroupState
 from numbergroup.engine.merging import plan
 from numbergroup.engine.merging.vendor_view import VendorView
 from numbergroup.engine.partition.group_table import GroupTable
@@ -104,8 +106,10 @@ def is_caught(mutant: Mutant) -> bool:
 def _half_a_batch_settles() -> list[Patch]:
     later = outcome._retry_later
 
-    def mutated(group: GroupState, *rest: Any) -> Any:
-        return finish_batch(group) if group.vendor_view.last_writes else later(group, *rest)
+    def mutated(group: GroupState, unfinished: Batch, *rest: Any) -> Any:
+        if group.vendor_view.last_writes:
+            return finish_batch(group, unfinished)
+        return later(group, unfinished, *rest)
 
     return [(outcome, "_retry_later", mutated)]
 
@@ -124,9 +128,10 @@ def _all_numbers_were_taken() -> list[Patch]:
 
 
 def _refused_as_a_whole() -> list[Patch]:
-    def mutated(group: GroupState, outcome: Any) -> Any:
-        fault = Fault("refused", outcome.code, outcome.message)
-        return outcome._ended(group, Status.REJECTED, fault, outcome.request_id)
+    def mutated(group: GroupState, refused: Batch, refusal: Refused) -> Any:
+        fault = Fault("refused", refusal.code, refusal.message)
+        verdicts = same_verdict_for_all(group, refused, Status.REJECTED, fault, refusal.request_id)
+        return close_batch(group, refused, verdicts)
 
     return [(outcome, "_refused", mutated)]
 
@@ -210,7 +215,7 @@ def _two_calls_for_a_group() -> list[Patch]:
     def mutated(self: Any, command: Any, partition: Any, event: Any) -> None:
         enqueue(self, command, partition, event)
         group = partition.groups[command.group]
-        if group.phase is Phase.IN_FLIGHT:
+        if isinstance(group.state, InFlight):
             self._groups.enqueue(group)
 
     return [(engine.Engine, "_enqueue", mutated)]
@@ -369,10 +374,10 @@ def _a_create_in_doubt_is_sent_again() -> list[Patch]:
 
 
 def _a_refusal_in_doubt_is_a_refusal() -> list[Patch]:
-    def mutated(group: GroupState, call: Any, ended: Any, policy: Any, retry: Any) -> Any:
-        if isinstance(ended.outcome, Refused) and call.kind is CallKind.CREATE:
+    def mutated(group: GroupState, flight: InFlight, ended: Any, policy: Any, retry: Any) -> Any:
+        if isinstance(ended.outcome, Refused) and flight.call.kind is CallKind.CREATE:
             ended = replace(ended, doubt_until=None)
-        return resolve(group, call, ended, policy, retry)
+        return resolve(group, flight, ended, policy, retry)
 
     resolve = engine.resolve
     return [(engine, "resolve", mutated)]

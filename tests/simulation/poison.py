@@ -59,7 +59,7 @@ class DeadlyEngine(Engine):
                 if entry.problem is None and is_deadly(plan, entry.body):
                     self.world.die(process)
         if isinstance(event, CallFinished) and event.call_id in self._in_flight:
-            die_in(self.world, Step.RESOLVE, self._in_flight[event.call_id].call.numbers)
+            die_in(self.world, Step.RESOLVE, self._in_flight[event.call_id].state.call.numbers)
         effects = super().handle(event)
         if isinstance(event, PermitGranted):
             for effect in effects:

@@ -198,7 +198,7 @@ def test_what_was_not_taken_is_not_decided() -> None:
     bench.deliver(add("c1", "ab"), add("c2", "c"))
     call = bench.call()
     group = bench.engine._groups.partitions[0].groups[BY_ID]
-    batch = group.batch
+    batch = group.state.batch
     assert batch is not None
     bench.answer(vendor.carry_out(call))
     verdicts: list[Verdict] = list(bench.verdicts.values())

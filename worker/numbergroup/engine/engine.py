@@ -21,7 +21,6 @@ from numbergroup.engine.commands import (
     CHANGING,
     CRASHED,
     Applied,
-    Call,
     Command,
     GroupRef,
     Refusal,
@@ -47,9 +46,10 @@ from numbergroup.engine.events import (
     Tick,
 )
 from numbergroup.engine.group.batch import next_commands, next_step
+from numbergroup.engine.group.lifecycle import Idle, InFlight, Parked, Paused
 from numbergroup.engine.group.next_step import Finish, NextStep, Park, Queue, Send
 from numbergroup.engine.group.outcome import resolve
-from numbergroup.engine.group.state import GroupState, Phase
+from numbergroup.engine.group.state import GroupState
 from numbergroup.engine.partition.admission import admit
 from numbergroup.engine.partition.group_table import GroupTable
 from numbergroup.engine.partition.state import PartitionState
@@ -59,15 +59,13 @@ from numbergroup.engine.records import round_to_milliseconds
 from numbergroup.engine.snapshot import Snapshot, view_account, view_partition
 from numbergroup.engine.timers import Timers
 
-_IDLE = Phase.IDLE
-
 
 @dataclass(slots=True, frozen=True)
-class _InFlight:
+class _Flight:
     """A call in flight; with `is_probe`, it tests whether the account works again."""
 
     group: GroupState
-    call: Call
+    state: InFlight
     is_probe: bool
 
 
@@ -87,7 +85,7 @@ class Engine:
     _scheduler: Scheduler = field(init=False)
     _paused_groups: Mapping[GroupRef, str] = field(init=False, default_factory=dict)
     _groups: GroupTable = field(init=False)
-    _in_flight: dict[int, _InFlight] = field(init=False, default_factory=dict)
+    _in_flight: dict[int, _Flight] = field(init=False, default_factory=dict)
     _timers: Timers[GroupState] = field(init=False, default_factory=Timers[GroupState])
     _effects: list[Effect] = field(init=False, default_factory=list)
     _serial: int = field(init=False, default=0)
@@ -130,7 +128,8 @@ class Engine:
         if group is None:
             return None
         commands = next_commands(group, self._precautions(group))
-        call_index = 0 if group.batch is None else group.batch.calls_started
+        batch = group.state.batch
+        call_index = 0 if batch is None else batch.calls_started
         return Turn(group.partition, group.ref, tuple(command.digest for command in commands), call_index)
 
     def _precautions(self, group: GroupState) -> Precautions | None:
@@ -238,9 +237,9 @@ class Engine:
         group.pending.append(command)
         if len(group.pending) == 1:
             self._groups.set_expiry_timer(group)
-        if group.phase is _IDLE:
+        if isinstance(group.state, Idle):
             if self.linger_s:
-                self._carry_out(group, Park(event.now + self.linger_s))
+                self._carry_out(group, Park(event.now + self.linger_s), event.now)
             else:
                 self._groups.enqueue(group)
         # Checked inline: this runs for every command, and a function call would double its cost.
@@ -258,7 +257,7 @@ class Engine:
                 account.pop()
                 step = self._choose_step(group, event.now)
                 if step is None:
-                    group.phase = Phase.PAUSED
+                    group.move_to(Paused(group.state.batch))
                     self._groups.quarantine_if_stuck(group, event.now)
                 else:
                     self._carry_out(group, step, event.now)
@@ -272,14 +271,14 @@ class Engine:
             return None
         partition = self._groups.partitions.get(group.partition)
         if partition is not None and partition.quiet_until > now:
-            return Park(partition.quiet_until)
+            return Park(partition.quiet_until, group.state.batch)
         account = self._scheduler.accounts[group.ref.account]
         if group.bisect_size is not None and not group.bisect_call_reserved:
             group.bisect_call_reserved = True
             start_at = account.bisect_budget.reserve(now)
             if start_at > now:
-                return Park(start_at)
-        return next_step(group, account.policy, now, self._precautions(group))
+                return Park(start_at, group.state.batch)
+        return next_step(group, group.state.batch, account.policy, now, self._precautions(group))
 
     def _finish_call(self, event: CallFinished) -> None:
         flight = self._in_flight.pop(event.call_id, None)
@@ -287,7 +286,12 @@ class Engine:
             return
         group, name = flight.group, flight.group.ref.account
         outcome = self._scheduler.on_call_finished(
-            group, event.outcome, event.now, event.jitter, probe=flight.is_probe
+            group,
+            event.outcome,
+            event.now,
+            event.jitter,
+            sent_at=flight.state.sent_at,
+            probe=flight.is_probe,
         )
         account = self._scheduler.accounts[name]
         group.bisect_call_reserved = False
@@ -295,14 +299,14 @@ class Engine:
         if partition is not None and partition.groups.get(group.ref) is group:
             # For the group, the outcome may be milder than for its account.
             group_event = replace(event, outcome=outcome)
-            decision = resolve(group, flight.call, group_event, account.policy, self.retry)
+            decision = resolve(group, flight.state, group_event, account.policy, self.retry)
             if isinstance(decision, Queue) and isinstance(outcome, Applied | Refused):
                 # Re-enqueue at the end: a group with endless work must not starve the others.
                 self._serial += 1
-                self._groups.enqueue(group, self._serial)
+                self._groups.enqueue(group, self._serial, decision.batch)
             elif isinstance(decision, Queue | Park) and group.throttled_until > event.now:
                 until = decision.until if isinstance(decision, Park) else 0.0
-                self._carry_out(group, Park(max(until, group.throttled_until)), event.now)
+                self._carry_out(group, Park(max(until, group.throttled_until), decision.batch), event.now)
             else:
                 self._carry_out(group, decision, event.now)
         if isinstance(outcome, Unavailable) and account.breaker.notice is not None:
@@ -322,21 +326,22 @@ class Engine:
                 if ref in resumed:
                     self._groups.lift_quarantine(number, partition, ref, event.now)
                 group = partition.groups.get(ref)
-                if group is not None and (group.phase is Phase.PAUSED or group.failures):
+                if group is not None and (isinstance(group.state, Paused) or group.failures):
                     self._groups.resume([group])
         self._scheduler.request_permits(self._scheduler.accounts, event.now)
 
-    def _carry_out(self, group: GroupState, decision: NextStep, now: float = 0.0) -> None:
+    def _carry_out(self, group: GroupState, decision: NextStep, now: float) -> None:
         match decision:
-            case Send(call, created_group):
+            case Send(batch, call, created_group):
                 account = self._scheduler.accounts[group.ref.account]
-                group.phase = Phase.IN_FLIGHT
+                state = InFlight(batch, call, now)
+                group.move_to(state)
                 account.in_flight += 1
                 self._serial += 1
-                self._in_flight[self._serial] = _InFlight(group, call, account.is_probing)
+                self._in_flight[self._serial] = _Flight(group, state, account.is_probing)
                 if call.kind in CHANGING:
                     group.last_recorded_call = self._serial
-                batch = group.batch if self._precautions(group) is not None else None
+                is_cautious = self._precautions(group) is not None
                 self._effects.append(
                     StartCall(
                         call_id=self._serial,
@@ -344,18 +349,17 @@ class Engine:
                         ref=group.ref,
                         call=call,
                         doubts=tuple(group.doubts),
-                        expirable_keys=group.expirable_keys,
+                        expirable_keys=batch.expirable_keys,
                         created_group=created_group,
                         probe=account.is_probing,
-                        digests=() if batch is None else [command.digest for command in batch.commands],
-                        place=0 if batch is None else batch.calls_started,
+                        digests=[command.digest for command in batch.commands] if is_cautious else (),
+                        place=batch.calls_started if is_cautious else 0,
                     )
                 )
-            case Queue():
-                self._groups.enqueue(group)
-            case Park(until):
-                group.phase = Phase.PARKED
-                group.wake_at = until
+            case Queue(batch):
+                self._groups.enqueue(group, batch=batch)
+            case Park(until, batch):
+                group.move_to(Parked(until, batch))
                 self._timers.schedule(until, group)
                 self._groups.quarantine_if_stuck(group, now)
             case Finish():

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 
 from numbergroup.engine.account.account import Account
 from numbergroup.engine.commands import Fault, GroupRef
-from numbergroup.engine.group.state import GroupState, Phase
+from numbergroup.engine.group.lifecycle import Parked
+from numbergroup.engine.group.state import GroupState
 from numbergroup.engine.partition.state import PartitionState
 
 _MOST_GROUPS = 100
@@ -119,7 +120,7 @@ def view_partition(partition: PartitionState, pauses: Mapping[GroupRef, str]) ->
         arrived_at = group.pending[0].arrived_at
         if arrived_at < oldest_at:
             oldest_at = arrived_at
-        if group.failures and group.phase is Phase.PARKED:
+        if group.failures and isinstance(group.state, Parked):
             parked.append(group)
         if pauses and group.ref in pauses:
             paused.append(group)
@@ -143,7 +144,7 @@ def _views(groups: Iterable[GroupState], pauses: Mapping[GroupRef, str]) -> list
             waiting=len(group.pending),
             failures=group.failures,
             failing_since=group.first_failed_at if group.failures else None,
-            retry_at=group.wake_at if group.phase is Phase.PARKED else None,
+            retry_at=group.state.until if isinstance(group.state, Parked) else None,
             last_fault=group.last_fault,
             reason=pauses.get(group.ref),
         )

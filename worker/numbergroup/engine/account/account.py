@@ -22,7 +22,8 @@ from numbergroup.engine.commands import (
     Unavailable,
     Withheld,
 )
-from numbergroup.engine.group.state import GroupState, Phase
+from numbergroup.engine.group.lifecycle import Batch, Ready
+from numbergroup.engine.group.state import GroupState
 from numbergroup.engine.policy import MAX_RETRY_AFTER_S, AccountPolicy
 
 _FAULT_PAUSE_S = (5.0, 60.0)
@@ -40,7 +41,7 @@ class Account:
     """The queue, health, breaker and budgets of one account."""
 
     policy: AccountPolicy
-    ready: list[tuple[int, int, GroupState]] = field(default_factory=list)
+    ready: list[tuple[int, int, GroupState, Ready]] = field(default_factory=list)
     in_flight: int = 0
     permits_wanted: int = 0
     probes_wanted: int = 0
@@ -73,35 +74,36 @@ class Account:
         self.breaker = Breaker(self.policy.breaker)
         self.bisect_budget = Budget(self.policy.isolation_per_second)
 
-    def enqueue(self, group: GroupState, position: int | None = None) -> None:
-        """Queue the group for a permit.
+    def enqueue(self, group: GroupState, position: int | None = None, batch: Batch | None = None) -> None:
+        """Queue the group for a permit, with its unfinished batch.
 
         Without a `position`, it is queued by its oldest command; behind all others if its last call stopped
         the account.
         """
-        group.phase = Phase.READY
         self.yielding.pop(group, None)
         if group.stopped_account_at is not None and self.served_at <= group.stopped_account_at:
-            group.queue_position = _YIELDING
+            group.move_to(Ready(_YIELDING, batch))
             self.yielding[group] = None
             return
         if position is None:
             position = group.oldest_arrival if group.stopped_account_at is None else self._last_position
-        group.queue_position, self._last_position = position, max(position, self._last_position)
+        self._last_position = max(position, self._last_position)
         self._push_serial += 1
-        heapq.heappush(self.ready, (group.queue_position, self._push_serial, group))
+        state = Ready(position, batch)
+        group.move_to(state)
+        heapq.heappush(self.ready, (position, self._push_serial, group, state))
 
     def peek(self) -> GroupState | None:
         """Return the ready group that uses the next permit; `None` if there is none."""
         while self.ready:
-            position, _, group = self.ready[0]
+            _, _, group, state = self.ready[0]
             # Entries of groups that were settled, parked or forgotten since are stale: drop them.
-            if group.phase is Phase.READY and group.pending and group.queue_position == position:
+            if group.state is state and group.pending:
                 return group
             heapq.heappop(self.ready)
         while self.yielding:
             group = next(iter(self.yielding))
-            if group.phase is Phase.READY and group.pending:
+            if isinstance(group.state, Ready) and group.pending:
                 return group
             del self.yielding[group]
         return None
@@ -111,7 +113,7 @@ class Account:
         group = self.peek()
         if group is None:
             return None
-        if group.queue_position == _YIELDING:
+        if group in self.yielding:
             del self.yielding[group]
         else:
             heapq.heappop(self.ready)
@@ -178,7 +180,7 @@ class Account:
         return max(0, min(self.ready_count, self.free_slots(now)) - requested)
 
     def on_call_finished(
-        self, group: GroupState, outcome: Outcome, now: float, jitter: float, *, probe: bool
+        self, group: GroupState, outcome: Outcome, now: float, jitter: float, *, sent_at: float, probe: bool
     ) -> Outcome:
         """Update the account after a call of the group; return the outcome as it counts for the group.
 
@@ -215,7 +217,7 @@ class Account:
                 group.answers_at_fault = group.stopped_account_at = None
                 group.lone_throttles = 0
                 self.throttle_count = 0
-                self._on_served(group.sent_at)
+                self._on_served(sent_at)
                 if probe or not self.fault_count:
                     # Answers to calls that were in flight when the fault began do not count.
                     self.answer_count += 1
@@ -241,8 +243,8 @@ class Account:
             return
         self.served_at = sent_at
         for group in [*self.yielding]:
-            if group.phase is Phase.READY:
-                self.enqueue(group)
+            if isinstance(group.state, Ready):
+                self.enqueue(group, batch=group.state.batch)
 
     def _on_stopped_by(self, group: GroupState, now: float) -> None:
         """Record that the vendor requested a wait in answer to a call of the group.

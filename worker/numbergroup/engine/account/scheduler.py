@@ -80,7 +80,7 @@ class Scheduler:
         self.timers.schedule(account.probe_denied_until, None)
 
     def on_call_finished(
-        self, group: GroupState, outcome: Outcome, now: float, jitter: float, *, probe: bool
+        self, group: GroupState, outcome: Outcome, now: float, jitter: float, *, sent_at: float, probe: bool
     ) -> Outcome:
         """Update the account after a call of the group; return the outcome as it counts for the group.
 
@@ -89,7 +89,7 @@ class Scheduler:
         name = group.ref.account
         account = self.accounts[name]
         old_notice, old_paused_until = account.breaker.notice, account.paused_until
-        outcome = account.on_call_finished(group, outcome, now, jitter, probe=probe)
+        outcome = account.on_call_finished(group, outcome, now, jitter, sent_at=sent_at, probe=probe)
         if account.paused_until > old_paused_until:
             self.timers.schedule(account.paused_until, None)
         self._publish_breaker(name, account, old_notice)

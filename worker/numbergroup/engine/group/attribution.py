@@ -4,7 +4,8 @@ from collections.abc import Iterable, Sequence
 
 from numbergroup.engine.commands import CREATE, RENAME, Command, Fault, GroupRef, Verdict, is_stale
 from numbergroup.engine.effects import GroupDecisions
-from numbergroup.engine.group.state import Batch, GroupState
+from numbergroup.engine.group.lifecycle import Batch
+from numbergroup.engine.group.state import GroupState
 from numbergroup.engine.group.vendor_details import encode_details
 from numbergroup.engine.merging.merge import Change, Op
 from numbergroup.engine.merging.vendor_view import VendorView
@@ -16,10 +17,8 @@ _EXPIRED = Fault("expired", None, "its expirytime had passed before the vendor t
 _NONE_TAKEN = Fault("refused", None, "the vendor took none of its numbers")
 
 
-def attribute_success(group: GroupState, deletion_request: str | None = None) -> list[Verdict]:
+def attribute_success(group: GroupState, batch: Batch, deletion_request: str | None = None) -> list[Verdict]:
     """Return the verdicts of a batch whose calls all succeeded, in the order of its commands."""
-    batch = group.batch
-    assert batch is not None
     change, commands, known = batch.change, batch.commands, group.vendor_view
     deciders = {by for _, by in change.winners.values()}
     deciders.update(change.texts.values())
@@ -31,7 +30,7 @@ def attribute_success(group: GroupState, deletion_request: str | None = None) ->
     has_omitted = change.outdated or change.refused or batch.expired_positions or any(map(is_stale, commands))
     verdicts = []
     for position, command in enumerate(commands):
-        omitted = _verdict_if_omitted(group, position) if has_omitted else None
+        omitted = _verdict_if_omitted(group, batch, position) if has_omitted else None
         if omitted is not None:
             verdicts.append(omitted)
             continue
@@ -115,32 +114,28 @@ def _decided_names(position: int, command: Command, change: Change, status: Stat
 
 
 def same_verdict_for_all(
-    group: GroupState, status: Status, fault: Fault, request_id: str | None
+    group: GroupState, batch: Batch, status: Status, fault: Fault, request_id: str | None
 ) -> list[Verdict]:
     """Return the same verdict for every command of a batch that failed.
 
     The verdicts list the requestIds of calls that succeeded before; the failed request's `request_id`, if
     there is one, is the last.
     """
-    batch = group.batch
-    assert batch is not None
     known = group.vendor_view
     verdicts = []
     for position, command in enumerate(batch.commands):
         earlier_ids = [earlier_id for number in command.targets for earlier_id in known.request_ids(number)]
         ids = _distinct([*earlier_ids, request_id])
         verdict = Verdict(command, status, group.group_id, ids, len(batch.commands), fault)
-        verdicts.append(_verdict_if_omitted(group, position) or verdict)
+        verdicts.append(_verdict_if_omitted(group, batch, position) or verdict)
     return verdicts
 
 
-def _verdict_if_omitted(group: GroupState, position: int) -> Verdict | None:
+def _verdict_if_omitted(group: GroupState, batch: Batch, position: int) -> Verdict | None:
     """Return the verdict of a command that was left out of all calls; `None` if it was not.
 
     Commands are left out that are outdated, expired, or not applicable in their place.
     """
-    batch = group.batch
-    assert batch is not None
     command, merged = batch.commands[position], len(batch.commands)
     if command.stale or position in batch.change.outdated:
         # A later command of this batch, or of one that is settled already, decided instead.

@@ -21,8 +21,9 @@ from numbergroup.engine.commands import (
 )
 from numbergroup.engine.group.attribution import attribute_success, same_verdict_for_all
 from numbergroup.engine.group.creation import add_marker, intent_after_create
+from numbergroup.engine.group.lifecycle import Batch
 from numbergroup.engine.group.next_step import Finish, Park, Send
-from numbergroup.engine.group.state import Batch, GroupState, Phase
+from numbergroup.engine.group.state import GroupState
 from numbergroup.engine.merging.merge import Change, batch_length, merge
 from numbergroup.engine.merging.plan import plan
 from numbergroup.engine.policy import AccountPolicy
@@ -31,43 +32,43 @@ from numbergroup_contracts.results import Status
 
 
 def next_step(
-    group: GroupState, policy: AccountPolicy, now: float, precautions: Precautions | None = None
+    group: GroupState,
+    batch: Batch | None,
+    policy: AccountPolicy,
+    now: float,
+    precautions: Precautions | None = None,
 ) -> Send | Park | Finish:
     """Return the next call of the group's batch, which is formed now if there is none.
 
     Returns `Finish` when no call is needed, and `Park` when an earlier call in doubt could undo the next one.
     """
-    batch = group.batch
+    is_new = batch is None
     if batch is None:
         if precautions is not None and (deaths := precautions.crash_count(group.pending[0].digest)):
             return _finish_condemned(group, deaths)
-        batch = group.batch = form_batch(group, now, precautions)
-        if group.suspected_creates:
-            _suspect_create(group, batch)
+        batch = form_batch(group, now, precautions)
+        if group.suspected_creates and batch.create is not None:
+            group.guess_intent(batch.create)
         # An unrecorded create can only be found by its marker: its numbers are not known.
         finds = policy.writes_marker if group.intent_is_guess else policy.can_find_created
-        if _has_open_create(group) and not finds and not _adopt_created_group(group):
-            return fail_lost_create(group, policy)
-        replan(group, policy)
+        if _open_create(group, batch) is not None and not finds and not _adopt_created_group(group, batch):
+            return fail_lost_create(group, batch, policy)
+        replan(group, batch, policy)
     if not batch.calls:
-        return finish_batch(group)
+        return finish_batch(group, batch)
     call = batch.calls[0]
     if call.group_id is None and call.kind in (CallKind.ADD, CallKind.DELETE, CallKind.RENAME):
         # The call was planned after a create, before the group had an id.
         call = replace(call, group_id=group.group_id)
     until = group.blocked_until(call, now)
     if until is not None:
-        if not batch.is_started:
-            group.discard_batch()
-        return Park(until)
-    batch.is_started = True
+        return Park(until, None if is_new else batch)
     batch.calls_started += 1
     group.attempted_count = max(group.attempted_count, len(batch.commands))
-    group.sent_at = now
     group.intent_recorded |= call.kind is CallKind.CREATE
     if call.kind is CallKind.CREATE:
         group.created_group = None
-    return Send(call, _instead_of_intent(group, call, policy))
+    return Send(batch, call, _instead_of_intent(group, call, policy))
 
 
 def _instead_of_intent(group: GroupState, call: Call, policy: AccountPolicy) -> CreateIntent | None:
@@ -82,19 +83,24 @@ def _instead_of_intent(group: GroupState, call: Call, policy: AccountPolicy) -> 
 
 def _finish_condemned(group: GroupState, deaths: int) -> Finish:
     """Fail the group's first command, because it crashed workers `deaths` times."""
-    group.batch = Batch((group.pending[0],), Change(), frozenset())
+    batch = Batch((group.pending[0],), Change(), frozenset())
     message = (
         f"workers died {deaths} times while they processed only this command, so it is not tried again. "
         "It may have been carried out in part. Fix the command or the worker, then replay it"
     )
     fault = Fault(CRASHED, None, message)
-    return close_batch(group, same_verdict_for_all(group, Status.FAILED, fault, None))
+    return fail_batch(group, batch, fault)
+
+
+def fail_batch(group: GroupState, batch: Batch, fault: Fault) -> Finish:
+    """Finish a batch whose commands all failed with `fault`."""
+    return close_batch(group, batch, same_verdict_for_all(group, batch, Status.FAILED, fault, None))
 
 
 def next_commands(group: GroupState, precautions: Precautions | None) -> Sequence[Command]:
     """Return the commands of the group's batch, or of the batch that would be formed now."""
-    if group.batch is not None:
-        return group.batch.commands
+    if group.state.batch is not None:
+        return group.state.batch.commands
     return tuple(islice(group.pending, _next_batch_length(group, precautions)))
 
 
@@ -111,11 +117,11 @@ def _next_batch_length(group: GroupState, precautions: Precautions | None) -> in
 def finish_expired_head(
     group: GroupState, now: float, precautions: Precautions | None = None
 ) -> Finish | None:
-    """Finish the expired commands at the group's head; `None` if there are none, or a call is under way.
+    """Finish the expired commands at the group's head; `None` if there are none, or a batch is under way.
 
     No permit is needed: commands also expire in time while their account is down.
     """
-    if group.phase is Phase.IN_FLIGHT or (group.batch is not None and group.batch.is_started):
+    if group.state.batch is not None:
         return None
     head = tuple(takewhile(lambda command: _has_expired(command, now), group.pending))
     if precautions is not None:
@@ -124,22 +130,20 @@ def finish_expired_head(
         return None
     positions = frozenset(range(len(head)))
     stale = frozenset(position for position in positions if head[position].stale)
-    group.batch = Batch(head, Change(), positions - stale)
-    return finish_batch(group)
+    return finish_batch(group, Batch(head, Change(), positions - stale))
 
 
-def replan(group: GroupState, policy: AccountPolicy) -> None:
+def replan(group: GroupState, batch: Batch, policy: AccountPolicy) -> None:
     """Plan the calls that the batch still needs, from the current view of the group."""
-    batch = group.batch
-    assert batch is not None
     first = batch.commands[0]
     if first.kind is CommandKind.LIST:
         listing = Call(CallKind.LIST, limit=first.limit, offset=first.offset)
         batch.calls = deque([] if batch.expired_positions else [listing])
         return
     change = batch.change
-    if group.intent is not None and _has_open_create(group):
-        batch.calls = deque([_find_created(group.intent)])
+    open_create = _open_create(group, batch)
+    if open_create is not None:
+        batch.calls = deque([_find_created(open_create)])
         return
     calls = plan(
         change,
@@ -150,9 +154,8 @@ def replan(group: GroupState, policy: AccountPolicy) -> None:
         has_replace=CommandKind.REPLACE in policy.supports,
         writes_marker=policy.writes_marker,
     )
-    if calls and calls[0].kind is CallKind.CREATE and policy.writes_marker:
-        assert change.create is not None
-        calls[0] = add_marker(calls[0], batch.commands[change.create])
+    if batch.create is not None and policy.writes_marker and calls and calls[0].kind is CallKind.CREATE:
+        calls[0] = add_marker(calls[0], batch.create)
     batch.calls = deque(calls)
 
 
@@ -161,45 +164,37 @@ def _find_created(intent: CreateIntent) -> Call:
     return Call(CallKind.FIND_CREATED, group_id=intent.group_id, marker=intent.marker)
 
 
-def _has_open_create(group: GroupState) -> bool:
-    """Whether an earlier, unanswered create may have created the batch's group."""
-    assert group.batch is not None
-    change = group.batch.change
-    unanswered = group.intent is not None and group.group_id is None
-    return unanswered and (change.create is not None or change.delete is not None)
+def _open_create(group: GroupState, batch: Batch) -> CreateIntent | None:
+    """Return the intent of an earlier, unanswered create that may have created the batch's group."""
+    return group.intent if group.group_id is None and batch.create is not None else None
 
 
-def _suspect_create(group: GroupState, batch: Batch) -> None:
-    """Make up an intent for the batch's create, if an earlier owner may have sent it."""
-    if batch.change.create is not None:
-        group.guess_intent(batch.commands[batch.change.create])
-
-
-def _adopt_created_group(group: GroupState) -> bool:
+def _adopt_created_group(group: GroupState, batch: Batch) -> bool:
     """Adopt the group that an earlier worker created for this batch; return whether there was one."""
-    assert group.batch is not None
-    if group.intent is None or group.intent.group_id is None or group.batch.change.create is None:
+    if group.intent is None or group.intent.group_id is None or batch.create is None:
         return False
-    note_created(group, group.intent.group_id, None)
-    group.batch.mark_attempted()
+    note_created(group, batch.create, group.intent.group_id, None)
+    batch.mark_attempted()
     return True
 
 
-def note_created(group: GroupState, group_id: str | None, request_id: str | None) -> None:
-    """Record that the batch's create has created the group."""
-    batch = group.batch
-    assert batch is not None
-    assert batch.change.create is not None
+def note_created(group: GroupState, create: Command, group_id: str | None, request_id: str | None) -> None:
+    """Record that the command `create` has created the group."""
     group.group_id = group_id
-    group.created_by = batch.commands[batch.change.create]
-    group.created_group = intent_after_create(group.created_by, group_id)
+    group.created_by = create
+    group.created_group = intent_after_create(create, group_id)
     group.create_request_id = request_id
     group.intent = None
     group.forget_creation()
 
 
 def fail_lost_create(
-    group: GroupState, policy: AccountPolicy, code: str | None = None, why: str = "no answer is known"
+    group: GroupState,
+    batch: Batch,
+    policy: AccountPolicy,
+    *,
+    code: str | None = None,
+    why: str = "no answer is known",
 ) -> Finish:
     """Fail a batch whose create may have been carried out, when that cannot be looked up.
 
@@ -207,33 +202,33 @@ def fail_lost_create(
     """
     obstacle = "does not show which group it is" if policy.can_list else "has no list to look it up in"
     message = f"{why}: the group may have been made, and the vendor {obstacle}"
-    verdicts = same_verdict_for_all(group, Status.FAILED, Fault("unavailable", code, message), None)
+    fault = Fault("unavailable", code, message)
+    verdicts = same_verdict_for_all(group, batch, Status.FAILED, fault, None)
     group.intent = None
-    return close_batch(group, verdicts, is_deleted=True)
+    return close_batch(group, batch, verdicts, is_deleted=True)
 
 
-def finish_batch(group: GroupState, deletion_request: str | None = None) -> Finish:
+def finish_batch(group: GroupState, batch: Batch, deletion_request: str | None = None) -> Finish:
     """Finish a batch whose calls all succeeded."""
-    assert group.batch is not None
-    is_deleted = group.batch.change.delete is not None
-    return close_batch(group, attribute_success(group, deletion_request), is_deleted=is_deleted)
+    verdicts = attribute_success(group, batch, deletion_request)
+    return close_batch(group, batch, verdicts, is_deleted=batch.change.delete is not None)
 
 
-def close_batch(group: GroupState, verdicts: Sequence[Verdict], *, is_deleted: bool = False) -> Finish:
+def close_batch(
+    group: GroupState, batch: Batch, verdicts: Sequence[Verdict], *, is_deleted: bool = False
+) -> Finish:
     """Finish a batch with these verdicts, and with what the ledger must learn of the group.
 
     The group key is bound to a created group, also when the batch failed after the create; with `is_deleted`,
     the key is freed.
     """
-    batch = group.batch
-    assert batch is not None
     bindings: dict[GroupRef, str | None] = {}
     if group.ref.kind is HandleKind.KEY and (is_deleted or group.created_by in batch.commands):
         bindings[group.ref] = None if is_deleted else group.group_id
     # A create that failed in doubt keeps its intent: its replay must look the group up first.
     intents_done = [group.ref] if group.intent_recorded and group.intent is None else []
     group.intent_recorded = group.intent is not None
-    return Finish(verdicts, bindings, intents_done)
+    return Finish(batch, verdicts, bindings, intents_done)
 
 
 def form_batch(group: GroupState, now: float, precautions: Precautions | None = None) -> Batch:

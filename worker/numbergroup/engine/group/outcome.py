@@ -23,10 +23,18 @@ from numbergroup.engine.commands import (
 from numbergroup.engine.doubt import Doubt
 from numbergroup.engine.events import CallFinished
 from numbergroup.engine.group.attribution import same_verdict_for_all
-from numbergroup.engine.group.batch import close_batch, fail_lost_create, finish_batch, note_created, replan
+from numbergroup.engine.group.batch import (
+    close_batch,
+    fail_batch,
+    fail_lost_create,
+    finish_batch,
+    note_created,
+    replan,
+)
 from numbergroup.engine.group.creation import find_possible_match, intent_of_call, is_created_by, strip_marker
+from numbergroup.engine.group.lifecycle import Batch, InFlight
 from numbergroup.engine.group.next_step import Finish, NextStep, Park, Queue
-from numbergroup.engine.group.state import Batch, GroupState
+from numbergroup.engine.group.state import GroupState
 from numbergroup.engine.merging.vendor_view import UNKNOWN_EXPIRY
 from numbergroup.engine.policy import MAX_RETRY_AFTER_S, AccountPolicy, RetryPolicy
 from numbergroup.engine.replays import replays_of
@@ -43,69 +51,64 @@ _NotApplied = Refused | Unavailable | Throttled | AccountFault
 
 
 def resolve(
-    group: GroupState, call: Call, ended: CallFinished, policy: AccountPolicy, retry: RetryPolicy
+    group: GroupState, flight: InFlight, ended: CallFinished, policy: AccountPolicy, retry: RetryPolicy
 ) -> NextStep:
-    """Apply the outcome of `call` to its group, and return the group's next step."""
-    outcome = ended.outcome
-    assert group.batch is not None
+    """Apply the outcome of the group's call in flight, and return the group's next step."""
+    outcome, batch, call = ended.outcome, flight.batch, flight.call
     if call.kind is CallKind.CREATE and ended.doubt_until is None:
-        ended = _add_doubt_of_create(group, ended)
+        ended = _add_doubt_of_create(group, batch, ended)
     if ended.doubt_until is not None:
         _record_doubt(group, call, ended.doubt_until, answered=isinstance(outcome, Applied))
     if call.kind in _EFFECTIVE and (ended.doubt_until is not None or isinstance(outcome, Applied)):
-        group.batch.mark_attempted()
+        batch.mark_attempted()
     if isinstance(outcome, Refused | Unavailable):
-        group.batch.note_failure(ended.now)
+        batch.note_failure(ended.now)
     elif isinstance(outcome, Applied) and outcome.rejected:
         if outcome.nothing_applied and _may_be_done_already(group, call, ended):
             outcome = replace(outcome, rejected=())
-        group.batch.note_failure(ended.now, frozenset(outcome.rejected))
+        batch.note_failure(ended.now, frozenset(outcome.rejected))
     if ended.doubt_until is not None and isinstance(outcome, _NotApplied):
         if call.kind is CallKind.CREATE and not policy.can_find_created:
-            return fail_lost_create(group, policy, outcome.code, outcome.message)
+            return fail_lost_create(group, batch, policy, code=outcome.code, why=outcome.message)
         if call.kind in UPDATES and not policy.idempotent:
             message = f"{outcome.message}: the change may have been made, and must not be sent twice"
-            return _end_with(group, Status.FAILED, Fault("unavailable", outcome.code, message), None)
+            return fail_batch(group, batch, Fault("unavailable", outcome.code, message))
     match outcome:
         case Applied():
-            return _applied(group, call, ended, outcome, policy=policy, retry=retry)
+            return _applied(group, flight, ended, outcome, policy=policy, retry=retry)
         case Refused() if call.kind is CallKind.CREATE and ended.doubt_until is not None:
             # The group is looked up before a command is rejected.
             group.create_refusals += 1 if not outcome.certain else _MAX_UNCLEAR_REFUSALS
             group.create_refusal = outcome
-            group.discard_batch()
             return Queue()
         case Refused() if call.kind in _LOOK_UPS:
             # No command requested the look-up, so none can be rejected for it.
             fault = Fault("unavailable", outcome.code, outcome.message)
-            return _retry_later(group, fault, ended, retry)
+            return _retry_later(group, batch, fault, ended, retry)
         case Refused() if call.kind is CallKind.DELETE_GROUP and policy.can_list:
             # An earlier request, perhaps of another worker, may have deleted the group already.
-            group.batch.refusal = outcome
-            group.batch.calls = deque([Call(CallKind.READ_MEMBERS, group_id=call.group_id)])
-            return Queue()
+            batch.refusal = outcome
+            batch.calls = deque([Call(CallKind.READ_MEMBERS, group_id=call.group_id)])
+            return Queue(batch)
         case Refused():
-            return _skip_doubtful_numbers(group, call, outcome) or _refused(group, outcome)
+            return _skip_doubtful_numbers(group, batch, call, outcome) or _refused(group, batch, outcome)
         case Unavailable():
             fault = Fault("unavailable", outcome.code, outcome.message)
-            return _retry_later(group, fault, ended, retry, outcome.retry_after_s)
+            return _retry_later(group, batch, fault, ended, retry, outcome.retry_after_s)
         case Throttled() | AccountFault() | Withheld():
-            group.discard_batch()
             return Queue()
         case _:
             assert_never(outcome)
 
 
-def _add_doubt_of_create(group: GroupState, ended: CallFinished) -> CallFinished:
+def _add_doubt_of_create(group: GroupState, batch: Batch, ended: CallFinished) -> CallFinished:
     """Put a create in doubt that is refused because the group exists, if an earlier request may have made it.
 
     That is so for replays, and after a request whose failure left open whether the group was created.
     """
-    outcome = ended.outcome
-    assert group.batch is not None
+    outcome, create = ended.outcome, batch.create
     if isinstance(outcome, Refused) and outcome.already_exists:
-        create = group.batch.change.create
-        is_replay = create is not None and replays_of(group.batch.commands[create].retry_history) > 0
+        is_replay = create is not None and replays_of(create.retry_history) > 0
         return replace(ended, doubt_until=ended.now) if group.create_failed or is_replay else ended
     if isinstance(outcome, Unavailable | Throttled | AccountFault) and outcome.code is not None:
         group.create_failed = True
@@ -132,7 +135,7 @@ def _record_doubt(group: GroupState, call: Call, until: float, *, answered: bool
 
 def _applied(
     group: GroupState,
-    call: Call,
+    flight: InFlight,
     ended: CallFinished,
     outcome: Applied,
     *,
@@ -140,38 +143,42 @@ def _applied(
     retry: RetryPolicy,
 ) -> NextStep:
     """Apply a successful call to the group and its batch."""
-    batch = group.batch
-    assert batch is not None
+    batch, call = flight.batch, flight.call
     if call.kind in _LOOK_UPS and not outcome.complete and _find_listed(group, call, outcome) is None:
         # An incomplete list does not prove that the group is absent.
         message = f"{outcome.incomplete_reason}: that does not prove whether the group exists"
-        return _retry_later(group, Fault("unavailable", None, message), ended, retry)
+        return _retry_later(group, batch, Fault("unavailable", None, message), ended, retry)
     match call.kind:
         case CallKind.LIST:
             (command,) = batch.commands
             ids = (outcome.request_id,) if outcome.request_id else ()
             groups = tuple(map(strip_marker, outcome.groups or ()))
             verdict = Verdict(command, Status.APPLIED, None, ids, 1, groups=groups, total=outcome.total)
-            return Finish([verdict])
+            return Finish(batch, [verdict])
         case CallKind.DELETE_GROUP:
-            return finish_batch(group, outcome.request_id)
+            return finish_batch(group, batch, outcome.request_id)
         case CallKind.FIND_CREATED:
-            return _on_created_looked_up(group, call, outcome, policy)
+            return _on_created_looked_up(group, flight, outcome, policy)
         case CallKind.READ_MEMBERS:
             listed = _find_listed(group, call, outcome)
             if listed is None and batch.refusal is not None:
-                return finish_batch(group, outcome.request_id)
+                return finish_batch(group, batch, outcome.request_id)
             unlisted = Refused(None, "the vendor lists no such group", outcome.request_id)
             if listed is None or batch.refusal is not None:
-                return _refused(group, batch.refusal or unlisted)
+                return _refused(group, batch, batch.refusal or unlisted)
             group.vendor_view.set_members(listed.numbers, outcome.request_id, _listed_expiry(policy))
-            replan(group, policy)
+            replan(group, batch, policy)
         case _:
             group.vendor_view.apply(call, outcome.request_id, outcome.rejected, outcome.details)
             batch.calls.popleft()
-            if call.kind is CallKind.CREATE:
-                note_created(group, outcome.group_id, outcome.request_id)
-    return Queue() if batch.calls else finish_batch(group)
+            if call.kind is CallKind.CREATE and batch.create is not None:
+                note_created(group, batch.create, outcome.group_id, outcome.request_id)
+    return _continue(group, batch)
+
+
+def _continue(group: GroupState, batch: Batch) -> Queue | Finish:
+    """Send the batch's next call with the next permit; finish the batch if there is none."""
+    return Queue(batch) if batch.calls else finish_batch(group, batch)
 
 
 def _find_listed(group: GroupState, call: Call, outcome: Applied) -> Group | None:
@@ -194,13 +201,16 @@ def _listed_expiry(policy: AccountPolicy) -> float | None:
     return UNKNOWN_EXPIRY if policy.number_expiry else None
 
 
-def _on_created_looked_up(group: GroupState, call: Call, outcome: Applied, policy: AccountPolicy) -> NextStep:
-    intent, batch = group.intent, group.batch
-    assert intent is not None
-    assert batch is not None
-    listed = _find_listed(group, call, outcome)
-    if listed is not None:
-        note_created(group, listed.group_id, outcome.request_id)
+def _on_created_looked_up(
+    group: GroupState, flight: InFlight, outcome: Applied, policy: AccountPolicy
+) -> NextStep:
+    batch, intent, create = flight.batch, group.intent, flight.batch.create
+    listed = _find_listed(group, flight.call, outcome)
+    if intent is None or create is None:
+        # No create is open any more.
+        pass
+    elif listed is not None:
+        note_created(group, create, listed.group_id, outcome.request_id)
         group.vendor_view.set_members(listed.numbers, outcome.request_id, _listed_expiry(policy))
         group.vendor_view.set_texts(strip_marker(listed), outcome.request_id)
         for doubt in group.doubts:
@@ -208,34 +218,32 @@ def _on_created_looked_up(group: GroupState, call: Call, outcome: Applied, polic
             if doubt.call.group_id == listed.group_id:
                 group.vendor_view.mark_uncertain(doubt.call)
         batch.mark_attempted()
-    elif group.sent_at < intent.request_expires_at:
+    elif flight.sent_at < intent.request_expires_at:
         # The create may have taken effect after the look-up began.
-        group.discard_batch()
         return Park(intent.request_expires_at)
     elif (candidate := _find_possibly_created(batch, intent, outcome)) is not None:
         why = f"group {candidate.group_id} has the create's numbers, but nothing shows which command made it"
-        return fail_lost_create(group, policy, why=why)
+        return fail_lost_create(group, batch, policy, why=why)
     else:
         group.intent = None
-        group.clear_suspected_creates()
+        group.clear_suspected_creates(batch)
         refusal = group.create_refusal
         if refusal is not None and group.create_refusals >= _MAX_UNCLEAR_REFUSALS:
             # The vendor refused the create, and the group does not exist.
             group.forget_creation()
-            return _refused(group, refusal)
-    replan(group, policy)
-    return Queue() if batch.calls else finish_batch(group)
+            return _refused(group, batch, refusal)
+    replan(group, batch, policy)
+    return _continue(group, batch)
 
 
-def _skip_doubtful_numbers(group: GroupState, call: Call, outcome: Refused) -> NextStep | None:
+def _skip_doubtful_numbers(group: GroupState, batch: Batch, call: Call, outcome: Refused) -> NextStep | None:
     """Go on without refused numbers that the batch's only command does not name; `None` if there are none.
 
     Such numbers may be in the group only because of a call in doubt for later commands, and the refused call
     was to remove them. The command is not rejected for them. They are separated by halving the call, and left
     to the commands that name them.
     """
-    batch, known = group.batch, group.vendor_view
-    assert batch is not None
+    known = group.vendor_view
     if len(batch.commands) > 1 or call.kind is not CallKind.DELETE:
         return None
     named = set(batch.commands[0].numbers)
@@ -251,23 +259,22 @@ def _skip_doubtful_numbers(group: GroupState, call: Call, outcome: Refused) -> N
         first = tuple(number for number in call.numbers if number not in others) or others[: len(others) // 2]
         second = tuple(number for number in call.numbers if number not in first)
         batch.calls.extendleft([replace(call, numbers=second), replace(call, numbers=first)])
-    return Queue() if batch.calls else finish_batch(group)
+    return _continue(group, batch)
 
 
-def _refused(group: GroupState, outcome: Refused) -> NextStep:
+def _refused(group: GroupState, batch: Batch, outcome: Refused) -> NextStep:
     """Halve the refused batch, or reject its only command."""
-    batch = group.batch
-    assert batch is not None
     if len(batch.commands) > 1:
         group.bisect_size = len(batch.commands) // 2
-        group.discard_batch()
         return Queue()
     fault = Fault("refused", outcome.code, outcome.message)
-    return _end_with(group, Status.REJECTED, fault, outcome.request_id)
+    verdicts = same_verdict_for_all(group, batch, Status.REJECTED, fault, outcome.request_id)
+    return close_batch(group, batch, verdicts)
 
 
 def _retry_later(
     group: GroupState,
+    batch: Batch,
     fault: Fault,
     ended: CallFinished,
     retry: RetryPolicy,
@@ -278,12 +285,6 @@ def _retry_later(
     group.failures += 1
     group.last_fault = fault
     if retry.is_exhausted(group.first_failed_at, ended.now):
-        return _end_with(group, Status.FAILED, fault, None)
-    group.discard_batch()
+        return fail_batch(group, batch, fault)
     asked_s = min(retry_after_s or 0.0, MAX_RETRY_AFTER_S)
     return Park(ended.now + max(asked_s, retry.delay_s(group.failures, ended.jitter)))
-
-
-def _end_with(group: GroupState, status: Status, fault: Fault, request_id: str | None) -> Finish:
-    """Finish the batch with the same verdict for all its commands."""
-    return close_batch(group, same_verdict_for_all(group, status, fault, request_id))

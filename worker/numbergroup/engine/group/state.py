@@ -1,18 +1,6 @@
-"""The state of one group: its pending commands in arrival order, its batch and its phase.
+"""What the engine knows of one group: its state, its pending commands, its calls in doubt."""
 
-    idle ──► ready ──► in flight ──► ready (the next call, or commands that arrived meanwhile) ──► …
-               ▲           │
-               ├── parked ◄┘   (after a failure, for a call in doubt, or to linger)
-               └── paused      (by an operator)
-
-A batch is formed when its first call may be sent. Its commands stay at the head of `pending` until all calls
-of the batch are resolved; then they are settled together.
-"""
-
-import enum
 from collections import deque
-from collections.abc import Sequence
-from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 
 from numbergroup.engine.commands import (
@@ -29,55 +17,12 @@ from numbergroup.engine.commands import (
 from numbergroup.engine.doubt import Doubt, undoes
 from numbergroup.engine.events import Facts
 from numbergroup.engine.group.creation import intent_of_command, is_recorded_for
-from numbergroup.engine.merging.merge import Change
+from numbergroup.engine.group.lifecycle import IDLE, Batch, State, check_transition
 from numbergroup.engine.merging.vendor_view import VendorView
-from numbergroup.engine.replays import LaterWrites, RetryHistory, replays_of
+from numbergroup.engine.replays import LaterWrites, replays_of
 
 INHERITED = 0
 """A `last_recorded_call` made by an earlier owner. This engine's own calls have greater numbers."""
-
-
-class Phase(enum.Enum):
-    """What a group waits for."""
-
-    IDLE = enum.auto()
-    READY = enum.auto()
-    IN_FLIGHT = enum.auto()
-    PARKED = enum.auto()
-    PAUSED = enum.auto()
-    """An operator has paused the group."""
-
-
-@dataclass(slots=True)
-class Batch:
-    """Commands that were taken from the queue together, and settle together."""
-
-    commands: Sequence[Command]
-    change: Change
-    expired_positions: frozenset[int]
-    """Positions (within `commands`) of the commands that expired before they were in any call."""
-    calls: deque[Call] = field(default_factory=deque)
-    is_started: bool = False
-    calls_started: int = 0
-    refusal: Refused | None = None
-    """Why the vendor refused to delete the group; set while the group is looked up."""
-
-    def note_failure(self, now: float, numbers: AbstractSet[str] | None = None) -> None:
-        """Record a failed call in the retry history of the commands, for their dead letters.
-
-        With `numbers`: only for commands that contain at least one of these numbers.
-        """
-        for command in self.commands:
-            if numbers is not None and numbers.isdisjoint(command.numbers):
-                continue
-            command.retry_history = command.retry_history or RetryHistory()
-            command.retry_history.record_failure(now)
-
-    def mark_attempted(self) -> None:
-        """Mark the batch's commands as possibly carried out: from now on they cannot expire."""
-        expired = self.expired_positions
-        for position, command in enumerate(self.commands):
-            command.attempted = position not in expired
 
 
 @dataclass(slots=True, eq=False)
@@ -88,15 +33,12 @@ class GroupState:
     partition: int
     group_id: str | None = None
     pending: deque[Command] = field(default_factory=deque)
-    batch: Batch | None = None
-    phase: Phase = Phase.IDLE
-    wake_at: float = 0.0
+    state: State = IDLE
+    """Changed by `move_to` only."""
     vendor_view: VendorView = field(default_factory=VendorView)
     doubts: list[Doubt] = field(default_factory=list)
     attempted_count: int = 0
     """Number of leading pending commands that were in a call already."""
-    sent_at: float = 0.0
-    """When its last call started (Unix seconds, as all times here)."""
     intent: CreateIntent | None = None
     intent_recorded: bool = False
     """Whether the ledger has an intent of this group that a settlement must still close."""
@@ -129,8 +71,6 @@ class GroupState:
     """How often only this group was throttled: calls that were sent in between were answered normally."""
     throttled_until: float = 0.0
     """End of the wait because of that."""
-    queue_position: int = 0
-    """Its position in the account's queue, while it is ready."""
     bisect_size: int | None = None
     """While a refused batch is being halved: the largest size of the next batch."""
     bisect_call_reserved: bool = False
@@ -139,6 +79,11 @@ class GroupState:
     """How many of the pending commands are replays."""
     later_writes: LaterWrites | None = None
     """Decisions of later commands, which those replays must not undo."""
+
+    def move_to(self, state: State) -> None:
+        """Change to this state; `IllegalTransition` if it cannot follow the present one."""
+        check_transition(self.state, state)
+        self.state = state
 
     @property
     def oldest_arrival(self) -> int:
@@ -156,10 +101,6 @@ class GroupState:
         """Reset what is known of failed creates: the group was created, or the command is settled."""
         self.create_failed, self.create_refusals, self.create_refusal = False, 0, None
 
-    def discard_batch(self) -> None:
-        """Return the batch's commands to the queue, so that newer commands can merge with them."""
-        self.batch = None
-
     def blocked_until(self, call: Call, now: float) -> float | None:
         """Return until when `call` must wait for a doubtful call that could undo it; `None`: no wait."""
         if not self.doubts:
@@ -172,18 +113,6 @@ class GroupState:
         return command.retry_history is not None and any(
             doubt.until > now and not set(doubt.call.numbers).isdisjoint(command.numbers)
             for doubt in self.doubts
-        )
-
-    @property
-    def expirable_keys(self) -> tuple[CommandKey, ...]:
-        """The keys of the batch's commands that can expire and have not."""
-        if self.batch is None:
-            return ()
-        commands, expired = self.batch.commands, self.batch.expired_positions
-        return tuple(
-            command.key
-            for position, command in enumerate(commands)
-            if command.expires_at is not None and position not in expired
         )
 
     def adopt_intent(self, command: Command, facts: Facts, *, bound: bool) -> None:
@@ -217,10 +146,10 @@ class GroupState:
             self.intent = intent_of_command(command, until)
             self.intent_recorded = self.intent_is_guess = True
 
-    def clear_suspected_creates(self) -> None:
+    def clear_suspected_creates(self, batch: Batch) -> None:
         """Clear the batch's creates of suspicion: none of them has created a group."""
-        if self.suspected_creates and self.batch is not None:
-            for command in self.batch.commands:
+        if self.suspected_creates:
+            for command in batch.commands:
                 self.suspected_creates.pop(command.key, None)
 
     def close_recorded_calls(self, now: float) -> list[tuple[GroupRef, int]]:
@@ -233,21 +162,19 @@ class GroupState:
         last, self.last_recorded_call = self.last_recorded_call, None
         return [(self.ref, last)]
 
-    def remove_settled(self) -> None:
-        """Remove the settled batch and its commands.
+    def remove_settled(self, batch: Batch) -> None:
+        """Remove the commands of the settled batch.
 
         The view of the vendor is reset when no pending command was in a call yet.
         """
-        assert self.batch is not None
-        for command in self.batch.commands:
+        for command in batch.commands:
             self.pending.popleft()
             if command is self.created_by:
                 self.created_by = None
         if self.replay_count:
-            self.replay_count -= sum(replays_of(command.retry_history) > 0 for command in self.batch.commands)
+            self.replay_count -= sum(replays_of(command.retry_history) > 0 for command in batch.commands)
             self.later_writes = self.later_writes if self.replay_count else None
-        self.attempted_count = max(0, self.attempted_count - len(self.batch.commands))
-        self.batch = None
+        self.attempted_count = max(0, self.attempted_count - len(batch.commands))
         self.failures = 0
         self.last_fault = None
         self.forget_creation()

@@ -12,8 +12,9 @@ from numbergroup.engine.commands import GroupRef
 from numbergroup.engine.effects import Effect, Settle
 from numbergroup.engine.events import OpenCalls, PartitionAcquired
 from numbergroup.engine.group.batch import finish_expired_head
+from numbergroup.engine.group.lifecycle import IDLE, Batch, Idle, Parked, Paused, Ready
 from numbergroup.engine.group.next_step import Finish
-from numbergroup.engine.group.state import INHERITED, GroupState, Phase
+from numbergroup.engine.group.state import INHERITED, GroupState
 from numbergroup.engine.partition.quarantine import dead_letter_pending, is_stuck, quarantine_fault
 from numbergroup.engine.partition.state import PartitionState, memory_weight
 from numbergroup.engine.timers import Timers
@@ -85,19 +86,19 @@ class GroupTable:
                 open_calls.closed.append(ref)
         return open_calls
 
-    def enqueue(self, group: GroupState, position: int | None = None) -> None:
+    def enqueue(self, group: GroupState, position: int | None = None, batch: Batch | None = None) -> None:
         """Queue the group for a permit; if its partition is lost or drains, the group becomes idle."""
         partition = self.partitions.get(group.partition)
         if partition is not None and not partition.draining:
-            self.scheduler.accounts[group.ref.account].enqueue(group, position)
+            self.scheduler.accounts[group.ref.account].enqueue(group, position, batch)
         else:
-            group.phase = Phase.IDLE
+            group.move_to(IDLE)
 
     def resume(self, groups: Iterable[GroupState]) -> None:
         """Queue those of the groups that are parked or paused, and have pending commands."""
         for group in groups:
-            if group.phase in (Phase.PAUSED, Phase.PARKED) and group.pending:
-                self.enqueue(group)
+            if isinstance(group.state, Paused | Parked) and group.pending:
+                self.enqueue(group, batch=group.state.batch)
 
     def finish_batch(
         self, group: GroupState, finish: Finish, now: float, *, keep_waiting: bool = False
@@ -113,7 +114,7 @@ class GroupTable:
             if group_id is None:
                 group.group_id = group.created_by = group.created_group = None
         calls_done = group.close_recorded_calls(now)
-        decided = partition.record_decisions(group, finish.verdicts) if partition.with_dead_letters else None
+        decided = partition.record_decisions(group, finish) if partition.with_dead_letters else None
         # Positional: this runs for every batch.
         self.emit_settle(
             partition,
@@ -128,7 +129,7 @@ class GroupTable:
             ),
         )
         failures, last_fault = group.failures, group.last_fault
-        group.remove_settled()
+        group.remove_settled(finish.batch)
         if group.pending:
             self.set_expiry_timer(group)
             if keep_waiting:
@@ -190,10 +191,9 @@ class GroupTable:
 
         Until then its next commands must wait for that call.
         """
-        group.phase = Phase.IDLE
         quiet_at = max((doubt.until for doubt in group.doubts), default=0.0)
+        group.move_to(Idle(quiet_at) if quiet_at > now else IDLE)
         if quiet_at > now:
-            group.wake_at = quiet_at
             self.timers.schedule(quiet_at, group)
             return
         partition = self.partitions.get(group.partition)
@@ -217,13 +217,13 @@ class GroupTable:
             self._expire(group, now)
             if group.pending and (group.pending[0].expires_at or 0.0) > now:
                 self.set_expiry_timer(group)
-            if group.wake_at > now:
-                self.timers.schedule(group.wake_at, group)
-                continue
-            if group.phase is Phase.PARKED:
-                self.enqueue(group)
-            elif group.phase is Phase.IDLE and not group.pending:
-                self._retire(group, now)
+            match group.state:
+                case Parked(until=wake_at) | Idle(quiet_at=wake_at) if wake_at > now:
+                    self.timers.schedule(wake_at, group)
+                case Parked(batch=batch):
+                    self.enqueue(group, batch=batch)
+                case Idle() if not group.pending:
+                    self._retire(group, now)
         self.scheduler.request_permits(self.scheduler.accounts, now)
 
     def _expire(self, group: GroupState, now: float) -> None:
@@ -234,7 +234,7 @@ class GroupTable:
         while (
             group.pending and (finish := finish_expired_head(group, now, partition.precautions)) is not None
         ):
-            self.finish_batch(group, finish, now, keep_waiting=group.phase is not Phase.READY)
+            self.finish_batch(group, finish, now, keep_waiting=not isinstance(group.state, Ready))
 
     def drain(self, partition: int | None) -> None:
         """Start no more calls of the partition (`None`: of any partition)."""
@@ -244,8 +244,8 @@ class GroupTable:
         state = self.partitions.setdefault(partition, PartitionState())
         state.draining = True
         for group in state.groups.values():
-            if group.phase is Phase.READY:
-                group.phase = Phase.IDLE
+            if isinstance(group.state, Ready):
+                group.move_to(IDLE)
         for account in self.scheduler.accounts.values():
             account.forget_partition(partition)
 
@@ -253,7 +253,7 @@ class GroupTable:
         """Drop the partition and its groups: another worker owns it."""
         forgotten = self.partitions.pop(partition, None)
         for group in forgotten.groups.values() if forgotten else ():
-            group.phase = Phase.IDLE
+            group.move_to(IDLE)
             group.pending.clear()
         for account in self.scheduler.accounts.values():
             account.forget_partition(partition)

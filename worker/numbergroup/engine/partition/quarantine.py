@@ -7,12 +7,11 @@ place in the order, and undo nothing that later commands decided.
 
 from numbergroup.engine.account.account import Account
 from numbergroup.engine.commands import QUARANTINED, Fault
-from numbergroup.engine.group.attribution import same_verdict_for_all
-from numbergroup.engine.group.batch import close_batch, form_batch
+from numbergroup.engine.group.batch import fail_batch, form_batch
+from numbergroup.engine.group.lifecycle import Parked, Paused
 from numbergroup.engine.group.next_step import Finish
-from numbergroup.engine.group.state import GroupState, Phase
+from numbergroup.engine.group.state import GroupState
 from numbergroup.engine.precautions import Precautions
-from numbergroup_contracts.results import Status
 
 ADVICE = "numbergroup resume group lets it go on, numbergroup dead-letters replay brings this back"
 
@@ -23,11 +22,11 @@ def is_stuck(group: GroupState, account: Account, now: float) -> bool:
     When an outage begins, every group fails. So a call of another group must have been answered since the
     group began to fail, or the breaker's window must be over without opening it.
     """
-    if not account.is_healthy or (group.batch is not None and group.batch.is_started):
+    if not account.is_healthy or group.state.batch is not None:
         return False
-    if group.phase is Phase.PAUSED:
+    if isinstance(group.state, Paused):
         return True
-    if group.phase is not Phase.PARKED or not group.failures:
+    if not isinstance(group.state, Parked) or not group.failures:
         return False
     failing_since = group.first_failed_at
     return account.served_at > failing_since or now - failing_since >= account.policy.breaker.window_s
@@ -46,5 +45,4 @@ def dead_letter_pending(
 ) -> Finish:
     """Fail the group's next commands with `fault`, as many as one batch may have."""
     group.bisect_size = None
-    group.batch = form_batch(group, now, precautions)
-    return close_batch(group, same_verdict_for_all(group, Status.FAILED, fault, None))
+    return fail_batch(group, form_batch(group, now, precautions), fault)

@@ -24,6 +24,7 @@ from numbergroup.engine.commands import (
 from numbergroup.engine.effects import GroupDecisions
 from numbergroup.engine.events import Facts
 from numbergroup.engine.group.attribution import summarize_decisions
+from numbergroup.engine.group.next_step import Finish
 from numbergroup.engine.group.state import GroupState
 from numbergroup.engine.precautions import Precautions
 from numbergroup.engine.records import (
@@ -197,15 +198,15 @@ class PartitionState:
             group.later_writes.add_all(looked_up)
         group.later_writes.add_all(self.writes_during_lookup.get(ref))
 
-    def record_decisions(self, group: GroupState, verdicts: Sequence[Verdict]) -> GroupDecisions | None:
-        """Return what the group's batch decided; `None` if the group cannot have dead letters.
+    def record_decisions(self, group: GroupState, finish: Finish) -> GroupDecisions | None:
+        """Return what the finished batch decided; `None` if the group cannot have dead letters.
 
         The decisions are also added to those that pending replays must not undo.
         """
-        ref, batch = group.ref, group.batch
-        if ref not in self.with_dead_letters or batch is None:
+        ref, batch = group.ref, finish.batch
+        if ref not in self.with_dead_letters:
             return None
-        decided = summarize_decisions(ref, batch, verdicts)
+        decided = summarize_decisions(ref, batch, finish.verdicts)
         orders = [effective_order(command.retry_history) for command in batch.commands]
         everything = -1 if decided.everything is None else orders[decided.everything]
         for writes in (group.later_writes, self.writes_during_lookup.get(ref)):
