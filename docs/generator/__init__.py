@@ -6,7 +6,17 @@ time."""
 import re
 from collections.abc import Callable, Mapping
 
-from docs.generator import commands, contract, exit_codes, ledger_keys, log_events, metrics, settings, vendors
+from docs.generator import (
+    commands,
+    contract,
+    exit_codes,
+    group_states,
+    ledger_keys,
+    log_events,
+    metrics,
+    settings,
+    vendors,
+)
 
 PARTS: Mapping[str, Callable[[], str]] = {
     "settings of the worker": settings.of_the_worker,
@@ -16,6 +26,9 @@ PARTS: Mapping[str, Callable[[], str]] = {
     "parameters of URLs": settings.of_urls,
     "commands": commands.page,
     "exit codes": exit_codes.table_of,
+    "picture of a group's states": group_states.picture,
+    "states of a group": group_states.states,
+    "transitions of a group": group_states.table_of,
     "metrics": metrics.table_of,
     "log events": log_events.tables,
     "retried steps": log_events.steps,
