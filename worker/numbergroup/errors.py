@@ -17,6 +17,7 @@ NumbergroupError
 │   ├── TooLate             nothing was sent: the time for it is over
 │   ├── Withdrawn           nothing was sent: a check right before sending forbade it
 │   └── NoAnswer            the request may have been sent
+├── IllegalTransition       a fault of the engine: a group's next state cannot follow its present one
 ├── BadAnswer               the vendor reports success without the data of a success
 ├── SettingsError           (also a ValueError) the settings cannot be used
 ├── CommandError            a command of the command line failed

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from numbergroup.engine.commands import Call, Command, CommandKey, Refused
 from numbergroup.engine.merging.merge import Change
 from numbergroup.engine.replays import RetryHistory
+from numbergroup.errors import NumbergroupError
 
 
 @dataclass(slots=True)
@@ -131,7 +132,7 @@ TRANSITIONS: Mapping[tuple[type[State], type[State]], str] = {
 """The legal transitions: from, to, and when. `docs/explanation/ordering.md` lists them."""
 
 
-class IllegalTransition(Exception):
+class IllegalTransition(NumbergroupError):
     """A group was to change to a state that cannot follow its present one: a fault of the engine."""
 
 
