@@ -11,9 +11,9 @@ from numbergroup.brokers.amqp.lossy_queues import (
     QueueDeclaration,
     check_queues,
     effective_delivery_limit,
+    find_dead_letter_risk,
     find_declaration,
     list_losses,
-    why_dead_letters_are_lost,
 )
 from numbergroup.brokers.amqp.topology import COMMAND_ARGUMENTS, DEAD_LETTER_QUEUE, Topology
 from numbergroup.brokers.redis.connect import ServerNotReady, UnfitServer
@@ -42,7 +42,7 @@ def delete(connection: Any) -> None:
 def reasons(connection: Any, queue: str = COMMANDS) -> list[str]:
     found = find_declaration(connection, queue, COMMAND_ARGUMENTS)
     assert found is not None
-    return list(list_losses(found, "3.10.8", why_dead_letters_are_lost(connection, queue, found)))
+    return list(list_losses(found, "3.10.8", find_dead_letter_risk(connection, queue, found)))
 
 
 LOSING: dict[str, tuple[dict[str, Any], str]] = {

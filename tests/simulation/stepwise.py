@@ -258,7 +258,7 @@ class StepwiseLog:
                 self._units.register(serial, self._writes)
             progress = self._progress
             if not progress.recorded:
-                due = self._settled_indexes.list_due()
+                due = self._settled_indexes.collect_due()
                 written = replace(unit, replies=[], partial=[], replayed=[], done=[], unacknowledged=due)
                 await self._write(written, progress.write)
                 self._settled_indexes.confirm_written(written)

@@ -15,15 +15,24 @@ from redis.exceptions import RedisError
 from numbergroup.brokers.redis.kombu_lists import LISTS
 from numbergroup_contracts import names
 
-_ALIKE = 0.85
-_ROUNDS = 100
-_COUNT = 1_000
+_MIN_RATIO = 0.85
+_MAX_PAGES = 100
+_PAGE_SIZE = 1_000
 _MAX_FOUND = 100
 _MISSPELLED_QUEUES = (
-    *("numbergroup:commands", "numbergroup:{0}:commands"),
-    *("numbergroup-commands", "numbergroup_commands", "numbergroupcommands"),
-    *("numbergroup.command", "numbergroup.comands", "numbergroup.commads", "numbergroup.commnads"),
-    *("numbergroups.commands", "numbergruop.commands", "number-group.commands", "numbergroup.commands.v1"),
+    "numbergroup:commands",
+    "numbergroup:{0}:commands",
+    "numbergroup-commands",
+    "numbergroup_commands",
+    "numbergroupcommands",
+    "numbergroup.command",
+    "numbergroup.comands",
+    "numbergroup.commads",
+    "numbergroup.commnads",
+    "numbergroups.commands",
+    "numbergruop.commands",
+    "number-group.commands",
+    "numbergroup.commands.v1",
 )
 _NO_LETTERS = re.compile("[^a-z]+")
 _LENGTH = {"stream": "xlen", "list": "llen"}
@@ -50,7 +59,7 @@ class Lookalike:
 def is_alike(name: str) -> bool:
     """Whether the name is similar to that of a command stream, list or queue."""
     letters = _NO_LETTERS.sub("", name.lower())
-    return SequenceMatcher(None, letters, "numbergroupcommands", autojunk=False).ratio() >= _ALIKE
+    return SequenceMatcher(None, letters, "numbergroupcommands", autojunk=False).ratio() >= _MIN_RATIO
 
 
 async def find_on_redis(client: Redis, partitions: int) -> list[Lookalike]:
@@ -70,7 +79,12 @@ async def find_on_redis(client: Redis, partitions: int) -> list[Lookalike]:
         return []
     return sorted(
         (
-            Lookalike(kind, _text(name), count, _intended_name(_text(name), kind == "list", partitions))
+            Lookalike(
+                kind,
+                _text(name),
+                count=count,
+                intended_name=_intended_name(_text(name), kind == "list", partitions),
+            )
             for (kind, name), count in zip(similar, counts, strict=True)
         ),
         key=lambda lookalike: lookalike.name,
@@ -81,8 +95,8 @@ async def _scan(client: Redis, kind: str, ours: Collection[str]) -> set[bytes]:
     """Return at most `_MAX_FOUND` names of keys of this type that are similar to ours."""
     similar: set[bytes] = set()
     cursor = 0
-    for _ in range(_ROUNDS):
-        answer: Any = await client.scan(cursor, count=_COUNT, _type=kind)
+    for _ in range(_MAX_PAGES):
+        answer: Any = await client.scan(cursor, count=_PAGE_SIZE, _type=kind)
         cursor, page = answer
         similar.update(name for name in page if is_alike(_text(name)) and _text(name) not in ours)
         if not cursor or len(similar) >= _MAX_FOUND:

@@ -176,7 +176,7 @@ class ConsumerThread(ConnectionThread):
             self._lose(consumer)
 
     def on_tick(self) -> None:
-        self._reopen_closed("closed while something else was asked")
+        self._reopen_closed("closed while the worker waited for another answer")
         for consumer in [*self._consumers.values()]:
             self._check_idle(consumer)
 

@@ -97,8 +97,8 @@ def _find_lossy_queues(connection: Any, topology: Topology) -> Iterator[tuple[st
             queue == DEAD_LETTER_QUEUE and declaration.arguments == DEAD_LETTER_ARGUMENTS
         ):
             continue
-        why_lost = why_dead_letters_are_lost(connection, queue, declaration)
-        if reasons := list(list_losses(declaration, version, why_lost)):
+        risk = find_dead_letter_risk(connection, queue, declaration)
+        if reasons := list(list_losses(declaration, version, risk)):
             yield queue, reasons
 
 
@@ -150,10 +150,10 @@ def _correct_declaration(declaration: QueueDeclaration, refusal: str) -> bool:
     return True
 
 
-def list_losses(declaration: QueueDeclaration, version: str, why_lost: str | None) -> Iterator[str]:
+def list_losses(declaration: QueueDeclaration, version: str, risk: str | None) -> Iterator[str]:
     """Yield the ways in which the queue loses commands silently, on RabbitMQ of this `version`.
 
-    `why_lost`: the result of `why_dead_letters_are_lost`.
+    `risk`: the result of `find_dead_letter_risk`.
     """
     arguments = declaration.arguments
     if not declaration.durable:
@@ -165,22 +165,22 @@ def list_losses(declaration: QueueDeclaration, version: str, why_lost: str | Non
     if "x-expires" in arguments:
         seconds = arguments["x-expires"] / 1000
         yield f"it is deleted, with what waits, when no worker has run for {seconds:g} s (x-expires)"
-    if why_lost is None:
+    if risk is None:
         return
     limit = effective_delivery_limit(arguments, version)
     if limit is not None:
         yield (
-            f"its delivery limit is {limit}, and {why_lost}: RabbitMQ drops a command that was given back so "
+            f"its delivery limit is {limit}, and {risk}: RabbitMQ drops a command that was given back so "
             "often, as every restart of a worker does"
         )
     if "x-message-ttl" in arguments:
         seconds = arguments["x-message-ttl"] / 1000
-        yield f"it drops what has waited for {seconds:g} s (x-message-ttl), and {why_lost}"
+        yield f"it drops what has waited for {seconds:g} s (x-message-ttl), and {risk}"
     if not str(arguments.get("x-overflow", "")).startswith("reject-publish"):
         for name in ("x-max-length", "x-max-length-bytes"):
             if name in arguments:
                 setting = f"{name} {arguments[name]}"
-                yield f"it drops the oldest commands when it is full ({setting}), and {why_lost}"
+                yield f"it drops the oldest commands when it is full ({setting}), and {risk}"
 
 
 def effective_delivery_limit(arguments: Mapping[str, Any], version: str) -> int | None:
@@ -193,8 +193,8 @@ def effective_delivery_limit(arguments: Mapping[str, Any], version: str) -> int 
     return int(limit) if int(limit) >= 0 else None
 
 
-def why_dead_letters_are_lost(connection: Any, queue: str, declaration: QueueDeclaration) -> str | None:
-    """Return why the queue's dead letters may not arrive in another queue; `None` if they certainly do.
+def find_dead_letter_risk(connection: Any, queue: str, declaration: QueueDeclaration) -> str | None:
+    """Return why the queue's dead letters may not arrive in another queue; `None` if they certainly arrive.
 
     Raises what py-amqp raises if the connection is lost.
     """

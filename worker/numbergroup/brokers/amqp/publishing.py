@@ -128,7 +128,7 @@ class Publisher(ConnectionThread):
 
     def _check_channel(self) -> None:
         if not self._channel.is_open:
-            raise ConnectionError("the channel was closed while something else was asked")
+            raise ConnectionError("the channel was closed while the worker waited for another answer")
 
     def _declare_missing_queues(self) -> None:
         """Declare the queues whose results were returned. More may be returned meanwhile."""

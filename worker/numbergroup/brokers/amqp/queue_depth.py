@@ -34,5 +34,5 @@ def find_lookalikes(url: str, partitions: int) -> list[Lookalike]:
         for name, intended_name in queue_names_to_check(partitions):
             with suppress(NotFound, AccessRefused, ResourceLocked):
                 count = topology.declare_queue(connection, name, passive=True)
-                lookalikes.append(Lookalike("queue", name, count, intended_name))
+                lookalikes.append(Lookalike("queue", name, count=count, intended_name=intended_name))
     return lookalikes

@@ -166,7 +166,7 @@ class QueueLog:
                 self._written_units.register(serial, write_serial)
             progress = self._progress
             if not progress.is_recorded:
-                due = self._settled_indexes.list_due()
+                due = self._settled_indexes.collect_due()
                 written = replace(unit, replies=[], partial=[], replayed=[], done=[], unacknowledged=due)
                 await self._ledger_log.settle(written, progress.write_serial)
                 self._settled_indexes.confirm_written(written)

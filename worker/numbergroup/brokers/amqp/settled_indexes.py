@@ -75,7 +75,7 @@ class SettledIndexes:
             if tag in self._noted:
                 self._obsolete.add(tag)
 
-    def list_due(self) -> list[tuple[str, int]]:
+    def collect_due(self) -> list[tuple[str, int]]:
         """Return the notes to write with the next unit.
 
         They are due if a channel was lost right before their messages were to be acknowledged.

@@ -99,10 +99,10 @@ class Topology:
             self.by_handle = isinstance(error, AccessRefused)
             is_hashing = _CONSISTENT_HASH in str(error.reply_text)
             log.error(
-                "the exchange is not ours and is used as it is; by hash, groups may lose their order when "
-                "RabbitMQ restarts"
+                "the exchange was declared by others, and is used as it is: it routes by consistent hash, so "
+                "groups may lose their order when RabbitMQ restarts"
                 if is_hashing
-                else "the exchange is not ours and is used as it is",
+                else "the exchange was declared by others, and is used as it is",
                 exchange=EXCHANGE,
                 reason=error.reply_text,
             )
@@ -118,7 +118,10 @@ class Topology:
                 channel.queue_bind(queue, EXCHANGE, routing_key="1" if is_hashing else queue)
             channel.close()
         except (AccessRefused, NotFound) as error:
-            log.warning("not allowed to bind the exchange: it must be bound", reason=error.reply_text)
+            log.warning(
+                "the queues cannot be bound to the exchange: an operator must bind them",
+                reason=error.reply_text,
+            )
         if self.partitions > 1:
             log.info(
                 "several partitions: producers publish to the exchange with the routing key of the queue",
@@ -132,7 +135,7 @@ class Topology:
         for queue, waiting in count_strays(connection, self.partitions).items():
             if waiting:
                 log.error(
-                    "commands wait that were published for another number of partitions: they are misrouted",
+                    "this queue is of another number of partitions: its commands are answered as misrouted",
                     queue=queue,
                     count=waiting,
                 )
@@ -171,7 +174,7 @@ def _declare_or_use(connection: Any, queue: str, arguments: dict[str, Any]) -> N
             ours=arguments,
         )
     except AccessRefused:
-        log.warning("not allowed to declare this queue: it must be there", queue=queue)
+        log.warning("no permission to declare this queue: it must exist", queue=queue)
         declare_queue(connection, queue, passive=True)
 
 

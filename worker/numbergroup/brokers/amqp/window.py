@@ -93,8 +93,8 @@ class Window:
         """
         entry = build_entry(delivery, self.partition)
         digest = entry.dead_letter_name or ""
-        match_ = self.redeliveries.match(digest) if delivery.redelivered else None
-        known_tag, state = match_ or (None, None)
+        matched = self.redeliveries.match(digest) if delivery.redelivered else None
+        known_tag, state = matched or (None, None)
         entry.tag = self._assign_tag(digest, known_tag)
         self.received += 1
         if not (delivery.redelivered or delivery.is_stray or delivery.queue == DEAD_LETTER_QUEUE):
