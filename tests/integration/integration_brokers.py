@@ -1,4 +1,4 @@
-"""A broker as a producer, a consumer of results and a worker see it: the same on each kind."""
+"""The same view of every broker: as a producer, as a consumer of results, and as a worker."""
 
 from collections.abc import Sequence
 from typing import Any, Protocol, Self
@@ -32,13 +32,13 @@ class Place(Protocol):
     async def publish(self, *bodies: bytes) -> None: ...
 
     async def replies(self, queue: str | None = None) -> list[bytes]:
-        """What is in the reply queue; `None` is the default one."""
+        """Return the bodies in the reply queue; `None` is the default one."""
 
     async def left(self) -> int:
-        """How many messages nobody has settled, when no log is open."""
+        """Return how many messages are unsettled, when no log is open."""
 
     async def own(self, owner: str = "me") -> Log:
-        """Become the owner of partition 0, whoever was it, and open its log."""
+        """Become the owner of partition 0, and open its log."""
 
 
 class _Ledgered:
@@ -121,7 +121,7 @@ class OnRabbit(_Ledgered):
         """Connect the test itself: at first, and after all connections were closed."""
         if self.connection is not None:
             self.connection.release()
-        # What is not confirmed may be lost, and is now and then, in a queue that is a moment old.
+        # Without confirms, a message to a queue that was just declared may be lost.
         self.connection = Connection(self.url, transport_options={"confirm_publish": True})
         self.connection.connect()
 
@@ -138,7 +138,7 @@ class OnRabbit(_Ledgered):
         channel.auto_decode = False
         while (message := channel.basic_get(queue or REPLIES)) is not None:
             found.append(message.body)
-        # Nothing was acknowledged: everything is in its place again.
+        # Nothing was acknowledged: the messages are requeued in order.
         channel.close()
         return found
 
@@ -151,29 +151,29 @@ class OnRabbit(_Ledgered):
 
 
 async def read(log: Log, count: int, credit: int = PREFETCH) -> list[Entry]:
-    """The next `count` messages, in as many readings as it takes."""
+    """Return the next `count` messages, in as many reads as that takes."""
     entries: list[Entry] = []
     async with deadline(20):
         while len(entries) < count:
-            found = await log.read(min(credit, count - len(entries)))
-            assert len(found) <= credit
-            entries += found
+            part = await log.read(min(credit, count - len(entries)))
+            assert len(part) <= credit
+            entries += part
     assert len(entries) == count
     return entries
 
 
 async def nothing_more(log: Log) -> None:
-    """The log has been read to its end."""
+    """Check that the log was read to its end."""
     assert list(await log.read(PREFETCH)) == []
 
 
 async def left(place: Place, count: int) -> None:
-    """Return when so many messages are unsettled in the broker: it learns of it a moment later."""
+    """Return when this number of messages is unsettled: the broker knows it a moment later."""
 
-    async def so_many() -> bool:
+    async def are_left() -> bool:
         return await place.left() == count
 
-    await eventually(so_many, f"{count} messages left")
+    await eventually(are_left, f"{count} messages left")
 
 
 def bodies(entries: Sequence[Entry]) -> list[bytes]:

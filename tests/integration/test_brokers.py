@@ -16,8 +16,8 @@ from numbergroup_contracts.results import Status
 MANY = [b"%d" % number for number in range(2_500)]
 
 
-async def test_messages_come_in_order(place: Place) -> None:
-    """All of them, in the order of publishing, whatever was there before the log was opened."""
+async def test_messages_are_read_in_order(place: Place) -> None:
+    """All are read in the order of publishing, also those that were there before the log was opened."""
     await place.publish(*MANY[:500])
     log = await place.own()
     entries = await read(log, 200, credit=50)
@@ -32,8 +32,8 @@ async def test_messages_come_in_order(place: Place) -> None:
     await log.close()
 
 
-async def test_more_than_may_be_unsettled(place: Place) -> None:
-    """What is settled makes room for the rest."""
+async def test_more_messages_than_the_prefetch(place: Place) -> None:
+    """The rest is read as messages are settled."""
     await place.publish(*MANY)
     log = await place.own()
     seen: list[bytes] = []
@@ -50,7 +50,7 @@ async def test_more_than_may_be_unsettled(place: Place) -> None:
 
 
 async def test_the_next_owner_reads_what_is_unsettled(place: Place) -> None:
-    """In order, without what was settled, however out of order that was."""
+    """They are in order, without settled ones, in whatever order those were settled."""
     await place.publish(*MANY[:100])
     log = await place.own()
     entries = await read(log, 100)
@@ -59,20 +59,20 @@ async def test_the_next_owner_reads_what_is_unsettled(place: Place) -> None:
     await log.settle(Settlement(0, done=[entries[n].tag for n in settled[12:]]), 2)
     await log.close()
     again = await place.own("another")
-    found: list[bytes] = []
+    seen: list[bytes] = []
     async with deadline(20):
-        while MANY[98] not in found:
-            found += bodies(await again.read(PREFETCH))
-    # What lies beyond an unsettled message may come again; nothing that is unsettled is missing.
-    assert [body for body in found if int(body) not in settled] == [
+        while MANY[98] not in seen:
+            seen += bodies(await again.read(PREFETCH))
+    # Settled messages behind an unsettled one may come again; no unsettled one is missing.
+    assert [body for body in seen if int(body) not in settled] == [
         body for body in MANY[:100] if int(body) not in settled
     ]
-    assert found == sorted(found, key=int)
+    assert seen == sorted(seen, key=int)
     await again.close()
 
 
-async def test_answers_where_they_are_asked_for(place: Place) -> None:
-    """The default queue, or the one that is named."""
+async def test_reply_queues(place: Place) -> None:
+    """A reply goes to the queue that it names, or to the default one."""
     await place.publish(b"1")
     log = await place.own()
     (entry,) = await read(log, 1)
@@ -85,7 +85,7 @@ async def test_answers_where_they_are_asked_for(place: Place) -> None:
 
 
 async def test_a_unit_is_written_once(place: Place) -> None:
-    """However often it is settled: the answer to the first time may have been lost."""
+    """It is, however often it is settled: the first answer may have been lost."""
     await place.publish(b"1", b"2")
     log = await place.own()
     entries = await read(log, 2)
@@ -103,8 +103,8 @@ async def test_a_unit_is_written_once(place: Place) -> None:
 LETTER = DeadLetterRecord("0-1-0", b'{"id":"0-1-0"}', b"raw\xff")
 
 
-async def test_what_is_known_of_commands(place: Place) -> None:
-    """Records, bindings and letters are durable with the answers."""
+async def test_ledger_writes(place: Place) -> None:
+    """A unit's records, bindings and dead letters are in the ledger when it is settled."""
     await place.publish(b"1")
     log = await place.own()
     (entry,) = await read(log, 1)
@@ -120,7 +120,7 @@ async def test_what_is_known_of_commands(place: Place) -> None:
 
 
 async def test_a_former_owner_settles_nothing(place: Place) -> None:
-    """Not an answer, not a record, not a message: the next owner finds everything."""
+    """It writes no result and no record, and acknowledges nothing: the next owner finds all messages."""
     await place.publish(*MANY[:10])
     old = await place.own("old")
     entries = await read(old, 10)
@@ -140,8 +140,8 @@ async def test_a_former_owner_settles_nothing(place: Place) -> None:
     await newer.close()
 
 
-async def test_a_part_of_an_array(place: Place) -> None:
-    """Which of its commands are settled is known to the next owner, until the message is gone."""
+async def test_a_partly_settled_array(place: Place) -> None:
+    """The next owner gets the indexes of its settled events, until the message is acknowledged."""
     array = b"[" + b",".join(event(f"c-{n}") for n in range(3)) + b"]"
     await place.publish(array, b"2")
     log = await place.own()
@@ -156,15 +156,15 @@ async def test_a_part_of_an_array(place: Place) -> None:
     await log.close()
     await left(place, 0)
     assert not await place.client.exists(keys.of_partition(0, "partial"))
-    # The same again is another message.
+    # Equal bytes, published again, are another message.
     await place.publish(array)
     log = await place.own("a third")
     assert [entry.settled for entry in await read(log, 1)] == [set()]
     await log.close()
 
 
-async def test_messages_that_say_the_same(place: Place) -> None:
-    """Each is a message of its own."""
+async def test_equal_messages(place: Place) -> None:
+    """Each is settled for itself."""
     await place.publish(*[b"same"] * 5)
     log = await place.own()
     entries = await read(log, 5)
@@ -178,7 +178,7 @@ async def test_messages_that_say_the_same(place: Place) -> None:
     "body", [b"", b"\x00", b"\xff\xfe{", b"[" * 100_000, b"x" * 3_000_000, orjson.dumps("text")], ids=len
 )
 async def test_any_bytes(place: Place, body: bytes) -> None:
-    """A message comes as it was published."""
+    """A message is read as it was published."""
     await place.publish(body, b"next")
     log = await place.own()
     assert bodies(await read(log, 2)) == [body, b"next"]
@@ -186,7 +186,7 @@ async def test_any_bytes(place: Place, body: bytes) -> None:
 
 
 async def test_waiting_for_messages(place: Place) -> None:
-    """What arrives while the log is being read is there at once."""
+    """A message that is published during a read ends it at once."""
     log = await place.own()
     await nothing_more(log)
     reading = asyncio.create_task(read(log, 1))
@@ -195,8 +195,8 @@ async def test_waiting_for_messages(place: Place) -> None:
     await log.close()
 
 
-async def test_closing_again(place: Place) -> None:
-    """It is closed already."""
+async def test_closing_twice(place: Place) -> None:
+    """The second call does nothing."""
     await place.publish(b"1")
     log = await place.own()
     await read(log, 1)

@@ -1,4 +1,4 @@
-"""What only RabbitMQ does: connections that are lost, results that nobody takes, queues made by others."""
+"""What only RabbitMQ does: lost connections, refused results, redeliveries."""
 
 import asyncio
 from typing import Any
@@ -33,37 +33,37 @@ async def drop_connections(server: RabbitServer) -> None:
     await asyncio.to_thread(server.control, "close_all_connections", "for a test")
 
 
-async def voided(entries: list[Entry]) -> None:
-    """Return when the loss of their channel is known."""
+async def wait_until_void(entries: list[Entry]) -> None:
+    """Return when the log knows that their channel is lost."""
 
-    async def known() -> bool:
+    async def are_void() -> bool:
         return all(entry.awaits_redelivery for entry in entries)
 
-    await eventually(known, "the entries are void")
+    await eventually(are_void, "the entries are void")
 
 
-async def settled(log: Log, unit: Settlement, what: str) -> None:
-    """Return when the unit is, after as many tries as that takes."""
+async def settle(log: Log, unit: Settlement, awaited: str) -> None:
+    """Settle the unit, in as many attempts as that takes."""
 
-    async def written() -> bool:
+    async def try_once() -> bool:
         try:
             await log.settle(unit, 1)
         except BrokerUnavailable:
             return False
         return True
 
-    await eventually(written, what)
+    await eventually(try_once, awaited)
 
 
 async def test_a_lost_connection(on_rabbit: OnRabbit, rabbit: RabbitServer) -> None:
-    """What was not acknowledged comes again, in order, as other entries; what was, does not."""
+    """Unacknowledged messages are delivered again, in order, as new entries; acknowledged ones are not."""
     await on_rabbit.publish(*MANY)
     log = await on_rabbit.own()
     first = await read(log, 200)
     await log.settle(Settlement(0, done=[entry.tag for entry in first[:50]]), 1)
     await left(on_rabbit, 0)
     await drop_connections(rabbit)
-    await voided(first[50:])
+    await wait_until_void(first[50:])
     again = await read(log, 250)
     assert bodies(again) == MANY[50:]
     assert not any(entry.awaits_redelivery for entry in again)
@@ -73,16 +73,15 @@ async def test_a_lost_connection(on_rabbit: OnRabbit, rabbit: RabbitServer) -> N
     await left(on_rabbit, 0)
 
 
-async def test_marks_of_an_owner_who_died(on_rabbit: OnRabbit, rabbit: RabbitServer) -> None:
-    """What was answered of a message is forgotten with the message, also where its owner has acknowledged it
-    and died before that; what was answered of a message that comes again is not."""
-    marks, array = keys.of_partition(0, "partial"), b"[" + event("c-0") + b"," + event("c-1") + b"]"
+async def test_notes_of_a_former_owner(on_rabbit: OnRabbit, rabbit: RabbitServer) -> None:
+    """Notes on messages that RabbitMQ has are kept, and end with their messages; others are removed."""
+    notes, array = keys.of_partition(0, "partial"), b"[" + event("c-0") + b"," + event("c-1") + b"]"
     await on_rabbit.publish(array)
     log = await on_rabbit.own()
     (first,) = await read(log, 1)
     await log.settle(Settlement(0, partial=[(first.tag, [1])]), 1)
     await log.close()
-    await on_rabbit.client.hset(marks, "1-0", b"[0]")
+    await on_rabbit.client.hset(notes, "1-0", b"[0]")
     log = await on_rabbit.own("another")
     (again,) = await read(log, 1)
     assert again.settled == {1}
@@ -90,49 +89,51 @@ async def test_marks_of_an_owner_who_died(on_rabbit: OnRabbit, rabbit: RabbitSer
     (following,) = await read(log, 1)
     await log.settle(Settlement(0, done=[following.tag]), 1)
     await log.settle(Settlement(0), 2)
-    assert await on_rabbit.client.hgetall(marks) == {again.tag.encode(): b"[1]", following.tag.encode(): b"1"}
+    assert await on_rabbit.client.hgetall(notes) == {again.tag.encode(): b"[1]", following.tag.encode(): b"1"}
     await log.settle(Settlement(0, done=[again.tag]), 3)
     await log.close()
-    assert not await on_rabbit.client.exists(marks)
+    assert not await on_rabbit.client.exists(notes)
 
 
-async def test_what_is_answered_behind_a_stuck_message(on_rabbit: OnRabbit, rabbit: RabbitServer) -> None:
-    """It comes again with a lost connection, and nobody has to work at it; an equal message that was not
-    answered is worked at. It leaves the broker behind the stuck one, and its note before it."""
-    marks = keys.of_partition(0, "partial")
+async def test_answered_messages_behind_a_stuck_one(on_rabbit: OnRabbit, rabbit: RabbitServer) -> None:
+    """After a lost connection they are redelivered, and not processed again; an equal, unanswered one is.
+
+    They are acknowledged with the stuck message, after their notes are removed.
+    """
+    notes = keys.of_partition(0, "partial")
     await on_rabbit.publish(b"stuck", b"equal", b"equal", b"other")
     log = await on_rabbit.own()
     first = await read(log, 4)
     await log.settle(Settlement(0, done=[first[1].tag, first[3].tag]), 1)
     noted = {entry.tag.encode(): b"1" for entry in (first[1], first[3])}
-    assert await on_rabbit.client.hgetall(marks) == noted
+    assert await on_rabbit.client.hgetall(notes) == noted
     await drop_connections(rabbit)
-    await voided([first[0], first[2]])
+    await wait_until_void([first[0], first[2]])
     again = await read(log, 2)
     assert bodies(again) == [b"stuck", b"equal"]
     await log.settle(Settlement(0, done=[again[1].tag]), 2)
-    assert await on_rabbit.client.hlen(marks) == 3
+    assert await on_rabbit.client.hlen(notes) == 3
     await log.settle(Settlement(0, done=[again[0].tag]), 3)
     assert await log.read(1) == []
-    assert not await on_rabbit.client.exists(marks)
+    assert not await on_rabbit.client.exists(notes)
     await log.close()
     on_rabbit.reconnect()
     await left(on_rabbit, 0)
 
 
 async def test_an_old_entry_acknowledges_no_new_message(on_rabbit: OnRabbit, rabbit: RabbitServer) -> None:
-    """The broker's tags begin anew on another channel: an old one must not be taken for a new one."""
+    """Delivery tags start again on another channel: an old one must not acknowledge a new message."""
     await on_rabbit.publish(b"old 1", b"old 2", b"old 3")
     log = await on_rabbit.own()
     old = await read(log, 3)
     await drop_connections(rabbit)
-    await voided(old)
+    await wait_until_void(old)
     on_rabbit.reconnect()
     again = await read(log, 3)
     assert [entry.tag for entry in again] == [entry.tag for entry in old]
     await on_rabbit.publish(b"new 4")
     await read(log, 1)
-    # Their answers were confirmed: these very messages may go, and no other.
+    # This message is answered, so it may be acknowledged, and no other.
     await log.settle(Settlement(0, done=[old[0].tag]), 1)
     await log.close()
     await left(on_rabbit, 3)
@@ -141,8 +142,8 @@ async def test_an_old_entry_acknowledges_no_new_message(on_rabbit: OnRabbit, rab
     await log.close()
 
 
-async def test_a_missing_reply_queue_is_made(on_rabbit: OnRabbit) -> None:
-    """Loudly; the message stays until its answer is there, and what was confirmed is not said again."""
+async def test_a_missing_reply_queue_is_declared(on_rabbit: OnRabbit) -> None:
+    """An error is logged. The message stays until its results are confirmed; none is published twice."""
     on_rabbit.connection.channel().queue_delete(NAMED)
     await on_rabbit.publish(b"1")
     log = await on_rabbit.own()
@@ -153,18 +154,18 @@ async def test_a_missing_reply_queue_is_made(on_rabbit: OnRabbit) -> None:
     assert {"log_level": "error", "queue": NAMED} in [
         {"log_level": line["log_level"], "queue": line.get("queue")} for line in logs
     ]
-    await settled(log, unit, "the queue is there")
+    await settle(log, unit, "the queue is there")
     assert (await on_rabbit.replies(), await on_rabbit.replies(NAMED)) == ([b"1", b"3"], [b"2"])
     await log.close()
     await left(on_rabbit, 0)
 
 
 async def test_a_queue_that_refuses(on_rabbit: OnRabbit) -> None:
-    """Nothing is acknowledged, and nothing lost."""
+    """Nothing is acknowledged, and no result is lost."""
     await on_rabbit.publish(b"1")
     log = await on_rabbit.own()
     (entry,) = await read(log, 1)
-    # Now nobody is about to declare it any more.
+    # The publisher has declared it by now, and will not declare it again.
     channel = on_rabbit.connection.channel()
     channel.queue_delete(REPLIES)
     full = {"x-max-length": 1, "x-overflow": "reject-publish"}
@@ -181,8 +182,8 @@ async def test_a_queue_that_refuses(on_rabbit: OnRabbit) -> None:
     await left(on_rabbit, 0)
 
 
-async def test_a_stuck_message_does_not_fill_the_room(on_rabbit: OnRabbit) -> None:
-    """What is settled beyond it is acknowledged, and the rest of the queue is delivered."""
+async def test_a_stuck_message_does_not_fill_the_prefetch(on_rabbit: OnRabbit) -> None:
+    """Settled messages behind it are acknowledged, and the rest of the queue is delivered."""
     messages = [b"%d" % number for number in range(3_000)]
     await on_rabbit.publish(*messages)
     log = await on_rabbit.own()
@@ -198,7 +199,7 @@ async def test_a_stuck_message_does_not_fill_the_room(on_rabbit: OnRabbit) -> No
 
 
 async def test_large_messages(on_rabbit: OnRabbit, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Memory is bounded: fewer are taken at once, and none is missed."""
+    """Memory is bounded: fewer are delivered at once, and none is lost."""
     monkeypatch.setattr(queue_log, "_MAX_WINDOW_BYTES", 100_000)
     messages = [b"%05d" % number * 1_000 for number in range(100)]
     await on_rabbit.publish(*messages)
@@ -215,8 +216,8 @@ async def test_large_messages(on_rabbit: OnRabbit, monkeypatch: pytest.MonkeyPat
     await log.close()
 
 
-async def test_what_the_broker_gives_up(on_rabbit: OnRabbit) -> None:
-    """It is read with its reason, and ends as a dead letter that answers whoever can be read."""
+async def test_a_message_that_rabbitmq_dead_lettered(on_rabbit: OnRabbit) -> None:
+    """It is read with RabbitMQ's reason, and refused as the command that its body contains."""
     body = event("c-1")
     await on_rabbit.publish(body)
     channel = on_rabbit.connection.channel()
@@ -229,50 +230,50 @@ async def test_what_the_broker_gives_up(on_rabbit: OnRabbit) -> None:
     )
     log = await on_rabbit.own()
     entries = await read(log, 2)
-    given_up = next(entry for entry in entries if entry.problem)
-    (refusal,) = Intake().read(given_up)
+    dead_letter = next(entry for entry in entries if entry.problem)
+    (refusal,) = Intake().read(dead_letter)
     assert isinstance(refusal, Refusal)
     assert "delivery_limit" in refusal.message
     assert refusal.key == ("test", "c-1")
     await log.settle(Settlement(0, done=[entry.tag for entry in entries]), 1)
     await log.close()
-    await nothing_left(on_rabbit, DEAD_LETTER_QUEUE)
+    await wait_until_empty(on_rabbit, DEAD_LETTER_QUEUE)
 
 
-async def nothing_left(place: OnRabbit, queue: str) -> None:
-    async def empty() -> bool:
+async def wait_until_empty(place: OnRabbit, queue: str) -> None:
+    async def is_empty() -> bool:
         count: Any = place.connection.channel().queue_declare(queue, passive=True).message_count
         return bool(count == 0)
 
-    await eventually(empty, f"{queue} is empty")
+    await eventually(is_empty, f"{queue} is empty")
 
 
 async def test_a_channel_that_is_closed(on_rabbit: OnRabbit, rabbit: RabbitServer) -> None:
-    """Over a refused publication, say: results go out on a new one, and are confirmed there."""
+    """RabbitMQ closes it for a forbidden publication: the results are sent and confirmed on a new one."""
     await on_rabbit.publish(b"1")
     log = await on_rabbit.own()
     (entry,) = await read(log, 1)
     unit = Settlement(0, replies=[Reply(None, b"1"), Reply(None, b"2")], done=[entry.tag])
 
-    async def may_write(what: str) -> None:
-        await asyncio.to_thread(rabbit.control, "set_permissions", "guest", ".*", what, ".*")
+    async def permit_writing(pattern: str) -> None:
+        await asyncio.to_thread(rabbit.control, "set_permissions", "guest", ".*", pattern, ".*")
 
-    await may_write("^$")
+    await permit_writing("^$")
     try:
         for _ in range(2):
             async with deadline(10):
                 with pytest.raises(BrokerUnavailable, match="results not taken"):
                     await log.settle(unit, 1)
     finally:
-        await may_write(".*")
-    await settled(log, unit, "the results are out")
+        await permit_writing(".*")
+    await settle(log, unit, "the results are out")
     assert set(await on_rabbit.replies()) == {b"1", b"2"}
     await log.close()
     await left(on_rabbit, 0)
 
 
 async def test_a_backlog_that_is_not_delivered(on_rabbit: OnRabbit, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The connection is built anew, loudly, until what waits is delivered."""
+    """The worker reconnects and logs an error, until the waiting messages are delivered."""
     monkeypatch.setattr(consuming, "_IDLE_CHECK_S", 0.5)
     other = on_rabbit.connection.channel()
     other.basic_qos(0, 1, False)
@@ -282,18 +283,18 @@ async def test_a_backlog_that_is_not_delivered(on_rabbit: OnRabbit, monkeypatch:
         log = await on_rabbit.own()
         reading = asyncio.create_task(read(log, 3))
 
-        async def complained() -> bool:
+        async def is_logged_twice() -> bool:
             return sum("does another program consume it?" in line.get("error", "") for line in logs) >= 2
 
-        await eventually(complained, "the connection is built anew")
+        await eventually(is_logged_twice, "the worker reconnects")
     other.close()
     assert bodies(await reading) == [b"1", b"2", b"3"]
     await log.close()
 
 
-async def test_properties_that_amqp_cannot_say(on_rabbit: OnRabbit) -> None:
-    """A correlation id or a queue of 255 characters may have more bytes: the answer goes out without the
-    one, and to the default queue instead of the other."""
+async def test_strings_that_are_too_long_for_amqp(on_rabbit: OnRabbit) -> None:
+    """255 characters may be more than 255 bytes. The correlation id is left out; instead of such a queue the
+    default one gets the result."""
     await on_rabbit.publish(b"1")
     log = await on_rabbit.own()
     (entry,) = await read(log, 1)
@@ -309,12 +310,12 @@ async def test_properties_that_amqp_cannot_say(on_rabbit: OnRabbit) -> None:
 
 
 def test_parameters_of_the_url_take_effect(rabbit: RabbitServer) -> None:
-    """What the URL asks for is what broker and client agree on, for workers and for producers."""
+    """Broker and client agree on what the URL asks for, for workers and for producers."""
     url = f"{rabbit.url}?frame_max=8192&channel_max=20&heartbeat=7&auth_mechanism=amqplain"
     connection = open_connection(url, "test", heartbeat_s=5)
     try:
-        agreed = (connection.frame_max, connection.channel_max, connection.heartbeat)
-        assert agreed == (8192, 20, 7)
+        tuned = (connection.frame_max, connection.channel_max, connection.heartbeat)
+        assert tuned == (8192, 20, 7)
     finally:
         connection.close()
     connection = connect_to_publish(url, 10.0)

@@ -1,4 +1,4 @@
-"""Queues of commands that were declared by others: how that is found out, and what it would cost."""
+"""Queues that others declared: which of them lose commands, and how that is found out."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -25,27 +25,27 @@ QUORUM = {"x-queue-type": "quorum"}
 
 @pytest.fixture
 def connection(rabbit: RabbitServer) -> Iterator[Any]:
-    one = open_connection(rabbit.url, "a test")
-    delete(one)
+    opened = open_connection(rabbit.url, "a test")
+    delete_queues(opened)
     try:
-        yield one
+        yield opened
     finally:
-        delete(one)
-        one.collect()
+        delete_queues(opened)
+        opened.collect()
 
 
-def delete(connection: Any) -> None:
+def delete_queues(connection: Any) -> None:
     for queue in (COMMANDS, DEAD_LETTER_QUEUE, REPLIES):
         connection.channel().queue_delete(queue)
 
 
-def reasons(connection: Any, queue: str = COMMANDS) -> list[str]:
-    found = find_declaration(connection, queue, COMMAND_ARGUMENTS)
-    assert found is not None
-    return list(list_losses(found, "3.10.8", find_dead_letter_risk(connection, queue, found)))
+def losses_of(connection: Any, queue: str = COMMANDS) -> list[str]:
+    declaration = find_declaration(connection, queue, COMMAND_ARGUMENTS)
+    assert declaration is not None
+    return list(list_losses(declaration, "3.10.8", find_dead_letter_risk(connection, queue, declaration)))
 
 
-LOSING: dict[str, tuple[dict[str, Any], str]] = {
+LOSSY: dict[str, tuple[dict[str, Any], str]] = {
     "delivery limit": ({**QUORUM, "x-delivery-limit": 5}, f"its delivery limit is 5, and {NOWHERE}"),
     "no delivery twice": ({**QUORUM, "x-delivery-limit": 0}, "its delivery limit is 0"),
     "letters to no exchange": (
@@ -78,7 +78,7 @@ LOSING: dict[str, tuple[dict[str, Any], str]] = {
     "expiry": ({**QUORUM, "x-expires": 90_000}, "when no worker has run for 90 s"),
     "stream": ({"x-queue-type": "stream"}, "it is a stream"),
 }
-KEEPING: dict[str, dict[str, Any]] = {
+SAFE: dict[str, dict[str, Any]] = {
     "ours": COMMAND_ARGUMENTS,
     "classic": {},
     "quorum": QUORUM,
@@ -94,17 +94,16 @@ KEEPING: dict[str, dict[str, Any]] = {
 
 
 @pytest.mark.rabbitmq_server
-@pytest.mark.parametrize("name", LOSING)
+@pytest.mark.parametrize("name", LOSSY)
 def test_queues_that_lose_commands(connection: Any, rabbit: RabbitServer, name: str) -> None:
-    """The one thing that is wrong is found and named, whatever else differs; a worker does not start on it,
-    unless that is accepted."""
-    arguments, reason = LOSING[name]
+    """This reason is named and no other, whatever else differs. A worker starts only if that is accepted."""
+    arguments, reason = LOSSY[name]
     connection.channel().queue_declare(COMMANDS, durable=True, auto_delete=False, arguments=arguments)
-    (said,) = reasons(connection)
-    assert reason in said
+    (loss,) = losses_of(connection)
+    assert reason in loss
     with pytest.raises(UnfitServer, match="NUMBERGROUP_LOSSY_QUEUES") as caught:
         check_queues(rabbit.url, Topology(), accept_losses=False)
-    assert said in str(caught.value)
+    assert loss in str(caught.value)
     check_queues(rabbit.url, Topology(), accept_losses=True)
 
 
@@ -116,16 +115,15 @@ def test_queues_that_lose_commands(connection: Any, rabbit: RabbitServer, name: 
         ({**QUORUM, "x-expires": 90_000}, "when no worker has run for 90 s"),
     ],
 )
-def test_a_queue_of_dead_letters_that_loses_them(
+def test_a_dead_letter_queue_that_loses_messages(
     connection: Any, rabbit: RabbitServer, arguments: dict[str, Any], reason: str
 ) -> None:
-    """What the broker gives up is a command, too: where it goes is looked at like the queues of commands, and
-    all that is wrong is named at once."""
+    """It is checked like the command queues, because it holds commands. All problems are named at once."""
     connection.channel().queue_declare(
         DEAD_LETTER_QUEUE, durable=True, auto_delete=False, arguments=arguments
     )
     connection.channel().queue_declare(COMMANDS, durable=False, auto_delete=False)
-    assert reason in " ".join(reasons(connection, DEAD_LETTER_QUEUE))
+    assert reason in " ".join(losses_of(connection, DEAD_LETTER_QUEUE))
     with pytest.raises(UnfitServer) as caught:
         check_queues(rabbit.url, Topology(), accept_losses=False)
     of_commands, of_dead_letters = caught.value.problems
@@ -135,16 +133,16 @@ def test_a_queue_of_dead_letters_that_loses_them(
 
 
 @pytest.mark.rabbitmq_server
-def test_our_own_queue_of_dead_letters(connection: Any, rabbit: RabbitServer) -> None:
-    """A worker's own declaration is fine."""
+def test_the_workers_own_declarations(connection: Any, rabbit: RabbitServer) -> None:
+    """They are safe."""
     Topology().declare_all(connection)
     check_queues(rabbit.url, Topology(), accept_losses=False)
 
 
 @pytest.mark.rabbitmq_server
 @pytest.mark.parametrize("queue", [COMMANDS, DEAD_LETTER_QUEUE, REPLIES])
-def test_a_queue_that_a_client_keeps_for_itself(connection: Any, rabbit: RabbitServer, queue: str) -> None:
-    """It is named, with the cause. A worker waits, for the queue ends with its client."""
+def test_an_exclusive_queue(connection: Any, rabbit: RabbitServer, queue: str) -> None:
+    """It is named, with the cause. A worker waits, because the queue ends with its client."""
     connection.channel().queue_declare(queue, exclusive=True)
     with pytest.raises(ServerNotReady, match=f"another client has declared the queue {queue} as exclusive"):
         check_queues(rabbit.url, Topology(), accept_losses=True)
@@ -152,26 +150,25 @@ def test_a_queue_that_a_client_keeps_for_itself(connection: Any, rabbit: RabbitS
 
 @pytest.mark.rabbitmq_server
 @pytest.mark.parametrize(("durable", "auto_delete"), [(False, False), (True, True), (False, True)])
-def test_queues_that_go_away(connection: Any, durable: bool, auto_delete: bool) -> None:
-    """With the broker, or with the last consumer."""
+def test_queues_that_do_not_last(connection: Any, durable: bool, auto_delete: bool) -> None:
+    """They are deleted with the broker's restart, or with the last consumer."""
     connection.channel().queue_declare(COMMANDS, durable=durable, auto_delete=auto_delete)
-    said = " ".join(reasons(connection))
-    assert ("not durable" in said, "auto_delete" in said) == (not durable, auto_delete)
+    losses = " ".join(losses_of(connection))
+    assert ("not durable" in losses, "auto_delete" in losses) == (not durable, auto_delete)
 
 
 @pytest.mark.rabbitmq_server
-@pytest.mark.parametrize("name", KEEPING)
+@pytest.mark.parametrize("name", SAFE)
 def test_queues_that_keep_commands(connection: Any, rabbit: RabbitServer, name: str) -> None:
-    """What loses nothing is fine, however it differs from ours."""
-    arguments = KEEPING[name]
+    """They are accepted, however their arguments differ from the worker's."""
+    arguments = SAFE[name]
     connection.channel().queue_declare(COMMANDS, durable=True, auto_delete=False, arguments=arguments)
-    assert reasons(connection) == []
+    assert losses_of(connection) == []
     check_queues(rabbit.url, Topology(), accept_losses=False)
 
 
 @pytest.mark.rabbitmq_server
-def test_nothing_is_declared(connection: Any, rabbit: RabbitServer) -> None:
-    """Who only looks leaves no queue behind."""
+def test_the_check_declares_nothing(connection: Any, rabbit: RabbitServer) -> None:
     check_queues(rabbit.url, Topology(2), accept_losses=False)
     assert find_declaration(connection, COMMANDS, COMMAND_ARGUMENTS) is None
 
@@ -188,15 +185,15 @@ def test_nothing_is_declared(connection: Any, rabbit: RabbitServer) -> None:
         (COMMAND_ARGUMENTS, "4.0.2", 1_000),
     ],
 )
-def test_the_limit_that_is_in_force(arguments: dict[str, Any], version: str, limit: int | None) -> None:
-    """RabbitMQ 4 has one where none is declared: there a quorum queue that says nothing loses commands."""
+def test_effective_delivery_limits(arguments: dict[str, Any], version: str, limit: int | None) -> None:
+    """RabbitMQ 4 has a default limit: there a quorum queue without a declared one loses commands."""
     assert effective_delivery_limit(arguments, version) == limit
-    found = list(list_losses(QueueDeclaration(arguments=arguments), version, NOWHERE))
-    assert len(found) == (limit is not None)
+    losses = list(list_losses(QueueDeclaration(arguments=arguments), version, NOWHERE))
+    assert len(losses) == (limit is not None)
 
 
-def test_our_own_queue_states_both() -> None:
-    """A limit, and where the dead letters go: nothing is left to a default."""
+def test_our_arguments_leave_nothing_to_defaults() -> None:
+    """The command queues have a delivery limit and a dead-letter queue."""
     assert {"x-delivery-limit", "x-dead-letter-exchange", "x-dead-letter-routing-key"} <= set(
         COMMAND_ARGUMENTS
     )

@@ -1,4 +1,4 @@
-"""Several partitions on RabbitMQ: who routes, and what becomes of the queues when their number changes."""
+"""Several partitions on RabbitMQ: routing, and the queues of another number of partitions."""
 
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
@@ -37,7 +37,7 @@ def hashing(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RabbitServer]:
         server.kill()
 
 
-def emptied(server: RabbitServer) -> RabbitServer:
+def delete_queues(server: RabbitServer) -> RabbitServer:
     with Connection(server.url) as connection:
         for number in range(8):
             connection.channel().queue_delete(command_queue(number, 2))
@@ -49,7 +49,7 @@ def emptied(server: RabbitServer) -> RabbitServer:
 @pytest.fixture(params=["rabbit", "hashing"])
 def server(request: Any) -> RabbitServer:
     """Without the plugin, and with it."""
-    return emptied(request.getfixturevalue(request.param))
+    return delete_queues(request.getfixturevalue(request.param))
 
 
 @asynccontextmanager
@@ -82,26 +82,26 @@ def commands(rounds: int) -> list[bytes]:
     return [event(f"{group}/{n}", group) for n in range(rounds) for group in GROUPS]
 
 
-async def found(broker: AmqpBroker, partitions: int, count: int) -> list[list[str]]:
-    """The names of the commands in each partition, in order, when there are `count` in all."""
+async def read_names(broker: AmqpBroker, partitions: int, count: int) -> list[list[str]]:
+    """Return the names of the commands in each partition, in order, when `count` were read in all."""
     logs = [broker.open_log(number, 1) for number in range(partitions)]
     names: list[list[str]] = [[] for _ in logs]
     while sum(map(len, names)) < count:
-        for log, there in zip(logs, names, strict=True):
-            there += [orjson.loads(entry.body)["id"] for entry in await log.read(1_000)]
+        for log, of_partition in zip(logs, names, strict=True):
+            of_partition += [orjson.loads(entry.body)["id"] for entry in await log.read(1_000)]
     for log in logs:
         await log.close()
     return names
 
 
-async def test_who_routes(server: RabbitServer, ledger: Redis) -> None:
-    """Whoever publishes, by the wire's formula, whether or not the broker could: a group's commands are in
-    one partition, in order."""
+async def test_routing(server: RabbitServer, ledger: Redis) -> None:
+    """The publisher routes by the documented formula, even if RabbitMQ has the plugin for hashing. A group's
+    commands are in one partition, in order."""
     async with worker(server, ledger, 4) as broker:
         assert broker.is_partitioned_by_handle
         assert publish(commands(5), server.url, partitions=4) == 200
-        names = await found(broker, 4, 200)
-    homes = {name.split("/")[0]: number for number, there in enumerate(names) for name in there}
+        names = await read_names(broker, 4, 200)
+    homes = {name.split("/")[0]: number for number, part in enumerate(names) for name in part}
     assert homes == {group: partition_of(group, 4) for group in GROUPS}
     for group in GROUPS:
         in_order = [f"{group}/{n}" for n in range(5)]
@@ -109,10 +109,9 @@ async def test_who_routes(server: RabbitServer, ledger: Redis) -> None:
 
 
 @pytest.mark.parametrize("partitions", [1, 4])
-async def test_an_exchange_by_hash(hashing: RabbitServer, ledger: Redis, partitions: int) -> None:
-    """Declared by somebody else it is used as it is, with a warning: no message is lost in it, and where
-    commands belong is its business."""
-    emptied(hashing)
+async def test_a_consistent_hash_exchange(hashing: RabbitServer, ledger: Redis, partitions: int) -> None:
+    """It is used as it is, with an error in the log. No message is lost; commands may be in any partition."""
+    delete_queues(hashing)
     with Connection(hashing.url) as connection, capture_logs() as logs:
         connection.channel().exchange_declare(EXCHANGE, "x-consistent-hash", durable=True, auto_delete=False)
         async with worker(hashing, ledger, partitions) as broker:
@@ -120,45 +119,45 @@ async def test_an_exchange_by_hash(hashing: RabbitServer, ledger: Redis, partiti
             producer = Producer(connection.channel())
             for name in GROUPS:
                 producer.publish({"id": name}, exchange=EXCHANGE, routing_key=name, declare=[])
-            names = await found(broker, partitions, len(GROUPS))
-    assert sorted(name for there in names for name in there) == sorted(GROUPS)
+            names = await read_names(broker, partitions, len(GROUPS))
+    assert sorted(name for part in names for name in part) == sorted(GROUPS)
     assert any("may lose their order" in line["event"] for line in logs if line["log_level"] == "error")
 
 
 async def test_fewer_partitions(server: RabbitServer, ledger: Redis) -> None:
-    """The queues of more partitions get nothing more from the exchange; what is in them is complained about,
-    and read as what was published to no partition, until a queue is deleted, which disturbs nobody."""
+    """The exchange routes nothing to queues of more partitions. Their messages are logged and read as strays.
+    Deleting such a queue does not disturb the worker."""
     async with worker(server, ledger, 4) as broker:
         assert dict(await broker.count_waiting(4)) == {0: 0, 1: 0, 2: 0, 3: 0}
-    left = command_queue(3, 4)
+    stray = command_queue(3, 4)
     with Connection(server.url, transport_options={"confirm_publish": True}) as connection:
         producer = Producer(connection.channel())
-        producer.publish({"id": "left"}, routing_key=left)
+        producer.publish({"id": "left"}, routing_key=stray)
         with capture_logs() as logs:
             async with worker(server, ledger, 2) as broker:
-                assert count_strays(server.url, 2) == {command_queue(2, 4): 0, left: 1}
+                assert count_strays(server.url, 2) == {command_queue(2, 4): 0, stray: 1}
                 epoch = await RedisLedger(ledger).acquire_lease(0, "me", 10)
                 assert epoch is not None
                 log = broker.open_log(0, epoch)
                 (entry,) = await read(log, 1)
-                assert (entry.stray_queue, orjson.loads(entry.body)) == (left, {"id": "left"})
+                assert (entry.stray_queue, orjson.loads(entry.body)) == (stray, {"id": "left"})
                 await log.settle(Settlement(0, done=[entry.tag]), 1)
-                connection.channel().queue_delete(left)
+                connection.channel().queue_delete(stray)
                 producer.publish({"id": "2"}, routing_key=command_queue(2, 4))
                 (entry,) = await read(log, 1)
                 assert entry.stray_queue == command_queue(2, 4)
                 await log.settle(Settlement(0, done=[entry.tag]), 2)
                 await log.close()
                 assert publish(commands(2), server.url, partitions=2) == 80
-                assert sum(map(len, await found(broker, 2, 80))) == 80
-    assert {line["queue"] for line in logs if line["log_level"] == "error"} == {left}
+                assert sum(map(len, await read_names(broker, 2, 80))) == 80
+    assert {line["queue"] for line in logs if line["log_level"] == "error"} == {stray}
 
 
 @pytest.mark.parametrize(("before", "after"), [(1, 2), (2, 1)])
 async def test_one_partition_or_several(rabbit: RabbitServer, ledger: Redis, before: int, after: int) -> None:
-    """What is published for the other number, before the change or after it, is read in order, and known for
-    what it is; an owner who dies leaves it to the next one."""
-    emptied(rabbit)
+    """Messages for the other number of partitions, published before or after the change, are read in order as
+    strays. If they are not settled, the next owner reads them."""
+    delete_queues(rabbit)
     async with worker(rabbit, ledger, before) as broker:
         assert sum((await broker.count_waiting(before)).values()) == 0
     publish([event(f"c-{n}", "group-1") for n in range(3)], rabbit.url, partitions=before)
@@ -179,9 +178,9 @@ async def test_one_partition_or_several(rabbit: RabbitServer, ledger: Redis, bef
             await log.close()
 
 
-async def test_what_a_consumer_has_in_hand_is_a_backlog(rabbit: RabbitServer, ledger: Redis) -> None:
-    """The broker does not tell how many those are: there may be some for as long as it is there."""
-    emptied(rabbit)
+async def test_a_consumer_counts_as_backlog(rabbit: RabbitServer, ledger: Redis) -> None:
+    """RabbitMQ does not tell how many messages a consumer holds: it may hold some."""
+    delete_queues(rabbit)
     async with worker(rabbit, ledger, 1) as broker:
         publish(commands(1)[:1], rabbit.url)
         log = broker.open_log(0, 1)

@@ -1,4 +1,4 @@
-"""Results on RabbitMQ whose queue cannot be had, or that are larger than a message may be."""
+"""Results on RabbitMQ whose queue is missing, refuses or belongs to a client, or that are too large."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -44,47 +44,48 @@ def result(name: str = "c-1", **data: Any) -> bytes:
     )
 
 
-def fault_of(body: bytes) -> str | None:
-    found = RESULT_ADAPTER.validate_json(body)
-    assert not isinstance(found, list)
-    assert found.data.status == "applied"
-    return None if found.data.error is None else found.data.error.kind
+def error_kind_of(body: bytes) -> str | None:
+    """Return the kind of the error of an `applied` result, if it has one."""
+    parsed = RESULT_ADAPTER.validate_json(body)
+    assert not isinstance(parsed, list)
+    assert parsed.data.status == "applied"
+    return None if parsed.data.error is None else parsed.data.error.kind
 
 
 async def settle(log: Log, unit: Settlement) -> int:
-    """Settle it, and return how often that was tried."""
-    tries = 0
+    """Settle the unit; return the number of attempts."""
+    attempts = 0
 
-    async def written() -> bool:
-        nonlocal tries
-        tries += 1
+    async def try_once() -> bool:
+        nonlocal attempts
+        attempts += 1
         try:
             await log.settle(unit, 1)
         except BrokerUnavailable:
             return False
         return True
 
-    await eventually(written, "the unit is settled")
-    return tries
+    await eventually(try_once, "the unit is settled")
+    return attempts
 
 
-async def settled(on_rabbit: OnRabbit, *replies: Reply) -> int:
-    """Answer one command with these, and see it leave the broker."""
+async def answer_command(on_rabbit: OnRabbit, *replies: Reply) -> int:
+    """Publish a command and settle it with these replies; return the number of attempts."""
     await on_rabbit.publish(event("c-1"))
     log = await on_rabbit.own()
     (entry,) = await read(log, 1)
-    tries = await settle(log, Settlement(0, replies=list(replies), done=[entry.tag]))
+    attempts = await settle(log, Settlement(0, replies=list(replies), done=[entry.tag]))
     await log.close()
     await left(on_rabbit, 0)
-    return tries
+    return attempts
 
 
-def to_client(queue: str, body: bytes) -> Reply:
-    """The answer to a message whose own `reply_to` names the queue."""
+def reply_to_client(queue: str, body: bytes) -> Reply:
+    """Return the reply to a message whose `reply_to` property names the queue."""
     return Reply(queue, body, entry=Entry(0, "tag", event("c-1"), reply_to=queue))
 
 
-def exists(on_rabbit: OnRabbit, queue: str) -> bool:
+def queue_exists(on_rabbit: OnRabbit, queue: str) -> bool:
     try:
         on_rabbit.connection.channel().queue_declare(queue, passive=True)
     except NotFound:
@@ -94,7 +95,7 @@ def exists(on_rabbit: OnRabbit, queue: str) -> bool:
 
 @asynccontextmanager
 async def direct_client(server: RabbitServer) -> AsyncIterator[tuple[str, list[bytes], Any]]:
-    """A client that waits without a queue: its address, what it has received, and its connection."""
+    """Yield a direct reply-to client: its address, the bodies that it has received, and its connection."""
     with Connection(f"127.0.0.1:{server.port}") as connection:
         received: list[bytes] = []
         channel = connection.channel()
@@ -103,69 +104,72 @@ async def direct_client(server: RabbitServer) -> AsyncIterator[tuple[str, list[b
             no_ack=True,
             callback=lambda message: received.append(message.body.encode()),
         )
-        asking = channel.queue_declare("asking", exclusive=True).queue
-        channel.basic_publish(Message(b"", reply_to="amq.rabbitmq.reply-to"), "", asking)
-        asked: list[str] = []
+        queue = channel.queue_declare("asking", exclusive=True).queue
+        channel.basic_publish(Message(b"", reply_to="amq.rabbitmq.reply-to"), "", queue)
+        addresses: list[str] = []
 
-        async def addressed() -> bool:
-            message = channel.basic_get(asking, no_ack=True)
-            asked.extend([] if message is None else [message.properties["reply_to"]])
-            return bool(asked)
+        async def has_address() -> bool:
+            message = channel.basic_get(queue, no_ack=True)
+            addresses.extend([] if message is None else [message.properties["reply_to"]])
+            return bool(addresses)
 
-        await eventually(addressed, "the client's address")
-        yield asked[0], received, connection
+        await eventually(has_address, "the client's address")
+        yield addresses[0], received, connection
 
 
-async def test_a_client_without_a_queue(on_rabbit: OnRabbit, rabbit: RabbitServer) -> None:
-    """It gets its answers once, although RabbitMQ calls its address no queue; when it has gone, they are in
-    the default queue, with an error, and nothing waits for it."""
+async def test_direct_reply_to(on_rabbit: OnRabbit, rabbit: RabbitServer) -> None:
+    """The client gets its results once, although its address is no queue. When it is gone, they go to the
+    default queue at once, with an error."""
     async with direct_client(rabbit) as (address, received, connection):
-        assert await settled(on_rabbit, to_client(address, result())) == 1
+        assert await answer_command(on_rabbit, reply_to_client(address, result())) == 1
 
-        async def answered() -> bool:
+        async def has_received() -> bool:
             await asyncio.to_thread(connection.heartbeat_tick)
             connection.channel().queue_declare(REPLIES, passive=True)
             return bool(received)
 
-        await eventually(answered, "its answer")
+        await eventually(has_received, "its result")
         assert received == [result()]
     assert await on_rabbit.replies() == []
-    assert await settled(on_rabbit, Reply(None, b"1"), to_client(address, result()), Reply(None, b"2")) == 1
+    assert (
+        await answer_command(
+            on_rabbit, Reply(None, b"1"), reply_to_client(address, result()), Reply(None, b"2")
+        )
+        == 1
+    )
     first, late, last = await on_rabbit.replies()
-    assert (first, fault_of(late), last) == (b"1", REPLY_QUEUE, b"2")
+    assert (first, error_kind_of(late), last) == (b"1", REPLY_QUEUE, b"2")
 
 
 @pytest.mark.parametrize(
     "queue", ["numbergroup.replies.of-a-client", "amq.gen-bSPYLb8HNBKnRVAW", "amq.rabbitmq.reply-to.nobody"]
 )
-async def test_the_queue_of_a_client_that_has_gone(on_rabbit: OnRabbit, queue: str) -> None:
-    """It is not declared in the client's place, which could not declare it for itself any more: the answer is
-    in the default queue, with an error, after a second try at most."""
+async def test_the_queue_of_a_client_that_is_gone(on_rabbit: OnRabbit, queue: str) -> None:
+    """It is not declared: the client could no longer declare it as its own. The result goes to the default
+    queue with an error, at the second attempt at the latest."""
     with Connection(f"127.0.0.1:{on_rabbit.url.rpartition(':')[2].rstrip('/')}") as client:
         if not queue.startswith("amq."):
             client.channel().queue_declare(queue, exclusive=True)
-    assert await settled(on_rabbit, to_client(queue, result())) <= 2
-    assert [fault_of(body) for body in await on_rabbit.replies()] == [REPLY_QUEUE]
-    assert not exists(on_rabbit, queue)
+    assert await answer_command(on_rabbit, reply_to_client(queue, result())) <= 2
+    assert [error_kind_of(body) for body in await on_rabbit.replies()] == [REPLY_QUEUE]
+    assert not queue_exists(on_rabbit, queue)
 
 
 async def test_a_clients_exclusive_queue(on_rabbit: OnRabbit) -> None:
-    """As long as the client is there it is answered there; afterwards in the default queue, also where the
-    answer is due that very moment."""
+    """It gets the results as long as its client is connected; later ones go to the default queue."""
     queue = "numbergroup.replies.exclusive"
     with Connection(f"127.0.0.1:{on_rabbit.url.rpartition(':')[2].rstrip('/')}") as client:
         channel = client.channel()
         channel.queue_declare(queue, exclusive=True)
-        assert await settled(on_rabbit, to_client(queue, result())) == 1
+        assert await answer_command(on_rabbit, reply_to_client(queue, result())) == 1
         assert channel.basic_get(queue, no_ack=True).body.encode() == result()
-    assert await settled(on_rabbit, to_client(queue, b"[%b]" % result())) <= 2
+    assert await answer_command(on_rabbit, reply_to_client(queue, b"[%b]" % result())) <= 2
     ((body),) = await on_rabbit.replies()
-    assert fault_of(body[1:-1]) == REPLY_QUEUE
+    assert error_kind_of(body[1:-1]) == REPLY_QUEUE
 
 
-async def test_a_queue_that_refuses_holds_up_nobody(on_rabbit: OnRabbit) -> None:
-    """One that was asked for, and is full: after some tries its answers are in the default queue, and from
-    then on each of them goes there at once."""
+async def test_a_queue_that_refuses_blocks_nothing(on_rabbit: OnRabbit) -> None:
+    """After some attempts its results go to the default queue, and later ones go there at once."""
     channel = on_rabbit.connection.channel()
     channel.queue_delete(NAMED)
     full = {"x-max-length": 1, "x-overflow": "reject-publish"}
@@ -180,43 +184,43 @@ async def test_a_queue_that_refuses_holds_up_nobody(on_rabbit: OnRabbit) -> None
     assert 2 <= await settle(log, unit) <= 5
     await log.settle(Settlement(0, replies=[Reply(NAMED, result())], done=[entries[1].tag]), 2)
     other, *late = await on_rabbit.replies()
-    assert (other, [fault_of(body) for body in late]) == (b"2", [REPLY_QUEUE] * 2)
+    assert (other, [error_kind_of(body) for body in late]) == (b"2", [REPLY_QUEUE] * 2)
     await log.close()
     await left(on_rabbit, 0)
 
 
-async def test_a_queue_is_declared_before_its_second_try(on_rabbit: OnRabbit) -> None:
-    """A result that came back for want of a queue is taken the next time, however many others came back with
-    it, and whatever the connection was doing meanwhile. A client's own queue is not declared."""
+async def test_a_missing_queue_is_declared_before_the_second_attempt(on_rabbit: OnRabbit) -> None:
+    """A returned result is accepted at the second attempt, however many others were returned with it, and
+    whatever the connection did meanwhile. A client's own queue is not declared."""
     queues = [f"numbergroup.replies.missing-{number}" for number in range(100)]
     absent = Outgoing("numbergroup.replies.absent", b"{}", may_declare=False)
     publisher = Publisher(on_rabbit.url, 4, Topology())
     publisher.start()
     try:
-        for some in (queues[at : at + 10] for at in range(0, 100, 10)):
-            messages = [*(Outgoing(queue, b"{}") for queue in some), absent]
-            assert len(await connected(publisher, messages)) == len(messages)
-            assert [*await publisher.publish(messages)] == [len(some)]
+        for part in (queues[start : start + 10] for start in range(0, 100, 10)):
+            messages = [*(Outgoing(queue, b"{}") for queue in part), absent]
+            assert len(await publish_connected(publisher, messages)) == len(messages)
+            assert [*await publisher.publish(messages)] == [len(part)]
     finally:
         publisher.stop()
         for queue in queues:
             on_rabbit.connection.channel().queue_delete(queue)
 
 
-async def connected(publisher: Publisher, messages: list[Outgoing]) -> dict[int, PublishFailure]:
-    """What is not taken of the messages, once there is a connection."""
-    found: dict[int, PublishFailure] = {}
+async def publish_connected(publisher: Publisher, messages: list[Outgoing]) -> dict[int, PublishFailure]:
+    """Publish the messages once there is a connection; return the failures."""
+    failures: dict[int, PublishFailure] = {}
 
-    async def answered() -> bool:
-        found.clear()
-        found.update(await publisher.publish(messages))
-        return all(failure.cause is not FailureCause.LOST for failure in found.values())
+    async def try_once() -> bool:
+        failures.clear()
+        failures.update(await publisher.publish(messages))
+        return all(failure.cause is not FailureCause.LOST for failure in failures.values())
 
-    await eventually(answered, "a connection")
-    return found
+    await eventually(try_once, "a connection")
+    return failures
 
 
-def declared_as(on_rabbit: OnRabbit, queue: str, **arguments: object) -> bool:
+def has_arguments(on_rabbit: OnRabbit, queue: str, **arguments: object) -> bool:
     """Whether the queue has these arguments."""
     try:
         on_rabbit.connection.channel().queue_declare(
@@ -239,11 +243,11 @@ def declared_as(on_rabbit: OnRabbit, queue: str, **arguments: object) -> bool:
         ),
     ],
 )
-async def test_what_is_declared_for_results(
+async def test_arguments_of_reply_queues(
     on_rabbit: OnRabbit, topology: Topology, named: dict[str, object], default: dict[str, object]
 ) -> None:
-    """Queues that were named by an event expire when nobody uses them; the default one never does. A classic
-    one is what any consumer declares that says no more than its name."""
+    """Unused queues that an event named expire; the default one never does. A classic queue has the arguments
+    of a plain declaration, so that any consumer may declare it too."""
     await on_rabbit.amqp.close()
     for queue in (NAMED, REPLIES):
         on_rabbit.connection.channel().queue_delete(queue)
@@ -256,26 +260,26 @@ async def test_what_is_declared_for_results(
         topology=topology,
     )
     await on_rabbit.amqp.open()
-    assert await settled(on_rabbit, Reply(NAMED, b"1"), Reply(None, b"2")) == 2
+    assert await answer_command(on_rabbit, Reply(NAMED, b"1"), Reply(None, b"2")) == 2
     assert (await on_rabbit.replies(NAMED), await on_rabbit.replies()) == ([b"1"], [b"2"])
-    assert declared_as(on_rabbit, NAMED, **named)
-    assert declared_as(on_rabbit, REPLIES, **default)
+    assert has_arguments(on_rabbit, NAMED, **named)
+    assert has_arguments(on_rabbit, REPLIES, **default)
     on_rabbit.connection.channel().queue_delete(NAMED)
     on_rabbit.connection.channel().queue_delete(REPLIES)
 
 
 @pytest.fixture
-def takes_little(rabbit: RabbitServer) -> Any:
-    """The broker takes messages of 20,000 bytes at most."""
+def small_messages_only(rabbit: RabbitServer) -> Any:
+    """RabbitMQ accepts messages of at most 20,000 bytes."""
     expression = "application:{}_env(rabbit, max_message_size{})."
     rabbit.control("eval", expression.format("set", ", 20000"))
     yield rabbit
     rabbit.control("eval", expression.format("unset", ""))
 
 
-async def test_results_that_the_broker_does_not_take(takes_little: RabbitServer, on_rabbit: OnRabbit) -> None:
-    """A list has failed, with a letter; an array of answers comes in several; whatever was settled with them
-    is answered once, and in order; and what comes later does not meet the limit any more."""
+async def test_results_that_are_too_large(small_messages_only: RabbitServer, on_rabbit: OnRabbit) -> None:
+    """A list fails with a dead letter, and an array of results is split. The other results of the unit are
+    published once, in order. Later results are fitted beforehand."""
     groups = [{"groupId": "g", "groupName": "", "remark": "", "phones": ["85211111114"] * 200}] * 20
     command = event("c-1")
     await on_rabbit.publish(command, event("c-2"))
@@ -295,13 +299,13 @@ async def test_results_that_the_broker_does_not_take(takes_little: RabbitServer,
     assert [line["most_bytes"] for line in refusals] == [20_000]
     bodies = await on_rabbit.replies()
     assert all(len(body) <= 20_000 for body in bodies)
-    found: list[Any] = []
+    results: list[Any] = []
     for body in bodies:
-        said = RESULT_ADAPTER.validate_json(body)
-        found += said if isinstance(said, list) else [said]
-    names = [one.data.command.id for one in found]
+        parsed = RESULT_ADAPTER.validate_json(body)
+        results += parsed if isinstance(parsed, list) else [parsed]
+    names = [found.data.command.id for found in results]
     assert names == ["before", "c-1", *(f"a-{number}" for number in range(40)), "after", "c-1"]
-    (failed, again) = (one for one in found if one.data.command.id == "c-1")
+    (failed, again) = (found for found in results if found.data.command.id == "c-1")
     assert failed == again
     assert (failed.data.status, failed.data.error.kind) == ("failed", "too-large")
     letters = await on_rabbit.client.xrange(keys.of_partition(0, keys.DEAD_LETTERS))

@@ -1,4 +1,4 @@
-"""What operators replay, beside whatever log the broker has: promises of `numbergroup.brokers.port`."""
+"""Replayed messages, on every broker: they are read and settled with the log's own messages."""
 
 import asyncio
 
@@ -17,8 +17,8 @@ HISTORY = [{"time": "2026-11-21T09:30:01.483Z", "error": ERROR}]
 VIA = {"listed": True, "replyTo": "replies.crm", "correlationId": "x-1", "traceparent": "00-1"}
 
 
-async def test_replays_come_beside_the_messages(place: Place) -> None:
-    """With all that is noted of them, whether they were there before the log was opened or not."""
+async def test_replays_are_read_with_the_messages(place: Place) -> None:
+    """They have their stored properties, whether they were there before the log was opened or came later."""
     early = await replay(place.client, b"early", history=HISTORY, via=VIA, attempts=3, force=True)
     await place.publish(b"1")
     log = await place.own()
@@ -29,29 +29,34 @@ async def test_replays_come_beside_the_messages(place: Place) -> None:
     assert (first.tag, second.tag, second.body) == (early, late, b"late")
     assert entries[b"1"].replay is None
     assert (first.from_list, first.reply_to, first.correlation_id) == (True, "replies.crm", "x-1")
-    said = first.replay
-    assert (said.letter, said.replays, said.order, said.group) == ("0-1-1-0", 1, 7, keys.field(ID_REF))
-    assert (said.attempts, said.force, said.via.traceparent) == (3, True, "00-1")
-    assert [one.error.model_dump() for one in said.history] == [ERROR]
+    stored = first.replay
+    assert (stored.letter, stored.replays, stored.order, stored.group) == (
+        "0-1-1-0",
+        1,
+        7,
+        keys.field(ID_REF),
+    )
+    assert (stored.attempts, stored.force, stored.via.traceparent) == (3, True, "00-1")
+    assert [failure.error.model_dump() for failure in stored.history] == [ERROR]
     assert second.replay.replays == 2
     await nothing_more(log)
     await log.close()
 
 
 async def test_no_more_replays_than_the_credit(place: Place) -> None:
-    """However many messages there are on either side."""
+    """The credit covers both, however many replays and messages there are."""
     for number in range(10):
         await replay(place.client, b"r%d" % number)
     await place.publish(*[b"%d" % number for number in range(10)])
     log = await place.own()
     found = bodies(await read(log, 20, credit=3))
-    assert [one for one in found if one.startswith(b"r")] == [b"r%d" % number for number in range(10)]
-    assert [one for one in found if not one.startswith(b"r")] == [b"%d" % number for number in range(10)]
+    assert [body for body in found if body.startswith(b"r")] == [b"r%d" % number for number in range(10)]
+    assert [body for body in found if not body.startswith(b"r")] == [b"%d" % number for number in range(10)]
     await log.close()
 
 
 async def test_a_replay_that_arrives_while_the_log_is_read(place: Place) -> None:
-    """It is there at once, and what is published beside it waits for nothing."""
+    """It is read at once, and so is a message that is published meanwhile."""
     log = await place.own()
     await nothing_more(log)
     reading = asyncio.create_task(read(log, 1))
@@ -64,7 +69,7 @@ async def test_a_replay_that_arrives_while_the_log_is_read(place: Place) -> None
 
 
 async def test_settling_replays(place: Place) -> None:
-    """They leave the side log with their answers, once; their groups have a letter less."""
+    """They are deleted once, with their results; their groups have one dead letter less each."""
     await place.client.hset(keys.LETTERED, keys.field(ID_REF), 2)
     await place.client.hset(keys.since(keys.field(ID_REF)), "85211111114", "+9")
     for body in (b"a", b"b", b"c"):
@@ -87,7 +92,7 @@ async def test_settling_replays(place: Place) -> None:
 
 
 async def test_the_next_owner_replays_what_is_unsettled(place: Place) -> None:
-    """What was in hand comes again, with the marks of what is settled of it; the others do not."""
+    """Unsettled replays are read again, with the indexes of their settled events; settled ones are not."""
     for body in (b"a", b"[b,c]"):
         await replay(place.client, body)
     log = await place.own()
@@ -99,9 +104,9 @@ async def test_the_next_owner_replays_what_is_unsettled(place: Place) -> None:
     log = await place.own("another")
     await place.publish(b"1", b"2")
     entries = await read(log, 3)
-    # What the broker's own messages do to the marks is no matter of the replays'.
-    await log.settle(Settlement(0, done=[one.tag for one in entries if one.replay is None]), 1)
-    (again,) = [one for one in entries if one.replay is not None]
+    # Settling the broker's own messages must not remove the replays' indexes.
+    await log.settle(Settlement(0, done=[entry.tag for entry in entries if entry.replay is None]), 1)
+    (again,) = [entry for entry in entries if entry.replay is not None]
     assert (again.tag, again.body, again.settled) == (second.tag, b"[b,c]", {1})
     await log.close()
     log = await place.own("a third")
@@ -113,8 +118,8 @@ async def test_the_next_owner_replays_what_is_unsettled(place: Place) -> None:
     await left(place, 0)
 
 
-async def test_a_former_owner_ends_no_replay(place: Place) -> None:
-    """It is the next owner's."""
+async def test_a_former_owner_settles_no_replay(place: Place) -> None:
+    """The replay stays for the next owner."""
     await replay(place.client, b"a")
     old = await place.own("old")
     (entry,) = await read(old, 1)
@@ -136,7 +141,7 @@ async def test_a_former_owner_ends_no_replay(place: Place) -> None:
     ],
 )
 async def test_a_replay_that_cannot_be_read(place: Place, fields: dict[str, bytes]) -> None:
-    """It comes all the same, with all its bytes, to be refused; others are not held up."""
+    """It is read with all its bytes, to be refused; others are not blocked."""
     await place.client.xadd(SIDE, fields)
     await replay(place.client, b"next")
     log = await place.own()
@@ -148,8 +153,8 @@ async def test_a_replay_that_cannot_be_read(place: Place, fields: dict[str, byte
     await log.close()
 
 
-async def test_a_side_log_that_is_something_else(place: Place) -> None:
-    """Nothing can be replayed then; commands come and go as ever."""
+async def test_a_replay_stream_of_another_type(place: Place) -> None:
+    """Nothing can be replayed then; commands are read and settled as usual."""
     await place.client.set(SIDE, "not ours")
     await place.publish(b"1", b"2")
     log = await place.own()
@@ -162,11 +167,11 @@ async def test_a_side_log_that_is_something_else(place: Place) -> None:
 
 
 async def test_replays_count_as_backlog(place: Place) -> None:
-    """While they wait, the number of partitions must not be changed: nobody would find them."""
+    """While they wait, the number of partitions must not change: they would not be read any more."""
     await replay(place.client, b"a")
     await place.publish(b"1")
 
-    async def counted() -> bool:
+    async def are_counted() -> bool:
         return dict(await place.broker.count_waiting(1)) == {0: 2}
 
-    await eventually(counted, "two messages wait")
+    await eventually(are_counted, "two messages wait")

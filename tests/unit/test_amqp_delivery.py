@@ -1,4 +1,4 @@
-"""What the properties of an AMQP message decide."""
+"""Entries are built from deliveries: what the properties of a message decide."""
 
 from typing import Any
 
@@ -27,13 +27,13 @@ def entry(queue: str = "numbergroup.commands", **properties: Any) -> Entry:
     ],
 )
 @pytest.mark.parametrize("encoding", [None, "utf-8", "UTF-8", "binary", "us-ascii"])
-def test_taken(content_type: str | None, encoding: str | None) -> None:
-    made = entry(content_type=content_type, content_encoding=encoding)
-    assert (made.problem, made.partition, made.body) == (None, 2, b"{}")
+def test_json_is_accepted(content_type: str | None, encoding: str | None) -> None:
+    built = entry(content_type=content_type, content_encoding=encoding)
+    assert (built.problem, built.partition, built.body) == (None, 2, b"{}")
 
 
 @pytest.mark.parametrize(
-    ("properties", "said"),
+    ("properties", "problem"),
     [
         ({"content_type": "application/x-python-serialize"}, "content type must be application/json"),
         ({"content_type": "application/x-yaml"}, "content type"),
@@ -43,24 +43,24 @@ def test_taken(content_type: str | None, encoding: str | None) -> None:
         ({"application_headers": {"compression": None}}, "without compression"),
     ],
 )
-def test_refused(properties: dict[str, Any], said: str) -> None:
-    """Refused by what the properties say, before anybody looks into the body."""
-    made = entry(**properties)
-    assert said in (made.problem or "")
-    assert made.body == b"{}"
+def test_other_formats_are_refused(properties: dict[str, Any], problem: str) -> None:
+    """The properties decide; the body is not parsed."""
+    built = entry(**properties)
+    assert problem in (built.problem or "")
+    assert built.body == b"{}"
 
 
-def test_where_the_answer_goes() -> None:
-    made = entry(reply_to="numbergroup.replies.crm", correlation_id="77")
-    assert (made.reply_to, made.correlation_id, made.from_list) == ("numbergroup.replies.crm", "77", False)
+def test_reply_properties() -> None:
+    built = entry(reply_to="numbergroup.replies.crm", correlation_id="77")
+    assert (built.reply_to, built.correlation_id, built.from_list) == ("numbergroup.replies.crm", "77", False)
 
 
-def test_what_the_broker_gave_up() -> None:
-    """Its reason is the letter's."""
+def test_a_message_that_rabbitmq_dead_lettered() -> None:
+    """RabbitMQ's reason becomes the problem."""
     deaths = [{"reason": "delivery_limit", "queue": "numbergroup.commands", "count": 1}]
-    made = entry(DEAD_LETTER_QUEUE, application_headers={"x-death": deaths})
-    assert made.problem == "the broker gave it up: delivery_limit, queue numbergroup.commands"
-    assert made.problem_kind == "crashed"
+    built = entry(DEAD_LETTER_QUEUE, application_headers={"x-death": deaths})
+    assert built.problem == "the broker gave it up: delivery_limit, queue numbergroup.commands"
+    assert built.problem_kind == "crashed"
     assert "unknown" in (entry(DEAD_LETTER_QUEUE).problem or "")
 
 
@@ -73,9 +73,9 @@ def test_what_the_broker_gave_up() -> None:
     ),
     st.sampled_from(["numbergroup.commands", DEAD_LETTER_QUEUE]),
 )
-def test_no_properties_make_it_raise(properties: dict[str, Any], queue: str) -> None:
-    made = entry(queue, **properties)
-    assert made.problem is None or len(made.problem) < 200
+def test_no_properties_raise(properties: dict[str, Any], queue: str) -> None:
+    built = entry(queue, **properties)
+    assert built.problem is None or len(built.problem) < 200
 
 
 PROPERTIES = st.fixed_dictionaries(
@@ -89,10 +89,9 @@ PROPERTIES = st.fixed_dictionaries(
 
 
 @given(PROPERTIES, PROPERTIES, st.sampled_from(["numbergroup.commands", DEAD_LETTER_QUEUE]))
-def test_messages_have_one_name_where_one_answer_fits_both(one: Any, other: Any, queue: str) -> None:
-    """Equal bodies with equal properties have one name, and so one dead letter; what is answered elsewhere,
-    or refused for another reason, has a name of its own."""
-    first, second = entry(queue, **one), entry(queue, **other)
-    alike = [(made.reply_to, made.correlation_id, made.problem) for made in (first, second)]
-    assert (first.dead_letter_name == second.dead_letter_name) is (alike[0] == alike[1])
-    assert first.dead_letter_name == entry(queue, **one).dead_letter_name
+def test_equal_messages_share_a_dead_letter_name(properties: Any, other: Any, queue: str) -> None:
+    """Messages with equal bodies differ in name if their answers go elsewhere, or differ in their error."""
+    first, second = entry(queue, **properties), entry(queue, **other)
+    answers = [(built.reply_to, built.correlation_id, built.problem) for built in (first, second)]
+    assert (first.dead_letter_name == second.dead_letter_name) is (answers[0] == answers[1])
+    assert first.dead_letter_name == entry(queue, **properties).dead_letter_name

@@ -1,4 +1,4 @@
-"""Frames: what is put together and taken apart here is what py-amqp would make of it."""
+"""Frames are decoded and encoded as by py-amqp."""
 
 from contextlib import suppress
 from types import SimpleNamespace
@@ -22,8 +22,8 @@ TEXTS = st.text(st.characters(codec="utf-8"), max_size=60)
 BODIES = st.binary(max_size=40) | st.binary(min_size=LARGEST - 70, max_size=3 * LARGEST)
 
 
-class Written:
-    """A connection's end that keeps what is written."""
+class RecordingTransport:
+    """A transport that keeps the written bytes."""
 
     def __init__(self) -> None:
         self.data = b""
@@ -32,13 +32,13 @@ class Written:
         self.data += bytes(data)
 
 
-def written(*contents: tuple[tuple[int, int], str, tuple[Any, ...], amqp.Message]) -> bytes:
-    """What py-amqp makes of them."""
-    end = Written()
-    write = frame_writer(SimpleNamespace(frame_max=LARGEST, bytes_sent=0), end)
+def encode_with_amqp(*contents: tuple[tuple[int, int], str, tuple[Any, ...], amqp.Message]) -> bytes:
+    """Return the frames that py-amqp writes."""
+    transport = RecordingTransport()
+    write = frame_writer(SimpleNamespace(frame_max=LARGEST, bytes_sent=0), transport)
     for method, form, arguments, message in contents:
         write(1, CHANNEL, method, amqp.serialization.dumps(form, arguments), message)
-    return end.data
+    return transport.data
 
 
 def delivery(tag: int, redelivered: bool, body: bytes, **properties: Any) -> Any:
@@ -47,7 +47,7 @@ def delivery(tag: int, redelivered: bool, body: bytes, **properties: Any) -> Any
 
 
 class Inbound:
-    """A socket from which so many bytes come at a time, and a connection that reads them."""
+    """A connection whose socket returns pieces of the given sizes, and that records what it handles."""
 
     def __init__(self, data: bytes, sizes: list[int]) -> None:
         self._pieces: list[bytes] = []
@@ -59,13 +59,15 @@ class Inbound:
         self.transport = self
         self.connected = True
         self.bytes_recv = 0
-        self.seen: list[tuple[Any, ...]] = []
-        self.others: list[Any] = []
+        self.deliveries: list[tuple[Any, ...]] = []
+        self.other_methods: list[Any] = []
         channel = SimpleNamespace(
-            is_closing=False, callbacks={CONSUMER: lambda *said: self.seen.append(said)}
+            is_closing=False, callbacks={CONSUMER: lambda *arguments: self.deliveries.append(arguments)}
         )
         self.channels = {CHANNEL: channel}
-        self.on_inbound_frame = build_frame_handler(self, lambda *said: self.others.append(said[1]))
+        self.on_inbound_frame = build_frame_handler(
+            self, lambda *arguments: self.other_methods.append(arguments[1])
+        )
         self.frames = FrameBuffer(self, 1.0)
 
     def recv(self, _size: int) -> bytes:
@@ -78,8 +80,8 @@ class Inbound:
 
     def __exit__(self, *_: object) -> None: ...
 
-    def read(self) -> None:
-        """All of it, to the end."""
+    def read_all(self) -> None:
+        """Handle all frames, until the connection is closed."""
         with suppress(ConnectionResetError):
             while True:
                 self.frames.handle_frames()
@@ -89,70 +91,74 @@ class Inbound:
     st.lists(st.tuples(st.integers(1, 2**63), st.booleans(), BODIES, TEXTS), max_size=6),
     st.lists(st.integers(1, 9000), min_size=1),
 )
-def test_deliveries_come_out_as_they_went_in(
-    messages: list[tuple[int, bool, bytes, str]], sizes: list[int]
-) -> None:
-    """Wherever the bytes are cut, however large the bodies, and whatever comes between."""
+def test_deliveries_are_decoded(messages: list[tuple[int, bool, bytes, str]], sizes: list[int]) -> None:
+    """However the bytes are split, however large the bodies are, and with other frames in between."""
     acknowledgement = b"\x01\x00\x07\x00\x00\x00\x0d\x00\x3c\x00\x50" + bytes(9) + b"\xce"
     data = b""
-    for tag, again, body, reply_to in messages:
-        data += written(delivery(tag, again, body, reply_to=reply_to, priority=3)) + acknowledgement
+    for tag, redelivered, body, reply_to in messages:
+        data += (
+            encode_with_amqp(delivery(tag, redelivered, body, reply_to=reply_to, priority=3))
+            + acknowledgement
+        )
     inbound = Inbound(data, sizes)
-    inbound.read()
-    assert [(tag, again, body, said.reply_to or "") for tag, again, said, body in inbound.seen] == messages
-    assert inbound.others == [Basic.Ack] * len(messages)
+    inbound.read_all()
+    decoded = [
+        (tag, redelivered, body, properties.reply_to or "")
+        for tag, redelivered, properties, body in inbound.deliveries
+    ]
+    assert decoded == messages
+    assert inbound.other_methods == [Basic.Ack] * len(messages)
     assert not inbound.connected
 
 
-def test_a_synchronous_answer_is_read_from_the_same_bytes() -> None:
-    """py-amqp itself, waiting for an answer, takes the frames in their order, and leaves the rest here."""
-    inbound = Inbound(written(delivery(1, False, b"{}"), delivery(2, False, b"{}")), [10_000])
+def test_py_amqp_reads_from_the_buffer() -> None:
+    """py-amqp gets the next frames while it waits for an answer; the others stay in the buffer."""
+    inbound = Inbound(encode_with_amqp(delivery(1, False, b"{}"), delivery(2, False, b"{}")), [10_000])
     kinds = [inbound.transport.read_frame()[0] for _ in range(3)]  # type: ignore[attr-defined]
     assert kinds == [1, 2, 3]
     assert inbound.frames.has_buffered_input
     inbound.frames.handle_frames()
-    assert [tag for tag, *_ in inbound.seen] == [2]
+    assert [tag for tag, *_ in inbound.deliveries] == [2]
     assert not inbound.frames.has_buffered_input
 
 
-def test_a_frame_without_an_end_is_no_frame() -> None:
+def test_a_frame_with_a_wrong_end_byte() -> None:
     inbound = Inbound(b"\x01\x00\x07\x00\x00\x00\x04" + bytes(4) + b"\x00", [100])
     with pytest.raises(UnexpectedFrame):
         inbound.frames.handle_frames()
 
 
 @given(st.lists(st.tuples(TEXTS, BODIES, st.none() | TEXTS), max_size=8))
-def test_results_are_written_as_py_amqp_writes_them(made: list[tuple[str, bytes, str | None]]) -> None:
-    """To the byte: method, properties, and bodies of any size in frames that the broker takes."""
-    messages = [Outgoing(*one) for one in made]
+def test_results_are_encoded(results: list[tuple[str, bytes, str | None]]) -> None:
+    """The bytes are those of py-amqp: method, properties, and bodies of any size."""
+    messages = [Outgoing(*result) for result in results]
     contents = []
-    for one in messages:
+    for message in messages:
         properties: dict[str, Any] = (
-            {} if one.correlation_id is None else {"correlation_id": one.correlation_id}
+            {} if message.correlation_id is None else {"correlation_id": message.correlation_id}
         )
         content = amqp.Message(
-            one.body,
+            message.body,
             content_type="application/json",
             content_encoding="utf-8",
             delivery_mode=2,
-            message_id=one.message_id,
+            message_id=message.message_id,
             **properties,
         )
-        contents.append((Basic.Publish, "Bssbb", (0, "", one.queue, True, False), content))
+        contents.append((Basic.Publish, "Bssbb", (0, "", message.queue, True, False), content))
     chunks = encode_chunks(CHANNEL, messages, LARGEST)
-    assert b"".join(b"".join(frames) for frames in chunks) == written(*contents)
+    assert b"".join(b"".join(frames) for frames in chunks) == encode_with_amqp(*contents)
 
 
-def test_messages_are_not_torn_apart() -> None:
-    """Between two writes others may be written: each is of whole messages."""
+def test_chunks_have_whole_messages() -> None:
+    """Other frames may be written between two chunks."""
     messages = [Outgoing("replies", bytes(size)) for size in (100_000, 1, 70_000, 5)]
-    sizes = [
+    counts = [
         b"".join(frames).count(b"application/json") for frames in encode_chunks(CHANNEL, messages, LARGEST)
     ]
-    assert sizes == [1, 2, 1]
+    assert counts == [1, 2, 1]
 
 
 @given(st.binary(max_size=80) | st.binary(max_size=80).map(b"\x20\x00".__add__))
-def test_no_properties_make_it_raise(raw: bytes) -> None:
-    """At worst, nothing is said but that they cannot be read."""
+def test_no_properties_raise(raw: bytes) -> None:
     assert isinstance(decode_properties(raw), dict)

@@ -1,4 +1,4 @@
-"""Results that a queue does not take at once: what is tried again, in which order, what goes elsewhere."""
+"""Results that a queue does not accept: which are sent again, in which order, and which go elsewhere."""
 
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -18,54 +18,53 @@ QUEUE = "numbergroup.replies.crm"
 Answering = Callable[[Outgoing], FailureCause | None]
 
 
-class Broker:
-    """A publisher whose broker answers each message with `answer`; `taken` are those that it took."""
+class FakePublisher:
+    """Lets `answer` decide about each message; `published` are those that were accepted."""
 
     max_bytes = 1_000_000
 
     def __init__(self, answer: Answering, accepted_bytes: int = 4_096) -> None:
         self.answer = answer
         self.accepted_bytes = accepted_bytes
-        self.taken: list[tuple[str, bytes]] = []
+        self.published: list[tuple[str, bytes]] = []
 
     async def publish(self, messages: Sequence[Outgoing]) -> dict[int, PublishFailure]:
-        found = {}
+        failures = {}
         for position, message in enumerate(messages):
             cause = self.answer(message)
             if cause is None:
-                self.taken.append((message.queue, message.body))
+                self.published.append((message.queue, message.body))
             else:
-                found[position] = PublishFailure(cause, "a reason")
-        return found
+                failures[position] = PublishFailure(cause, "a reason")
+        return failures
 
 
-def results(broker: Broker) -> ResultSender:
-    found: Any = broker
-    return ResultSender(found)
+def sender_of(publisher: Any) -> ResultSender:
+    return ResultSender(publisher)
 
 
-def body(name: str) -> bytes:
+def result(name: str) -> bytes:
     return orjson.dumps({"id": name, "data": {"status": "applied"}})
 
 
-async def sent(sender: ResultSender, *replies: Reply) -> int:
-    """Send them until all are taken; how often that was tried."""
-    left = [*replies]
-    for tries in range(1, 10):
+async def send_all(sender: ResultSender, *replies: Reply) -> int:
+    """Send the replies until all are published; return the number of attempts."""
+    unsent = [*replies]
+    for attempts in range(1, 10):
         try:
-            await sender.send(left)
+            await sender.send(unsent)
         except BrokerUnavailable:
             continue
-        return tries
-    pytest.fail("not taken after nine tries")
+        return attempts
+    pytest.fail("not published after nine attempts")
 
 
-def is_fine(published: tuple[str, bytes]) -> bool:
+def has_no_error(published: tuple[str, bytes]) -> bool:
     return b"reply-queue" not in published[1]
 
 
-def once(cause: FailureCause) -> Answering:
-    """Each message fails once, at its first try."""
+def fail_once(cause: FailureCause) -> Answering:
+    """Return an `answer` that fails the first attempt of each message."""
     seen: set[Outgoing] = set()
 
     def answer(message: Outgoing) -> FailureCause | None:
@@ -77,34 +76,34 @@ def once(cause: FailureCause) -> Answering:
     return answer
 
 
-async def test_a_client_of_the_same_name_spoils_no_queue() -> None:
-    """A queue that clients asked for in vain, and that was never declared for them, is tried twice for an
-    event's `replyto`: it is declared in between."""
-    broker = Broker(lambda message: FailureCause.MISSING if message.queue == QUEUE else None)
-    sender = results(broker)
+async def test_failures_of_a_client_do_not_count_for_replyto() -> None:
+    """A missing queue that a client named is not declared. If an event's `replyto` names it, it is declared
+    before the second attempt, whatever the client's attempts were."""
+    publisher = FakePublisher(lambda message: FailureCause.MISSING if message.queue == QUEUE else None)
+    sender = sender_of(publisher)
     for _ in range(3):
-        await sent(sender, Reply(QUEUE, body("a"), entry=Entry(0, "t", b"", reply_to=QUEUE)))
-    assert [queue for queue, _ in broker.taken] == [REPLIES] * 3
-    broker.answer = once(FailureCause.MISSING)
-    assert await sent(sender, Reply(QUEUE, body("b"))) == 2
-    assert broker.taken[-1] == (QUEUE, body("b"))
+        await send_all(sender, Reply(QUEUE, result("a"), entry=Entry(0, "t", b"", reply_to=QUEUE)))
+    assert [queue for queue, _ in publisher.published] == [REPLIES] * 3
+    publisher.answer = fail_once(FailureCause.MISSING)
+    assert await send_all(sender, Reply(QUEUE, result("b"))) == 2
+    assert publisher.published[-1] == (QUEUE, result("b"))
 
 
 async def test_a_full_queue_that_is_deleted() -> None:
-    """A queue that refused, and then is missing, is declared, and has its second try as any other."""
-    broker = Broker(lambda message: FailureCause.REFUSED if message.queue == QUEUE else None)
-    sender = results(broker)
-    assert await sent(sender, Reply(QUEUE, body("a"))) == 5
-    assert not is_fine(broker.taken[-1])
-    broker.answer = once(FailureCause.MISSING)
-    assert await sent(sender, Reply(QUEUE, body("b"))) == 2
-    assert broker.taken[-1] == (QUEUE, body("b"))
+    """A queue that has refused, and is missing later, is declared, and gets a second attempt."""
+    publisher = FakePublisher(lambda message: FailureCause.REFUSED if message.queue == QUEUE else None)
+    sender = sender_of(publisher)
+    assert await send_all(sender, Reply(QUEUE, result("a"))) == 5
+    assert not has_no_error(publisher.published[-1])
+    publisher.answer = fail_once(FailureCause.MISSING)
+    assert await send_all(sender, Reply(QUEUE, result("b"))) == 2
+    assert publisher.published[-1] == (QUEUE, result("b"))
 
 
 async def test_the_order_over_a_lost_connection() -> None:
-    """What is lost goes before what comes after it, also where there is a connection again at once."""
-    bodies = [body(name) for name in ("a" * 100, "b" * 100, "c" * 100)]
+    """Lost results are sent before later ones, even if the connection is back at once."""
+    bodies = [result(name) for name in ("a" * 100, "b" * 100, "c" * 100)]
     lost = [FailureCause.LOST]
-    broker = Broker(lambda _: lost.pop() if lost else None, accepted_bytes=10)
-    await sent(results(broker), *(Reply(None, one) for one in bodies))
-    assert broker.taken == [(REPLIES, one) for one in bodies]
+    publisher = FakePublisher(lambda _: lost.pop() if lost else None, accepted_bytes=10)
+    await send_all(sender_of(publisher), *(Reply(None, body) for body in bodies))
+    assert publisher.published == [(REPLIES, body) for body in bodies]

@@ -99,8 +99,8 @@ class Topology:
             self.by_handle = isinstance(error, AccessRefused)
             is_hashing = _CONSISTENT_HASH in str(error.reply_text)
             log.error(
-                "the exchange routes by consistent hash, and is used as it is: groups may lose their order when "
-                "RabbitMQ restarts"
+                "the exchange routes by consistent hash, and is used as it is: groups may lose their order "
+                "when RabbitMQ restarts"
                 if is_hashing
                 else "the exchange cannot be declared, and is used as it is",
                 exchange=EXCHANGE,
