@@ -1,8 +1,8 @@
 """What producers, consumers and the worker share: the events on the wire, as pydantic models.
 
 Importing this package needs pydantic and nothing else. The same shapes stand as JSON Schemas in
-`contracts/schemas/`, for programs in other languages. `publish` sends commands from Python; the
-library of the broker that it talks to is imported when it is called.
+`contracts/schemas/`, for programs in other languages. `publish` sends commands from Python; it imports
+the client library of the broker when it is called.
 """
 
 from numbergroup_contracts.commands import (
@@ -16,7 +16,8 @@ from numbergroup_contracts.commands import (
     UpdateGroup,
 )
 from numbergroup_contracts.dead_letters import DeadLetter
-from numbergroup_contracts.publishing import InvalidCommand, PublishError, publish
+from numbergroup_contracts.errors import NumbergroupError
+from numbergroup_contracts.publishing import InvalidCommand, InvalidUrl, PublishError, publish
 from numbergroup_contracts.results import ErrorInfo, ResultEvent, Status
 
 __all__ = [
@@ -28,7 +29,9 @@ __all__ = [
     "DeleteGroup",
     "ErrorInfo",
     "InvalidCommand",
+    "InvalidUrl",
     "ListGroups",
+    "NumbergroupError",
     "PublishError",
     "RenameGroup",
     "ResultEvent",

@@ -37,9 +37,9 @@ OPERATIONS: Mapping[str | int, Operation] = {
 }
 """What `operateType` may be on the wire, and what it means."""
 
-# What the validators below check, said once more for the JSON Schemas.
-_SOME_PHONES: dict[str, Any] = {"phones": {"minItems": 1, "minLength": 1}}
-_ONE_HANDLE: dict[str, Any] = {
+# The checks of the validators below, as JSON Schema.
+_AT_LEAST_ONE_PHONE: dict[str, Any] = {"phones": {"minItems": 1, "minLength": 1}}
+_EXACTLY_ONE_HANDLE: dict[str, Any] = {
     "oneOf": [
         {
             "required": [given],
@@ -48,14 +48,14 @@ _ONE_HANDLE: dict[str, Any] = {
         for given, other in (("groupId", "groupKey"), ("groupKey", "groupId"))
     ]
 }
-_A_NEW_NAME: dict[str, Any] = {
+_AT_LEAST_ONE_TEXT: dict[str, Any] = {
     "anyOf": [
         {"required": [name], "properties": {name: {"type": "string"}}} for name in ("groupName", "remark")
     ]
 }
 _ONLY_REPLACE_MAY_BE_EMPTY: dict[str, Any] = {
     "if": {"properties": {"operateType": {"enum": ["add", "delete", 0, 1]}}},
-    "then": {"properties": _SOME_PHONES},
+    "then": {"properties": _AT_LEAST_ONE_PHONE},
 }
 
 
@@ -63,8 +63,8 @@ class _Data(BaseModel):
     model_config = ConfigDict(frozen=True, strict=True, extra="forbid", use_attribute_docstrings=True)
 
 
-def numbers_of(phones: str | list[str]) -> tuple[str, ...]:
-    """The numbers of a command's `phones`, in order, each once."""
+def unique_numbers(phones: str | list[str]) -> tuple[str, ...]:
+    """Return the numbers of a command's `phones`, in order, each once."""
     if isinstance(phones, str):
         phones = phones.split(",") if phones else []
     return tuple(phones if len(set(phones)) == len(phones) else dict.fromkeys(phones))
@@ -78,11 +78,11 @@ class _Phones(_Data):
     @property
     def numbers(self) -> tuple[str, ...]:
         """The numbers in order, each once."""
-        return numbers_of(self.phones)
+        return unique_numbers(self.phones)
 
 
-class _Addressed(_Data):
-    model_config = ConfigDict(json_schema_extra=_ONE_HANDLE)
+class _WithHandle(_Data):
+    model_config = ConfigDict(json_schema_extra=_EXACTLY_ONE_HANDLE)
 
     groupId: Identifier | None = None  # noqa: N815 (the wire's name)
     """The vendor's id of the group."""
@@ -97,7 +97,7 @@ class _Addressed(_Data):
 
     @property
     def handle(self) -> str:
-        """The name by which the command addresses its group; what partitions are chosen by."""
+        """The command's name for its group; it determines the partition."""
         return self.groupKey or self.groupId or ""
 
 
@@ -108,10 +108,10 @@ Remark = Annotated[str, Field(max_length=1024)]
 class CreateData(_Phones):
     """What to create."""
 
-    model_config = ConfigDict(json_schema_extra={"allOf": [{"properties": _SOME_PHONES}]})
+    model_config = ConfigDict(json_schema_extra={"allOf": [{"properties": _AT_LEAST_ONE_PHONE}]})
 
     groupName: GroupName | None = None  # noqa: N815
-    """Without a name, the vendor takes the group's id for it."""
+    """Without a name, the vendor uses the group's id as its name."""
     remark: Remark | None = None
     groupKey: Identifier | None = None  # noqa: N815
     """A name of the producer's own, by which later commands may address the group."""
@@ -119,16 +119,16 @@ class CreateData(_Phones):
     """When the numbers leave the group by themselves; only some vendors support it."""
 
     @model_validator(mode="after")
-    def _has_numbers(self) -> Self:
+    def _check_phones(self) -> Self:
         if not self.phones:
             raise ValueError("phones must name at least one number")
         return self
 
 
-class UpdateData(_Addressed, _Phones):
+class UpdateData(_WithHandle, _Phones):
     """Which group to change, and how."""
 
-    model_config = ConfigDict(json_schema_extra=_ONE_HANDLE | _ONLY_REPLACE_MAY_BE_EMPTY)
+    model_config = ConfigDict(json_schema_extra=_EXACTLY_ONE_HANDLE | _ONLY_REPLACE_MAY_BE_EMPTY)
 
     operateType: Operation | Annotated[int, Field(ge=0, le=2)]  # noqa: N815
     """By name, or as the vendor numbers them: 0 add, 1 delete, 2 replace."""
@@ -137,11 +137,11 @@ class UpdateData(_Addressed, _Phones):
 
     @property
     def operation(self) -> Operation:
-        """The operation by name, whether it came as a name or as the vendor's number."""
+        """The operation's name, also if `operateType` is the vendor's number of it."""
         return OPERATIONS[self.operateType]
 
     @model_validator(mode="after")
-    def _check(self) -> Self:  # replaces the parent's: one call into Python for a command, not two
+    def _check(self) -> Self:  # overrides the parent's: one Python call per command instead of two
         if (self.groupId is None) == (self.groupKey is None):
             raise ValueError("exactly one of groupId and groupKey must be given")
         if not self.phones and self.operation != "replace":
@@ -149,14 +149,14 @@ class UpdateData(_Addressed, _Phones):
         return self
 
 
-class DeleteData(_Addressed):
+class DeleteData(_WithHandle):
     """Which group to delete."""
 
 
-class RenameData(_Addressed):
+class RenameData(_WithHandle):
     """Which group gets another name, another remark, or both."""
 
-    model_config = ConfigDict(json_schema_extra=_ONE_HANDLE | _A_NEW_NAME)
+    model_config = ConfigDict(json_schema_extra=_EXACTLY_ONE_HANDLE | _AT_LEAST_ONE_TEXT)
 
     groupName: GroupName | None = None  # noqa: N815
     """The new name; absent: it stays as it is."""
@@ -164,7 +164,7 @@ class RenameData(_Addressed):
     """The new remark; absent: it stays as it is."""
 
     @model_validator(mode="after")
-    def _says_something(self) -> Self:
+    def _check_texts(self) -> Self:
         if self.groupName is None and self.remark is None:
             raise ValueError("groupName or remark must be given, or both")
         return self
@@ -176,7 +176,7 @@ class ListData(_Data):
     limit: Annotated[int, Field(ge=0, le=1000)] | None = None
     """How many groups at most; absent: 1,000."""
     offset: Annotated[int, Field(ge=0, le=2**31 - 1)] | None = None
-    """How many groups to pass over; absent: none."""
+    """How many groups to skip; absent: none."""
 
 
 class _CommandEnvelope(Envelope):
@@ -185,10 +185,10 @@ class _CommandEnvelope(Envelope):
     replyto: ShortText | None = None
     """Another reply queue, if the worker's settings allow its name."""
     expirytime: Timestamp | None = None
-    """The command is not sent to the vendor after that; the result is then `expired`."""
+    """The command is not sent to the vendor after this time; its result is then `expired`."""
     # RFC 7493, 2.2: integers beyond this do not survive every reader of JSON.
     sequence: Annotated[int, Field(ge=-(2**53) + 1, le=2**53 - 1)] | None = None
-    """Growing per source and group: one that is lower than an earlier command had is `superseded`."""
+    """It grows per source and group: a command with a lower one than an earlier command is `superseded`."""
 
 
 class CreateGroup(_CommandEnvelope):

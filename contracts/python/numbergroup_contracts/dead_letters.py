@@ -1,4 +1,4 @@
-"""Dead letters: what could not succeed, kept whole so that people can see, mend and replay it."""
+"""Dead letters: commands and messages that failed, kept so that operators can see, edit and replay them."""
 
 import re
 from hashlib import blake2b
@@ -9,11 +9,11 @@ from pydantic import BaseModel, ConfigDict, Field
 from numbergroup_contracts.event import Timestamp
 from numbergroup_contracts.results import CommandRef, ErrorInfo
 
-MOST_HISTORY = 10
-"""How many earlier failures a letter names."""
+MAX_HISTORY = 10
+"""The number of earlier failures that a dead letter lists."""
 
-_LONGEST_SHAPE = 200
-_READ = 2_000
+_MAX_SHAPE = 200
+_MAX_READ = 2_000
 _VARYING = re.compile(
     r"""\"[^"]*\" | (?<!\w)'[^']*'(?!\w) | «[^»]*» | <number>"""
     r"""| \b(?=[\w-]{0,63}\d)[\w-]{8,}\b | \d+""",
@@ -21,53 +21,53 @@ _VARYING = re.compile(
 )
 
 Fingerprint = Annotated[str, Field(pattern=r"^[0-9a-f]{12}$")]
-"""Letters that failed alike have the same: the `fingerprint` of kind, code and message."""
+"""Dead letters with the same kind, code and shape of message have the same fingerprint."""
 
 
 def shape(message: str) -> str:
-    """The message without what varies from one failure to the next: numbers, ids, quoted texts are `#`.
+    """Return the message with `#` for the parts that vary between failures: numbers, ids, quoted texts.
 
-    The shape of a shape is itself, and it has 200 characters at most.
+    The shape of a shape is itself. It has at most 200 characters.
     """
-    said, before = message[:_READ], ""
-    while said != before:
-        # What is left of a text may be a quotation by now.
-        said, before = _VARYING.sub("#", said), said
-    return said[:_LONGEST_SHAPE]
+    text, previous = message[:_MAX_READ], ""
+    while text != previous:
+        # A replacement can make a quotation of what surrounds it.
+        text, previous = _VARYING.sub("#", text), text
+    return text[:_MAX_SHAPE]
 
 
 def fingerprint(kind: str, code: str | None, message: str) -> str:
-    """The same for errors of the same kind and code whose messages have the same shape: 12 hex digits."""
-    said = "\0".join((kind, code or "", shape(message)))
-    return blake2b(said.encode(errors="replace"), digest_size=6).hexdigest()
+    """Return 12 hex digits that are equal for errors of the same kind, code and shape of message."""
+    text = "\0".join((kind, code or "", shape(message)))
+    return blake2b(text.encode(errors="replace"), digest_size=6).hexdigest()
 
 
-class _Said(BaseModel):
+class _Model(BaseModel):
     model_config = ConfigDict(frozen=True, strict=True, extra="forbid", use_attribute_docstrings=True)
 
 
-class PastFailure(_Said):
-    """One time that a command failed."""
+class PastFailure(_Model):
+    """An earlier failure of a command."""
 
     time: Timestamp
     error: ErrorInfo
 
 
-class Via(_Said):
-    """How the answer to the command is to go back, beside what the event itself says."""
+class Via(_Model):
+    """Where the result of the command is sent, and what comes back on it."""
 
     listed: bool = False
-    """It came over a kombu list, and is answered there."""
+    """The command arrived on a kombu list, and its result goes to the kombu reply list."""
     replyTo: str | None = None  # noqa: N815 (the wire's names)
     correlationId: str | None = None  # noqa: N815
     traceparent: str | None = None
 
 
-class Replay(_Said):
-    """What a worker has to know of a letter that is tried again.
+class Replay(_Model):
+    """What a worker must know of a dead letter that is replayed.
 
-    `order` is the letter's place among all that was settled, `group` the field of its group in the ledger.
-    `history` ends with the letter's own error.
+    `order` is the dead letter's position among everything that was settled. `group` is the field of its group
+    in the ledger. `history` ends with the dead letter's own error.
     """
 
     letter: str
@@ -79,17 +79,16 @@ class Replay(_Said):
     attempts: Annotated[int, Field(ge=0, le=2**31)] = 0
     history: list[PastFailure] = []
     force: bool = False
-    """Whether numbers count that later commands have decided since."""
+    """Whether the replay also decides numbers that later commands have decided since."""
     via: Via = Via()
 
 
 class DeadLetter(BaseModel):
-    """The description of a letter; the bytes as they arrived are stored beside it, unchanged.
+    """The description of a dead letter. The bytes as they arrived are stored beside it, unchanged.
 
-    `command` is missing when no id could be read. `entry` and `index` say where the bytes came
-    from: the broker's own message id, and the place in the array if the message was one. `error.kind`
-    `crashed`: workers died of the message. Of an array there is a letter for each event that was answered,
-    and one with the whole message; where even looking for an id killed, `command` is missing.
+    `error.kind` `crashed`: the message crashed workers repeatedly. If it was an array, there is a dead letter
+    for each event that was answered, and one with the whole message. `command` is missing if no id could be
+    read, or if reading one crashed workers, too.
     """
 
     model_config = ConfigDict(frozen=True, strict=True, extra="forbid", use_attribute_docstrings=True)
@@ -100,21 +99,21 @@ class DeadLetter(BaseModel):
     entry: str
     """The broker's own id of the message."""
     index: Annotated[int, Field(ge=0)] | None = None
-    """The event's place in the array, if the message was one."""
+    """The event's position in the array, if the message was one."""
     error: ErrorInfo
     command: CommandRef | None = None
-    """Absent or `null` when no source and id could be read."""
+    """Absent or `null` if no source and id could be read."""
     account: str | None = None
     group: str | None = None
-    """The group's handle, with its kind before it: `id:…` or `key:…`."""
+    """The group's handle with its kind: `id:…` or `key:…`."""
     requestIds: list[str] = []  # noqa: N815 (the wire's name)
     fingerprint: Fingerprint | None = None
     attempts: Annotated[int, Field(ge=0)] = 0
-    """How many calls failed that carried it, all replays included."""
+    """How many calls with the command failed, those of all replays included."""
     firstTime: Timestamp | None = None  # noqa: N815
     """When it first failed."""
     replays: Annotated[int, Field(ge=0)] = 0
     """How often it was replayed before."""
-    history: Annotated[list[PastFailure], Field(max_length=MOST_HISTORY)] = []
-    """How it failed before, oldest first."""
+    history: Annotated[list[PastFailure], Field(max_length=MAX_HISTORY)] = []
+    """Its earlier failures, oldest first."""
     via: Via | None = None

@@ -1,4 +1,4 @@
-"""The CloudEvents 1.0 envelope that every command and every result wears (JSON, structured mode).
+"""The CloudEvents 1.0 envelope of every command and every result (JSON, structured mode).
 
 Source: https://github.com/cloudevents/spec/blob/v1.0.2/cloudevents/formats/json-format.md
 """
@@ -17,16 +17,16 @@ _UNPRINTABLE = (
 )
 
 PRINTABLE = rf"^[^{_UNPRINTABLE}]+$"
-"""No control characters, no spaces but the plain one, and nothing invisible or direction-changing:
-identifiers end up in terminals. (Unicode's "other" and "separator", as far as they can be named in
-every dialect of regular expressions.)
+"""No control characters, no spaces but the plain one, and nothing invisible or direction-changing, because
+identifiers are printed to terminals. (Unicode's categories "other" and "separator", as far as every dialect
+of regular expressions can name them.)
 """
 
 Identifier = Annotated[str, Field(min_length=1, max_length=128, pattern=PRINTABLE)]
 """1 to 128 printable characters."""
 
 ShortText = Annotated[str, Field(min_length=1, max_length=255, pattern=PRINTABLE)]
-"""1 to 255 printable characters: what AMQP allows for the name of a queue and for a correlation id."""
+"""1 to 255 printable characters, as AMQP allows for the name of a queue and for a correlation id."""
 
 RFC_3339 = (
     r"^[0-9]{4}-(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01])"
@@ -37,7 +37,7 @@ RFC_3339 = (
 _RFC_3339 = re.compile(RFC_3339)
 
 
-def _rfc_3339(value: Any) -> Any:
+def _check_rfc_3339(value: Any) -> Any:
     if isinstance(value, datetime) or (isinstance(value, str) and _RFC_3339.fullmatch(value)):
         return value
     raise ValueError("must be a date-time of RFC 3339 with a zone, such as 2026-11-21T09:30:00Z")
@@ -45,12 +45,12 @@ def _rfc_3339(value: Any) -> Any:
 
 Timestamp = Annotated[
     AwareDatetime,
-    # Left to itself, pydantic also takes Unix times (in strings, too) and several forms of ISO 8601.
-    BeforeValidator(_rfc_3339),
+    # By default, pydantic also accepts Unix times (in strings, too) and several forms of ISO 8601.
+    BeforeValidator(_check_rfc_3339),
     Field(strict=False),
     WithJsonSchema({"type": "string", "format": "date-time", "pattern": RFC_3339}),
 ]
-"""RFC 3339 with a zone, as a string; more than six digits of a second are cut off."""
+"""RFC 3339 with a zone, as a string; digits of a second beyond the sixth are cut off."""
 
 JSON_TYPE = r"^[A-Za-z0-9.+-]+/([A-Za-z0-9.-]+\+)?[Jj][Ss][Oo][Nn]( *;[^\u0000-\u001f]*)?$"
 
@@ -61,24 +61,23 @@ JsonMediaType = Annotated[str, Field(pattern=JSON_TYPE)]
 class Envelope(BaseModel):
     """Attributes that every event has.
 
-    Attributes that are not named here are CloudEvents extensions of somebody else's: they are
-    allowed and ignored. A `null` attribute counts as absent, as the JSON format has it. Of a name
-    that occurs twice in an object the last one counts.
+    Other attributes are CloudEvents extensions: they are allowed and ignored. A `null` attribute counts as
+    absent, as in the CloudEvents JSON format. If an object has a name twice, the last one counts.
     """
 
     model_config = ConfigDict(frozen=True, strict=True, extra="ignore", use_attribute_docstrings=True)
 
     specversion: Literal["1.0"]
     id: Identifier
-    """Together with `source` it identifies the event for ever."""
+    """Identifies the event for ever, together with `source`."""
     source: Identifier
-    """Who sends the event."""
+    """Which program sends the event."""
     time: Timestamp | None = None
-    """When the event was made."""
+    """When the event was created."""
     datacontenttype: JsonMediaType | None = None
     subject: Annotated[str, Field(pattern=r"^[^\u0000-\u001f\u007f-\u009f]+$")] | None = None
-    """On a result, the groupId; on a command it says nothing to the worker."""
+    """On a result, the groupId; the worker ignores it on a command."""
     traceparent: ShortText | None = None
-    """W3C trace context of a command; comes back on its result."""
+    """W3C trace context of a command; its result has the same."""
     correlationid: ShortText | None = None
-    """Any text of the command's sender; comes back on its result."""
+    """Any text of the command's sender; its result has the same."""

@@ -1,4 +1,4 @@
-"""The results: what the worker answers to every command."""
+"""The results: the worker's answer to each command."""
 
 from enum import StrEnum
 from typing import Annotated, Final, Literal
@@ -12,21 +12,21 @@ SOURCE = "numbergroup"
 
 
 class Status(StrEnum):
-    """What became of a command."""
+    """The outcome of a command."""
 
     APPLIED = "applied"
     """The vendor carried it out."""
     PARTIAL = "partial"
-    """The vendor took some of the numbers that the command decided, and named those that it did not
-    (`rejectedNumbers`; only vendors that answer number by number). When it took none, the command is
+    """The vendor accepted some of the numbers that the command decided, and named those that it did not
+    (`rejectedNumbers`; only vendors that answer number by number). If it accepted none, the command is
     `rejected`."""
     SUPERSEDED = "superseded"
     """Later commands decided all of its numbers; the requestIds of their calls are listed. Or its
     `sequence` was lower than an earlier command's: then there may be no requestIds."""
     REJECTED = "rejected"
-    """It can never work: malformed, unsupported, or refused by the vendor (`error`)."""
+    """It can never succeed: it is malformed, unsupported, or was refused by the vendor (`error`)."""
     EXPIRED = "expired"
-    """Its `expirytime` passed before the vendor took it."""
+    """Its `expirytime` passed before it was sent to the vendor."""
     FAILED = "failed"
     """Retries ended, it crashed workers repeatedly, or its group was stuck and too many commands waited
     for it (`error`)."""
@@ -54,25 +54,25 @@ ERROR_KINDS: Final = {
     "stale": "given by earlier versions only",
     "unknown": "of a dead letter only: its description cannot be read",
 }
-"""The kinds of errors there are so far, and what they mean."""
+"""The kinds of errors, and what they mean."""
 
 
 class ErrorInfo(_Data):
-    """Why a command did not go through, or why its result is not as usual."""
+    """Why a command did not succeed, or why its result is not as usual."""
 
     kind: Annotated[
         str,
         Field(
             description="\n".join(
                 [
-                    "What kind of error it is. Consumers must expect new kinds. So far:",
+                    "The kind of error. Consumers must expect new kinds. So far:",
                     *(f"`{kind}`: {meaning}." for kind, meaning in ERROR_KINDS.items()),
                 ]
             )
         ),
     ]
     code: str | None = None
-    """The vendor's code, when the vendor gave one."""
+    """The vendor's error code, if there is one."""
     message: str
 
 
@@ -92,15 +92,15 @@ class ListedGroup(_Data):
     remark: str
     phones: list[str]
     customerId: str | None = None  # noqa: N815
-    """Whose group it is, where the vendor says that (NXCloud)."""
+    """The vendor's id of the group's owner (NXCloud only)."""
 
 
 class VendorDetails(_Data):
-    """What the vendor said of the calls that decided this command's numbers, under the vendor's own names.
-    Only Ozonetel says any of this. Members that it did not say are absent, or `null`.
+    """Further details of the vendor's answers to the calls that decided this command's numbers, under the
+    vendor's own names. Only Ozonetel has them. Members that its answers did not have are absent, or `null`.
 
-    The counts are those of the calls. A call that was made for several commands (`mergedCommands`) is in the
-    result of each of them with all that it says; the counts of several calls are summed up.
+    The counts are those of the calls. If a call was made for several commands (`mergedCommands`), the result
+    of each of them has the call's full counts. The counts of several calls are added up.
     """
 
     new: int | None = None
@@ -109,36 +109,36 @@ class VendorDetails(_Data):
     affectedRows: int | None = None  # noqa: N815
     lastInsertId: int | str | None = None  # noqa: N815
     reasons: dict[str, str] | None = None
-    """Of this command's `rejectedNumbers`, why the vendor did not take them, where it says that."""
+    """Why the vendor rejected this command's `rejectedNumbers`, by number, where its answer has a reason."""
 
 
 class ResultData(_Data):
-    """What became of the command. Members that do not apply are absent, or `null`."""
+    """The outcome of the command. Members that do not apply are absent, or `null`."""
 
     command: CommandRef
     status: Annotated[Status, Field(strict=False)]
     account: str | None = None
-    """The account that made the calls; `null` when the command did not say one that could be read."""
+    """The account that made the calls; `null` if the command's account could not be read."""
     groupId: str | None = None  # noqa: N815
     groupKey: str | None = None  # noqa: N815
     requestIds: list[str] = []  # noqa: N815
     """The vendor's ids of the calls that decided this command's numbers."""
     mergedCommands: Annotated[int, Field(ge=0)] = 0  # noqa: N815
     """How many commands of the group were settled together, this one included: those that waited when their
-    calls were planned. Commands that needed no call (expired, superseded, refused where they stood) count as
-    well, and have the same number. 0: the command was answered by itself, before that (malformed,
+    calls were planned. Commands that needed no call (expired, superseded, refused without one) count as well,
+    and have the same number. 0: the command was answered alone, before any planning (malformed,
     unsupported, …). A repeat has the number of the first answer."""
     error: ErrorInfo | None = None
     deadLetterId: str | None = None  # noqa: N815
     rejectedNumbers: list[str] | None = None  # noqa: N815
-    """With `partial`, or with `rejected` if the vendor took none: the numbers that were this command's to
-    decide (no later one had), and that the vendor did not take."""
+    """With `partial`, or with `rejected` if the vendor accepted none: the numbers that this command decided
+    (no later command did) and that the vendor did not accept."""
     vendor: VendorDetails | None = None
-    """What the vendor said beyond the members above."""
+    """Further details of the vendor's answers."""
     groups: list[ListedGroup] | None = None
     """The answer to `numbergroup.list.v1`."""
     total: int | None = None
-    """With `groups`: how many there are in all, as the vendor counts them."""
+    """With `groups`: how many groups the account has, as the vendor counts them."""
 
 
 class ResultEvent(Envelope):

@@ -1,15 +1,14 @@
-"""The contracts as JSON Schemas (draft 2020-12), for programs in other languages.
+"""Writes the contracts as JSON Schemas (draft 2020-12), for programs in other languages.
 
-They are generated from the models (`python -m numbergroup_contracts.schemas DIRECTORY`) and say the same:
-what a schema takes, the models take, and the other way round. Where JSON Schema has no words for it:
+`python -m numbergroup_contracts.schemas DIRECTORY` generates them from the models. A schema and its model
+accept the same values, except where JSON Schema cannot express a rule:
 
-- `1.0` is an integer to JSON Schema; to the models it is not.
-- That neither 30 February nor the year 0 is a date is known to those validators only that check
-  `format`, and the second not to all of them.
-- Of a name that occurs twice in an object the last one counts; a schema sees only that one.
-- Text that no UTF-8 can carry (half of a surrogate pair) never gets as far as a schema.
+- JSON Schema accepts `1.0` as an integer; the models do not.
+- Only validators that check `format` reject 30 February, and only some of these reject the year 0.
+- If a name occurs twice in an object, the last one counts; a validator sees only that one.
+- Text that UTF-8 cannot encode (half of a surrogate pair) never reaches a validator.
 
-Patterns keep to what ECMA-262, RE2, PCRE, Java, .NET, Python and Rust have in common.
+Patterns use only what ECMA-262, RE2, PCRE, Java, .NET, Python and Rust have in common.
 """
 
 import argparse
@@ -61,23 +60,23 @@ _SOURCES: dict[str, tuple[TypeAdapter[Any], str, str]] = {
 }
 
 NAMES = tuple(_SOURCES)
-"""The schemas there are; each stands in `<name>.json`."""
+"""The names of all schemas; each is in the file `<name>.json`."""
 
 
 class _Generator(GenerateJsonSchema):
-    """pydantic's, without what only pydantic or OpenAPI knows."""
+    """pydantic's generator, without members that only pydantic or OpenAPI uses."""
 
     def field_title_should_be_set(self, schema: Any) -> bool:  # noqa: ARG002 (titles repeat the names)
         return False
 
     def tagged_union_schema(self, schema: core_schema.TaggedUnionSchema) -> JsonSchemaValue:
         json_schema = super().tagged_union_schema(schema)
-        json_schema.pop("discriminator", None)  # OpenAPI's; strict validators refuse unknown keywords
+        json_schema.pop("discriminator", None)  # OpenAPI's; strict validators reject unknown keywords
         return json_schema
 
 
 def generate(name: str) -> dict[str, Any]:
-    """The schema of that name, as it should stand in its file."""
+    """Return the schema of this name."""
     adapter, title, description = _SOURCES[name]
     schema = _portable(adapter.json_schema(schema_generator=_Generator, mode="validation"))
     return {
@@ -89,35 +88,35 @@ def generate(name: str) -> dict[str, Any]:
     }
 
 
-def text(name: str) -> str:
-    """The content of the file."""
+def encode(name: str) -> str:
+    """Return the content of the schema's file."""
     return json.dumps(generate(name), indent=2, ensure_ascii=True) + "\n"
 
 
 def _portable(node: Any) -> Any:
-    """With patterns that mean the same everywhere."""
+    """Return the schema with patterns that mean the same in every dialect."""
     if isinstance(node, list):
-        return [_portable(one) for one in node]
+        return [_portable(item) for item in node]
     if not isinstance(node, dict):
         return node
-    found = {key: _portable(value) for key, value in node.items()}
-    if isinstance(found.get("pattern"), str):
-        found["pattern"] = re.sub(r"\\u([0-9a-f]{4})", _character, found["pattern"])
+    members = {key: _portable(value) for key, value in node.items()}
+    if isinstance(members.get("pattern"), str):
+        members["pattern"] = re.sub(r"\\u([0-9a-f]{4})", _character, members["pattern"])
         # In Python, Java and PCRE, `$` also matches before a line feed at the end.
-        found["not"] = {"pattern": "\n"}
-    return found
+        members["not"] = {"pattern": "\n"}
+    return members
 
 
 def _character(match: re.Match[str]) -> str:
-    # Not every dialect knows \u....; \x.. and the characters themselves (which JSON escapes) all do.
+    # Some dialects have no \u....; all have \x.. and the characters themselves (which JSON escapes).
     code = int(match[1], 16)
     return f"\\x{code:02x}" if code < 0x80 else chr(code)
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Write the schemas to a directory, or compare them with `--check`.
+    """Write the schemas to a directory, or compare them with its files (`--check`).
 
-    Returns 0 when all files are as they should be, 1 with `--check` when one differs.
+    Returns the exit code: 1 if `--check` finds a difference, otherwise 0.
     """
     parser = argparse.ArgumentParser(
         prog="python -m numbergroup_contracts.schemas",
@@ -127,7 +126,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--check", action="store_true", help="write nothing; exit 1 when a file differs")
     options = parser.parse_args(arguments)
     directory: Path = options.directory
-    files = {directory / f"{name}.json": text(name) for name in NAMES}
+    files = {directory / f"{name}.json": encode(name) for name in NAMES}
     stale = [
         path for path, content in files.items() if not path.exists() or path.read_text("ascii") != content
     ]

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from numbergroup_contracts import InvalidCommand, UpdateGroup, publish
 from numbergroup_contracts.commands import COMMAND_ADAPTER
 from numbergroup_contracts.names import hash_key, partition_of
-from numbergroup_contracts.publishing.packing import Event, chunks, messages, read
+from numbergroup_contracts.publishing.packing import Event, pack_messages, read_chunks, read_event
 
 EVENT: dict[str, Any] = {
     "specversion": "1.0",
@@ -38,20 +38,20 @@ def test_packing(events: list[tuple[str, bytes]], batch: int, lanes: int) -> Non
     wanted, sent = defaultdict(list), defaultdict(list)
     for one in given_events:
         wanted[str(partition_of(one.handle, lanes))].append(one.body)
-    packed = messages(given_events, lambda handle: str(partition_of(handle, lanes)), batch, most)
+    packed = pack_messages(given_events, lambda handle: str(partition_of(handle, lanes)), batch, most)
     for message in packed:
         assert len(message.body) <= most
         bodies = message.body.strip(b"[]").split(b",")
         assert len(bodies) == message.commands <= batch
         assert message.body.startswith(b"[") or message.commands == 1
-        sent[message.lane] += bodies
+        sent[message.destination] += bodies
     assert sent == wanted
 
 
 def test_alone_the_order_is_kept_over_all() -> None:
     """Without arrays nothing is regrouped."""
     events = [Event(b"%d" % n, "ab"[n % 2]) for n in range(10)]
-    assert [message.body for message in messages(events, str, 1, 100)] == [one.body for one in events]
+    assert [message.body for message in pack_messages(events, str, 1, 100)] == [one.body for one in events]
 
 
 @pytest.mark.parametrize("batch", [1, 3, 700, 1000])
@@ -65,7 +65,7 @@ def test_chunks_read_lazily(batch: int) -> None:
             asked += 1
             yield EVENT
 
-    first = next(chunks(endless(), batch, 10_000))
+    first = next(read_chunks(endless(), batch, 10_000))
     assert len(first) == asked
     assert 1_000 <= asked < 2_000
     assert asked % batch == 0
@@ -74,7 +74,7 @@ def test_chunks_read_lazily(batch: int) -> None:
 def test_large_commands_make_short_chunks() -> None:
     """Memory is bounded in bytes, too."""
     large = {**EVENT, "data": {**EVENT["data"], "phones": ["85211111114"] * 50_000}}
-    assert [len(chunk) for chunk in islice(chunks([large] * 60, 1, 1 << 20), 2)] == [24, 24]
+    assert [len(chunk) for chunk in islice(read_chunks([large] * 60, 1, 1 << 20), 2)] == [24, 24]
 
 
 def test_every_form_of_a_command() -> None:
@@ -82,22 +82,25 @@ def test_every_form_of_a_command() -> None:
     text = json.dumps(EVENT, indent=1)
     model = COMMAND_ADAPTER.validate_json(text)
     for form in (model, EVENT, text, text.encode()):
-        event = read(form, 0, 10_000)
+        event = read_event(form, 0, 10_000)
         assert event.handle == "g1"
         assert COMMAND_ADAPTER.validate_json(event.body) == model
-    assert read(text, 0, 10_000).body == text.encode()
+    assert read_event(text, 0, 10_000).body == text.encode()
     foreign = {**EVENT, "x-own": {"of": "ours"}, "time": datetime(2026, 11, 21, tzinfo=UTC)}
-    sent = json.loads(read(foreign, 0, 10_000).body)
+    sent = json.loads(read_event(foreign, 0, 10_000).body)
     assert (sent["x-own"], sent["time"]) == ({"of": "ours"}, "2026-11-21T00:00:00Z")
 
 
 def test_the_handle() -> None:
     """The name by which a command addresses its group; commands without a group have none."""
     create = {**EVENT, "type": "numbergroup.create.v1", "data": {"phones": "85211111114"}}
-    assert read(create, 0, 1_000).handle == ""
-    assert read({**create, "data": {**create["data"], "groupKey": "k"}}, 0, 1_000).handle == "k"
-    assert read({**EVENT, "type": "numbergroup.delete.v1", "data": {"groupKey": "k"}}, 0, 1_000).handle == "k"
-    assert read({**EVENT, "type": "numbergroup.list.v1", "data": {}}, 0, 1_000).handle == ""
+    assert read_event(create, 0, 1_000).handle == ""
+    assert read_event({**create, "data": {**create["data"], "groupKey": "k"}}, 0, 1_000).handle == "k"
+    assert (
+        read_event({**EVENT, "type": "numbergroup.delete.v1", "data": {"groupKey": "k"}}, 0, 1_000).handle
+        == "k"
+    )
+    assert read_event({**EVENT, "type": "numbergroup.list.v1", "data": {}}, 0, 1_000).handle == ""
 
 
 BAD: list[tuple[Any, str]] = [

@@ -31,7 +31,13 @@ def run(file: Path, *, batch: int, source: str, account: str | None, exchange: s
     bodies = (body for body, _ in commands)
     try:
         receipt = deliver(
-            bodies, url, settings.partitions, batch, settings.max_message_bytes, exchange_type, _TIMEOUT_S
+            bodies,
+            url,
+            partitions=settings.partitions,
+            batch=batch,
+            max_message_bytes=settings.max_message_bytes,
+            exchange=exchange_type,
+            timeout_s=_TIMEOUT_S,
         )
     except PublishError as error:
         raise _publish_failure(settings, error) from None

@@ -1,4 +1,4 @@
-"""A connection to RabbitMQ that gives up after seconds; who retries, and how long, is decided above it."""
+"""Connects to RabbitMQ with a timeout of some seconds, and without retries: the caller retries."""
 
 import socket
 from collections.abc import Mapping
@@ -9,25 +9,24 @@ from numbergroup_contracts.publishing.errors import import_optional
 from numbergroup_contracts.publishing.urls import amqp_arguments, parse
 
 _NO_LIMIT = 2**31
-# Linux has it, and those systems that have not do not need it set.
+# Linux has it; systems without it do not need it.
 _USER_TIMEOUT = getattr(socket, "TCP_USER_TIMEOUT", None)
 
 
 def connect(url: str, timeout_s: float, **options: Any) -> Any:
-    """An open `amqp.Connection`, with `options` of its own; every read and write ends after `timeout_s`.
+    """Return an open `amqp.Connection` with these `options`; every read and write ends after `timeout_s`.
 
-    Raises `OSError` when nobody answers, `amqp.AMQPError` when the broker refuses. The certificate behind
+    Raises `OSError` if there is no answer, and `amqp.AMQPError` if the broker refuses. The certificate of
     `amqps://` is verified, name included, against the system's authorities (or `SSL_CERT_FILE`, or the URL's
-    `cacertfile`). Of the URL's parameters only `heartbeat` has no effect: nobody would keep it up.
+    `cacertfile`). The URL's parameter `heartbeat` has no effect: no thread would send heartbeats.
     """
     kombu = import_optional("kombu", "amqp")
-    # Left to itself, py-amqp ends a connection whose peer has not read for a second: a broker under load
-    # does that and means no harm.
-    patience = {_USER_TIMEOUT: round(timeout_s * 1000)} if _USER_TIMEOUT else {}
+    # By default, py-amqp ends a connection whose peer has not read for a second, as a broker under load does.
+    socket_settings = {_USER_TIMEOUT: round(timeout_s * 1000)} if _USER_TIMEOUT else {}
     arguments, transport = amqp_arguments(parse(url))
     client = kombu.Connection(
         **{"connect_timeout": min(5.0, timeout_s), **arguments},
-        transport_options={"socket_settings": patience, **transport, **options},
+        transport_options={"socket_settings": socket_settings, **transport, **options},
     )
     limit(client.transport, transport)
     connection = client.transport.establish_connection()
@@ -38,8 +37,8 @@ def connect(url: str, timeout_s: float, **options: Any) -> Any:
 def limit(transport: Any, limits: Mapping[str, int]) -> None:
     """Make connections of kombu's `transport` keep to `channel_max` and `frame_max`, if given.
 
-    py-amqp takes what the broker proposes, whatever it was asked for. Less is the client's to choose (AMQP
-    0-9-1, connection.tune-ok).
+    py-amqp uses what the broker proposes, and ignores its own options. A client may choose less (AMQP 0-9-1,
+    connection.tune-ok).
     """
     if not limits.keys() & {"channel_max", "frame_max"}:
         return
@@ -55,7 +54,7 @@ def limit(transport: Any, limits: Mapping[str, int]) -> None:
 
 
 def disconnect(connection: Any) -> None:
-    """Say goodbye, if that is still possible: nothing depends on it."""
+    """Close the connection, if it is still open. Never raises: nothing depends on it."""
     with suppress(Exception):
         if connection.connected:
             connection.sock.settimeout(5.0)

@@ -1,4 +1,4 @@
-"""Where on RabbitMQ commands go: asked of the broker, which alone knows how a worker has set it up."""
+"""Finds out where commands go on RabbitMQ: workers set that up, so the broker is asked."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ from numbergroup_contracts.publishing.errors import PublishError, import_optiona
 
 
 class ExchangeType(StrEnum):
-    """What the exchange `numbergroup` is, where there are several partitions."""
+    """The type of the exchange `numbergroup`, if there are several partitions."""
 
     HASH = "x-consistent-hash"
     DIRECT = "direct"
@@ -18,18 +18,21 @@ class ExchangeType(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """An exchange, and the routing key of a group by its handle."""
+    """An exchange, and a function that returns the routing key for a group's handle."""
 
     exchange: str
-    key_of: Callable[[str], str]
+    make_key: Callable[[str], str]
 
 
-def route(url: str, partitions: int, exchange: ExchangeType | None, timeout_s: float) -> Route:
-    """Raises `PublishError` where the broker has no such exchange, or does not say what it is."""
+def find_route(url: str, partitions: int, exchange: ExchangeType | None, timeout_s: float) -> Route:
+    """Return the route to so many partitions; `exchange` is its type, if it is known.
+
+    Raises `PublishError` if the broker has no such exchange, or does not tell its type.
+    """
     if partitions == 1:
-        # The default exchange: a queue is all that it takes.
+        # The default exchange, which needs only a queue.
         return Route("", lambda _: names.COMMANDS)
-    if (exchange or _ask(url, timeout_s)) is ExchangeType.HASH:
+    if (exchange or _find_exchange_type(url, timeout_s)) is ExchangeType.HASH:
         return Route(names.EXCHANGE, names.hash_key)
     return Route(
         names.EXCHANGE,
@@ -37,8 +40,9 @@ def route(url: str, partitions: int, exchange: ExchangeType | None, timeout_s: f
     )
 
 
-def _ask(url: str, timeout_s: float) -> ExchangeType:
-    """Declare it as what it might be, on a connection that may break over that."""
+def _find_exchange_type(url: str, timeout_s: float) -> ExchangeType:
+    """Declare the exchange as a hashing one: the broker's error tells what it is, and breaks the
+    connection."""
     errors = import_optional("amqp.exceptions", "amqp")
     connection = connect(url, timeout_s)
     try:
@@ -54,7 +58,7 @@ def _ask(url: str, timeout_s: float) -> ExchangeType:
             )
         except errors.PreconditionFailed as error:
             if "'type'" not in str(error.message):
-                # Of that type, and declared with arguments of somebody's own.
+                # It has that type, but was declared with other arguments.
                 return ExchangeType.HASH
             return ExchangeType.DIRECT
         except errors.InvalidCommand:  # the plugin is not enabled

@@ -1,8 +1,4 @@
-"""What goes wrong in publishing.
-
-PublishError            not everything was published, or nobody knows whether it was
-└── InvalidCommand      (also a ValueError) something among the commands is none
-"""
+"""The exceptions of publishing: see `numbergroup_contracts.errors`."""
 
 from importlib import import_module
 from typing import Any
@@ -11,11 +7,11 @@ from numbergroup_contracts.errors import NumbergroupError
 
 
 class PublishError(NumbergroupError):
-    """Not everything was published. `confirmed`: so many commands are safe with the broker.
+    """Not everything was published. `confirmed`: how many commands the broker has confirmed.
 
-    Of the others, which need not be the last ones, some may have arrived all the same. To publish all of
-    them again is safe: a command that is there already is recognised by its `(source, id)` and applied no
-    second time. One that a broker refused comes after those of its group that it had taken.
+    Some of the others may have arrived, too, and they need not be the last ones. It is safe to publish all of
+    them again: the worker recognises a repeated command by its `(source, id)`, and applies it once. A command
+    that the broker refused is then applied after the commands of its group that the broker accepted.
     """
 
     def __init__(self, reason: str, confirmed: int = 0) -> None:
@@ -31,7 +27,7 @@ class PublishError(NumbergroupError):
 
 
 class InvalidCommand(PublishError, ValueError):
-    """The command at `index`, counted from 0, is none. Only the first `confirmed` commands were sent."""
+    """The command at `index`, counted from 0, is invalid. Only the first `confirmed` commands were sent."""
 
     def __init__(self, index: int, problem: str) -> None:
         super().__init__(problem)
@@ -45,9 +41,9 @@ class InvalidCommand(PublishError, ValueError):
 
 
 def import_optional(module: str, extra: str) -> Any:
-    """Import a module of a broker's library, which only those who publish to that broker install.
+    """Import a module of a broker's client library, which is an optional requirement.
 
-    Raises ImportError, which names the extra of numbergroup-contracts that installs the library.
+    Raises `ImportError`, which names the extra of numbergroup-contracts that installs the library.
     """
     try:
         return import_module(module)

@@ -1,4 +1,4 @@
-"""URLs that name several hosts: kombu would use the first of them and drop the rest without a word."""
+"""Recognises URLs that name several hosts: kombu would silently use the first host only."""
 
 from urllib.parse import urlsplit
 
@@ -9,9 +9,9 @@ SEVERAL_HOSTS = (
 
 
 def names_several_hosts(url: str) -> bool:
-    """Whether the URL of a broker has a list in it: `amqp://a//;amqp://b//`, `amqp://a,b//`, `amqp://a;b//`.
+    """Whether a broker's URL contains a list: `amqp://a//;amqp://b//`, `amqp://a,b//`, `amqp://a;b//`.
 
-    A `;` anywhere in an AMQP URL counts, for kombu splits the URL there whatever stands around it.
+    Every `;` in an AMQP URL counts, because kombu splits the URL at each.
     """
     scheme, _, rest = url.partition("://")
     if scheme.startswith("amqp") and ";" in rest:
@@ -19,6 +19,6 @@ def names_several_hosts(url: str) -> bool:
     try:
         host = urlsplit(url).netloc.rpartition("@")[2]
     except ValueError:
-        # Square brackets out of place: whoever opens the URL says that it is none.
+        # Misplaced square brackets: the code that opens the URL reports them.
         host = ""
     return ";" in host or "," in host or "://" in rest.partition("?")[0].rpartition("@")[2]

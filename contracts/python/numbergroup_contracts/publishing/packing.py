@@ -1,4 +1,4 @@
-"""From commands in whatever form to messages: nothing here knows a broker."""
+"""Validates commands and packs them into messages, for any broker."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -14,13 +14,13 @@ from numbergroup_contracts.publishing.errors import InvalidCommand
 Publishable = AnyCommand | Mapping[str, Any] | bytes | str
 """A command: its model, its event as a dict, or its event in JSON."""
 
-_CHUNK = 1_000
+_CHUNK_COMMANDS = 1_000
 _CHUNK_BYTES = 16 * 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """A command that is one. `handle` is its group's, empty where it addresses none."""
+    """A valid command. `handle` is its group's; empty if it addresses no group."""
 
     body: bytes
     handle: str
@@ -28,48 +28,51 @@ class Event:
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """`lane`: the stream or routing key that it goes to. `commands`: how many are in the body."""
+    """`destination`: the stream or routing key. `commands`: how many commands the body has."""
 
-    lane: str
+    destination: str
     body: bytes
     commands: int
 
 
-def chunks(commands: Iterable[Publishable], batch: int, most_bytes: int) -> Iterator[list[Event]]:
-    """Some thousand commands at a time, as events; raises `InvalidCommand` before a chunk that has one."""
-    most = batch * -(-_CHUNK // batch)
+def read_chunks(commands: Iterable[Publishable], batch: int, max_bytes: int) -> Iterator[list[Event]]:
+    """Yield about a thousand commands at a time, as events.
+
+    Raises `InvalidCommand` before it yields a chunk that has an invalid command.
+    """
+    chunk_size = batch * -(-_CHUNK_COMMANDS // batch)
     chunk: list[Event] = []
     size = 0
     for index, command in enumerate(commands):
-        event = read(command, index, most_bytes)
+        event = read_event(command, index, max_bytes)
         chunk.append(event)
         size += len(event.body)
-        if len(chunk) == most or size >= _CHUNK_BYTES:
+        if len(chunk) == chunk_size or size >= _CHUNK_BYTES:
             yield chunk
             chunk, size = [], 0
     if chunk:
         yield chunk
 
 
-def read(command: Publishable, index: int, most_bytes: int) -> Event:
-    """JSON stays as it stands, byte by byte."""
+def read_event(command: Publishable, index: int, max_bytes: int) -> Event:
+    """Return the command as an event. JSON is kept unchanged. Raises `InvalidCommand`."""
     try:
-        body = _body(command)
+        body = _encode(command)
         if b"NaN" in body or b"Infinity" in body:
-            # pydantic takes what RFC 8259 does not have, and the worker refuses.
+            # pydantic accepts them, but RFC 8259 and the worker do not.
             from_json(body, allow_inf_nan=False)
-        found = COMMAND_ADAPTER.validate_json(body)
+        model = COMMAND_ADAPTER.validate_json(body)
     except ValidationError as error:
-        # Not its own text: that quotes the values, and phone numbers are among them.
+        # Not the error's own text: it quotes values, which may be phone numbers.
         raise InvalidCommand(index, explain(error)) from None
     except ValueError as error:
         raise InvalidCommand(index, f"not JSON: {error}") from None
-    if len(body) > most_bytes:
-        raise InvalidCommand(index, f"it has {len(body):,} bytes, a message may have {most_bytes:,}")
-    return Event(body, handle_of(found))
+    if len(body) > max_bytes:
+        raise InvalidCommand(index, f"it has {len(body):,} bytes, a message may have {max_bytes:,}")
+    return Event(body, _handle(model))
 
 
-def _body(command: Publishable) -> bytes:
+def _encode(command: Publishable) -> bytes:
     if isinstance(command, bytes):
         return command
     if isinstance(command, str):
@@ -79,34 +82,37 @@ def _body(command: Publishable) -> bytes:
     return to_json(command)
 
 
-def handle_of(command: AnyCommand) -> str:
-    """What partitions are chosen by."""
+def _handle(command: AnyCommand) -> str:
+    """Return the handle of the command's group; empty if it addresses no group."""
     if command.type == CREATE:
         return command.data.groupKey or ""
     return "" if command.type == LIST else command.data.handle
 
 
-def messages(
-    events: Sequence[Event], lane_of: Callable[[str], str], batch: int, most_bytes: int
+def pack_messages(
+    events: Sequence[Event], find_destination: Callable[[str], str], batch: int, max_bytes: int
 ) -> Iterator[Message]:
-    """The order within a lane is kept; an array is of one lane, and no larger than a message may be."""
+    """Yield messages with up to `batch` events of one destination each, and at most `max_bytes`.
+
+    The order of events within a destination is kept. `find_destination` maps a handle to its destination.
+    """
     if batch == 1:
-        yield from (Message(lane_of(event.handle), event.body, 1) for event in events)
+        yield from (Message(find_destination(event.handle), event.body, 1) for event in events)
         return
-    lanes: dict[str, list[bytes]] = {}
+    by_destination: dict[str, list[bytes]] = {}
     for event in events:
-        lanes.setdefault(lane_of(event.handle), []).append(event.body)
-    for lane, bodies in lanes.items():
-        for some in _packed(bodies, batch, most_bytes):
-            yield Message(lane, _array(some, most_bytes), len(some))
+        by_destination.setdefault(find_destination(event.handle), []).append(event.body)
+    for destination, bodies in by_destination.items():
+        for run in _split_runs(bodies, batch, max_bytes):
+            yield Message(destination, _encode_array(run, max_bytes), len(run))
 
 
-def _packed(bodies: Sequence[bytes], most: int, most_bytes: int) -> Iterator[list[bytes]]:
-    """Runs of `most` events, fewer where the array would be too large."""
+def _split_runs(bodies: Sequence[bytes], batch: int, max_bytes: int) -> Iterator[list[bytes]]:
+    """Yield runs of `batch` events, or fewer if their array would be too large."""
     run: list[bytes] = []
     size = 1
     for body in bodies:
-        if run and (len(run) == most or size + len(body) + 1 > most_bytes):
+        if run and (len(run) == batch or size + len(body) + 1 > max_bytes):
             yield run
             run, size = [], 1
         run.append(body)
@@ -115,7 +121,7 @@ def _packed(bodies: Sequence[bytes], most: int, most_bytes: int) -> Iterator[lis
         yield run
 
 
-def _array(bodies: Sequence[bytes], most_bytes: int) -> bytes:
+def _encode_array(bodies: Sequence[bytes], max_bytes: int) -> bytes:
     array = b"[" + b",".join(bodies) + b"]"
-    # An event may be as large as a message; the brackets around it would be too much.
-    return array if len(array) <= most_bytes else bodies[0]
+    # A single event may be as large as a message: then there is no room for brackets.
+    return array if len(array) <= max_bytes else bodies[0]

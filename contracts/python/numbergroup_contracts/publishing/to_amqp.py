@@ -1,4 +1,4 @@
-"""Publishing to RabbitMQ: persistent, mandatory, and confirmed, without waiting for each confirmation."""
+"""Publishes to RabbitMQ: persistent, mandatory and confirmed, without waiting for each confirmation."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -6,19 +6,19 @@ from itertools import takewhile
 from typing import Any
 
 from numbergroup_contracts.publishing.amqp_connection import connect, disconnect
-from numbergroup_contracts.publishing.amqp_routing import ExchangeType, route
+from numbergroup_contracts.publishing.amqp_routing import ExchangeType, find_route
 from numbergroup_contracts.publishing.errors import PublishError, import_optional
 from numbergroup_contracts.publishing.packing import Message
 
-_MOST_UNCONFIRMED = 1_000
+_MAX_UNCONFIRMED = 1_000
 _PERSISTENT = {"delivery_mode": 2}
 
 
 class AmqpSender:
-    """See `numbergroup_contracts.publishing.Sender`.
+    """Implements `numbergroup_contracts.publishing.Sender` with publisher confirms.
 
-    Nothing is declared: which arguments the queues have is the worker's to decide, and a declaration with
-    others would fail there or here.
+    It declares nothing: the worker decides on the arguments of queues, and a declaration with others would
+    fail here or there.
     """
 
     def __init__(self, url: str, partitions: int, exchange: ExchangeType | None, timeout_s: float) -> None:
@@ -30,8 +30,8 @@ class AmqpSender:
         self._blocked = False
         self._errors: tuple[type[Exception], ...] = (import_optional("amqp", "amqp").AMQPError, OSError)
         self._connection: Any = None
-        with self._talking():
-            self._route = route(url, partitions, exchange, timeout_s)
+        with self._translate_errors():
+            self._route = find_route(url, partitions, exchange, timeout_s)
             self._connection = connect(
                 url, timeout_s, on_blocked=self._on_blocked, on_unblocked=self._on_unblocked
             )
@@ -45,64 +45,65 @@ class AmqpSender:
                 self.close()
                 raise
 
-    def lane_of(self, handle: str) -> str:
-        return self._route.key_of(handle)
+    def find_destination(self, handle: str) -> str:
+        return self._route.make_key(handle)
 
     def send(self, message: Message) -> None:
-        # The tag first: its confirmation may be read within the call that sends it.
+        # The tag comes first: the call that sends the message may also read its confirmation.
         self._tag += 1
         self._unconfirmed[self._tag] = message.commands
-        with self._talking():
+        with self._translate_errors():
             self._channel.basic_publish(
                 self._channel.prepare_message(
                     message.body, content_type="application/json", properties=_PERSISTENT
                 ),
                 self._route.exchange,
-                message.lane,
+                message.destination,
                 mandatory=True,
             )
-        if len(self._unconfirmed) >= _MOST_UNCONFIRMED:
-            self._wait(_MOST_UNCONFIRMED // 2)
+        if len(self._unconfirmed) >= _MAX_UNCONFIRMED:
+            self._wait_for_confirms(_MAX_UNCONFIRMED // 2)
 
     def flush(self) -> None:
-        self._wait(0)
+        self._wait_for_confirms(0)
 
     def close(self) -> None:
         if self._problem is None:
             disconnect(self._connection)
             return
         with suppress(Exception):
-            # A broker that takes nothing would not take a goodbye, either.
+            # A broker that accepts nothing would not accept a `close`, either.
             self._connection.collect()
 
-    def _wait(self, most: int) -> None:
-        """Until no more than so many messages are unconfirmed."""
-        with self._talking():
-            while len(self._unconfirmed) > most and self._problem is None:
+    def _wait_for_confirms(self, max_unconfirmed: int) -> None:
+        """Wait until at most `max_unconfirmed` messages are unconfirmed."""
+        with self._translate_errors():
+            while len(self._unconfirmed) > max_unconfirmed and self._problem is None:
                 self._connection.drain_events(timeout=self._timeout_s)
 
     @contextmanager
-    def _talking(self) -> Iterator[None]:
+    def _translate_errors(self) -> Iterator[None]:
+        """Raise `PublishError` for errors within, and for problems that the broker reported meanwhile."""
         try:
             yield
         except PublishError:
             raise
         except Exception as error:
-            # Over a connection that is lost, py-amqp also raises AttributeError and others.
-            if self._is_up() and not isinstance(error, self._errors):
+            # With a lost connection, py-amqp also raises AttributeError and others.
+            if self._is_connected() and not isinstance(error, self._errors):
                 raise
             if self._problem is None:
-                self._problem = self._said(error)
-                # What a blocked broker does to us is no news; that it is blocked is all there is to know.
+                self._problem = self._describe(error)
+                # If the broker is blocked, the error is only a consequence.
                 raise PublishError(self._problem, self.confirmed) from (None if self._blocked else error)
         if self._problem is not None:
-            # Here and not in the callbacks, above which stands what other people wrote.
+            # Not raised in the callbacks, because py-amqp calls them.
             raise PublishError(self._problem, self.confirmed)
 
-    def _is_up(self) -> bool:
+    def _is_connected(self) -> bool:
         return self._connection is None or bool(self._connection.connected)
 
-    def _said(self, error: Exception) -> str:
+    def _describe(self, error: Exception) -> str:
         if self._blocked:
             return "RabbitMQ takes no messages, it is short of memory or disk (connection.blocked)"
         if isinstance(error, TimeoutError) or "timed out" in str(error):
@@ -110,15 +111,16 @@ class AmqpSender:
         return f"the connection to RabbitMQ failed: {error}"
 
     def _on_ack(self, tag: int, multiple: bool) -> None:
-        self.confirmed += sum(self._settled(tag, multiple))
+        self.confirmed += sum(self._remove_unconfirmed(tag, multiple))
 
     def _on_nack(self, tag: int, multiple: bool) -> None:
-        self._settled(tag, multiple)
+        self._remove_unconfirmed(tag, multiple)
         self._problem = "RabbitMQ has refused a message (basic.nack): a queue of it is full, or has failed"
 
-    def _settled(self, tag: int, multiple: bool) -> list[int]:
-        tags = list(takewhile(lambda one: one <= tag, self._unconfirmed)) if multiple else [tag]
-        return [self._unconfirmed.pop(one) for one in tags]
+    def _remove_unconfirmed(self, tag: int, multiple: bool) -> list[int]:
+        """Remove the message, or all up to it; return their numbers of commands."""
+        tags = list(takewhile(lambda other: other <= tag, self._unconfirmed)) if multiple else [tag]
+        return [self._unconfirmed.pop(tag) for tag in tags]
 
     def _on_return(self, _error: Exception, exchange: str, key: str, _message: Any) -> None:
         queue = f"no queue for {key} behind the exchange {exchange}" if exchange else f"no queue {key}"

@@ -1,4 +1,4 @@
-"""Publishing to Redis Streams."""
+"""Publishes to Redis Streams."""
 
 from typing import Any
 
@@ -7,12 +7,12 @@ from numbergroup_contracts.publishing.errors import PublishError, import_optiona
 from numbergroup_contracts.publishing.packing import Message
 from numbergroup_contracts.publishing.urls import parse, redis_arguments
 
-_AT_ONCE = 500
-_BYTES_AT_ONCE = 8 * 1024 * 1024
+_PIPELINE_MESSAGES = 500
+_PIPELINE_BYTES = 8 * 1024 * 1024
 
 
 class RedisSender:
-    """See `numbergroup_contracts.publishing.Sender`. Entries go out in pipelines."""
+    """Implements `numbergroup_contracts.publishing.Sender` with pipelines of `XADD`."""
 
     def __init__(self, url: str, partitions: int, timeout_s: float) -> None:
         redis = import_optional("redis", "redis")
@@ -20,8 +20,8 @@ class RedisSender:
         self.confirmed = 0
         self._partitions = partitions
         self._errors: tuple[type[Exception], ...] = (redis.RedisError, OSError)
-        # One retry on a new connection: one that was closed while the commands kept us waiting is no
-        # outage. What had arrived arrives twice then, which the worker recognises.
+        # One retry on a new connection: the server may have closed an idle one. Commands that had arrived are
+        # then sent twice, which the worker recognises.
         address = parse(url)
         arguments = {
             "socket_connect_timeout": min(5.0, timeout_s),
@@ -33,18 +33,24 @@ class RedisSender:
         )
         self._waiting: list[Message] = []
         self._size = 0
-        self._agreed = False
+        self._has_checked_partitions = False
 
-    def lane_of(self, handle: str) -> str:
+    def find_destination(self, handle: str) -> str:
         return command_stream(partition_of(handle, self._partitions))
 
-    def _agree(self) -> None:
-        """Refuse to publish where no worker looks, or where it may not be."""
+    def _check_partitions(self) -> None:
+        """Raise `PublishError` if the workers have another number of partitions: none would read the
+        commands."""
         try:
-            found = self._client.get(PARTITIONS_KEY)
+            stored = self._client.get(PARTITIONS_KEY)
         except self._errors as error:
             raise PublishError(f"the connection to Redis failed: {error}", self.confirmed) from error
-        in_force = int(found) if found else self._partitions
+        if stored and not stored.isdigit():
+            raise PublishError(
+                f"the key {PARTITIONS_KEY} holds no number: set it to the number of partitions",
+                self.confirmed,
+            )
+        in_force = int(stored) if stored else self._partitions
         if in_force != self._partitions:
             raise PublishError(
                 f"the workers' number of partitions is {in_force}, and not {self._partitions}: "
@@ -55,31 +61,31 @@ class RedisSender:
     def send(self, message: Message) -> None:
         self._waiting.append(message)
         self._size += len(message.body)
-        if len(self._waiting) >= _AT_ONCE or self._size >= _BYTES_AT_ONCE:
+        if len(self._waiting) >= _PIPELINE_MESSAGES or self._size >= _PIPELINE_BYTES:
             self.flush()
 
     def flush(self) -> None:
-        sent, self._waiting, self._size = self._waiting, [], 0
-        if not sent:
+        messages, self._waiting, self._size = self._waiting, [], 0
+        if not messages:
             return
-        if not self._agreed:
-            self._agree()
-            self._agreed = True
+        if not self._has_checked_partitions:
+            self._check_partitions()
+            self._has_checked_partitions = True
         pipe = self._client.pipeline(transaction=False)
-        for message in sent:
-            pipe.xadd(message.lane, {"event": message.body})
+        for message in messages:
+            pipe.xadd(message.destination, {"event": message.body})
         try:
             answers = pipe.execute(raise_on_error=False)
         except self._errors as error:
             raise PublishError(f"the connection to Redis failed: {error}", self.confirmed) from error
-        refused: Exception | None = None
-        for message, answer in zip(sent, answers, strict=True):
+        first_error: Exception | None = None
+        for message, answer in zip(messages, answers, strict=True):
             if isinstance(answer, Exception):
-                refused = refused or answer
+                first_error = first_error or answer
             else:
                 self.confirmed += message.commands
-        if refused is not None:
-            raise PublishError(f"Redis refuses: {refused}", self.confirmed) from refused
+        if first_error is not None:
+            raise PublishError(f"Redis refuses: {first_error}", self.confirmed) from first_error
 
     def close(self) -> None:
         self._client.close()

@@ -1,8 +1,8 @@
-"""Broker URLs: their parts are checked, and their parameters become arguments of the client libraries.
+"""Checks broker URLs, and turns their parameters into arguments of the client libraries.
 
-There is one table of parameters for each kind of broker. A parameter that is not in it is an error: a client
-library would ignore it, fail on it later, or change what its answers look like. No message quotes a value:
-it may be a password.
+Each kind of broker has a table of parameters. A parameter that is not in the table is an error: a client
+library would ignore it, fail on it later, or change the form of its answers. No message quotes a value,
+because it may be a password.
 """
 
 import re
@@ -23,20 +23,20 @@ EXAMPLE = "redis://localhost:6379/0"
 REDIS = ("redis", "rediss")
 AMQP = ("amqp", "amqps")
 UNIX = "unix"
-"""Redis at a socket of this machine: `unix:///run/redis.sock?db=0`."""
+"""Redis at a Unix socket: `unix:///run/redis.sock?db=0`."""
 
-_LONGEST_SHORT_STRING = 255  # AMQP 0-9-1, 4.2.5.3
+_MAX_SHORT_STRING = 255  # AMQP 0-9-1, 4.2.5.3
 _HASHED = re.compile(r"[0-9a-f]{8}\.[0-9]+")
 _PRINTABLE_NAME = re.compile(r"[A-Za-z][\w.-]{0,39}")
 
 
 class InvalidUrl(NumbergroupError, ValueError):
-    """What is wrong with a URL, to be put behind the name of the URL. One line, without secrets."""
+    """The URL cannot be used. The text is one line without secrets, to follow the name of the URL."""
 
 
 @dataclass(frozen=True, slots=True)
 class BrokerAddress:
-    """`url` has no parameters. `options` are what the parameters set, by the parameters' own names."""
+    """A URL without its parameters, its parts, and the parameters' values by name (`options`)."""
 
     url: str
     parts: SplitResult
@@ -52,16 +52,16 @@ class BrokerAddress:
 
     @property
     def is_verified(self) -> bool:
-        """Whether the URL leaves the verification of the server's certificate and name switched on."""
+        """Whether the URL leaves the verification of the server's certificate and name on."""
         unverified = {"ssl_cert_reqs": "none", "ssl_check_hostname": False, "verify": "verify_none"}
         return not any(name in self.options and self.options[name] == unverified[name] for name in unverified)
 
 
 def parse(url: str) -> BrokerAddress:
-    """The address that a URL names. Nothing is opened or read. Raises `InvalidUrl`."""
+    """Return the address in a URL, without opening or reading anything. Raises `InvalidUrl`."""
     scheme, _, rest = url.partition("://")
     if scheme not in (*REDIS, *AMQP, UNIX):
-        raise InvalidUrl(f"must begin with {' or '.join(f'{one}://' for one in (*REDIS, *AMQP))}")
+        raise InvalidUrl(f"must begin with {' or '.join(f'{name}://' for name in (*REDIS, *AMQP))}")
     if names_several_hosts(url):
         raise InvalidUrl(SEVERAL_HOSTS)
     if re.search(r"[\s\x00-\x1f\x7f#]|[@/?].*@", rest):
@@ -72,7 +72,7 @@ def parse(url: str) -> BrokerAddress:
     except ValueError:
         raise InvalidUrl(f"is no URL as in {EXAMPLE}: its host is malformed") from None
     if scheme == UNIX:
-        return _socket(url, parts)
+        return _parse_socket(url, parts)
     if not host:
         raise InvalidUrl(f"names no host, as in {EXAMPLE}")
     try:
@@ -81,7 +81,7 @@ def parse(url: str) -> BrokerAddress:
         port = 0
     if port == 0:
         raise InvalidUrl(f"is no URL as in {EXAMPLE}: its port must be a number from 1 to 65535")
-    options = _options(parts)
+    options = _read_options(parts)
     if scheme in REDIS:
         _check_redis(parts, options)
     else:
@@ -89,75 +89,75 @@ def parse(url: str) -> BrokerAddress:
     return BrokerAddress(parts._replace(query="").geturl(), parts, options)
 
 
-def _socket(url: str, parts: SplitResult) -> BrokerAddress:
+def _parse_socket(url: str, parts: SplitResult) -> BrokerAddress:
     if "@" in parts.netloc or len(parts.path) < 2:
         raise InvalidUrl(
             "names no socket, as in unix:///run/redis.sock?db=0 (user and password as parameters)"
         )
     if parts.netloc:
         raise InvalidUrl("has a host before the path of its socket: write unix:/// with three slashes")
-    return BrokerAddress(url.partition("?")[0], parts, _options(parts))
+    return BrokerAddress(url.partition("?")[0], parts, _read_options(parts))
 
 
 def check_tls(address: BrokerAddress) -> None:
-    """Read the certificates and keys that the URL names. Raises `InvalidUrl` for what cannot be used."""
-    found = address.options
-    ca = found.get("ssl_ca_certs") or found.get("cacertfile")
-    cert = found.get("ssl_certfile") or found.get("certfile")
-    key = found.get("ssl_keyfile") or found.get("keyfile")
+    """Read the certificates and keys that the URL names. Raises `InvalidUrl` if one cannot be used."""
+    options = address.options
+    ca = options.get("ssl_ca_certs") or options.get("cacertfile")
+    cert = options.get("ssl_certfile") or options.get("certfile")
+    key = options.get("ssl_keyfile") or options.get("keyfile")
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     if key and not cert:
         raise InvalidUrl("names a key file without a certificate file")
-    if "ssl_password" in found and not cert:
+    if "ssl_password" in options and not cert:
         raise InvalidUrl("has the parameter ssl_password without a certificate file (ssl_certfile)")
-    if "ssl_ca_path" in found:
-        _check_folder(found["ssl_ca_path"])
+    if "ssl_ca_path" in options:
+        _check_folder(options["ssl_ca_path"])
     try:
         if ca:
             context.load_verify_locations(ca)
     except (OSError, ValueError) as error:
         raise InvalidUrl(
-            f"names a file of certificate authorities that cannot be used: {_why(error)}"
+            f"names a file of certificate authorities that cannot be used: {_reason(error)}"
         ) from None
     try:
         if cert:
             # Without a password, the library would ask for one on the terminal.
-            context.load_cert_chain(cert, key, found.get("ssl_password", ""))
+            context.load_cert_chain(cert, key, options.get("ssl_password", ""))
     except (OSError, ValueError) as error:
-        raise InvalidUrl(f"names a certificate or key file that cannot be used: {_why(error)}") from None
+        raise InvalidUrl(f"names a certificate or key file that cannot be used: {_reason(error)}") from None
 
 
 def _check_folder(path: str) -> None:
-    """OpenSSL looks up authorities in the folder one by one, and ignores what is missing."""
+    """Raise `InvalidUrl` if the folder has no certificate: OpenSSL would silently find none in it."""
     problem = "it holds no certificate under its hash (openssl rehash makes these names)"
     try:
         if any(_HASHED.fullmatch(file.name) for file in Path(path).iterdir()):
             return
     except (OSError, ValueError) as error:
-        problem = _why(error)
+        problem = _reason(error)
     raise InvalidUrl(f"names a folder of certificate authorities that cannot be used: {problem}")
 
 
 def redis_arguments(address: BrokerAddress) -> dict[str, Any]:
-    """What the parameters are to a connection pool of redis-py, beside the bare URL."""
+    """Return the arguments of redis-py's connection pool for the parameters, to pass beside the bare URL."""
     arguments = {name: value for name, value in address.options.items() if name not in parameters.FIXED}
     if arguments.get("ssl_cert_reqs") == "none":
-        # The library checks no name without a certificate, and refuses to be asked for it.
+        # The library refuses to check the name without the certificate.
         arguments["ssl_check_hostname"] = False
     return arguments
 
 
 def amqp_arguments(address: BrokerAddress) -> tuple[dict[str, Any], dict[str, Any]]:
-    """What the URL says to kombu's `Connection`, the bare URL included, and to its `transport_options`."""
-    found, parts = address.options, address.parts
+    """Return the arguments of kombu's `Connection`, the bare URL included, and its `transport_options`."""
+    options, parts = address.options, address.parts
     arguments: dict[str, Any] = {"hostname": address.url, "ssl": _amqp_tls(address)}
-    if "connection_timeout" in found:
-        arguments["connect_timeout"] = found["connection_timeout"] / 1000
-    if "auth_mechanism" in found:
-        arguments["login_method"] = found["auth_mechanism"].upper()
-    transport = {name: found[name] for name in ("channel_max", "frame_max") if name in found}
+    if "connection_timeout" in options:
+        arguments["connect_timeout"] = options["connection_timeout"] / 1000
+    if "auth_mechanism" in options:
+        arguments["login_method"] = options["auth_mechanism"].upper()
+    transport = {name: options[name] for name in ("channel_max", "frame_max") if name in options}
     if ":" in (parts.hostname or ""):
-        # kombu drops the brackets without which the library takes a part of the address for the port.
+        # kombu drops the brackets, and then a part of the address is read as the port.
         transport["host"] = f"[{parts.hostname}]:{parts.port or (5671 if address.is_tls else 5672)}"
     return arguments, transport
 
@@ -165,16 +165,16 @@ def amqp_arguments(address: BrokerAddress) -> tuple[dict[str, Any], dict[str, An
 def _amqp_tls(address: BrokerAddress) -> dict[str, Any] | bool:
     if not address.is_tls:
         return False
-    found = address.options
+    options = address.options
     names = {"cacertfile": "ca_certs", "certfile": "certfile", "keyfile": "keyfile"}
-    arguments: dict[str, Any] = {names[name]: found[name] for name in names if name in found}
+    arguments: dict[str, Any] = {names[name]: options[name] for name in names if name in options}
     if not address.is_verified:
         return {**arguments, "cert_reqs": ssl.CERT_NONE}
-    # Without a name, the library does not check whose certificate it is.
-    return {**arguments, "server_hostname": found.get("server_name_indication") or address.parts.hostname}
+    # Without a name, the library does not check to whom the certificate belongs.
+    return {**arguments, "server_hostname": options.get("server_name_indication") or address.parts.hostname}
 
 
-def _options(parts: SplitResult) -> dict[str, Any]:
+def _read_options(parts: SplitResult) -> dict[str, Any]:
     is_amqp = parts.scheme in AMQP
     documented = parameters.AMQP if is_amqp else parameters.REDIS
     table = documented if is_amqp else {**documented, **parameters.FIXED}
@@ -184,18 +184,19 @@ def _options(parts: SplitResult) -> dict[str, Any]:
         given.setdefault(name, []).append(value)
     if unknown := [name for name in given if name not in table]:
         raise InvalidUrl(
-            "has parameters that are not supported: " + ", ".join(_named(one, documented) for one in unknown)
+            "has parameters that are not supported: "
+            + ", ".join(_suggest(name, documented) for name in unknown)
         )
-    return {name: _read(name, values, table[name], parts.scheme) for name, values in given.items()}
+    return {name: _read_option(name, values, table[name], parts.scheme) for name, values in given.items()}
 
 
-def _named(name: str, table: Mapping[str, Parameter]) -> str:
+def _suggest(name: str, table: Mapping[str, Parameter]) -> str:
     nearest = get_close_matches(name.lower(), table, 1, 0)[0]
     shown = name if _PRINTABLE_NAME.fullmatch(name) else "one with a malformed name"
     return f"{shown} (the nearest that is: {nearest})"
 
 
-def _read(name: str, values: list[str], parameter: Parameter, scheme: str) -> Any:
+def _read_option(name: str, values: list[str], parameter: Parameter, scheme: str) -> Any:
     if parameter.tls and scheme == UNIX:
         raise InvalidUrl(f"has the parameter {name}, which needs TLS, and a socket has none")
     if parameter.tls and scheme in ("redis", "amqp"):
@@ -207,7 +208,7 @@ def _read(name: str, values: list[str], parameter: Parameter, scheme: str) -> An
     try:
         return parameter.read(unquote(values[0], errors="strict"))
     except ValueError:
-        # The context would hold the value.
+        # Raised outside of the handler: the exception's context would contain the value.
         problem = f"has the parameter {name}, which must be {parameter.must}"
     raise InvalidUrl(problem)
 
@@ -224,20 +225,22 @@ def _check_redis(parts: SplitResult, options: dict[str, Any]) -> None:
 
 
 def _check_amqp(parts: SplitResult) -> None:
-    if len(unquote(parts.path.removeprefix("/")).encode()) > _LONGEST_SHORT_STRING:
-        raise InvalidUrl(f"has a virtual host of more than {_LONGEST_SHORT_STRING} bytes")
+    if len(unquote(parts.path.removeprefix("/")).encode()) > _MAX_SHORT_STRING:
+        raise InvalidUrl(f"has a virtual host of more than {_MAX_SHORT_STRING} bytes")
 
 
-def _why(error: Exception) -> str:
+def _reason(error: Exception) -> str:
     return getattr(error, "strerror", None) or getattr(error, "reason", None) or "it is malformed"
 
 
 def unverified(url: str) -> str:
-    """The URL with the parameter by which certificates are not verified."""
+    """Return the URL with the parameter that switches the verification of certificates off."""
     address = parse(url)
     if not address.is_tls or not address.is_verified:
         return url
     parameter = "verify=verify_none" if address.is_amqp else "ssl_cert_reqs=none"
     name = parameter.partition("=")[0]
-    kept = [one for one in address.parts.query.split("&") if one and unquote(one.partition("=")[0]) != name]
+    kept = [
+        pair for pair in address.parts.query.split("&") if pair and unquote(pair.partition("=")[0]) != name
+    ]
     return address.parts._replace(query="&".join([*kept, parameter])).geturl()

@@ -48,7 +48,7 @@ from numbergroup_contracts.commands import (
     RENAME,
     UPDATE,
     AnyCommand,
-    numbers_of,
+    unique_numbers,
 )
 from numbergroup_contracts.event import MAX_EVENTS_PER_MESSAGE, PRINTABLE
 from numbergroup_contracts.explanation import explain
@@ -222,14 +222,14 @@ def _command(entry: Entry, index: int, event: EventDict) -> Command:
     if kind == UPDATE:
         does, asked = _UPDATES[data["operateType"]]
         group = _group(account, data)
-        numbers = numbers_of(data["phones"])
+        numbers = unique_numbers(data["phones"])
         until = _seconds(data.get("expiresAt"))
         mark = _fingerprint(asked, group, numbers, until)
         return Command(key, kind, does, group, numbers, mark, [origin], expires, until, said("sequence"))
     if kind == CREATE:
         own = data.get("groupKey")
         group = _own(account, key) if own is None else _shared(account, _KEY, own)
-        numbers, name, remark = numbers_of(data["phones"]), data.get("groupName"), data.get("remark")
+        numbers, name, remark = unique_numbers(data["phones"]), data.get("groupName"), data.get("remark")
         until = _seconds(data.get("expiresAt"))
         # Without an expiry it is what it was before there could be one: a repeat may be as old as that.
         rest = (name, remark) if until is None else (name, remark, until)

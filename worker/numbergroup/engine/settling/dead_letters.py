@@ -11,7 +11,7 @@ from numbergroup.engine.commands import Fault, GroupRef, HandleKind, Origin, Ref
 from numbergroup.engine.decoding.lenient_decode import split_array
 from numbergroup.engine.records import dead_letter_id, format_time
 from numbergroup.engine.replays import Replay, RetryHistory
-from numbergroup_contracts.dead_letters import MOST_HISTORY, fingerprint, shape
+from numbergroup_contracts.dead_letters import MAX_HISTORY, fingerprint, shape
 
 
 @dataclass(slots=True, frozen=True)
@@ -141,4 +141,4 @@ def _first_time(past: RetryHistory, now: float) -> float:
 def _history(replay: Replay | None) -> list[dict[str, Any]]:
     if replay is None:
         return []
-    return [one.model_dump(mode="json") for one in replay.history[-MOST_HISTORY:]]
+    return [one.model_dump(mode="json") for one in replay.history[-MAX_HISTORY:]]
