@@ -40,7 +40,7 @@ class LetterBook:
                 name = f"{letter.id}.{letter.fingerprint}"
             if name in self.letters:
                 continue
-            order = base + letter.place if letter.order is None else letter.order
+            order = base + letter.position if letter.order is None else letter.order
             self.letters[name] = (order, letter)
             if letter.group is not None:
                 self.lettered[field_of(letter.group)] += 1
@@ -49,7 +49,7 @@ class LetterBook:
             if not self.lettered[name]:
                 continue
             since = self.since.setdefault(name, LaterWrites())
-            order = base + said.place if said.order is None else said.order
+            order = base + said.position if said.order is None else said.order
             if said.number is None:
                 since.add(order, ())
             else:

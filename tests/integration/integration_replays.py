@@ -19,16 +19,16 @@ SHAPE = b'{"kind":"refused","code":"1002","message":"parameter error"}'
 
 
 def letter(
-    name: str, ref: GroupRef | None = ID_REF, place: int = 1, reason: str = "f00dfeed0001", **more: Any
+    name: str, ref: GroupRef | None = ID_REF, position: int = 1, reason: str = "f00dfeed0001", **more: Any
 ) -> DeadLetterRecord:
     description = orjson.dumps({"id": name, "fingerprint": reason})
-    return DeadLetterRecord(name, description, b"raw\xff", reason, SHAPE, ref, place, **more)
+    return DeadLetterRecord(name, description, b"raw\xff", reason, SHAPE, ref, position, **more)
 
 
 def decided(
-    number: str | None, place: int, *, present: bool = True, ref: GroupRef = ID_REF
+    number: str | None, position: int, *, present: bool = True, ref: GroupRef = ID_REF
 ) -> NumberDecision:
-    return NumberDecision(ref, number, present, place)
+    return NumberDecision(ref, number, present, position)
 
 
 def replayed(

@@ -29,14 +29,16 @@ async def test_a_letter_is_counted_everywhere(rig: Rig) -> None:
     log = await rig.own()
     own = GroupRef("default", HandleKind.OWN, "test\0c")
     some = [
-        letter("a", place=1),
+        letter("a", position=1),
         letter("b", KEY_REF, 2),
         letter("c", None, 3),
         letter("d", None, 4, order=5),
     ]
     assert own not in [one.group for one in some]
     await log.settle(Settlement(0, dead_letters=some[:3]), 1)
-    await log.settle(Settlement(0, dead_letters=[*some[3:], letter("e", place=1, original=b"first\xff")]), 2)
+    await log.settle(
+        Settlement(0, dead_letters=[*some[3:], letter("e", position=1, original=b"first\xff")]), 2
+    )
     rows = dict(await rig.client.xrange(LETTERS))
     index = await rig.client.hgetall(INDEX)
     assert {name: rows[place][b"id"] for name, place in index.items()} == {name: name for name in index}
@@ -59,10 +61,10 @@ async def test_equal_messages(rig: Rig) -> None:
     however often it is written, and each is counted once; the first keeps the name that results go by."""
     log = await rig.own()
     other = "f00dfeed0002"
-    await log.settle(Settlement(0, dead_letters=[letter("a"), letter("a", place=2)]), 1)
+    await log.settle(Settlement(0, dead_letters=[letter("a"), letter("a", position=2)]), 1)
     for serial in (2, 3):
         await log.settle(
-            Settlement(0, dead_letters=[letter("a"), letter("a", place=3, reason=other)]), serial
+            Settlement(0, dead_letters=[letter("a"), letter("a", position=3, reason=other)]), serial
         )
     rows = [fields for _, fields in await rig.client.xrange(LETTERS)]
     names = [fields[b"id"].decode() for fields in rows]
@@ -97,7 +99,7 @@ async def test_without_letters_nothing_is_counted(rig: Rig) -> None:
 async def test_what_is_decided_of_a_lettered_group(rig: Rig) -> None:
     """The last word on each number, with its order; in the letter's own unit, too."""
     log = await rig.own()
-    unit = Settlement(0, dead_letters=[letter("a", place=2)])
+    unit = Settlement(0, dead_letters=[letter("a", position=2)])
     unit.decisions += [decided("1", 1), decided("2", 3), decided("3", 4, present=False)]
     unit.decisions += [decided("9", 4, ref=KEY_REF)]
     await log.settle(unit, 1)

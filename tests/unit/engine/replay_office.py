@@ -8,11 +8,12 @@ from engine_bench import Bench
 from engine_commands import BY_ID
 from letter_book import LetterBook, description, field_of
 from model_vendor import ModelVendor
+from settlements import settlement_of
 
 from numbergroup.engine.commands import Command, GroupRef, Origin
 from numbergroup.engine.events import Facts, ReplaysExpected
 from numbergroup.engine.replays import RetryHistory
-from numbergroup.engine.settling.settlement import Settlement, SettlementBuilder
+from numbergroup.engine.settling.settlement import Settlement
 
 
 def nothing() -> None:
@@ -49,7 +50,7 @@ class Office:
         """What is settled becomes durable, as one unit."""
         for settle in self.bench.settles:
             self.statuses.update((one.command.key.id, one.status.value) for one in settle.verdicts)
-        unit = SettlementBuilder().build(0, self.bench.settles, self.bench.now)
+        unit = settlement_of(self.bench.settles, self.bench.now)
         self.bench.settles.clear()
         self.book.write(unit)
         self.units.append(unit)

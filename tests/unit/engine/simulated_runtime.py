@@ -11,6 +11,7 @@ from random import Random
 
 from engine_wire import results
 from model_vendor import ModelVendor
+from settlements import settlement_of
 from simulated_network import Flight, Network
 
 from numbergroup.engine.commands import (
@@ -44,7 +45,6 @@ from numbergroup.engine.events import (
 )
 from numbergroup.engine.group.creation import intent_of_call
 from numbergroup.engine.policy import AccountPolicy
-from numbergroup.engine.settling.settlement import SettlementBuilder
 
 
 @dataclass
@@ -190,7 +190,7 @@ class Runtime:
             return False
         some = self.random.randint(1, len(self.unwritten))
         settles, self.unwritten = self.unwritten[:some], self.unwritten[some:]
-        unit = SettlementBuilder().build(0, settles, self.now)
+        unit = settlement_of(settles, self.now)
         self.replies.update(result.data.command.id for result in results(unit))
         for settle in settles:
             for verdict in settle.verdicts:

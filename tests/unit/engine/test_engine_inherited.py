@@ -2,6 +2,7 @@
 
 from engine_bench import LOST, WINDOW_S, Bench
 from engine_commands import BY_ID, BY_KEY, add, create, delete, listing, replace
+from settlements import settlement_of
 
 from numbergroup.engine.commands import (
     CRASHED,
@@ -19,7 +20,6 @@ from numbergroup.engine.doubt import Doubt
 from numbergroup.engine.effects import Settle
 from numbergroup.engine.events import Facts, PartitionAcquired
 from numbergroup.engine.group.creation import marker_of
-from numbergroup.engine.settling.settlement import SettlementBuilder
 from numbergroup_contracts.results import Status
 
 ADDED = Call(CallKind.ADD, ("a",), "g-1")
@@ -188,7 +188,7 @@ def test_what_can_expire_is_told() -> None:
     bench.call()
     assert bench.flights[0].expirable_keys == (expiring.key,)
     bench.answer(Applied("r2"))
-    assert SettlementBuilder().build(0, bench.settles, bench.now).attempts_done == [expired.key, expiring.key]
+    assert settlement_of(bench.settles, bench.now).attempts_done == [expired.key, expiring.key]
 
 
 def test_a_repeat_ends_no_attempt() -> None:
@@ -197,7 +197,7 @@ def test_a_repeat_ends_no_attempt() -> None:
     first, other = add("c1", "a", expires_at=1_005.0), add("c1", "b", expires_at=1_005.0)
     bench.deliver(first, other)
     assert bench.statuses == {"c1": "rejected"}
-    assert SettlementBuilder().build(0, bench.settles, bench.now).attempts_done == []
+    assert settlement_of(bench.settles, bench.now).attempts_done == []
 
 
 def test_what_workers_died_of_is_attempted_no_more() -> None:
@@ -206,5 +206,5 @@ def test_what_workers_died_of_is_attempted_no_more() -> None:
     origin = Origin(Entry(0, "1-0", b"{}"), 0)
     refusal = Refusal(origin, "workers died", b"{}", key, kind=CRASHED, status=Status.FAILED)
     other = Refusal(origin, "not JSON", b"{}", CommandKey("test", "c2"))
-    unit = SettlementBuilder().build(0, [Settle(0, [refusal, other], 1_000.0)], 1_000.0)
+    unit = settlement_of([Settle(0, [refusal, other], 1_000.0)], 1_000.0)
     assert unit.attempts_done == [key]

@@ -8,6 +8,7 @@ from engine_bench import LOST, UNREACHABLE, Bench
 from engine_commands import BY_ID, BY_KEY, add, command, create, delete, replace
 from engine_wire import results
 from model_vendor import ModelVendor
+from settlements import settlement_of
 
 from numbergroup.engine.commands import (
     Applied,
@@ -24,7 +25,7 @@ from numbergroup.engine.commands import (
 from numbergroup.engine.events import Facts
 from numbergroup.engine.group.attribution import summarize_decisions
 from numbergroup.engine.records import build_record
-from numbergroup.engine.settling.settlement import Settlement, SettlementBuilder
+from numbergroup.engine.settling.settlement import Settlement
 from numbergroup_contracts.results import Status
 
 
@@ -41,7 +42,7 @@ def answers(bench: Bench) -> dict[str, tuple[str, tuple[str, ...]]]:
 
 
 def unit_of(bench: Bench) -> Settlement:
-    return SettlementBuilder().build(0, bench.settles, bench.now)
+    return settlement_of(bench.settles, bench.now)
 
 
 def test_a_command_some_of_whose_numbers_were_not_taken() -> None:

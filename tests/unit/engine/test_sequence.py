@@ -8,12 +8,13 @@ from engine_commands import BY_ID, BY_KEY, add, create, delete, delete_group, li
 from hypothesis import given
 from hypothesis import strategies as st
 from model_vendor import ModelVendor
+from settlements import settlement_of
 
 from numbergroup.engine.commands import Command, CommandKey, Refused, SequenceKey, Verdict
 from numbergroup.engine.events import Facts
 from numbergroup.engine.partition import state
 from numbergroup.engine.partition.state import PartitionState
-from numbergroup.engine.settling.settlement import Settlement, SettlementBuilder
+from numbergroup.engine.settling.settlement import Settlement
 
 
 def at(sequence: int | None, command: Command, source: str = "test") -> Command:
@@ -32,7 +33,7 @@ def with_group(numbers: str = "") -> ModelVendor:
 
 
 def units(bench: Bench) -> Settlement:
-    return SettlementBuilder().build(0, bench.settles, bench.now)
+    return settlement_of(bench.settles, bench.now)
 
 
 def test_a_lower_one_comes_too_late() -> None:

@@ -5,6 +5,7 @@ import json
 import pytest
 from engine_bench import Bench
 from engine_wire import commands, entry, event, letters, read, results
+from settlements import settlement_of
 
 from numbergroup.engine.commands import (
     Applied,
@@ -19,7 +20,7 @@ from numbergroup.engine.commands import (
 )
 from numbergroup.engine.effects import Settle
 from numbergroup.engine.events import Facts
-from numbergroup.engine.settling.settlement import Settlement, SettlementBuilder
+from numbergroup.engine.settling.settlement import Settlement
 from numbergroup_contracts.results import RESULT_ADAPTER, Status
 
 NOW = 1_800_000_000.1234
@@ -35,7 +36,7 @@ def rejected(command: Command) -> Verdict:
 
 
 def settled(*verdicts: Verdict | Refusal, reply_queues: tuple[str, ...] = ()) -> Settlement:
-    return SettlementBuilder(reply_queues).build(0, [Settle(0, verdicts, NOW)], NOW + 1)
+    return settlement_of([Settle(0, verdicts, NOW)], NOW + 1, reply_queues)
 
 
 def test_a_result_says_what_became_of_the_command() -> None:
@@ -79,7 +80,7 @@ def test_a_message_that_settles_in_two_steps_of_one_unit_is_done() -> None:
     """Several settlements are one unit: a message is not both done and in part."""
     message = entry("1-0", event("c1"), event("c2"))
     steps = [Settle(0, [applied(command)], NOW) for command in commands(message)]
-    unit = SettlementBuilder().build(0, steps, NOW)
+    unit = settlement_of(steps, NOW)
     assert (unit.done, unit.partial) == (["1-0"], [])
     assert [len(json.loads(reply.body)) for reply in unit.replies] == [2]
 
@@ -87,22 +88,22 @@ def test_a_message_that_settles_in_two_steps_of_one_unit_is_done() -> None:
 def test_a_repeat_gets_the_same_answer() -> None:
     """The same event, id, time, status and requestIds: from memory, from the ledger, and for a twin in the
     same message; only the correlation is the repeat's own."""
-    bench, builder = Bench(), SettlementBuilder()
+    bench = Bench()
     bench.now = NOW
     (twin, same) = commands(entry("1-0", event("c1"), event("c1")))
     bench.deliver(twin, same)
     bench.call()
     bench.answer(Applied("r1"))
-    first = builder.build(0, bench.settles, NOW + 5)
+    first = settlement_of(bench.settles, NOW + 5)
     ((again, record),) = first.records
     bench.settles.clear()
     bench.wait(7)
     bench.deliver(*commands(entry("2-0", event("c1", correlationid="x-2"))))
     bench.deliver(*commands(entry("3-0", event("c1"))))
-    from_memory = builder.build(0, bench.settles, NOW + 9)
+    from_memory = settlement_of(bench.settles, NOW + 9)
     fresh = Bench()
     fresh.deliver(*commands(entry("4-0", event("c1"))), facts=Facts({again.key: record}))
-    from_ledger = builder.build(0, fresh.settles, NOW + 11)
+    from_ledger = settlement_of(fresh.settles, NOW + 11)
 
     answers = [*results(first), *results(from_memory), *results(from_ledger)]
     assert len(answers) == 5
@@ -311,5 +312,5 @@ def test_what_the_ledger_learns_is_in_the_same_unit() -> None:
     """Bindings and closed intents are written with the answers; of two bindings the later one counts."""
     ref = GroupRef("default", HandleKind.KEY, "k-1")
     steps = [Settle(0, [], NOW, {ref: "g-1"}, [ref]), Settle(0, [], NOW, {ref: None})]
-    unit = SettlementBuilder().build(0, steps, NOW)
+    unit = settlement_of(steps, NOW)
     assert (unit.bindings, unit.intents_done) == ({ref: None}, [ref])

@@ -72,7 +72,7 @@ def test_elements(body: bytes, found: list[bytes], complete: bool) -> None:
 
 
 def test_elements_are_looked_for_up_to_a_number() -> None:
-    found, complete = split_array(b"[" + b"1," * 100 + b"1]", most=10)
+    found, complete = split_array(b"[" + b"1," * 100 + b"1]", max_elements=10)
     assert (found, complete) == ([b"1"] * 10, False)
 
 

@@ -89,4 +89,4 @@ def test_every_rule_of_several_fields_is_known() -> None:
         if isinstance(kind, type) and issubclass(kind, BaseModel)
         for name in kind.__pydantic_decorators__.model_validators
     }
-    assert checks == {"CreateData._has_numbers", "DeleteData._check", "UpdateData._check"}
+    assert checks == {"CreateData._check_phones", "DeleteData._check", "UpdateData._check"}

@@ -35,6 +35,8 @@ def decode(entries: deque[Entry], credit: int, intake: Intake, clock: Clock) -> 
         if entry.awaits_redelivery:
             continue
         size += len(entry.body) + _OVERHEAD_BYTES
-        found = intake.read(entry)
-        items += found if entry.replay is None else attach_replay(found, entry.replay)
+        decoded = intake.read(entry)
+        if entry.replay is not None:
+            attach_replay(decoded, entry.replay)
+        items += decoded
     return items

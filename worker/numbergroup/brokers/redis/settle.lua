@@ -198,8 +198,8 @@ if any(LETTERS) or any(DECISIONS) then
   redis.call('SET', SETTLEMENTS, string.format('%.0f', settlements))
   base = settlements * 1048576
 end
-local function order(given, place)
-  return given ~= '' and given or string.format('%.0f', base + tonumber(place))
+local function order_of(given, position)
+  return given ~= '' and given or string.format('%.0f', base + tonumber(position))
 end
 -- Whether the dead letter with this id has this fingerprint.
 local function has_reason(id, fingerprint)
@@ -216,7 +216,7 @@ local function has_reason(id, fingerprint)
   return false
 end
 section(9, function(i)
-  local id, description, place = ARGV[i], ARGV[i + 1], order(ARGV[i + 8], ARGV[i + 7])
+  local id, description, order = ARGV[i], ARGV[i + 1], order_of(ARGV[i + 8], ARGV[i + 7])
   local named = '{"id":"' .. id .. '"'
   if string.sub(description, 1, #named) == named and redis.call('HEXISTS', INDEX, id) == 1 then
     -- On RabbitMQ messages with equal bytes have the same id, and one letter for all of them. A message that failed
@@ -226,7 +226,7 @@ section(9, function(i)
     if redis.call('HEXISTS', INDEX, id) == 1 then return end
     description = '{"id":"' .. id .. '"' .. string.sub(description, #named + 1)
   end
-  local entry = {'id', id, 'letter', description, 'body', ARGV[i + 2], 'order', place}
+  local entry = {'id', id, 'letter', description, 'body', ARGV[i + 2], 'order', order}
   if ARGV[i + 3] ~= '' then
     entry[#entry + 1] = 'original'
     entry[#entry + 1] = ARGV[i + 3]
@@ -267,11 +267,11 @@ section(6, function(i)
   -- Record decisions on the numbers of a group while it has dead letters.
   local since, group, number = ARGV[i], ARGV[i + 1], ARGV[i + 2]
   if redis.call('HEXISTS', LETTERED, group) == 0 then return end
-  local place, sign = order(ARGV[i + 5], ARGV[i + 4]), ''
+  local order, sign = order_of(ARGV[i + 5], ARGV[i + 4]), ''
   if not is_type('hash', since) then
     -- Earlier decisions are unknown: count as a decision on all numbers, so that replays undo nothing.
     redis.call('DEL', since)
-    redis.call('HSET', since, '*', place)
+    redis.call('HSET', since, '*', order)
     kinds[since] = 'hash'
   end
   if number ~= '*' then
@@ -281,15 +281,15 @@ section(6, function(i)
     redis.call('DEL', since)
   end
   local before = string.match(redis.call('HGET', since, number) or '', '(%d+)$')
-  if not before or tonumber(before) <= tonumber(place) then
-    redis.call('HSET', since, number, sign .. place)
+  if not before or tonumber(before) <= tonumber(order) then
+    redis.call('HSET', since, number, sign .. order)
   end
-  if tonumber(place) > tonumber(grown[since] or 0) then grown[since] = place end
+  if tonumber(order) > tonumber(grown[since] or 0) then grown[since] = order end
 end)
-for since, place in pairs(grown) do
+for since, order in pairs(grown) do
   if redis.call('HLEN', since) > 200000 then
     redis.call('DEL', since)
-    redis.call('HSET', since, '*', place)
+    redis.call('HSET', since, '*', order)
   end
 end
 for _, i in ipairs(ended) do

@@ -149,7 +149,7 @@ def _encode_facts(unit: Settlement) -> list[Argument]:
     for letter in unit.dead_letters:
         args += (letter.id, letter.description, letter.body, letter.original or "", letter.fingerprint)
         group = "" if letter.group is None else keys.field(letter.group)
-        args += (letter.shape, group, letter.place, "" if letter.order is None else letter.order)
+        args += (letter.shape, group, letter.position, "" if letter.order is None else letter.order)
     args.append(len(unit.partial) + len(unit.unacknowledged))
     for tag, indexes in unit.partial:
         args += (tag, orjson.dumps(indexes))
@@ -172,7 +172,7 @@ def _encode_facts(unit: Settlement) -> list[Argument]:
     for decision in unit.decisions:
         group = keys.field(decision.group)
         number = keys.EVERYTHING if decision.number is None else decision.number
-        args += (keys.since(group), group, number, "+" if decision.present else "-", decision.place)
+        args += (keys.since(group), group, number, "+" if decision.present else "-", decision.position)
         args.append("" if decision.order is None else decision.order)
     args.append(len(unit.replayed))
     for tag, field in unit.replayed:

@@ -1,7 +1,7 @@
-"""The contract's commands as plain dictionaries: the same fields under the same rules, without an object for
-each event and another for its data. That halves the time that parsing takes.
+"""Decodes events into dictionaries, by the rules of the contract's models.
 
-What the models check of several fields together, `check` does.
+Without a model object for each event and its data, decoding takes half of the time. `check_combination`
+replaces the models' validators of several fields.
 """
 
 from collections.abc import Callable
@@ -24,53 +24,54 @@ from numbergroup_contracts.commands import (
 )
 from numbergroup_contracts.event import MAX_EVENTS_PER_MESSAGE
 
-# Its fields are known when it runs.
+# `Any`, because mypy accepts only literal fields of a `TypedDict`.
 _typed_dict: Any = TypedDict
 
 EventDict = dict[str, Any]
-"""An event: its attributes and, under `data`, what it asks for. What is absent may be missing, or `None`."""
+"""An event's attributes, with its data under `data`. Absent members are missing or `None`."""
 
 
-_ADDRESSED_BY_NOTHING = (CREATE, LIST)
+_TYPES_WITHOUT_HANDLE = (CREATE, LIST)
 
 
 class InvalidCombination(NumbergroupError, ValueError):
-    """Each field is as it should be, and together they make no command: the models say why."""
+    """Each field is valid, but not their combination. The models' error says why."""
 
 
-def _plain(model: type[BaseModel]) -> Any:
+def _as_typed_dict(model: type[BaseModel]) -> Any:
+    """Return a `TypedDict` with the fields and the configuration of the model."""
     fields: dict[str, Any] = {}
     for name, field in model.model_fields.items():
         kind: Any = field.annotation
         nested = isinstance(kind, type) and issubclass(kind, BaseModel)
-        rule = _plain(kind) if nested else field.rebuild_annotation()
+        rule = _as_typed_dict(kind) if nested else field.rebuild_annotation()
         fields[name] = rule if field.is_required() else NotRequired[rule]
-    made: Any = _typed_dict(model.__name__, fields)
-    made.__pydantic_config__ = model.model_config
-    return made
+    typed_dict: Any = _typed_dict(model.__name__, fields)
+    typed_dict.__pydantic_config__ = model.model_config
+    return typed_dict
 
 
 _EVENT: Any = Annotated[
-    _plain(CreateGroup)
-    | _plain(UpdateGroup)
-    | _plain(DeleteGroup)
-    | _plain(RenameGroup)
-    | _plain(ListGroups),
+    _as_typed_dict(CreateGroup)
+    | _as_typed_dict(UpdateGroup)
+    | _as_typed_dict(DeleteGroup)
+    | _as_typed_dict(RenameGroup)
+    | _as_typed_dict(ListGroups),
     Field(discriminator="type"),
 ]
 _BATCH: Any = Annotated[list[_EVENT], Field(min_length=1, max_length=MAX_EVENTS_PER_MESSAGE)]
 
-# The validators themselves: `TypeAdapter.validate_json` adds a tenth to the time of a command.
+# The validators' own methods: `TypeAdapter.validate_json` adds a tenth to the time of a command.
 parse_event: Final[Callable[[bytes], EventDict]] = TypeAdapter(_EVENT).validator.validate_json
-"""An event. Raises `pydantic.ValidationError`, as the models do."""
+"""Decodes an event. Raises `pydantic.ValidationError`, like the models."""
 parse_events: Final[Callable[[bytes], list[EventDict]]] = TypeAdapter(_BATCH).validator.validate_json
-"""The events of an array, likewise."""
+"""Decodes an array of events. Raises `pydantic.ValidationError`, like the models."""
 
 
 def check_combination(event: EventDict) -> None:
-    """Raises `Contradiction` for what the models' own validators refuse."""
+    """Raise `InvalidCombination` if the models' validators of several fields would reject the event."""
     kind, data = event["type"], event["data"]
-    if kind not in _ADDRESSED_BY_NOTHING and (data.get("groupId") is None) == (data.get("groupKey") is None):
+    if kind not in _TYPES_WITHOUT_HANDLE and (data.get("groupId") is None) == (data.get("groupKey") is None):
         raise InvalidCombination
     if kind == RENAME and data.get("groupName") is None and data.get("remark") is None:
         raise InvalidCombination

@@ -1,15 +1,14 @@
-"""Intake: bytes become commands or refusals. Nothing that other programs send makes it raise.
+"""Decodes messages into commands and refusals. No message makes it raise.
 
-What has a readable `(source, id)` can be answered; what has not is kept as a dead letter with its
-raw bytes. Each event of an array stands for itself: it comes to the same end as if it had come
-alone, whatever its neighbours are. Only a body that is no array of 1 to 1,000 events is refused as
-a whole, and even then those that can be read are answered.
+An event with a readable `(source, id)` can be answered; any other becomes a dead letter with its raw bytes.
+Each event of an array has the same outcome as if it had arrived alone. A body that is no array of 1 to 1,000
+events is refused as a whole, but its readable events are answered.
 """
 
+import dataclasses
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from dataclasses import replace as but
 from datetime import datetime
 from functools import lru_cache
 from hashlib import blake2b
@@ -57,282 +56,308 @@ from numbergroup_contracts.results import Status
 DEFAULT_ACCOUNT = "default"
 LIST_LIMIT = 1000
 
-_UPDATES = {wire: (CommandKind[asked.upper()], asked) for wire, asked in OPERATIONS.items()}
+_UPDATES = {wire: (CommandKind[operation.upper()], operation) for wire, operation in OPERATIONS.items()}
 _ID, _KEY, _OWN = HandleKind.ID, HandleKind.KEY, HandleKind.OWN
 _N, _F = b"Nf"
-_PEEK = 65_536
-_LONGEST_TEXT = 255
-_SHORTEST = len('{"id":"a","source":"b"}')
+_MAX_BEGINNING = 65_536
+_MAX_TEXT = 255
+_MAX_IDENTIFIER = 128
+_MIN_EVENT_BYTES = len('{"id":"a","source":"b"}')
 _PRINTABLE = re.compile(PRINTABLE)
 
-# Of the group that many commands are of there is one in memory, and it is found faster than made.
-_shared = lru_cache(8_192)(GroupRef)
+# Many commands share a group: a look-up is faster than a new object, and saves memory.
+_cached_group = lru_cache(8_192)(GroupRef)
 Spellings = Mapping[str, Callable[[str], str]]
 
-_explained: Final[Callable[[bytes], AnyCommand]] = COMMAND_ADAPTER.validator.validate_json
+_validate_model: Final[Callable[[bytes], AnyCommand]] = COMMAND_ADAPTER.validator.validate_json
 
 
 @dataclass(slots=True, frozen=True)
 class Intake:
-    """`max_bytes`: what a message may have; of a larger one only the beginning is looked at.
+    """Decodes messages. `max_bytes`: only the beginning of a larger message is read.
 
-    `spellings`: by account, what makes one spelling of all ways to write a number. It is applied here and
-    nowhere else, so that all that follows (the look-up of what was decided, merging, calls, results) goes by
-    the same numbers.
+    `spellings`: by account, a function that maps all spellings of a number to one. Only intake applies it, so
+    that everything after it (look-ups, merging, calls, results) uses the same spelling.
     """
 
     max_bytes: int = 1_048_576
     spellings: Spellings = field(default_factory=dict)
 
     def read(self, entry: Entry) -> list[Command | Refusal]:
-        """The commands of one message in order, without those that `entry.settled` names.
+        """Return the message's commands and refusals in order, without those that `entry.settled` names.
 
-        Fills in `entry.is_array` and `entry.total`. An attribute of an event goes before the property
+        Sets `entry.is_array` and `entry.total`. An attribute of an event takes precedence over the property
         of its message.
         """
-        items = self._read(entry)
+        items = self._decode(entry)
         if self.spellings:
             for item in items:
                 if isinstance(item, Command) and (spelling := self.spellings.get(item.group.account)):
                     item.normalize_numbers(spelling)
         return items
 
-    def _read(self, entry: Entry) -> list[Command | Refusal]:
+    def _decode(self, entry: Entry) -> list[Command | Refusal]:
         body = entry.body
         is_array = not body.startswith(b"{") and body.removeprefix(BOM).lstrip(SPACE).startswith(b"[")
         entry.is_array, entry.total = is_array, 1
         if entry.reply_to is not None or entry.correlation_id is not None:
-            entry.reply_to, entry.correlation_id = _sound(entry.reply_to), _sound(entry.correlation_id)
+            entry.reply_to = _printable_text(entry.reply_to)
+            entry.correlation_id = _printable_text(entry.correlation_id)
         if entry.problem is not None:
-            return _Message(entry).whole(entry.problem, b"" if entry.ignore_body else body[: self.max_bytes])
+            beginning = b"" if entry.ignore_body else body[: self.max_bytes]
+            return _LenientDecoder(entry).refuse_message(entry.problem, beginning)
         if len(body) > self.max_bytes:
             problem = f"the message has {len(body)} bytes, the limit is {self.max_bytes}"
-            return _Message(entry).whole(problem, body[:_PEEK])
-        if _is_suspicious(body):
-            return _Message(entry).one_by_one() if is_array else [_Message(entry).event(0, body)]
+            return _LenientDecoder(entry).refuse_message(problem, body[:_MAX_BEGINNING])
+        if _may_have_non_json_number(body):
+            return _LenientDecoder(entry).decode_each()
         try:
-            if not is_array:
-                return [_command(entry, 0, parse_event(body))]
-            events = parse_events(body)
-            entry.total = len(events)
-            _check_marks(entry, range(len(events)))
-            settled = entry.settled
-            return [_command(entry, at, event) for at, event in enumerate(events) if at not in settled]
+            return _decode_fast(entry)
         except (ValidationError, InvalidCombination):
-            return _Message(entry).one_by_one() if is_array else [_Message(entry).event(0, body)]
+            return _LenientDecoder(entry).decode_each()
+
+
+def _decode_fast(entry: Entry) -> list[Command | Refusal]:
+    """Decode a message without a bad event. Raises `ValidationError` or `InvalidCombination`."""
+    if not entry.is_array:
+        return [_build_command(entry, 0, parse_event(entry.body))]
+    events = parse_events(entry.body)
+    entry.total = len(events)
+    _drop_invalid_marks(entry, range(len(events)))
+    settled = entry.settled
+    return [_build_command(entry, index, event) for index, event in enumerate(events) if index not in settled]
 
 
 @dataclass(slots=True)
-class _Message:
-    """A message in hand."""
+class _LenientDecoder:
+    """Decodes a message that has at least one bad event."""
 
     entry: Entry
 
-    def one_by_one(self) -> list[Command | Refusal]:
-        """Each event of the array for itself."""
-        events, complete = split_array(self.entry.body)
+    def decode_each(self) -> list[Command | Refusal]:
+        """Decode each event by itself; refuse an array as a whole if its events cannot be told apart."""
+        entry = self.entry
+        if not entry.is_array:
+            return [self._decode_event(0, entry.body)]
+        events, is_complete = split_array(entry.body)
         if len(events) > MAX_EVENTS_PER_MESSAGE:
-            return self.refused(events, complete, f"more than {MAX_EVENTS_PER_MESSAGE} events in an array")
-        if not complete:
-            return self.refused(events, complete, "not JSON: the array breaks off, or something follows it")
-        if not events:
-            return self.refused(events, complete, "an array without events")
-        if self.entry.body.startswith(BOM):
-            return self.refused(events, complete, "not JSON: it begins with a byte order mark")
-        self.entry.total = len(events)
-        _check_marks(self.entry, range(len(events)))
-        return [self.event(index, raw) for index, raw in enumerate(events) if index not in self.entry.settled]
+            problem = f"more than {MAX_EVENTS_PER_MESSAGE} events in an array"
+        elif not is_complete:
+            problem = "not JSON: the array breaks off, or something follows it"
+        elif not events:
+            problem = "an array without events"
+        elif entry.body.startswith(BOM):
+            problem = "not JSON: it begins with a byte order mark"
+        else:
+            entry.total = len(events)
+            _drop_invalid_marks(entry, range(len(events)))
+            unsettled = (index for index in range(len(events)) if index not in entry.settled)
+            return [self._decode_event(index, events[index]) for index in unsettled]
+        return self._refuse_array(events, problem, is_complete=is_complete)
 
-    def whole(self, problem: str, beginning: bytes) -> list[Command | Refusal]:
-        """All of it refused; only its beginning is looked at for whom to answer."""
+    def refuse_message(self, problem: str, beginning: bytes) -> list[Command | Refusal]:
+        """Refuse the message as a whole. Only its `beginning` is searched for the producers to answer."""
         if self.entry.is_array:
-            return self.refused(split_array(beginning)[0], False, problem)
-        return [self.refusal(0, self.entry.body, problem, string_members(beginning))]
+            return self._refuse_array(split_array(beginning)[0], problem, is_complete=False)
+        return [self._build_refusal(0, self.entry.body, problem, string_members(beginning))]
 
-    def refused(self, events: list[bytes], complete: bool, problem: str) -> list[Command | Refusal]:
-        """An array refused as a whole: an answer for each event that can be answered.
+    def _refuse_array(
+        self, events: list[bytes], problem: str, *, is_complete: bool
+    ) -> list[Command | Refusal]:
+        """Return a refusal for each event that can be answered.
 
-        What cannot be answered is one refusal, with the whole message: not one for each scalar of
-        a long array.
+        The other events share one refusal, with the whole message: a long array may have many scalars.
         """
         entry, refusals = self.entry, list[Refusal]()
         for index, raw in enumerate(events):
-            if len(raw) >= _SHORTEST and _key(said := string_members(raw)):
-                refusals.append(self.refusal(index, raw, problem, said))
+            if len(raw) >= _MIN_EVENT_BYTES and _read_key(attributes := string_members(raw)):
+                refusals.append(self._build_refusal(index, raw, problem, attributes))
         if not refusals:
             entry.is_array = False
-            return [self.refusal(0, entry.body, problem, {})]
-        if not complete or len(refusals) < len(events):
-            refusals.append(self.refusal(len(events), entry.body, problem, {}))
+            return [self._build_refusal(0, entry.body, problem, {})]
+        if not is_complete or len(refusals) < len(events):
+            refusals.append(self._build_refusal(len(events), entry.body, problem, {}))
         entry.total = len(refusals)
-        _check_marks(entry, [refusal.origin.index for refusal in refusals])
+        _drop_invalid_marks(entry, [refusal.origin.index for refusal in refusals])
         return [refusal for refusal in refusals if refusal.origin.index not in entry.settled]
 
-    def event(self, index: int, raw: bytes) -> Command | Refusal:
+    def _decode_event(self, index: int, raw: bytes) -> Command | Refusal:
         try:
-            if _is_suspicious(raw):
+            if _may_have_non_json_number(raw):
                 from_json(raw, allow_inf_nan=False)
-            # The models tell what is wrong with it in words of the contract.
-            _explained(raw)
-            return _command(self.entry, index, parse_event(raw))
+            # The models' errors can be explained in the terms of the contract.
+            _validate_model(raw)
+            return _build_command(self.entry, index, parse_event(raw))
         except ValidationError as error:
-            return self.refusal(index, raw, explain(error), string_members(raw))
+            problem = explain(error)
         except ValueError as error:
-            return self.refusal(index, raw, f"not JSON: {error}", string_members(raw))
+            problem = f"not JSON: {error}"
+        return self._build_refusal(index, raw, problem, string_members(raw))
 
-    def refusal(self, index: int, raw: bytes, problem: str, said: dict[str, str]) -> Refusal:
-        """What is owed to the sender depends on whether its name can be read: `said` is what was."""
-        origin = Origin(
-            self.entry,
-            index,
-            _printable(said, "replyto") or self.entry.reply_to,
-            _printable(said, "correlationid") or self.entry.correlation_id,
-            _printable(said, "traceparent"),
-        )
-        crashed = self.entry.problem_kind == CRASHED
+    def _build_refusal(self, index: int, raw: bytes, problem: str, attributes: dict[str, str]) -> Refusal:
+        """Return a refusal. `attributes`: those that could be read; they tell whether there is a producer to
+        answer."""
+        entry = self.entry
+        has_crashed = entry.problem_kind == CRASHED
         return Refusal(
-            origin,
+            Origin(
+                entry,
+                index,
+                reply_to=_read_text(attributes, "replyto") or entry.reply_to,
+                correlation_id=_read_text(attributes, "correlationid") or entry.correlation_id,
+                traceparent=_read_text(attributes, "traceparent"),
+            ),
             problem,
             raw,
-            _key(said),
-            _printable(said, "type"),
-            _printable(said, "account", 128),
-            self.entry.problem_kind,
-            Status.FAILED if crashed else Status.REJECTED,
-            # It may be a good command: tried again, it must not undo what was decided since.
-            _group_named(raw, said) if crashed and said else None,
+            key=_read_key(attributes),
+            type=_read_text(attributes, "type"),
+            account=_read_text(attributes, "account", _MAX_IDENTIFIER),
+            kind=entry.problem_kind,
+            status=Status.FAILED if has_crashed else Status.REJECTED,
+            # It may be a valid command. Its replay must not undo later decisions on this group.
+            group=_read_group(raw, attributes) if has_crashed and attributes else None,
         )
 
 
-def _command(entry: Entry, index: int, event: EventDict) -> Command:
-    """What the event says. Raises `Contradiction`."""
+def _build_command(entry: Entry, index: int, event: EventDict) -> Command:
+    """Return the command of a decoded event. Raises `InvalidCombination`."""
     check_combination(event)
-    said = event.get
+    attribute, data, type_ = event.get, event["data"], event["type"]
+    key = build_tuple(CommandKey, (event["source"], event["id"]))
+    account = attribute("account") or DEFAULT_ACCOUNT
+    sequence = None if type_ == LIST else attribute("sequence")
+    limit = offset = 0
+    numbers: tuple[str, ...] = ()
+    group_name = remark = number_expiry = None
+    if type_ == UPDATE:
+        kind, operation = _UPDATES[data["operateType"]]
+        group, numbers = _group_of(account, data), unique_numbers(data["phones"])
+        number_expiry = _unix_seconds(data.get("expiresAt"))
+        fingerprint = _fingerprint(operation, group, numbers, number_expiry)
+    elif type_ == CREATE:
+        kind, group_key = CommandKind.CREATE, data.get("groupKey")
+        group = _own_group(account, key) if group_key is None else _cached_group(account, _KEY, group_key)
+        numbers = unique_numbers(data["phones"])
+        group_name, remark = data.get("groupName"), data.get("remark")
+        number_expiry = _unix_seconds(data.get("expiresAt"))
+        # Creates had no expiry at first. Without one the fingerprint is as it was, for repeats of old
+        # commands.
+        texts = (group_name, remark)
+        fingerprint = _fingerprint(
+            "create", group, numbers, texts if number_expiry is None else (*texts, number_expiry)
+        )
+    elif type_ == LIST:
+        kind, group = CommandKind.LIST, _own_group(account, key)
+        limit = LIST_LIMIT if data.get("limit") is None else data["limit"]
+        offset = data.get("offset") or 0
+        fingerprint = _fingerprint("list", group, (), (limit, offset))
+    elif type_ == RENAME:
+        kind, group = CommandKind.RENAME, _group_of(account, data)
+        group_name, remark = data.get("groupName"), data.get("remark")
+        fingerprint = _fingerprint("rename", group, (), (group_name, remark))
+    else:
+        kind, group = CommandKind.DELETE_GROUP, _group_of(account, data)
+        fingerprint = _fingerprint("delete group", group, ())
     origin = Origin(
         entry,
         index,
-        said("replyto") or entry.reply_to,
-        said("correlationid") or entry.correlation_id,
-        said("traceparent"),
+        reply_to=attribute("replyto") or entry.reply_to,
+        correlation_id=attribute("correlationid") or entry.correlation_id,
+        traceparent=attribute("traceparent"),
     )
-    kind, data = event["type"], event["data"]
-    key = build_tuple(CommandKey, (event["source"], event["id"]))
-    account = said("account") or DEFAULT_ACCOUNT
-    expires = _seconds(said("expirytime"))
-    if kind == UPDATE:
-        does, asked = _UPDATES[data["operateType"]]
-        group = _group(account, data)
-        numbers = unique_numbers(data["phones"])
-        until = _seconds(data.get("expiresAt"))
-        mark = _fingerprint(asked, group, numbers, until)
-        return Command(key, kind, does, group, numbers, mark, [origin], expires, until, said("sequence"))
-    if kind == CREATE:
-        own = data.get("groupKey")
-        group = _own(account, key) if own is None else _shared(account, _KEY, own)
-        numbers, name, remark = unique_numbers(data["phones"]), data.get("groupName"), data.get("remark")
-        until = _seconds(data.get("expiresAt"))
-        # Without an expiry it is what it was before there could be one: a repeat may be as old as that.
-        rest = (name, remark) if until is None else (name, remark, until)
-        mark = _fingerprint("create", group, numbers, rest)
-        return Command(
-            *(key, kind, CommandKind.CREATE, group, numbers, mark, [origin], expires, until),
-            group_name=name,
-            remark=remark,
-            sequence=said("sequence"),
-        )
-    if kind == LIST:
-        limit = LIST_LIMIT if data.get("limit") is None else data["limit"]
-        offset = data.get("offset") or 0
-        group = _own(account, key)
-        mark = _fingerprint("list", group, (), (limit, offset))
-        return Command(
-            *(key, kind, CommandKind.LIST, group, (), mark, [origin], expires), limit=limit, offset=offset
-        )
-    group = _group(account, data)
-    if kind == RENAME:
-        name, remark = data.get("groupName"), data.get("remark")
-        mark = _fingerprint("rename", group, (), (name, remark))
-        return Command(
-            *(key, kind, CommandKind.RENAME, group, (), mark, [origin], expires),
-            group_name=name,
-            remark=remark,
-            sequence=said("sequence"),
-        )
-    mark = _fingerprint("delete group", group, ())
     return Command(
-        *(key, kind, CommandKind.DELETE_GROUP, group, (), mark, [origin], expires), sequence=said("sequence")
+        key,
+        type_,
+        kind,
+        group=group,
+        numbers=numbers,
+        fingerprint=fingerprint,
+        origins=[origin],
+        expires_at=_unix_seconds(attribute("expirytime")),
+        number_expiry=number_expiry,
+        sequence=sequence,
+        group_name=group_name,
+        remark=remark,
+        limit=limit,
+        offset=offset,
     )
 
 
-def attach_replay(items: Sequence[Command | Refusal], replay: Replay) -> list[Command | Refusal]:
-    """The commands of a message that an operator lets be tried again."""
-    found: list[Command | Refusal] = []
+def attach_replay(items: Sequence[Command | Refusal], replay: Replay) -> None:
+    """Record in the commands of a replayed message that they are replays."""
     for item in items:
         if isinstance(item, Command):
             item.retry_history = RetryHistory(replay)
             (origin,) = item.origins
-            item.origins = [but(origin, traceparent=origin.traceparent or replay.via.traceparent)]
-        found.append(item)
-    return found
+            item.origins = [
+                dataclasses.replace(origin, traceparent=origin.traceparent or replay.via.traceparent)
+            ]
 
 
-def _check_marks(entry: Entry, indexes: Sequence[int]) -> None:
-    """Forget marks that cannot be the message's own: of events that it has not, or of all that it has. With
-    them it would leave the broker before its last command was settled, or never."""
+def _drop_invalid_marks(entry: Entry, indexes: Sequence[int]) -> None:
+    """Drop settled indexes that cannot be the message's own: unknown ones, or the indexes of all its events.
+
+    With them, the message would leave the broker too early, or never.
+    """
     if entry.settled and not entry.settled < set(indexes):
         entry.settled = frozenset()
 
 
-def _is_suspicious(body: bytes) -> bool:
-    """Whether it may hold what RFC 8259 does not have and the parser takes."""
-    # To look for one byte first is ten times faster; most bodies have neither an N nor an f.
+def _may_have_non_json_number(body: bytes) -> bool:
+    """Whether the bytes may contain NaN or Infinity, which the parser accepts and RFC 8259 does not."""
+    # A search for one byte is ten times faster; most bodies have neither an N nor an f.
     return (_N in body and b"NaN" in body) or (_F in body and b"Infinity" in body)
 
 
-def _group(account: str, data: EventDict) -> GroupRef:
-    own = data.get("groupKey")
-    return _shared(account, _ID, data["groupId"]) if own is None else _shared(account, _KEY, own)
+def _group_of(account: str, data: EventDict) -> GroupRef:
+    group_key = data.get("groupKey")
+    if group_key is None:
+        return _cached_group(account, _ID, data["groupId"])
+    return _cached_group(account, _KEY, group_key)
 
 
-def _seconds(when: datetime | None) -> float | None:
-    return None if when is None else when.timestamp()
-
-
-def _own(account: str, key: CommandKey) -> GroupRef:
+def _own_group(account: str, key: CommandKey) -> GroupRef:
+    """Return the group of a command without a handle: no other command has the same."""
     return GroupRef(account, _OWN, f"{key.source}\0{key.id}")
 
 
-def _fingerprint(asked: str, group: GroupRef, numbers: tuple[str, ...], rest: object = None) -> str:
-    """The same for commands that ask the same of the same group, however they are written.
+def _unix_seconds(when: datetime | None) -> float | None:
+    return None if when is None else when.timestamp()
 
-    48 bits of a real hash: only commands under the same `(source, id)` are compared, but a sender
-    whose ids repeat makes that comparison every time, and a collision loses a change unnoticed.
+
+def _fingerprint(operation: str, group: GroupRef, numbers: tuple[str, ...], rest: object = None) -> str:
+    """Return a digest that is equal for commands that ask the same of the same group, in any spelling.
+
+    Only commands with the same `(source, id)` are compared. But a producer that reuses ids compares them
+    every time, and a collision would lose a change: so it has 48 bits of a cryptographic hash.
     """
-    text = "\0".join((asked, *group, *numbers, repr(rest)))
+    text = "\0".join((operation, *group, *numbers, repr(rest)))
     return blake2b(text.encode(), digest_size=6).hexdigest()
 
 
-def _key(said: dict[str, str]) -> CommandKey | None:
-    sender, name = _printable(said, "source", 128), _printable(said, "id", 128)
-    return CommandKey(sender, name) if sender and name else None
+def _read_key(attributes: dict[str, str]) -> CommandKey | None:
+    source = _read_text(attributes, "source", _MAX_IDENTIFIER)
+    event_id = _read_text(attributes, "id", _MAX_IDENTIFIER)
+    return CommandKey(source, event_id) if source and event_id else None
 
 
-def _group_named(raw: bytes, said: dict[str, str]) -> GroupRef | None:
-    """The group of a command that is not decoded; `None` where it names none in a way that can be read."""
-    if said.get("type") not in (UPDATE, CREATE, DELETE):
+def _read_group(raw: bytes, attributes: dict[str, str]) -> GroupRef | None:
+    """Return the group of an event that is not decoded; `None` if it has no readable handle."""
+    if attributes.get("type") not in (UPDATE, CREATE, DELETE):
         return None
     data = string_members(member_bytes(raw, "data"))
-    account = _printable(said, "account", 128) or DEFAULT_ACCOUNT
+    account = _read_text(attributes, "account", _MAX_IDENTIFIER) or DEFAULT_ACCOUNT
     for kind, name in ((_ID, "groupId"), (_KEY, "groupKey")):
-        handle = _printable(data, name)
+        handle = _read_text(data, name)
         if handle is not None:
             return GroupRef(account, kind, handle)
     return None
 
 
-def _printable(said: dict[str, str], name: str, longest: int = _LONGEST_TEXT) -> str | None:
-    return _sound(said.get(name), longest)
+def _read_text(members: dict[str, str], name: str, max_length: int = _MAX_TEXT) -> str | None:
+    return _printable_text(members.get(name), max_length)
 
 
-def _sound(text: str | None, longest: int = _LONGEST_TEXT) -> str | None:
-    return text if text and len(text) <= longest and _PRINTABLE.fullmatch(text) else None
+def _printable_text(text: str | None, max_length: int = _MAX_TEXT) -> str | None:
+    """Return the text; `None` if it is empty, too long or not printable."""
+    return text if text and len(text) <= max_length and _PRINTABLE.fullmatch(text) else None

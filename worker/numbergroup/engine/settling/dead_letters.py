@@ -1,4 +1,4 @@
-"""Letters: what is written of what could not succeed, so that people can see, mend and replay it."""
+"""Builds the dead letters of commands and messages that failed."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -18,9 +18,10 @@ from numbergroup_contracts.dead_letters import MAX_HISTORY, fingerprint, shape
 class DeadLetterRecord:
     """A dead letter: its description (JSON, `contracts.DeadLetter`) and the bytes as they arrived.
 
-    `shape` (JSON) says what letters of one `fingerprint` have in common. `place` is the letter's among what
-    its unit settles; of one that was tried again the `order` stays what it was, and so does the `original`
-    of one that was edited.
+    - `shape`: what the dead letters of one `fingerprint` have in common (JSON).
+    - `position`: its position in the unit that settles it.
+    - `order`: the order of the replayed dead letter, if it is one; it stays the same.
+    - `original`: the bytes as they first arrived, if an operator edited them.
     """
 
     id: str
@@ -29,72 +30,74 @@ class DeadLetterRecord:
     fingerprint: str = ""
     shape: bytes = b"{}"
     group: GroupRef | None = None
-    place: int = 0
+    position: int = 0
     order: int | None = None
     original: bytes | None = None
 
 
-def build_dead_letter(verdict: Verdict, now: float, place: int) -> DeadLetterRecord:
-    """The letter of a command that ended with a fault."""
+def build_dead_letter(verdict: Verdict, now: float, position: int) -> DeadLetterRecord:
+    """Return the dead letter of a command that ended with a fault. `now` is in Unix seconds."""
     command = verdict.command
     assert verdict.fault is not None
-    named = command.group.kind is not HandleKind.OWN
+    has_handle = command.group.kind is not HandleKind.OWN
     origin = command.origins[0]
     body = origin.entry.body
     if origin.entry.is_array:
-        body = _events(body)[origin.index]
-    # It may have joined one that was waiting, or the other way round: what is known of either is kept.
-    replayed = (one.entry.replay for one in command.origins if one.entry.replay is not None)
-    return _letter(
+        body = _split_events(body)[origin.index]
+    # The replayed command and its repeat may have become one command: the history of either is kept.
+    replays = [origin.entry.replay for origin in command.origins if origin.entry.replay is not None]
+    history = command.retry_history or RetryHistory(replays[0] if replays else None)
+    return _build(
         origin,
-        now,
         verdict.fault,
-        {"id": command.key.id, "source": command.key.source, "type": command.type},
-        command.group.account,
-        command.group if named else None,
-        body,
-        place,
-        RetryHistory(next(replayed, None)) if command.retry_history is None else command.retry_history,
-        verdict.request_ids,
+        now=now,
+        position=position,
+        command={"id": command.key.id, "source": command.key.source, "type": command.type},
+        account=command.group.account,
+        group=command.group if has_handle else None,
+        body=body,
+        history=history,
+        request_ids=verdict.request_ids,
     )
 
 
-def build_refusal_dead_letter(refusal: Refusal, now: float, place: int) -> DeadLetterRecord:
-    """The letter of what could not be taken for a command."""
+def build_refusal_dead_letter(refusal: Refusal, now: float, position: int) -> DeadLetterRecord:
+    """Return the dead letter of an event that is no valid command. `now` is in Unix seconds."""
     key = refusal.key
-    return _letter(
+    return _build(
         refusal.origin,
-        now,
         Fault(refusal.kind, None, refusal.message),
-        None if key is None else {"id": key.id, "source": key.source, "type": refusal.type},
-        refusal.account,
-        refusal.group,
-        refusal.body,
-        place,
-        RetryHistory(refusal.origin.entry.replay),
+        now=now,
+        position=position,
+        command=None if key is None else {"id": key.id, "source": key.source, "type": refusal.type},
+        account=refusal.account,
+        group=refusal.group,
+        body=refusal.body,
+        history=RetryHistory(refusal.origin.entry.replay),
     )
 
 
 @lru_cache(maxsize=1)
-def _events(body: bytes) -> list[bytes]:
-    """The events of an array as they arrived; its letters are written one after the other."""
+def _split_events(body: bytes) -> list[bytes]:
+    """Return the events of an array. Cached, because its dead letters are built one after the other."""
     return split_array(body)[0]
 
 
-def _letter(
+def _build(
     origin: Origin,
-    now: float,
     fault: Fault,
+    *,
+    now: float,
+    position: int,
     command: dict[str, Any] | None,
     account: str | None,
     group: GroupRef | None,
     body: bytes,
-    place: int,
-    past: RetryHistory,
+    history: RetryHistory,
     request_ids: Sequence[str] = (),
 ) -> DeadLetterRecord:
-    letter_id, entry, replay = dead_letter_id(origin), origin.entry, past.replay
-    alike = fingerprint(fault.kind, fault.code, fault.message)
+    letter_id, entry, replay = dead_letter_id(origin), origin.entry, history.replay
+    error_fingerprint = fingerprint(fault.kind, fault.code, fault.message)
     error = {"kind": fault.kind, "code": fault.code, "message": fault.message}
     description = {
         "id": letter_id,
@@ -107,11 +110,11 @@ def _letter(
         "account": account,
         "group": None if group is None else f"{group.kind}:{group.name}",
         "requestIds": request_ids,
-        "fingerprint": alike,
-        "attempts": past.attempts + (replay.attempts if replay else 0),
-        "firstTime": format_time(_first_time(past, now)),
+        "fingerprint": error_fingerprint,
+        "attempts": history.attempts + (replay.attempts if replay else 0),
+        "firstTime": format_time(_first_failed_at(history, now)),
         "replays": replay.replays if replay else 0,
-        "history": _history(replay),
+        "history": _encode_history(replay),
         "via": {
             "listed": entry.from_list,
             "replyTo": origin.reply_to,
@@ -123,22 +126,22 @@ def _letter(
         letter_id,
         orjson.dumps(description),
         body,
-        alike,
-        orjson.dumps({**error, "message": shape(fault.message)}),
-        group,
-        place,
-        replay.order if replay else None,
-        replay.original if replay and not entry.is_array else None,
+        fingerprint=error_fingerprint,
+        shape=orjson.dumps({**error, "message": shape(fault.message)}),
+        group=group,
+        position=position,
+        order=replay.order if replay else None,
+        original=replay.original if replay and not entry.is_array else None,
     )
 
 
-def _first_time(past: RetryHistory, now: float) -> float:
-    if past.replay is not None and past.replay.first_time is not None:
-        return past.replay.first_time
-    return now if past.first_failed_at is None else past.first_failed_at
+def _first_failed_at(history: RetryHistory, now: float) -> float:
+    if history.replay is not None and history.replay.first_time is not None:
+        return history.replay.first_time
+    return now if history.first_failed_at is None else history.first_failed_at
 
 
-def _history(replay: Replay | None) -> list[dict[str, Any]]:
+def _encode_history(replay: Replay | None) -> list[dict[str, Any]]:
     if replay is None:
         return []
-    return [one.model_dump(mode="json") for one in replay.history[-MAX_HISTORY:]]
+    return [failure.model_dump(mode="json") for failure in replay.history[-MAX_HISTORY:]]

@@ -1,6 +1,6 @@
-"""Answers that are larger than a broker's messages may be: several are split, and one is cut down.
+"""Splits and shortens replies that are larger than the broker's limit for messages.
 
-A broker that refuses a message refuses it whenever it is sent, and the partition would wait for it.
+The broker would refuse such a message each time, and the partition would wait for it.
 """
 
 from collections.abc import Sequence
@@ -13,6 +13,7 @@ from numbergroup.engine.commands import CommandKey, Fault, Origin, Refusal
 from numbergroup.engine.decoding.lenient_decode import split_array
 from numbergroup.engine.records import variant_event_id
 from numbergroup.engine.settling.dead_letters import DeadLetterRecord, build_refusal_dead_letter
+from numbergroup.engine.settling.results import encode_fault
 from numbergroup.engine.settling.settlement import Reply
 from numbergroup_contracts.results import Status
 
@@ -20,73 +21,77 @@ TOO_LARGE = "too-large"
 REPLY_QUEUE = "reply-queue"
 _OPTIONAL = ("rejectedNumbers", "vendor", "requestIds", "groupKey", "groupId")
 _ESSENTIAL = ("specversion", "id", "source", "type", "time")
-_ROOM = 0.9
-_SHORT = 200
+_FILL = 0.9
+_MAX_ERROR_TEXT = 200
 
 
-class Fitted(NamedTuple):
-    """`letters`: of the lists that failed because of their size. `dropped`: the ids of the commands whose
-    answers could not be made small enough."""
+class FittedReplies(NamedTuple):
+    """Replies within the limit.
+
+    `dead_letters`: of lists that failed because of their size. `dropped`: the ids of commands whose results
+    could not be made small enough.
+    """
 
     replies: list[Reply]
     dead_letters: list[DeadLetterRecord]
     dropped: list[str]
 
 
-def fit_replies(replies: Sequence[Reply], most_bytes: int) -> Fitted:
-    """The replies, in order, with no body of more than `most_bytes`.
+def fit_replies(replies: Sequence[Reply], max_bytes: int) -> FittedReplies:
+    """Return the replies, in order, with bodies of at most `max_bytes`.
 
-    An array is split into several. A list that is too large is `failed` (`too-large`, with a `limit` that
-    would do), for nothing was changed. Any other result keeps its status, which says what the vendor did:
-    what may be left out is left out, and `error` says so.
+    An array is split into several. A list that is too large becomes `failed` (`too-large`, with a `limit`
+    that would fit), because it changed nothing. Any other result keeps its status, which tells what the
+    vendor did: optional members are left out, and `error` says so.
     """
-    found = Fitted([], [], [])
+    fitted = FittedReplies([], [], [])
     for reply in replies:
-        if len(reply.body) <= most_bytes:
-            found.replies.append(reply)
+        if len(reply.body) <= max_bytes:
+            fitted.replies.append(reply)
         elif reply.body.startswith(b"["):
-            parts = split_array(reply.body)[0]
-            cut = [_cut_down(part, reply, most_bytes - 2, found) for part in parts]
-            found.replies.extend(
-                reply._replace(body=b"[%b]" % b",".join(some))
-                for some in _packed([part for part in cut if part is not None], most_bytes - 2)
+            results = split_array(reply.body)[0]
+            shortened = [_shorten(result, reply, max_bytes - 2, fitted) for result in results]
+            fitted.replies.extend(
+                reply._replace(body=b"[%b]" % b",".join(pack))
+                for pack in _pack([result for result in shortened if result is not None], max_bytes - 2)
             )
-        elif (body := _cut_down(reply.body, reply, most_bytes, found)) is not None:
-            found.replies.append(reply._replace(body=body))
-    return found
+        elif (body := _shorten(reply.body, reply, max_bytes, fitted)) is not None:
+            fitted.replies.append(reply._replace(body=body))
+    return fitted
 
 
 def add_error(body: bytes, fault: Fault) -> bytes:
-    """The result, or each of an array of them, with this `error` if it has none: its status stays."""
-    found = orjson.loads(body)
-    for event in found if isinstance(found, list) else [found]:
-        event["data"].setdefault("error", _error(fault))
-    return orjson.dumps(found)
+    """Add an `error` to the result, or to each result of an array, that has none. The status stays."""
+    content = orjson.loads(body)
+    for event in content if isinstance(content, list) else [content]:
+        event["data"].setdefault("error", encode_fault(fault))
+    return orjson.dumps(content)
 
 
 def to_default_queue(reply: Reply, reason: str) -> Reply:
-    """The reply to the default queue, with an `error` that says why its own queue does not take it."""
+    """Return the reply for the default queue, with an `error` that says why its own queue is not used."""
     fault = Fault(
         REPLY_QUEUE, None, f"the reply queue takes nothing ({reason}): this result is in the default one"
     )
     return reply._replace(queue=None, body=add_error(reply.body, fault))
 
 
-def _packed(parts: Sequence[bytes], most_bytes: int) -> list[list[bytes]]:
-    """In order, as many together as there is room for, with a comma between two."""
+def _pack(results: Sequence[bytes], max_bytes: int) -> list[list[bytes]]:
+    """Divide the results, in order, into packs of at most `max_bytes`, counting a comma between two."""
     packs: list[list[bytes]] = []
-    size = most_bytes
-    for part in parts:
-        if size + 1 + len(part) > most_bytes:
+    size = max_bytes
+    for result in results:
+        if size + 1 + len(result) > max_bytes:
             packs.append([])
             size = -1
-        packs[-1].append(part)
-        size += 1 + len(part)
+        packs[-1].append(result)
+        size += 1 + len(result)
     return packs
 
 
-def _cut_down(event: bytes, reply: Reply, most_bytes: int, found: Fitted) -> bytes | None:
-    if len(event) <= most_bytes:
+def _shorten(event: bytes, reply: Reply, max_bytes: int, fitted: FittedReplies) -> bytes | None:
+    """Return the result with at most `max_bytes`; `None`, and an entry in `fitted.dropped`, if impossible."""
+    if len(event) <= max_bytes:
         return event
     result = orjson.loads(event)
     data = result["data"]
@@ -94,87 +99,92 @@ def _cut_down(event: bytes, reply: Reply, most_bytes: int, found: Fitted) -> byt
     if "groups" in data:
         groups, key = data.pop("groups"), CommandKey(command["source"], command["id"])
         data.pop("total", None)
-        fault = Fault(TOO_LARGE, None, _too_long(len(event), len(groups), most_bytes))
-        letter = _letter_of_list(reply, result, key, fault)
-        data |= {"status": Status.FAILED.value, "error": _error(fault)}
-        # Another outcome than that of the list that fits: consumers who drop repeats must not drop it.
+        fault = Fault(TOO_LARGE, None, _describe_list(len(event), len(groups), max_bytes))
+        dead_letter = _build_list_dead_letter(reply, result, key, fault)
+        data |= {"status": Status.FAILED.value, "error": encode_fault(fault)}
+        # A new id, so that consumers do not drop it as a repeat of a list that fitted.
         result["id"] = variant_event_id(key, f"{TOO_LARGE} {result['id']}")
-        if letter is not None:
-            found.dead_letters.append(letter)
-            data["deadLetterId"] = letter.id
+        if dead_letter is not None:
+            fitted.dead_letters.append(dead_letter)
+            data["deadLetterId"] = dead_letter.id
     else:
         fault = Fault(
             TOO_LARGE,
             None,
             f"parts of this result are left out: it has {len(event):,} bytes, and the broker takes "
-            f"{most_bytes:,} at most",
+            f"{max_bytes:,} at most",
         )
         for name in _OPTIONAL:
             data.pop(name, None)
-        data.setdefault("error", _error(fault))
-    for smaller in (result, _essence(result)):
+        data.setdefault("error", encode_fault(fault))
+    for smaller in (result, _essential_members(result)):
         body = orjson.dumps(smaller)
-        if len(body) <= most_bytes:
+        if len(body) <= max_bytes:
             return body
-    found.dropped.append(command["id"])
+    fitted.dropped.append(command["id"])
     return None
 
 
-def _essence(result: dict[str, Any]) -> dict[str, Any]:
-    """What says whose answer it is, and what became of the command."""
+def _essential_members(result: dict[str, Any]) -> dict[str, Any]:
+    """Return the result with only the members that identify the command and tell its outcome."""
     data, command = result["data"], result["data"]["command"]
-    error = data["error"] | {"message": data["error"]["message"][:_SHORT]}
-    short = {
+    error = data["error"] | {"message": data["error"]["message"][:_MAX_ERROR_TEXT]}
+    essential_data = {
         "command": {"id": command["id"], "source": command["source"]},
         "status": data["status"],
         "error": error,
         "deadLetterId": data.get("deadLetterId"),
     }
-    return {**{name: result[name] for name in _ESSENTIAL if name in result}, "data": short}
+    return {**{name: result[name] for name in _ESSENTIAL if name in result}, "data": essential_data}
 
 
-def _too_long(size: int, groups: int, most_bytes: int) -> str:
-    said = f"the list has {size:,} bytes in {groups:,} groups, and the broker takes {most_bytes:,} at most: "
-    limit = int(groups * most_bytes * _ROOM / size)
+def _describe_list(size: int, groups: int, max_bytes: int) -> str:
+    sizes = f"the list has {size:,} bytes in {groups:,} groups, and the broker takes {max_bytes:,} at most"
+    limit = int(groups * max_bytes * _FILL / size)
     if groups == 1:
-        return said + "the group alone is too large; numbergroup groups list shows it"
-    return f"{said}ask for fewer at once, with a limit of {max(1, limit)}"
+        return f"{sizes}: the group alone is too large; numbergroup groups list shows it"
+    return f"{sizes}: ask for fewer at once, with a limit of {max(1, limit)}"
 
 
-def _letter_of_list(
+def _build_list_dead_letter(
     reply: Reply, result: dict[str, Any], key: CommandKey, fault: Fault
 ) -> DeadLetterRecord | None:
-    """The list's dead letter; None where it is not known what message it came in."""
+    """Return the list's dead letter; `None` if the command's message is not known."""
     entry = reply.entry
     if entry is None:
         return None
     index, body = 0, entry.body
     if entry.is_array:
         index, body = next(
-            ((at, raw) for at, raw in enumerate(split_array(entry.body)[0]) if _key_of(raw) == tuple(key)),
+            (
+                (position, raw)
+                for position, raw in enumerate(split_array(entry.body)[0])
+                if _read_key(raw) == tuple(key)
+            ),
             (index, body),
         )
-    origin = Origin(entry, index, reply.queue, result.get("correlationid"), result.get("traceparent"))
     refusal = Refusal(
-        origin,
+        Origin(
+            entry,
+            index,
+            reply_to=reply.queue,
+            correlation_id=result.get("correlationid"),
+            traceparent=result.get("traceparent"),
+        ),
         fault.message,
         body,
-        key,
-        result["data"]["command"].get("type"),
-        result["data"].get("account"),
-        fault.kind,
-        Status.FAILED,
+        key=key,
+        type=result["data"]["command"].get("type"),
+        account=result["data"].get("account"),
+        kind=fault.kind,
+        status=Status.FAILED,
     )
     return build_refusal_dead_letter(refusal, datetime.fromisoformat(result["time"]).timestamp(), 0)
 
 
-def _key_of(raw: bytes) -> tuple[Any, Any] | None:
+def _read_key(raw: bytes) -> tuple[Any, Any] | None:
     try:
         event = orjson.loads(raw)
     except orjson.JSONDecodeError:
         return None
     return (event.get("source"), event.get("id")) if isinstance(event, dict) else None
-
-
-def _error(fault: Fault) -> dict[str, str | None]:
-    return {"kind": fault.kind, "code": fault.code, "message": fault.message}

@@ -1,6 +1,6 @@
-"""Answers as bytes: result events, of which whatever those of one unit share is encoded once.
+"""Encodes result events. What the results of one unit have in common is encoded once.
 
-To encode each as a whole took a third of all that the worker does for a command.
+To encode each result as a whole took a third of the worker's time per command.
 """
 
 from collections.abc import Sequence
@@ -30,8 +30,11 @@ _NOT_ALLOWED = Fault("invalid", None, "replyto names a queue that the worker's s
 
 
 class Answer(NamedTuple):
-    """A result event in parts: `name` is its id, `command` that of the command, `about` has the attributes
-    between them, and `rest` is whatever follows. Both begin with a comma."""
+    """A result event in encoded parts.
+
+    `attributes`: the members between the event's id and its data. `rest`: everything after the command's id.
+    Both begin with a comma.
+    """
 
     event_id: str
     command_id: str
@@ -41,88 +44,93 @@ class Answer(NamedTuple):
 
 @dataclass(slots=True)
 class Answers:
-    """Those of one unit. `reply_queues` are patterns (as in a shell) of the names that a `replyto` may
-    have."""
+    """Builds the answers of one unit. `reply_queues`: shell patterns of the names that `replyto` may have."""
 
     reply_queues: Sequence[str]
-    _shared: dict[tuple[Any, ...], tuple[bytes, bytes]] = field(init=False, default_factory=dict)
-    _said: tuple[Any, ...] = field(init=False, default=())
-    _parts: tuple[bytes, bytes] = field(init=False, default=(b"", b""))
+    _cache: dict[tuple[Any, ...], tuple[bytes, bytes]] = field(init=False, default_factory=dict)
+    _last_key: tuple[Any, ...] = field(init=False, default=())
+    _last_parts: tuple[bytes, bytes] = field(init=False, default=(b"", b""))
 
     def build(self, verdict: Verdict, record: Record) -> Answer:
-        """The answer to a command: its own verdict's, or what is on record of it."""
+        """Return the answer to a command, from its `record`, which is an earlier one if it is a repeat."""
         command = verdict.command
         ref, (source, command_id), kind = command.group, command.key, command.type
         if verdict.groups is not None or record.fault is not None or record.rejected or record.vendor:
             outcome = _outcome(record, ref, verdict.groups, verdict.total)
-            about, rest = _about(record.settled_at, record.group_id), _rest(source, kind, outcome)
+            attributes = _encode_attributes(record.settled_at, record.group_id)
+            rest = _encode_rest(source, kind, outcome)
         else:
-            said = (record[1:], ref, source, kind)
-            # The last one's, most of the time: to compare is faster than to look it up.
-            if said != self._said:
-                found = self._shared.get(said)
-                if found is None:
-                    about = _about(record.settled_at, record.group_id)
-                    found = self._shared[said] = about, _rest(source, kind, _outcome(record, ref))
-                self._said, self._parts = said, found
-            about, rest = self._parts
-        name = command.digest
+            cache_key = (record[1:], ref, source, kind)
+            # Consecutive answers mostly have the same key, and a comparison is faster than a look-up.
+            if cache_key != self._last_key:
+                parts = self._cache.get(cache_key)
+                if parts is None:
+                    parts = self._cache[cache_key] = (
+                        _encode_attributes(record.settled_at, record.group_id),
+                        _encode_rest(source, kind, _outcome(record, ref)),
+                    )
+                self._last_key, self._last_parts = cache_key, parts
+            attributes, rest = self._last_parts
+        event_id = command.digest
         if verdict.conflict or record.replays:
             variant = command.fingerprint if verdict.conflict else replay_variant(record.replays)
-            name = variant_event_id(command.key, variant)
+            event_id = variant_event_id(command.key, variant)
         elif verdict.groups is not None:
-            # A list that is made again may find other groups: no two of them share an event id.
-            name = variant_event_id(command.key, _digest(about + rest))
-        return build_tuple(Answer, (name, command_id, about, rest))
+            # A repeated list may find other groups, so its event id depends on the content.
+            event_id = variant_event_id(command.key, _digest(attributes + rest))
+        return build_tuple(Answer, (event_id, command_id, attributes, rest))
 
-    def build_for_refusal(self, refusal: Refusal, key: CommandKey, at: float, letter_id: str) -> Answer:
-        """The answer to what intake could not take for a command."""
+    def build_for_refusal(
+        self, refusal: Refusal, key: CommandKey, settled_at: float, dead_letter_id: str
+    ) -> Answer:
+        """Return the answer to an event that is no valid command. `settled_at` is in Unix seconds."""
         outcome = {
             "status": refusal.status.value,
             "account": refusal.account,
             "groupId": None,
             "requestIds": (),
             "mergedCommands": 0,
-            "error": _error(Fault(refusal.kind, None, refusal.message)),
-            "deadLetterId": letter_id,
+            "error": encode_fault(Fault(refusal.kind, None, refusal.message)),
+            "deadLetterId": dead_letter_id,
         }
-        # What is refused is not remembered: several messages under one key may be, each for its own reason.
+        # Refusals are not remembered. Several messages with one key may be refused, each for its own reason.
         reason = f"{refusal.kind}\0{refusal.message}".encode(errors="replace")
-        name, rest = (
+        return Answer(
             variant_event_id(key, f"refused {_digest(reason)}"),
-            _rest(key.source, refusal.type, outcome),
+            key.id,
+            _encode_attributes(settled_at, None),
+            _encode_rest(key.source, refusal.type, outcome),
         )
-        return Answer(name, key.id, _about(at, None), rest)
 
     def render(self, answer: Answer, origin: Origin) -> tuple[str | None, bytes]:
-        """Where it goes, and the event with the attributes that its command asked for."""
-        name, command, about, rest = answer
+        """Return the reply queue (`None`: the default one), and the encoded event for it."""
+        event_id, command_id, attributes, rest = answer
         if origin.correlation_id is not None:
-            about += _tail({"correlationid": origin.correlation_id})
+            attributes += _encode_members({"correlationid": origin.correlation_id})
         if origin.traceparent is not None:
-            about += _tail({"traceparent": origin.traceparent})
+            attributes += _encode_members({"traceparent": origin.traceparent})
         queue = origin.reply_to
         body = b'{"specversion":"1.0","id":"%b"%b,"data":{"command":{"id":%b%b' % (
-            name.encode(),
-            about,
-            orjson.dumps(command),
+            event_id.encode(),
+            attributes,
+            orjson.dumps(command_id),
             rest,
         )
         if queue is None or any(fnmatchcase(queue, pattern) for pattern in self.reply_queues):
             return queue, body
-        # The answer must not vanish, nor be written where a producer has no business to write.
+        # The queue is not allowed: the answer goes to the default queue, so that it is not lost.
         event = orjson.loads(body)
-        event["data"].setdefault("error", _error(_NOT_ALLOWED))
+        event["data"].setdefault("error", encode_fault(_NOT_ALLOWED))
         return None, orjson.dumps(event)
 
 
-def _about(at: float, group_id: str | None) -> bytes:
-    said = {"source": SOURCE, "type": RESULT, "time": format_time(at)}
-    return _tail(said if group_id is None else {**said, "subject": group_id})
+def _encode_attributes(settled_at: float, group_id: str | None) -> bytes:
+    attributes = {"source": SOURCE, "type": RESULT, "time": format_time(settled_at)}
+    return _encode_members(attributes if group_id is None else {**attributes, "subject": group_id})
 
 
-def _rest(source: str, kind: str | None, outcome: dict[str, Any]) -> bytes:
-    return b"%b}%b}}" % (_tail({"source": source, "type": kind}), _tail(outcome))
+def _encode_rest(source: str, kind: str | None, outcome: dict[str, Any]) -> bytes:
+    return b"%b}%b}}" % (_encode_members({"source": source, "type": kind}), _encode_members(outcome))
 
 
 def _outcome(
@@ -138,7 +146,7 @@ def _outcome(
     if ref.kind is HandleKind.KEY:
         members["groupKey"] = ref.name
     if record.fault is not None:
-        members["error"] = _error(record.fault)
+        members["error"] = encode_fault(record.fault)
     if record.dead_letter_id is not None:
         members["deadLetterId"] = record.dead_letter_id
     if record.rejected:
@@ -152,7 +160,7 @@ def _outcome(
 
 
 def describe_group(group: Group) -> dict[str, Any]:
-    """A group as results and exports have it (`contracts.results.ListedGroup`)."""
+    """Return the group as in results and exports (`contracts.results.ListedGroup`)."""
     members: dict[str, Any] = {
         "groupId": group.group_id,
         "groupName": group.name,
@@ -162,8 +170,8 @@ def describe_group(group: Group) -> dict[str, Any]:
     return members if group.customer_id is None else members | {"customerId": group.customer_id}
 
 
-def _tail(members: dict[str, Any]) -> bytes:
-    """The members of a JSON object, to follow others."""
+def _encode_members(members: dict[str, Any]) -> bytes:
+    """Return the members of a JSON object without its braces, after a comma."""
     return b"," + orjson.dumps(members)[1:-1]
 
 
@@ -171,5 +179,6 @@ def _digest(content: bytes) -> str:
     return blake2b(content, digest_size=12).hexdigest()
 
 
-def _error(fault: Fault) -> dict[str, str | None]:
+def encode_fault(fault: Fault) -> dict[str, str | None]:
+    """Return the fault as the `error` of a result."""
     return {"kind": fault.kind, "code": fault.code, "message": fault.message}

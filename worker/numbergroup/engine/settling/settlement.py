@@ -4,7 +4,7 @@ It holds all that must become durable together: results, records for repeats, de
 to acknowledge.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -65,13 +65,13 @@ class Reply(NamedTuple):
 class NumberDecision:
     """The last decision on one number of a group, or on all numbers (`number` is `None`).
 
-    `place`: the decision's position in the unit, from 1. `order`: set if a replayed command decided.
+    `position`: the decision's position in the unit, from 1. `order`: set if a replayed command decided.
     """
 
     group: GroupRef
     number: str | None
     present: bool
-    place: int
+    position: int
     order: int | None = None
 
 
@@ -122,16 +122,16 @@ class OpenSettlement:
         self._answers = Answers(reply_queues)
         self._arrays: dict[tuple[str, str | None], tuple[Entry, list[bytes]]] = {}
         self._touched: dict[str, Entry] = {}
-        self._place = 0
+        self._position = 0
         self.reply_bytes = 0
 
     def add(self, settle: Settle, now: float) -> None:
         """Add what `settle` contains. `now` (Unix seconds) becomes the time of its dead letters."""
         unit, settled_at = self._unit, round_to_milliseconds(settle.settled_at)
         if settle.decisions is not None:
-            unit.decisions += _number_decisions(settle.decisions, settle.verdicts, self._place)
+            unit.decisions += _number_decisions(settle.decisions, settle.verdicts, self._position)
         for verdict in settle.verdicts:
-            self._place += 1
+            self._position += 1
             if isinstance(verdict, Refusal):
                 self._add_refusal(verdict, settled_at, now)
                 continue
@@ -150,7 +150,7 @@ class OpenSettlement:
         unit, command = self._unit, verdict.command
         record = verdict.record or build_record(verdict, settled_at)
         if verdict.status in DEAD_LETTERED:
-            unit.dead_letters.append(build_dead_letter(verdict, now, self._place))
+            unit.dead_letters.append(build_dead_letter(verdict, now, self._position))
         if is_remembered(verdict):
             unit.records.append((command, record))
         if command.expires_at is not None and command.arrival:
@@ -164,7 +164,7 @@ class OpenSettlement:
 
     def _add_refusal(self, refusal: Refusal, settled_at: float, now: float) -> None:
         unit, answer = self._unit, None
-        dead_letter = build_refusal_dead_letter(refusal, now, self._place)
+        dead_letter = build_refusal_dead_letter(refusal, now, self._position)
         if refusal.key is not None:
             answer = self._answers.build_for_refusal(refusal, refusal.key, settled_at, dead_letter.id)
             if refusal.kind == CRASHED:
@@ -227,18 +227,11 @@ class SettlementBuilder:
         """Return an empty unit for the partition."""
         return OpenSettlement(partition, self.reply_queues)
 
-    def build(self, partition: int, settles: Iterable[Settle], now: float) -> Settlement:
-        """Return one closed unit with the contents of all `settles`."""
-        unit = self.begin(partition)
-        for settle in settles:
-            unit.add(settle, now)
-        return unit.close()
-
 
 def _number_decisions(
     decisions: GroupDecisions, verdicts: Sequence[Verdict | Refusal], before: int
 ) -> list[NumberDecision]:
-    """Return the decisions with their places in the unit, where `before` verdicts precede these."""
+    """Return the decisions with their positions in the unit, where `before` verdicts precede these."""
 
     def decision(number: str | None, present: bool, index: int) -> NumberDecision:
         verdict = verdicts[index]
@@ -247,7 +240,7 @@ def _number_decisions(
             decisions.ref,
             number,
             present,
-            place=before + index + 1,
+            position=before + index + 1,
             order=None if order == LATEST else order,
         )
 
