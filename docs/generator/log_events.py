@@ -44,7 +44,7 @@ def steps() -> str:
         text
         for tree in _trees().values()
         for node in ast.walk(tree)
-        if isinstance(node, ast.Call) and ast.unparse(node.func) in (_RETRY, "persist") and node.args
+        if isinstance(node, ast.Call) and ast.unparse(node.func) in (_RETRY, "retry") and node.args
         for text in _texts(node.args[0], tree)
     }
     return "\n".join(f"- {escaped(one)}" for one in sorted(found - {_UNKNOWN})) + "\n"

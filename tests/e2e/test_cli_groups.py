@@ -228,7 +228,7 @@ def test_a_page_that_fails(stage: Stage, shell: Shell) -> None:
     stage.vendor.fault("status", status=503, times=1)
     assert shell("groups", "list").code == 0
     stage.vendor.fault("throttle", retry_after="7")
-    failed(shell("groups", "list"), "asks for fewer calls", "try again in 7 s")
+    failed(shell("groups", "list"), "throttles the account", "try again in 7 s")
 
 
 def test_a_vendor_that_caps_its_pages(stage: Stage, shell: Shell) -> None:
@@ -286,7 +286,7 @@ def test_accounts_and_servers_that_are_not_there(stage: Stage, shell: Shell) -> 
     failed(shell("groups", "list", "--format", "xml"), "--format", code=2)
     failed(shell("groups", "diff", "-", "--source", "\x07"), "--source", code=2)
     failed(shell("groups", "list", **nowhere), "not connected", "BASE_URL")
-    failed(shell("groups", "list", **stranger), "does not take the account's credentials (1003)")
+    failed(shell("groups", "list", **stranger), "the vendor refuses the account (1003)")
     stage.redis.kill()
     failed(shell("groups", "list"), "no ledger answers at")
 

@@ -6,7 +6,7 @@ import pytest
 import typer
 
 from numbergroup.cli.groups.diffing import DiffOptions, run
-from numbergroup.cli.groups.vendor import Account
+from numbergroup.cli.groups.vendor import VendorAccount
 from numbergroup.engine.commands import CommandKind
 from numbergroup.settings.nxcloud import NXCloudAccount
 from numbergroup.vendors.nxcloud import NXCloud
@@ -33,7 +33,7 @@ def test_a_vendor_without_a_list(monkeypatch: pytest.MonkeyPatch) -> None:
     """It is refused before anything is asked, as what the vendor does not support (a usage error: 2)."""
     can(monkeypatch, commands=EVERYTHING - {CommandKind.LIST})
     with pytest.raises(typer.BadParameter, match="unsupported: the vendor of account 'default'") as raised:
-        Account("default")
+        VendorAccount("default")
     assert raised.value.exit_code == 2
 
 
@@ -41,7 +41,7 @@ def test_a_vendor_without_a_list(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_vendor_that_deletes_no_groups(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """To delete the others is refused, whatever is in the file."""
     can(monkeypatch, commands=EVERYTHING - {CommandKind.DELETE_GROUP})
-    asked = DiffOptions("default", True, True, None, "cli", "x-")
+    asked = DiffOptions("default", True, True, output=None, source="cli", ids_prefix="x-")
     with pytest.raises(typer.BadParameter, match="unsupported: the vendor deletes no groups"):
         run(tmp_path, asked)
 
@@ -61,4 +61,4 @@ def test_a_vendor_that_deletes_no_groups(monkeypatch: pytest.MonkeyPatch, tmp_pa
 def test_numbers(monkeypatch: pytest.MonkeyPatch, pattern: str | None, number: str, may: bool) -> None:
     """A number must be one by the contract, and one that the account's vendor takes."""
     can(monkeypatch, number_pattern=pattern)
-    assert bool(Account("default").speakable(number)) is may
+    assert bool(VendorAccount("default").is_number(number)) is may

@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from numbergroup.cli.dry_run import plan_groups
-from numbergroup.cli.groups.events import Envelope, events
-from numbergroup.cli.groups.reconcile import Difference, Rules, Wanted, reconcile
+from numbergroup.cli.groups.events import Envelope, make_events
+from numbergroup.cli.groups.reconcile import Difference, Rules, WantedGroup, reconcile
 from numbergroup.engine.commands import Call, CallKind, Command, CommandKind, Entry, Group
 from numbergroup.engine.decoding.intake import Intake
 from numbergroup.settings import NXCloudAccount, Settings
@@ -30,19 +30,19 @@ def is_phone(number: str) -> bool:
 
 
 def rules(size: int, **more: object) -> Rules:
-    return Rules(**{"can": EVERYTHING, "size": size, "speakable": is_phone, **more})  # type: ignore[arg-type]
+    return Rules(**{"commands": EVERYTHING, "numbers_per_call": size, "is_number": is_phone, **more})  # type: ignore[arg-type]
 
 
 def group(group_id: str, numbers: Iterable[str], name: str | None = None) -> Group:
     return Group(group_id, group_id if name is None else name, "", tuple(numbers))
 
 
-def by_id(groups: dict[str, frozenset[str]]) -> list[Wanted]:
-    return [Wanted(name, "", line, set(groups[name])) for line, name in enumerate(groups, 1)]
+def by_id(groups: dict[str, frozenset[str]]) -> list[WantedGroup]:
+    return [WantedGroup(name, "", line, set(groups[name])) for line, name in enumerate(groups, 1)]
 
 
-def by_name(groups: dict[str, frozenset[str]]) -> list[Wanted]:
-    return [Wanted(None, name, line, set(groups[name])) for line, name in enumerate(groups, 1)]
+def by_name(groups: dict[str, frozenset[str]]) -> list[WantedGroup]:
+    return [WantedGroup(None, name, line, set(groups[name])) for line, name in enumerate(groups, 1)]
 
 
 def commands(lines: Iterable[bytes]) -> list[Command]:
@@ -110,13 +110,13 @@ def test_the_commands_lead_there(
     found = reconcile(by_name(wanted), before, done)
     assert found.problems == []
     groups = {name: set(numbers) for name, numbers in listed.items()}
-    lines = list(events(found.differences, envelope(size, most_bytes)))
+    lines = list(make_events(found.differences, envelope(size, most_bytes)))
     count = carried_out(groups, calls(lines, size), size)
-    assert count == sum(one.calls(size) for one in found.differences)
+    assert count == sum(one.count_calls(size) for one in found.differences)
     left = {} if delete_others else {name: set(listed[name]) for name in listed if name not in wanted}
     assert groups == {name: set(wanted[name]) for name in wanted} | left
     again = reconcile(by_name(wanted), [group(name, groups[name]) for name in groups], done)
-    assert (again.differences, again.same, again.others) == ([], len(wanted), len(left))
+    assert (again.differences, again.unchanged, again.others) == ([], len(wanted), len(left))
 
 
 @cache
@@ -145,7 +145,7 @@ def fewest(size: int) -> dict[tuple[frozenset[str], frozenset[str]], int]:
 def test_no_fewer_calls_would_do(listed: frozenset[str], wanted: frozenset[str], size: int) -> None:
     """Trying all calls there are finds no shorter way."""
     found = reconcile(by_id({"g": wanted}), [group("g", listed)], rules(size))
-    assert sum(one.calls(size) for one in found.differences) == fewest(size)[listed, wanted]
+    assert sum(one.count_calls(size) for one in found.differences) == fewest(size)[listed, wanted]
 
 
 @given(members, members, sizes)
@@ -161,7 +161,7 @@ def test_an_edit_at_the_same_price(listed: frozenset[str], wanted: frozenset[str
     assert said.get(CommandKind.DELETE, set()) == listed - wanted
     assert said.get(CommandKind.ADD, set()) == wanted - listed
     if any(step.kind is CommandKind.REPLACE for step in one.steps):
-        assert one.calls(size) < edit.calls(size)
+        assert one.count_calls(size) < edit.count_calls(size)
     else:
         assert one == edit
 
@@ -191,16 +191,20 @@ def test_what_is_done(listed: list[str], wanted: list[str], steps: list[str]) ->
 
 def test_names_and_ids_of_one_group() -> None:
     """A group that is wanted by its name here and by its id there is one group."""
-    wanted = [Wanted(None, "vip", 1, {NUMBERS[0]}), Wanted("g", "", 2, {NUMBERS[1]})]
+    wanted = [WantedGroup(None, "vip", 1, {NUMBERS[0]}), WantedGroup("g", "", 2, {NUMBERS[1]})]
     found = reconcile(wanted, [group("g", NUMBERS[:1], "vip")], rules(1))
     (one,) = found.differences
-    assert (one.group_id, kinds([one]), one.numbers) == ("g", ["ADD"], 1)
+    assert (one.group_id, kinds([one]), one.number_count) == ("g", ["ADD"], 1)
 
 
 def test_what_cannot_be_had() -> None:
     """An id that is not there, a name that several have, and a new group without numbers: by their lines."""
     listed = [group("g1", [], "vip"), group("g2", [], "vip")]
-    wanted = [Wanted("g3", "", 4), Wanted(None, "vip", 7, {NUMBERS[0]}), Wanted(None, "new", 9)]
+    wanted = [
+        WantedGroup("g3", "", 4),
+        WantedGroup(None, "vip", 7, {NUMBERS[0]}),
+        WantedGroup(None, "new", 9),
+    ]
     found = reconcile(wanted, listed, rules(1))
     assert [one.split(":")[0] for one in found.problems] == ["line 4", "line 7", "line 9"]
     assert "g1, g2" in "".join(found.problems)
@@ -212,11 +216,11 @@ def test_a_vendor_that_can_do_less() -> None:
     problem."""
     edits = frozenset({CommandKind.ADD, CommandKind.DELETE})
     swap = by_id({"g": frozenset(NUMBERS[4:6])})
-    found = reconcile(swap, [group("g", NUMBERS[:4])], rules(3, can=edits))
+    found = reconcile(swap, [group("g", NUMBERS[:4])], rules(3, commands=edits))
     assert kinds(found.differences) == ["DELETE", "ADD"]
-    adds = reconcile(swap, [group("g", NUMBERS[:4])], rules(3, can={CommandKind.ADD}))
+    adds = reconcile(swap, [group("g", NUMBERS[:4])], rules(3, commands={CommandKind.ADD}))
     assert (adds.differences, len(adds.problems)) == ([], 1)
-    new = reconcile(by_name({"new": frozenset(NUMBERS)}), [], rules(3, can=edits))
+    new = reconcile(by_name({"new": frozenset(NUMBERS)}), [], rules(3, commands=edits))
     assert (new.differences, len(new.problems)) == ([], 1)
 
 
@@ -224,9 +228,9 @@ def test_numbers_that_no_command_can_name() -> None:
     """What the vendor has under a number that is none stays: it is counted, and no replace takes it out."""
     listed = [group("g", ["junk", *NUMBERS[:4]])]
     found = reconcile(by_id({"g": frozenset(NUMBERS[4:6])}), listed, rules(3))
-    assert (kinds(found.differences), found.unspeakable) == (["DELETE", "ADD"], 1)
+    assert (kinds(found.differences), found.invalid_numbers) == (["DELETE", "ADD"], 1)
     same = reconcile(by_id({"g": frozenset(NUMBERS[:4])}), listed, rules(3))
-    assert (same.differences, same.same, same.unspeakable) == ([], 1, 1)
+    assert (same.differences, same.unchanged, same.invalid_numbers) == ([], 1, 1)
 
 
 @given(st.integers(1, 120), st.integers(1, 20), st.integers(300, 2_000))
@@ -234,7 +238,7 @@ def test_no_command_is_too_large(count: int, size: int, most_bytes: int) -> None
     """A change that is larger than a message becomes several commands, and costs no call more for it."""
     numbers = frozenset(f"852111{n:09}" for n in range(count))
     found = reconcile(by_name({"new": numbers}), [group("g", [])], rules(size))
-    lines = list(events(found.differences, envelope(size, most_bytes)))
+    lines = list(make_events(found.differences, envelope(size, most_bytes)))
     assert all(len(line) <= most_bytes for line in lines)
     groups: dict[str, set[str]] = {}
     assert carried_out(groups, calls(lines, size), size) == -(-count // size)
@@ -246,11 +250,11 @@ def test_cut_between_calls(listed: list[str]) -> None:
     """Also when a worker sees the commands of a large change one after the other, it makes no call more."""
     numbers = frozenset(f"852111{n:09}" for n in range(100))
     found = reconcile(by_name({"g": numbers}), [group("g", listed)], rules(7))
-    lines = list(events(found.differences, envelope(7, 600)))
+    lines = list(make_events(found.differences, envelope(7, 600)))
     assert len(lines) > 1
     groups = {"g": set(listed)}
     one_by_one = (made for line in lines for made in calls([line], 7))
-    assert carried_out(groups, one_by_one, 7) == -(-len(numbers) // 7) == found.differences[0].calls(7)
+    assert carried_out(groups, one_by_one, 7) == -(-len(numbers) // 7) == found.differences[0].count_calls(7)
     assert groups == {"g": numbers}
 
 
@@ -258,7 +262,7 @@ def test_ids_and_order() -> None:
     """Every command has an id of its own, and a deletion stands before the addition."""
     wanted = by_id({"g": frozenset(NUMBERS[:5] + NUMBERS[7:]), "h": frozenset(NUMBERS[:1])})
     found = reconcile(wanted, [group("g", NUMBERS[:7]), group("h", [])], rules(3))
-    made = commands(events(found.differences, envelope(3)))
+    made = commands(make_events(found.differences, envelope(3)))
     assert [one.key.id for one in made] == ["run-1", "run-2", "run-3"]
     assert [(one.group.name, one.kind.name) for one in made] == [
         ("g", "DELETE"),
@@ -285,8 +289,8 @@ def test_names_that_look_the_same(file: str, listed: str) -> None:
     """One name, however it is written: nothing is created beside the group that is there, and a warning says
     how the names differ."""
     there = group("g-1", NUMBERS[:1], NAMES[listed])
-    found = reconcile([Wanted(None, NAMES[file], 7, {NUMBERS[0]})], [there], rules(10))
-    assert (found.differences, found.same, found.others, found.problems) == ([], 1, 0, [])
+    found = reconcile([WantedGroup(None, NAMES[file], 7, {NUMBERS[0]})], [there], rules(10))
+    assert (found.differences, found.unchanged, found.others, found.problems) == ([], 1, 0, [])
     assert len(found.warnings) == (file != listed)
     assert all(line.startswith("line 7: ") and "group g-1" in line for line in found.warnings)
 
@@ -294,7 +298,7 @@ def test_names_that_look_the_same(file: str, listed: str) -> None:
 def test_composed_and_decomposed_names() -> None:
     """Unicode has two ways to write them, and files come from systems that prefer one."""
     there = group("g-1", NUMBERS[:1], "Mu\u0308nchen")
-    found = reconcile([Wanted(None, "M\u00fcnchen", 2, {NUMBERS[1]})], [there], rules(10))
+    found = reconcile([WantedGroup(None, "M\u00fcnchen", 2, {NUMBERS[1]})], [there], rules(10))
     assert [one.group_id for one in found.differences] == ["g-1"]
     assert len(found.warnings) == 1
 
@@ -302,24 +306,24 @@ def test_composed_and_decomposed_names() -> None:
 def test_of_names_that_look_the_same_the_one_that_is_written_so() -> None:
     """Where the vendor has both, the file can tell them apart; what is written like none is a problem."""
     listed = [group("g-1", NUMBERS[:1], "vip"), group("g-2", NUMBERS[1:2], "vip\u200b")]
-    exact = [Wanted(None, "vip\u200b", 2, {NUMBERS[1]}), Wanted(None, "vip", 3, {NUMBERS[0]})]
+    exact = [WantedGroup(None, "vip\u200b", 2, {NUMBERS[1]}), WantedGroup(None, "vip", 3, {NUMBERS[0]})]
     found = reconcile(exact, listed, rules(10))
-    assert (found.differences, found.same, found.warnings) == ([], 2, [])
-    found = reconcile([Wanted(None, "vip\u200d", 2, {NUMBERS[1]})], listed, rules(10))
+    assert (found.differences, found.unchanged, found.warnings) == ([], 2, [])
+    found = reconcile([WantedGroup(None, "vip\u200d", 2, {NUMBERS[1]})], listed, rules(10))
     assert found.problems == ["line 2: 2 groups have this name (g-1, g-2): give a groupId"]
 
 
 def test_new_names_that_look_the_same() -> None:
     """They are one new group, with all numbers of both."""
-    wanted = [Wanted(None, "new", 2, {NUMBERS[0]}), Wanted(None, "n\u200bew", 3, {NUMBERS[1]})]
+    wanted = [WantedGroup(None, "new", 2, {NUMBERS[0]}), WantedGroup(None, "n\u200bew", 3, {NUMBERS[1]})]
     found = reconcile(wanted, [], rules(10))
-    assert [(one.name, one.numbers) for one in found.differences] == [("new", 2)]
+    assert [(one.name, one.number_count) for one in found.differences] == [("new", 2)]
     assert len(found.warnings) == 1
 
 
 def test_names_that_look_different_are_others() -> None:
     """What people can tell apart is never put together: case, spaces, letters of other scripts."""
     listed = [group(f"g-{n}", NUMBERS[:1], name) for n, name in enumerate(["VIP", "v ip", "v\u0456p"])]
-    found = reconcile([Wanted(None, "vip", 2, {NUMBERS[0]})], listed, rules(10))
+    found = reconcile([WantedGroup(None, "vip", 2, {NUMBERS[0]})], listed, rules(10))
     assert [(one.group_id, one.name) for one in found.differences] == [(None, "vip")]
     assert (found.warnings, found.others) == ([], 3)

@@ -19,7 +19,7 @@ from numbergroup.engine.commands import Group
 from numbergroup_contracts.commands import PHONE
 
 A, B, C = "85211111114", "85235753351", "85235753311"
-SPEAKABLE = re.compile(PHONE).fullmatch
+IS_NUMBER = re.compile(PHONE).fullmatch
 
 Groups = dict[tuple[str | None, str], set[str]]
 
@@ -32,7 +32,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def read(folder: Path, content: bytes | str) -> Groups:
     file = folder / "wanted"
     file.write_bytes(content.encode() if isinstance(content, str) else content)
-    return {(one.group_id, one.name): one.numbers for one in read_wanted(file, SPEAKABLE)}
+    return {(one.group_id, one.name): one.numbers for one in read_wanted(file, IS_NUMBER)}
 
 
 def said(folder: Path, content: bytes | str) -> str:
@@ -93,9 +93,9 @@ def test_groups_without_numbers(folder: Path) -> None:
         (f"groupId,phone\ng\n,{A}\n", [2, 3], "cells"),
         (f'{{"groupId": "g", "phones": ["{A}"]}}\n{{"groupId": "g"', [2], "not JSON"),
         (f'{{"groupId": "g", "phones": [{A}]}}', [1], "array of strings"),
-        (f'{{"groupId": "g", "phone": "{A}"}}', [1], "phones must be there"),
+        (f'{{"groupId": "g", "phone": "{A}"}}', [1], "phones must be an array"),
         (f'{{"groupId": 7, "phones": "{A}"}}', [1], "groupId must be a string"),
-        (f'{{"phones": "{A}"}}\n7', [1, 2], "no JSON object"),
+        (f'{{"phones": "{A}"}}\n7', [1, 2], "not a JSON object"),
         (f'{{"groupId": "g", "phones": ["{A} {B}"]}}', [1], "its number"),
     ],
 )
@@ -117,8 +117,8 @@ def test_bad_lines(folder: Path, content: str, lines: list[int], why: str) -> No
         (b"groupId,groupId,phone\n", "two columns are called groupId"),
         (f'[{{"groupId": "g", "phones": ["{A}"]}}]'.encode(), "jq -c"),
         (b"groupId,phone\nM\xfcller,1\n", "line 2 is not UTF-8"),
-        (f'groupId,phone\n"g"x,{A}\n'.encode(), "line 2 is no CSV"),
-        (f'groupId,phone\n"g,{A}\n'.encode(), "no CSV"),
+        (f'groupId,phone\n"g"x,{A}\n'.encode(), "line 2 is not CSV"),
+        (f'groupId,phone\n"g,{A}\n'.encode(), "not CSV"),
     ],
 )
 def test_bad_files(folder: Path, content: bytes, why: str) -> None:
@@ -135,9 +135,9 @@ def test_many_bad_lines(folder: Path) -> None:
 def test_no_file(folder: Path) -> None:
     """It is named, and why it cannot be read."""
     with pytest.raises(CommandError, match="nowhere: No such file or directory"):
-        read_wanted(folder / "nowhere", SPEAKABLE)
+        read_wanted(folder / "nowhere", IS_NUMBER)
     with pytest.raises(CommandError, match="Is a directory"):
-        read_wanted(folder, SPEAKABLE)
+        read_wanted(folder, IS_NUMBER)
 
 
 names = st.text(st.characters(exclude_categories=["Cs", "Cc"]), min_size=1, max_size=20).map(str.strip)
@@ -183,6 +183,6 @@ def test_anything(folder: Path, junk: bytes, start: bytes) -> None:
     """Whatever is in the file, it is read or refused."""
     (folder / "junk").write_bytes(start + junk)
     with suppress(CommandError):
-        for one in read_wanted(folder / "junk", SPEAKABLE):
+        for one in read_wanted(folder / "junk", IS_NUMBER):
             assert one.group_id or one.name
-            assert all(map(SPEAKABLE, one.numbers))
+            assert all(map(IS_NUMBER, one.numbers))

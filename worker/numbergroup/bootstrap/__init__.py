@@ -1,25 +1,26 @@
-"""Builds a worker, or a caller alone, from settings. No other package builds adapters."""
+"""Builds a worker from settings. No other package builds adapters."""
 
 import os
 import random
 import secrets
 import socket
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from importlib.metadata import version
+
+from redis.asyncio import Redis
 
 from numbergroup.bootstrap import findings
 from numbergroup.bootstrap.accounts import build_caller
 from numbergroup.bootstrap.brokers import connect_broker
-from numbergroup.brokers.redis import embedded
-from numbergroup.brokers.redis.connect import connect
+from numbergroup.brokers.port import Broker
 from numbergroup.engine.decoding.intake import Intake
 from numbergroup.engine.engine import Engine
 from numbergroup.engine.partition.poison_detection import CrashPolicy
-from numbergroup.engine.policy import RetryPolicy
+from numbergroup.engine.policy import AccountPolicy, RetryPolicy
 from numbergroup.engine.settling.settlement import Settlement, SettlementBuilder
 from numbergroup.ledger.control_store import RedisControlStore
-from numbergroup.ledger.port import Limiter, PartitionCountChanged
+from numbergroup.ledger.port import PartitionCountChanged
 from numbergroup.ledger.redis import RedisLedger
 from numbergroup.ledger.reports import RedisReports
 from numbergroup.ledger.tokens import RedisTokens
@@ -34,12 +35,11 @@ from numbergroup.runtime.rotation import CredentialRotation
 from numbergroup.runtime.routing import partition_by_handle
 from numbergroup.runtime.worker import Worker, ignore_settlement
 from numbergroup.settings import Settings, SettingsError, redact_url, require_accounts
-from numbergroup.vendors.client import Caller
 from numbergroup.vendors.keyring import Keyring
 
-_PATIENCE_S = 30.0
-_NOTABLE_S = 5.0
-_LATE_S = 2.0
+_MIN_SUSPECT_S = 30.0
+_CLOCK_WARNING_S = 5.0
+_CALL_MARGIN_S = 2.0
 
 log = get_logger("worker")
 
@@ -53,33 +53,24 @@ async def open_worker(
 ) -> AsyncIterator[Worker]:
     """Open a worker on the broker at `broker_url`, ready to `run`.
 
-    With `reload_settings` it uses credentials that were changed in the settings' files.
+    With `reload_settings` it uses credentials that were changed in the settings' files. Waits, with log
+    lines, for a broker that does not answer.
 
-    Waits, loudly, for a broker that is away. Raises `SettingsError` when no account is configured, or the
-    commands are in another number of partitions, `UnfitServer` when the broker must not be used as it is
-    set up.
+    Raises `SettingsError` when no account is configured, or the commands are in another number of partitions.
+    Raises `UnfitServer` when the broker must not be used as it is set up.
     """
     accounts = require_accounts(settings)
     intake = Intake(settings.max_message_bytes, settings.spellings)
     async with AsyncExitStack() as opened:
-        # It is there while the broker is waited for.
+        # First, so that metrics are served while the worker waits for the broker.
         metrics = await serve_metrics(settings, opened)
-        client, broker = await connect_broker(settings, broker_url, intake, opened, retry_until_available)
-        ledger = RedisLedger(client)
+        client, broker = await connect_broker(
+            settings, broker_url, intake, opened, retry=retry_until_available
+        )
         opened.push_async_callback(broker.close)
-        for finding in [
-            *findings.find_in_settings(settings),
-            *await retry_until_available(
-                "looking at the ledger's setup", lambda: findings.find_in_server(settings, client)
-            ),
-        ]:
-            log.warning(finding)
-        for mistake in await retry_until_available(
-            "looking at the ledger's keys",
-            lambda: findings.find_in_keys(settings, client, settings.partitions),
-        ):
-            log.error(str(mistake))
-        clock = await _common_clock(ledger)
+        await _log_findings(settings, client)
+        ledger = RedisLedger(client)
+        clock = await _start_clock(ledger)
         await agree_on_partitions(ledger, broker, settings.partitions)
         await retry_until_available("opening the broker", broker.open)
         limiters = {
@@ -89,37 +80,10 @@ async def open_worker(
         callers, policies = {}, {}
         for name, account in accounts.items():
             callers[name], policies[name] = build_caller(
-                keyrings[name], account, limiters[name], clock, RedisTokens(client)
+                keyrings[name], account, limiters[name], clock, token_store=RedisTokens(client)
             )
             opened.push_async_callback(callers[name].close)
-        engine = Engine(
-            policies,
-            RetryPolicy(give_up_after_s=settings.give_up_after_s),
-            settings.linger_ms / 1000,
-            settings.group_backlog,
-            settings.max_pending,
-        )
-        ports = Ports(
-            broker,
-            ledger,
-            RedisControlStore(client),
-            intake,
-            SettlementBuilder(settings.reply_queues),
-            clock,
-            owner=f"{socket.gethostname()}-{os.getpid()}-w{secrets.token_hex(4)}",
-            lease_ttl_s=settings.lease_ttl_s,
-            max_pending=settings.max_pending,
-            caution=CrashPolicy(settings.max_crashes, idle_s=_patience(settings)),
-            partitions=settings.partitions,
-            accounts=len(accounts),
-            partition_of=partition_by_handle(settings.partitions)
-            if broker.is_partitioned_by_handle and settings.partitions > 1
-            else None,
-            dead_letter_cap=DeadLetterCap(settings.max_dead_letters),
-            reports=RedisReports(client),
-            version=version("numbergroup"),
-            call_lasts_s=max(account.lasts_s for account in accounts.values()) + _LATE_S,
-        )
+        ports = _build_ports(settings, client, broker, intake, ledger=ledger, clock=clock)
         log.info(
             "starting",
             version=ports.version,
@@ -128,92 +92,114 @@ async def open_worker(
             owner=ports.owner,
             partitions=settings.partitions,
         )
-        rotation = reload_settings and CredentialRotation(settings, reload_settings, keyrings, clock.now)
         worker = Worker(
-            engine,
+            _build_engine(settings, policies),
             ports,
             callers,
             limiters,
             jitter=random.random,
             on_written=on_written,
-            rotation=rotation,
+            rotation=reload_settings and CredentialRotation(settings, reload_settings, keyrings, clock.now),
         )
         if metrics is not None:
-            metrics.read_metrics = lambda: _figures(worker, ports.dead_letter_cap)
+            metrics.read_metrics = lambda: _read_metrics(worker, ports.dead_letter_cap)
         try:
             yield worker
         except PartitionCountChanged as error:
             raise SettingsError(f"NUMBERGROUP_PARTITIONS is not what it was: {error}") from None
 
 
+async def _log_findings(settings: Settings, client: Redis) -> None:
+    for warning in findings.find_in_settings(settings):
+        log.warning(warning)
+    for warning in await retry_until_available(
+        "looking at the ledger's setup", lambda: findings.find_in_server(settings, client)
+    ):
+        log.warning(warning)
+    for mistyped in await retry_until_available(
+        "looking at the ledger's keys", lambda: findings.find_in_keys(settings, client, settings.partitions)
+    ):
+        log.error(str(mistyped))
+
+
+def _build_engine(settings: Settings, policies: Mapping[str, AccountPolicy]) -> Engine:
+    return Engine(
+        policies,
+        RetryPolicy(give_up_after_s=settings.give_up_after_s),
+        settings.linger_ms / 1000,
+        settings.group_backlog,
+        settings.max_pending,
+    )
+
+
+def _build_ports(
+    settings: Settings, client: Redis, broker: Broker, intake: Intake, *, ledger: RedisLedger, clock: Clock
+) -> Ports:
+    checks_partition = broker.is_partitioned_by_handle and settings.partitions > 1
+    call_lasts_s = max(account.lasts_s for account in settings.accounts.values())
+    return Ports(
+        broker,
+        ledger,
+        RedisControlStore(client),
+        intake,
+        SettlementBuilder(settings.reply_queues),
+        clock,
+        owner=f"{socket.gethostname()}-{os.getpid()}-w{secrets.token_hex(4)}",
+        lease_ttl_s=settings.lease_ttl_s,
+        max_pending=settings.max_pending,
+        caution=CrashPolicy(settings.max_crashes, idle_s=_suspect_s(settings, call_lasts_s)),
+        partitions=settings.partitions,
+        accounts=len(settings.accounts),
+        partition_of=partition_by_handle(settings.partitions) if checks_partition else None,
+        dead_letter_cap=DeadLetterCap(settings.max_dead_letters),
+        reports=RedisReports(client),
+        version=version("numbergroup"),
+        call_lasts_s=call_lasts_s + _CALL_MARGIN_S,
+    )
+
+
 async def serve_metrics(settings: Settings, opened: AsyncExitStack) -> MetricsServer | None:
-    """The server of the metrics, until `opened` is closed; None where there is to be none. Raises
-    `SettingsError` when it cannot listen."""
+    """Start the server of the metrics, which `opened` stops; `None` if there is no port for it.
+
+    Raises `SettingsError` when it cannot listen.
+    """
     if settings.metrics_port is None:
         return None
     server = MetricsServer(settings.metrics_host, settings.metrics_port)
     try:
         await server.start()
     except OSError as error:
-        why = os.strerror(error.errno) if error.errno and error.errno > 0 else str(error)
+        reason = os.strerror(error.errno) if error.errno and error.errno > 0 else str(error)
         raise SettingsError(
             f"NUMBERGROUP_METRICS_PORT is {settings.metrics_port}, but nothing can listen on "
-            f"{settings.metrics_host}:{settings.metrics_port} ({why}): set another one"
+            f"{settings.metrics_host}:{settings.metrics_port} ({reason}): set another one"
         ) from None
     opened.push_async_callback(server.stop)
     return server
 
 
-def _figures(worker: Worker, cap: DeadLetterCap) -> WorkerMetrics:
+def _read_metrics(worker: Worker, cap: DeadLetterCap) -> WorkerMetrics:
     report = worker.make_report()
     return WorkerMetrics(report.at, report.snapshot, report.letters_written, cap.count, cap.limit)
 
 
-def _patience(settings: Settings) -> float:
+def _suspect_s(settings: Settings, call_lasts_s: float) -> float:
     """Return for how many seconds a suspect message is watched.
 
     It is longer than RabbitMQ takes to notice a crashed owner, and than a call waits for one in doubt.
     """
-    lasts_s = max(account.lasts_s for account in settings.accounts.values())
-    return max(_PATIENCE_S, 2 * settings.lease_ttl_s, lasts_s + _PATIENCE_S / 6)
+    return max(_MIN_SUSPECT_S, 2 * settings.lease_ttl_s, call_lasts_s + _MIN_SUSPECT_S / 6)
 
 
-async def _common_clock(ledger: RedisLedger) -> Clock:
+async def _start_clock(ledger: RedisLedger) -> Clock:
     """Return a clock that starts from the ledger's time, so that all workers can compare times.
 
     One worker records until when a create may take effect, and another one waits until then.
     """
     clock = Clock.starting_from(await retry_until_available("asking the ledger for the time", ledger.time_s))
     ahead_s = clock.wall() - clock.now()
-    if abs(ahead_s) > _NOTABLE_S:
-        log.warning("this machine's clock is not the ledger's, and is not gone by", ahead_s=round(ahead_s))
+    if abs(ahead_s) > _CLOCK_WARNING_S:
+        log.warning(
+            "this machine's clock differs from the ledger's, which is used instead", ahead_s=round(ahead_s)
+        )
     return clock
-
-
-@asynccontextmanager
-async def open_caller(
-    settings: Settings, name: str, ledger_url: str | None
-) -> AsyncIterator[tuple[Caller, Limiter]]:
-    """Who makes the calls of the account `name` outside of a worker, and who permits each call's first
-    request: the rate limit that the workers keep in the ledger at `ledger_url`, or without one that of this
-    process alone.
-
-    Raises `LedgerUnavailable` when the ledger does not answer.
-    """
-    account = require_accounts(settings)[name]
-    for notice in account.notices:
-        log.warning(notice, account=name)
-    async with AsyncExitStack() as opened:
-        if ledger_url is None:
-            own = embedded.start()
-            opened.callback(own.stop)
-            ledger_url = own.url
-        client = connect(ledger_url)
-        opened.push_async_callback(client.aclose)
-        ledger = RedisLedger(client)
-        clock = Clock.starting_from(await ledger.time_s())
-        limiter = ledger.limiter(name, account.calls_per_second)
-        keyring = Keyring(name, account.credentials)
-        caller, _ = build_caller(keyring, account, limiter, clock, RedisTokens(client))
-        opened.push_async_callback(caller.close)
-        yield caller, limiter

@@ -13,9 +13,9 @@ from numbergroup.vendors.tokens import tokens_of
 
 
 def build_caller(
-    keyring: Keyring, account: AccountSettings, limiter: Limiter, clock: Clock, store: TokenStore
+    keyring: Keyring, account: AccountSettings, limiter: Limiter, clock: Clock, *, token_store: TokenStore
 ) -> tuple[Caller, AccountPolicy]:
-    """Return the account's caller and its policy."""
+    """Return the account's caller and its policy. `keyring` and `limiter` are the account's."""
     provider = account.vendor()
     transport = HttpTransport(account.max_in_flight, account.connect_timeout_s, account.timeout_s)
     caller = Caller(
@@ -27,7 +27,15 @@ def build_caller(
         clock.wall,
         now_s=clock.now,
         tokens=tokens_of(
-            *(keyring.account, provider, store, transport, limiter.acquire, account.timeout_s, clock.now)
+            *(
+                keyring.account,
+                provider,
+                token_store,
+                transport,
+                limiter.acquire,
+                account.timeout_s,
+                clock.now,
+            )
         ),
     )
     return caller, build_policy(account, provider)
@@ -35,21 +43,22 @@ def build_caller(
 
 def build_policy(account: AccountSettings, provider: Provider) -> AccountPolicy:
     """Return the policy from the vendor's capabilities and the account's limits."""
-    can = provider.capabilities
+    capabilities = provider.capabilities
     return AccountPolicy(
-        can.numbers_per_call,
+        capabilities.numbers_per_call,
         account.max_in_flight,
-        can.commands,
+        capabilities.commands,
         allows_marker=account.marks_creates,
-        breaker=BreakerPolicy(share=account.breaker_share, open_s=_open_s(account.breaker_max_open_s)),
+        breaker=BreakerPolicy(share=account.breaker_share, open_s=_open_interval(account.breaker_max_open_s)),
         isolation_per_second=account.isolation_share * account.calls_per_second,
-        number_expiry=can.number_expiry,
-        idempotent=can.idempotent,
-        number_pattern=can.number_pattern,
+        number_expiry=capabilities.number_expiry,
+        idempotent=capabilities.idempotent,
+        number_pattern=capabilities.number_pattern,
         precheck=provider.objection,
-        results_per_number=can.results_per_number,
+        results_per_number=capabilities.results_per_number,
     )
 
 
-def _open_s(longest: float) -> tuple[float, float]:
-    return min(BreakerPolicy().open_s[0], longest), longest
+def _open_interval(max_s: float) -> tuple[float, float]:
+    """Return the shortest and the longest time, in seconds, for which the breaker stays open."""
+    return min(BreakerPolicy().open_s[0], max_s), max_s

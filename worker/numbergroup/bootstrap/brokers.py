@@ -28,15 +28,16 @@ NO_LEDGER = (
     "NUMBERGROUP_LEDGER_URL is not set: dead letters, records of settled commands, calls in doubt, groupKeys "
     "and the rate limit are in this process's memory only, and end with it; run one worker only"
 )
-_LEAST_HEARTBEAT_S = 4
+_MIN_HEARTBEAT_S = 4
 
 log = get_logger("worker")
 
 
 async def count_backlog(broker_url: str, client: Redis, partitions: int) -> Mapping[int, int]:
-    """How many messages wait in each partition; on Redis, at `client`, with those in workers' hands.
+    """Return the number of messages in each partition. On Redis it includes those in workers' memory.
 
-    Raises `BrokerUnavailable`, and `UnfitServer` when the broker does not let us look.
+    `client`: of the broker, if it is Redis. Raises `BrokerUnavailable`, and `UnfitServer` when the broker
+    forbids the question.
     """
     if broker_url.startswith("amqp"):
         return await asyncio.to_thread(queue_depth.count_ready, broker_url, partitions)
@@ -44,9 +45,9 @@ async def count_backlog(broker_url: str, client: Redis, partitions: int) -> Mapp
 
 
 async def count_strays(broker_url: str, partitions: int) -> Mapping[str, int]:
-    """The queues of another number of partitions, and how many messages wait in each; RabbitMQ only.
+    """Return the number of messages in each queue of another number of partitions; RabbitMQ only.
 
-    Raises like `backlog`.
+    Raises like `count_backlog`.
     """
     if broker_url.startswith("amqp"):
         return await asyncio.to_thread(queue_depth.count_strays, broker_url, partitions)
@@ -54,7 +55,7 @@ async def count_strays(broker_url: str, partitions: int) -> Mapping[str, int]:
 
 
 async def find_unread_queues(broker_url: str, client: Redis, partitions: int) -> Sequence[Lookalike]:
-    """What was probably published to, and no worker reads; nothing where the broker does not let us look."""
+    """Return queues with a misspelt name, which no worker reads; none if the broker forbids the question."""
     if not broker_url.startswith("amqp"):
         return await lookalikes.find_on_redis(client, partitions)
     try:
@@ -64,9 +65,13 @@ async def find_unread_queues(broker_url: str, client: Redis, partitions: int) ->
 
 
 async def connect_broker(
-    settings: Settings, broker_url: str, intake: Intake, opened: AsyncExitStack, persist: Retry
+    settings: Settings, broker_url: str, intake: Intake, opened: AsyncExitStack, *, retry: Retry
 ) -> tuple[Redis, Broker]:
-    """Return the ledger's client and the broker, after both have answered. `opened` closes them."""
+    """Return the ledger's client and the broker, after both have answered. `opened` closes them.
+
+    Raises `SettingsError` when the URLs contradict each other, `UnfitServer` when a server must not be used
+    as it is set up, and with `try_once` also `BrokerUnavailable` and `LedgerUnavailable`.
+    """
     record_ms = round(settings.dedup_hours * 3_600_000)
     ledger_url = settings.ledger_url.get_secret_value() if settings.ledger_url else None
     if not broker_url.startswith("amqp"):
@@ -76,20 +81,22 @@ async def connect_broker(
                 "are written in one transaction, so both must be the same server; leave "
                 "NUMBERGROUP_LEDGER_URL unset"
             )
-        client = await _connect(broker_url, "NUMBERGROUP_BROKER_URL", settings.partitions, opened, persist)
-        # Rounded up: what is shorter than a millisecond is not without end.
+        setting = "NUMBERGROUP_BROKER_URL"
+        client = await _connect(broker_url, settings.partitions, opened, setting=setting, retry=retry)
+        # Rounded up, because 0 means without end.
         retention = ReplyRetention(math.ceil(settings.reply_retention_hours * 3_600_000), settings.reply_max)
         return client, RedisBroker(client, record_ms, settings.partitions, intake, retention=retention)
     if ledger_url is None:
         ledger = embedded.start()
         opened.callback(ledger.stop)
         ledger_url = ledger.url
-        if persist is retry_until_available:
+        if retry is retry_until_available:
             log.warning(NO_LEDGER)
-    client = await _connect(ledger_url, "NUMBERGROUP_LEDGER_URL", settings.partitions, opened, persist)
+    setting = "NUMBERGROUP_LEDGER_URL"
+    client = await _connect(ledger_url, settings.partitions, opened, setting=setting, retry=retry)
     topology = _topology(settings)
-    await persist("connecting to RabbitMQ", lambda: check_rabbitmq_setup(settings, broker_url))
-    heartbeat_s = max(_LEAST_HEARTBEAT_S, round(settings.lease_ttl_s / 2))
+    await retry("connecting to RabbitMQ", lambda: check_rabbitmq_setup(settings, broker_url))
+    heartbeat_s = max(_MIN_HEARTBEAT_S, round(settings.lease_ttl_s / 2))
     broker = AmqpBroker(
         broker_url,
         client,
@@ -115,8 +122,8 @@ def _topology(settings: Settings) -> Topology:
     )
 
 
-async def _connect(url: str, setting: str, partitions: int, opened: AsyncExitStack, persist: Retry) -> Redis:
+async def _connect(url: str, partitions: int, opened: AsyncExitStack, *, setting: str, retry: Retry) -> Redis:
     client = connect(url, partitions)
     opened.push_async_callback(client.aclose)
-    await persist("connecting to Redis", lambda: check(client, setting))
+    await retry("connecting to Redis", lambda: check(client, setting))
     return client

@@ -1,4 +1,4 @@
-"""Checks, for `run --check`, everything that would keep a worker from working, and reports all problems."""
+"""Checks everything that could keep a worker from working, for `run --check`, and reports all problems."""
 
 import asyncio
 import socket
@@ -6,13 +6,14 @@ from collections.abc import Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 
-from numbergroup.bootstrap import findings, open_caller, serve_metrics
+from numbergroup.bootstrap import findings, serve_metrics
 from numbergroup.bootstrap.brokers import check_rabbitmq_setup, connect_broker
 from numbergroup.bootstrap.vendor_advice import suggest_settings
+from numbergroup.bootstrap.vendor_calls import make_read_call
 from numbergroup.brokers.port import BrokerUnavailable
 from numbergroup.brokers.redis import embedded
 from numbergroup.brokers.redis.connect import UnfitServer
-from numbergroup.engine.commands import AccountFault, Applied, Call, CallKind, CommandKind, Outcome
+from numbergroup.engine.commands import AccountFault, Applied, Call, CallKind, CommandKind
 from numbergroup.engine.decoding.intake import Intake
 from numbergroup.ledger.port import LedgerUnavailable
 from numbergroup.ledger.redis import RedisLedger
@@ -27,8 +28,14 @@ _PROBLEMS = (UnfitServer, SettingsError, BrokerUnavailable, LedgerUnavailable)
 
 @dataclass(slots=True)
 class Examination:
-    """`problems` keep a worker from working. `answering`: accounts whose vendor has answered. `refused`, and
-    `silent`: what is wrong with the credentials of an account, and whose vendor has not answered."""
+    """The result of a check.
+
+    - `problems`: what keeps a worker from working.
+    - `refused_accounts`: for each account that its vendor refuses, a message.
+    - `silent_accounts`: for each account whose vendor does not answer, a message.
+    - `answering_accounts`: the names of accounts whose vendor has answered.
+    - `findings`: warnings.
+    """
 
     problems: list[Problem] = field(default_factory=list)
     refused_accounts: list[str] = field(default_factory=list)
@@ -38,109 +45,97 @@ class Examination:
 
 
 async def examine(settings: Settings, broker_url: str | None) -> Examination:
-    """Look at broker, ledger and vendors. Changes nothing but one key, which it deletes.
+    """Check broker, ledger and vendors. It changes nothing but one key, which it deletes.
 
-    Vendors are asked only when the servers are fine: calls count against the limits that the ledger keeps.
-    Without a broker (the worker will start one), only at what the worker has to listen on.
+    The vendors are called only if the servers are fine, because the ledger has the rate limits. Without a
+    broker (the worker will start an embedded one), only the ports to listen on are checked.
     """
-    found = Examination(findings=list(findings.find_in_settings(settings)))
+    examination = Examination(findings=list(findings.find_in_settings(settings)))
     if broker_url is None:
-        _look_at_embedded(found)
+        _check_embedded_port(examination)
     else:
-        await _look_at_servers_and_vendors(settings, broker_url, found)
-    await _look_at_metrics(settings, found)
-    return found
+        await _check_servers(settings, broker_url, examination)
+        if not examination.problems:
+            ledger = settings.effective_ledger_url
+            ledger_url = ledger.get_secret_value() if ledger else None
+            await asyncio.gather(
+                *(
+                    _check_vendor(settings, name, ledger_url, examination)
+                    for name in sorted(settings.accounts)
+                )
+            )
+    await _check_metrics_port(settings, examination)
+    return examination
 
 
-def _look_at_embedded(found: Examination) -> None:
+def _check_embedded_port(examination: Examination) -> None:
     with socket.socket() as probe:
         if probe.connect_ex(("127.0.0.1", embedded.PORT)) == 0:
-            found.findings.append(
-                f"the embedded broker's address, 127.0.0.1:{embedded.PORT}, is taken: if not by a worker "
-                "that runs already, stop what listens there"
+            examination.findings.append(
+                f"the embedded broker's address, 127.0.0.1:{embedded.PORT}, is in use: unless a worker is "
+                "running, stop what listens there"
             )
 
 
-async def _look_at_metrics(settings: Settings, found: Examination) -> None:
-    """Whether a worker could listen for Prometheus: the port may be that of a worker that runs."""
+async def _check_metrics_port(settings: Settings, examination: Examination) -> None:
+    """Check that a worker can listen for Prometheus; a running worker may use the port."""
     async with AsyncExitStack() as opened:
         try:
             await serve_metrics(settings, opened)
         except SettingsError as error:
             host, port = settings.metrics_host, settings.metrics_port
             if port is not None and await is_served(host, port):
-                found.findings.append(
+                examination.findings.append(
                     f"NUMBERGROUP_METRICS_PORT: a numbergroup worker serves its metrics on {host}:{port}; a "
                     "second one on this machine needs another port"
                 )
             else:
-                found.problems.append(error)
+                examination.problems.append(error)
 
 
-async def _look_at_servers_and_vendors(settings: Settings, broker_url: str, found: Examination) -> None:
-    await _look_at_servers(settings, broker_url, found)
-    if not found.problems:
-        ledger = settings.effective_ledger_url
-        url = ledger.get_secret_value() if ledger else None
-        await asyncio.gather(*(_ask(settings, name, url, found) for name in sorted(settings.accounts)))
-
-
-async def _look_at_servers(settings: Settings, broker_url: str, found: Examination) -> None:
+async def _check_servers(settings: Settings, broker_url: str, examination: Examination) -> None:
     async with AsyncExitStack() as opened:
         try:
-            client, broker = await connect_broker(settings, broker_url, Intake(), opened, try_once)
+            client, broker = await connect_broker(settings, broker_url, Intake(), opened, retry=try_once)
             opened.push_async_callback(broker.close)
-            found.findings += await findings.find_in_server(settings, client)
+            examination.findings += await findings.find_in_server(settings, client)
             if mistyped := await findings.find_in_keys(settings, client, settings.partitions):
                 raise UnfitServer(*map(str, mistyped))
             await refuse_if_backlog(RedisLedger(client), broker, settings.partitions)
         except _PROBLEMS as error:
-            found.problems.append(error)
+            examination.problems.append(error)
             if broker_url.startswith("amqp") and _is_of_ledger(error):
                 try:
                     await check_rabbitmq_setup(settings, broker_url)
                 except _PROBLEMS as another:
-                    found.problems.append(another)
+                    examination.problems.append(another)
 
 
 def _is_of_ledger(error: BaseException) -> bool:
     return isinstance(error, LedgerUnavailable) or "NUMBERGROUP_LEDGER_URL" in str(error)
 
 
-async def _ask(settings: Settings, name: str, ledger_url: str | None, found: Examination) -> None:
-    """One look at the vendor's list of groups, where it has one: every other call would change something."""
+async def _check_vendor(
+    settings: Settings, name: str, ledger_url: str | None, examination: Examination
+) -> None:
+    """Read a page of the vendor's list of groups. Without a list there is no call that changes nothing."""
     if CommandKind.LIST not in settings.accounts[name].vendor().capabilities.commands:
         return
     try:
-        async with open_caller(settings, name, ledger_url) as (caller, limiter):
-            await limiter.acquire()
-            ended = await caller.run(Call(CallKind.LIST, limit=1, offset=0), _Unleased(), _unrecorded)
+        outcome = await make_read_call(settings, name, ledger_url, Call(CallKind.LIST, limit=1, offset=0))
     except LedgerUnavailable as error:
-        found.problems.append(error)
+        examination.problems.append(error)
         return
-    _note(found, name, ended.outcome, suggest_settings(settings, name, ended.outcome))
-
-
-def _note(found: Examination, name: str, outcome: Outcome, hint: str) -> None:
-    why = f"{getattr(outcome, 'message', None) or outcome}{hint}"
+    message = f"{getattr(outcome, 'message', None) or outcome}{suggest_settings(settings, name, outcome)}"
     match outcome:
         case Applied():
-            found.answering_accounts.append(name)
+            examination.answering_accounts.append(name)
         case AccountFault(code, _):
-            found.refused_accounts.append(f"the vendor refuses the account {name} ({code}): {why}")
+            examination.refused_accounts.append(f"the vendor refuses the account {name} ({code}): {message}")
         case _:
-            found.silent_accounts.append(f"the vendor of account {name} does not answer as it should: {why}")
-
-
-class _Unleased:
-    """Stands in for the lease: a call that only reads needs none."""
-
-    async def outlives(self, _: float) -> bool:
-        return True
-
-
-async def _unrecorded(_: float) -> bool:
-    return True
+            examination.silent_accounts.append(
+                f"the vendor of account {name} does not answer as it should: {message}"
+            )
 
 
 def list_problems(error: Problem) -> Sequence[str]:

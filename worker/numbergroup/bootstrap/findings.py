@@ -1,4 +1,4 @@
-"""Finds what to warn operators of in the settings and the server: logged at start, shown by `status`."""
+"""Finds what operators must be warned of. Workers log it at their start, and `status` shows it."""
 
 from collections.abc import Iterator
 
@@ -18,8 +18,8 @@ def find_in_settings(settings: Settings) -> Iterator[str]:
     urls = [url.get_secret_value() for url in (settings.broker_url, settings.ledger_url) if url]
     if settings.tls_verify == "off" and any(parse(url).is_tls for url in urls):
         yield (
-            "NUMBERGROUP_TLS_VERIFY is off: the certificate of broker and ledger is not verified, and "
-            "anybody on the way can read and change everything"
+            "NUMBERGROUP_TLS_VERIFY is off: the certificates of broker and ledger are not verified, so an "
+            "attacker on the network can read and change everything"
         )
     if settings.metrics_port is None and "metrics_host" in settings.model_fields_set:
         yield "NUMBERGROUP_METRICS_HOST has no effect without NUMBERGROUP_METRICS_PORT: set that, too"
@@ -29,10 +29,9 @@ def find_in_settings(settings: Settings) -> Iterator[str]:
 
 
 async def find_in_server(settings: Settings, client: Redis) -> list[str]:
-    """What the Redis at `client` gives reason to warn of: the broker, or the ledger beside RabbitMQ. An
-    embedded one gives none.
+    """Return warnings about the Redis server at `client`: the broker, or the ledger of RabbitMQ.
 
-    Raises `LedgerUnavailable`.
+    For an embedded one there are none. Raises `LedgerUnavailable`.
     """
     is_broker = settings.broker_url is None or not parse(settings.broker_url.get_secret_value()).is_amqp
     if settings.effective_ledger_url is None:
@@ -42,7 +41,7 @@ async def find_in_server(settings: Settings, client: Redis) -> list[str]:
 
 
 async def find_in_keys(settings: Settings, client: Redis, partitions: int) -> list[MistypedKey]:
-    """Keys of the Redis at `client` that keep a worker from its work, for they hold something else.
+    """Return the keys of Redis whose values have another type than workers need.
 
     Raises `LedgerUnavailable`.
     """

@@ -1,6 +1,6 @@
-"""`numbergroup groups`: what the vendor has, and what it would take to have something else.
+"""`numbergroup groups`: list a vendor's groups, and compare them with a file.
 
-Commands import what they need when they run: starting up stays quick.
+The modules with the work are imported when a command runs, so that the command line starts quickly.
 """
 
 from enum import StrEnum
@@ -20,11 +20,11 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
-Account = Annotated[str, typer.Option("--account", metavar="NAME", help="Whose groups.")]
+Account = Annotated[str, typer.Option("--account", metavar="NAME", help="The account whose groups.")]
 
 
 class Format(StrEnum):
-    """How groups are printed."""
+    """The formats of `groups list`."""
 
     TABLE = "table"
     CSV = "csv"
@@ -34,22 +34,24 @@ class Format(StrEnum):
 @app.command("list")
 def list_(
     account: Account = "default",
-    group: Annotated[str | None, typer.Option(metavar="ID", help="Only the group with this groupId.")] = None,
-    name: Annotated[str | None, typer.Option(metavar="NAME", help="Only groups with this groupName.")] = None,
-    form: Annotated[
+    group: Annotated[
+        str | None, typer.Option(metavar="ID", help="List only the group with this groupId.")
+    ] = None,
+    name: Annotated[
+        str | None, typer.Option(metavar="NAME", help="List only groups with this groupName.")
+    ] = None,
+    output_format: Annotated[
         Format,
         typer.Option(
             "--format",
             metavar="FORMAT",
-            help="table, csv (one number a row) or ndjson; the last two have all numbers in full.",
+            help="table, csv (one number a row) or ndjson. csv and ndjson have all numbers in full.",
         ),
     ] = Format.TABLE,
-    as_json: Annotated[bool, typer.Option("--json", help="The same as --format ndjson.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Same as --format ndjson.")] = False,
     raw: Annotated[
         bool,
-        typer.Option(
-            "--raw", help="In csv, write cells as they are, also those that a spreadsheet takes for formulas."
-        ),
+        typer.Option("--raw", help="Do not escape csv cells that a spreadsheet would interpret as formulas."),
     ] = False,
     reveal: Annotated[
         bool, typer.Option("--reveal", help="Show phone numbers in full in the table.")
@@ -57,60 +59,75 @@ def list_(
 ) -> None:
     """List the groups that the vendor has.
 
-    All of them, page by page, within the account's rate limit. csv and ndjson are data: `groups diff` takes
-    both, and phone numbers are not masked in them. csv is fit for spreadsheets: a cell that they would take
-    for a formula (it begins with =, +, - or @) has an apostrophe before it, unless --raw. Not on a terminal,
-    the table's columns are separated by tabs.
+    It reads all pages of the vendor's list, within the account's rate limit. `groups diff` accepts csv and
+    ndjson; phone numbers are not masked in them. In csv, a cell that begins with =, +, - or @ gets an
+    apostrophe before it, because spreadsheets would interpret it as a formula; --raw turns that off. If the
+    output is not a terminal, the table's columns are separated by tabs.
     """
     from numbergroup.cli.groups.listing import run
 
     with handle_errors():
-        run(account, group, name, form=Format.NDJSON if as_json else form, raw=raw, reveal=reveal)
+        run(
+            account,
+            group,
+            name,
+            output_format=Format.NDJSON if as_json else output_format,
+            raw=raw,
+            reveal=reveal,
+        )
 
 
 @app.command()
 def diff(
     file: Annotated[
         Path,
-        typer.Argument(
-            metavar="FILE", help="The groups as they should be, CSV or NDJSON; - is standard input."
-        ),
+        typer.Argument(metavar="FILE", help="The wanted groups, CSV or NDJSON; - is standard input."),
     ],
     account: Account = "default",
     delete_others: Annotated[
-        bool, typer.Option("--delete-others", help="Delete the groups that are not in the file.")
+        bool, typer.Option("--delete-others", help="Delete groups that are not in the file.")
     ] = False,
     replace: Annotated[
         bool,
         typer.Option(
             "--replace/--no-replace",
-            help="Whether a group may be replaced where that takes fewer calls than to add and delete.",
+            help="Replace a whole group where that needs fewer calls than adding and deleting numbers.",
         ),
     ] = True,
     output: Annotated[
-        Path | None, typer.Option("--output", "-o", metavar="FILE", help="A new file; else standard output.")
+        Path | None,
+        typer.Option(
+            "--output", "-o", metavar="FILE", help="Write to this new file. Default: standard output."
+        ),
     ] = None,
     source: Annotated[str, typer.Option(metavar="NAME", help="`source` of the commands.")] = "cli",
     ids_prefix: Annotated[
-        str, typer.Option(metavar="TEXT", help="What the commands' ids begin with.")
+        str, typer.Option(metavar="TEXT", help="Prefix of the commands' ids.")
     ] = "groups-diff-",
     exit_code: Annotated[
-        bool, typer.Option("--exit-code", help="End with 3 when there are differences.")
+        bool, typer.Option("--exit-code", help="Exit with 3 if there are differences.")
     ] = False,
 ) -> None:
-    """Print the commands that make the groups what they should be.
+    """Print the commands that turn the vendor's groups into those of a file.
 
-    The fewest calls, as NDJSON that `publish` takes; nothing is sent. CSV has a header: groupId or groupName,
-    and phone (one number a row) or phones (separated by spaces, commas or semicolons). NDJSON has an object a
-    line: groupId or groupName, and phones. With a groupId, the groupName is not looked at; a group whose name
-    is not there yet is created. Other columns and members do not count. In CSV, an apostrophe before =, +, -
-    or @ is left out.
+    The commands need the fewest calls. They are NDJSON for `publish`; nothing is sent. CSV has a header:
+    groupId or groupName, and phone (one number a row) or phones (separated by spaces, commas or semicolons).
+    NDJSON has an object a line: groupId or groupName, and phones. If a groupId is given, the groupName is
+    ignored. A group with a new name is created. Other columns and members are ignored. In CSV, an apostrophe
+    before =, +, - or @ is removed.
 
-    It is a snapshot: what waits in the broker is not in it. The numbers are not masked.
+    The result is a snapshot: commands that wait in the broker are not considered. Numbers are not masked.
     """
     from numbergroup.cli.groups.diffing import DiffOptions, run
 
     with handle_errors():
-        differ = run(file, DiffOptions(account, delete_others, replace, output, source, ids_prefix))
-        if differ and exit_code:
+        options = DiffOptions(
+            account=account,
+            delete_others=delete_others,
+            may_replace=replace,
+            output=output,
+            source=source,
+            ids_prefix=ids_prefix,
+        )
+        if run(file, options) and exit_code:
             raise typer.Exit(ExitCode.DIFFERENT)

@@ -9,27 +9,25 @@ from pathlib import Path
 from typing import BinaryIO
 
 import typer
-from pydantic import TypeAdapter, ValidationError
 
 from numbergroup.cli.error_handling import CommandError
 from numbergroup.cli.files import create_file, display_name
-from numbergroup.cli.groups.events import Envelope, events
+from numbergroup.cli.groups.events import Envelope, make_events
 from numbergroup.cli.groups.reconcile import Difference, Reconciliation, Rules, reconcile
-from numbergroup.cli.groups.vendor import Account
+from numbergroup.cli.groups.vendor import VendorAccount
 from numbergroup.cli.groups.wanted import read_wanted
+from numbergroup.cli.identifiers import check_identifier
 from numbergroup.cli.output import pluralize
 from numbergroup.engine.commands import CommandKind
 from numbergroup.text.escaping import escaped_json
-from numbergroup_contracts.event import Identifier
 
-_MOST_PROBLEMS = _MOST_WARNINGS = 10
-_LONGEST_PREFIX = 64
-_NAME: TypeAdapter[str] = TypeAdapter(Identifier)
+_MAX_PROBLEMS_SHOWN = _MAX_WARNINGS_SHOWN = 10
+_MAX_PREFIX_LENGTH = 64
 
 
 @dataclass(frozen=True, slots=True)
 class DiffOptions:
-    """What was asked for on the command line."""
+    """The options of the command line."""
 
     account: str
     delete_others: bool
@@ -39,48 +37,55 @@ class DiffOptions:
     ids_prefix: str
 
 
-def run(file: Path, asked: DiffOptions) -> bool:
-    """Print the commands, and what they amount to on standard error. Whether there are any.
+def run(file: Path, options: DiffOptions) -> bool:
+    """Print the commands, and a summary on standard error. Return whether there are differences.
 
-    Raises `CommandError` for a file that cannot be used, and when the groups cannot be had: then nothing is
-    printed.
+    Raises `CommandError` when the file or the list of groups cannot be used; then nothing is printed.
     """
-    _check(asked)
-    account = Account(asked.account)
-    if asked.delete_others and CommandKind.DELETE_GROUP not in account.can.commands:
+    _check(options)
+    account = VendorAccount(options.account)
+    capabilities = account.capabilities
+    if options.delete_others and CommandKind.DELETE_GROUP not in capabilities.commands:
         raise typer.BadParameter("unsupported: the vendor deletes no groups", param_hint="--delete-others")
-    wanted = read_wanted(file, account.speakable)
-    # What waits for nothing when they are listed is in the list.
-    warning = account.waiting()
-    size = account.can.numbers_per_call
-    rules = Rules(account.can.commands, size, account.speakable, asked.delete_others, asked.may_replace)
-    found = reconcile(wanted, account.listed(), rules)
-    if found.problems:
-        more = len(found.problems) - _MOST_PROBLEMS
-        shown = "\n  ".join(found.problems[:_MOST_PROBLEMS]) + (f"\n  and {more} more" if more > 0 else "")
-        raise CommandError(
-            f"{display_name(file)}: no commands, because these groups cannot be had:\n  {shown}"
-        )
-    run_id = f"{asked.ids_prefix}{secrets.token_hex(8)}"
-    envelope = Envelope(asked.source, asked.account, run_id, account.settings.max_message_bytes, size)
-    lines = events(found.differences, envelope)
-    if asked.output is None:
-        commands = _write(lines, sys.stdout.buffer)
+    wanted = read_wanted(file, account.is_number)
+    # Before the listing: commands that do not wait any more by then are included in the list.
+    backlog_warning = account.warn_of_backlog()
+    rules = Rules(
+        capabilities.commands,
+        capabilities.numbers_per_call,
+        account.is_number,
+        delete_others=options.delete_others,
+        may_replace=options.may_replace,
+    )
+    result = reconcile(wanted, account.list_groups(), rules)
+    if result.problems:
+        more = len(result.problems) - _MAX_PROBLEMS_SHOWN
+        lines = [*result.problems[:_MAX_PROBLEMS_SHOWN], *([f"and {more} more"] if more > 0 else [])]
+        shown = "\n  ".join(lines)
+        raise CommandError(f"{display_name(file)}: no commands, because of these problems:\n  {shown}")
+    envelope = Envelope(
+        options.source,
+        options.account,
+        run_id=f"{options.ids_prefix}{secrets.token_hex(8)}",
+        max_bytes=account.settings.max_message_bytes,
+        numbers_per_call=capabilities.numbers_per_call,
+    )
+    events = make_events(result.differences, envelope)
+    if options.output is None:
+        command_count = _write(events, sys.stdout.buffer)
         sys.stdout.buffer.flush()
     else:
-        commands = _write_file(lines, asked.output)
-    _say(found, commands, size, warning)
-    return bool(found.differences)
+        with create_file(options.output) as out:
+            command_count = _write(events, out)
+    _print_summary(result, command_count, capabilities.numbers_per_call, backlog_warning)
+    return bool(result.differences)
 
 
-def _check(asked: DiffOptions) -> None:
-    if len(asked.ids_prefix) > _LONGEST_PREFIX:
-        raise typer.BadParameter(f"{_LONGEST_PREFIX} characters at most", param_hint="--ids-prefix")
-    for option, value in (("--source", asked.source), ("--ids-prefix", f"{asked.ids_prefix}-")):
-        try:
-            _NAME.validate_python(value)
-        except ValidationError:
-            raise typer.BadParameter("1 to 128 printable characters are needed", param_hint=option) from None
+def _check(options: DiffOptions) -> None:
+    if len(options.ids_prefix) > _MAX_PREFIX_LENGTH:
+        raise typer.BadParameter(f"{_MAX_PREFIX_LENGTH} characters at most", param_hint="--ids-prefix")
+    check_identifier(options.source, "--source")
+    check_identifier(f"{options.ids_prefix}-", "--ids-prefix")
 
 
 def _write(lines: Iterable[bytes], out: BinaryIO) -> int:
@@ -92,48 +97,47 @@ def _write(lines: Iterable[bytes], out: BinaryIO) -> int:
     return count
 
 
-def _write_file(lines: Iterable[bytes], file: Path) -> int:
-    with create_file(file) as out:
-        try:
-            return _write(lines, out)
-        except BaseException:
-            file.unlink()
-            raise
-
-
-def _say(found: Reconciliation, commands: int, size: int, warning: str | None) -> None:
-    lines = [_differences(found.differences, commands, size)]
-    if found.same:
-        are = "is as it" if found.same == 1 else "are as they"
-        lines.append(f"{pluralize(found.same, 'group')} {are} should be")
-    if found.others:
+def _print_summary(
+    result: Reconciliation, command_count: int, numbers_per_call: int, backlog_warning: str | None
+) -> None:
+    lines = [_describe_differences(result.differences, command_count, numbers_per_call)]
+    if result.unchanged:
+        are = "is as it" if result.unchanged == 1 else "are as they"
+        lines.append(f"{pluralize(result.unchanged, 'group')} {are} should be")
+    if result.others:
         lines.append(
-            f"{pluralize(found.others, 'group')} not in the file, left alone (--delete-others deletes them)"
+            f"{pluralize(result.others, 'group')} not in the file, left alone (--delete-others deletes them)"
         )
-    if found.unspeakable:
-        lines.append(f"{pluralize(found.unspeakable, 'listed number')} left alone: no command can name them")
-    warnings = [*found.warnings[:_MOST_WARNINGS], *([] if warning is None else [warning])]
-    if (more := len(found.warnings) - _MOST_WARNINGS) > 0:
-        warnings.append(f"{more:,} more groupNames differ so from others")
-    lines += [f"warning: {one}" for one in warnings]
+    if result.invalid_numbers:
+        lines.append(
+            f"{pluralize(result.invalid_numbers, 'listed number')} left alone: no command may contain them"
+        )
+    warnings = result.warnings[:_MAX_WARNINGS_SHOWN]
+    if backlog_warning is not None:
+        warnings.append(backlog_warning)
+    if (more := len(result.warnings) - _MAX_WARNINGS_SHOWN) > 0:
+        warnings.append(f"{more:,} more groupNames differ from others in this way")
+    lines += [f"warning: {warning}" for warning in warnings]
     typer.echo("\n".join(lines), err=True)
 
 
-def _differences(differences: Sequence[Difference], commands: int, size: int) -> str:
+def _describe_differences(
+    differences: Sequence[Difference], command_count: int, numbers_per_call: int
+) -> str:
     if not differences:
         return "no differences"
-    kinds = Counter(map(_kind, differences))
+    kinds = Counter(map(_kind_of, differences))
     groups = ", ".join(f"{count:,} to {kind}" for kind, count in kinds.items())
     differ = "differs" if len(differences) == 1 else "differ"
-    calls = sum(difference.calls(size) for difference in differences)
-    numbers = sum(difference.numbers for difference in differences)
+    calls = sum(difference.count_calls(numbers_per_call) for difference in differences)
+    numbers = sum(difference.number_count for difference in differences)
     return (
-        f"{pluralize(len(differences), 'group')} {differ} ({groups}): {pluralize(commands, 'command')}, "
+        f"{pluralize(len(differences), 'group')} {differ} ({groups}): {pluralize(command_count, 'command')}, "
         f"{pluralize(calls, 'call')}, {pluralize(numbers, 'number')}"
     )
 
 
-def _kind(difference: Difference) -> str:
+def _kind_of(difference: Difference) -> str:
     kinds = {step.kind for step in difference.steps}
     if CommandKind.CREATE in kinds:
         return "create"

@@ -1,4 +1,4 @@
-"""From differences to commands that `numbergroup publish` takes. Pure, but for the ids that come in."""
+"""Makes commands for `numbergroup publish` from differences. Pure: without I/O."""
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -17,32 +17,33 @@ _OPERATIONS = {CommandKind.ADD: "add", CommandKind.DELETE: "delete", CommandKind
 
 @dataclass(frozen=True, slots=True)
 class Envelope:
-    """What all commands of a run have. Their ids are `run` and a number; `run` must be a new one every time:
-    workers would take the commands for those of the last run.
+    """What all commands of a run share.
 
-    No command is larger than `most_bytes`; `size`: how many numbers a call has.
+    - `run_id`: the prefix of their ids. It must be new in each run, or workers take the commands for repeats.
+    - `max_bytes`: the largest size of a command.
+    - `numbers_per_call`: the largest number of numbers in a call.
     """
 
     source: str
     account: str
-    run: str
-    most_bytes: int
-    size: int
+    run_id: str
+    max_bytes: int
+    numbers_per_call: int
 
 
-def events(differences: Iterable[Difference], envelope: Envelope) -> Iterator[bytes]:
-    """One command after the other; those of a group in the order in which they must be applied."""
+def make_events(differences: Iterable[Difference], envelope: Envelope) -> Iterator[bytes]:
+    """Yield the commands as JSON; those of a group in the order in which they must be applied."""
     count = 0
-    for place, difference in enumerate(differences, start=1):
-        for kind, data in _commands(difference, f"{envelope.run}-group-{place}", envelope):
+    for position, difference in enumerate(differences, start=1):
+        for kind, data in _commands(difference, f"{envelope.run_id}-group-{position}", envelope):
             count += 1
-            yield orjson.dumps(_event(envelope, count, kind, data))
+            yield orjson.dumps(_make_event(envelope, count, kind, data))
 
 
-def _event(envelope: Envelope, count: int, kind: str, data: dict[str, Any]) -> dict[str, Any]:
+def _make_event(envelope: Envelope, count: int, kind: str, data: dict[str, Any]) -> dict[str, Any]:
     return {
         "specversion": "1.0",
-        "id": f"{envelope.run}-{count}",
+        "id": f"{envelope.run_id}-{count}",
         "source": envelope.source,
         "type": kind,
         "account": envelope.account,
@@ -51,40 +52,42 @@ def _event(envelope: Envelope, count: int, kind: str, data: dict[str, Any]) -> d
 
 
 def _commands(difference: Difference, key: str, envelope: Envelope) -> Iterator[tuple[str, dict[str, Any]]]:
-    """`key`: the groupKey of a group that has to be made in several commands, for nobody knows its id yet."""
+    """Yield types and `data` of commands. `key`: the groupKey of a group that takes several to create."""
     for step in difference.steps:
         if step.kind is CommandKind.DELETE_GROUP:
             yield DELETE, {"groupId": difference.group_id}
         elif step.kind is CommandKind.CREATE:
-            yield from _creation({"groupName": difference.name}, {"groupKey": key}, step, envelope)
+            yield from _create_group({"groupName": difference.name}, {"groupKey": key}, step, envelope)
         else:
-            yield from _updates({"groupId": difference.group_id}, step, envelope)
+            yield from _update_group({"groupId": difference.group_id}, step, envelope)
 
 
-def _creation(
+def _create_group(
     name: dict[str, Any], key: dict[str, Any], step: Step, envelope: Envelope
 ) -> Iterator[tuple[str, dict[str, Any]]]:
-    first, *rest = _parts(step.numbers, name | key, envelope)
+    first, *rest = _split_numbers(step.numbers, name | key, envelope)
     yield CREATE, {**name, **(key if rest else {}), "phones": first}
     for part in rest:
         yield UPDATE, {**key, "operateType": "add", "phones": part}
 
 
-def _updates(address: dict[str, Any], step: Step, envelope: Envelope) -> Iterator[tuple[str, dict[str, Any]]]:
+def _update_group(
+    address: dict[str, Any], step: Step, envelope: Envelope
+) -> Iterator[tuple[str, dict[str, Any]]]:
     operation = _OPERATIONS[step.kind]
-    for part in _parts(step.numbers, address, envelope):
+    for part in _split_numbers(step.numbers, address, envelope):
         yield UPDATE, {**address, "operateType": operation, "phones": part}
         if step.kind is CommandKind.REPLACE:
             operation = "add"
 
 
-def _parts(
+def _split_numbers(
     numbers: tuple[str, ...], address: dict[str, Any], envelope: Envelope
 ) -> Iterator[tuple[str, ...]]:
-    """As few as messages may have; whole calls each, so that cutting them costs none."""
-    around = len(orjson.dumps(_event(envelope, 0, UPDATE, address))) + _SPARE_BYTES
-    most = max(1, (envelope.most_bytes - around) // _NUMBER_BYTES)
-    if most > envelope.size:
-        most -= most % envelope.size
-    for start in range(0, len(numbers), most):
-        yield numbers[start : start + most]
+    """Yield the numbers in the fewest parts that fit into messages; each part fills whole calls."""
+    overhead = len(orjson.dumps(_make_event(envelope, 0, UPDATE, address))) + _SPARE_BYTES
+    limit = max(1, (envelope.max_bytes - overhead) // _NUMBER_BYTES)
+    if limit > envelope.numbers_per_call:
+        limit -= limit % envelope.numbers_per_call
+    for start in range(0, len(numbers), limit):
+        yield numbers[start : start + limit]

@@ -1,15 +1,15 @@
-"""From the groups that are there to those that are wanted, by the fewest calls. Pure.
+"""Finds the fewest calls that turn the listed groups into the wanted ones. Pure: without I/O.
 
-What may be done with one group, `size` numbers a call:
+A group can be changed in three ways:
 
-- an edit: delete what is too much, add what is missing. It touches the difference and nothing else.
-- a replace by all that is wanted: fewer calls where little of the group stays.
-- to empty it: a replace by one of its members, and the deletion of that one.
+- An edit deletes the surplus numbers and adds the missing ones. It touches nothing else.
+- A replace by all wanted numbers needs fewer calls when few of the members stay.
+- To empty a group: a replace by one of its members, then the deletion of that one.
 
-There is no shorter way: without a replace every number of the difference has to be named, and after the last
-replace, that one included, every number that is wanted. At the same number of calls it is the edit: a replace
-also undoes what others have changed since the groups were listed, and in several calls it takes members out
-for a moment that are to stay.
+No way has fewer calls. Without a replace, every number of the difference must be in a call. Otherwise every
+wanted number must be in the last replace or in a later call. With equal numbers of calls the edit is chosen:
+a replace would also undo what others have changed since the listing, and a replace in several calls removes
+members for a moment that should stay.
 """
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
@@ -27,9 +27,11 @@ _ALIKE = (
 
 
 @dataclass(slots=True)
-class Wanted:
-    """A group as it should be, by its `group_id` if it has one here, else by its `name`; `line` is the first
-    that is about it. `in_cells`: both are as cells of CSV have them, escaped for spreadsheets or not."""
+class WantedGroup:
+    """A group as it should be, named by its `group_id`, or by its `name` if it has no `group_id`.
+
+    `line` is its first line in the file. `in_cells`: both names are from CSV cells, which may be escaped.
+    """
 
     group_id: str | None
     name: str
@@ -37,20 +39,20 @@ class Wanted:
     numbers: set[str] = field(default_factory=set)
     in_cells: bool = False
 
-    def ids_among(self, there: Collection[str]) -> list[str]:
-        """Those groupIds that may be meant: written the same, else without white space at the ends."""
+    def find_ids(self, ids: Collection[str]) -> list[str]:
+        """Return those of the `ids` that `group_id` may mean: equal ones, or those equal when stripped."""
         text = self.group_id or ""
-        exact = [one for one in self._readings(text) if one in there]
-        return exact or [one for one in self._readings(text.strip()) if one in there]
+        equal = [reading for reading in self._readings(text) if reading in ids]
+        return equal or [reading for reading in self._readings(text.strip()) if reading in ids]
 
     @property
     def names(self) -> Sequence[str]:
-        """The groupNames that may be meant, white space at their ends included."""
+        """The groupNames that `name` may mean, not stripped."""
         return self._readings(self.name)
 
     @property
     def new_name(self) -> str:
-        """What the group is called if it has to be made."""
+        """The groupName with which the group would be created."""
         return unescaped(self.name.strip()) if self.in_cells else self.name
 
     def _readings(self, text: str) -> Sequence[str]:
@@ -59,128 +61,144 @@ class Wanted:
 
 @dataclass(slots=True, frozen=True)
 class Rules:
-    """What the vendor `can` do, with how many numbers (`size`) a call; `speakable`: whether a command can
-    name the number. `delete_others`: groups that nobody wants are to go."""
+    """What may be done.
 
-    can: Collection[CommandKind]
-    size: int
-    speakable: Callable[[str], object]
+    - `commands`: those that the vendor supports, with `numbers_per_call`.
+    - `is_number`: whether a command may contain the number.
+    - `delete_others`: whether groups that are not wanted are deleted.
+    """
+
+    commands: Collection[CommandKind]
+    numbers_per_call: int
+    is_number: Callable[[str], object]
     delete_others: bool = False
     may_replace: bool = True
 
 
 @dataclass(slots=True, frozen=True)
 class Step:
-    """One thing to do with a group. The numbers are in order."""
+    """One command for a group. The numbers are sorted."""
 
     kind: CommandKind
     numbers: tuple[str, ...] = ()
 
-    def calls(self, size: int) -> int:
-        return -(-len(self.numbers) // size) if self.numbers else 1
+    def count_calls(self, numbers_per_call: int) -> int:
+        """Return the number of calls that it needs."""
+        return -(-len(self.numbers) // numbers_per_call) if self.numbers else 1
 
 
 @dataclass(slots=True, frozen=True)
 class Difference:
-    """One group that is not as it should be, and what is to be done, in order. Without `group_id` it is to be
-    made, under this `name`; `empties`: nothing is left in it."""
+    """A group that is not as it should be, and the steps to change it.
+
+    Without a `group_id` it is created under its `name`. `empties`: the steps remove all its numbers.
+    """
 
     group_id: str | None
     name: str
     steps: Sequence[Step]
     empties: bool = False
 
-    def calls(self, size: int) -> int:
-        return sum(step.calls(size) for step in self.steps)
+    def count_calls(self, numbers_per_call: int) -> int:
+        """Return the number of calls that it needs."""
+        return sum(step.count_calls(numbers_per_call) for step in self.steps)
 
     @property
-    def numbers(self) -> int:
+    def number_count(self) -> int:
         return sum(len(step.numbers) for step in self.steps)
 
 
 @dataclass(slots=True)
 class Reconciliation:
-    """`same`: groups that are as they should be. `others`: those that nobody wants, and that are left alone.
-    `unspeakable`: listed numbers that no command can name, and that are left alone. `warnings`: groups that
-    were taken for the same although their names are written differently. `problems`: why there is no way;
-    then the rest is not to be used."""
+    """The result of a comparison.
+
+    - `unchanged`: the number of groups that are as they should be.
+    - `others`: the number of groups that are not wanted, and are not changed.
+    - `invalid_numbers`: the number of listed numbers that commands may not contain. They are not changed.
+    - `warnings`: groups that were matched although their names are written differently.
+    - `problems`: why it is not possible; then the rest must not be used.
+    """
 
     differences: list[Difference] = field(default_factory=list)
-    same: int = 0
+    unchanged: int = 0
     others: int = 0
-    unspeakable: int = 0
+    invalid_numbers: int = 0
     warnings: list[str] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
 
 
-def reconcile(wanted: Iterable[Wanted], listed: Sequence[Group], rules: Rules) -> Reconciliation:
-    """What makes the `listed` groups the `wanted` ones; those that are wanted first, in their order.
+def reconcile(wanted: Iterable[WantedGroup], listed: Sequence[Group], rules: Rules) -> Reconciliation:
+    """Return what turns the `listed` groups into the `wanted` ones, in the order of the wanted ones.
 
-    Names that differ only in Unicode normalisation, invisible characters or white space at their ends are one
-    name, where none is written the same. A name that no group has makes a new one. An id that no group has,
-    and a name that several have, are problems.
+    If no name is equal, names match that differ only in Unicode normalisation, invisible characters or white
+    space at their ends. A name without a match creates a group. An unknown id, and a name of several groups,
+    are problems.
     """
-    done = Reconciliation()
-    found, new = _find(wanted, listed, done)
+    result = Reconciliation()
+    found, new = _match(wanted, listed, result)
     groups = {group.group_id: group for group in listed}
     for group_id, target in found.items():
         group = groups[group_id]
-        members = {number for number in group.numbers if rules.speakable(number)}
-        strange = len(set(group.numbers)) - len(members)
-        done.unspeakable += strange
+        members = {number for number in group.numbers if rules.is_number(number)}
+        invalid = len(set(group.numbers)) - len(members)
+        result.invalid_numbers += invalid
         if members == target.numbers:
-            done.same += 1
+            result.unchanged += 1
             continue
-        ways = [way for way in _ways(members, target.numbers) if _is_open(way, rules, strange)]
+        ways = [
+            way
+            for way in _list_ways(members, target.numbers)
+            if _is_allowed(way, rules, has_invalid=invalid > 0)
+        ]
         if not ways:
-            done.problems.append(f"line {target.line}: the vendor cannot change the group in this way")
+            result.problems.append(f"line {target.line}: the vendor cannot change the group in this way")
             continue
-        shortest = min(ways, key=lambda way: sum(step.calls(rules.size) for step in way))
-        done.differences.append(Difference(group_id, group.name, shortest, not target.numbers))
+        shortest = min(ways, key=lambda way: sum(step.count_calls(rules.numbers_per_call) for step in way))
+        result.differences.append(Difference(group_id, group.name, shortest, not target.numbers))
     for target in new:
-        _create(target, rules, done)
+        _create(target, rules, result)
     others = [group for group in listed if group.group_id not in found]
     if rules.delete_others:
-        gone = (Step(CommandKind.DELETE_GROUP),)
-        done.differences += [Difference(group.group_id, group.name, gone) for group in others]
+        deletion = (Step(CommandKind.DELETE_GROUP),)
+        result.differences += [Difference(group.group_id, group.name, deletion) for group in others]
     else:
-        done.others = len(others)
-    return done
+        result.others = len(others)
+    return result
 
 
-def _find(
-    wanted: Iterable[Wanted], listed: Sequence[Group], done: Reconciliation
-) -> tuple[dict[str, Wanted], list[Wanted]]:
-    """What is wanted of the groups that are there, by their ids, and those that are not."""
+def _match(
+    wanted: Iterable[WantedGroup], listed: Sequence[Group], result: Reconciliation
+) -> tuple[dict[str, WantedGroup], list[WantedGroup]]:
+    """Return the wanted groups that are listed, by their ids, and those that have to be created."""
     ids = {group.group_id for group in listed}
-    names = _Names(listed)
-    found: dict[str, Wanted] = {}
-    new: dict[str, Wanted] = {}
+    names = _NameIndex(listed)
+    found: dict[str, WantedGroup] = {}
+    new: dict[str, WantedGroup] = {}
     for target in wanted:
-        matches = names.matches(target, done) if target.group_id is None else target.ids_among(ids)
+        matches = names.find(target, result) if target.group_id is None else target.find_ids(ids)
         if len(matches) > 1:
             shown = ", ".join(matches[:3]) + (", …" if len(matches) > 3 else "")
             what, hint = ("name", "give a groupId") if target.group_id is None else ("groupId", "use NDJSON")
-            done.problems.append(
+            result.problems.append(
                 f"line {target.line}: {len(matches)} groups have this {what} ({escaped(shown)}): {hint}"
             )
         elif matches:
-            known = found.setdefault(matches[0], target)
-            known.numbers |= target.numbers
+            first = found.setdefault(matches[0], target)
+            first.numbers |= target.numbers
         elif target.group_id is None:
-            known = new.setdefault(visible_name(target.new_name) or target.new_name, target)
-            known.numbers |= target.numbers
-            if known is not target:
-                done.warnings.append(f"line {target.line}: {_ALIKE} on line {known.line}: one group")
+            first = new.setdefault(visible_name(target.new_name) or target.new_name, target)
+            first.numbers |= target.numbers
+            if first is not target:
+                result.warnings.append(f"line {target.line}: {_ALIKE} on line {first.line}: one group")
         else:
-            done.problems.append(
-                f"line {target.line}: no group has this groupId; to make a new one give its groupName only"
+            result.problems.append(
+                f"line {target.line}: no group has this groupId; to create a group, give only its groupName"
             )
     return found, list(new.values())
 
 
-class _Names:
-    """The listed groups by their names, as they are written and as people see them."""
+class _NameIndex:
+    """Finds listed groups by their names, as they are written and as people see them."""
 
     def __init__(self, listed: Iterable[Group]) -> None:
         self._written: dict[str, list[str]] = {}
@@ -190,23 +208,25 @@ class _Names:
             if visible := visible_name(group.name):
                 self._visible.setdefault(visible, []).append(group.group_id)
 
-    def matches(self, target: Wanted, done: Reconciliation) -> list[str]:
-        """The ids of the groups of this name: of those that are written the same, else of those that look the
-        same, with a warning."""
-        if exact := _all_of(self._written, target.names):
-            return exact
-        alike = _all_of(self._visible, map(visible_name, target.names))
+    def find(self, target: WantedGroup, result: Reconciliation) -> list[str]:
+        """Return the ids of the groups with this name.
+
+        If no name is written the same, these are the groups whose names look the same, with a warning.
+        """
+        if equal := _collect_ids(self._written, target.names):
+            return equal
+        alike = _collect_ids(self._visible, map(visible_name, target.names))
         if len(alike) == 1:
-            done.warnings.append(f"line {target.line}: {_ALIKE} of group {escaped(alike[0])}: taken for it")
+            result.warnings.append(f"line {target.line}: {_ALIKE} of group {escaped(alike[0])}: matched")
         return alike
 
 
-def _all_of(groups: Mapping[str, Sequence[str]], names: Iterable[str]) -> list[str]:
+def _collect_ids(groups: Mapping[str, Sequence[str]], names: Iterable[str]) -> list[str]:
     return list(dict.fromkeys(group_id for name in names for group_id in groups.get(name, ())))
 
 
-def _ways(members: set[str], wanted: set[str]) -> Iterator[Sequence[Step]]:
-    """All that may be the shortest, the edit first."""
+def _list_ways(members: set[str], wanted: set[str]) -> Iterator[Sequence[Step]]:
+    """Yield all ways that may need the fewest calls, the edit first."""
     steps = (
         Step(CommandKind.DELETE, _sorted(members - wanted)),
         Step(CommandKind.ADD, _sorted(wanted - members)),
@@ -215,28 +235,31 @@ def _ways(members: set[str], wanted: set[str]) -> Iterator[Sequence[Step]]:
     if wanted:
         yield (Step(CommandKind.REPLACE, _sorted(wanted)),)
     else:
-        # The vendor requires numbers of a replace.
+        # The vendor requires a number in a replace.
         last = (min(members),)
         yield Step(CommandKind.REPLACE, last), Step(CommandKind.DELETE, last)
 
 
-def _is_open(way: Sequence[Step], rules: Rules, strange: int) -> bool:
+def _is_allowed(way: Sequence[Step], rules: Rules, *, has_invalid: bool) -> bool:
     kinds = {step.kind for step in way}
-    if CommandKind.REPLACE in kinds and (strange or not rules.may_replace):
+    # A replace would remove the numbers that no command may contain.
+    if CommandKind.REPLACE in kinds and (has_invalid or not rules.may_replace):
         return False
-    return kinds <= set(rules.can)
+    return kinds <= set(rules.commands)
 
 
-def _create(target: Wanted, rules: Rules, done: Reconciliation) -> None:
-    if CommandKind.CREATE not in rules.can:
-        done.problems.append(f"line {target.line}: no group has this name, and the vendor can create none")
+def _create(target: WantedGroup, rules: Rules, result: Reconciliation) -> None:
+    if CommandKind.CREATE not in rules.commands:
+        result.problems.append(
+            f"line {target.line}: no group has this name, and the vendor cannot create groups"
+        )
     elif not target.numbers:
-        done.problems.append(
-            f"line {target.line}: no group has this name, and none can be made without a number"
+        result.problems.append(
+            f"line {target.line}: no group has this name, and a group cannot be created without a number"
         )
     else:
         steps = (Step(CommandKind.CREATE, _sorted(target.numbers)),)
-        done.differences.append(Difference(None, target.new_name, steps))
+        result.differences.append(Difference(None, target.new_name, steps))
 
 
 def _sorted(numbers: Iterable[str]) -> tuple[str, ...]:

@@ -1,6 +1,6 @@
-"""Files of wanted groups: CSV or NDJSON, whichever it is. They are read line by line.
+"""Reads files of wanted groups line by line, in CSV or NDJSON.
 
-What is said of them never holds a number.
+Its messages never contain phone numbers.
 """
 
 import csv
@@ -10,26 +10,24 @@ from itertools import chain
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from pydantic import TypeAdapter, ValidationError
 from pydantic_core import from_json
 
 from numbergroup.cli.error_handling import CommandError
 from numbergroup.cli.files import display_name, read_lines
 from numbergroup.cli.groups.cells import unescaped
-from numbergroup.cli.groups.reconcile import Wanted
+from numbergroup.cli.groups.reconcile import WantedGroup
+from numbergroup.cli.identifiers import is_identifier
 from numbergroup.errors import NumbergroupError
 from numbergroup.text.reading import LONGEST_LINE, Line
-from numbergroup_contracts.event import Identifier
 
-_MOST_ERRORS = 10
-_LONGEST_NAME = 256
+_MAX_ERRORS = 10
+_MAX_NAME_LENGTH = 256
 _SEPARATORS = re.compile(r"[\s,;]+")
 _COLUMNS = {name.lower(): name for name in ("groupId", "groupName", "phone", "phones")}
-_ID: TypeAdapter[str] = TypeAdapter(Identifier)
 
 
 class WantedRow(NamedTuple):
-    """What a row or a line says: of which group, and which numbers. `in_cells`: see `Wanted`."""
+    """A row of CSV or a line of NDJSON: a group and numbers of it. `in_cells`: see `WantedGroup`."""
 
     group_id: str | None
     name: str
@@ -37,27 +35,27 @@ class WantedRow(NamedTuple):
     in_cells: bool = False
 
 
-class _WrongLine(NumbergroupError):
-    """What is wrong with a line."""
+class _LineError(NumbergroupError):
+    """A line cannot be used; the message says why."""
 
 
-class _WrongFile(NumbergroupError):
-    """What is wrong with all of it."""
+class _FileError(NumbergroupError):
+    """The file cannot be used; the message says why."""
 
 
-def read_wanted(file: Path, speakable: Callable[[str], object]) -> list[Wanted]:
-    """The groups of the file, in the order of their first lines; `speakable`: whether a number is one.
+def read_wanted(file: Path, is_number: Callable[[str], object]) -> list[WantedGroup]:
+    """Return the groups of the file in the order of their first lines, with the numbers of all their lines.
 
-    What is said of a group on several lines is put together. Raises `CommandError` that names the lines which
-    cannot be understood, or says why none can; also when there is no group in it.
+    `is_number`: whether a command may contain the number. Raises `CommandError` that names the lines which
+    cannot be used, or says why the file cannot be used; also when it has no groups.
     """
-    name, found = display_name(file), _Collected(speakable)
+    name, found = display_name(file), _WantedGroups(is_number)
     try:
         _read(read_lines(file), found)
-    except _WrongFile as error:
+    except _FileError as error:
         raise CommandError(f"{name}: {error}") from None
     if found.errors:
-        more = ["and maybe more"] if len(found.errors) == _MOST_ERRORS else []
+        more = ["and maybe more"] if len(found.errors) == _MAX_ERRORS else []
         shown = "\n  ".join(found.errors + more)
         raise CommandError(f"{name}: nothing was compared, because these lines cannot be used:\n  {shown}")
     if not found.groups:
@@ -65,65 +63,63 @@ def read_wanted(file: Path, speakable: Callable[[str], object]) -> list[Wanted]:
     return list(found.groups.values())
 
 
-class _Collected:
-    """The groups so far, and what was wrong."""
+class _WantedGroups:
+    """The groups and the errors so far."""
 
-    def __init__(self, speakable: Callable[[str], object]) -> None:
-        self.groups: dict[tuple[bool, str], Wanted] = {}
+    def __init__(self, is_number: Callable[[str], object]) -> None:
+        self.groups: dict[tuple[bool, str], WantedGroup] = {}
         self.errors: list[str] = []
-        self._speakable = speakable
+        self._is_number = is_number
 
     @property
-    def is_full(self) -> bool:
-        return len(self.errors) >= _MOST_ERRORS
+    def has_max_errors(self) -> bool:
+        return len(self.errors) >= _MAX_ERRORS
 
-    def take(self, line: int, said: WantedRow) -> None:
-        key = (said.group_id is None, said.group_id or said.name)
+    def add(self, line: int, row: WantedRow) -> None:
+        """Add the row of this line. Raises `_LineError`."""
+        key = (row.group_id is None, row.group_id or row.name)
         group = self.groups.get(key)
         if group is None:
-            group = Wanted(said.group_id, said.name, line, in_cells=said.in_cells)
-            _check_address(group)
+            group = WantedGroup(row.group_id, row.name, line, in_cells=row.in_cells)
+            _check_names(group)
             self.groups[key] = group
-        for position, number in enumerate(said.numbers, start=1):
-            if not self._speakable(number):
-                which = f"number {position}" if len(said.numbers) > 1 else "its number"
-                raise _WrongLine(f"{which} {_why(number)}")
-        group.numbers.update(said.numbers)
+        for position, number in enumerate(row.numbers, start=1):
+            if not self._is_number(number):
+                which = f"number {position}" if len(row.numbers) > 1 else "its number"
+                raise _LineError(f"{which} {_describe_invalid(number)}")
+        group.numbers.update(row.numbers)
 
-    def refuse(self, line: int, problem: _WrongLine) -> None:
-        self.errors.append(f"line {line}: {problem}")
+    def add_error(self, line: int, error: _LineError) -> None:
+        """Add the error of this line."""
+        self.errors.append(f"line {line}: {error}")
 
 
-def _why(number: str) -> str:
+def _describe_invalid(number: str) -> str:
     if number.startswith("+"):
-        return "begins with +: leave that out"
+        return "begins with +: remove that"
     if re.fullmatch(r"[0-9][.,][0-9]+[Ee]\+?[0-9]+", number):
-        return "was rounded by a spreadsheet: let it show the column as text"
-    return (
-        "is not one that a command may have: 7 to 15 digits with the country code, as the account takes them"
-    )
+        return "was rounded by a spreadsheet: format the column as text there"
+    return "is invalid: a number is 7 to 15 digits with the country code, as the account accepts them"
 
 
-def _check_address(group: Wanted) -> None:
+def _check_names(group: WantedGroup) -> None:
     if group.group_id is None:
         if not group.name:
-            raise _WrongLine("neither groupId nor groupName is given")
-        if len(group.new_name) > _LONGEST_NAME:
-            raise _WrongLine(f"groupName has more than {_LONGEST_NAME} characters")
+            raise _LineError("neither groupId nor groupName is given")
+        if len(group.new_name) > _MAX_NAME_LENGTH:
+            raise _LineError(f"groupName has more than {_MAX_NAME_LENGTH} characters")
         return
-    try:
-        _ID.validate_python(unescaped(group.group_id.strip()) if group.in_cells else group.group_id)
-    except ValidationError:
-        raise _WrongLine("groupId must be 1 to 128 printable characters") from None
+    if not is_identifier(unescaped(group.group_id.strip()) if group.in_cells else group.group_id):
+        raise _LineError("groupId must be 1 to 128 printable characters")
 
 
-def _read(lines: Iterator[Line], found: _Collected) -> None:
+def _read(lines: Iterator[Line], found: _WantedGroups) -> None:
     first = next((line for line in lines if line[1].strip()), None)
     if first is None:
         return
     start = first[1].lstrip()
     if start.startswith("["):
-        raise _WrongFile(
+        raise _FileError(
             "this is one JSON array: put each group on a line of its own (jq -c '.[]' does that)"
         )
     if start.startswith("{"):
@@ -132,100 +128,105 @@ def _read(lines: Iterator[Line], found: _Collected) -> None:
         _read_csv(first, lines, found)
 
 
-def _read_ndjson(lines: Iterable[Line], found: _Collected) -> None:
+def _read_ndjson(lines: Iterable[Line], found: _WantedGroups) -> None:
     for number, line in lines:
         if not line.strip():
             continue
         try:
-            found.take(number, _of_object(line))
-        except _WrongLine as problem:
-            found.refuse(number, problem)
-            if found.is_full:
+            found.add(number, _decode_object(line))
+        except _LineError as error:
+            found.add_error(number, error)
+            if found.has_max_errors:
                 return
 
 
-def _of_object(line: str) -> WantedRow:
+def _decode_object(line: str) -> WantedRow:
     try:
         value = from_json(line, allow_inf_nan=False)
     except (ValueError, RecursionError):
-        raise _WrongLine("this is not JSON: one object a line is needed") from None
+        raise _LineError("this is not JSON: one object a line is needed") from None
     if not isinstance(value, dict):
-        raise _WrongLine("this is no JSON object")
+        raise _LineError("this is not a JSON object")
     group_id, name = _text(value, "groupId"), _text(value, "groupName")
     phones = value.get("phones")
     if isinstance(phones, str):
         return WantedRow(group_id, name or "", _split(phones))
-    if not isinstance(phones, list) or not all(isinstance(one, str) for one in phones):
-        raise _WrongLine("phones must be there, an array of strings; to empty the group: []")
+    if not isinstance(phones, list) or not all(isinstance(phone, str) for phone in phones):
+        raise _LineError("phones must be an array of strings; [] empties the group")
     return WantedRow(group_id, name or "", phones)
 
 
 def _text(value: dict[str, Any], key: str) -> str | None:
     found = value.get(key)
     if found is not None and not isinstance(found, str):
-        raise _WrongLine(f"{key} must be a string")
+        raise _LineError(f"{key} must be a string")
     return found
 
 
 def _split(text: str) -> list[str]:
-    return [one for one in _SEPARATORS.split(text) if one]
+    return [number for number in _SEPARATORS.split(text) if number]
 
 
-def _read_csv(header: Line, lines: Iterable[Line], found: _Collected) -> None:
-    # A cell may hold all numbers of a group.
+def _read_csv(header: Line, lines: Iterable[Line], found: _WantedGroups) -> None:
+    # A cell may have all numbers of a group.
     csv.field_size_limit(LONGEST_LINE)
-    delimiter = next((one for one in ",;\t" if one in header[1]), ",")
-    passed = header[0] - 1
+    delimiter = next((character for character in ",;\t" if character in header[1]), ",")
+    skipped = header[0] - 1
     texts = chain([header[1]], (text for _, text in lines))
     rows = csv.reader(texts, delimiter=delimiter, strict=True, skipinitialspace=True)
-    row_of: _Columns | None = None
+    columns: _Columns | None = None
     try:
         for cells in rows:
-            if row_of is None:
-                row_of = _Columns(cells)
+            if columns is None:
+                columns = _Columns(cells)
             elif cells and any(cells):
                 try:
-                    found.take(passed + rows.line_num, row_of(cells))
-                except _WrongLine as problem:
-                    found.refuse(passed + rows.line_num, problem)
-                    if found.is_full:
+                    found.add(skipped + rows.line_num, columns.decode_row(cells))
+                except _LineError as error:
+                    found.add_error(skipped + rows.line_num, error)
+                    if found.has_max_errors:
                         return
     except csv.Error as error:
-        raise _WrongFile(f"line {passed + rows.line_num} is no CSV: {error}") from None
+        raise _FileError(f"line {skipped + rows.line_num} is not CSV: {error}") from None
 
 
 class _Columns:
-    """Reads rows by the header of the file."""
+    """Decodes rows by the header of the file. Raises `_FileError` when columns are missing or ambiguous."""
 
     def __init__(self, header: Sequence[str]) -> None:
-        at: dict[str, int] = {}
+        positions: dict[str, int] = {}
         for position, cell in enumerate(header):
             name = _COLUMNS.get(cell.strip().lower())
-            if name in at:
-                raise _WrongFile(f"two columns are called {name}")
+            if name in positions:
+                raise _FileError(f"two columns are called {name}")
             if name is not None:
-                at[name] = position
-        if not {"groupId", "groupName"} & at.keys() or len({"phone", "phones"} & at.keys()) != 1:
-            raise _WrongFile(
+                positions[name] = position
+        if (
+            not {"groupId", "groupName"} & positions.keys()
+            or len({"phone", "phones"} & positions.keys()) != 1
+        ):
+            raise _FileError(
                 "this is neither NDJSON nor CSV with a header: the first line must name the columns groupId "
                 "or groupName, and phone (one number a row) or phones"
             )
         self._width = len(header)
-        self._id, self._name = at.get("groupId"), at.get("groupName")
-        self._numbers, self._one = at.get("phones", at.get("phone", 0)), "phone" in at
+        self._id, self._name = positions.get("groupId"), positions.get("groupName")
+        self._has_one_number = "phone" in positions
+        self._numbers = positions["phone" if self._has_one_number else "phones"]
 
-    def __call__(self, cells: Sequence[str]) -> WantedRow:
+    def decode_row(self, cells: Sequence[str]) -> WantedRow:
+        """Return the row. Raises `_LineError` when it does not have as many cells as the header."""
         if len(cells) != self._width:
-            raise _WrongLine(
-                f"it has {len(cells)} cells, and the header {self._width}: quote cells that hold separators"
+            raise _LineError(
+                f"it has {len(cells)} cells, and the header {self._width}: quote cells with separators"
             )
         group_id, name = _cell(cells, self._id), _cell(cells, self._name)
         text = unescaped(cells[self._numbers].strip())
-        numbers = ([text] if text else []) if self._one else _split(text)
+        numbers = ([text] if text else []) if self._has_one_number else _split(text)
         return WantedRow(group_id or None, name, numbers, in_cells=True)
 
 
 def _cell(cells: Sequence[str], column: int | None) -> str:
-    """What is in the cell, white space at its ends included; but white space alone says nothing."""
+    """Return the cell, not stripped; empty if it has only white space or there is no such column."""
     text = "" if column is None else cells[column]
     return text if text.strip() else ""
