@@ -114,13 +114,13 @@ def merge(
         if position in skip:
             continue
         kind, numbers = command.kind, command.numbers
-        replayed: _Replayed | None = None
+        replayed: ReplayedCommand | None = None
         if (
             later_writes is not None
             and command is not created_by
             and (order := effective_order(command.retry_history)) < LATEST
         ):
-            replayed = _Replayed(order, later_writes, commands, change)
+            replayed = ReplayedCommand(order, later_writes, commands, change)
             numbers = replayed.remaining_numbers(numbers)
             if replayed.is_outdated(command, numbers):
                 change.outdated.add(position)
@@ -162,17 +162,17 @@ def merge(
 
 
 @dataclass(slots=True, frozen=True)
-class _Replayed:
+class ReplayedCommand:
     """Compares a replayed command, which stands at `order`, with the commands that came after it.
 
-    These are among the `commands` that were merged before it into `change`, and in the ledger's
-    `later_writes`.
+    These are in the ledger's `later_writes`, and among the `commands` that were merged before it into
+    `change`. To forecast a replay, only the `later_writes` are given.
     """
 
     order: int
     later_writes: LaterWrites
-    commands: Sequence[Command]
-    change: Change
+    commands: Sequence[Command] = ()
+    change: Change = field(default_factory=Change)
 
     def is_outdated(self, command: Command, remaining: Sequence[str]) -> bool:
         """Return whether later commands override the command completely.

@@ -1,13 +1,15 @@
-"""Computes how stale a letter is: what later commands of its group have decided, to show it to operators.
+"""Computes how stale a dead letter is: what a replay would leave out now, to show it to operators.
 
-The worker applies the same rules again when it processes a replay: more may be decided by then.
+The rule is the engine's. The worker applies it again when it processes the replay: more may be decided by
+then.
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import assert_never
 
-from numbergroup.engine.commands import TEXT_FIELDS, Command, CommandKind
+from numbergroup.engine.commands import Command, CommandKind
+from numbergroup.engine.merging.merge import ReplayedCommand
+from numbergroup.engine.replays import LaterWrites
 
 _MAX_DIGITS = 19
 
@@ -36,44 +38,41 @@ def compute_staleness(command: Command, order: int, since: Mapping[str, str]) ->
     `since` has the later decisions: by number, `+` or `-` and the order of the last decision; under
     `EVERYTHING` the order of the last command that decided all numbers. Unreadable values are ignored.
     """
-    kind = command.kind
-    if _order(since.get(EVERYTHING)) > order and kind is not CommandKind.LIST:
-        return Staleness(command.as_received(command.numbers), superseded=True)
-    match kind:
+    if command.kind is CommandKind.LIST:
+        return Staleness()
+    later_writes = _decode_later_writes(since)
+    replayed = ReplayedCommand(order, later_writes)
+    kept = {*replayed.remaining_numbers(command.numbers)}
+    superseded = replayed.is_outdated(command, [*kept])
+    match command.kind:
         case CommandKind.RENAME:
-            texts = tuple(name for name in command.text_fields if _decision(since, name)[1] > order)
-            return Staleness(texts, len(texts) == len(command.text_fields))
-        case CommandKind.ADD | CommandKind.DELETE:
-            left_out = [n for n in command.numbers if _decision(since, n)[1] > order]
-            return Staleness(command.as_received(left_out), len(left_out) == len(command.numbers))
+            if later_writes.everything > order:
+                return Staleness(superseded=True)
+            texts = replayed.remaining_texts(command)
+            return Staleness(tuple(text for text in command.text_fields if text not in texts), superseded)
         case CommandKind.REPLACE:
-            deleted = [
-                n for n in command.numbers if _decision(since, n)[0] == "-" and _decision(since, n)[1] > order
-            ]
-            return Staleness(command.as_received(deleted))
-        case CommandKind.DELETE_GROUP:
-            # A deletion would also undo all later decisions.
-            return Staleness(superseded=any(_decision(since, number)[1] > order for number in since))
-        case CommandKind.CREATE | CommandKind.LIST:
-            return Staleness()
-        case _:
-            assert_never(kind)
+            kept.update(replayed.numbers_added_later())
+        case CommandKind.CREATE:
+            kept.update(command.numbers)
+    left_out = [number for number in command.numbers if superseded or number not in kept]
+    return Staleness(command.as_received(left_out), superseded)
 
 
 def numbers_added_since(order: int, since: Mapping[str, str]) -> list[str]:
     """Return the numbers that were added later: the replay of a replace keeps them in the group."""
-    numbers = (number for number in since if number not in TEXT_FIELDS)
-    return [
-        number
-        for number in numbers
-        if _decision(since, number)[0] == "+" and _decision(since, number)[1] > order
-    ]
+    return ReplayedCommand(order, _decode_later_writes(since)).numbers_added_later()
 
 
-def _decision(since: Mapping[str, str], number: str) -> tuple[str, int]:
-    decision = since.get(number, "")
-    return decision[:1], _order(decision[1:]) if decision[:1] in ("+", "-") else -1
+def _decode_later_writes(since: Mapping[str, str]) -> LaterWrites:
+    decisions = (
+        (number, text[:1] == "+", _decode_order(text[1:]))
+        for number, text in since.items()
+        if text[:1] in ("+", "-")
+    )
+    later_writes = LaterWrites()
+    later_writes.add(_decode_order(since.get(EVERYTHING)), decisions)
+    return later_writes
 
 
-def _order(text: str | None) -> int:
+def _decode_order(text: str | None) -> int:
     return int(text) if text and len(text) <= _MAX_DIGITS and text.isascii() and text.isdigit() else -1
