@@ -121,7 +121,7 @@ def test_metrics(stage: Stage, shell: Shell) -> None:
     worker that runs is no mistake."""
     port = free_port()
     worker = stage.worker({"METRICS_PORT": str(port)})
-    worker.says("metrics")
+    worker.says("serving metrics")
     checked = shell("run", "--check", METRICS_PORT=str(port))
     assert (checked.code, checked.err) == (0, "")
     assert "warning: NUMBERGROUP_METRICS_PORT: a numbergroup worker serves its metrics on " in checked.out

@@ -84,14 +84,7 @@ async def open_worker(
             )
             opened.push_async_callback(callers[name].close)
         ports = _build_ports(settings, client, broker, intake, ledger=ledger, clock=clock)
-        log.info(
-            "starting",
-            version=ports.version,
-            broker=redact_url(broker_url),
-            accounts=sorted(accounts),
-            owner=ports.owner,
-            partitions=settings.partitions,
-        )
+        _log_start(settings, broker_url, ports)
         worker = Worker(
             _build_engine(settings, policies),
             ports,
@@ -120,6 +113,17 @@ async def _log_findings(settings: Settings, client: Redis) -> None:
         "looking at the ledger's keys", lambda: findings.find_in_keys(settings, client, settings.partitions)
     ):
         log.error(str(mistyped))
+
+
+def _log_start(settings: Settings, broker_url: str, ports: Ports) -> None:
+    log.info(
+        "starting",
+        version=ports.version,
+        broker=redact_url(broker_url),
+        accounts=sorted(settings.accounts),
+        owner=ports.owner,
+        partitions=settings.partitions,
+    )
 
 
 def _build_engine(settings: Settings, policies: Mapping[str, AccountPolicy]) -> Engine:

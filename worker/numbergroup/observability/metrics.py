@@ -21,8 +21,8 @@ PATH = "/metrics"
 
 _BREAKERS = ("closed", "open", "ramping")
 _PAUSES = ("operator", "fault", "throttle")
-_STOP_S = 0.5
-_ASK_S = 3.0
+_SHUTDOWN_TIMEOUT_S = 0.5
+_REQUEST_TIMEOUT_S = 3.0
 _SERVER = "numbergroup"
 
 log = get_logger("metrics")
@@ -30,8 +30,11 @@ log = get_logger("metrics")
 
 @dataclass(slots=True, frozen=True)
 class WorkerMetrics:
-    """How the worker stands at `now` (Unix seconds). `letters_written` by it, `letters` that there are in the
-    ledger, `letters_cap` that there may be."""
+    """The values of the metrics at `now` (Unix seconds).
+
+    `dead_letters_written` counts those of this worker, `dead_letters` all in the ledger, and
+    `dead_letters_cap` how many there may be.
+    """
 
     now: float
     snapshot: Snapshot
@@ -40,26 +43,33 @@ class WorkerMetrics:
     dead_letters_cap: int
 
 
-Look = Callable[[], WorkerMetrics | None]
+ReadMetrics = Callable[[], WorkerMetrics | None]
 """Returns the metrics' values, or `None` before the worker is built."""
 
 
-class _Standing(Collector):
-    def __init__(self, look: Look) -> None:
-        self._look = look
+class _WorkerCollector(Collector):
+    """Makes Prometheus' metrics of the worker's values."""
+
+    def __init__(self, read_metrics: ReadMetrics) -> None:
+        self._read_metrics = read_metrics
 
     def collect(self) -> Iterable[Metric]:
-        figures = self._look()
-        if figures is None:
+        """Yield all metrics, with their values of now."""
+        metrics = self._read_metrics()
+        if metrics is None:
             return
-        yield from _of_accounts(figures)
-        yield from _of_partitions(figures)
-        yield _gauge("dead_letters", "Dead letters in the ledger.", figures.dead_letters)
-        yield _gauge("dead_letters_limit", "So many, and nothing more is taken in.", figures.dead_letters_cap)
+        yield from _account_metrics(metrics)
+        yield from _partition_metrics(metrics)
+        yield _gauge("dead_letters", "Dead letters in the ledger.", metrics.dead_letters)
+        yield _gauge(
+            "dead_letters_limit",
+            "Number of dead letters at which workers accept no more commands.",
+            metrics.dead_letters_cap,
+        )
         written = CounterMetricFamily(
             "numbergroup_dead_letters_written", "Dead letters that this worker has written."
         )
-        written.add_metric((), figures.dead_letters_written)
+        written.add_metric((), metrics.dead_letters_written)
         yield written
 
     def describe(self) -> Iterable[Metric]:
@@ -67,61 +77,75 @@ class _Standing(Collector):
         return ()
 
 
-def _of_accounts(figures: WorkerMetrics) -> Iterator[Metric]:
-    accounts = figures.snapshot.accounts.items()
+def _account_metrics(metrics: WorkerMetrics) -> Iterator[Metric]:
+    accounts = metrics.snapshot.accounts.items()
     calls = CounterMetricFamily(
-        "numbergroup_calls", "Calls that ended, by outcome.", labels=("account", "outcome")
+        "numbergroup_calls", "Finished calls, by outcome.", labels=("account", "outcome")
     )
     for name, account in accounts:
         for outcome, count in account.outcomes.items():
             calls.add_metric((name, outcome), count)
     yield calls
     isolation = CounterMetricFamily(
-        "numbergroup_isolation_calls", "Calls made to find out which command is refused.", labels=("account",)
+        "numbergroup_isolation_calls",
+        "Calls that isolate a refused command from its batch.",
+        labels=("account",),
     )
     for name, account in accounts:
         isolation.add_metric((name,), account.isolation_calls)
     yield isolation
     by_account: dict[str, tuple[str, Callable[[AccountView], float]]] = {
-        "calls_in_flight": ("Calls that have not ended.", lambda one: one.in_flight),
-        "permits_wanted": ("Permits of the rate limit that are waited for.", lambda one: one.permits_wanted),
-        "ready_groups": ("Groups whose turn it could be.", lambda one: one.ready_groups),
+        "calls_in_flight": ("Calls that are not finished.", lambda account: account.in_flight),
+        "permits_wanted": (
+            "Calls that wait for a permit of the rate limit.",
+            lambda account: account.permits_wanted,
+        ),
+        "ready_groups": ("Groups that are ready for a call.", lambda account: account.ready_groups),
         "calls_failing_ratio": (
-            "Of the calls that ended lately, how many failed.",
-            lambda one: one.failure_share,
+            "Share of the recent calls that failed, 0 to 1.",
+            lambda account: account.failure_share,
         ),
     }
     for metric, (help_text, value) in by_account.items():
-        yield _gauges(metric, help_text, ("account",), [((name,), value(one)) for name, one in accounts])
+        yield _gauges(
+            metric, help_text, ("account",), [((name,), value(account)) for name, account in accounts]
+        )
     yield _gauges(
         "account_paused",
-        "Whether no call of the account begins, and who wants it so: 1 is yes.",
+        "1 if the account makes no calls: paused by an operator, by a fault, or by the vendor's throttling.",
         ("account", "by"),
-        [((name, by), float(one.paused_by == by)) for name, one in accounts for by in _PAUSES],
+        [((name, by), float(account.paused_by == by)) for name, account in accounts for by in _PAUSES],
     )
     yield _gauges(
         "breaker_state",
-        "Which state the account's breaker is in: 1 is that one.",
+        "1 for the state that the account's breaker is in.",
         ("account", "state"),
-        [((name, state), float(one.breaker == state)) for name, one in accounts for state in _BREAKERS],
+        [
+            ((name, state), float(account.breaker == state))
+            for name, account in accounts
+            for state in _BREAKERS
+        ],
     )
 
 
-def _of_partitions(figures: WorkerMetrics) -> Iterator[Metric]:
-    partitions = figures.snapshot.partitions.items()
+def _partition_metrics(metrics: WorkerMetrics) -> Iterator[Metric]:
+    partitions = metrics.snapshot.partitions.items()
     by_partition: dict[str, tuple[str, Callable[[PartitionView], float]]] = {
-        "commands_in_hand": ("Commands in memory that are not answered.", lambda one: one.in_hand),
-        "groups_in_hand": ("Groups that have such commands.", lambda one: one.groups),
-        "groups_parked": ("Groups that wait to be tried again.", lambda one: one.parked_groups),
-        "groups_quarantined": ("Groups whose commands are put away.", lambda one: one.quarantined_groups),
-        "groups_paused": ("Groups that an operator has paused.", lambda one: one.paused_groups),
+        "commands_in_hand": ("Commands in memory without a result yet.", lambda partition: partition.in_hand),
+        "groups_in_hand": ("Groups that have such commands.", lambda partition: partition.groups),
+        "groups_parked": ("Groups that wait for their next try.", lambda partition: partition.parked_groups),
+        "groups_quarantined": (
+            "Groups in quarantine: their commands are dead-lettered.",
+            lambda partition: partition.quarantined_groups,
+        ),
+        "groups_paused": ("Groups that an operator has paused.", lambda partition: partition.paused_groups),
         "oldest_command_age_seconds": (
             "How long the command has waited in memory that has waited longest.",
-            lambda one: 0.0 if one.oldest_at is None else max(0.0, figures.now - one.oldest_at),
+            lambda one: 0.0 if one.oldest_at is None else max(0.0, metrics.now - one.oldest_at),
         ),
     }
     for metric, (help_text, value) in by_partition.items():
-        samples = [((str(number),), value(one)) for number, one in partitions]
+        samples = [((str(number),), value(partition)) for number, partition in partitions]
         yield _gauges(metric, help_text, ("partition",), samples)
 
 
@@ -138,27 +162,27 @@ def _gauge(name: str, help_text: str, value: float) -> Metric:
     return _gauges(name, help_text, (), [((), value)])
 
 
-def render(look: Look) -> bytes:
+def render(read_metrics: ReadMetrics) -> bytes:
     """Return the metrics in the text format of Prometheus."""
     registry = CollectorRegistry()
-    registry.register(_Standing(look))
+    registry.register(_WorkerCollector(read_metrics))
     return generate_latest(registry)
 
 
 class MetricsServer:
-    """Serves `/metrics` from `start` to `stop`."""
+    """Serves `/metrics` from `start` to `stop`. `read_metrics` is set when the worker is built."""
 
     def __init__(self, host: str, port: int) -> None:
         self._host = host
         self._port = port
         self._runner: web.AppRunner | None = None
-        self.read_metrics: Look = lambda: None
+        self.read_metrics: ReadMetrics = lambda: None
 
     async def start(self) -> None:
-        """Listen. Raises `OSError` when the port cannot be used."""
+        """Start to listen; port 0 chooses a free one. Raises `OSError` when the port cannot be used."""
         app = web.Application()
         app.router.add_get(PATH, self._answer)
-        self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=_STOP_S)
+        self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=_SHUTDOWN_TIMEOUT_S)
         await self._runner.setup()
         try:
             await web.TCPSite(self._runner, self._host, self._port).start()
@@ -166,13 +190,15 @@ class MetricsServer:
             await self._runner.cleanup()
             raise
         self._port = self._runner.addresses[0][1]
-        log.info("metrics", url=self.url)
+        log.info("serving metrics", url=self.url)
 
     @property
     def url(self) -> str:
+        """The URL of the metrics."""
         return _url(self._host, self._port)
 
     async def stop(self) -> None:
+        """Stop the server, if it was started."""
         if self._runner is not None:
             await self._runner.cleanup()
 
@@ -186,7 +212,7 @@ async def is_served(host: str, port: int) -> bool:
     """Return whether a numbergroup worker serves its metrics at this address."""
     try:
         async with (
-            aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=_ASK_S)) as session,
+            aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=_REQUEST_TIMEOUT_S)) as session,
             session.get(_url(host, port), allow_redirects=False) as answer,
         ):
             return answer.headers.get("Server") == _SERVER
