@@ -40,15 +40,17 @@ class ReplayStream:
     def __init__(self, client: Redis, partition: int) -> None:
         self._client = client
         self._partition = partition
-        self._marks: dict[str, set[int]] = {}
+        self._settled_indexes: dict[str, set[int]] = {}
         self.stream = keys.of_partition(partition, keys.SIDE)
         self.position = Position()
         self._position_check = PositionCheck(client)
 
-    def keep_own_marks(self, marks: Mapping[str, set[int]]) -> dict[str, set[int]]:
+    def keep_own_indexes(self, indexes_by_tag: Mapping[str, set[int]]) -> dict[str, set[int]]:
         """Keep the settled indexes of this stream's messages, by tag; return those of other messages."""
-        self._marks = {tag: indexes for tag, indexes in marks.items() if tag.startswith(SIDE)}
-        return {tag: indexes for tag, indexes in marks.items() if not tag.startswith(SIDE)}
+        self._settled_indexes = {
+            tag: indexes for tag, indexes in indexes_by_tag.items() if tag.startswith(SIDE)
+        }
+        return {tag: indexes for tag, indexes in indexes_by_tag.items() if not tag.startswith(SIDE)}
 
     async def read(self, count: int, block_ms: int) -> list[Entry]:
         """Return the next messages, at most `count`; wait up to `block_ms` milliseconds if there are none.
@@ -62,7 +64,7 @@ class ReplayStream:
     def decode_rows(self, rows: Rows) -> list[Entry]:
         """Return the entries of rows that were read at the cursor, and advance the cursor."""
         self.position.advance([row.decode() for row, _ in rows])
-        return [self._decode_entry(tag, fields_of(flat)) for tag, flat in rows]
+        return [self._decode_entry(tag, pair_fields(flat)) for tag, flat in rows]
 
     def settle(self, replayed: Iterable[tuple[str, str | None]]) -> None:
         """Note that these messages are deleted; each is named by its tag."""
@@ -87,7 +89,7 @@ class ReplayStream:
             self._partition,
             tag,
             body,
-            settled=self._marks.pop(tag, set()),
+            settled=self._settled_indexes.pop(tag, set()),
             reply_to=via.replyTo,
             correlation_id=via.correlationId,
             from_list=via.listed,
@@ -170,7 +172,8 @@ async def read_streams(
     return {stream.decode(): rows for stream, rows in answer or ()}
 
 
-def fields_of(flat: Sequence[bytes]) -> dict[bytes, bytes]:
+def pair_fields(flat: Sequence[bytes]) -> dict[bytes, bytes]:
+    """Return the fields of a row: in a row, names and values alternate."""
     return dict(zip(flat[::2], flat[1::2], strict=True))
 
 

@@ -235,7 +235,14 @@ class ConsumerThread(ConnectionThread):
         def on_delivery(tag: int, redelivered: bool, properties: Properties, body: bytes) -> None:
             if consumer.generation == generation:
                 consumer.deliveries.append(
-                    Delivery(tag, queue, body, properties, redelivered=redelivered, is_stray=is_stray)
+                    Delivery(
+                        tag,
+                        queue,
+                        body,
+                        properties=properties,
+                        redelivered=redelivered,
+                        is_stray=is_stray,
+                    )
                 )
 
         # An operator may delete a stray queue: that must not disturb the channel.

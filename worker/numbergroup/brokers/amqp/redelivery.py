@@ -43,7 +43,7 @@ class Redeliveries:
 
     def expect(self, tag: str, state: State) -> None:
         """Track a message that will be delivered again."""
-        self._states.setdefault(_digest_of(tag), {})[tag] = state
+        self._states.setdefault(_split_digest(tag), {})[tag] = state
 
     def match(self, digest: str) -> tuple[str, State] | None:
         """Remove a message with this digest that was delivered again; return its tag and state.
@@ -64,7 +64,7 @@ class Redeliveries:
 
         Returns `None` if the message is not tracked, or has events that were in no settlement.
         """
-        state = self._states.get(_digest_of(tag), {}).get(tag)
+        state = self._states.get(_split_digest(tag), {}).get(tag)
         if not isinstance(state, Settled | Settling):
             return None
         self.expect(tag, Settled(state.total))
@@ -81,5 +81,5 @@ class Redeliveries:
         return missing
 
 
-def _digest_of(tag: str) -> str:
+def _split_digest(tag: str) -> str:
     return tag.rpartition("-")[0]

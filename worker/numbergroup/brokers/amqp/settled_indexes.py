@@ -33,7 +33,7 @@ async def load_notes(client: Redis, partition: int, replays: ReplayStream) -> Ma
     async with translate_errors(BrokerUnavailable):
         stored: Any = await client.hgetall(keys.of_partition(partition, keys.PARTIAL))
     totals, rest = decode_whole(stored)
-    parts = replays.keep_own_marks(decode_marks(rest))
+    parts = replays.keep_own_indexes(decode_marks(rest))
     notes: dict[str, State] = {tag: Settled(total) for tag, total in totals.items()}
     return notes | {tag: PartlySettled(indexes) for tag, indexes in parts.items()}
 

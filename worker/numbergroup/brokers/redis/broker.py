@@ -21,7 +21,7 @@ from numbergroup.brokers.replay_stream import (
     ReplayStream,
     Rows,
     count_waiting_replays,
-    fields_of,
+    pair_fields,
     read_streams,
 )
 from numbergroup.engine.commands import Entry
@@ -123,7 +123,7 @@ class StreamLog:
         self._can_read_replays = True
         self._unread: deque[Entry] = deque()
         self._position = Position()
-        self._marks: dict[str, set[int]] | None = None
+        self._settled_indexes: dict[str, set[int]] | None = None
         self._entry_bytes = 1.0
         self._count = _FIRST_COUNT
         self.may_have_more = False
@@ -132,10 +132,10 @@ class StreamLog:
         if self._unread:
             return self._pop_entries(credit)
         async with translate_errors(BrokerUnavailable):
-            if self._marks is None:
+            if self._settled_indexes is None:
                 name = keys.of_partition(self._partition, keys.PARTIAL)
-                marks: Any = await self._client.hgetall(name)
-                self._marks = self._replay_stream.keep_own_marks(decode_marks(marks))
+                stored: Any = await self._client.hgetall(name)
+                self._settled_indexes = self._replay_stream.keep_own_indexes(decode_marks(stored))
             count = self._next_count(credit)
             # Halve the count until this read succeeds: a reply that is too large for the connection must not
             # be requested again and again.
@@ -221,10 +221,10 @@ class StreamLog:
 
     def _decode_entry(self, tag: bytes, flat: list[bytes]) -> Entry:
         name = tag.decode()
-        settled = self._marks.pop(name, _NO_INDEXES) if self._marks else _NO_INDEXES
+        settled = self._settled_indexes.pop(name, _NO_INDEXES) if self._settled_indexes else _NO_INDEXES
         if len(flat) == 2 and flat[0] == _EVENT:
             return Entry(self._partition, name, flat[1], settled=settled)
-        fields = fields_of(flat)
+        fields = pair_fields(flat)
         body = fields.get(_EVENT)
         if body is not None and describe_wrong_fields(flat) is None:
             return Entry(
