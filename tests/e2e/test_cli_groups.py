@@ -272,7 +272,7 @@ def test_what_cannot_be_had(stage: Stage, shell: Shell) -> None:
 def test_bad_files(stage: Stage, shell: Shell) -> None:
     """What is wrong with a file is said before the vendor is asked."""
     failed(shell("groups", "diff", "nowhere.csv"), "nowhere.csv: No such file")
-    failed(shell("groups", "diff", "-"), "standard input: there is no group in it")
+    failed(shell("groups", "diff", "-"), "standard input: the file has no groups")
     bad = f"groupId,phone\ng-1,{A}\ng-1,+{B}\n".encode()
     failed(shell("groups", "diff", "-", stdin=bad), "standard input: ", "line 3: its number begins with +")
     assert stage.vendor.count() == 0

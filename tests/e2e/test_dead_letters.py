@@ -291,7 +291,7 @@ def test_a_discard_and_back(redis: RedisServer, shell: Shell) -> None:
     back = shell("dead-letters", "import", file.name)
     assert (back.code, back.out) == (0, "imported 6 dead letters\n")
     again = shell("dead-letters", "import", "-", stdin=file.read_bytes())
-    assert again.out == "imported 0 dead letters\nskipped 6 dead letters that exist already\n"
+    assert again.out == "imported 0 dead letters\nskipped 6 dead letters: already in the ledger\n"
     after = [fields for _, fields in redis.client.xrange(LETTERS)]
     assert [{**one, b"watched": b""} for one in before[:5]] == [{**one, b"watched": b""} for one in after[:5]]
     assert {**before[5]} == {name: value for name, value in after[5].items() if name in before[5]}
@@ -414,7 +414,7 @@ def test_mistakes(shell: Shell) -> None:
         ("discard", "--all", "--export", "x", "--no-export"): "exclude each other",
         ("list", "--older-than", "2y"): "'2y' is not an age such as",
         ("list", "--older-than", "99999999w"): "too long ago",
-        ("list", "--by", "moon"): "'moon' must be one of fingerprint, account, kind",
+        ("list", "--by", "moon"): "'moon' is not one of fingerprint, account, kind",
         ("edit", "a"): "give --file",
     }
     runs = (("dead-letters", *one) for one in mistakes)

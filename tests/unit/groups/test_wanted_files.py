@@ -109,8 +109,8 @@ def test_bad_lines(folder: Path, content: str, lines: list[int], why: str) -> No
 @pytest.mark.parametrize(
     ("content", "why"),
     [
-        (b"", "there is no group in it"),
-        (b"groupId,phone\n", "there is no group in it"),
+        (b"", "the file has no groups"),
+        (b"groupId,phone\n", "the file has no groups"),
         (f"{A}\n{B}\n".encode(), "neither NDJSON nor CSV"),
         (f"g,{A}\n".encode(), "neither NDJSON nor CSV"),
         (b"groupId,phone,phones\n", "neither NDJSON nor CSV"),

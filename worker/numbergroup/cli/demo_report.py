@@ -59,21 +59,23 @@ def print_report(console: Console, report: Report) -> int:
     for name, share in (("p50", 0.50), ("p90", 0.90), ("p99", 0.99)):
         table.add_row(f"latency {name}", f"{_percentile(report.latencies, share) * 1000:,.0f} ms", "")
     table.add_section()
-    table.add_row(*_check("one answer each", not (report.unanswered or report.repeats), _answers(report)))
     table.add_row(
-        *_check("nothing left", not report.left, f"{pluralize(report.left, 'message')} in the broker")
+        *_check_row("one answer each", not (report.unanswered or report.repeats), _describe_answers(report))
+    )
+    table.add_row(
+        *_check_row("nothing left", not report.left, f"{pluralize(report.left, 'message')} in the broker")
     )
     groups = f"{report.groups - report.wrong_groups} of {report.groups} as if applied one by one"
-    table.add_row(*_check("same final groups", not report.wrong_groups, groups))
+    table.add_row(*_check_row("same final groups", not report.wrong_groups, groups))
     console.print(table)
     return 0 if report.is_correct else 1
 
 
-def _check(name: str, passed: bool, detail: str) -> tuple[str, Text, str]:
+def _check_row(name: str, passed: bool, detail: str) -> tuple[str, Text, str]:
     return name, Text("yes", "green") if passed else Text("NO", "bold red"), detail
 
 
-def _answers(report: Report) -> str:
+def _describe_answers(report: Report) -> str:
     return f"{report.unanswered} commands without, {report.repeats} with several"
 
 

@@ -58,7 +58,7 @@ def plan_groups(commands: Sequence[Command], settings: Settings) -> list[Planned
     All commands wait before the first call. If commands use a groupKey that none of them creates, the group
     is assumed to exist.
     """
-    engine = Engine(_policies(commands, settings), group_backlog=sys.maxsize, max_pending=sys.maxsize)
+    engine = Engine(_make_policies(commands, settings), group_backlog=sys.maxsize, max_pending=sys.maxsize)
     run = _DryRun(engine, time.time())
     for command in commands:
         run.deliver(command)
@@ -66,7 +66,7 @@ def plan_groups(commands: Sequence[Command], settings: Settings) -> list[Planned
     return list(run.groups.values())
 
 
-def _policies(commands: Sequence[Command], settings: Settings) -> Mapping[str, AccountPolicy]:
+def _make_policies(commands: Sequence[Command], settings: Settings) -> Mapping[str, AccountPolicy]:
     """Return the policies of the configured accounts; if there are none, one for each account in use."""
     policies = {name: build_policy(account, account.vendor()) for name, account in settings.accounts.items()}
     if policies:

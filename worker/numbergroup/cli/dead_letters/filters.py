@@ -47,7 +47,7 @@ class DeadLetterFilter:
         """
         if self.kind is not None and self.kind not in ERROR_KINDS:
             raise typer.BadParameter(
-                f"{self.kind!r} must be one of {', '.join(ERROR_KINDS)}", param_hint="--kind"
+                f"{self.kind!r} is not one of {', '.join(ERROR_KINDS)}", param_hint="--kind"
             )
         if self.fingerprint is not None and not _FINGERPRINT.fullmatch(self.fingerprint):
             raise typer.BadParameter(

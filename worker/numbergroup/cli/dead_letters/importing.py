@@ -46,7 +46,7 @@ def run(file: Path, *, as_json: bool) -> None:
     else:
         typer.echo(f"imported {pluralize(action.changed, 'dead letter')}")
         if progress.existing:
-            typer.echo(f"skipped {pluralize(progress.existing, 'dead letter')} that exist already")
+            typer.echo(f"skipped {pluralize(progress.existing, 'dead letter')}: already in the ledger")
     again = "run the command again to import the rest"
     if failure is not None:
         raise CommandError(f"{failure}\n  {again}; nothing is imported twice")

@@ -27,7 +27,7 @@ def run(letter_filter: DeadLetterFilter, *, limit: int, by: str | None, as_json:
     """Print dead letters; with `by`, count them by fingerprint, account or kind."""
     letter_filter.validate()
     if by is not None and by not in _COUNTED_BY:
-        raise typer.BadParameter(f"{by!r} must be one of {', '.join(_COUNTED_BY)}", param_hint="--by")
+        raise typer.BadParameter(f"{by!r} is not one of {', '.join(_COUNTED_BY)}", param_hint="--by")
 
     async def work(reader: LetterReader, _: LetterChanger) -> None:
         if by is None:

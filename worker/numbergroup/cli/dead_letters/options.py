@@ -72,7 +72,7 @@ def with_filters(*, ids: bool) -> Callable[[Callable[..., None]], Callable[..., 
         ]
         signature = inspect.signature(command)
         _, *own = signature.parameters.values()
-        parameters = [*added, *(one.replace(kind=keyword) for one in own)]
+        parameters = [*added, *(parameter.replace(kind=keyword) for parameter in own)]
         run.__annotations__ = {}  # They name types that are imported when the command runs.
         run.__signature__ = signature.replace(parameters=parameters)  # type: ignore[attr-defined]
         return run

@@ -169,7 +169,7 @@ def run(
         page: list[Letter] = []
         async for letter in letter_filter.scan(reader):
             page.append(letter)
-            if len(page) == PAGE or sum(len(one.body) for one in page) > PAGE_BYTES:
+            if len(page) == PAGE or sum(len(member.body) for member in page) > PAGE_BYTES:
                 await _add_page(plan, reader, page, intake, prints=lists_each)
                 page.clear()
         await _add_page(plan, reader, page, intake, prints=lists_each)

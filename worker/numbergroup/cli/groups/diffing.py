@@ -49,7 +49,7 @@ def run(file: Path, options: DiffOptions) -> bool:
         raise typer.BadParameter("unsupported: the vendor deletes no groups", param_hint="--delete-others")
     wanted = read_wanted(file, account.is_number)
     # Before the listing: commands that do not wait any more by then are included in the list.
-    backlog_warning = account.warn_of_backlog()
+    backlog_warning = account.describe_backlog()
     rules = Rules(
         capabilities.commands,
         capabilities.numbers_per_call,
@@ -83,7 +83,9 @@ def run(file: Path, options: DiffOptions) -> bool:
 
 def _check(options: DiffOptions) -> None:
     if len(options.ids_prefix) > _MAX_PREFIX_LENGTH:
-        raise typer.BadParameter(f"{_MAX_PREFIX_LENGTH} characters at most", param_hint="--ids-prefix")
+        raise typer.BadParameter(
+            f"must have at most {_MAX_PREFIX_LENGTH} characters", param_hint="--ids-prefix"
+        )
     check_identifier(options.source, "--source")
     check_identifier(f"{options.ids_prefix}-", "--ids-prefix")
 

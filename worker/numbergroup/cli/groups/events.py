@@ -35,7 +35,7 @@ def make_events(differences: Iterable[Difference], envelope: Envelope) -> Iterat
     """Yield the commands as JSON; those of a group in the order in which they must be applied."""
     count = 0
     for position, difference in enumerate(differences, start=1):
-        for kind, data in _commands(difference, f"{envelope.run_id}-group-{position}", envelope):
+        for kind, data in _make_commands(difference, f"{envelope.run_id}-group-{position}", envelope):
             count += 1
             yield orjson.dumps(_make_event(envelope, count, kind, data))
 
@@ -51,7 +51,9 @@ def _make_event(envelope: Envelope, count: int, kind: str, data: dict[str, Any])
     }
 
 
-def _commands(difference: Difference, key: str, envelope: Envelope) -> Iterator[tuple[str, dict[str, Any]]]:
+def _make_commands(
+    difference: Difference, key: str, envelope: Envelope
+) -> Iterator[tuple[str, dict[str, Any]]]:
     """Yield types and `data` of commands. `key`: the groupKey of a group that takes several to create."""
     for step in difference.steps:
         if step.kind is CommandKind.DELETE_GROUP:

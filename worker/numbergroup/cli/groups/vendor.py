@@ -112,7 +112,7 @@ class VendorAccount:
             return ledger_url(self.settings) if await _is_listening(embedded.PORT) else None
         return None if self.settings.effective_ledger_url is None else ledger_url(self.settings)
 
-    def warn_of_backlog(self) -> str | None:
+    def describe_backlog(self) -> str | None:
         """Return a warning if commands wait in the broker, or may wait there."""
         try:
             count = asyncio.run(self._count_backlog())

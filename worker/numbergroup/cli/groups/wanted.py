@@ -59,7 +59,7 @@ def read_wanted(file: Path, is_number: Callable[[str], object]) -> list[WantedGr
         shown = "\n  ".join(found.errors + more)
         raise CommandError(f"{name}: nothing was compared, because these lines cannot be used:\n  {shown}")
     if not found.groups:
-        raise CommandError(f"{name}: there is no group in it")
+        raise CommandError(f"{name}: the file has no groups")
     return list(found.groups.values())
 
 
@@ -147,23 +147,23 @@ def _decode_object(line: str) -> WantedRow:
         raise _LineError("this is not JSON: one object a line is needed") from None
     if not isinstance(value, dict):
         raise _LineError("this is not a JSON object")
-    group_id, name = _text(value, "groupId"), _text(value, "groupName")
+    group_id, name = _get_text(value, "groupId"), _get_text(value, "groupName")
     phones = value.get("phones")
     if isinstance(phones, str):
-        return WantedRow(group_id, name or "", _split(phones))
+        return WantedRow(group_id, name or "", _split_numbers(phones))
     if not isinstance(phones, list) or not all(isinstance(phone, str) for phone in phones):
         raise _LineError("phones must be an array of strings; [] empties the group")
     return WantedRow(group_id, name or "", phones)
 
 
-def _text(value: dict[str, Any], key: str) -> str | None:
+def _get_text(value: dict[str, Any], key: str) -> str | None:
     found = value.get(key)
     if found is not None and not isinstance(found, str):
         raise _LineError(f"{key} must be a string")
     return found
 
 
-def _split(text: str) -> list[str]:
+def _split_numbers(text: str) -> list[str]:
     return [number for number in _SEPARATORS.split(text) if number]
 
 
@@ -220,13 +220,13 @@ class _Columns:
             raise _LineError(
                 f"it has {len(cells)} cells, and the header {self._width}: quote cells with separators"
             )
-        group_id, name = _cell(cells, self._id), _cell(cells, self._name)
+        group_id, name = _read_cell(cells, self._id), _read_cell(cells, self._name)
         text = unescaped(cells[self._numbers].strip())
-        numbers = ([text] if text else []) if self._has_one_number else _split(text)
+        numbers = ([text] if text else []) if self._has_one_number else _split_numbers(text)
         return WantedRow(group_id or None, name, numbers, in_cells=True)
 
 
-def _cell(cells: Sequence[str], column: int | None) -> str:
+def _read_cell(cells: Sequence[str], column: int | None) -> str:
     """Return the cell, not stripped; empty if it has only white space or there is no such column."""
     text = "" if column is None else cells[column]
     return text if text.strip() else ""

@@ -13,23 +13,23 @@ Row = tuple[str, ...]
 
 
 def format_status(report: StatusReport) -> Iterator[str]:
-    """Yield the lines of the report. They contain no control characters, whoever wrote the texts."""
+    """Yield the lines of the report. They contain no control characters, whatever the texts contain."""
     now = report.now
     if report.workers:
-        yield from _table("workers", _worker_rows(report))
+        yield from _format_table("workers", _worker_rows(report))
     else:
         yield "no worker is running: what follows is what the ledger knows"
-    yield from _table("partitions", _partition_rows(report))
+    yield from _format_table("partitions", _partition_rows(report))
     for queue, count in report.strays.items():
         if count:
             yield f"  {escaped(queue)}  backlog {count:,}, published for another number of partitions"
     accounts = [_account_rows(account, now) for account in report.accounts]
-    yield from _table("accounts", [row for rows in accounts for row in rows])
+    yield from _format_table("accounts", [row for rows in accounts for row in rows])
     groups = [_group_row(group, now) for group in report.groups[:_SHOWN]]
-    yield from _table("groups", groups)
+    yield from _format_table("groups", groups)
     if more := len(report.groups) - len(groups) + sum(report.unlisted_groups.values()):
         yield f"  and {more:,} more"
-    yield from _dead_letter_lines(report)
+    yield from _describe_dead_letters(report)
     yield from (f"problem: {escaped(problem)}" for problem in report.problems)
     yield from (f"warning: {escaped(warning)}" for warning in report.warnings)
 
@@ -83,13 +83,14 @@ def _account_rows(account: AccountStatus, now: float) -> Iterator[Row]:
 
 
 def _describe_pause(account: AccountStatus, now: float) -> str:
+    reason, retry = _reason_suffix(account.reason), _retry_suffix(account.until, now)
     match account.paused_by:
         case "operator":
-            return f"paused{_origin(account.operator, account.since, now)}{_reason(account.reason)}"
+            return f"paused{_origin_suffix(account.operator, account.since, now)}{reason}"
         case "fault":
-            return f"the vendor refuses the account{_retry_time(account.until, now)}{_reason(account.reason)}"
+            return f"the vendor refuses the account{retry}{reason}"
         case "throttle":
-            return f"throttled by the vendor{_retry_time(account.until, now)}"
+            return f"throttled by the vendor{retry}"
     return ""
 
 
@@ -106,14 +107,14 @@ def _describe_breaker(account: AccountStatus, now: float) -> str:
 
 def _group_row(group: GroupStatus, now: float) -> Row:
     if group.state == "paused":
-        why = f"paused{_origin(group.operator, group.since, now)}{_reason(group.reason)}"
+        why = f"paused{_origin_suffix(group.operator, group.since, now)}{_reason_suffix(group.reason)}"
     else:
         since = f" for {_format_span(now - group.since)}" if group.since else ""
-        why = f"{group.state}{since}{_retry_time(group.until, now)}"
+        why = f"{group.state}{since}{_retry_suffix(group.until, now)}"
         if group.fault and group.state == "quarantined":
-            why += f": {escaped(group.fault.message)}: {_advice(group)}"
+            why += f": {escaped(group.fault.message)}: {_describe_advice(group)}"
         elif group.fault:
-            why += _reason(f"{group.fault.kind} {group.fault.code or ''}: {group.fault.message}")
+            why += _reason_suffix(f"{group.fault.kind} {group.fault.code or ''}: {group.fault.message}")
     handle = f"{group.ref.kind}:{group.ref.name}"
     waiting = pluralize(group.waiting, "command")
     if group.state == "quarantined":
@@ -121,13 +122,13 @@ def _group_row(group: GroupStatus, now: float) -> Row:
     return (escaped(handle), escaped(group.ref.account), waiting, why)
 
 
-def _advice(group: GroupStatus) -> str:
+def _describe_advice(group: GroupStatus) -> str:
     resume = "numbergroup resume group resumes it"
     replay = "numbergroup dead-letters replay sends its dead letters again"
     return f"{resume}, {replay}" if group.has_dead_letters else resume
 
 
-def _dead_letter_lines(report: StatusReport) -> Iterator[str]:
+def _describe_dead_letters(report: StatusReport) -> Iterator[str]:
     alarms = {
         "full": ": too many, WORKERS ACCEPT NO COMMANDS until there are fewer",
         "many": ": many; at the cap workers accept no more commands",
@@ -135,7 +136,7 @@ def _dead_letter_lines(report: StatusReport) -> Iterator[str]:
     alarm = alarms.get(report.alarm or "", "")
     origin = "" if report.cap_is_reported else " by the settings here"
     yield f"dead letters {report.dead_letters:,}, at most {report.cap:,}{origin}{alarm}"
-    yield from _columns(
+    yield from _align_columns(
         (
             escaped(kind.fingerprint),
             f"{kind.count:,}",
@@ -148,14 +149,14 @@ def _dead_letter_lines(report: StatusReport) -> Iterator[str]:
         yield f"  and {len(report.letter_kinds) - _SHOWN:,} more fingerprints"
 
 
-def _table(title: str, rows: Iterable[Row]) -> Iterator[str]:
-    lines = list(_columns(rows))
+def _format_table(title: str, rows: Iterable[Row]) -> Iterator[str]:
+    lines = list(_align_columns(rows))
     if lines:
         yield title
         yield from lines
 
 
-def _columns(rows: Iterable[Row]) -> Iterator[str]:
+def _align_columns(rows: Iterable[Row]) -> Iterator[str]:
     """Yield the rows with aligned columns, two spaces between them. The last column is not padded."""
     table: Sequence[Row] = list(rows)
     widths: dict[int, int] = {}
@@ -167,16 +168,16 @@ def _columns(rows: Iterable[Row]) -> Iterator[str]:
         yield ("  " + "  ".join([*texts, row[-1]])).rstrip()
 
 
-def _origin(operator: str | None, since: float | None, now: float) -> str:
+def _origin_suffix(operator: str | None, since: float | None, now: float) -> str:
     ago = f" {_format_span(now - since)} ago" if since else ""
     return f" by {escaped(operator) if operator else 'an operator'}{ago}"
 
 
-def _reason(reason: str | None) -> str:
+def _reason_suffix(reason: str | None) -> str:
     return f": {escaped(reason)[:_MAX_TEXT]}" if reason else ""
 
 
-def _retry_time(until: float | None, now: float) -> str:
+def _retry_suffix(until: float | None, now: float) -> str:
     return f", tried again in {_format_span(until - now)}" if until and until > now else ""
 
 

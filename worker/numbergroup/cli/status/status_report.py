@@ -130,7 +130,7 @@ def build_status_report(
             waiting += views[number].in_hand
         partitions.append(_partition_status(number, owner, views.get(number), waiting, overview))
     groups = _paused_and_parked(views.values(), overview.pauses) + [
-        _quarantined(ref, fault, has_dead_letters=ref in overview.with_dead_letters)
+        _quarantined_status(ref, fault, has_dead_letters=ref in overview.with_dead_letters)
         for ref, fault in sorted(overview.quarantined.items())
     ]
     parked = sum(view.parked_groups for view in views.values())
@@ -233,20 +233,20 @@ def _paused_and_parked(
         for target, pause in sorted(pauses.items(), key=lambda item: item[1].since)
         if isinstance(target, GroupRef)
     ] + [
-        _parked(group)
+        _parked_status(group)
         for group in sorted(parked.values(), key=lambda group: group.failing_since or 0.0)
         if group.ref not in pauses
     ]
 
 
-def _quarantined(ref: GroupRef, fault: Fault, *, has_dead_letters: bool) -> GroupStatus:
+def _quarantined_status(ref: GroupRef, fault: Fault, *, has_dead_letters: bool) -> GroupStatus:
     # The advice depends on what is left in the dead letters, so it is added later.
     message = scrub_text(fault.message.removesuffix(f": {ADVICE}"))
     fault = replace(fault, message=message)
     return GroupStatus(ref, "quarantined", 0, fault=fault, has_dead_letters=has_dead_letters)
 
 
-def _parked(group: GroupView) -> GroupStatus:
+def _parked_status(group: GroupView) -> GroupStatus:
     # A vendor's message may contain phone numbers.
     fault = group.last_fault and replace(group.last_fault, message=scrub_text(group.last_fault.message))
     return GroupStatus(
