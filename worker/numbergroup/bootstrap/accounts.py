@@ -27,15 +27,13 @@ def build_caller(
         clock.wall,
         now_s=clock.now,
         tokens=tokens_of(
-            *(
-                keyring.account,
-                provider,
-                token_store,
-                transport,
-                limiter.acquire,
-                account.timeout_s,
-                clock.now,
-            )
+            account=keyring.account,
+            provider=provider,
+            store=token_store,
+            transport=transport,
+            permit=limiter.acquire,
+            timeout_s=account.timeout_s,
+            now_s=clock.now,
         ),
     )
     return caller, build_policy(account, provider)
