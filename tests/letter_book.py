@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 import orjson
 
 from numbergroup.engine.commands import Entry, GroupRef
-from numbergroup.engine.replays import SIDE, LaterWrites, Replay
+from numbergroup.engine.replays import REPLAY_TAG_PREFIX, LaterWrites, Replay
 from numbergroup.engine.settling.dead_letters import DeadLetterRecord
 from numbergroup.engine.settling.settlement import Settlement
 from numbergroup_contracts.dead_letters import DeadLetter, PastFailure
@@ -76,7 +76,7 @@ class LetterBook:
             force,
         )
         self._tags += 1
-        tag = f"{SIDE}{self._tags}-0"
+        tag = f"{REPLAY_TAG_PREFIX}{self._tags}-0"
         self.side[tag] = (letter.body if body is None else body, replay)
         return self.read(tag)
 

@@ -20,13 +20,13 @@ _Where = dict[str, tuple[str, str]]
 _RUNTIME: _Where = {
     "partition acquired": (START, START),
     "messages in hand": (CREATES, BUSY),
-    "commands taken in": (CREATES, BUSY),
+    "commands looked up": (CREATES, BUSY),
     "intent recorded": (CREATES, CREATES),
     "call recorded": (UPDATES, BUSY),
     "about to send": (CREATES, BUSY),
     HALF_WRITTEN: (CREATES, BUSY),
     "answer begun": (CREATES, STOPPING),
-    "call ended": (CREATES, STOPPING),
+    "call finished": (CREATES, STOPPING),
     "settling": (CREATES, STOPPING),
     SCRIPT_SENT: (CREATES, STOPPING),
     "settled": (CREATES, STOPPING),
@@ -35,7 +35,7 @@ _RUNTIME: _Where = {
     "releasing the lease": (SHARING, STOPPING),
     "lease released": (SHARING, STOPPING),
     "stopping": (STOPPING, STOPPING),
-    "register left": (STOPPING, STOPPING),
+    "worker unregistered": (STOPPING, STOPPING),
 }
 _REDIS: _Where = {
     "moving from a list": (LISTED, LISTED),

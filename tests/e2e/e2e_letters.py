@@ -7,8 +7,12 @@ from dead_letters_written import group_field, letter, write
 from e2e_stage import RedisServer
 from redis import Redis
 
-AUDIT, COUNT, LETTERED = "numbergroup:audit", "numbergroup:dead-letters:count", "numbergroup:lettered"
-LETTERS, SIDE = "numbergroup:{0}:dead-letters", "numbergroup:{0}:side"
+AUDIT, COUNT, DEAD_LETTER_GROUPS = (
+    "numbergroup:audit",
+    "numbergroup:dead-letters:count",
+    "numbergroup:lettered",
+)
+LETTERS, REPLAYS = "numbergroup:{0}:dead-letters", "numbergroup:{0}:side"
 FIRST_MS = 1_763_717_401_483
 
 
@@ -30,7 +34,7 @@ def some(count: int, groups: int = 3, **how: Any) -> list[dict[str, Any]]:
 
 def replayed(redis: RedisServer) -> list[bytes]:
     """The events in the side log of partition 0, in order."""
-    return [fields[b"event"] for _, fields in redis.client.xrange(SIDE)]
+    return [fields[b"event"] for _, fields in redis.client.xrange(REPLAYS)]
 
 
 def left(redis: RedisServer) -> int:
@@ -57,7 +61,7 @@ def post_many(redis: RedisServer, count: int, groups: int) -> None:
     """As `post(redis, *some(count, groups))`, written by the server itself: that many take a second."""
     one = letter("c-#N", group="id:g-#G")
     fingerprint = one["described"]["fingerprint"]
-    used = [LETTERS, f"{LETTERS}:index", LETTERED, COUNT, "numbergroup:dead-letters:fingerprints"]
+    used = [LETTERS, f"{LETTERS}:index", DEAD_LETTER_GROUPS, COUNT, "numbergroup:dead-letters:fingerprints"]
     texts = [orjson.dumps(one["described"]), one["body"], group_field("id:g-#G"), fingerprint]
     script = redis.client.register_script(_MANY)
     for first in range(0, count, 10_000):

@@ -9,7 +9,7 @@ from e2e_answers import Answers, letters
 from e2e_checks import answered_once
 from e2e_cli import Shell
 from e2e_commands import Event, Script
-from e2e_letters import COUNT, LETTERED, LETTERS, SIDE
+from e2e_letters import COUNT, DEAD_LETTER_GROUPS, LETTERS, REPLAYS
 from e2e_processes import eventually
 from e2e_stage import Stage
 
@@ -62,14 +62,14 @@ def answered_again(
 
 def waiting(stage: Stage) -> int:
     """How many replays are not settled."""
-    return int(stage.redis.client.xlen(SIDE))
+    return int(stage.redis.client.xlen(REPLAYS))
 
 
 def nothing_kept(stage: Stage) -> bool:
     """Whether there is no letter, and nothing is counted or written down for the sake of one."""
     client = stage.redis.client
-    kept = (COUNT, LETTERED, f"{LETTERS}:index", "numbergroup:dead-letters:fingerprints")
-    streams = client.xlen(LETTERS) + client.xlen(SIDE)
+    kept = (COUNT, DEAD_LETTER_GROUPS, f"{LETTERS}:index", "numbergroup:dead-letters:fingerprints")
+    streams = client.xlen(LETTERS) + client.xlen(REPLAYS)
     return not streams and not client.exists(*kept) and not client.keys("numbergroup:since:*")
 
 

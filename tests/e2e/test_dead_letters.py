@@ -12,7 +12,7 @@ import pytest
 from dead_letters_written import NUMBERS, group_field, letter, since_key, update
 from deadlines import room
 from e2e_cli import Shell
-from e2e_letters import AUDIT, COUNT, LETTERED, LETTERS, SIDE, left, post, replayed, some
+from e2e_letters import AUDIT, COUNT, DEAD_LETTER_GROUPS, LETTERS, REPLAYS, left, post, replayed, some
 from e2e_processes import NUMBERGROUP, environment
 from e2e_stage import RedisServer
 
@@ -191,7 +191,7 @@ def test_a_plan(redis: RedisServer, shell: Shell) -> None:
     assert last == {"plan": plan}
     assert lines(forced.out)[-1]["plan"]["force"] is True
     assert redis.client.xrange(LETTERS) == before
-    assert not redis.client.exists(AUDIT, SIDE)
+    assert not redis.client.exists(AUDIT, REPLAYS)
 
 
 def test_replays(redis: RedisServer, shell: Shell) -> None:
@@ -212,7 +212,7 @@ def test_replays(redis: RedisServer, shell: Shell) -> None:
     assert [event["id"] for event in events] == ["c-3", "c-0", "c-2", "c-4"]
     assert events[1]["data"]["phones"] == ["8521234567"]
     assert (redis.client.get(COUNT), left(redis)) == (b"2", 2)
-    assert redis.client.hgetall(LETTERED) == {
+    assert redis.client.hgetall(DEAD_LETTER_GROUPS) == {
         group_field("id:g-0").encode(): b"3",
         group_field("id:g-1").encode(): b"3",
     }
@@ -265,7 +265,7 @@ def test_an_edit(redis: RedisServer, shell: Shell) -> None:
     (shown,) = lines(shell("dead-letters", "show", "0-raw-0", "--json").out)
     assert (shown["command"]["id"], shown["group"], shown["edited"]) == ("new", "key:k", True)
     assert shown["original"] == "\\xff"
-    assert redis.client.hget(LETTERED, group_field("key:k")) == b"1"
+    assert redis.client.hget(DEAD_LETTER_GROUPS, group_field("key:k")) == b"1"
 
 
 def test_a_discard_and_back(redis: RedisServer, shell: Shell) -> None:
@@ -286,7 +286,7 @@ def test_a_discard_and_back(redis: RedisServer, shell: Shell) -> None:
     assert done.out == f"6 dead letters copied to {file.name}\ndiscarded 6 dead letters\n"
     assert file.stat().st_mode & 0o777 == 0o600
     assert left(redis) == 0
-    assert not redis.client.exists(COUNT, LETTERED)
+    assert not redis.client.exists(COUNT, DEAD_LETTER_GROUPS)
 
     back = shell("dead-letters", "import", file.name)
     assert (back.code, back.out) == (0, "imported 6 dead letters\n")
@@ -327,7 +327,7 @@ def test_masked_exports(redis: RedisServer, shell: Shell) -> None:
 def test_a_ledger_that_refuses(redis: RedisServer, shell: Shell) -> None:
     """Nothing is lost; what was done, and what may have been, is said."""
     post(redis, *some(2))
-    redis.client.set(SIDE, "somebody else's")
+    redis.client.set(REPLAYS, "somebody else's")
     done = shell("dead-letters", "replay", "--all", "--yes", "--json")
     assert (done.code, left(redis)) == (1, 2)
     assert lines(done.out)[0]["replayed"] == 0

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from e2e_letters import COUNT, LETTERED, LETTERS, SIDE, left, post_many, replayed
+from e2e_letters import COUNT, DEAD_LETTER_GROUPS, LETTERS, REPLAYS, left, post_many, replayed
 from e2e_processes import NUMBERGROUP, environment, eventually
 from e2e_stage import RedisServer
 
@@ -85,13 +85,13 @@ def test_100_000_letters(redis: RedisServer, tmp_path: Path) -> None:
     assert run.peak_mb < allowed_mb
 
     def stop(processes: int) -> None:
-        eventually(lambda: redis.client.exists(SIDE), "the first letters are replayed", 120)
+        eventually(lambda: redis.client.exists(REPLAYS), "the first letters are replayed", 120)
         os.killpg(processes, signal.SIGINT)
 
     code, out = run("replay", "--all", "--yes", "--json", meanwhile=stop)
     some = json.loads(out)
     assert code == 130
-    assert 0 < some["replayed"] == redis.client.xlen(SIDE) == MANY - left(redis)
+    assert 0 < some["replayed"] == redis.client.xlen(REPLAYS) == MANY - left(redis)
     assert some["left"] == left(redis) > 0
     code, out = run("replay", "--all", "--yes", "--json")
     assert (code, json.loads(out)["replayed"]) == (0, some["left"])
@@ -106,6 +106,8 @@ def test_100_000_letters(redis: RedisServer, tmp_path: Path) -> None:
     code, _ = run("discard", "--all", "--yes", "--export", "again.ndjson")
     assert (code, left(redis)) == (0, 0)
     assert run.peak_mb < allowed_mb
-    assert redis.client.hlen(LETTERED) == GROUPS, "those that are replayed count until they are settled"
+    assert redis.client.hlen(DEAD_LETTER_GROUPS) == GROUPS, (
+        "those that are replayed count until they are settled"
+    )
     with (tmp_path / "again.ndjson").open("rb") as lines:
         assert sum(1 for _ in lines) == MANY

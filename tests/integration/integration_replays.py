@@ -12,8 +12,8 @@ from numbergroup.engine.settling.dead_letters import DeadLetterRecord
 from numbergroup.engine.settling.settlement import NumberDecision
 from numbergroup.ledger import keys
 
-SIDE, INDEX, LETTERS = (
-    keys.of_partition(0, name) for name in (keys.SIDE, keys.LETTER_INDEX, keys.DEAD_LETTERS)
+REPLAYS, INDEX, LETTERS = (
+    keys.of_partition(0, name) for name in (keys.REPLAYS, keys.DEAD_LETTER_INDEX, keys.DEAD_LETTERS)
 )
 SHAPE = b'{"kind":"refused","code":"1002","message":"parameter error"}'
 
@@ -51,8 +51,8 @@ def replayed(
 
 async def replay(client: Redis, body: bytes, **said: Any) -> str:
     """Add a message to the side log, as whoever moves letters does; its tag."""
-    noted = {"letter": "0-1-1-0", "replays": 1, "order": 7, "group": keys.field(ID_REF), **said}
-    tag: Any = await client.xadd(SIDE, {"event": body, "replay": orjson.dumps(noted)})
+    noted = {"letter": "0-1-1-0", "replays": 1, "order": 7, "group": keys.group_field(ID_REF), **said}
+    tag: Any = await client.xadd(REPLAYS, {"event": body, "replay": orjson.dumps(noted)})
     return "side/" + tag.decode()
 
 
@@ -79,8 +79,8 @@ async def move(client: Redis, letter_id: str, **more: Any) -> None:
         **more,
     }
     pipe = client.pipeline(transaction=True)
-    pipe.xadd(SIDE, {"event": fields[b"body"], "replay": orjson.dumps(noted)})
+    pipe.xadd(REPLAYS, {"event": fields[b"body"], "replay": orjson.dumps(noted)})
     pipe.xdel(LETTERS, place)
     pipe.hdel(INDEX, letter_id)
-    pipe.decr(keys.LETTER_COUNT)
+    pipe.decr(keys.DEAD_LETTER_COUNT)
     await pipe.execute()

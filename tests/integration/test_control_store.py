@@ -195,7 +195,7 @@ async def test_a_probe_that_is_none(rig: Rig, junk: str) -> None:
 
 async def test_dead_letters_are_counted(rig: Rig) -> None:
     """How many there are, as whoever writes and removes them has counted."""
-    await rig.client.set(keys.LETTER_COUNT, 412_345)
+    await rig.client.set(keys.DEAD_LETTER_COUNT, 412_345)
     assert (await rig.control_store.read()).controls.dead_letters == 412_345
 
 
@@ -206,11 +206,13 @@ async def test_junk(rig: Rig, logs: list[Any], junk: bytes) -> None:
     await rig.control_store.pause("acme", "sound", "me@here")
     await rig.control_store.publish_breaker("acme", BreakerNotice(1.5, 1))
     raw: Any = rig.client
-    await raw.hset(keys.PAUSES, mapping={"default": junk, keys.field(ID_REF): junk, b"\xff": junk, b"": junk})
+    await raw.hset(
+        keys.PAUSES, mapping={"default": junk, keys.group_field(ID_REF): junk, b"\xff": junk, b"": junk}
+    )
     await raw.hset(keys.PAUSES, mapping={b"a\0b": junk, b"a\0nokind\0c": junk, b"\x1b[2J": junk})
     await raw.hset(keys.BREAKERS, mapping={"default": junk, b"\xff": junk})
     await raw.hset(keys.RESUMES, mapping={"default": junk or b"x", b"\xff": b"1"})
-    await rig.client.set(keys.LETTER_COUNT, junk if junk != b"7" else b"-7")
+    await rig.client.set(keys.DEAD_LETTER_COUNT, junk if junk != b"7" else b"-7")
     readings = [await rig.control_store.read() for _ in range(3)]
     assert readings[0] == readings[1] == readings[2]
     controls = readings[0].controls
@@ -231,7 +233,7 @@ async def test_a_breaker_that_would_not_be_tried_for_days(rig: Rig) -> None:
 
 
 @pytest.mark.redis_server
-@pytest.mark.parametrize("key", [keys.PAUSES, keys.RESUMES, keys.BREAKERS, keys.LETTER_COUNT])
+@pytest.mark.parametrize("key", [keys.PAUSES, keys.RESUMES, keys.BREAKERS, keys.DEAD_LETTER_COUNT])
 async def test_a_key_of_another_kind(redis_url: str, logs: list[Any], key: str) -> None:
     """It counts for nothing, is told once, and costs nobody the others: no worker waits for it to be mended.
     (The embedded broker hangs up on it.)"""

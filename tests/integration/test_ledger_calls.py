@@ -67,11 +67,11 @@ async def test_what_is_over_is_removed(rig: Rig) -> None:
     await rig.own()
     await rig.record_call(ID_REF, 1, doubt("a", until=1_000.01))
     await rig.record_call(KEY_REF, 2, doubt("b"))
-    await rig.client.hset(CALLS, keys.field(OTHER_REF), "1 2 3 [")
+    await rig.client.hset(CALLS, keys.group_field(OTHER_REF), "1 2 3 [")
 
     async def over() -> bool:
         await rig.ledger.read_previous_owner_state(0)
-        return await rig.client.hkeys(CALLS) == [keys.field(KEY_REF).encode()]
+        return await rig.client.hkeys(CALLS) == [keys.group_field(KEY_REF).encode()]
 
     await eventually(over, "only what may take effect is left")
 
@@ -151,7 +151,7 @@ async def test_many_at_once(rig: Rig) -> None:
     created = [rig.ledger.record_intent(rig.sender(KEY_REF, 999, "a", "b"), intent())]
     assert await asyncio.gather(*recorded, *stale, *created) == [True] * 150 + [False, True]
     assert await known(rig) == {ref: [doubt(f"8521{n:07d}").call] for n, ref in enumerate(many)}
-    assert await rig.client.hkeys(keys.CREATES) == [keys.field(KEY_REF).encode()]
+    assert await rig.client.hkeys(keys.CREATES) == [keys.group_field(KEY_REF).encode()]
     assert (await rig.ledger.read_previous_owner_state(0)).attempted == {key("a"), key("b")}
 
 
@@ -208,8 +208,8 @@ async def test_what_cannot_be_read_is_passed_over(rig: Rig, junk: bytes) -> None
     """Another version's calls, or junk, are reported; the others are known."""
     await rig.own()
     await rig.record_call(ID_REF, 1, doubt())
-    await rig.client.hset(CALLS, keys.field(KEY_REF), junk)
-    readable = await rig.client.hget(CALLS, keys.field(ID_REF))
+    await rig.client.hset(CALLS, keys.group_field(KEY_REF), junk)
+    readable = await rig.client.hget(CALLS, keys.group_field(ID_REF))
     for field in (b"\xff", b"two\0parts", b"default\0unheard of\0g-1"):
         await rig.client.hset(CALLS, field, readable)
     assert await known(rig) == {ID_REF: [doubt().call]}

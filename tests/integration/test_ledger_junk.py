@@ -131,7 +131,7 @@ def test_what_can_be_read_can_be_used(data: bytes) -> None:
 async def test_a_group_id_that_is_no_text(rig: Rig, logs: list[Any]) -> None:
     """It is not taken for "no such group": the key is reported as one that cannot be read."""
     await rig.own()
-    await rig.client.hset(GROUP_KEYS, keys.field(KEY_REF), ID_NOT_UTF_8)
+    await rig.client.hset(GROUP_KEYS, keys.group_field(KEY_REF), ID_NOT_UTF_8)
     facts = await rig.ledger.lookup([command("a", KEY_REF), command("b", KEY_REF, CommandKind.CREATE)])
     assert (facts.bindings, facts.unreadable) == ({}, {KEY_REF})
     (told,) = [line for line in logs if line["log_level"] == "error"]
@@ -142,7 +142,7 @@ async def test_an_intent_that_is_none(rig: Rig, logs: list[Any]) -> None:
     """It is not taken for "never sent"; the name of a group without a key is nobody's to read."""
     own = GroupRef("default", HandleKind.OWN, "test\0new")
     for ref in (KEY_REF, own):
-        await rig.client.hset(CREATES, keys.field(ref), b"junk")
+        await rig.client.hset(CREATES, keys.group_field(ref), b"junk")
     creates = [command("a", KEY_REF, CommandKind.CREATE), command("b", own, CommandKind.CREATE)]
     facts = await rig.ledger.lookup(creates)
     assert (facts.intents, facts.unreadable) == ({}, {KEY_REF, own})
@@ -155,7 +155,7 @@ async def test_a_group_whose_entry_cannot_be_read(stage: Stage) -> None:
     async with stage.worker():
         await stage.publish(create("c-1", "k-1"))
         await stage.answered(1)
-    field = keys.field(GroupRef("default", HandleKind.KEY, "k-1"))
+    field = keys.group_field(GroupRef("default", HandleKind.KEY, "k-1"))
     whole = await stage.client.hget(GROUP_KEYS, field)
     await stage.client.hset(GROUP_KEYS, field, ID_NOT_UTF_8)
     async with stage.worker("next"):
@@ -179,7 +179,7 @@ async def test_a_group_whose_entry_cannot_be_read(stage: Stage) -> None:
 
 async def test_a_create_whose_intent_cannot_be_read(stage: Stage) -> None:
     """An earlier worker may have sent it: it fails rather than being sent a second time."""
-    field = keys.field(GroupRef("default", HandleKind.KEY, "k-1"))
+    field = keys.group_field(GroupRef("default", HandleKind.KEY, "k-1"))
     await stage.client.hset(CREATES, field, b'{"marker":"ng:1"}')
     async with stage.worker():
         await stage.publish(create("c-1", "k-1"), create("c-2", "k-2"))
@@ -193,7 +193,9 @@ async def test_what_the_worker_knows_itself_goes_first(stage: Stage) -> None:
     async with stage.worker():
         await stage.publish(create("c-1", "k-1"))
         await stage.answered(1)
-        await stage.client.hset(GROUP_KEYS, keys.field(GroupRef("default", HandleKind.KEY, "k-1")), b"\xff")
+        await stage.client.hset(
+            GROUP_KEYS, keys.group_field(GroupRef("default", HandleKind.KEY, "k-1")), b"\xff"
+        )
         await stage.publish(by_key("c-2", "k-1"))
         assert await stage.answered(2) == [("c-1", "applied"), ("c-2", "applied")]
 

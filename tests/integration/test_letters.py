@@ -58,11 +58,11 @@ async def test_a_replay(rig: Rig) -> None:
     assert await everything(rig) == []
     left = {key for key in await rig.client.keys() if b"dead-letters" in key}
     assert left == {b"numbergroup:dead-letters:partitions", keys.of_partition(0, keys.DEAD_LETTERS).encode()}
-    assert await rig.client.hgetall(keys.LETTERED) == {
+    assert await rig.client.hgetall(keys.DEAD_LETTER_GROUPS) == {
         FIELD.encode(): b"1",
         group_field("key:k").encode(): b"1",
     }
-    (entry,) = await rig.client.xrange(keys.of_partition(moved(a, 4).partition, keys.SIDE))
+    (entry,) = await rig.client.xrange(keys.of_partition(moved(a, 4).partition, keys.REPLAYS))
     replay = orjson.loads(entry[1][b"replay"])
     assert entry[1][b"event"] == a.body
     assert replay == {
@@ -94,12 +94,12 @@ async def test_two_operators_at_once(rig: Rig) -> None:
     second = Action("bob", "replay")
     assert await changer.replay(second, [moved(one) for one in letters[:2]]) == [False, True]
     assert await changer.replay(second, [moved(one) for one in letters]) == [False, False, True]
-    assert await rig.client.xlen(keys.of_partition(0, keys.SIDE)) == 2
+    assert await rig.client.xlen(keys.of_partition(0, keys.REPLAYS)) == 2
     assert await audit(rig) == [
         ("ann", "discard", {"count": 1, "ids": ["0-a-0"]}),
         ("bob", "replay", {"count": 2, "ids": ["0-b-0", "0-c-0"]}),
     ]
-    assert await rig.client.hget(keys.LETTERED, FIELD) == b"2"
+    assert await rig.client.hget(keys.DEAD_LETTER_GROUPS, FIELD) == b"2"
 
 
 async def test_the_last_letter_of_a_group(rig: Rig) -> None:
@@ -109,9 +109,12 @@ async def test_the_last_letter_of_a_group(rig: Rig) -> None:
     a, b = await everything(rig)
     changer = LetterChanger(rig.client)
     await changer.discard(Action("ann", "discard"), [a])
-    assert await rig.client.exists(since_key(FIELD), keys.LETTERED) == 2
+    assert await rig.client.exists(since_key(FIELD), keys.DEAD_LETTER_GROUPS) == 2
     await changer.discard(Action("ann", "discard"), [b])
-    assert await rig.client.exists(since_key(FIELD), keys.LETTERED, keys.FINGERPRINTS, keys.SHAPES) == 0
+    assert (
+        await rig.client.exists(since_key(FIELD), keys.DEAD_LETTER_GROUPS, keys.FINGERPRINTS, keys.SHAPES)
+        == 0
+    )
 
 
 async def test_letters_of_an_earlier_version(rig: Rig) -> None:
@@ -123,8 +126,8 @@ async def test_letters_of_an_earlier_version(rig: Rig) -> None:
     assert found.keys() == {"0-old-0", "0-new-0"}
     await changer.replay(Action("ann", "replay"), [moved(found["0-old-0"])])
     assert await rig.client.get(COUNTED) == b"1"
-    assert await rig.client.hget(keys.LETTERED, FIELD) == b"2"
-    (entry,) = await rig.client.xrange(keys.of_partition(0, keys.SIDE))
+    assert await rig.client.hget(keys.DEAD_LETTER_GROUPS, FIELD) == b"2"
+    (entry,) = await rig.client.xrange(keys.of_partition(0, keys.REPLAYS))
     replay = orjson.loads(entry[1][b"replay"])
     assert (replay["order"], replay["replays"], replay["attempts"], replay["group"]) == (0, 1, 1, FIELD)
 
@@ -145,11 +148,11 @@ async def test_an_edit(rig: Rig) -> None:
     (found,) = (await LetterReader(rig.client).find(["0-a-0"])).values()
     assert (found.body, found.original, found.order) == (update("a", "key:k"), one.body, one.order)
     assert found.watched_ms == 1_700_000_000_000
-    assert await rig.client.hgetall(keys.LETTERED) == {group_field("key:k").encode(): b"1"}
+    assert await rig.client.hgetall(keys.DEAD_LETTER_GROUPS) == {group_field("key:k").encode(): b"1"}
     assert await rig.client.get(COUNTED) == b"1"
     assert [action for who, action, _ in await audit(rig)] == ["edit"]
     assert await changer.replay(Action("ann", "replay"), [moved(found)]) == [True]
-    (entry,) = await rig.client.xrange(keys.of_partition(0, keys.SIDE))
+    (entry,) = await rig.client.xrange(keys.of_partition(0, keys.REPLAYS))
     assert (entry[1][b"event"], entry[1][b"original"]) == (update("a", "key:k"), one.body)
 
 
@@ -176,7 +179,13 @@ async def test_there_and_back(rig: Rig) -> None:
     watched = {b"watched": b"1700000000000"}
     assert [one.fields for one in back] == [{**letters[0].fields, **watched}, letters[1].fields]
     after = await rig.everything()
-    for counted in (COUNTED, keys.FINGERPRINTS, keys.SHAPES, keys.LETTERED, keys.LETTER_PARTITIONS):
+    for counted in (
+        COUNTED,
+        keys.FINGERPRINTS,
+        keys.SHAPES,
+        keys.DEAD_LETTER_GROUPS,
+        keys.DEAD_LETTER_PARTITIONS,
+    ):
         assert after.get(counted.encode()) == before.get(counted.encode())
     assert (await reader.find(["0-b-0"]))["0-b-0"].body == b"\xff\x00["
 
@@ -225,7 +234,7 @@ async def test_more_than_a_page(rig: Rig) -> None:
     ]
 
 
-@pytest.mark.parametrize("counter", [COUNTED, keys.FINGERPRINTS, keys.LETTERED, keys.SHAPES])
+@pytest.mark.parametrize("counter", [COUNTED, keys.FINGERPRINTS, keys.DEAD_LETTER_GROUPS, keys.SHAPES])
 async def test_junk_in_a_counter(rig: Rig, counter: str) -> None:
     """It keeps no letter from being replayed, and loses none."""
     await post(rig, letter("a"), letter("b"))
@@ -235,7 +244,7 @@ async def test_junk_in_a_counter(rig: Rig, counter: str) -> None:
     changer = LetterChanger(rig.client)
     assert await changer.replay(Action("ann", "replay"), [moved(a)]) == [True]
     assert await changer.discard(Action("ann", "discard"), [b]) == [True]
-    assert await rig.client.xlen(keys.of_partition(0, keys.SIDE)) == 1
+    assert await rig.client.xlen(keys.of_partition(0, keys.REPLAYS)) == 1
 
 
 @pytest.mark.parametrize("key", [keys.AUDIT, "numbergroup:{0}:side"])

@@ -4,7 +4,7 @@ import orjson
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from integration_replays import ID_REF, INDEX, LETTERS, SHAPE, SIDE, decided, letter, replay, replayed
+from integration_replays import ID_REF, INDEX, LETTERS, REPLAYS, SHAPE, decided, letter, replay, replayed
 from integration_rig import FAILED, KEY_REF, Rig, command, record
 
 from numbergroup.brokers.port import BrokerUnavailable
@@ -14,7 +14,7 @@ from numbergroup.engine.settling.settlement import Settlement
 from numbergroup.ledger import keys
 from numbergroup.ledger.codec import decode_record, encode_record
 
-FIELD = keys.field(ID_REF)
+FIELD = keys.group_field(ID_REF)
 SINCE = keys.since(FIELD)
 STEP = 2**20
 
@@ -46,13 +46,13 @@ async def test_a_letter_is_counted_everywhere(rig: Rig) -> None:
     assert orders == {b"a": STEP + 1, b"b": STEP + 2, b"c": STEP + 3, b"d": 5, b"e": 2 * STEP + 1}
     originals = {fields[b"id"]: fields.get(b"original") for fields in rows.values()}
     assert originals == {b"a": None, b"b": None, b"c": None, b"d": None, b"e": b"first\xff"}
-    assert await rig.client.smembers(keys.LETTER_PARTITIONS) == {b"0"}
-    assert await rig.client.get(keys.LETTER_COUNT) == b"5"
+    assert await rig.client.smembers(keys.DEAD_LETTER_PARTITIONS) == {b"0"}
+    assert await rig.client.get(keys.DEAD_LETTER_COUNT) == b"5"
     assert await rig.client.hgetall(keys.FINGERPRINTS) == {b"f00dfeed0001": b"5"}
     assert await rig.client.hgetall(keys.SHAPES) == {b"f00dfeed0001": SHAPE}
-    assert await rig.client.hgetall(keys.LETTERED) == {
+    assert await rig.client.hgetall(keys.DEAD_LETTER_GROUPS) == {
         FIELD.encode(): b"2",
-        keys.field(KEY_REF).encode(): b"1",
+        keys.group_field(KEY_REF).encode(): b"1",
     }
 
 
@@ -72,8 +72,8 @@ async def test_equal_messages(rig: Rig) -> None:
     assert [int(fields[b"order"]) for fields in rows] == [STEP + 1, 2 * STEP + 3]
     assert [orjson.loads(fields[b"letter"])["id"] for fields in rows] == names
     assert {name.decode() for name in await rig.client.hkeys(INDEX)} == set(names)
-    assert await rig.client.get(keys.LETTER_COUNT) == b"2"
-    assert await rig.client.hget(keys.LETTERED, FIELD) == b"2"
+    assert await rig.client.get(keys.DEAD_LETTER_COUNT) == b"2"
+    assert await rig.client.hget(keys.DEAD_LETTER_GROUPS, FIELD) == b"2"
     assert await rig.client.hgetall(keys.FINGERPRINTS) == {b"f00dfeed0001": b"1", other.encode(): b"1"}
 
 
@@ -110,7 +110,7 @@ async def test_what_is_decided_of_a_lettered_group(rig: Rig) -> None:
         b"2": b"-%d" % two,
         b"3": b"-" + step % (STEP + 4),
     }
-    assert not await rig.client.exists(keys.since(keys.field(KEY_REF)))
+    assert not await rig.client.exists(keys.since(keys.group_field(KEY_REF)))
 
 
 async def test_who_decides_everything_decides_every_number(rig: Rig) -> None:
@@ -145,7 +145,7 @@ async def test_a_letter_more_before_one_less(rig: Rig) -> None:
     await log.settle(Settlement(0, dead_letters=[letter("a")], decisions=[decided("1", 2)]), 1)
     tag = await replay(rig.client, b"x")
     await log.settle(Settlement(0, dead_letters=[letter("b", order=STEP + 1)], replayed=[(tag, FIELD)]), 2)
-    assert await rig.client.hget(keys.LETTERED, FIELD) == b"1"
+    assert await rig.client.hget(keys.DEAD_LETTER_GROUPS, FIELD) == b"1"
     assert await since(rig) == {b"1": b"+%d" % (STEP + 2)}
 
 
@@ -162,20 +162,20 @@ async def test_a_count_of_settlements_that_is_none(rig: Rig, junk: str) -> None:
     assert orders[-1] < 2**53
 
 
-@pytest.mark.parametrize("name", [keys.LETTER_COUNT, keys.SETTLEMENTS])
+@pytest.mark.parametrize("name", [keys.DEAD_LETTER_COUNT, keys.SETTLEMENTS])
 async def test_counts_that_are_no_numbers(rig: Rig, name: str) -> None:
     """Junk there is put right, not stumbled over; the order of things still grows."""
     log = await rig.own()
     await log.settle(Settlement(0, dead_letters=[letter("a")]), 1)
     await rig.client.set(name, "junk")
     await rig.client.hset(keys.FINGERPRINTS, "f00dfeed0001", "junk")
-    await rig.client.hset(keys.LETTERED, FIELD, "junk")
+    await rig.client.hset(keys.DEAD_LETTER_GROUPS, FIELD, "junk")
     await log.settle(Settlement(0, dead_letters=[letter("b")]), 2)
     orders = [int(fields[b"order"]) for _, fields in await rig.client.xrange(LETTERS)]
     assert orders == sorted(orders)
     assert len(set(orders)) == 2
     assert orders[-1] < 2**53
-    assert await rig.client.hget(keys.LETTERED, FIELD) == b"1"
+    assert await rig.client.hget(keys.DEAD_LETTER_GROUPS, FIELD) == b"1"
     assert (await rig.client.get(name)).isdigit()
 
 
@@ -189,7 +189,9 @@ async def test_decisions_under_a_key_that_is_something_else(rig: Rig) -> None:
     assert await since(rig) == {b"*": at, b"1": b"+" + at}
 
 
-@pytest.mark.parametrize("name", [INDEX, keys.LETTERED, keys.FINGERPRINTS, keys.LETTER_PARTITIONS])
+@pytest.mark.parametrize(
+    "name", [INDEX, keys.DEAD_LETTER_GROUPS, keys.FINGERPRINTS, keys.DEAD_LETTER_PARTITIONS]
+)
 async def test_a_key_of_letters_that_is_something_else(rig: Rig, name: str) -> None:
     """Nothing is written, until it is put right; units without letters are none the worse."""
     log = await rig.own()
@@ -238,7 +240,7 @@ async def test_looking_up_what_was_decided_since(rig: Rig) -> None:
 
 async def test_decisions_that_cannot_be_read(rig: Rig) -> None:
     """Junk decides nothing, and hides nothing else."""
-    await rig.client.hset(keys.LETTERED, FIELD, 1)
+    await rig.client.hset(keys.DEAD_LETTER_GROUPS, FIELD, 1)
     await rig.client.hset(SINCE, mapping={"1": "junk", "2": "+7", "*": "x", b"\xff": "-3"})
     facts = await rig.ledger.lookup([replayed("x", kind=CommandKind.REPLACE)])
     assert facts.later_writes == {ID_REF: LaterWrites(-1, {"2": (True, 7), "\ufffd": (False, 3)})}
@@ -269,4 +271,4 @@ def test_records_of_earlier_versions() -> None:
 
 def test_side_is_beside_the_commands() -> None:
     """In the same hash slot: both are read at once."""
-    assert SIDE.startswith("numbergroup:{0}:")
+    assert REPLAYS.startswith("numbergroup:{0}:")

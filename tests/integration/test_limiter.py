@@ -42,7 +42,9 @@ def most_in_a_window(times_s: list[float], window_s: float) -> int:
 
 
 def limiter(rig: Rig, rate: float, clock: Simulated, account: str = "default") -> RedisLimiter:
-    return RedisLimiter(rig.client, account, rate, clock.wall_ms, clock.sleep, lambda: clock.now_s)
+    return RedisLimiter(
+        rig.client, account, rate, wall_ms=clock.wall_ms, sleep=clock.sleep, monotonic_s=lambda: clock.now_s
+    )
 
 
 async def granted(rig: Rig, rate: float, count: int, random: Random, at_once: int = 1) -> list[float]:
@@ -222,7 +224,12 @@ async def test_a_permit_that_comes_late(rig: Rig, took_s: float, late: bool) -> 
     """A permit that reached a frozen process after a while is thrown away: it would go beside the next."""
     clock, looks = Simulated(), iter([0.0, took_s])
     one = RedisLimiter(
-        rig.client, "default", 10, clock.wall_ms, clock.sleep, monotonic_s=lambda: next(looks, took_s)
+        rig.client,
+        "default",
+        10,
+        wall_ms=clock.wall_ms,
+        sleep=clock.sleep,
+        monotonic_s=lambda: next(looks, took_s),
     )
     began = clock.now_s
     await one.acquire()

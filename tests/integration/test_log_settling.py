@@ -42,7 +42,7 @@ async def unit(rig: Rig) -> Settlement:
     """Something in every section, for messages and entries of the ledger that are there."""
     first, second, third = await rig.publish(b"1", b"2", b"[3,4,5]")
     await rig.client.hset(PARTIAL, second, "[0]")
-    await rig.client.hset(GROUP_KEYS, keys.field(OTHER_REF), "g-2")
+    await rig.client.hset(GROUP_KEYS, keys.group_field(OTHER_REF), "g-2")
     await rig.intend(KEY_REF, intent())
     return full_unit([first, second], third)
 

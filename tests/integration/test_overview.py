@@ -36,7 +36,7 @@ async def test_what_is_there(rig: Rig) -> None:
     notice = BreakerNotice(time.time() + 5, 2)
     await rig.control_store.publish_breaker("default", notice)
     raw: Any = rig.client
-    await raw.set(keys.LETTER_COUNT, 12)
+    await raw.set(keys.DEAD_LETTER_COUNT, 12)
     await raw.hset(keys.FINGERPRINTS, mapping={"aa": 2, "bb": 10})
     shape = {"kind": "refused", "code": "1002", "message": "no #"}
     shapes = {"aa": orjson.dumps(shape), "bb": orjson.dumps(shape | {"code": None})}
@@ -60,8 +60,10 @@ async def test_what_is_there(rig: Rig) -> None:
 async def test_dead_letters_of_quarantined_groups(rig: Rig) -> None:
     """Whether a quarantined group has any is known; what cannot be read counts as none, and is a problem."""
     raw: Any = rig.client
-    await raw.hset(keys.QUARANTINED, mapping={keys.field(ID_REF): b"{}", keys.field(KEY_REF): b"{}"})
-    await raw.hset(keys.LETTERED, keys.field(KEY_REF), 2)
+    await raw.hset(
+        keys.QUARANTINED, mapping={keys.group_field(ID_REF): b"{}", keys.group_field(KEY_REF): b"{}"}
+    )
+    await raw.hset(keys.DEAD_LETTER_GROUPS, keys.group_field(KEY_REF), 2)
     found = await read_overview(rig.client, 1)
     assert found.quarantined.keys() == {ID_REF, KEY_REF}
     assert (found.with_dead_letters, found.problems) == ({KEY_REF}, [])
@@ -84,7 +86,7 @@ async def test_the_dead_are_not_shown(rig: Rig) -> None:
         keys.FINGERPRINTS,
         keys.SHAPES,
         keys.PARTITIONS,
-        keys.LETTER_COUNT,
+        keys.DEAD_LETTER_COUNT,
         keys.commands(0),
     ],
 )
@@ -106,7 +108,7 @@ async def test_junk(rig: Rig) -> None:
     raw: Any = rig.client
     await rig.ledger.register("w", 1, TTL_S)
     await raw.set(keys.report("w"), b"junk")
-    await raw.set(keys.LETTER_COUNT, b"many")
+    await raw.set(keys.DEAD_LETTER_COUNT, b"many")
     await raw.set(keys.PARTITIONS, b"one")
     await raw.hset(keys.FINGERPRINTS, mapping={"aa": "x", b"\xff": b"1"})
     await raw.hset(keys.PAUSES, mapping={b"\xff": b"", "default": b"junk"})

@@ -42,7 +42,7 @@ async def test_an_owner_ends_it(rig: Rig) -> None:
 
 async def test_junk(rig: Rig) -> None:
     """What names a group is a quarantine, whatever it says; what names none is nothing."""
-    await rig.client.hset(keys.QUARANTINED, keys.field(ID_REF), b"\xff")
+    await rig.client.hset(keys.QUARANTINED, keys.group_field(ID_REF), b"\xff")
     await rig.client.hset(keys.QUARANTINED, b"\xfe", b"{}")
     found = (await rig.ledger.read_previous_owner_state(0)).quarantined
     assert {ref: fault.kind for ref, fault in found.items()} == {ID_REF: "quarantined"}

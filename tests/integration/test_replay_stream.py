@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 from integration_brokers import Place, bodies, left, nothing_more, read
-from integration_replays import ID_REF, SIDE, letter, replay
+from integration_replays import ID_REF, REPLAYS, letter, replay
 from integration_rig import command, record
 from integration_servers import eventually
 
@@ -34,7 +34,7 @@ async def test_replays_are_read_with_the_messages(place: Place) -> None:
         "0-1-1-0",
         1,
         7,
-        keys.field(ID_REF),
+        keys.group_field(ID_REF),
     )
     assert (stored.attempts, stored.force, stored.via.traceparent) == (3, True, "00-1")
     assert [failure.error.model_dump() for failure in stored.history] == [ERROR]
@@ -70,8 +70,8 @@ async def test_a_replay_that_arrives_while_the_log_is_read(place: Place) -> None
 
 async def test_settling_replays(place: Place) -> None:
     """They are deleted once, with their results; their groups have one dead letter less each."""
-    await place.client.hset(keys.LETTERED, keys.field(ID_REF), 2)
-    await place.client.hset(keys.since(keys.field(ID_REF)), "85211111114", "+9")
+    await place.client.hset(keys.DEAD_LETTER_GROUPS, keys.group_field(ID_REF), 2)
+    await place.client.hset(keys.since(keys.group_field(ID_REF)), "85211111114", "+9")
     for body in (b"a", b"b", b"c"):
         await replay(place.client, body)
     log = await place.own()
@@ -81,13 +81,13 @@ async def test_settling_replays(place: Place) -> None:
     for _ in range(3):
         await log.settle(unit, 1)
     assert await place.replies() == [b'{"r":1}']
-    assert await place.client.xlen(SIDE) == 2
-    assert await place.client.hgetall(keys.LETTERED) == {keys.field(ID_REF).encode(): b"1"}
-    assert await place.client.exists(keys.since(keys.field(ID_REF)))
+    assert await place.client.xlen(REPLAYS) == 2
+    assert await place.client.hgetall(keys.DEAD_LETTER_GROUPS) == {keys.group_field(ID_REF).encode(): b"1"}
+    assert await place.client.exists(keys.since(keys.group_field(ID_REF)))
     last = [(second.tag, second.replay.group), (third.tag, None)]
     await log.settle(Settlement(0, replayed=last), 2)
-    assert await place.client.xlen(SIDE) == 0
-    assert not await place.client.exists(keys.LETTERED, keys.since(keys.field(ID_REF)))
+    assert await place.client.xlen(REPLAYS) == 0
+    assert not await place.client.exists(keys.DEAD_LETTER_GROUPS, keys.since(keys.group_field(ID_REF)))
     await log.close()
 
 
@@ -126,7 +126,7 @@ async def test_a_former_owner_settles_no_replay(place: Place) -> None:
     await place.own("new")
     with pytest.raises(StaleEpoch):
         await old.settle(Settlement(0, replayed=[(entry.tag, None)], dead_letters=[letter("l")]), 1)
-    assert await place.client.xlen(SIDE) == 1
+    assert await place.client.xlen(REPLAYS) == 1
     await old.close()
 
 
@@ -142,7 +142,7 @@ async def test_a_former_owner_settles_no_replay(place: Place) -> None:
 )
 async def test_a_replay_that_cannot_be_read(place: Place, fields: dict[str, bytes]) -> None:
     """It is read with all its bytes, to be refused; others are not blocked."""
-    await place.client.xadd(SIDE, fields)
+    await place.client.xadd(REPLAYS, fields)
     await replay(place.client, b"next")
     log = await place.own()
     junk, sound = await read(log, 2)
@@ -155,13 +155,13 @@ async def test_a_replay_that_cannot_be_read(place: Place, fields: dict[str, byte
 
 async def test_a_replay_stream_of_another_type(place: Place) -> None:
     """Nothing can be replayed then; commands are read and settled as usual."""
-    await place.client.set(SIDE, "not ours")
+    await place.client.set(REPLAYS, "not ours")
     await place.publish(b"1", b"2")
     log = await place.own()
     entries = await read(log, 2)
     unit = Settlement(0, dead_letters=[letter("l")], done=[entry.tag for entry in entries])
     await log.settle(unit, 1)
-    assert await place.client.get(SIDE) == b"not ours"
+    assert await place.client.get(REPLAYS) == b"not ours"
     await log.close()
     await left(place, 0)
 

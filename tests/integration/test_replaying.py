@@ -4,7 +4,7 @@ from typing import Any
 
 import orjson
 import pytest
-from integration_replays import INDEX, LETTERS, SIDE, move, replay
+from integration_replays import INDEX, LETTERS, REPLAYS, move, replay
 from integration_rig import ID_REF, event
 from integration_servers import eventually
 from integration_stage import KEY, Stage
@@ -55,8 +55,8 @@ async def test_a_stale_replay_does_not_undo_a_newer_command(stage: Stage) -> Non
     assert statuses(found) == [("c1", "rejected"), ("c2", "applied"), ("c1", "applied")]
     assert len({one["id"] for one in found}) == 3
     assert stage.members("g-1") == {TWO, THREE}
-    assert not await stage.client.exists(INDEX, keys.LETTERED, keys.since(keys.field(ID_REF)))
-    assert [await stage.client.xlen(name) for name in (LETTERS, SIDE)] == [0, 0]
+    assert not await stage.client.exists(INDEX, keys.DEAD_LETTER_GROUPS, keys.since(keys.group_field(ID_REF)))
+    assert [await stage.client.xlen(name) for name in (LETTERS, REPLAYS)] == [0, 0]
 
 
 async def test_a_letter_that_fails_again(stage: Stage) -> None:
@@ -74,7 +74,7 @@ async def test_a_letter_that_fails_again(stage: Stage) -> None:
         assert again.id != first.id
         assert (again.fingerprint, again.replays, again.attempts) == (first.fingerprint, 1, 2)
         assert (again.firstTime, len(again.history)) == (first.firstTime, 1)
-        assert await stage.client.hvals(keys.LETTERED) == [b"1"]
+        assert await stage.client.hvals(keys.DEAD_LETTER_GROUPS) == [b"1"]
         await move(stage.client, again.id)
         found = await answers(stage, 3)
     assert [status for _, status in statuses(found)] == ["rejected", "rejected", "applied"]
@@ -115,7 +115,7 @@ async def test_a_replay_in_the_hands_of_one_that_ends(stage: Stage) -> None:
         found = await answers(stage, 2)
     assert statuses(found) == [("c1", "rejected"), ("c1", "applied")]
     assert stage.members("g-1") == {ONE, TWO}
-    assert await stage.client.xlen(SIDE) == 0
+    assert await stage.client.xlen(REPLAYS) == 0
 
 
 async def test_replays_of_many_groups_beside_new_commands(stage: Stage) -> None:
@@ -133,7 +133,7 @@ async def test_replays_of_many_groups_beside_new_commands(stage: Stage) -> None:
         found = await answers(stage, 3 * len(groups))
     assert len({one["id"] for one in found}) == len(found)
     assert {frozenset(stage.members(group)) for group in groups} == {frozenset({TWO, THREE})}
-    assert not await stage.client.exists(keys.LETTERED)
+    assert not await stage.client.exists(keys.DEAD_LETTER_GROUPS)
 
 
 @pytest.mark.parametrize("url", [pytest.param("redis", marks=pytest.mark.redis_server)], indirect=True)
@@ -146,7 +146,7 @@ async def test_one_groups_junk_holds_up_no_other(stage: Stage) -> None:
     async with stage.worker():
         await answers(stage, 1)
         (letter,) = await letters(stage)
-        await stage.client.set(keys.since(keys.field(ID_REF)), "x")
+        await stage.client.set(keys.since(keys.group_field(ID_REF)), "x")
         await move(stage.client, letter.id)
         await stage.publish(event("c2", "g-2", phones=THREE))
         found = await answers(stage, 3)
@@ -161,12 +161,12 @@ async def test_a_side_log_that_is_a_stream_again(stage: Stage) -> None:
     async with stage.worker():
         await answers(stage, 1)
         (letter,) = await letters(stage)
-        await stage.client.set(SIDE, "x")
+        await stage.client.set(REPLAYS, "x")
         await stage.publish(event("c2", "g-2", phones=TWO))
         await answers(stage, 2)
         await stage.publish(event("c3", "g-2", phones=THREE))
         await answers(stage, 3)
-        await stage.client.delete(SIDE)
+        await stage.client.delete(REPLAYS)
         await move(stage.client, letter.id)
         found = await answers(stage, 4)
     assert statuses(found)[-1] == ("c1", "applied")

@@ -147,9 +147,9 @@ async def test_junk_ends_no_worker(stage: Stage) -> None:
     client: Any = stage.client
     for key in (keys.PAUSES, keys.RESUMES, keys.BREAKERS):
         await client.hset(
-            key, mapping={b"\xff": b"\xff", b"a\0b": b"{", "unknown": b"[]", keys.field(OTHER_REF): b""}
+            key, mapping={b"\xff": b"\xff", b"a\0b": b"{", "unknown": b"[]", keys.group_field(OTHER_REF): b""}
         )
-    await client.set(keys.LETTER_COUNT, b"many")
+    await client.set(keys.DEAD_LETTER_COUNT, b"many")
     async with stage.worker():
         await stage.publish(event("c-1"))
         await stage.answered(1)
@@ -162,7 +162,7 @@ async def test_too_many_dead_letters(stage: Stage, logs: list[Any]) -> None:
     async with stage.worker(ports={"dead_letter_cap": DeadLetterCap(10)}):
         await stage.publish(event("c-1"))
         await stage.calls_waiting(1)
-        await stage.client.set(keys.LETTER_COUNT, 10)
+        await stage.client.set(keys.DEAD_LETTER_COUNT, 10)
         assert (await logged(logs, "too many dead letters"))["log_level"] == "error"
         tags = await stage.publish(*(event(f"d-{n}", f"g-{n}") for n in range(50)))
         stage.gate.opened.set()
@@ -173,13 +173,13 @@ async def test_too_many_dead_letters(stage: Stage, logs: list[Any]) -> None:
         await eventually(first, "what was in hand is answered")
         assert set(tags) <= set(await stage.left())
         assert stage.arrived == 1
-        await stage.client.set(keys.LETTER_COUNT, 9)
+        await stage.client.set(keys.DEAD_LETTER_COUNT, 9)
         await stage.answered(1 + len(tags))
 
 
 async def test_too_many_from_the_start(stage: Stage, logs: list[Any]) -> None:
     """A worker that starts then does not read one command, and is well otherwise: it ends when it is told."""
-    await stage.client.set(keys.LETTER_COUNT, 10)
+    await stage.client.set(keys.DEAD_LETTER_COUNT, 10)
     await stage.publish(event("c-1"))
     async with stage.worker(ports={"dead_letter_cap": DeadLetterCap(10)}) as worker:
         await worker.owns()

@@ -16,7 +16,7 @@ from numbergroup.brokers.amqp.window import Window
 from numbergroup.brokers.amqp.written_units import WrittenUnits
 from numbergroup.brokers.port import BrokerUnavailable, StaleEpoch
 from numbergroup.engine.commands import Entry
-from numbergroup.engine.replays import SIDE
+from numbergroup.engine.replays import REPLAY_TAG_PREFIX
 from numbergroup.engine.settling.settlement import Reply, Settlement
 from numbergroup.ledger.history import HistoryChanged
 from numbergroup.ledger.port import LedgerUnavailable
@@ -199,7 +199,9 @@ class StepwiseLog:
 
     def _recall(self) -> dict[str, State]:
         ledger, number = self.broker.ledger, self.partition
-        parts = {tag: some for tag, some in ledger.partial[number].items() if not tag.startswith(SIDE)}
+        parts = {
+            tag: some for tag, some in ledger.partial[number].items() if not tag.startswith(REPLAY_TAG_PREFIX)
+        }
         states: dict[str, State] = {tag: PartlySettled(frozenset(some)) for tag, some in parts.items()}
         return states | {tag: Settled(total) for tag, total in ledger.unacknowledged[number].items()}
 

@@ -7,11 +7,11 @@ from hypothesis import strategies as st
 
 from numbergroup.engine.commands import Command, CommandKey, CommandKind, GroupRef, HandleKind
 from numbergroup.ledger.dead_letters.staleness import (
-    EVERYTHING,
     Staleness,
     compute_staleness,
     numbers_added_since,
 )
+from numbergroup.ledger.keys import ALL_NUMBERS
 
 REF = GroupRef("default", HandleKind.ID, "g-1")
 CHANGES = (CommandKind.ADD, CommandKind.DELETE, CommandKind.REPLACE)
@@ -40,7 +40,7 @@ def noted(later: Sequence[tuple[CommandKind, Sequence[str]]], order: int) -> dic
     since: dict[str, str] = {}
     for at, (kind, of) in enumerate(later, order):
         if kind is CommandKind.REPLACE:
-            since[EVERYTHING] = str(at)
+            since[ALL_NUMBERS] = str(at)
         else:
             since |= dict.fromkeys(of, f"{'+' if kind is CommandKind.ADD else '-'}{at}")
     return since
@@ -53,7 +53,7 @@ def test_what_is_left_out_is_named_as_it_was_written() -> None:
     assert one.numbers == ("916591234567", "85211111111")
     assert compute_staleness(one, 1, {"916591234567": "-2"}) == Staleness(("6591234567",))
     assert compute_staleness(one, 1, {"6591234567": "-2"}) == Staleness()
-    assert compute_staleness(one, 1, {EVERYTHING: "2"}) == Staleness(
+    assert compute_staleness(one, 1, {ALL_NUMBERS: "2"}) == Staleness(
         ("6591234567", "85211111111"), superseded=True
     )
 
@@ -98,7 +98,7 @@ def test_superseded(
 def test_groups_as_a_whole() -> None:
     """What creates or deletes a group is stale when the whole group was decided since, and a deletion when
     anything was: it would take that with it. A list never is."""
-    whole = {EVERYTHING: "7", NUMBERS[0]: "+9"}
+    whole = {ALL_NUMBERS: "7", NUMBERS[0]: "+9"}
     for kind in (CommandKind.CREATE, CommandKind.DELETE_GROUP):
         assert compute_staleness(command(kind), 6, whole).superseded
         assert not compute_staleness(command(kind), 9, whole)
@@ -110,13 +110,13 @@ def test_groups_as_a_whole() -> None:
 @given(st.text(), st.text())
 def test_junk_decides_nothing(word: str, everything: str) -> None:
     """Whatever lies in the ledger, nothing raises; what is no order is none."""
-    since = {NUMBERS[0]: "?" + word, EVERYTHING: "x" + everything}
+    since = {NUMBERS[0]: "?" + word, ALL_NUMBERS: "x" + everything}
     assert compute_staleness(command(CommandKind.ADD), 0, since) == Staleness()
-    compute_staleness(command(CommandKind.REPLACE), 0, {NUMBERS[0]: word, EVERYTHING: everything})
+    compute_staleness(command(CommandKind.REPLACE), 0, {NUMBERS[0]: word, ALL_NUMBERS: everything})
 
 
 def test_what_cannot_be_an_order() -> None:
     """It decides nothing, however long it is."""
-    junk = {EVERYTHING: "9" * 5_000, NUMBERS[0]: "+" + "9" * 5_000}
+    junk = {ALL_NUMBERS: "9" * 5_000, NUMBERS[0]: "+" + "9" * 5_000}
     assert compute_staleness(command(CommandKind.ADD), 1, junk) == Staleness()
     assert numbers_added_since(1, junk) == []

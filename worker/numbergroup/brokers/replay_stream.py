@@ -15,7 +15,7 @@ from redis.asyncio import Redis
 from numbergroup.brokers.port import BrokerUnavailable
 from numbergroup.brokers.redis.position import Position, PositionCheck
 from numbergroup.engine.commands import Entry
-from numbergroup.engine.replays import SIDE, Replay
+from numbergroup.engine.replays import REPLAY_TAG_PREFIX, Replay
 from numbergroup.ledger import keys
 from numbergroup.ledger.client import translate_errors
 from numbergroup.ledger.codec import decode_replay
@@ -41,16 +41,18 @@ class ReplayStream:
         self._client = client
         self._partition = partition
         self._settled_indexes: dict[str, set[int]] = {}
-        self.stream = keys.of_partition(partition, keys.SIDE)
+        self.stream = keys.of_partition(partition, keys.REPLAYS)
         self.position = Position()
         self._position_check = PositionCheck(client)
 
     def keep_own_indexes(self, indexes_by_tag: Mapping[str, set[int]]) -> dict[str, set[int]]:
         """Keep the settled indexes of this stream's messages, by tag; return those of other messages."""
         self._settled_indexes = {
-            tag: indexes for tag, indexes in indexes_by_tag.items() if tag.startswith(SIDE)
+            tag: indexes for tag, indexes in indexes_by_tag.items() if tag.startswith(REPLAY_TAG_PREFIX)
         }
-        return {tag: indexes for tag, indexes in indexes_by_tag.items() if not tag.startswith(SIDE)}
+        return {
+            tag: indexes for tag, indexes in indexes_by_tag.items() if not tag.startswith(REPLAY_TAG_PREFIX)
+        }
 
     async def read(self, count: int, block_ms: int) -> list[Entry]:
         """Return the next messages, at most `count`; wait up to `block_ms` milliseconds if there are none.
@@ -68,7 +70,7 @@ class ReplayStream:
 
     def settle(self, replayed: Iterable[tuple[str, str | None]]) -> None:
         """Note that these messages are deleted; each is named by its tag."""
-        self.position.settle([tag.removeprefix(SIDE) for tag, _ in replayed])
+        self.position.settle([tag.removeprefix(REPLAY_TAG_PREFIX) for tag, _ in replayed])
 
     async def check_position(self) -> None:
         """Raise `StaleEpoch` if entries were skipped: see `numbergroup.brokers.port.Log`."""
@@ -77,7 +79,7 @@ class ReplayStream:
     def _decode_entry(self, row: bytes, fields: dict[bytes, bytes]) -> Entry:
         body = fields.get(b"event")
         replay = decode_replay(fields.get(b"replay", b""), fields.get(b"original"))
-        tag = SIDE + row.decode()
+        tag = REPLAY_TAG_PREFIX + row.decode()
         problem = None
         if body is None or replay is None:
             log.error("a replay cannot be read: it is dead-lettered", partition=self._partition, entry=tag)
@@ -154,7 +156,7 @@ async def count_waiting_replays(client: Redis, partitions: int) -> list[int]:
     async with translate_errors(BrokerUnavailable):
         pipe = client.pipeline(transaction=False)
         for partition in range(partitions):
-            pipe.xlen(keys.of_partition(partition, keys.SIDE))
+            pipe.xlen(keys.of_partition(partition, keys.REPLAYS))
         return [int(count) for count in await pipe.execute()]
 
 

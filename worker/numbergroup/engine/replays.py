@@ -11,7 +11,7 @@ from typing import Final
 
 from numbergroup_contracts.dead_letters import PastFailure, Via
 
-SIDE: Final = "side/"
+REPLAY_TAG_PREFIX: Final = "side/"
 """The prefix of a replayed message's tag. The rest is its id in the partition's replay stream."""
 
 LATEST: Final = 2**53

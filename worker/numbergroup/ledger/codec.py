@@ -256,7 +256,9 @@ def encode_quarantine(fault: Fault) -> bytes:
 def decode_quarantines(stored: Mapping[bytes, bytes]) -> dict[GroupRef, Fault]:
     """Return the groups in quarantine, and why. A group counts even if its reason cannot be read."""
     return {
-        ref: _quarantine(data) for field, data in stored.items() if (ref := keys.group(field)) is not None
+        ref: _quarantine(data)
+        for field, data in stored.items()
+        if (ref := keys.parse_group(field)) is not None
     }
 
 
@@ -283,7 +285,7 @@ def decode_since(key: str, decisions: Mapping[bytes, bytes | None]) -> LaterWrit
         decision = _DECIDED.fullmatch(data)
         if decision is None:
             log.error("what was decided of a number cannot be read", key=key, bytes=len(data))
-        elif field == keys.EVERYTHING.encode():
+        elif field == keys.ALL_NUMBERS.encode():
             since.add(int(decision[2]), ())
         else:
             since.add(-1, [(field.decode(errors="replace"), decision[1] == b"+", int(decision[2]))])

@@ -63,7 +63,7 @@ def decode_pauses(entries: Fields, junk: set[UnreadableEntry]) -> dict[str | Gro
     """Return the pauses by account or group; an unreadable pause counts as one without a reason."""
     paused: dict[str | GroupRef, Pause] = {}
     for field, data in entries.items():
-        target = keys.target(field)
+        target = keys.parse_target(field)
         if target is None:
             junk.add(UnreadableEntry(keys.PAUSES, repr(field), "nothing"))
         else:
@@ -75,7 +75,7 @@ def decode_resumes(entries: Fields, junk: set[UnreadableEntry]) -> dict[str | Gr
     """Return when each account or group was last resumed, in the server's milliseconds."""
     resumed: dict[str | GroupRef, int] = {}
     for field, data in entries.items():
-        target = keys.target(field)
+        target = keys.parse_target(field)
         if target is None or not data.isdigit():
             junk.add(UnreadableEntry(keys.RESUMES, repr(field), "nothing"))
         else:
@@ -87,7 +87,7 @@ def decode_breakers(entries: Fields, now: float, junk: set[UnreadableEntry]) -> 
     """Return the open breakers, by account. `now` is in Unix seconds."""
     notices: dict[str, BreakerNotice] = {}
     for field, data in entries.items():
-        account, notice = keys.target(field), _decode_breaker(data, now)
+        account, notice = keys.parse_target(field), _decode_breaker(data, now)
         if isinstance(account, str) and notice is not None:
             notices[account] = notice
         else:

@@ -85,10 +85,10 @@ class RedisControlStore:
             pipe.time()
             for key in hashes:
                 pipe.hgetall(key)
-            pipe.get(keys.LETTER_COUNT)
+            pipe.get(keys.DEAD_LETTER_COUNT)
             answers = await pipe.execute(raise_on_error=False)
             values = drop_mistyped(
-                dict(zip(("time", *hashes, keys.LETTER_COUNT), answers, strict=True)), junk
+                dict(zip(("time", *hashes, keys.DEAD_LETTER_COUNT), answers, strict=True)), junk
             )
         paused = decode_pauses(values[keys.PAUSES] or {}, junk)
         snapshot = ControlSnapshot(
@@ -96,7 +96,7 @@ class RedisControlStore:
                 {target: pause.reason for target, pause in paused.items() if isinstance(target, str)},
                 {target: pause.reason for target, pause in paused.items() if isinstance(target, GroupRef)},
                 decode_breakers(values[keys.BREAKERS] or {}, float(values["time"][0]), junk),
-                decode_count(keys.LETTER_COUNT, values[keys.LETTER_COUNT] or b"0", junk),
+                decode_count(keys.DEAD_LETTER_COUNT, values[keys.DEAD_LETTER_COUNT] or b"0", junk),
             ),
             decode_resumes(values[keys.RESUMES] or {}, junk),
         )

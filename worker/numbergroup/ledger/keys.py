@@ -11,7 +11,7 @@ import hashlib
 from numbergroup.engine.commands import CommandKey, GroupRef, HandleKind, SequenceKey
 from numbergroup_contracts import names
 
-_LONGEST_NAME = 128
+_MAX_NAME = 128
 
 REPLIES = names.REPLY_STREAM
 """Stream: results, one message an entry, in the field `event`."""
@@ -35,34 +35,34 @@ ATTEMPTED = "attempted"
 CRASHES = "crashes"
 """Hash: `owner`, and what is known of crashes: `history`, `unclean`, `in_hand`, `lost`, `server`. It is
 cleared when no message is suspected any more."""
-SIDE = "side"
+REPLAYS = "side"
 """Stream: the dead letters that operators replay, until a worker has settled them."""
 DEAD_LETTERS = "dead-letters"
 """Stream: `id`, `letter` (why, JSON), `body` (the bytes as they arrived; of a message on a kombu list its
 body, or the envelope where that cannot be read), `order`, `original` (the bytes before an operator
 edited them)."""
-LETTER_INDEX = "dead-letters:index"
+DEAD_LETTER_INDEX = "dead-letters:index"
 """Hash: a dead letter's id → its newest entry in the stream."""
 
-LETTER_PARTITIONS = "numbergroup:dead-letters:partitions"
+DEAD_LETTER_PARTITIONS = "numbergroup:dead-letters:partitions"
 """Set: the partitions that ever had dead letters; they survive a change of the number of partitions."""
-LETTER_COUNT = "numbergroup:dead-letters:count"
+DEAD_LETTER_COUNT = "numbergroup:dead-letters:count"
 """String: how many dead letters there are."""
-LETTER_LEDGER = "numbergroup:dead-letters:ledger"
+LEDGER_ID = "numbergroup:dead-letters:ledger"
 """String: the name of this ledger in exports: in another ledger, a dead letter's order means nothing."""
 FINGERPRINTS = "numbergroup:dead-letters:fingerprints"
 """Hash: a fingerprint → how many dead letters there are."""
 SHAPES = "numbergroup:dead-letters:shapes"
 """Hash: a fingerprint → what its dead letters have in common: `kind`, `code`, `message`."""
-LETTERED = "numbergroup:lettered"
+DEAD_LETTER_GROUPS = "numbergroup:lettered"
 """Hash: a group → how many dead letters it has, and replays under way."""
 QUARANTINED = "numbergroup:quarantined"
 """Hash: a group whose commands go to the dead letters → `{"code","message"}`; until an operator resumes
 it."""
 SETTLEMENTS = "numbergroup:settlements"
 """String: the number of settled units with dead letters or decisions; it gives their order."""
-EVERYTHING = "*"
-"""Stands for all numbers, in the place of a number."""
+ALL_NUMBERS = "*"
+"""Stands for all numbers of a group, instead of a number."""
 GROUP_KEYS = "numbergroup:group-keys"
 """Hash: a group with a `groupKey` → its id at the vendor. Entries are kept."""
 CREATES = "numbergroup:creates"
@@ -92,7 +92,7 @@ def commands(partition: int) -> str:
 
 
 def of_partition(partition: int, name: str) -> str:
-    """Return the key of a partition; `name` is one of `LEASE` to `LETTER_INDEX`."""
+    """Return the key of a partition; `name` is one of `LEASE` to `DEAD_LETTER_INDEX`."""
     return f"numbergroup:{{{partition}}}:{name}"
 
 
@@ -104,7 +104,7 @@ def settled(digest: str) -> str:
 
 def sequence(key: SequenceKey) -> str:
     """String: the greatest `sequence` of one source's settled commands for one group; for `DEDUP_HOURS`."""
-    digest = hashlib.blake2b(f"{key.source}\0{field(key.group)}".encode(), digest_size=12).hexdigest()
+    digest = hashlib.blake2b(f"{key.source}\0{group_field(key.group)}".encode(), digest_size=12).hexdigest()
     return f"numbergroup:sequence:{digest}"
 
 
@@ -114,12 +114,12 @@ def since(field: str) -> str:
     return f"numbergroup:since:{hashlib.blake2b(field.encode(), digest_size=12).hexdigest()}"
 
 
-def field(ref: GroupRef) -> str:
+def group_field(ref: GroupRef) -> str:
     """Return the group's field in `GROUP_KEYS`, `CREATES` and a partition's `calls`."""
     return f"{ref.account}\0{ref.kind}\0{ref.name}"
 
 
-def group(field: bytes) -> GroupRef | None:
+def parse_group(field: bytes) -> GroupRef | None:
     """Return the group of a field; `None` if the field names no group."""
     try:
         account, kind, name = field.decode().split("\0", 2)
@@ -130,18 +130,18 @@ def group(field: bytes) -> GroupRef | None:
 
 def target_field(target: str | GroupRef) -> str:
     """Return the field of an account or a group in `PAUSES` and `RESUMES`."""
-    return target if isinstance(target, str) else field(target)
+    return target if isinstance(target, str) else group_field(target)
 
 
-def target(field: bytes) -> str | GroupRef | None:
+def parse_target(field: bytes) -> str | GroupRef | None:
     """Return the account or group of a field; `None` if the field names neither."""
     if b"\0" in field:
-        return group(field)
+        return parse_group(field)
     try:
         account = field.decode()
     except UnicodeDecodeError:
         return None
-    return account if account.isprintable() and 0 < len(account) <= _LONGEST_NAME else None
+    return account if account.isprintable() and 0 < len(account) <= _MAX_NAME else None
 
 
 def probe(account: str) -> str:
@@ -161,12 +161,12 @@ def report(owner: str) -> str:
     return f"numbergroup:report:{owner}"
 
 
-def member(key: CommandKey) -> str:
+def command_member(key: CommandKey) -> str:
     """Return the command's member in a partition's `attempted`."""
     return f"{key.source}\0{key.id}"
 
 
-def command(member: bytes) -> CommandKey | None:
+def parse_command(member: bytes) -> CommandKey | None:
     """Return the command of a member; `None` if the member names no command."""
     try:
         source, name = member.decode().split("\0")

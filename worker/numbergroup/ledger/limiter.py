@@ -49,6 +49,7 @@ class RedisLimiter:
         client: Redis,
         account: str,
         calls_per_second: float,
+        *,
         wall_ms: Callable[[], int] | None = None,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
         monotonic_s: Callable[[], float] = time.monotonic,

@@ -86,7 +86,7 @@ async def read_overview(client: Redis, partitions: int) -> Overview:
         *(keys.WORKERS, keys.PAUSES, keys.BREAKERS, keys.QUARANTINED),
         *(keys.FINGERPRINTS, keys.SHAPES),
     )
-    texts = (keys.PARTITIONS, keys.LETTER_COUNT)
+    texts = (keys.PARTITIONS, keys.DEAD_LETTER_COUNT)
     async with translate_errors(LedgerUnavailable):
         pipe = client.pipeline(transaction=False)
         pipe.time()
@@ -112,7 +112,7 @@ async def read_overview(client: Redis, partitions: int) -> Overview:
         oldest_at,
         decode_pauses(values[keys.PAUSES] or {}, junk),
         decode_breakers(values[keys.BREAKERS] or {}, now, junk),
-        decode_count(keys.LETTER_COUNT, values[keys.LETTER_COUNT] or b"0", junk),
+        decode_count(keys.DEAD_LETTER_COUNT, values[keys.DEAD_LETTER_COUNT] or b"0", junk),
         _kinds(values[keys.FINGERPRINTS] or {}, values[keys.SHAPES] or {}, junk),
         problems,
         decode_quarantines(values[keys.QUARANTINED] or {}),
@@ -130,9 +130,9 @@ async def _with_dead_letters(
         return frozenset()
     async with translate_errors(LedgerUnavailable):
         pipe = client.pipeline(transaction=False)
-        pipe.hmget(keys.LETTERED, [keys.field(ref) for ref in groups])
+        pipe.hmget(keys.DEAD_LETTER_GROUPS, [keys.group_field(ref) for ref in groups])
         answers = await pipe.execute(raise_on_error=False)
-    (counts,) = drop_mistyped({keys.LETTERED: answers[0]}, junk).values()
+    (counts,) = drop_mistyped({keys.DEAD_LETTER_GROUPS: answers[0]}, junk).values()
     return frozenset(ref for ref, count in zip(groups, counts or (), strict=False) if count is not None)
 
 

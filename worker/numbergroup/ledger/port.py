@@ -132,7 +132,7 @@ class ControlStore(Protocol):
     async def resume(self, target: str | GroupRef, operator: str) -> bool:
         """End the pause and the quarantine of an account or a group, and tell every worker to try it again.
 
-        Returns False if there was neither a pause nor a quarantine; workers are told all the same.
+        Returns False if there was neither a pause nor a quarantine; workers try it again all the same.
         """
 
     async def claim_probe(self, account: str, owner: str, ttl_s: float) -> bool:
@@ -246,7 +246,7 @@ class Ledger(Protocol):
         """
 
     async def write_in_hand(self, partition: int, epoch: int, in_hand: InHand) -> bool:
-        """Store the messages in hand, in place of those stored before.
+        """Store the messages in hand, instead of those stored before.
 
         Returns False, and changes nothing, if the partition has another owner.
         """

@@ -11,7 +11,7 @@ from numbergroup.engine.doubt import Doubt
 from numbergroup.engine.events import Facts
 from numbergroup.engine.partition.poison_detection import History, InHand
 from numbergroup.engine.records import sequence_key
-from numbergroup.ledger import dead_letter_facts, history, keys
+from numbergroup.ledger import dead_letter_lookup, history, keys
 from numbergroup.ledger.calls import CallRecords
 from numbergroup.ledger.client import translate_errors
 from numbergroup.ledger.codec import (
@@ -110,27 +110,27 @@ class RedisLedger:
         replayed = [c for c in commands if c.retry_history is not None]
         async with translate_errors(LedgerUnavailable):
             pipe = self._client.pipeline(transaction=False)
-            pipe.exists(keys.LETTERED)
+            pipe.exists(keys.DEAD_LETTER_GROUPS)
             groups = (
-                dead_letter_facts.add_queries(pipe, commands, replayed)
+                dead_letter_lookup.add_queries(pipe, commands, replayed)
                 if self._has_dead_letters or replayed
                 else ()
             )
             pipe.mget([keys.settled(c.digest) for c in commands])
             if keyed_groups:
-                pipe.hmget(keys.GROUP_KEYS, [keys.field(ref) for ref in keyed_groups])
+                pipe.hmget(keys.GROUP_KEYS, [keys.group_field(ref) for ref in keyed_groups])
             if created_groups:
-                pipe.hmget(keys.CREATES, [keys.field(ref) for ref in created_groups])
+                pipe.hmget(keys.CREATES, [keys.group_field(ref) for ref in created_groups])
             if sequences:
                 pipe.mget([keys.sequence(key) for key in sequences])
-            answers = dead_letter_facts.raise_errors(await pipe.execute(raise_on_error=False), replayed)
+            answers = dead_letter_lookup.raise_errors(await pipe.execute(raise_on_error=False), replayed)
             if answers[0] and not self._has_dead_letters and not replayed:
                 # There are dead letters now: their facts need a second round trip, this once.
                 pipe = self._client.pipeline(transaction=False)
-                groups = dead_letter_facts.add_queries(pipe, commands, replayed)
+                groups = dead_letter_lookup.add_queries(pipe, commands, replayed)
                 answers[1:1] = await pipe.execute()
         self._has_dead_letters = bool(answers.pop(0))
-        groups_with_letters, later_writes = dead_letter_facts.pop_answers(answers, groups, replayed)
+        groups_with_letters, later_writes = dead_letter_lookup.pop_answers(answers, groups, replayed)
         records = answers.pop(0)
         ids = answers.pop(0) if keyed_groups else []
         intents = answers.pop(0) if created_groups else []
@@ -166,8 +166,8 @@ class RedisLedger:
     async def _record(
         self, call: UpcomingCall, lasts_ms: int, calls: bytes, intent: CreateIntent | None
     ) -> bool:
-        expirable = [keys.member(key) for key in call.expirable_keys]
-        args: list[bytes | str | int] = [keys.field(call.ref), call.call_id, lasts_ms]
+        expirable = [keys.command_member(key) for key in call.expirable_keys]
+        args: list[bytes | str | int] = [keys.group_field(call.ref), call.call_id, lasts_ms]
         args += [calls, encode_intent(intent) if intent else b"", len(expirable), *expirable]
         return await self._calls.write(call.partition, call.epoch, args)
 
@@ -181,10 +181,10 @@ class RedisLedger:
             pipe.hget(keys.of_partition(partition, keys.CRASHES), "lost")
             (seconds, micros), recorded, members, quarantined, lost = await pipe.execute()
         now_ms = seconds * 1000 + micros // 1000
-        attempted = (keys.command(member) for member in members)
+        attempted = (keys.parse_command(member) for member in members)
         inherited: dict[GroupRef, list[Doubt]] = {}
         for field, data in recorded.items():
-            ref, doubts = keys.group(field), decode_calls(data, now_ms)
+            ref, doubts = keys.parse_group(field), decode_calls(data, now_ms)
             if ref is not None and doubts:
                 inherited[ref] = doubts
                 continue
@@ -202,7 +202,9 @@ class RedisLedger:
 
     async def delete_intent(self, ref: GroupRef, intent: CreateIntent) -> None:
         async with translate_errors(LedgerUnavailable):
-            await self._delete_if_equal(keys=[keys.CREATES], args=[keys.field(ref), encode_intent(intent)])
+            await self._delete_if_equal(
+                keys=[keys.CREATES], args=[keys.group_field(ref), encode_intent(intent)]
+            )
 
     async def acquire_lease(
         self, partition: int, owner: str, ttl_s: float, above_epoch: int = 0

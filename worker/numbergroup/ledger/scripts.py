@@ -3,7 +3,7 @@
 import hashlib
 import re
 
-_PLACE = re.compile(r"script: ([0-9a-f]{40}), on @user_script:([0-9]+)")
+_LOCATION = re.compile(r"script: ([0-9a-f]{40}), on @user_script:([0-9]+)")
 _COMMAND = re.compile(r"redis\.p?call\('([A-Z]+)'")
 _scripts: dict[str, str] = {}
 
@@ -23,8 +23,8 @@ def explain_error(message: str) -> str:
 
 
 def _forbidden_command(message: str) -> str:
-    place = _PLACE.search(message)
-    lines = _scripts.get(place[1], "").splitlines() if place else []
-    line = lines[int(place[2]) - 1] if place and int(place[2]) <= len(lines) else ""
+    location = _LOCATION.search(message)
+    lines = _scripts.get(location[1], "").splitlines() if location else []
+    line = lines[int(location[2]) - 1] if location and int(location[2]) <= len(lines) else ""
     commands = list(dict.fromkeys(_COMMAND.findall(line)))
     return " or ".join(commands) if commands else "a command of a script (see `numbergroup run --check`)"

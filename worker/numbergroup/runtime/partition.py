@@ -333,7 +333,7 @@ class PartitionRunner:
                 )
                 if has_strays or ports.partition_of is not None:
                     items = [self._refuse_if_misrouted(item, facts) for item in items]
-                failpoints.hit("commands taken in")
+                failpoints.hit("commands looked up")
                 until = owned.quiet_until if may_be_done else None
                 self._dispatch(Delivered(self.number, items, facts, ports.clock.now(), until))
             if chunk or unread or source.may_have_more:

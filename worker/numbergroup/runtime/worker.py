@@ -175,7 +175,7 @@ class Worker:
         if not self._control_poller.has_started:
             # The task still waits for the ledger, and no partition is owned.
             self._working.cancel()
-        failpoints.hit("register left")
+        failpoints.hit("worker unregistered")
         unfinished = self._owner_tasks and (await asyncio.wait(self._owner_tasks, timeout=_DRAIN_S))[1]
         if unfinished:
             log.warning("could not settle everything in time; the rest stays in the broker")
@@ -302,7 +302,7 @@ class Worker:
             steps=steps,
         )
         await steps.leave()
-        failpoints.hit("call ended")
+        failpoints.hit("call finished")
         is_pausing = pauses_account(result.outcome)
         self._unreported_pauses[account] += is_pausing
         self._log_result(effect, result, self._clock.monotonic() - started_at)

@@ -16,7 +16,7 @@ from redis.asyncio import Redis
 from numbergroup.brokers.amqp.redelivery import PartlySettled, Redeliveries, Settled, State
 from numbergroup.brokers.port import BrokerUnavailable
 from numbergroup.brokers.replay_stream import ReplayStream
-from numbergroup.engine.replays import SIDE
+from numbergroup.engine.replays import REPLAY_TAG_PREFIX
 from numbergroup.engine.settling.settlement import Settlement
 from numbergroup.ledger import keys
 from numbergroup.ledger.client import translate_errors
@@ -91,7 +91,7 @@ class SettledIndexes:
         changes.forgotten = [*self._obsolete, *(tag for tag in acknowledging if tag in self._noted)]
         changes.unacknowledged = [(tag, total) for tag, total in self._due.items() if tag not in excluded]
         self._noted.update(tag for tag, _ in changes.unacknowledged)
-        self._noted.update(tag for tag, _ in unit.partial if not tag.startswith(SIDE))
+        self._noted.update(tag for tag, _ in unit.partial if not tag.startswith(REPLAY_TAG_PREFIX))
         is_empty = not (changes.forgotten or changes.unacknowledged or changes.partial or changes.replayed)
         return None if is_empty else changes
 

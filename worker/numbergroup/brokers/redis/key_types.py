@@ -14,17 +14,17 @@ from numbergroup_contracts import names
 
 _OF_PARTITION: Mapping[str, Collection[str]] = {
     "string": (keys.LEASE, keys.EPOCH, keys.UNIT, keys.RECORDED),
-    "hash": (keys.PARTIAL, keys.CALLS, keys.CRASHES, keys.LETTER_INDEX),
+    "hash": (keys.PARTIAL, keys.CALLS, keys.CRASHES, keys.DEAD_LETTER_INDEX),
     "set": (keys.ATTEMPTED,),
-    "stream": (keys.SIDE, keys.DEAD_LETTERS),
+    "stream": (keys.REPLAYS, keys.DEAD_LETTERS),
 }
 _SHARED: Mapping[str, Collection[str]] = {
-    "string": (keys.LETTER_COUNT, keys.LETTER_LEDGER, keys.SETTLEMENTS, keys.PARTITIONS),
+    "string": (keys.DEAD_LETTER_COUNT, keys.LEDGER_ID, keys.SETTLEMENTS, keys.PARTITIONS),
     "hash": (
-        *(keys.FINGERPRINTS, keys.SHAPES, keys.LETTERED, keys.QUARANTINED),
+        *(keys.FINGERPRINTS, keys.SHAPES, keys.DEAD_LETTER_GROUPS, keys.QUARANTINED),
         *(keys.GROUP_KEYS, keys.CREATES, keys.WORKERS, keys.PAUSES, keys.RESUMES, keys.BREAKERS),
     ),
-    "set": (keys.LETTER_PARTITIONS,),
+    "set": (keys.DEAD_LETTER_PARTITIONS,),
     "stream": (keys.REPLIES, keys.AUDIT),
     "list": (*LISTS, names.REPLIES),
 }

@@ -36,7 +36,7 @@ PATTERNS = ("numbergroup:*", "numbergroup.*")
 KEYS = (
     *(keys.commands(0), keys.of_partition(0, keys.LEASE), keys.of_partition(0, keys.CALLS)),
     *(names.COMMANDS, names.REPLIES, names.REPLY_STREAM),
-    *(keys.PARTITIONS, keys.WORKERS, keys.GROUP_KEYS, keys.CREATES, keys.PAUSES, keys.LETTER_COUNT),
+    *(keys.PARTITIONS, keys.WORKERS, keys.GROUP_KEYS, keys.CREATES, keys.PAUSES, keys.DEAD_LETTER_COUNT),
     *(keys.settled("0"), keys.report("0"), keys.rate("0"), keys.token("0"), keys.probe("0")),
 )
 """A key of each kind that a worker uses."""

@@ -92,13 +92,13 @@ try_queues(3, 'list')
 if #refusing > 0 then return refusing end
 
 -- Deletions come first: a full server refuses a script whose first write needs memory, and settling frees memory.
-local SIDE, INDEX, PARTITIONS, COUNT, FINGERPRINTS = KEYS[12], KEYS[13], KEYS[14], KEYS[15], KEYS[16]
-local SHAPES, LETTERED, SETTLEMENTS = KEYS[17], KEYS[18], KEYS[19]
+local REPLAYS, INDEX, PARTITIONS, COUNT, FINGERPRINTS = KEYS[12], KEYS[13], KEYS[14], KEYS[15], KEYS[16]
+local SHAPES, DEAD_LETTER_GROUPS, SETTLEMENTS = KEYS[17], KEYS[18], KEYS[19]
 local ended = {}
 cursor = starts[REPLAYED]
 section(4, function(i)
   redis.call('HDEL', KEYS[4], ARGV[i + 1])
-  if redis.call('XDEL', SIDE, ARGV[i]) == 1 and ARGV[i + 2] ~= '' then ended[#ended + 1] = i + 2 end
+  if redis.call('XDEL', REPLAYS, ARGV[i]) == 1 and ARGV[i + 2] ~= '' then ended[#ended + 1] = i + 2 end
 end)
 cursor = starts[1]
 local forgotten = starts[FORGOTTEN]
@@ -238,7 +238,7 @@ section(9, function(i)
     add_to_counter(FINGERPRINTS, ARGV[i + 4], 1)
     redis.call('HSET', SHAPES, ARGV[i + 4], ARGV[i + 5])
   end
-  if ARGV[i + 6] ~= '' then add_to_counter(LETTERED, ARGV[i + 6], 1) end
+  if ARGV[i + 6] ~= '' then add_to_counter(DEAD_LETTER_GROUPS, ARGV[i + 6], 1) end
 end)
 local partial = tonumber(ARGV[cursor])
 for first = cursor + 1, cursor + 2 * partial, 1000 do
@@ -266,7 +266,7 @@ local grown = {}
 section(6, function(i)
   -- Record decisions on the numbers of a group while it has dead letters.
   local since, group, number = ARGV[i], ARGV[i + 1], ARGV[i + 2]
-  if redis.call('HEXISTS', LETTERED, group) == 0 then return end
+  if redis.call('HEXISTS', DEAD_LETTER_GROUPS, group) == 0 then return end
   local order, sign = order_of(ARGV[i + 5], ARGV[i + 4]), ''
   if not is_type('hash', since) then
     -- Earlier decisions are unknown: count as a decision on all numbers, so that replays undo nothing.
@@ -293,7 +293,7 @@ for since, order in pairs(grown) do
   end
 end
 for _, i in ipairs(ended) do
-  if add_to_counter(LETTERED, ARGV[i], -1) <= 0 then redis.call('DEL', ARGV[i + 1]) end
+  if add_to_counter(DEAD_LETTER_GROUPS, ARGV[i], -1) <= 0 then redis.call('DEL', ARGV[i + 1]) end
 end
 cursor = starts[QUARANTINED]
 section(2, function(i)

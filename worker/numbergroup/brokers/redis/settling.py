@@ -10,7 +10,7 @@ from redis.asyncio import Redis
 
 from numbergroup.brokers.port import BrokerUnavailable, StaleEpoch
 from numbergroup.brokers.redis import envelope
-from numbergroup.engine.replays import SIDE
+from numbergroup.engine.replays import REPLAY_TAG_PREFIX
 from numbergroup.engine.settling.fitting import to_default_queue
 from numbergroup.engine.settling.settlement import Reply, Settlement
 from numbergroup.ledger import keys
@@ -20,11 +20,11 @@ from numbergroup.observability.logging import get_logger
 from numbergroup_contracts import names
 
 _DEAD_LETTER_KEYS = (
-    keys.LETTER_PARTITIONS,
-    keys.LETTER_COUNT,
+    keys.DEAD_LETTER_PARTITIONS,
+    keys.DEAD_LETTER_COUNT,
     keys.FINGERPRINTS,
     keys.SHAPES,
-    keys.LETTERED,
+    keys.DEAD_LETTER_GROUPS,
     keys.SETTLEMENTS,
     keys.QUARANTINED,
 )
@@ -119,8 +119,8 @@ def _keys(partition: int) -> list[str]:
         keys.of_partition(partition, keys.DEAD_LETTERS),
         keys.REPLIES,
         names.REPLIES,
-        *(keys.of_partition(partition, name) for name in (keys.CALLS, keys.ATTEMPTED, keys.SIDE)),
-        keys.of_partition(partition, keys.LETTER_INDEX),
+        *(keys.of_partition(partition, name) for name in (keys.CALLS, keys.ATTEMPTED, keys.REPLAYS)),
+        keys.of_partition(partition, keys.DEAD_LETTER_INDEX),
         *_DEAD_LETTER_KEYS,
     ]
 
@@ -148,7 +148,7 @@ def _encode_facts(unit: Settlement) -> list[Argument]:
     args.append(len(unit.dead_letters))
     for letter in unit.dead_letters:
         args += (letter.id, letter.description, letter.body, letter.original or "", letter.fingerprint)
-        group = "" if letter.group is None else keys.field(letter.group)
+        group = "" if letter.group is None else keys.group_field(letter.group)
         args += (letter.shape, group, letter.position, "" if letter.order is None else letter.order)
     args.append(len(unit.partial) + len(unit.unacknowledged))
     for tag, indexes in unit.partial:
@@ -157,29 +157,34 @@ def _encode_facts(unit: Settlement) -> list[Argument]:
         args += answered
     args.append(len(unit.bindings))
     for ref, group_id in unit.bindings.items():
-        args += (keys.field(ref), group_id or "")
+        args += (keys.group_field(ref), group_id or "")
     args.append(len(unit.intents_done))
-    args += [keys.field(ref) for ref in unit.intents_done]
+    args += [keys.group_field(ref) for ref in unit.intents_done]
     args.append(len(unit.sequences))
     for sequence, latest in unit.sequences.items():
         args += (keys.sequence(sequence), latest)
     args.append(len(unit.calls_done))
     for ref, call_id in unit.calls_done:
-        args += (keys.field(ref), call_id)
+        args += (keys.group_field(ref), call_id)
     args.append(len(unit.attempts_done))
-    args += [keys.member(key) for key in unit.attempts_done]
+    args += [keys.command_member(key) for key in unit.attempts_done]
     args.append(len(unit.decisions))
     for decision in unit.decisions:
-        group = keys.field(decision.group)
-        number = keys.EVERYTHING if decision.number is None else decision.number
+        group = keys.group_field(decision.group)
+        number = keys.ALL_NUMBERS if decision.number is None else decision.number
         args += (keys.since(group), group, number, "+" if decision.present else "-", decision.position)
         args.append("" if decision.order is None else decision.order)
     args.append(len(unit.replayed))
     for tag, field in unit.replayed:
-        args += (tag.removeprefix(SIDE), tag, field or "", "" if field is None else keys.since(field))
+        args += (
+            tag.removeprefix(REPLAY_TAG_PREFIX),
+            tag,
+            field or "",
+            "" if field is None else keys.since(field),
+        )
     args.append(len(unit.quarantined))
     for ref, fault in unit.quarantined.items():
-        args += (keys.field(ref), "" if fault is None else encode_quarantine(fault))
+        args += (keys.group_field(ref), "" if fault is None else encode_quarantine(fault))
     args.append(len(unit.forgotten))
     args += unit.forgotten
     return args

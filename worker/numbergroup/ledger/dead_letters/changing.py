@@ -22,7 +22,7 @@ PAGE = 100
 PAGE_BYTES = 4 * 1024 * 1024
 """The approximate size, in bytes, of the letters that one script changes."""
 
-_SHARED = [keys.LETTER_COUNT, keys.FINGERPRINTS, keys.SHAPES, keys.LETTERED, keys.AUDIT]
+_SHARED = [keys.DEAD_LETTER_COUNT, keys.FINGERPRINTS, keys.SHAPES, keys.DEAD_LETTER_GROUPS, keys.AUDIT]
 _UNCOUNTED = "-"
 _ORDERS_PER_UNIT = 2**20
 
@@ -99,7 +99,7 @@ class LetterChanger:
             arguments += [*_removal_arguments(letter, leaves=None if keeps_group else letter.group_field)]
             arguments += [
                 "" if keeps_group else move.group or "",
-                keys.of_partition(move.partition, keys.SIDE),
+                keys.of_partition(move.partition, keys.REPLAYS),
             ]
             arguments += [move.event, move.replay, letter.original or b""]
         return await self._run(self._replay, action, arguments)
@@ -137,9 +137,9 @@ class LetterChanger:
         async with translate_errors(LedgerUnavailable):
             unit = int(await self._client.incr(keys.SETTLEMENTS))
         arguments: Arguments = []
-        for place, arrival in enumerate(arrivals):
+        for position, arrival in enumerate(arrivals):
             letter = arrival.letter
-            next_order = unit * _ORDERS_PER_UNIT + place
+            next_order = unit * _ORDERS_PER_UNIT + position
             keeps_order = (
                 arrival.is_from_this_ledger and letter.order is not None and letter.order < next_order
             )
@@ -151,7 +151,7 @@ class LetterChanger:
             arguments += [arrival.shape or b"", ordered.group_field or "", now_ms, 2 * len(fields)]
             for name, value in fields.items():
                 arguments += [name, value]
-        return await self._run(self._import, action, arguments, keys.LETTER_PARTITIONS)
+        return await self._run(self._import, action, arguments, keys.DEAD_LETTER_PARTITIONS)
 
     async def _run(
         self, script: Any, action: Action, letters: Sequence[bytes | str | int], *more_keys: str
@@ -173,7 +173,7 @@ def _removal_arguments(letter: Letter, *, leaves: str | None) -> list[str]:
     counted = letter.counted_as
     return [
         keys.of_partition(letter.partition, keys.DEAD_LETTERS),
-        keys.of_partition(letter.partition, keys.LETTER_INDEX),
+        keys.of_partition(letter.partition, keys.DEAD_LETTER_INDEX),
         letter.id,
         orjson.dumps(letter.id).decode(),
         letter.entry,

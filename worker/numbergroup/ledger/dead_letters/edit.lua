@@ -10,7 +10,7 @@ if exists then
   leave_group(ARGV[i + 5], ARGV[i + 6])
   if ARGV[i + 7] ~= '' then
     -- Decisions of a group without letters are not recorded: `watched` says since when they are.
-    if redis.pcall('HEXISTS', LETTERED, ARGV[i + 7]) ~= 1 then
+    if redis.pcall('HEXISTS', DEAD_LETTER_GROUPS, ARGV[i + 7]) ~= 1 then
       table.insert(fields, 'watched')
       table.insert(fields, ARGV[i + 8])
     end

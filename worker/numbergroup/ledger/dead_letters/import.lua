@@ -19,7 +19,7 @@ each(function(i, count)
   if not exists then
     local fields = {unpack(ARGV, i + 10, i + 9 + count)}
     local print, group = ARGV[i + 5], ARGV[i + 7]
-    if group ~= '' and redis.pcall('HEXISTS', LETTERED, group) ~= 1 then
+    if group ~= '' and redis.pcall('HEXISTS', DEAD_LETTER_GROUPS, group) ~= 1 then
       -- Decisions of a group without letters are not recorded: `watched` says since when they are.
       table.insert(fields, 'watched')
       table.insert(fields, ARGV[i + 8])

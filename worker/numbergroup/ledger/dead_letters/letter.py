@@ -95,7 +95,7 @@ class Letter:
 
     @property
     def order(self) -> int | None:
-        """The letter's place among all decisions.
+        """The letter's position among all decisions.
 
         `None`: it was written before letters had an order, and no counter includes it.
         """
@@ -129,7 +129,7 @@ class Letter:
     @property
     def group_field(self) -> str | None:
         """The field under which its group counts it; `None` if it is not counted."""
-        return None if self.ref is None or self.order is None else keys.field(self.ref)
+        return None if self.ref is None or self.order is None else keys.group_field(self.ref)
 
     @property
     def counted_as(self) -> str | None:
@@ -151,8 +151,8 @@ class Position(bytes):
     def from_letter(cls, letter: Letter) -> Self:
         milliseconds, _, serial = letter.entry.partition("-")
         size = min(sum(map(len, letter.fields.values())), 2**32 - 1)
-        place = (letter.order or 0, int(milliseconds), int(serial or 0), letter.partition, size)
-        return cls(_POSITION.pack(*place))
+        fields = (letter.order or 0, int(milliseconds), int(serial or 0), letter.partition, size)
+        return cls(_POSITION.pack(*fields))
 
     @property
     def partition_number(self) -> int:

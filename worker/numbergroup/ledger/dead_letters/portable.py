@@ -57,13 +57,13 @@ def encode_line(letter: Letter, ledger: str, shape: bytes | None) -> bytes:
 
 
 def decode_line(line: bytes, ledger: str) -> ImportedLetter:
-    """Return the letter of a line, for import into the ledger with this id. Raises `NotALetter`."""
+    """Return the letter of a line, for import into the ledger with this id. Raises `InvalidLine`."""
     try:
         parsed = _Line.model_validate_json(line)
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False)[0]
-        place = ".".join(map(str, first["loc"][:1]))
-        raise InvalidLine(f"{place or 'line'}: {first['msg']}") from None
+        member = ".".join(map(str, first["loc"][:1]))
+        raise InvalidLine(f"{member or 'line'}: {first['msg']}") from None
     if parsed.masked:
         raise InvalidLine("its phone numbers are masked: export with --reveal what is to be imported")
     described = parsed.letter

@@ -3,7 +3,7 @@
 -- ARGV: operator, action, the beginning of the detail (JSON), the action's current entry in the audit stream (''
 -- for none), how many letters it has changed, the ids that are listed (JSON), how many those are; from 8 on, the
 -- same number of arguments for each letter of the page.
-local COUNT, PRINTS, SHAPES, LETTERED, AUDIT = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5]
+local COUNT, PRINTS, SHAPES, DEAD_LETTER_GROUPS, AUDIT = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5]
 local FIRST, MOST_LISTED = 8, 100
 local changed, listed, ids = tonumber(ARGV[5]), tonumber(ARGV[7]), ARGV[6]
 local answers = {}
@@ -28,11 +28,11 @@ local function one_less(key, field)
 end
 
 local function leave_group(field, since)
-  if field ~= '' and one_less(LETTERED, field) then redis.call('DEL', since) end
+  if field ~= '' and one_less(DEAD_LETTER_GROUPS, field) then redis.call('DEL', since) end
 end
 
 local function enter_group(field)
-  if field ~= '' then redis.pcall('HINCRBY', LETTERED, field, 1) end
+  if field ~= '' then redis.pcall('HINCRBY', DEAD_LETTER_GROUPS, field, 1) end
 end
 
 -- `print` is the fingerprint; '-' for a letter that no counter includes.

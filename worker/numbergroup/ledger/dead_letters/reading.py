@@ -17,7 +17,6 @@ from numbergroup.ledger import keys
 from numbergroup.ledger.client import translate_errors
 from numbergroup.ledger.codec import decode_partitions
 from numbergroup.ledger.dead_letters.letter import Letter, Position, decode_letter
-from numbergroup.ledger.dead_letters.staleness import EVERYTHING
 from numbergroup.ledger.port import LedgerUnavailable
 from numbergroup_contracts.results import ErrorInfo
 
@@ -27,7 +26,7 @@ _PAGE_BYTES = 4 * 1024 * 1024
 _MAX_PARTITION = 65_535
 _MAX_DIGITS = 19
 _SURROGATE = re.compile("[\ud800-\udfff]")
-_ID_WITH_PLACE = re.compile("entry:([0-9]{1,4}):([0-9]{1,15}-[0-9]{1,15})")
+_ID_FROM_ENTRY = re.compile("entry:([0-9]{1,4}):([0-9]{1,15}-[0-9]{1,15})")
 
 
 class LetterReader:
@@ -52,7 +51,7 @@ class LetterReader:
     async def find_partitions(self) -> list[int]:
         """Return the partitions that have, had or may have letters."""
         async with translate_errors(LedgerUnavailable):
-            members = await self._client.smembers(keys.LETTER_PARTITIONS)
+            members = await self._client.smembers(keys.DEAD_LETTER_PARTITIONS)
         known = {int(member) for member in members if member.isdigit() and len(member) < 6}
         return sorted(
             {number for number in known if number <= _MAX_PARTITION}
@@ -98,16 +97,16 @@ class LetterReader:
         async with translate_errors(LedgerUnavailable):
             pipe = self._client.pipeline(transaction=False)
             for partition in partitions:
-                pipe.hmget(keys.of_partition(partition, keys.LETTER_INDEX), ids)
+                pipe.hmget(keys.of_partition(partition, keys.DEAD_LETTER_INDEX), ids)
             rows = await pipe.execute()
-        places = [
+        addresses = [
             (partition, entry.decode(errors="replace"))
             for partition, entries in zip(partitions, rows, strict=True)
             for entry in entries
             if entry
         ]
-        places += [place for letter_id in ids if (place := _place_in_id(letter_id)) is not None]
-        for letter in await self._fetch_entries(places):
+        addresses += [address for letter_id in ids if (address := _parse_entry_id(letter_id)) is not None]
+        for letter in await self._fetch_entries(addresses):
             if letter is not None and letter.id in ids:
                 letters[letter.id] = letter
         missing = set(ids) - letters.keys()
@@ -119,7 +118,7 @@ class LetterReader:
 
     async def has_unindexed(self) -> bool:
         """Whether some letters are in no index, because they were written before there was one."""
-        return await self.count() > sum(await self._lengths("hlen", keys.LETTER_INDEX))
+        return await self.count() > sum(await self._lengths("hlen", keys.DEAD_LETTER_INDEX))
 
     async def fetch(self, positions: Sequence[Position]) -> list[Letter | None]:
         """Return the letters at these positions; `None` for a letter that no longer exists."""
@@ -127,17 +126,17 @@ class LetterReader:
             [(position.partition_number, position.entry) for position in positions]
         )
 
-    async def _fetch_entries(self, places: Sequence[tuple[int, str]]) -> list[Letter | None]:
-        if not places:
+    async def _fetch_entries(self, addresses: Sequence[tuple[int, str]]) -> list[Letter | None]:
+        if not addresses:
             return []
         async with translate_errors(LedgerUnavailable):
             pipe = self._client.pipeline(transaction=False)
-            for partition, entry in places:
+            for partition, entry in addresses:
                 pipe.xrange(keys.of_partition(partition, keys.DEAD_LETTERS), entry, entry)
             rows = await pipe.execute()
         return [
             decode_letter(partition, *row[0]) if row else None
-            for (partition, _), row in zip(places, rows, strict=True)
+            for (partition, _), row in zip(addresses, rows, strict=True)
         ]
 
     async def scan_fingerprints(self) -> AsyncIterator[tuple[str, int]]:
@@ -168,8 +167,8 @@ class LetterReader:
     async def read_ledger_id(self) -> str:
         """Return the ledger's id, which differs between ledgers; the first call creates it."""
         async with translate_errors(LedgerUnavailable):
-            await self._client.set(keys.LETTER_LEDGER, secrets.token_hex(8), nx=True)
-            ledger_id: bytes = await self._client.get(keys.LETTER_LEDGER)
+            await self._client.set(keys.LEDGER_ID, secrets.token_hex(8), nx=True)
+            ledger_id: bytes = await self._client.get(keys.LEDGER_ID)
         return ledger_id.decode(errors="replace")
 
     async def read_raw_shape(self, fingerprint: str) -> bytes | None:
@@ -182,7 +181,9 @@ class LetterReader:
         with_decisions = await self._find_with_decisions({field for field, _ in groups})
         async with translate_errors(LedgerUnavailable):
             pipe = self._client.pipeline(transaction=False)
-            fields = [[EVERYTHING, *numbers] if field in with_decisions else [] for field, numbers in groups]
+            fields = [
+                [keys.ALL_NUMBERS, *numbers] if field in with_decisions else [] for field, numbers in groups
+            ]
             for (field, _), names in zip(groups, fields, strict=True):
                 if names:
                     pipe.hmget(keys.since(field), names)
@@ -285,10 +286,10 @@ def _head(letter: Letter, number: int, sign: int) -> tuple[int, int, int, Letter
     return sign * int(milliseconds), sign * int(serial), number, letter
 
 
-def _place_in_id(letter_id: str) -> tuple[int, str] | None:
+def _parse_entry_id(letter_id: str) -> tuple[int, str] | None:
     """Return the partition and entry in the id of a letter that has no id of its own: see `Letter.id`."""
-    place = _ID_WITH_PLACE.fullmatch(letter_id)
-    return None if place is None else (int(place[1]), place[2])
+    match = _ID_FROM_ENTRY.fullmatch(letter_id)
+    return None if match is None else (int(match[1]), match[2])
 
 
 def _shape(data: bytes) -> ErrorInfo | None:

@@ -10,9 +10,8 @@ from numbergroup.engine.commands import Command, Entry, HandleKind
 from numbergroup.engine.decoding.intake import Intake
 from numbergroup.ledger import keys
 from numbergroup.ledger.dead_letters.letter import Letter
+from numbergroup_contracts.dead_letters import MAX_HISTORY
 from numbergroup_contracts.names import partition_of
-
-_MAX_HISTORY = 10
 
 
 @dataclass(slots=True, frozen=True)
@@ -47,7 +46,7 @@ def target_partition(command: Command, letter: Letter, partitions: int) -> int:
 
 def group_field(command: Command) -> str | None:
     """Return the group's field in the ledger; `None` if the command has no group."""
-    return None if command.group.kind is HandleKind.OWN else keys.field(command.group)
+    return None if command.group.kind is HandleKind.OWN else keys.group_field(command.group)
 
 
 def encode_replay(letter: Letter, command: Command, *, force: bool) -> bytes:
@@ -66,7 +65,7 @@ def encode_replay(letter: Letter, command: Command, *, force: bool) -> bytes:
             "group": group_field(command),
             "firstTime": _time(details.firstTime or letter.failed_at),
             "attempts": 1 if details.attempts is None else details.attempts,
-            "history": [*history, failed][-_MAX_HISTORY:],
+            "history": [*history, failed][-MAX_HISTORY:],
             "force": force,
             "via": _via(letter, command),
         }

@@ -10,11 +10,9 @@ from dataclasses import dataclass
 from numbergroup.engine.commands import Command, CommandKind
 from numbergroup.engine.merging.merge import ReplayedCommand
 from numbergroup.engine.replays import LaterWrites
+from numbergroup.ledger.keys import ALL_NUMBERS
 
 _MAX_DIGITS = 19
-
-EVERYTHING = "*"
-"""The field for commands that decide all numbers of a group: a replace, a create or a deletion."""
 
 
 @dataclass(slots=True, frozen=True)
@@ -33,10 +31,10 @@ class Staleness:
 
 
 def compute_staleness(command: Command, order: int, since: Mapping[str, str]) -> Staleness:
-    """Return what is left out when `command` is replayed at its place `order`.
+    """Return what is left out when `command` is replayed at its position `order`.
 
     `since` has the later decisions: by number, `+` or `-` and the order of the last decision; under
-    `EVERYTHING` the order of the last command that decided all numbers. Unreadable values are ignored.
+    `ALL_NUMBERS` the order of the last command that decided all numbers. Unreadable values are ignored.
     """
     if command.kind is CommandKind.LIST:
         return Staleness()
@@ -70,7 +68,7 @@ def _decode_later_writes(since: Mapping[str, str]) -> LaterWrites:
         if text[:1] in ("+", "-")
     )
     later_writes = LaterWrites()
-    later_writes.add(_decode_order(since.get(EVERYTHING)), decisions)
+    later_writes.add(_decode_order(since.get(ALL_NUMBERS)), decisions)
     return later_writes
 
 

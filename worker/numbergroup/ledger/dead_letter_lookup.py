@@ -24,13 +24,13 @@ def add_queries(pipe: Any, commands: Sequence[Command], replayed: Sequence[Comma
     """
     groups = [ref for ref in dict.fromkeys(c.group for c in commands) if ref.kind is not HandleKind.OWN]
     if groups:
-        pipe.hmget(keys.LETTERED, [keys.field(ref) for ref in groups])
+        pipe.hmget(keys.DEAD_LETTER_GROUPS, [keys.group_field(ref) for ref in groups])
     for ref, numbers in _numbers_to_query(replayed).items():
-        key = keys.since(keys.field(ref))
+        key = keys.since(keys.group_field(ref))
         if numbers is None:
             pipe.hgetall(key)
         else:
-            pipe.hmget(key, [keys.EVERYTHING, *numbers])
+            pipe.hmget(key, [keys.ALL_NUMBERS, *numbers])
     return groups
 
 
@@ -41,9 +41,9 @@ def raise_errors(answers: list[Any], replayed: Sequence[Command]) -> list[Any]:
     The second answer is the first to a query of `add_queries`.
     """
     of_single_groups = range(2, 2 + len(_numbers_to_query(replayed)))
-    for place, answer in enumerate(answers):
+    for index, answer in enumerate(answers):
         if isinstance(answer, Exception) and not (
-            place in of_single_groups and isinstance(answer, ResponseError)
+            index in of_single_groups and isinstance(answer, ResponseError)
         ):
             raise answer
     return answers
@@ -69,9 +69,9 @@ def pop_answers(
             since[ref] = LaterWrites(LATEST)
             continue
         if numbers is not None:
-            names = (name.encode(errors="replace") for name in [keys.EVERYTHING, *numbers])
+            names = (name.encode(errors="replace") for name in [keys.ALL_NUMBERS, *numbers])
             answer = dict(zip(names, answer, strict=True))
-        since[ref] = decode_since(keys.since(keys.field(ref)), answer)
+        since[ref] = decode_since(keys.since(keys.group_field(ref)), answer)
     return with_dead_letters, since
 
 
