@@ -18,6 +18,7 @@ from numbergroup.engine.events import PartitionAcquired
 from numbergroup.engine.group import batch, outcome, state
 from numbergroup.engine.group.attribution import same_verdict_for_all
 from numbergroup.engine.group.batch import close_batch, finish_batch
+from numbergroup.engine.group.creation_state import CreationState
 from numbergroup.engine.group.lifecycle import Batch, InFlight
 from numbergroup.engine.group.state import GroupState
 from numbergroup.engine.merging import plan
@@ -496,7 +497,7 @@ def _no_quiet_after_an_unknown_loss() -> list[Patch]:
 
 
 def _creates_are_not_suspected() -> list[Patch]:
-    return [(GroupState, "suspect_create", lambda self, command, until: None)]
+    return [(CreationState, "suspect", lambda self, command, until: None)]
 
 
 def _renames_are_forgotten() -> list[Patch]:

@@ -222,15 +222,18 @@ class Engine:
             group = partition.groups[command.group] = GroupState(command.group, event.partition)
         if not group.pending:
             group.group_id = partition.find_group_id(command.group, event.facts)
-            group.created_group = partition.created_groups.get(command.group)
+            group.creation.created_group = partition.created_groups.get(command.group)
         partition.note_order(command, group, event.facts)
         if partition.attempted or group.doubts:
             late = group.has_call_in_doubt(command, event.now)
             command.attempted = late or command.key in partition.attempted
         if event.uncertain_until is not None:
-            group.suspect_create(command, event.uncertain_until)
-        if event.facts.intents:
-            group.adopt_intent(command, event.facts, bound=command.group in partition.bindings)
+            group.creation.suspect(command, event.uncertain_until)
+        intent = event.facts.intents.get(command.group) if event.facts.intents else None
+        if intent is not None:
+            # Once this engine bound or freed the key, the look-up in the ledger may be outdated.
+            may_be_older = not (group.pending or command.group in partition.bindings)
+            group.creation.adopt_intent(intent, command, may_be_older=may_be_older)
         self._serial += 1
         command.arrival, command.arrived_at = self._serial, event.now
         partition.track(command)

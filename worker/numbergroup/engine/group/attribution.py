@@ -47,8 +47,8 @@ def attribute_success(group: GroupState, batch: Batch, deletion_request: str | N
                     # A base decides all other numbers as well, so it is never rejected as a whole.
                     status = Status.PARTIAL if accepted or based else Status.REJECTED
             ids = all_ids if len(all_ids) == 1 else _request_ids(position, command, change, known, status)
-            if command.kind is CREATE and group.create_request_id not in ids:
-                ids = _distinct([group.create_request_id, *ids])
+            if command.kind is CREATE and group.creation.request_id not in ids:
+                ids = _distinct([group.creation.request_id, *ids])
         verdict = Verdict(command, status, group_id, ids, merged)
         if known.has_details and change.delete is None:
             base = position == change.base or command.kind is CREATE

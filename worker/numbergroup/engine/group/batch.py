@@ -20,7 +20,7 @@ from numbergroup.engine.commands import (
     is_stale,
 )
 from numbergroup.engine.group.attribution import attribute_success, same_verdict_for_all
-from numbergroup.engine.group.creation import add_marker, intent_after_create
+from numbergroup.engine.group.creation import add_marker
 from numbergroup.engine.group.lifecycle import Batch
 from numbergroup.engine.group.next_step import Finish, Park, Send
 from numbergroup.engine.group.state import GroupState
@@ -47,10 +47,10 @@ def next_step(
         if precautions is not None and (deaths := precautions.crash_count(group.pending[0].digest)):
             return _finish_condemned(group, deaths)
         batch = form_batch(group, now, precautions)
-        if group.suspected_creates and batch.create is not None:
-            group.guess_intent(batch.create)
+        if batch.create is not None and group.group_id is None:
+            group.creation.guess_intent(batch.create)
         # An unrecorded create can only be found by its marker: its numbers are not known.
-        finds = policy.writes_marker if group.intent_is_guess else policy.can_find_created
+        finds = policy.writes_marker if group.creation.is_guess else policy.can_find_created
         if _open_create(group, batch) is not None and not finds and not _adopt_created_group(group, batch):
             return fail_lost_create(group, batch, policy)
         replan(group, batch, policy)
@@ -65,9 +65,9 @@ def next_step(
         return Park(until, None if is_new else batch)
     batch.calls_started += 1
     group.attempted_count = max(group.attempted_count, len(batch.commands))
-    group.intent_recorded |= call.kind is CallKind.CREATE
+    group.creation.is_recorded |= call.kind is CallKind.CREATE
     if call.kind is CallKind.CREATE:
-        group.created_group = None
+        group.creation.created_group = None
     return Send(batch, call, _instead_of_intent(group, call, policy))
 
 
@@ -78,7 +78,7 @@ def _instead_of_intent(group: GroupState, call: Call, policy: AccountPolicy) -> 
     marker.
     """
     hides = call.kind in CHANGING and (not policy.writes_marker or call.kind is CallKind.RENAME)
-    return group.created_group if hides else None
+    return group.creation.created_group if hides else None
 
 
 def _finish_condemned(group: GroupState, deaths: int) -> Finish:
@@ -166,14 +166,14 @@ def _find_created(intent: CreateIntent) -> Call:
 
 def _open_create(group: GroupState, batch: Batch) -> CreateIntent | None:
     """Return the intent of an earlier, unanswered create that may have created the batch's group."""
-    return group.intent if group.group_id is None and batch.create is not None else None
+    return group.creation.intent if group.group_id is None and batch.create is not None else None
 
 
 def _adopt_created_group(group: GroupState, batch: Batch) -> bool:
     """Adopt the group that an earlier worker created for this batch; return whether there was one."""
-    if group.intent is None or group.intent.group_id is None or batch.create is None:
+    if group.creation.intent is None or group.creation.intent.group_id is None or batch.create is None:
         return False
-    note_created(group, batch.create, group.intent.group_id, None)
+    note_created(group, batch.create, group.creation.intent.group_id, None)
     batch.mark_attempted()
     return True
 
@@ -181,11 +181,7 @@ def _adopt_created_group(group: GroupState, batch: Batch) -> bool:
 def note_created(group: GroupState, create: Command, group_id: str | None, request_id: str | None) -> None:
     """Record that the command `create` has created the group."""
     group.group_id = group_id
-    group.created_by = create
-    group.created_group = intent_after_create(create, group_id)
-    group.create_request_id = request_id
-    group.intent = None
-    group.forget_creation()
+    group.creation.note_created(create, group_id, request_id)
 
 
 def fail_lost_create(
@@ -204,7 +200,7 @@ def fail_lost_create(
     message = f"{why}: the group may have been made, and the vendor {obstacle}"
     fault = Fault("unavailable", code, message)
     verdicts = same_verdict_for_all(group, batch, Status.FAILED, fault, None)
-    group.intent = None
+    group.creation.intent = None
     return close_batch(group, batch, verdicts, is_deleted=True)
 
 
@@ -223,11 +219,11 @@ def close_batch(
     the key is freed.
     """
     bindings: dict[GroupRef, str | None] = {}
-    if group.ref.kind is HandleKind.KEY and (is_deleted or group.created_by in batch.commands):
+    if group.ref.kind is HandleKind.KEY and (is_deleted or group.creation.created_by in batch.commands):
         bindings[group.ref] = None if is_deleted else group.group_id
     # A create that failed in doubt keeps its intent: its replay must look the group up first.
-    intents_done = [group.ref] if group.intent_recorded and group.intent is None else []
-    group.intent_recorded = group.intent is not None
+    intents_done = [group.ref] if group.creation.is_recorded and group.creation.intent is None else []
+    group.creation.is_recorded = group.creation.intent is not None
     return Finish(batch, verdicts, bindings, intents_done)
 
 
@@ -248,7 +244,7 @@ def form_batch(group: GroupState, now: float, precautions: Precautions | None = 
     change = merge(
         commands,
         exists=group.exists,
-        created_by=group.created_by,
+        created_by=group.creation.created_by,
         skip=expired | stale,
         later_writes=group.later_writes,
     )

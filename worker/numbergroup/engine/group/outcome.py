@@ -78,8 +78,8 @@ def resolve(
             return _applied(group, flight, ended, outcome, policy=policy, retry=retry)
         case Refused() if call.kind is CallKind.CREATE and ended.doubt_until is not None:
             # The group is looked up before a command is rejected.
-            group.create_refusals += 1 if not outcome.certain else _MAX_UNCLEAR_REFUSALS
-            group.create_refusal = outcome
+            group.creation.refusal_count += 1 if not outcome.certain else _MAX_UNCLEAR_REFUSALS
+            group.creation.refusal = outcome
             return Queue()
         case Refused() if call.kind in _LOOK_UPS:
             # No command requested the look-up, so none can be rejected for it.
@@ -109,9 +109,9 @@ def _add_doubt_of_create(group: GroupState, batch: Batch, ended: CallFinished) -
     outcome, create = ended.outcome, batch.create
     if isinstance(outcome, Refused) and outcome.already_exists:
         is_replay = create is not None and replays_of(create.retry_history) > 0
-        return replace(ended, doubt_until=ended.now) if group.create_failed or is_replay else ended
+        return replace(ended, doubt_until=ended.now) if group.creation.has_failed or is_replay else ended
     if isinstance(outcome, Unavailable | Throttled | AccountFault) and outcome.code is not None:
-        group.create_failed = True
+        group.creation.has_failed = True
     return ended
 
 
@@ -126,7 +126,7 @@ def _may_be_done_already(group: GroupState, call: Call, ended: CallFinished) -> 
 def _record_doubt(group: GroupState, call: Call, until: float, *, answered: bool) -> None:
     """Record that a request of `call` may take effect before `until` (Unix seconds)."""
     if call.kind is CallKind.CREATE:
-        group.intent = intent_of_call(call, until)
+        group.creation.intent = intent_of_call(call, until)
     elif call.kind in CHANGING:
         group.doubts.append(Doubt(call, until))
         if not answered:
@@ -183,7 +183,7 @@ def _continue(group: GroupState, batch: Batch) -> Queue | Finish:
 
 def _find_listed(group: GroupState, call: Call, outcome: Applied) -> Group | None:
     """Return the group that `call` looked up, if it is listed."""
-    groups, intent = outcome.groups or (), group.intent
+    groups, intent = outcome.groups or (), group.creation.intent
     if call.kind is CallKind.FIND_CREATED:
         return next(
             (listed for listed in groups if intent is not None and is_created_by(intent, listed)), None
@@ -204,7 +204,7 @@ def _listed_expiry(policy: AccountPolicy) -> float | None:
 def _on_created_looked_up(
     group: GroupState, flight: InFlight, outcome: Applied, policy: AccountPolicy
 ) -> NextStep:
-    batch, intent, create = flight.batch, group.intent, flight.batch.create
+    batch, intent, create = flight.batch, group.creation.intent, flight.batch.create
     listed = _find_listed(group, flight.call, outcome)
     if intent is None or create is None:
         # No create is open any more.
@@ -225,12 +225,12 @@ def _on_created_looked_up(
         why = f"group {candidate.group_id} has the create's numbers, but nothing shows which command made it"
         return fail_lost_create(group, batch, policy, why=why)
     else:
-        group.intent = None
-        group.clear_suspected_creates(batch)
-        refusal = group.create_refusal
-        if refusal is not None and group.create_refusals >= _MAX_UNCLEAR_REFUSALS:
+        group.creation.intent = None
+        group.creation.clear_suspicion(batch.commands)
+        refusal = group.creation.refusal
+        if refusal is not None and group.creation.refusal_count >= _MAX_UNCLEAR_REFUSALS:
             # The vendor refused the create, and the group does not exist.
-            group.forget_creation()
+            group.creation.forget_failures()
             return _refused(group, batch, refusal)
     replan(group, batch, policy)
     return _continue(group, batch)

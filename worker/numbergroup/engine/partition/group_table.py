@@ -70,7 +70,7 @@ class GroupTable:
         partition = self.partitions.get(number)
         for ref, group in partition.groups.items() if partition is not None else ():
             doubts = [doubt for doubt in group.doubts if doubt.until > now]
-            intent = group.created_group if group.created_by is not None else group.intent
+            intent = group.creation.identity
             attempted = [
                 command.key
                 for command in group.pending
@@ -110,9 +110,9 @@ class GroupTable:
         partition = self.partitions[group.partition]
         partition.untrack(finish.verdicts, now)
         for ref, group_id in finish.bindings.items():
-            partition.bind(ref, group_id, group.created_group)
+            partition.bind(ref, group_id, group.creation.created_group)
             if group_id is None:
-                group.group_id = group.created_by = group.created_group = None
+                group.group_id = group.creation.created_by = group.creation.created_group = None
         calls_done = group.close_recorded_calls(now)
         decided = partition.record_decisions(group, finish) if partition.with_dead_letters else None
         # Positional: this runs for every batch.

@@ -138,7 +138,7 @@ class PartitionState:
     def knows_group(self, ref: GroupRef) -> bool:
         """Whether this engine itself created, bound or freed the group, so that it needs no look-up."""
         group = self.groups.get(ref)
-        is_pending = group is not None and (group.group_id is not None or group.intent_recorded)
+        is_pending = group is not None and (group.group_id is not None or group.creation.is_recorded)
         return is_pending or ref in self.bindings
 
     def note_sequence(self, command: Command, facts: Facts) -> None:
