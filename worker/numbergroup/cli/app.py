@@ -90,16 +90,17 @@ def run(
 
 @app.command()
 def sandbox(
+    *,
     port: Annotated[
         int, typer.Option(metavar="N", min=0, max=65535, help="Port to listen on; 0 chooses a free one.")
     ] = 8900,
     latency_ms: Annotated[
-        int, typer.Option(metavar="N", min=0, max=3_600_000, help="Duration of every call.")
+        int, typer.Option(metavar="N", min=0, max=3_600_000, help="Duration of every call, in ms.")
     ] = 0,
     numbers_per_call: Annotated[
         int,
         typer.Option(
-            metavar="N", min=1, help="Refuse calls with more numbers; Ozonetel's never take more than 100."
+            metavar="N", min=1, help="Refuse calls with more numbers. Ozonetel's limit is at most 100."
         ),
     ] = 1000,
     calls_per_second: Annotated[
@@ -115,7 +116,7 @@ def sandbox(
     signature_lasts_s: Annotated[
         float,
         typer.Option(
-            metavar="S", min=0.1, max=3600, help="How far the time of an NXCloud request may be off."
+            metavar="S", min=0.1, max=3600, help="How far the time of an NXCloud request may be off, in s."
         ),
     ] = 60.0,
 ) -> None:

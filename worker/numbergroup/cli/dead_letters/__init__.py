@@ -27,6 +27,7 @@ app = typer.Typer(
 @with_filters(ids=False)
 def list_(
     letter_filter: "DeadLetterFilter",
+    *,
     limit: Limit = 50,
     by: Annotated[
         str | None,
@@ -61,6 +62,7 @@ def show(letter_id: Id, as_json: Json = False, reveal: Reveal = False) -> None:
 @with_filters(ids=True)
 def replay(
     letter_filter: "DeadLetterFilter",
+    *,
     select_all: SelectAll = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only show what would happen.")] = False,
     force: Annotated[
@@ -108,6 +110,7 @@ def edit(
 @with_filters(ids=True)
 def discard(
     letter_filter: "DeadLetterFilter",
+    *,
     select_all: SelectAll = False,
     export: Annotated[
         Path | None,
@@ -137,6 +140,7 @@ def discard(
 @with_filters(ids=True)
 def export_(
     letter_filter: "DeadLetterFilter",
+    *,
     output: Annotated[
         Path | None,
         typer.Option(

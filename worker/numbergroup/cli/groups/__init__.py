@@ -20,7 +20,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
-Account = Annotated[str, typer.Option("--account", metavar="NAME", help="The account whose groups.")]
+Account = Annotated[str, typer.Option("--account", metavar="NAME", help="The account that has the groups.")]
 
 
 class Format(StrEnum):
@@ -33,6 +33,7 @@ class Format(StrEnum):
 
 @app.command("list")
 def list_(
+    *,
     account: Account = "default",
     group: Annotated[
         str | None, typer.Option(metavar="ID", help="List only the group with this groupId.")
@@ -83,6 +84,7 @@ def diff(
         Path,
         typer.Argument(metavar="FILE", help="The wanted groups, CSV or NDJSON; - is standard input."),
     ],
+    *,
     account: Account = "default",
     delete_others: Annotated[
         bool, typer.Option("--delete-others", help="Delete groups that are not in the file.")
