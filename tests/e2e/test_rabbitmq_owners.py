@@ -103,7 +103,7 @@ def test_two_workers_that_remember_for_themselves(stage: RabbitStage) -> None:
     script, answers = Script(), stage.answers()
     both = [stage.worker(), stage.worker()]
     for worker in both:
-        worker.says("kept in this process only")
+        worker.says("NUMBERGROUP_LEDGER_URL is not set")
         worker.says("owning the partition")
     stage.publish(lone(script.some_updates(200, NAMES)))
     all_settled(stage, script, answers)
