@@ -47,7 +47,7 @@ class Consumer:
     - `channel`: py-amqp's channel; `None` while there is none.
     - `generation`: identifies the channel; a new channel has a higher one.
     - `deliveries`: those that were not passed to the handler yet.
-    - `has_more`: what the handler was told last.
+    - `has_more`: the last value that the handler received.
     - `last_delivery_at`: monotonic time of the last delivery, or of the last check of an idle queue.
     - `is_suspect`: the last check found waiting messages that are not delivered.
     """

@@ -101,7 +101,7 @@ def encode_contents(body: bytes, correlation_id: str | None) -> bytes:
 def _body(envelope: dict[str, Any], properties: dict[str, Any]) -> tuple[bytes | None, str | None]:
     body, encoding = envelope.get("body"), _word(properties, "body_encoding")
     if encoding in _UNENCODED and isinstance(body, dict):
-        # kombu encodes bytes like this if it is told not to use base64.
+        # kombu encodes bytes like this if its base64 encoding is switched off.
         encoding, body = _ENCODING_OF_TYPE.get(_word(body, "__type__"), "?"), body.get("__value__")
     if not isinstance(body, str) or not body:
         return None, _NO_BODY

@@ -135,7 +135,7 @@ class _LenientDecoder:
     entry: Entry
 
     def decode_each(self) -> list[Command | Refusal]:
-        """Decode each event by itself; refuse an array as a whole if its events cannot be told apart."""
+        """Decode each event by itself; refuse an array as a whole if its events cannot be separated."""
         entry = self.entry
         if not entry.is_array:
             return [self._decode_event(0, entry.body)]
@@ -240,12 +240,9 @@ def _build_command(entry: Entry, index: int, event: EventDict) -> Command:
         numbers = unique_numbers(data["phones"])
         group_name, remark = data.get("groupName"), data.get("remark")
         number_expiry = _unix_seconds(data.get("expiresAt"))
-        # Creates had no expiry at first. Without one the fingerprint is as it was, for repeats of old
-        # commands.
-        texts = (group_name, remark)
-        fingerprint = _fingerprint(
-            "create", group, numbers, texts if number_expiry is None else (*texts, number_expiry)
-        )
+        # Without an expiry, the fingerprint is as in versions that had none: repeats may be older.
+        rest = (group_name, remark) if number_expiry is None else (group_name, remark, number_expiry)
+        fingerprint = _fingerprint("create", group, numbers, rest)
     elif type_ == LIST:
         kind, group = CommandKind.LIST, _own_group(account, key)
         limit = LIST_LIMIT if data.get("limit") is None else data["limit"]

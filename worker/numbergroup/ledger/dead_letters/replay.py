@@ -38,7 +38,7 @@ def read_command(letter: Letter, intake: Intake, now: datetime) -> Command | Obs
 
 
 def target_partition(command: Command, letter: Letter, partitions: int) -> int:
-    """Return the partition of the command's group; without a group the letter's own, or 0 if that is gone."""
+    """Return the partition of the command's group; without one the letter's own, or 0 if that was removed."""
     if command.group.kind is HandleKind.OWN:
         return letter.partition if letter.partition < partitions else 0
     return partition_of(command.group.name, partitions)
