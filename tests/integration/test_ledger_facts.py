@@ -34,7 +34,7 @@ from numbergroup.engine.commands import (
     HandleKind,
     Record,
 )
-from numbergroup.engine.events import Facts
+from numbergroup.engine.events import LookupResult
 from numbergroup.engine.settling.settlement import Settlement
 from numbergroup.ledger import keys
 from numbergroup.ledger.codec import (
@@ -67,7 +67,7 @@ async def test_what_is_known(rig: Rig) -> None:
         command("d", KEY_REF, CommandKind.CREATE),
         command("e", OTHER_REF),
     ]
-    assert await rig.ledger.lookup(commands) == Facts(
+    assert await rig.ledger.lookup(commands) == LookupResult(
         {key("a"): record(), key("b"): FAILED}, {KEY_REF: "g-1"}, {KEY_REF: intent()}
     )
 
@@ -75,7 +75,7 @@ async def test_what_is_known(rig: Rig) -> None:
 async def test_what_is_not_known(rig: Rig) -> None:
     """Of what the ledger never heard of, nothing is said."""
     commands = [command("x"), command("y", KEY_REF), command("z", OTHER_REF, CommandKind.CREATE)]
-    assert await rig.ledger.lookup(commands) == Facts()
+    assert await rig.ledger.lookup(commands) == LookupResult()
 
 
 async def test_what_is_known_belongs_to_no_partition(rig: Rig) -> None:
@@ -109,7 +109,7 @@ async def test_one_round_trip(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None
 async def test_nothing_to_look_up(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
     """For no commands nothing is asked."""
     monkeypatch.setattr(rig.ledger, "_client", None)
-    assert await rig.ledger.lookup([]) == Facts()
+    assert await rig.ledger.lookup([]) == LookupResult()
 
 
 async def test_a_later_intent_replaces_an_earlier_one(rig: Rig) -> None:
@@ -125,7 +125,7 @@ async def test_groups_without_a_key(rig: Rig) -> None:
     own = GroupRef("default", HandleKind.OWN, "test\0new")
     await rig.intend(own, intent())
     facts = await rig.ledger.lookup([command("a", ID_REF), command("new", own, CommandKind.CREATE)])
-    assert facts == Facts(intents={own: intent()})
+    assert facts == LookupResult(intents={own: intent()})
 
 
 async def test_records_outlast_the_commands(rig: Rig) -> None:

@@ -21,7 +21,7 @@ from numbergroup.engine.commands import (
     SequenceKey,
 )
 from numbergroup.engine.doubt import Doubt
-from numbergroup.engine.events import Facts
+from numbergroup.engine.events import LookupResult
 from numbergroup.engine.partition.poison_detection import History, InHand
 from numbergroup.engine.records import DEAD_LETTERED, sequence_key
 from numbergroup.engine.settling.dead_letters import DeadLetterRecord
@@ -96,13 +96,15 @@ class SimulatedLedger:
     def history(self) -> ServerHistory | None:
         return self._world.known_history()
 
-    async def lookup(self, commands: Sequence[Command]) -> Facts:
+    async def lookup(self, commands: Sequence[Command]) -> LookupResult:
         if not commands:
-            return Facts()
-        facts: Facts = await self._world.ask("ledger", "lookup", partial(self._look_up, tuple(commands)))
+            return LookupResult()
+        facts: LookupResult = await self._world.ask(
+            "ledger", "lookup", partial(self._look_up, tuple(commands))
+        )
         return facts
 
-    def _look_up(self, commands: Sequence[Command]) -> Facts:
+    def _look_up(self, commands: Sequence[Command]) -> LookupResult:
         now = self._world.loop.now
         settled, bindings, intents, sequences = {}, {}, {}, {}
         for command in commands:
@@ -121,7 +123,9 @@ class SimulatedLedger:
         lettered = frozenset(ref for ref in groups if field_of(ref) in self.book.lettered)
         again = {command.group for command in commands if command.retry_history is not None}
         since = {ref: found for ref in again if (found := self.book.known_since(ref)) is not None}
-        return Facts(settled, bindings, intents, sequences, with_dead_letters=lettered, later_writes=since)
+        return LookupResult(
+            settled, bindings, intents, sequences, with_dead_letters=lettered, later_writes=since
+        )
 
     async def record_intent(self, sender: UpcomingCall, intent: CreateIntent) -> bool:
         comes_late = self._lateness(sender)

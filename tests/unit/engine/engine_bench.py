@@ -24,7 +24,7 @@ from numbergroup.engine.events import (
     Delivered,
     Drain,
     Event,
-    Facts,
+    LookupResult,
     PartitionAcquired,
     PartitionLost,
     PermitGranted,
@@ -89,8 +89,8 @@ class Bench:
     def permits_wanted(self) -> int:
         return len(self.wanted)
 
-    def deliver(self, *items: Command | Refusal, facts: Facts | None = None) -> list[Effect]:
-        return self.feed(Delivered(0, items, facts or Facts(), self.now))
+    def deliver(self, *items: Command | Refusal, facts: LookupResult | None = None) -> list[Effect]:
+        return self.feed(Delivered(0, items, facts or LookupResult(), self.now))
 
     def grant(self) -> list[Effect]:
         """Grant one permit that was asked for."""

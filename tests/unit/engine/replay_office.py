@@ -11,7 +11,7 @@ from model_vendor import ModelVendor
 from settlements import settlement_of
 
 from numbergroup.engine.commands import Command, GroupRef, Origin
-from numbergroup.engine.events import Facts, ReplaysExpected
+from numbergroup.engine.events import LookupResult, ReplaysExpected
 from numbergroup.engine.replays import RetryHistory
 from numbergroup.engine.settling.settlement import Settlement
 
@@ -37,12 +37,12 @@ class Office:
         if self.members is not None:
             self.vendor.put("g-1", self.members)
 
-    def facts(self, *groups: GroupRef) -> Facts:
+    def facts(self, *groups: GroupRef) -> LookupResult:
         lettered = {ref for ref in groups if field_of(ref) in self.book.lettered}
         since = {ref: found for ref in groups if (found := self.book.known_since(ref))}
-        return Facts(with_dead_letters=lettered, later_writes=since)
+        return LookupResult(with_dead_letters=lettered, later_writes=since)
 
-    def publish(self, *commands: Command, facts: Facts | None = None) -> None:
+    def publish(self, *commands: Command, facts: LookupResult | None = None) -> None:
         self.commands.update((command.key.id, command) for command in commands)
         self.bench.deliver(*commands, facts=facts or self.facts(self.ref))
 

@@ -37,7 +37,7 @@ from numbergroup.engine.events import (
     Delivered,
     Drain,
     Event,
-    Facts,
+    LookupResult,
     PartitionAcquired,
     PartitionLost,
     PermitGranted,
@@ -55,11 +55,11 @@ class Ledger:
     calls: dict[GroupRef, tuple[int, list[Doubt]]] = field(default_factory=dict)
     attempted: set[CommandKey] = field(default_factory=set)
 
-    def look_up(self, items: list[Command | Refusal]) -> Facts:
+    def look_up(self, items: list[Command | Refusal]) -> LookupResult:
         """What the real one looks up: intents for creates only."""
         commands = [item for item in items if isinstance(item, Command)]
         created = [c.group for c in commands if c.kind is CommandKind.CREATE]
-        return Facts(
+        return LookupResult(
             {c.key: self.settled[c.key] for c in commands if c.key in self.settled},
             {c.group: self.bindings[c.group] for c in commands if c.group in self.bindings},
             {ref: self.intents[ref] for ref in created if ref in self.intents},

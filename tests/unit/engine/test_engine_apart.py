@@ -13,7 +13,7 @@ from numbergroup.engine.commands import (
 )
 from numbergroup.engine.effects import Effect, Settle, StartCall, WantPermit
 from numbergroup.engine.engine import Engine
-from numbergroup.engine.events import CallFinished, Delivered, Facts, PartitionLost, PermitGranted
+from numbergroup.engine.events import CallFinished, Delivered, LookupResult, PartitionLost, PermitGranted
 from numbergroup.engine.policy import AccountPolicy
 
 POLICY = AccountPolicy(1_000, 1, frozenset(CommandKind))
@@ -24,7 +24,7 @@ def group(account: str, name: str = "g-1") -> GroupRef:
 
 
 def delivered(engine: Engine, partition: int, *commands: Command) -> list[Effect]:
-    return engine.handle(Delivered(partition, commands, Facts(), 0.0))
+    return engine.handle(Delivered(partition, commands, LookupResult(), 0.0))
 
 
 def started(engine: Engine, account: str) -> StartCall:

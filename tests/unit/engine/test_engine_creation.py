@@ -17,7 +17,7 @@ from numbergroup.engine.commands import (
     Refused,
     Throttled,
 )
-from numbergroup.engine.events import Facts
+from numbergroup.engine.events import LookupResult
 from numbergroup.engine.group.creation import is_created_by, marker_of
 
 markers = pytest.mark.parametrize("marker", [True, False], ids=["marker", "no marker"])
@@ -160,7 +160,7 @@ def test_a_group_of_a_create_that_failed_half_way_is_not_lost() -> None:
     bench.run(vendor.carry_out)
     assert bench.statuses == {"c1": "rejected"}
     assert bench.bindings == {BY_KEY: "made-by-r1"}
-    bench.deliver(replace("c2", "c", BY_KEY), facts=Facts(bindings={BY_KEY: "made-by-r1"}))
+    bench.deliver(replace("c2", "c", BY_KEY), facts=LookupResult(bindings={BY_KEY: "made-by-r1"}))
     bench.run(vendor.carry_out)
     assert vendor.members("made-by-r1") == {"c"}
 
@@ -216,7 +216,7 @@ def test_without_a_marker_the_made_group_is_known_by_its_id() -> None:
     assert not is_created_by(intent, Group("g-6", "name", "", ("a",)))
 
     successor = Bench(cap=1, marker=False)
-    successor.deliver(create("c1", "ab", group_name="name"), facts=Facts(intents={BY_KEY: intent}))
+    successor.deliver(create("c1", "ab", group_name="name"), facts=LookupResult(intents={BY_KEY: intent}))
     assert successor.call().kind is CallKind.FIND_CREATED
     successor.answer(Applied("r2", groups=(Group("g-5", "name", "", ("a",)),)))
     assert successor.call() == Call(CallKind.ADD, ("b",), "g-5")

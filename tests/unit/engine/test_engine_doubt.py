@@ -5,7 +5,7 @@ from engine_commands import BY_ID, BY_KEY, add, create, delete, delete_group, re
 from model_vendor import ModelVendor
 
 from numbergroup.engine.commands import Applied, Call, CallKind, Refused, Throttled
-from numbergroup.engine.events import Facts
+from numbergroup.engine.events import LookupResult
 from numbergroup.engine.policy import RetryPolicy
 from numbergroup.engine.replays import Replay, RetryHistory
 
@@ -149,7 +149,7 @@ def test_a_deletion_that_a_dead_worker_made_frees_the_key() -> None:
         add("c1", "a", BY_KEY),
         delete_group("c2", BY_KEY),
         create("c3", "b"),
-        facts=Facts(bindings={BY_KEY: "g-1"}),
+        facts=LookupResult(bindings={BY_KEY: "g-1"}),
     )
     bench.run(vendor.carry_out)
     assert bench.statuses == {"c1": "superseded", "c2": "applied", "c3": "applied"}
@@ -188,7 +188,7 @@ def test_a_deletion_that_failed_in_doubt_does_not_fall_on_later_commands() -> No
 def test_the_next_group_of_a_key_does_not_wait_for_the_last_one() -> None:
     """Deleted and created anew, a key's group is another one: old requests cannot reach it."""
     bench, vendor = Bench(), vendor_with("x")
-    facts = Facts(bindings={BY_KEY: "g-1"})
+    facts = LookupResult(bindings={BY_KEY: "g-1"})
     bench.deliver(delete_group("c1", BY_KEY), facts=facts)
     bench.call()
     bench.answer(LOST)

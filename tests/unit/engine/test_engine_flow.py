@@ -19,7 +19,7 @@ from numbergroup.engine.commands import (
     Withheld,
 )
 from numbergroup.engine.effects import Settle, StartCall, WakeAt, WantPermit
-from numbergroup.engine.events import Facts
+from numbergroup.engine.events import LookupResult
 from numbergroup.engine.records import build_record
 
 OTHER = GroupRef("default", HandleKind.ID, "g-2")
@@ -142,7 +142,7 @@ def test_a_repeat_of_a_settled_command_gets_the_first_answer() -> None:
     bench.deliver(add("c1", "a"))
     record = build_record(first, 7.0)
     fresh = Bench()
-    fresh.deliver(add("c1", "a"), facts=Facts({first.command.key: record}))
+    fresh.deliver(add("c1", "a"), facts=LookupResult({first.command.key: record}))
     for answered in (bench.settles[-1].verdicts[0], fresh.settles[-1].verdicts[0]):
         assert answered.repeat_of is not None
         assert answered.status is first.status

@@ -8,7 +8,7 @@ from engine_commands import add, replace
 
 from numbergroup.engine.commands import Applied, Command, GroupRef, HandleKind, Throttled
 from numbergroup.engine.effects import Settle
-from numbergroup.engine.events import Delivered, Drain, Facts, PartitionLost
+from numbergroup.engine.events import Delivered, Drain, LookupResult, PartitionLost
 
 
 def group(name: str) -> GroupRef:
@@ -16,7 +16,7 @@ def group(name: str) -> GroupRef:
 
 
 def deliver(bench: Bench, partition: int, *commands: Command) -> None:
-    bench.feed(Delivered(partition, commands, Facts(), bench.now))
+    bench.feed(Delivered(partition, commands, LookupResult(), bench.now))
 
 
 def grant_all(bench: Bench) -> list[int]:

@@ -18,7 +18,7 @@ from numbergroup.engine.commands import (
 )
 from numbergroup.engine.doubt import Doubt
 from numbergroup.engine.effects import Settle
-from numbergroup.engine.events import Facts, PartitionAcquired
+from numbergroup.engine.events import LookupResult, PartitionAcquired
 from numbergroup.engine.group.creation import marker_of
 from numbergroup_contracts.results import Status
 
@@ -53,7 +53,7 @@ def test_other_groups_and_partitions_do_not_wait() -> None:
     """A doubt concerns its group alone."""
     bench = Bench()
     bench.own(in_doubt())
-    bench.deliver(delete("c1", "a", BY_KEY), facts=Facts(bindings={BY_KEY: "g-9"}))
+    bench.deliver(delete("c1", "a", BY_KEY), facts=LookupResult(bindings={BY_KEY: "g-9"}))
     assert bench.call() == Call(CallKind.DELETE, ("a",), "g-9")
 
 
@@ -62,7 +62,7 @@ def test_a_key_that_is_in_doubt_is_known_by_its_id() -> None:
     bench = Bench()
     late = Doubt(Call(CallKind.ADD, ("a",), "g-9"), 1_000 + WINDOW_S)
     bench.feed(PartitionAcquired(0, {BY_KEY: [late]}, bench.now))
-    bench.deliver(add("c1", "b", BY_KEY), facts=Facts(bindings={BY_KEY: "g-9"}))
+    bench.deliver(add("c1", "b", BY_KEY), facts=LookupResult(bindings={BY_KEY: "g-9"}))
     assert bench.call() == Call(CallKind.ADD, ("b",), "g-9")
 
 
@@ -155,7 +155,7 @@ def test_a_created_group_to_which_more_was_sent() -> None:
     intent = CreateIntent(marker_of(made.key), None, "", 1_010.0)
     late = Doubt(Call(CallKind.ADD, ("z",), "g-9"), 1_000 + WINDOW_S)
     bench.feed(PartitionAcquired(0, {BY_KEY: [late]}, bench.now))
-    bench.deliver(made, replace("c2", "ab", BY_KEY), facts=Facts(intents={BY_KEY: intent}))
+    bench.deliver(made, replace("c2", "ab", BY_KEY), facts=LookupResult(intents={BY_KEY: intent}))
     assert bench.call().kind is CallKind.FIND_CREATED
     bench.answer(Applied("r1", groups=(Group("g-9", "", f"[{marker_of(made.key)}]", ("a", "b")),)))
     bench.grant()

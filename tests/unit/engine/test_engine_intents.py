@@ -6,7 +6,7 @@ from engine_commands import BY_KEY, add, create, delete_group
 from model_vendor import ModelVendor
 
 from numbergroup.engine.commands import Applied, CallKind, Refused, Throttled
-from numbergroup.engine.events import Facts
+from numbergroup.engine.events import LookupResult
 from numbergroup.engine.group.creation import intent_of_call
 from numbergroup.engine.policy import RetryPolicy
 
@@ -21,7 +21,7 @@ def test_the_create_of_a_dead_worker_is_looked_for(marker: bool) -> None:
     call = bench.call()
     vendor.carry_out(call)
     successor = Bench(marker=marker)
-    facts = Facts(intents={BY_KEY: intent_of_call(call, 1_061.0)})
+    facts = LookupResult(intents={BY_KEY: intent_of_call(call, 1_061.0)})
     successor.deliver(create("c1", "ab"), add("c2", "c", BY_KEY), facts=facts)
     successor.run(vendor.carry_out)
     assert [group.numbers for group in vendor.groups.values()] == [set("abc")]
@@ -40,8 +40,8 @@ def test_an_intent_is_heeded_wherever_its_create_stands(marker: bool, bound: boo
 
     bench = Bench(marker=marker)
     bindings = {BY_KEY: "g-gone"} if bound else {}
-    bench.deliver(add("c1", "x", BY_KEY), delete_group("c2", BY_KEY), facts=Facts(bindings=bindings))
-    facts = Facts(bindings=bindings, intents={BY_KEY: intent_of_call(call, 1_061.0)})
+    bench.deliver(add("c1", "x", BY_KEY), delete_group("c2", BY_KEY), facts=LookupResult(bindings=bindings))
+    facts = LookupResult(bindings=bindings, intents={BY_KEY: intent_of_call(call, 1_061.0)})
     bench.deliver(create("c3", "ab"), facts=facts)
     bench.run(vendor.carry_out)
     assert [group.numbers for group in vendor.groups.values()] == [set("ab")]
@@ -53,7 +53,7 @@ def test_an_old_look_up_does_not_make_an_answered_create_doubtful(marker: bool) 
     """The ledger was asked while the create was in flight: its own intent is no news to the engine."""
     bench = Bench(marker=marker)
     bench.deliver(create("c1", "a"))
-    facts = Facts(intents={BY_KEY: intent_of_call(bench.call(), 1_061.0)})
+    facts = LookupResult(intents={BY_KEY: intent_of_call(bench.call(), 1_061.0)})
     bench.deliver(create("c2", "b"), facts=facts)
     bench.answer(Throttled(1.0, "429", "slow down"))
     bench.sleep()
@@ -68,7 +68,7 @@ def test_the_group_of_a_failed_create_is_found_by_the_next_one() -> None:
     lost = bench.call()
     vendor.carry_out(lost)
     bench = Bench()
-    facts = Facts(intents={BY_KEY: intent_of_call(lost, 1_061.0)})
+    facts = LookupResult(intents={BY_KEY: intent_of_call(lost, 1_061.0)})
     bench.deliver(create("c1", "ab", expires_at=bench.now + 5), facts=facts)
     bench.answer(vendor.carry_out(bench.call()))
     bench.call()
@@ -132,7 +132,7 @@ def test_a_create_behind_others_of_its_group_does_not_expire(marker: bool) -> No
 
     successor = Bench(marker=marker)
     successor.wait(10.0)
-    facts = Facts(intents={BY_KEY: intent_of_call(call, 1_061.0)})
+    facts = LookupResult(intents={BY_KEY: intent_of_call(call, 1_061.0)})
     successor.deliver(add("c1", "x", BY_KEY), create("c2", "ab", expires_at=1_001.0), facts=facts)
     successor.run(vendor.carry_out)
     assert successor.statuses == {"c1": "rejected", "c2": "applied"}

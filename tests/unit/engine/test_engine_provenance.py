@@ -17,13 +17,13 @@ from numbergroup.engine.commands import (
     Unavailable,
     Verdict,
 )
-from numbergroup.engine.events import Facts
+from numbergroup.engine.events import LookupResult
 
 WHOLE = (CallKind.CREATE, CallKind.REPLACE, CallKind.DELETE_GROUP, CallKind.READ_MEMBERS)
 
 
 def answered(
-    bench: Bench, vendor: ModelVendor, commands: list[Command], fails: set[int], facts: Facts
+    bench: Bench, vendor: ModelVendor, commands: list[Command], fails: set[int], facts: LookupResult
 ) -> dict[str, Call]:
     """Deliver the commands and see them through; the calls that were carried out, by requestId.
 
@@ -78,7 +78,7 @@ def test_updates_name_the_calls_that_carried_their_numbers(
     what they decided, superseded ones those that decided in their stead, and nobody names a stranger's."""
     bench, vendor = Bench(cap=cap), ModelVendor(cap)
     vendor.put("g-1", initial)
-    calls = answered(bench, vendor, commands, fails, Facts())
+    calls = answered(bench, vendor, commands, fails, LookupResult())
     words = last_words(commands)
     for verdict in bench.verdicts.values():
         check(verdict, calls, words)
@@ -98,10 +98,10 @@ def test_no_answer_is_without_its_calls(
 ) -> None:
     """With creations and deletions too: whoever was not rejected names a call, unless his batch cost none."""
     bench, vendor = Bench(cap=cap), ModelVendor(cap)
-    facts = Facts()
+    facts = LookupResult()
     if initial is not None:
         vendor.put("g-1", initial)
-        facts = Facts(bindings={BY_KEY: "g-1"})
+        facts = LookupResult(bindings={BY_KEY: "g-1"})
     answered(bench, vendor, commands, fails, facts)
     for settle in bench.settles:
         going = [v for v in settle.verdicts if isinstance(v, Verdict) and v.status != "rejected"]

@@ -22,7 +22,7 @@ from numbergroup.engine.commands import (
     Record,
     Verdict,
 )
-from numbergroup.engine.events import Facts
+from numbergroup.engine.events import LookupResult
 from numbergroup.engine.group.attribution import summarize_decisions
 from numbergroup.engine.records import build_record
 from numbergroup.engine.settling.settlement import Settlement
@@ -186,7 +186,7 @@ def test_a_repeat_gets_the_same_answer() -> None:
     kept: Record = build_record(first.verdicts["c1"], first.now)
     later = Bench()
     repeat = command(CommandKind.ADD, "c1", "ab")
-    later.deliver(repeat, facts=Facts({repeat.key: kept}))
+    later.deliver(repeat, facts=LookupResult({repeat.key: kept}))
     assert results(unit_of(later)) == results(unit_of(first))
     first.deliver(add("c1", "ab"))
     assert [one.data.rejectedNumbers for one in results(unit_of(first))] == [["b"], ["b"]]

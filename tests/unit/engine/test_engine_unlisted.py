@@ -17,7 +17,7 @@ from numbergroup.engine.commands import (
     Throttled,
     Unavailable,
 )
-from numbergroup.engine.events import Facts
+from numbergroup.engine.events import LookupResult
 from numbergroup.engine.group.creation import intent_of_call
 
 EDITS = (CommandKind.CREATE, CommandKind.ADD, CommandKind.DELETE)
@@ -85,13 +85,13 @@ def test_a_create_that_a_dead_worker_sent_fails() -> None:
     bench, vendor = bench_of(), ModelVendor(lists=False, replaces=False)
     made = create("c1", "ab")
     intent = intent_of_call(Call(CallKind.CREATE, ("a", "b")), 5_000.0)
-    bench.deliver(made, facts=Facts(intents={BY_KEY: intent}))
+    bench.deliver(made, facts=LookupResult(intents={BY_KEY: intent}))
     bench.run(vendor.carry_out)
     assert bench.statuses == {"c1": "failed"}
     assert vendor.calls == []
     assert bench.intents_done == [BY_KEY]
     # What was looked up before that was written says nothing any more.
-    bench.deliver(create("c2", "cd", group_name="other"), facts=Facts(intents={BY_KEY: intent}))
+    bench.deliver(create("c2", "cd", group_name="other"), facts=LookupResult(intents={BY_KEY: intent}))
     bench.run(vendor.carry_out)
     assert bench.statuses["c2"] == "applied"
     assert [group.numbers for group in vendor.groups.values()] == [{"c", "d"}]
@@ -102,7 +102,9 @@ def test_a_create_that_a_dead_worker_knew_to_be_answered_is_gone_on_with() -> No
     bench, vendor = bench_of(), ModelVendor(lists=False, replaces=False)
     vendor.put("g-9", "ab")
     intent = CreateIntent(None, None, "", 0.0, "g-9")
-    bench.deliver(create("c1", "abc"), delete("c2", "a", BY_KEY), facts=Facts(intents={BY_KEY: intent}))
+    bench.deliver(
+        create("c1", "abc"), delete("c2", "a", BY_KEY), facts=LookupResult(intents={BY_KEY: intent})
+    )
     bench.run(vendor.carry_out)
     assert vendor.members("g-9") == {"b", "c"}
     assert set(bench.statuses.values()) == {"applied"}

@@ -15,7 +15,7 @@ from profiles import examples
 from replay_office import Office, nothing
 
 from numbergroup.engine.commands import CallKind, Command, CommandKey, CommandKind, GroupRef, Record, Refused
-from numbergroup.engine.events import Facts
+from numbergroup.engine.events import LookupResult
 from numbergroup.engine.partition import state
 from numbergroup.engine.partition.state import PartitionState
 from numbergroup.engine.replays import LaterWrites
@@ -261,7 +261,7 @@ def test_a_replay_is_no_repeat_of_what_failed() -> None:
     assert (record.status, record.replays) == (Status.APPLIED, 1)
     fresh = Bench()
     tried.origins[0].entry.settled = frozenset()
-    fresh.deliver(tried, facts=Facts({again.key: record}))
+    fresh.deliver(tried, facts=LookupResult({again.key: record}))
     assert [(one.repeat_of, one.status) for one in fresh.verdicts.values()] == [(record, Status.APPLIED)]
 
 
@@ -282,7 +282,7 @@ def test_a_repeat_while_it_is_tried_again() -> None:
     office = lettered(add("c1", "a"))
     office.again("c1")
     first = Record(office.commands["c1"].fingerprint, Status.REJECTED, "g-1", (), 1, None, "l", 1.0)
-    office.bench.deliver(add("c1", "a"), facts=Facts({CommandKey("test", "c1"): first}))
+    office.bench.deliver(add("c1", "a"), facts=LookupResult({CommandKey("test", "c1"): first}))
     assert office.bench.verdicts["c1"].status is Status.REJECTED
     office.work()
     assert office.vendor.members("g-1") == {"a"}

@@ -11,7 +11,7 @@ from model_vendor import ModelVendor
 from settlements import settlement_of
 
 from numbergroup.engine.commands import Command, CommandKey, Refused, SequenceKey, Verdict
-from numbergroup.engine.events import Facts
+from numbergroup.engine.events import LookupResult
 from numbergroup.engine.partition import state
 from numbergroup.engine.partition.state import PartitionState
 from numbergroup.engine.settling.settlement import Settlement
@@ -21,7 +21,7 @@ def at(sequence: int | None, command: Command, source: str = "test") -> Command:
     return but(command, sequence=sequence, key=CommandKey(source, command.key.id))
 
 
-def ask(vendor: ModelVendor, bench: Bench, *commands: Command, facts: Facts | None = None) -> None:
+def ask(vendor: ModelVendor, bench: Bench, *commands: Command, facts: LookupResult | None = None) -> None:
     bench.deliver(*commands, facts=facts)
     bench.run(vendor.carry_out)
 
@@ -62,7 +62,7 @@ def test_it_carries_the_request_that_decided() -> None:
 def test_the_ledger_knows_what_was_settled_before() -> None:
     """A successor goes by what is recorded; an older look-up does not undo what this engine has seen."""
     vendor, bench = with_group(), Bench()
-    settled = Facts(sequences={SequenceKey("test", BY_ID): 7})
+    settled = LookupResult(sequences={SequenceKey("test", BY_ID): 7})
     ask(vendor, bench, at(6, add("c1", "a")), at(9, add("c2", "b")), facts=settled)
     ask(vendor, bench, at(8, add("c3", "c")), facts=settled)
     assert vendor.members("g-1") == set("b")
@@ -118,7 +118,13 @@ def test_late_creations_and_deletions(late: Command) -> None:
     """They neither make a second group nor take the one away that was wanted since."""
     vendor, bench = ModelVendor(), Bench()
     ask(vendor, bench, at(2, create("c1", "a")), at(3, add("c2", "b", BY_KEY)))
-    ask(vendor, bench, late, at(4, add("c3", "c", BY_KEY)), facts=Facts(bindings={BY_KEY: "made-by-r1"}))
+    ask(
+        vendor,
+        bench,
+        late,
+        at(4, add("c3", "c", BY_KEY)),
+        facts=LookupResult(bindings={BY_KEY: "made-by-r1"}),
+    )
     assert bench.statuses["late"] == "superseded"
     assert vendor.members("made-by-r1") == set("abc")
 
@@ -133,7 +139,7 @@ def test_what_waits_is_not_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
         passing.sequences = bench.engine._groups.partitions[0].sequences
         passing.groups = bench.engine._groups.partitions[0].groups
         other = BY_ID._replace(name=f"other-{place}")
-        passing.note_sequence(at(9, add(f"o{place}", "z", other)), Facts())
+        passing.note_sequence(at(9, add(f"o{place}", "z", other)), LookupResult())
     assert len(passing.sequences) <= 4
     bench.deliver(at(3, delete("c2", "a")))
     bench.run(vendor.carry_out)
@@ -147,7 +153,7 @@ def test_the_timing_of_calls_changes_nothing(sequences: list[int], cuts: set[int
     recorded: dict[SequenceKey, int] = {}
     for place, sequence in enumerate(sequences):
         bench.deliver(
-            at(sequence, replace(f"c{place}", "abcdefghijkl"[place])), facts=Facts(sequences=recorded)
+            at(sequence, replace(f"c{place}", "abcdefghijkl"[place])), facts=LookupResult(sequences=recorded)
         )
         if place in cuts:
             bench.run(vendor.carry_out)

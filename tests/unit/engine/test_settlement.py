@@ -19,7 +19,7 @@ from numbergroup.engine.commands import (
     Verdict,
 )
 from numbergroup.engine.effects import Settle
-from numbergroup.engine.events import Facts
+from numbergroup.engine.events import LookupResult
 from numbergroup.engine.settling.settlement import Settlement
 from numbergroup_contracts.results import RESULT_ADAPTER, Status
 
@@ -102,7 +102,7 @@ def test_a_repeat_gets_the_same_answer() -> None:
     bench.deliver(*commands(entry("3-0", event("c1"))))
     from_memory = settlement_of(bench.settles, NOW + 9)
     fresh = Bench()
-    fresh.deliver(*commands(entry("4-0", event("c1"))), facts=Facts({again.key: record}))
+    fresh.deliver(*commands(entry("4-0", event("c1"))), facts=LookupResult({again.key: record}))
     from_ledger = settlement_of(fresh.settles, NOW + 11)
 
     answers = [*results(first), *results(from_memory), *results(from_ledger)]

@@ -20,7 +20,7 @@ from numbergroup.engine.commands import (
 )
 from numbergroup.engine.effects import Effect, GroupDecisions, Settle, StartCall, WantPermit
 from numbergroup.engine.engine import Engine
-from numbergroup.engine.events import CallFinished, Delivered, Event, Facts, PermitGranted
+from numbergroup.engine.events import CallFinished, Delivered, Event, LookupResult, PermitGranted
 from numbergroup.engine.policy import AccountPolicy
 from numbergroup.settings import Settings
 from numbergroup.vendors.nxcloud import CAPABILITIES
@@ -92,7 +92,7 @@ class _DryRun:
         group.commands += 1
         exists = ref.kind is HandleKind.KEY and group.first.kind is not CommandKind.CREATE
         # For a group with dead letters, the engine reports which command decided each number.
-        facts = Facts(bindings={ref: ref.name} if exists else {}, with_dead_letters={ref})
+        facts = LookupResult(bindings={ref: ref.name} if exists else {}, with_dead_letters={ref})
         self._feed(Delivered(0, [command], facts, self.now))
 
     def process_effects(self) -> None:

@@ -26,7 +26,7 @@ from numbergroup.engine.replays import LaterWrites
 
 
 @dataclass(slots=True, frozen=True)
-class Facts:
+class LookupResult:
     """What the ledger stores about the commands of one delivery, and about their groups.
 
     - `settled`: the records of commands that were settled before.
@@ -104,7 +104,7 @@ class Delivered:
 
     partition: int
     items: Sequence[Command | Refusal]
-    facts: Facts
+    facts: LookupResult
     now: float
     uncertain_until: float | None = None
 

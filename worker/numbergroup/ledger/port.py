@@ -9,7 +9,7 @@ from typing import Protocol
 
 from numbergroup.engine.commands import Command, CommandKey, CreateIntent, Fault, GroupRef
 from numbergroup.engine.doubt import Doubt
-from numbergroup.engine.events import Controls, Facts
+from numbergroup.engine.events import Controls, LookupResult
 from numbergroup.engine.partition.poison_detection import History, InHand
 from numbergroup.engine.policy import BreakerNotice
 from numbergroup.errors import NumbergroupError, ServerError
@@ -185,7 +185,7 @@ class Ledger(Protocol):
     def history(self) -> history.History | None:
         """The history of the connected server; `None` before the first connection."""
 
-    async def lookup(self, commands: Sequence[Command]) -> Facts:
+    async def lookup(self, commands: Sequence[Command]) -> LookupResult:
         """Return what the ledger knows of these commands and their groups, in one round trip."""
 
     async def record_intent(self, call: UpcomingCall, intent: CreateIntent) -> bool:

@@ -8,7 +8,7 @@ from redis.asyncio import Redis
 
 from numbergroup.engine.commands import CREATE, Command, CreateIntent, GroupRef, HandleKind
 from numbergroup.engine.doubt import Doubt
-from numbergroup.engine.events import Facts
+from numbergroup.engine.events import LookupResult
 from numbergroup.engine.partition.poison_detection import History, InHand
 from numbergroup.engine.records import sequence_key
 from numbergroup.ledger import dead_letter_lookup, history, keys
@@ -100,9 +100,9 @@ class RedisLedger:
     def history(self) -> history.History | None:
         return self._server.current
 
-    async def lookup(self, commands: Sequence[Command]) -> Facts:
+    async def lookup(self, commands: Sequence[Command]) -> LookupResult:
         if not commands:
-            return Facts()
+            return LookupResult()
         keyed_groups = [ref for ref in dict.fromkeys(c.group for c in commands) if ref.kind is HandleKind.KEY]
         created_groups = [c.group for c in commands if c.kind is CREATE]
         sequenced = [c for c in commands if c.sequence is not None]
@@ -136,7 +136,7 @@ class RedisLedger:
         intents = answers.pop(0) if created_groups else []
         latest = answers.pop(0) if sequences else []
         unreadable: set[GroupRef] = set()
-        return Facts(
+        return LookupResult(
             {
                 c.key: record
                 for c, data in zip(commands, records, strict=True)

@@ -14,7 +14,7 @@ from numbergroup.engine.events import (
     Delivered,
     Drain,
     Event,
-    Facts,
+    LookupResult,
     OpenCalls,
     PartitionAcquired,
     ReplaysExpected,
@@ -378,7 +378,7 @@ class PartitionRunner:
             self.number, doubts, now, previous.attempted, previous.quarantined, quiet_until
         )
 
-    def _refuse_if_misrouted(self, item: Command | Refusal, facts: Facts) -> Command | Refusal:
+    def _refuse_if_misrouted(self, item: Command | Refusal, facts: LookupResult) -> Command | Refusal:
         """Return the item, or a refusal if it belongs in another partition.
 
         A repeat of a settled command is not refused: it gets its first answer in any partition.

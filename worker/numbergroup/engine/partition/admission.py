@@ -4,7 +4,7 @@ import re
 from collections.abc import Mapping
 
 from numbergroup.engine.commands import DELETE, REPLACE, Command, CommandKind, Fault, Verdict
-from numbergroup.engine.events import Facts
+from numbergroup.engine.events import LookupResult
 from numbergroup.engine.partition.state import PartitionState
 from numbergroup.engine.policy import AccountPolicy
 from numbergroup.engine.replays import replays_of
@@ -30,7 +30,7 @@ _OPERATIONS = {
 
 
 def admit(
-    command: Command, partition: PartitionState, facts: Facts, policies: Mapping[str, AccountPolicy]
+    command: Command, partition: PartitionState, facts: LookupResult, policies: Mapping[str, AccountPolicy]
 ) -> Verdict | None:
     """Return the answer if no call is needed; `None` if the command is pending or has to be carried out.
 

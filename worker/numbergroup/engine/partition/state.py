@@ -22,7 +22,7 @@ from numbergroup.engine.commands import (
     Verdict,
 )
 from numbergroup.engine.effects import GroupDecisions
-from numbergroup.engine.events import Facts
+from numbergroup.engine.events import LookupResult
 from numbergroup.engine.group.attribution import summarize_decisions
 from numbergroup.engine.group.next_step import Finish
 from numbergroup.engine.group.state import GroupState
@@ -141,7 +141,7 @@ class PartitionState:
         is_pending = group is not None and (group.group_id is not None or group.creation.is_recorded)
         return is_pending or ref in self.bindings
 
-    def note_sequence(self, command: Command, facts: Facts) -> None:
+    def note_sequence(self, command: Command, facts: LookupResult) -> None:
         """Mark the command as stale if its source sent a higher sequence for the group before.
 
         Pending commands count too, so that the result does not depend on when calls are made.
@@ -179,7 +179,7 @@ class PartitionState:
         self.writes_during_lookup = {ref: LaterWrites() for ref in refs}
         self.note_dead_letters(refs)
 
-    def note_order(self, command: Command, group: GroupState, facts: Facts) -> None:
+    def note_order(self, command: Command, group: GroupState, facts: LookupResult) -> None:
         """Record the command's place in the order.
 
         For a replay: the later decisions that it must not undo. For others: the sequence of its source.
@@ -217,7 +217,7 @@ class PartitionState:
                 writes.add(everything, numbers)
         return decided
 
-    def find_group_id(self, ref: GroupRef, facts: Facts) -> str | None:
+    def find_group_id(self, ref: GroupRef, facts: LookupResult) -> str | None:
         """Return the vendor's id of the group; `None` if it is not known."""
         if ref.kind is HandleKind.ID:
             return ref.name
