@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import orjson
+from pydantic import ValidationError
 from redis.asyncio import Redis
 
 from numbergroup.brokers.port import BrokerUnavailable
@@ -18,9 +19,9 @@ from numbergroup.engine.commands import Entry
 from numbergroup.engine.replays import REPLAY_TAG_PREFIX, Replay
 from numbergroup.ledger import keys
 from numbergroup.ledger.client import translate_errors
-from numbergroup.ledger.codec import decode_replay
 from numbergroup.ledger.history import HistoryChanged
 from numbergroup.observability.logging import get_logger
+from numbergroup_contracts import dead_letters as contract
 
 Rows = list[tuple[bytes, list[bytes]]]
 """Entries of a stream: each has its id, and a list of alternating field names and values."""
@@ -181,3 +182,23 @@ def pair_fields(flat: Sequence[bytes]) -> dict[bytes, bytes]:
 
 def _text(value: bytes) -> str:
     return value.decode(errors="replace")
+
+
+def decode_replay(data: bytes, original: bytes | None) -> Replay | None:
+    """Return what is stored with a replayed dead letter; `None` if it cannot be read."""
+    try:
+        stored = contract.Replay.model_validate_json(data)
+    except ValidationError:
+        return None
+    return Replay(
+        stored.letter,
+        stored.replays,
+        stored.order,
+        stored.group,
+        None if stored.firstTime is None else stored.firstTime.timestamp(),
+        stored.attempts,
+        tuple(stored.history),
+        stored.force,
+        stored.via,
+        original,
+    )

@@ -25,12 +25,9 @@ from numbergroup.engine.commands import (
     Record,
 )
 from numbergroup.engine.doubt import Doubt
-from numbergroup.engine.partition.poison_detection import History, InHand, Step
-from numbergroup.engine.replays import LaterWrites, Replay
 from numbergroup.ledger import keys
 from numbergroup.ledger.port import LedgerUnavailable
 from numbergroup.observability.logging import get_logger
-from numbergroup_contracts import dead_letters as contract
 from numbergroup_contracts.results import Status, VendorDetails
 
 T = TypeVar("T")
@@ -71,14 +68,8 @@ _CALLS: TypeAdapter[list[tuple[Any, ...]]] = TypeAdapter(
         | tuple[CallKind, _Text, _Left, list[str], None, _Text, _Text]
     ]
 )
-_HISTORY = TypeAdapter(History)
-_IN_HAND: TypeAdapter[tuple[Step | None, tuple[str, ...], int]] = TypeAdapter(
-    tuple[Step | None, tuple[str, ...], int]
-)
 _QUARANTINE = TypeAdapter(dict[str, _Text])
 _TOTAL = re.compile(rb"[0-9]{1,7}")
-# At most as many digits as Lua counts exactly.
-_DECIDED = re.compile(rb"([+-]?)([0-9]{1,15})")
 
 log = get_logger("ledger")
 
@@ -219,35 +210,6 @@ def decode_calls(data: bytes, now_ms: int) -> list[Doubt]:
     return [doubt for doubt in doubts if doubt.until > 0]
 
 
-def encode_history(history: History) -> bytes:
-    """Return the crash history as JSON."""
-    return orjson.dumps(history)
-
-
-def decode_history(data: bytes | None) -> History:
-    """Return the crash history; an empty one if there is none or it cannot be read."""
-    if data is None:
-        return History()
-    history = _read(_HISTORY, data)
-    if history is None:
-        log.error("what is noted of crashes cannot be read: it is forgotten")
-    return history or History()
-
-
-def encode_in_hand(in_hand: InHand) -> bytes:
-    """Return the messages in hand as JSON."""
-    return orjson.dumps([in_hand.step, in_hand.digests, in_hand.place])
-
-
-def decode_in_hand(data: bytes | None) -> InHand:
-    """Return the messages in hand; none if nothing is stored or it cannot be read."""
-    try:
-        return InHand(*_IN_HAND.validate_json(data)) if data else InHand()
-    except ValidationError:
-        log.error("what is noted of messages in hand cannot be read: it is forgotten")
-        return InHand()
-
-
 def encode_quarantine(fault: Fault) -> bytes:
     """Return the reason of a group's quarantine as JSON."""
     return orjson.dumps({"code": fault.code, "message": fault.message})
@@ -274,42 +236,6 @@ def decode_sequence(data: bytes) -> int | None:
     except ValueError:
         log.error("the last sequence of a group cannot be read", bytes=len(data))
         return None
-
-
-def decode_since(key: str, decisions: Mapping[bytes, bytes | None]) -> LaterWrites:
-    """Return the later writes of a group. Unreadable entries are skipped."""
-    since = LaterWrites()
-    for field, data in decisions.items():
-        if data is None:
-            continue
-        decision = _DECIDED.fullmatch(data)
-        if decision is None:
-            log.error("what was decided of a number cannot be read", key=key, bytes=len(data))
-        elif field == keys.ALL_NUMBERS.encode():
-            since.add(int(decision[2]), ())
-        else:
-            since.add(-1, [(field.decode(errors="replace"), decision[1] == b"+", int(decision[2]))])
-    return since
-
-
-def decode_replay(data: bytes, original: bytes | None) -> Replay | None:
-    """Return what is stored with a replayed dead letter; `None` if it cannot be read."""
-    try:
-        stored = contract.Replay.model_validate_json(data)
-    except ValidationError:
-        return None
-    return Replay(
-        stored.letter,
-        stored.replays,
-        stored.order,
-        stored.group,
-        None if stored.firstTime is None else stored.firstTime.timestamp(),
-        stored.attempts,
-        tuple(stored.history),
-        stored.force,
-        stored.via,
-        original,
-    )
 
 
 def decode_entries(

@@ -3,7 +3,8 @@
 The queries travel in the same pipeline as all other queries of a look-up.
 """
 
-from collections.abc import Sequence
+import re
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from redis.exceptions import ResponseError
@@ -11,8 +12,10 @@ from redis.exceptions import ResponseError
 from numbergroup.engine.commands import WHOLE_GROUP_KINDS, Command, GroupRef, HandleKind
 from numbergroup.engine.replays import LATEST, LaterWrites
 from numbergroup.ledger import keys
-from numbergroup.ledger.codec import decode_since
 from numbergroup.observability.logging import get_logger
+
+# At most as many digits as Lua counts exactly.
+_DECIDED = re.compile(rb"([+-]?)([0-9]{1,15})")
 
 log = get_logger("ledger")
 
@@ -71,7 +74,7 @@ def pop_answers(
         if numbers is not None:
             names = (name.encode(errors="replace") for name in [keys.ALL_NUMBERS, *numbers])
             answer = dict(zip(names, answer, strict=True))
-        since[ref] = decode_since(keys.since(keys.group_field(ref)), answer)
+        since[ref] = decode_later_writes(keys.since(keys.group_field(ref)), answer)
     return with_dead_letters, since
 
 
@@ -88,3 +91,19 @@ def _numbers_to_query(replayed: Sequence[Command]) -> dict[GroupRef, list[str] |
         else:
             numbers += command.targets
     return wanted
+
+
+def decode_later_writes(key: str, decisions: Mapping[bytes, bytes | None]) -> LaterWrites:
+    """Return the later writes of a group. Unreadable entries are skipped."""
+    since = LaterWrites()
+    for field, data in decisions.items():
+        if data is None:
+            continue
+        decision = _DECIDED.fullmatch(data)
+        if decision is None:
+            log.error("what was decided of a number cannot be read", key=key, bytes=len(data))
+        elif field == keys.ALL_NUMBERS.encode():
+            since.add(int(decision[2]), ())
+        else:
+            since.add(-1, [(field.decode(errors="replace"), decision[1] == b"+", int(decision[2]))])
+    return since

@@ -18,19 +18,16 @@ from numbergroup.ledger.codec import (
     decode_calls,
     decode_entries,
     decode_group_id,
-    decode_history,
-    decode_in_hand,
     decode_intent,
     decode_partitions,
     decode_quarantines,
     decode_record,
     decode_sequence,
     encode_calls,
-    encode_history,
-    encode_in_hand,
     encode_intent,
 )
 from numbergroup.ledger.connection import server_of
+from numbergroup.ledger.crash_codec import decode_history, decode_in_hand, encode_history, encode_in_hand
 from numbergroup.ledger.limiter import RedisLimiter
 from numbergroup.ledger.losses import Losses, seconds_since
 from numbergroup.ledger.port import (

@@ -1,5 +1,6 @@
 """Decodes messages into commands and refusals. No message makes it raise.
 
+from numbergroup.engine.decoding.command_builder import DEFAULT_ACCOUNT, build_command
 An event with a readable `(source, id)` can be answered; any other becomes a dead letter with its raw bytes.
 Each event of an array has the same outcome as if it had arrived alone. A body that is no array of 1 to 1,000
 events is refused as a whole, but its readable events are answered.
@@ -9,9 +10,6 @@ import dataclasses
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
-from functools import lru_cache
-from hashlib import blake2b
 from typing import Final
 
 from pydantic import ValidationError
@@ -21,43 +19,22 @@ from numbergroup.engine.commands import (
     CRASHED,
     Command,
     CommandKey,
-    CommandKind,
     Entry,
     GroupRef,
     HandleKind,
     Origin,
     Refusal,
-    build_tuple,
 )
-from numbergroup.engine.decoding.fast_decode import (
-    EventDict,
-    InvalidCombination,
-    check_combination,
-    parse_event,
-    parse_events,
-)
+from numbergroup.engine.decoding.command_builder import DEFAULT_ACCOUNT, build_command
+from numbergroup.engine.decoding.fast_decode import InvalidCombination, parse_event, parse_events
 from numbergroup.engine.decoding.lenient_decode import BOM, SPACE, member_bytes, split_array, string_members
 from numbergroup.engine.replays import Replay, RetryHistory
-from numbergroup_contracts.commands import (
-    COMMAND_ADAPTER,
-    CREATE,
-    DELETE,
-    LIST,
-    OPERATIONS,
-    RENAME,
-    UPDATE,
-    AnyCommand,
-    unique_numbers,
-)
+from numbergroup_contracts.commands import COMMAND_ADAPTER, CREATE, DELETE, UPDATE, AnyCommand
 from numbergroup_contracts.event import MAX_EVENTS_PER_MESSAGE, PRINTABLE
 from numbergroup_contracts.explanation import explain
 from numbergroup_contracts.results import Status
 
-DEFAULT_ACCOUNT = "default"
-LIST_LIMIT = 1000
-
-_UPDATES = {wire: (CommandKind[operation.upper()], operation) for wire, operation in OPERATIONS.items()}
-_ID, _KEY, _OWN = HandleKind.ID, HandleKind.KEY, HandleKind.OWN
+_ID, _KEY = HandleKind.ID, HandleKind.KEY
 _N, _F = b"Nf"
 _MAX_BEGINNING = 65_536
 _MAX_TEXT = 255
@@ -65,8 +42,6 @@ _MAX_IDENTIFIER = 128
 _MIN_EVENT_BYTES = len('{"id":"a","source":"b"}')
 _PRINTABLE = re.compile(PRINTABLE)
 
-# Many commands share a group: a look-up is faster than a new object, and saves memory.
-_cached_group = lru_cache(8_192)(GroupRef)
 Spellings = Mapping[str, Callable[[str], str]]
 
 _validate_model: Final[Callable[[bytes], AnyCommand]] = COMMAND_ADAPTER.validator.validate_json
@@ -120,12 +95,12 @@ class Intake:
 def _decode_fast(entry: Entry) -> list[Command | Refusal]:
     """Decode a message without a bad event. Raises `ValidationError` or `InvalidCombination`."""
     if not entry.is_array:
-        return [_build_command(entry, 0, parse_event(entry.body))]
+        return [build_command(entry, 0, parse_event(entry.body))]
     events = parse_events(entry.body)
     entry.total = len(events)
     _drop_invalid_marks(entry, range(len(events)))
     settled = entry.settled
-    return [_build_command(entry, index, event) for index, event in enumerate(events) if index not in settled]
+    return [build_command(entry, index, event) for index, event in enumerate(events) if index not in settled]
 
 
 @dataclass(slots=True)
@@ -187,7 +162,7 @@ class _LenientDecoder:
                 from_json(raw, allow_inf_nan=False)
             # The models' errors can be explained in the terms of the contract.
             _validate_model(raw)
-            return _build_command(self.entry, index, parse_event(raw))
+            return build_command(self.entry, index, parse_event(raw))
         except ValidationError as error:
             problem = explain(error)
         except ValueError as error:
@@ -219,67 +194,6 @@ class _LenientDecoder:
         )
 
 
-def _build_command(entry: Entry, index: int, event: EventDict) -> Command:
-    """Return the command of a decoded event. Raises `InvalidCombination`."""
-    check_combination(event)
-    attribute, data, type_ = event.get, event["data"], event["type"]
-    key = build_tuple(CommandKey, (event["source"], event["id"]))
-    account = attribute("account") or DEFAULT_ACCOUNT
-    sequence = None if type_ == LIST else attribute("sequence")
-    limit = offset = 0
-    numbers: tuple[str, ...] = ()
-    group_name = remark = number_expiry = None
-    if type_ == UPDATE:
-        kind, operation = _UPDATES[data["operateType"]]
-        group, numbers = _group_of(account, data), unique_numbers(data["phones"])
-        number_expiry = _unix_seconds(data.get("expiresAt"))
-        fingerprint = _fingerprint(operation, group, numbers, number_expiry)
-    elif type_ == CREATE:
-        kind, group_key = CommandKind.CREATE, data.get("groupKey")
-        group = _own_group(account, key) if group_key is None else _cached_group(account, _KEY, group_key)
-        numbers = unique_numbers(data["phones"])
-        group_name, remark = data.get("groupName"), data.get("remark")
-        number_expiry = _unix_seconds(data.get("expiresAt"))
-        # Without an expiry, the fingerprint is as in versions that had none: repeats may be older.
-        rest = (group_name, remark) if number_expiry is None else (group_name, remark, number_expiry)
-        fingerprint = _fingerprint("create", group, numbers, rest)
-    elif type_ == LIST:
-        kind, group = CommandKind.LIST, _own_group(account, key)
-        limit = LIST_LIMIT if data.get("limit") is None else data["limit"]
-        offset = data.get("offset") or 0
-        fingerprint = _fingerprint("list", group, (), (limit, offset))
-    elif type_ == RENAME:
-        kind, group = CommandKind.RENAME, _group_of(account, data)
-        group_name, remark = data.get("groupName"), data.get("remark")
-        fingerprint = _fingerprint("rename", group, (), (group_name, remark))
-    else:
-        kind, group = CommandKind.DELETE_GROUP, _group_of(account, data)
-        fingerprint = _fingerprint("delete group", group, ())
-    origin = Origin(
-        entry,
-        index,
-        reply_to=attribute("replyto") or entry.reply_to,
-        correlation_id=attribute("correlationid") or entry.correlation_id,
-        traceparent=attribute("traceparent"),
-    )
-    return Command(
-        key,
-        type_,
-        kind,
-        group=group,
-        numbers=numbers,
-        fingerprint=fingerprint,
-        origins=[origin],
-        expires_at=_unix_seconds(attribute("expirytime")),
-        number_expiry=number_expiry,
-        sequence=sequence,
-        group_name=group_name,
-        remark=remark,
-        limit=limit,
-        offset=offset,
-    )
-
-
 def attach_replay(items: Sequence[Command | Refusal], replay: Replay) -> None:
     """Record in the commands of a replayed message that they are replays."""
     for item in items:
@@ -304,32 +218,6 @@ def _may_have_non_json_number(body: bytes) -> bool:
     """Whether the bytes may contain NaN or Infinity, which the parser accepts and RFC 8259 does not."""
     # A search for one byte is ten times faster; most bodies have neither an N nor an f.
     return (_N in body and b"NaN" in body) or (_F in body and b"Infinity" in body)
-
-
-def _group_of(account: str, data: EventDict) -> GroupRef:
-    group_key = data.get("groupKey")
-    if group_key is None:
-        return _cached_group(account, _ID, data["groupId"])
-    return _cached_group(account, _KEY, group_key)
-
-
-def _own_group(account: str, key: CommandKey) -> GroupRef:
-    """Return the group of a command without a handle: no other command has the same."""
-    return GroupRef(account, _OWN, f"{key.source}\0{key.id}")
-
-
-def _unix_seconds(when: datetime | None) -> float | None:
-    return None if when is None else when.timestamp()
-
-
-def _fingerprint(operation: str, group: GroupRef, numbers: tuple[str, ...], rest: object = None) -> str:
-    """Return a digest that is equal for commands that ask the same of the same group, in any spelling.
-
-    Only commands with the same `(source, id)` are compared. But a producer that reuses ids compares them
-    every time, and a collision would lose a change: so it has 48 bits of a cryptographic hash.
-    """
-    text = "\0".join((operation, *group, *numbers, repr(rest)))
-    return blake2b(text.encode(), digest_size=6).hexdigest()
 
 
 def _read_key(attributes: dict[str, str]) -> CommandKey | None:

@@ -94,7 +94,7 @@ def resolve(
             return _skip_doubtful_numbers(group, batch, call, outcome) or _refused(group, batch, outcome)
         case Unavailable():
             fault = Fault("unavailable", outcome.code, outcome.message)
-            return _retry_later(group, batch, fault, ended, retry, outcome.retry_after_s)
+            return _retry_later(group, batch, fault, ended, retry, retry_after_s=outcome.retry_after_s)
         case Throttled() | AccountFault() | Withheld():
             return Queue()
         case _:
@@ -278,6 +278,7 @@ def _retry_later(
     fault: Fault,
     ended: CallFinished,
     retry: RetryPolicy,
+    *,
     retry_after_s: float | None = None,
 ) -> NextStep:
     if group.failures == 0:

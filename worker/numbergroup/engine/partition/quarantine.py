@@ -13,7 +13,7 @@ from numbergroup.engine.group.next_step import Finish
 from numbergroup.engine.group.state import GroupState
 from numbergroup.engine.precautions import Precautions
 
-ADVICE = "numbergroup resume group lets it go on, numbergroup dead-letters replay brings this back"
+ADVICE = "numbergroup resume group ends the quarantine, then numbergroup dead-letters replay tries it again"
 
 
 def is_stuck(group: GroupState, account: Account, now: float) -> bool:
