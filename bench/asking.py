@@ -14,7 +14,7 @@ from bench.contenders import SETTINGS
 from bench.open_loop import last_result
 from bench.raw import connect
 from numbergroup.brokers.amqp.topology import Topology
-from numbergroup.engine.commands import Call, CallKind
+from numbergroup.engine.calls import Call, CallKind
 from numbergroup.vendors.nxcloud import NXCloud
 from numbergroup.vendors.port import Credentials
 from numbergroup_contracts.names import COMMANDS, REPLIES, REPLY_STREAM, command_stream

@@ -12,17 +12,9 @@ from redis.asyncio import Redis
 
 from bench.processes import connected, redis_server
 from numbergroup.brokers.redis.broker import RedisBroker
-from numbergroup.engine.commands import (
-    Command,
-    CommandKey,
-    CommandKind,
-    Fault,
-    GroupRef,
-    HandleKind,
-    Record,
-    SequenceKey,
-)
+from numbergroup.engine.commands import Command, CommandKey, CommandKind, GroupRef, HandleKind, SequenceKey
 from numbergroup.engine.settling.settlement import Settlement
+from numbergroup.engine.verdicts import Fault, Record
 from numbergroup.ledger.redis import RedisLedger
 from numbergroup_contracts.results import Status
 

@@ -10,8 +10,10 @@ import signal
 from typing import Any
 
 from numbergroup.cli import main
-from numbergroup.engine.commands import Call, Command, Entry, Refusal
+from numbergroup.engine.calls import Call
+from numbergroup.engine.commands import Command, Entry
 from numbergroup.engine.decoding.intake import Intake
+from numbergroup.engine.verdicts import Refusal
 from numbergroup.vendors.client import Caller
 
 READING, LOOKING, CALLING = "KILLED_BY_READING", "KILLED_BY_LOOKING", "KILLED_BY_CALLING"

@@ -8,25 +8,22 @@ import orjson
 from numbergroup.brokers.port import Log
 from numbergroup.brokers.redis.broker import RedisBroker
 from numbergroup.brokers.redis.connect import connect
+from numbergroup.engine.calls import Call, CallKind
 from numbergroup.engine.commands import (
-    Call,
-    CallKind,
     Command,
     CommandKey,
     CommandKind,
-    CreateIntent,
     Entry,
-    Fault,
     GroupRef,
     HandleKind,
     Origin,
-    Record,
     SequenceKey,
 )
-from numbergroup.engine.doubt import Doubt
+from numbergroup.engine.doubt import CreateIntent, Doubt
 from numbergroup.engine.partition.poison_detection import History, InHand
 from numbergroup.engine.policy import BreakerNotice
 from numbergroup.engine.settling.settlement import DeadLetterRecord, Reply, Settlement
+from numbergroup.engine.verdicts import Fault, Record
 from numbergroup.ledger import keys
 from numbergroup.ledger.control_store import RedisControlStore
 from numbergroup.ledger.port import UpcomingCall

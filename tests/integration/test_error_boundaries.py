@@ -20,8 +20,9 @@ from numbergroup.brokers.amqp.topology import Topology
 from numbergroup.brokers.redis.broker import RedisBroker, StreamLog
 from numbergroup.brokers.redis.connect import check, connect
 from numbergroup.brokers.replay_stream import ReplayStream
-from numbergroup.engine.commands import CreateIntent, Entry
+from numbergroup.engine.commands import Entry
 from numbergroup.engine.decoding.intake import Intake
+from numbergroup.engine.doubt import CreateIntent
 from numbergroup.engine.partition.poison_detection import History, InHand
 from numbergroup.engine.policy import BreakerNotice
 from numbergroup.engine.settling.settlement import Settlement

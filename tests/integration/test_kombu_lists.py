@@ -13,9 +13,10 @@ from structlog.testing import capture_logs
 
 from numbergroup.brokers.port import BrokerUnavailable, StaleEpoch
 from numbergroup.brokers.redis.kombu_lists import LISTS
-from numbergroup.engine.commands import Command, Refusal
+from numbergroup.engine.commands import Command
 from numbergroup.engine.decoding.intake import Intake
 from numbergroup.engine.settling.settlement import Settlement
+from numbergroup.engine.verdicts import Refusal
 
 STREAM = "numbergroup:{0}:commands"
 MANY = 3_000

@@ -9,17 +9,9 @@ from hypothesis import strategies as st
 from integration_rig import EPOCH, ID_REF, KEY_REF, OTHER_REF, Rig, command, doubt, intent, key
 from integration_servers import SlowWay, eventually
 
-from numbergroup.engine.commands import (
-    Call,
-    CallKind,
-    Command,
-    CommandKind,
-    CreateIntent,
-    GroupRef,
-    HandleKind,
-    SequenceKey,
-)
-from numbergroup.engine.doubt import Doubt
+from numbergroup.engine.calls import Call, CallKind
+from numbergroup.engine.commands import Command, CommandKind, GroupRef, HandleKind, SequenceKey
+from numbergroup.engine.doubt import CreateIntent, Doubt
 from numbergroup.engine.settling.settlement import Settlement
 from numbergroup.ledger import keys
 from numbergroup.ledger.codec import decode_calls, encode_calls

@@ -24,18 +24,11 @@ from integration_rig import (
     record,
 )
 
-from numbergroup.engine.commands import (
-    Command,
-    CommandKey,
-    CommandKind,
-    CreateIntent,
-    Fault,
-    GroupRef,
-    HandleKind,
-    Record,
-)
+from numbergroup.engine.commands import Command, CommandKey, CommandKind, GroupRef, HandleKind
+from numbergroup.engine.doubt import CreateIntent
 from numbergroup.engine.events import LookupResult
 from numbergroup.engine.settling.settlement import Settlement
+from numbergroup.engine.verdicts import Fault, Record
 from numbergroup.ledger import keys
 from numbergroup.ledger.codec import (
     decode_intent,

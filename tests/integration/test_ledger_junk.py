@@ -15,19 +15,11 @@ from integration_rig import CREATES, GROUP_KEYS, KEY_REF, PARTIAL, Rig, command,
 from integration_stage import Stage
 from structlog.testing import capture_logs
 
-from numbergroup.engine.commands import (
-    Command,
-    CommandKind,
-    CreateIntent,
-    Entry,
-    GroupRef,
-    HandleKind,
-    Record,
-    Refusal,
-    SequenceKey,
-)
+from numbergroup.engine.commands import Command, CommandKind, Entry, GroupRef, HandleKind, SequenceKey
 from numbergroup.engine.decoding.intake import Intake
+from numbergroup.engine.doubt import CreateIntent
 from numbergroup.engine.settling.settlement import Reply, Settlement
+from numbergroup.engine.verdicts import Record, Refusal
 from numbergroup.ledger import keys
 from numbergroup.ledger.codec import decode_group_id, decode_intent, decode_marks, decode_record
 from numbergroup.ledger.port import LedgerUnavailable

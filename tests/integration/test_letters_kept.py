@@ -8,9 +8,10 @@ from integration_replays import ID_REF, INDEX, LETTERS, REPLAYS, SHAPE, decided,
 from integration_rig import FAILED, KEY_REF, Rig, command, record
 
 from numbergroup.brokers.port import BrokerUnavailable
-from numbergroup.engine.commands import CommandKind, GroupRef, HandleKind, Record
+from numbergroup.engine.commands import CommandKind, GroupRef, HandleKind
 from numbergroup.engine.replays import LaterWrites
 from numbergroup.engine.settling.settlement import Settlement
+from numbergroup.engine.verdicts import Record
 from numbergroup.ledger import keys
 from numbergroup.ledger.codec import decode_record, encode_record
 

@@ -9,9 +9,9 @@ from integration_rig import Rig, event, read, tags
 
 from numbergroup.brokers.port import BrokerUnavailable
 from numbergroup.brokers.redis import broker
-from numbergroup.engine.commands import Refusal
 from numbergroup.engine.decoding.intake import Intake
 from numbergroup.engine.settling.settlement import Settlement
+from numbergroup.engine.verdicts import Refusal
 from numbergroup.ledger import keys
 
 LONGER_THAN_ANY_TEST_MS = 600_000

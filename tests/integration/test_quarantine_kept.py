@@ -5,8 +5,8 @@ from integration_replays import ID_REF
 from integration_rig import KEY_REF, Rig
 
 from numbergroup.brokers.port import BrokerUnavailable
-from numbergroup.engine.commands import Fault
 from numbergroup.engine.settling.settlement import Settlement
+from numbergroup.engine.verdicts import Fault
 from numbergroup.ledger import keys
 from numbergroup.ledger.overview import read_overview
 

@@ -16,9 +16,10 @@ from numbergroup.brokers.amqp import consuming, queue_log
 from numbergroup.brokers.amqp.connection_thread import open_connection
 from numbergroup.brokers.amqp.topology import DEAD_LETTER_QUEUE
 from numbergroup.brokers.port import BrokerUnavailable, Log
-from numbergroup.engine.commands import Entry, Refusal
+from numbergroup.engine.commands import Entry
 from numbergroup.engine.decoding.intake import Intake
 from numbergroup.engine.settling.settlement import Reply, Settlement
+from numbergroup.engine.verdicts import Refusal
 from numbergroup.ledger import keys
 from numbergroup_contracts.names import COMMANDS, REPLIES
 from numbergroup_contracts.publishing.amqp_connection import connect as connect_to_publish

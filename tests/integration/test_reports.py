@@ -7,10 +7,10 @@ from integration_rig import ID_REF, KEY_REF, Rig, event
 from integration_servers import eventually
 from integration_stage import Stage
 
-from numbergroup.engine.commands import Fault
 from numbergroup.engine.engine import Engine
 from numbergroup.engine.policy import RetryPolicy
 from numbergroup.engine.snapshot import AccountView, GroupView, PartitionView, Snapshot
+from numbergroup.engine.verdicts import Fault
 from numbergroup.ledger import keys
 from numbergroup.ledger.reports import RedisReports, Report
 from numbergroup.sandbox.faults import Status

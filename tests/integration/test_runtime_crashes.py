@@ -12,12 +12,13 @@ from integration_servers import eventually
 from integration_stage import Stage
 from structlog.testing import capture_logs
 
-from numbergroup.engine.commands import Command, Entry, Refusal
+from numbergroup.engine.commands import Command, Entry
 from numbergroup.engine.decoding.intake import Intake
 from numbergroup.engine.effects import Effect, StartCall
 from numbergroup.engine.engine import Engine
 from numbergroup.engine.events import Event
 from numbergroup.engine.partition.poison_detection import CrashPolicy, History, InHand, Step, Suspect
+from numbergroup.engine.verdicts import Refusal
 from numbergroup.ledger import keys
 from numbergroup.ledger.port import CrashRecord
 from numbergroup.runtime.poison_guard import digest_of

@@ -8,7 +8,7 @@ from contextlib import AsyncExitStack
 import pytest
 from integration_rig import Rig
 
-from numbergroup.engine.commands import AccountFault, Applied, Call, CallKind
+from numbergroup.engine.calls import AccountFault, Applied, Call, CallKind
 from numbergroup.ledger.tokens import RedisTokens
 from numbergroup.sandbox.options import Options
 from numbergroup.sandbox.server import Sandbox, start

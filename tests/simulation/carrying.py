@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from email.utils import formatdate
 from typing import Any
 
-from numbergroup.engine.commands import Call
+from numbergroup.engine.calls import Call
 from numbergroup.engine.partition.poison_detection import Step
 from numbergroup.runtime.lease import Lease
 from numbergroup.vendors.attempt import NO_STEPS, CallResult, Guard, Record, Steps

@@ -6,21 +6,19 @@ from typing import Any
 
 import orjson
 
+from numbergroup.engine.calls import Group
 from numbergroup.engine.commands import (
-    CRASHED,
     Command,
     CommandKey,
     CommandKind,
     Entry,
-    Group,
     GroupRef,
     HandleKind,
-    Record,
-    Refusal,
     SequenceKey,
 )
 from numbergroup.engine.decoding.intake import Intake
 from numbergroup.engine.group.creation import strip_marker
+from numbergroup.engine.verdicts import CRASHED, Record, Refusal
 from numbergroup.runtime.routing import partition_by_handle
 from simulation.broker import SimulatedBroker
 from simulation.ledger import SimulatedLedger

@@ -12,20 +12,18 @@ from numbergroup.engine.commands import (
     Command,
     CommandKey,
     CommandKind,
-    CreateIntent,
     Entry,
-    Fault,
     GroupRef,
     HandleKind,
-    Record,
     SequenceKey,
 )
-from numbergroup.engine.doubt import Doubt
+from numbergroup.engine.doubt import CreateIntent, Doubt
 from numbergroup.engine.events import LookupResult
 from numbergroup.engine.partition.poison_detection import History, InHand
 from numbergroup.engine.records import DEAD_LETTERED, sequence_key
 from numbergroup.engine.settling.dead_letters import DeadLetterRecord
 from numbergroup.engine.settling.settlement import Settlement
+from numbergroup.engine.verdicts import Fault, Record
 from numbergroup.ledger.history import History as ServerHistory
 from numbergroup.ledger.port import (
     CrashRecord,

@@ -13,7 +13,7 @@ from numbergroup.brokers.amqp.settled_indexes import SettledIndexes
 from numbergroup.engine import engine
 from numbergroup.engine.account.account import Account
 from numbergroup.engine.account.breaker import Breaker
-from numbergroup.engine.commands import AccountFault, Applied, CallKind, Fault, Refused
+from numbergroup.engine.calls import AccountFault, Applied, CallKind, Refused
 from numbergroup.engine.events import PartitionAcquired
 from numbergroup.engine.group import batch, outcome, state
 from numbergroup.engine.group.attribution import same_verdict_for_all
@@ -30,6 +30,7 @@ from numbergroup.engine.policy import RetryPolicy
 from numbergroup.engine.precautions import Precautions
 from numbergroup.engine.settling import results
 from numbergroup.engine.settling.settlement import OpenSettlement
+from numbergroup.engine.verdicts import Fault
 from numbergroup.ledger.history import bound_to
 from numbergroup.runtime import call_steps, recording
 from numbergroup.runtime.call_steps import CallSteps

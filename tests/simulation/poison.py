@@ -2,13 +2,15 @@
 
 from typing import Any
 
-from numbergroup.engine.commands import CRASHED, Call, Command, Entry, Outcome, Refusal
+from numbergroup.engine.calls import Call, Outcome
+from numbergroup.engine.commands import Command, Entry
 from numbergroup.engine.decoding.intake import Intake
 from numbergroup.engine.effects import Effect, Settle, StartCall
 from numbergroup.engine.engine import Engine
 from numbergroup.engine.events import CallFinished, Delivered, Event, PermitGranted
 from numbergroup.engine.partition.poison_detection import Step
 from numbergroup.engine.settling.settlement import OpenSettlement, SettlementBuilder
+from numbergroup.engine.verdicts import CRASHED, Refusal
 from numbergroup.vendors.port import Answer, Credentials, Request
 from simulation.loop import PROCESS
 from simulation.plans import DEADLY, Plan, spellings

@@ -8,7 +8,7 @@ from typing import Any
 
 import orjson
 
-from numbergroup.engine.commands import Applied, Call, CallKind, Outcome
+from numbergroup.engine.calls import Applied, Call, CallKind, Outcome
 from numbergroup.runtime.lease import Lease
 from numbergroup.vendors.nxcloud import NXCloud
 from numbergroup.vendors.port import Answer, Credentials, Request

@@ -5,7 +5,8 @@ from typing import Any, Self
 
 from tenacity import wait_none
 
-from numbergroup.engine.commands import Call, CallKind, CommandKind, Outcome
+from numbergroup.engine.calls import Call, CallKind, Outcome
+from numbergroup.engine.commands import CommandKind
 from numbergroup.ledger.port import LedgerUnavailable
 from numbergroup.sandbox.faults import Fault
 from numbergroup.sandbox.options import Options

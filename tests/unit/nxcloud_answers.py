@@ -4,7 +4,7 @@ from typing import Any
 
 import orjson
 
-from numbergroup.engine.commands import Call, CallKind, Outcome
+from numbergroup.engine.calls import Call, CallKind, Outcome
 from numbergroup.vendors.classification import FailureClass, FailureClassifier
 from numbergroup.vendors.nxcloud import CLASSES, NXCloud
 from numbergroup.vendors.port import Answer, Credentials

@@ -4,7 +4,7 @@ from typing import Any
 
 import orjson
 
-from numbergroup.engine.commands import Call, CallKind, Outcome
+from numbergroup.engine.calls import Call, CallKind, Outcome
 from numbergroup.vendors.ozonetel import CURRENT, LEGACY, Auth, Ozonetel
 from numbergroup.vendors.port import Answer, Credentials
 

@@ -4,7 +4,7 @@ import pytest
 from calls_rig import ADD, CREATE, FIND, Rig
 from deadlines import deadline
 
-from numbergroup.engine.commands import AccountFault, Applied, Refused, Throttled, Unavailable, Withheld
+from numbergroup.engine.calls import AccountFault, Applied, Refused, Throttled, Unavailable, Withheld
 from numbergroup.sandbox.faults import Drop, Fault, Garbage, Lost, Status
 from numbergroup.vendors.classification import FailureClass
 

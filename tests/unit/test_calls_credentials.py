@@ -7,7 +7,7 @@ import pytest
 from calls_rig import ADD, CREATE, FIND, KEY, SECRET, Rig
 from structlog.testing import capture_logs
 
-from numbergroup.engine.commands import AccountFault, Applied, Call, Unavailable
+from numbergroup.engine.calls import AccountFault, Applied, Call, Unavailable
 from numbergroup.sandbox.faults import Status, VendorCode
 from numbergroup.vendors.port import Credentials
 

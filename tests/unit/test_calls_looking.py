@@ -5,7 +5,7 @@ import pytest
 from calls_rig import FIND, KEY, MIB, Rig
 from deadlines import deadline
 
-from numbergroup.engine.commands import Applied, Call, CallKind, Unavailable, Withheld
+from numbergroup.engine.calls import Applied, Call, CallKind, Unavailable, Withheld
 from numbergroup.sandbox.faults import Drop, HideGroups, PageCap, Status
 from numbergroup.vendors import listing
 

@@ -8,7 +8,7 @@ import pytest
 from calls_rig import ADD, CREATE, FIND, A, Rig
 from structlog.testing import capture_logs
 
-from numbergroup.engine.commands import Applied, Call, Unavailable
+from numbergroup.engine.calls import Applied, Call, Unavailable
 from numbergroup.sandbox.faults import Drop, Status, VendorCode
 
 

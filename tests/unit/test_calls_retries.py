@@ -11,7 +11,7 @@ import pytest
 from calls_rig import ADD, CREATE, FIND, GROUP, MIB, A, B, Rig
 from deadlines import deadline
 
-from numbergroup.engine.commands import (
+from numbergroup.engine.calls import (
     AccountFault,
     Applied,
     Call,

@@ -8,15 +8,7 @@ import pytest
 from structlog.testing import capture_logs
 from token_world import KEY, USER, Vendor, Worker, World
 
-from numbergroup.engine.commands import (
-    AccountFault,
-    Applied,
-    Call,
-    CallKind,
-    Throttled,
-    Unavailable,
-    Withheld,
-)
+from numbergroup.engine.calls import AccountFault, Applied, Call, CallKind, Throttled, Unavailable, Withheld
 from numbergroup.vendors.attempt import CallResult
 from numbergroup.vendors.nxcloud import NXCloud
 from numbergroup.vendors.port import Credentials, Request

@@ -10,7 +10,7 @@ from calls_rig import ADD, CREATE, FIND, Rig
 from hypothesis import given
 from hypothesis import strategies as st
 
-from numbergroup.engine.commands import Applied, Unavailable
+from numbergroup.engine.calls import Applied, Unavailable
 from numbergroup.sandbox.faults import Compressed
 from numbergroup.vendors.content_coding import TooLarge, unpacked
 

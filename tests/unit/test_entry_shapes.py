@@ -7,8 +7,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from numbergroup.brokers.redis.entry_shapes import body_to_keep, describe_wrong_fields
-from numbergroup.engine.commands import Entry, Refusal
+from numbergroup.engine.commands import Entry
 from numbergroup.engine.decoding.intake import Intake
+from numbergroup.engine.verdicts import Refusal
 
 NUMBER = "85211111114"
 EVENT = (

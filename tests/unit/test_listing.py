@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from numbergroup.engine.commands import Applied, Call, CallKind, Group, Outcome
+from numbergroup.engine.calls import Applied, Call, CallKind, Group, Outcome
 from numbergroup.vendors.listing import Listing
 
 FIND = Call(CallKind.FIND_CREATED)

@@ -12,7 +12,7 @@ from mutations import mutated
 from nxcloud_answers import CREDENTIALS, EVERY_KIND, LIST, REQUEST_ID, SECRET, VENDOR, said
 from profiles import examples
 
-from numbergroup.engine.commands import Applied, CallKind, Group, Outcome, Throttled, Withheld
+from numbergroup.engine.calls import Applied, CallKind, Group, Outcome, Throttled, Withheld
 from numbergroup.vendors.port import Answer
 
 OUTCOMES = tuple(kind for kind in get_args(Outcome) if kind is not Withheld)

@@ -7,7 +7,7 @@ import orjson
 import pytest
 from nxcloud_answers import LIST, REQUEST_ID, outcome, said
 
-from numbergroup.engine.commands import Applied, Group, Unavailable
+from numbergroup.engine.calls import Applied, Group, Unavailable
 
 
 def row(**changed: Any) -> dict[str, Any]:

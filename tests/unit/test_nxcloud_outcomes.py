@@ -19,14 +19,7 @@ from nxcloud_answers import (
     said,
 )
 
-from numbergroup.engine.commands import (
-    AccountFault,
-    Applied,
-    Call,
-    Refused,
-    Throttled,
-    Unavailable,
-)
+from numbergroup.engine.calls import AccountFault, Applied, Call, Refused, Throttled, Unavailable
 from numbergroup.vendors.classification import FailureClass, FailureClassifier
 from numbergroup.vendors.port import Answer
 

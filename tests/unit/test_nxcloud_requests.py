@@ -6,7 +6,7 @@ from typing import Any
 import orjson
 import pytest
 
-from numbergroup.engine.commands import Call, CallKind
+from numbergroup.engine.calls import Call, CallKind
 from numbergroup.vendors.nxcloud import NXCloud
 from numbergroup.vendors.port import Credentials
 from numbergroup.vendors.signature import sign

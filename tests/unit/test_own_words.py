@@ -12,7 +12,7 @@ from nxcloud_answers import outcome as nxcloud
 from ozonetel_said import CREATE as OZONETEL_CREATE
 from ozonetel_said import outcome as ozonetel
 
-from numbergroup.engine.commands import AccountFault, Call, CallKind, Refused, Throttled
+from numbergroup.engine.calls import AccountFault, Call, CallKind, Refused, Throttled
 from numbergroup.vendors.own_words import OWN_WORD, without_own_words
 from numbergroup.vendors.ozonetel_answers import CODES
 

@@ -7,15 +7,7 @@ from typing import Any
 
 import pytest
 
-from numbergroup.engine.commands import (
-    AccountFault,
-    Applied,
-    Call,
-    CallKind,
-    Outcome,
-    Refused,
-    Throttled,
-)
+from numbergroup.engine.calls import AccountFault, Applied, Call, CallKind, Outcome, Refused, Throttled
 from numbergroup.sandbox.faults import ErrorAnswer, Fault, KillToken, RefuseNumbers, RejectNumbers, Throttle
 from numbergroup.sandbox.server import Sandbox, start
 from numbergroup.settings import OzonetelAccount

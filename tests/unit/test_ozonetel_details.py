@@ -10,7 +10,7 @@ from ozonetel_said import ADD, CREATE, CREDENTIALS, DELETE, TEN, TWELVE, VENDORS
 from test_ozonetel_numbers import JUNK, NUMBERS
 from whole_worker import event, results_of, serving
 
-from numbergroup.engine.commands import Applied, Call, Details, Unavailable
+from numbergroup.engine.calls import Applied, Call, Details, Unavailable
 from numbergroup.vendors.ozonetel import Auth
 from numbergroup.vendors.ozonetel_numbers import details_of, rejected_of, took_none
 from numbergroup.vendors.port import Answer

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from ozonetel_said import ADD, CREDENTIALS, VENDORS
 
-from numbergroup.engine.commands import Applied
+from numbergroup.engine.calls import Applied
 from numbergroup.vendors.ozonetel_numbers import number_meant, rejected_of, with_country_code
 from numbergroup.vendors.port import Answer
 

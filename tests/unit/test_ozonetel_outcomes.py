@@ -25,7 +25,7 @@ from ozonetel_said import (
     outcome,
 )
 
-from numbergroup.engine.commands import AccountFault, Applied, Call, Refused, Throttled, Unavailable
+from numbergroup.engine.calls import AccountFault, Applied, Call, Refused, Throttled, Unavailable
 from numbergroup.vendors.classification import FailureClass, FailureClassifier
 from numbergroup.vendors.ozonetel import CLASSES, Auth
 from numbergroup.vendors.port import Answer

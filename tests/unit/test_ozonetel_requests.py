@@ -22,7 +22,8 @@ from ozonetel_said import (
     VENDORS,
 )
 
-from numbergroup.engine.commands import Call, CallKind, Command, CommandKey, CommandKind, GroupRef, HandleKind
+from numbergroup.engine.calls import Call, CallKind
+from numbergroup.engine.commands import Command, CommandKey, CommandKind, GroupRef, HandleKind
 from numbergroup.vendors.ozonetel import Auth, Ozonetel
 from numbergroup.vendors.port import Request
 

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from ozonetel_said import ADD, CREDENTIALS, KEY, TOKEN, VENDOR_URL, VENDORS
 
-from numbergroup.engine.commands import AccountFault, Throttled, Unavailable
+from numbergroup.engine.calls import AccountFault, Throttled, Unavailable
 from numbergroup.vendors.classification import FailureClass, FailureClassifier
 from numbergroup.vendors.ozonetel import CLASSES
 from numbergroup.vendors.port import Answer

@@ -2,15 +2,7 @@
 
 import pytest
 
-from numbergroup.engine.commands import (
-    AccountFault,
-    Applied,
-    Outcome,
-    Refused,
-    Throttled,
-    Unavailable,
-    Withheld,
-)
+from numbergroup.engine.calls import AccountFault, Applied, Outcome, Refused, Throttled, Unavailable, Withheld
 from numbergroup.vendors.attempt import pauses_account
 
 

@@ -10,20 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from third_vendor import Plain
 
-from numbergroup.engine.commands import (
-    AccountFault,
-    Applied,
-    Call,
-    CallKind,
-    Command,
-    CommandKey,
-    CommandKind,
-    GroupRef,
-    HandleKind,
-    Outcome,
-    Refused,
-    Withheld,
-)
+from numbergroup.engine.calls import AccountFault, Applied, Call, CallKind, Outcome, Refused, Withheld
+from numbergroup.engine.commands import Command, CommandKey, CommandKind, GroupRef, HandleKind
 from numbergroup.vendors.nxcloud import NXCloud
 from numbergroup.vendors.ozonetel import CURRENT, LEGACY, Ozonetel
 from numbergroup.vendors.port import Answer, Credentials, Provider

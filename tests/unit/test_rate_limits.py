@@ -4,7 +4,7 @@ import time
 
 import pytest
 
-from numbergroup.engine.commands import AccountFault, Call, CallKind, Outcome, Refused, Throttled, Unavailable
+from numbergroup.engine.calls import AccountFault, Call, CallKind, Outcome, Refused, Throttled, Unavailable
 from numbergroup.settings import NXCloudAccount
 from numbergroup.vendors.classification import FailureClass, FailureClassifier, Stated
 from numbergroup.vendors.nxcloud import CLASSES

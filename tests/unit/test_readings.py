@@ -11,7 +11,7 @@ from ozonetel_said import CREATE as OZONETEL_CREATE
 from ozonetel_said import SUCCESSES
 from ozonetel_said import outcome as ozonetel
 
-from numbergroup.engine.commands import AccountFault, Applied, Refused, Throttled, Unavailable
+from numbergroup.engine.calls import AccountFault, Applied, Refused, Throttled, Unavailable
 from numbergroup.vendors.certainty import FailureClass, is_in_doubt
 from numbergroup.vendors.port import Answer
 

@@ -8,7 +8,7 @@ import pytest
 from structlog.testing import capture_logs
 from token_world import KEY, MINE, START, TIMEOUT_S, USER, Worker, World
 
-from numbergroup.engine.commands import AccountFault, Throttled, Unavailable
+from numbergroup.engine.calls import AccountFault, Throttled, Unavailable
 from numbergroup.ledger.token_state import Claim
 from numbergroup.vendors.port import Credentials, Request
 

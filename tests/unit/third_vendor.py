@@ -12,16 +12,9 @@ from typing import Any, ClassVar, Literal
 import orjson
 from pydantic import Field, SecretStr
 
-from numbergroup.engine.commands import (
-    Applied,
-    Call,
-    CallKind,
-    Command,
-    CommandKind,
-    Fault,
-    Outcome,
-    Unavailable,
-)
+from numbergroup.engine.calls import Applied, Call, CallKind, Outcome, Unavailable
+from numbergroup.engine.commands import Command, CommandKind
+from numbergroup.engine.verdicts import Fault
 from numbergroup.settings import AccountSettings
 from numbergroup.vendors.answers import identifier, json_object, scrubbed
 from numbergroup.vendors.classification import FailureClass, FailureClassifier, Stated

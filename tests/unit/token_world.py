@@ -12,18 +12,9 @@ from typing import Any
 import orjson
 from simulation.loop import PROCESS, Process, VirtualLoop
 
-from numbergroup.engine.commands import (
-    AccountFault,
-    Applied,
-    Call,
-    CallKind,
-    Command,
-    CommandKind,
-    Fault,
-    Outcome,
-    Throttled,
-    Unavailable,
-)
+from numbergroup.engine.calls import AccountFault, Applied, Call, CallKind, Outcome, Throttled, Unavailable
+from numbergroup.engine.commands import Command, CommandKind
+from numbergroup.engine.verdicts import Fault
 from numbergroup.ledger.port import LedgerUnavailable
 from numbergroup.ledger.token_state import TokenState
 from numbergroup.sandbox.ozonetel_tokens import TokenOffice

@@ -6,16 +6,8 @@ from typing import Any
 
 from engine_commands import BY_ID
 
-from numbergroup.engine.commands import (
-    Call,
-    Command,
-    CommandKind,
-    GroupRef,
-    Outcome,
-    Refusal,
-    Unavailable,
-    Verdict,
-)
+from numbergroup.engine.calls import Call, Outcome, Unavailable
+from numbergroup.engine.commands import Command, CommandKind, GroupRef
 from numbergroup.engine.doubt import Doubt
 from numbergroup.engine.effects import Effect, PublishBreaker, Settle, StartCall, WakeAt, WantPermit
 from numbergroup.engine.engine import Engine
@@ -31,6 +23,7 @@ from numbergroup.engine.events import (
     Tick,
 )
 from numbergroup.engine.policy import AccountPolicy, RetryPolicy
+from numbergroup.engine.verdicts import Refusal, Verdict
 
 LOST = Unavailable("no answer", in_doubt=True)
 UNREACHABLE = Unavailable("not connected", in_doubt=False)

@@ -4,9 +4,10 @@ import json
 from collections.abc import Iterable
 from typing import Any
 
-from numbergroup.engine.commands import Command, Entry, Refusal
+from numbergroup.engine.commands import Command, Entry
 from numbergroup.engine.decoding.intake import Intake
 from numbergroup.engine.settling.settlement import Settlement
+from numbergroup.engine.verdicts import Refusal
 from numbergroup_contracts import DeadLetter, ResultEvent
 from numbergroup_contracts.results import RESULT_ADAPTER
 

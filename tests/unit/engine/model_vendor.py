@@ -3,17 +3,8 @@
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 
-from numbergroup.engine.commands import (
-    Applied,
-    Call,
-    CallKind,
-    Command,
-    CommandKind,
-    Group,
-    GroupRef,
-    HandleKind,
-    Refused,
-)
+from numbergroup.engine.calls import Applied, Call, CallKind, Group, Refused
+from numbergroup.engine.commands import Command, CommandKind, GroupRef, HandleKind
 
 Members = dict[str, float | None]
 """Who is in a group, and when they leave it."""

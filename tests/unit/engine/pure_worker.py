@@ -5,7 +5,8 @@ from dataclasses import dataclass, field, replace
 
 from model_vendor import ModelVendor
 
-from numbergroup.engine.commands import Applied, Call, CallKind, Command, GroupRef, HandleKind
+from numbergroup.engine.calls import Applied, Call, CallKind
+from numbergroup.engine.commands import Command, GroupRef, HandleKind
 from numbergroup.engine.merging.merge import batch_length, merge
 from numbergroup.engine.merging.plan import plan
 from numbergroup.engine.merging.vendor_view import UNKNOWN_EXPIRY, VendorView

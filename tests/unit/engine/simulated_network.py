@@ -7,7 +7,7 @@ from random import Random
 from engine_bench import LOST, UNREACHABLE, WINDOW_S
 from model_vendor import ModelVendor
 
-from numbergroup.engine.commands import AccountFault, Applied, Call, CallKind, Outcome, Throttled, Withheld
+from numbergroup.engine.calls import AccountFault, Applied, Call, CallKind, Outcome, Throttled, Withheld
 from numbergroup.engine.effects import StartCall
 
 LOOKING = (CallKind.LIST, CallKind.FIND_CREATED, CallKind.READ_MEMBERS)

@@ -14,22 +14,10 @@ from model_vendor import ModelVendor
 from settlements import settlement_of
 from simulated_network import Flight, Network
 
-from numbergroup.engine.commands import (
-    CHANGING,
-    AccountFault,
-    CallKind,
-    Command,
-    CommandKey,
-    CommandKind,
-    CreateIntent,
-    Entry,
-    GroupRef,
-    Record,
-    Refusal,
-    Throttled,
-)
+from numbergroup.engine.calls import CHANGING, AccountFault, CallKind, Throttled
+from numbergroup.engine.commands import Command, CommandKey, CommandKind, Entry, GroupRef
 from numbergroup.engine.decoding.intake import Intake
-from numbergroup.engine.doubt import Doubt
+from numbergroup.engine.doubt import CreateIntent, Doubt
 from numbergroup.engine.effects import Settle, StartCall, WakeAt, WantPermit
 from numbergroup.engine.engine import Engine
 from numbergroup.engine.events import (
@@ -45,6 +33,7 @@ from numbergroup.engine.events import (
 )
 from numbergroup.engine.group.creation import intent_of_call
 from numbergroup.engine.policy import AccountPolicy
+from numbergroup.engine.verdicts import Record, Refusal
 
 
 @dataclass

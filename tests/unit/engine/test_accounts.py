@@ -4,15 +4,8 @@ import pytest
 from engine_bench import UNREACHABLE, Bench
 from engine_commands import add
 
-from numbergroup.engine.commands import (
-    AccountFault,
-    Applied,
-    GroupRef,
-    HandleKind,
-    Outcome,
-    Throttled,
-    Unavailable,
-)
+from numbergroup.engine.calls import AccountFault, Applied, Outcome, Throttled, Unavailable
+from numbergroup.engine.commands import GroupRef, HandleKind
 
 FAULT = AccountFault("1003", "invalid signature")
 ASKS_TO_WAIT = Unavailable("bad gateway", True, "http-502", retry_after_s=7.0, whole_service=True)

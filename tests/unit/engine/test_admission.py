@@ -7,7 +7,8 @@ import pytest
 from engine_bench import Bench
 from engine_commands import add, create, delete, delete_group, replace
 
-from numbergroup.engine.commands import Command, CommandKind, Fault
+from numbergroup.engine.commands import Command, CommandKind
+from numbergroup.engine.verdicts import Fault
 
 EDITS = (CommandKind.CREATE, CommandKind.ADD, CommandKind.DELETE)
 INDIAN = "(91)?[6-9][0-9]{9}"

@@ -7,21 +7,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from numbergroup.engine.commands import (
-    Command,
-    CommandKey,
-    CommandKind,
-    Entry,
-    Fault,
-    Group,
-    GroupRef,
-    HandleKind,
-    Origin,
-    Record,
-    Refusal,
-    Verdict,
-)
+from numbergroup.engine.calls import Group
+from numbergroup.engine.commands import Command, CommandKey, CommandKind, Entry, GroupRef, HandleKind, Origin
 from numbergroup.engine.settling.results import Answers
+from numbergroup.engine.verdicts import Fault, Record, Refusal, Verdict
 from numbergroup_contracts.results import RESULT_ADAPTER, ResultEvent, Status
 
 # Whatever may stand in an identifier, and would break JSON that is put together carelessly.

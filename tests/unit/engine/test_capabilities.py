@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 from model_vendor import ModelVendor, OneByOne
 from pure_worker import PureWorker
 
-from numbergroup.engine.commands import Applied, Call, CallKind, Command, CommandKind
+from numbergroup.engine.calls import Applied, Call, CallKind
+from numbergroup.engine.commands import Command, CommandKind
 from numbergroup.engine.merging.merge import merge
 from numbergroup.engine.merging.plan import plan
 from numbergroup.engine.merging.vendor_view import VendorView

@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from model_vendor import ModelGroup, ModelVendor
 
-from numbergroup.engine.commands import Applied, Call, CallKind, Command, CommandKey, CommandKind, Refused
+from numbergroup.engine.calls import Applied, Call, CallKind, Refused
+from numbergroup.engine.commands import Command, CommandKey, CommandKind
 from numbergroup.engine.group.creation import marker_of
 
 Damage = Callable[[str], str]

@@ -5,7 +5,7 @@ from itertools import chain, combinations, product
 import pytest
 from model_vendor import changed
 
-from numbergroup.engine.commands import Call, CallKind
+from numbergroup.engine.calls import Call, CallKind
 from numbergroup.engine.doubt import undoes
 
 CHANGING = (CallKind.ADD, CallKind.DELETE, CallKind.REPLACE)

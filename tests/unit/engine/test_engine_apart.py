@@ -2,19 +2,13 @@
 
 from engine_commands import add
 
-from numbergroup.engine.commands import (
-    AccountFault,
-    Applied,
-    Command,
-    CommandKind,
-    GroupRef,
-    HandleKind,
-    Verdict,
-)
+from numbergroup.engine.calls import AccountFault, Applied
+from numbergroup.engine.commands import Command, CommandKind, GroupRef, HandleKind
 from numbergroup.engine.effects import Effect, Settle, StartCall, WantPermit
 from numbergroup.engine.engine import Engine
 from numbergroup.engine.events import CallFinished, Delivered, LookupResult, PartitionLost, PermitGranted
 from numbergroup.engine.policy import AccountPolicy
+from numbergroup.engine.verdicts import Verdict
 
 POLICY = AccountPolicy(1_000, 1, frozenset(CommandKind))
 

@@ -5,18 +5,8 @@ from engine_bench import LOST, UNREACHABLE, WINDOW_S, Bench
 from engine_commands import BY_KEY, add, command, create, delete_group, replace
 from model_vendor import ModelVendor
 
-from numbergroup.engine.commands import (
-    Applied,
-    Call,
-    CallKind,
-    Command,
-    CommandKind,
-    Group,
-    GroupRef,
-    HandleKind,
-    Refused,
-    Throttled,
-)
+from numbergroup.engine.calls import Applied, Call, CallKind, Group, Refused, Throttled
+from numbergroup.engine.commands import Command, CommandKind, GroupRef, HandleKind
 from numbergroup.engine.events import LookupResult
 from numbergroup.engine.group.creation import is_created_by, marker_of
 

@@ -4,7 +4,7 @@ from engine_bench import LOST, WINDOW_S, Bench
 from engine_commands import BY_ID, BY_KEY, add, create, delete, delete_group, replace
 from model_vendor import ModelVendor
 
-from numbergroup.engine.commands import Applied, Call, CallKind, Refused, Throttled
+from numbergroup.engine.calls import Applied, Call, CallKind, Refused, Throttled
 from numbergroup.engine.events import LookupResult
 from numbergroup.engine.policy import RetryPolicy
 from numbergroup.engine.replays import Replay, RetryHistory

@@ -5,22 +5,12 @@ from engine_bench import LOST, UNREACHABLE, Bench
 from engine_commands import BY_ID, add, command, delete, delete_group, listing, replace
 from model_vendor import ModelVendor
 
-from numbergroup.engine.commands import (
-    Applied,
-    CallKind,
-    CommandKind,
-    Entry,
-    Group,
-    GroupRef,
-    HandleKind,
-    Origin,
-    Refusal,
-    Throttled,
-    Withheld,
-)
+from numbergroup.engine.calls import Applied, CallKind, Group, Throttled, Withheld
+from numbergroup.engine.commands import CommandKind, Entry, GroupRef, HandleKind, Origin
 from numbergroup.engine.effects import Settle, StartCall, WakeAt, WantPermit
 from numbergroup.engine.events import LookupResult
 from numbergroup.engine.records import build_record
+from numbergroup.engine.verdicts import Refusal
 
 OTHER = GroupRef("default", HandleKind.ID, "g-2")
 

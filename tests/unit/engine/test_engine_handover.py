@@ -6,7 +6,8 @@ import pytest
 from engine_bench import LOST, UNREACHABLE, Bench
 from engine_commands import add, replace
 
-from numbergroup.engine.commands import Applied, Command, GroupRef, HandleKind, Throttled
+from numbergroup.engine.calls import Applied, Throttled
+from numbergroup.engine.commands import Command, GroupRef, HandleKind
 from numbergroup.engine.effects import Settle
 from numbergroup.engine.events import Delivered, Drain, LookupResult, PartitionLost
 

@@ -4,22 +4,13 @@ from engine_bench import LOST, WINDOW_S, Bench
 from engine_commands import BY_ID, BY_KEY, add, create, delete, listing, replace
 from settlements import settlement_of
 
-from numbergroup.engine.commands import (
-    CRASHED,
-    Applied,
-    Call,
-    CallKind,
-    CommandKey,
-    CreateIntent,
-    Entry,
-    Group,
-    Origin,
-    Refusal,
-)
-from numbergroup.engine.doubt import Doubt
+from numbergroup.engine.calls import Applied, Call, CallKind, Group
+from numbergroup.engine.commands import CommandKey, Entry, Origin
+from numbergroup.engine.doubt import CreateIntent, Doubt
 from numbergroup.engine.effects import Settle
 from numbergroup.engine.events import LookupResult, PartitionAcquired
 from numbergroup.engine.group.creation import marker_of
+from numbergroup.engine.verdicts import CRASHED, Refusal
 from numbergroup_contracts.results import Status
 
 ADDED = Call(CallKind.ADD, ("a",), "g-1")

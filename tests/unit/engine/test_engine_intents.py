@@ -5,7 +5,7 @@ from engine_bench import LOST, UNREACHABLE, Bench
 from engine_commands import BY_KEY, add, create, delete_group
 from model_vendor import ModelVendor
 
-from numbergroup.engine.commands import Applied, CallKind, Refused, Throttled
+from numbergroup.engine.calls import Applied, CallKind, Refused, Throttled
 from numbergroup.engine.events import LookupResult
 from numbergroup.engine.group.creation import intent_of_call
 from numbergroup.engine.policy import RetryPolicy

@@ -7,7 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from model_vendor import ModelVendor, OneByOne
 
-from numbergroup.engine.commands import Applied, CallKind, Command, Refused
+from numbergroup.engine.calls import Applied, CallKind, Refused
+from numbergroup.engine.commands import Command
 
 GOOD = "abcdefgh"
 BAD = "pqrstuvwxyzABCDEFGH"

@@ -7,17 +7,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from model_vendor import ModelVendor
 
-from numbergroup.engine.commands import (
-    Applied,
-    Call,
-    CallKind,
-    Command,
-    CommandKind,
-    Refused,
-    Unavailable,
-    Verdict,
-)
+from numbergroup.engine.calls import Applied, Call, CallKind, Refused, Unavailable
+from numbergroup.engine.commands import Command, CommandKind
 from numbergroup.engine.events import LookupResult
+from numbergroup.engine.verdicts import Verdict
 
 WHOLE = (CallKind.CREATE, CallKind.REPLACE, CallKind.DELETE_GROUP, CallKind.READ_MEMBERS)
 

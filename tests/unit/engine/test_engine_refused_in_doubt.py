@@ -8,17 +8,17 @@ from engine_bench import Bench
 from engine_commands import BY_ID, BY_KEY, add, create, delete_group
 from model_vendor import ModelVendor
 
-from numbergroup.engine.commands import (
+from numbergroup.engine.calls import (
     AccountFault,
     Applied,
     Call,
     CallKind,
-    CommandKind,
     Outcome,
     Refused,
     Throttled,
     Unavailable,
 )
+from numbergroup.engine.commands import CommandKind
 
 PERHAPS = Refused("777", "what nobody knows", certain=False, in_doubt=True)
 EXISTS = Refused("888", "already exists", already_exists=True)

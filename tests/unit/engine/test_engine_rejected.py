@@ -10,22 +10,13 @@ from engine_wire import results
 from model_vendor import ModelVendor
 from settlements import settlement_of
 
-from numbergroup.engine.commands import (
-    Applied,
-    Call,
-    CallKind,
-    Command,
-    CommandKind,
-    Details,
-    GroupRef,
-    Outcome,
-    Record,
-    Verdict,
-)
+from numbergroup.engine.calls import Applied, Call, CallKind, Details, Outcome
+from numbergroup.engine.commands import Command, CommandKind, GroupRef
 from numbergroup.engine.events import LookupResult
 from numbergroup.engine.group.attribution import summarize_decisions
 from numbergroup.engine.records import build_record
 from numbergroup.engine.settling.settlement import Settlement
+from numbergroup.engine.verdicts import Record, Verdict
 from numbergroup_contracts.results import Status
 
 

@@ -3,7 +3,8 @@
 from engine_bench import LOST, UNREACHABLE, WINDOW_S, Bench
 from engine_commands import BY_ID, add, delete
 
-from numbergroup.engine.commands import AccountFault, CallKind, GroupRef, HandleKind
+from numbergroup.engine.calls import AccountFault, CallKind
+from numbergroup.engine.commands import GroupRef, HandleKind
 from numbergroup.engine.events import Controls, ControlsUpdated
 from numbergroup.engine.policy import RetryPolicy
 

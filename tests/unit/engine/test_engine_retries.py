@@ -5,7 +5,7 @@ from engine_bench import LOST, UNREACHABLE, Bench
 from engine_commands import BY_KEY, add, create, delete, listing, replace
 from model_vendor import ModelVendor
 
-from numbergroup.engine.commands import AccountFault, Applied, CallKind, Outcome, Refused, Throttled, Withheld
+from numbergroup.engine.calls import AccountFault, Applied, CallKind, Outcome, Refused, Throttled, Withheld
 from numbergroup.engine.policy import RetryPolicy
 
 TURNED_AWAY = [

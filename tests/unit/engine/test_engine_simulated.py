@@ -13,19 +13,12 @@ from model_vendor import ModelVendor, OneByOne
 from simulated_network import FATES
 from simulated_runtime import Runtime
 
-from numbergroup.engine.commands import (
-    Command,
-    CommandKey,
-    CommandKind,
-    Entry,
-    Group,
-    GroupRef,
-    HandleKind,
-    Record,
-)
+from numbergroup.engine.calls import Group
+from numbergroup.engine.commands import Command, CommandKey, CommandKind, Entry, GroupRef, HandleKind
 from numbergroup.engine.decoding.intake import Intake
 from numbergroup.engine.group.creation import strip_marker
 from numbergroup.engine.policy import AccountPolicy
+from numbergroup.engine.verdicts import Record
 
 NUMBERS = [f"8521000000{n}" for n in range(7)]
 BY_ID = ["g-1", "g-2"]

@@ -8,16 +8,8 @@ from engine_commands import add
 from hypothesis import given
 from hypothesis import strategies as st
 
-from numbergroup.engine.commands import (
-    AccountFault,
-    Applied,
-    Call,
-    GroupRef,
-    HandleKind,
-    Outcome,
-    Throttled,
-    Unavailable,
-)
+from numbergroup.engine.calls import AccountFault, Applied, Call, Outcome, Throttled, Unavailable
+from numbergroup.engine.commands import GroupRef, HandleKind
 
 FAULT = AccountFault("1003", "invalid signature")
 OK = Applied("r")

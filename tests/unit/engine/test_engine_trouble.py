@@ -5,15 +5,8 @@ from collections import Counter
 from engine_bench import UNREACHABLE, Bench
 from engine_commands import add
 
-from numbergroup.engine.commands import (
-    AccountFault,
-    Applied,
-    Call,
-    GroupRef,
-    HandleKind,
-    Outcome,
-    Refused,
-)
+from numbergroup.engine.calls import AccountFault, Applied, Call, Outcome, Refused
+from numbergroup.engine.commands import GroupRef, HandleKind
 from numbergroup.engine.events import Controls, ControlsUpdated, CredentialsChanged, ProbeDenied
 from numbergroup.engine.policy import BreakerNotice
 

@@ -5,18 +5,18 @@ from engine_bench import LOST, UNREACHABLE, Bench
 from engine_commands import BY_KEY, add, create, delete, delete_group, replace
 from model_vendor import ModelGroup, ModelVendor
 
-from numbergroup.engine.commands import (
+from numbergroup.engine.calls import (
     AccountFault,
     Applied,
     Call,
     CallKind,
-    CommandKind,
-    CreateIntent,
     Outcome,
     Refused,
     Throttled,
     Unavailable,
 )
+from numbergroup.engine.commands import CommandKind
+from numbergroup.engine.doubt import CreateIntent
 from numbergroup.engine.events import LookupResult
 from numbergroup.engine.group.creation import intent_of_call
 

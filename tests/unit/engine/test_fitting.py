@@ -8,9 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from numbergroup.engine.commands import Entry, Fault
+from numbergroup.engine.commands import Entry
 from numbergroup.engine.settling.fitting import TOO_LARGE, add_error, fit_replies
 from numbergroup.engine.settling.settlement import Reply
+from numbergroup.engine.verdicts import Fault
 from numbergroup_contracts.results import RESULT_ADAPTER, ResultEvent
 
 LIST = "numbergroup.list.v1"

@@ -7,7 +7,7 @@ import pytest
 from engine_bench import LOST, UNREACHABLE, Bench
 from engine_commands import BY_ID, add, delete
 
-from numbergroup.engine.commands import Applied, Call, CallKind
+from numbergroup.engine.calls import Applied, Call, CallKind
 from numbergroup.engine.events import Controls, ControlsUpdated, Drain
 from numbergroup.engine.group import state
 from numbergroup.engine.group.lifecycle import (

@@ -4,7 +4,7 @@ from engine_bench import UNREACHABLE, Bench
 from engine_commands import add
 from test_quarantine import OTHER, STUCK, kinds, serve_another
 
-from numbergroup.engine.commands import Applied
+from numbergroup.engine.calls import Applied
 
 
 def numbers(count: int) -> list[str]:

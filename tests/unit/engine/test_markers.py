@@ -6,7 +6,7 @@ from engine_commands import BY_KEY, create, listing
 from hypothesis import given
 from hypothesis import strategies as st
 
-from numbergroup.engine.commands import Applied, Call, CallKind, Group
+from numbergroup.engine.calls import Applied, Call, CallKind, Group
 from numbergroup.engine.group.creation import add_marker, strip_marker
 
 MARKER = "[ng:0123456789abcdef01]"

@@ -3,7 +3,7 @@
 from engine_bench import Bench
 from engine_commands import BY_KEY, add, create
 
-from numbergroup.engine.commands import Applied
+from numbergroup.engine.calls import Applied
 
 
 def test_all_that_were_settled_together_count() -> None:

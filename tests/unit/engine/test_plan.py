@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 from model_vendor import Members, ModelVendor, OneByOne, changed
 from pure_worker import PureWorker
 
-from numbergroup.engine.commands import Call, CallKind, Command
+from numbergroup.engine.calls import Call, CallKind
+from numbergroup.engine.commands import Command
 from numbergroup.engine.merging.merge import merge
 from numbergroup.engine.merging.plan import plan
 from numbergroup.engine.merging.vendor_view import VendorView

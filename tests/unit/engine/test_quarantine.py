@@ -4,10 +4,12 @@ import pytest
 from engine_bench import LOST, UNREACHABLE, Bench
 from engine_commands import add, create, delete_group
 
-from numbergroup.engine.commands import Applied, Call, Fault, GroupRef, HandleKind, Outcome
+from numbergroup.engine.calls import Applied, Call, Outcome
+from numbergroup.engine.commands import GroupRef, HandleKind
 from numbergroup.engine.events import Controls, ControlsUpdated, PartitionAcquired
 from numbergroup.engine.policy import BreakerNotice
 from numbergroup.engine.replays import Replay, RetryHistory
+from numbergroup.engine.verdicts import Fault
 
 OK = Applied("r")
 STUCK = GroupRef("default", HandleKind.ID, "stuck")

@@ -12,7 +12,8 @@ from model_vendor import ModelVendor, OneByOne
 from pure_worker import PureWorker
 from replay_office import Office
 
-from numbergroup.engine.commands import Applied, Call, CallKind, Command, CommandKind, Group, Refused
+from numbergroup.engine.calls import Applied, Call, CallKind, Group, Refused
+from numbergroup.engine.commands import Command, CommandKind
 from numbergroup.engine.doubt import undoes
 from numbergroup.engine.group.creation import strip_marker
 

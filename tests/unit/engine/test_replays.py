@@ -14,11 +14,13 @@ from model_vendor import ModelVendor, OneByOne
 from profiles import examples
 from replay_office import Office, nothing
 
-from numbergroup.engine.commands import CallKind, Command, CommandKey, CommandKind, GroupRef, Record, Refused
+from numbergroup.engine.calls import CallKind, Refused
+from numbergroup.engine.commands import Command, CommandKey, CommandKind, GroupRef
 from numbergroup.engine.events import LookupResult
 from numbergroup.engine.partition import state
 from numbergroup.engine.partition.state import PartitionState
 from numbergroup.engine.replays import LaterWrites
+from numbergroup.engine.verdicts import Record
 from numbergroup_contracts.results import Status
 
 

@@ -10,11 +10,13 @@ from hypothesis import strategies as st
 from model_vendor import ModelVendor
 from settlements import settlement_of
 
-from numbergroup.engine.commands import Command, CommandKey, Refused, SequenceKey, Verdict
+from numbergroup.engine.calls import Refused
+from numbergroup.engine.commands import Command, CommandKey, SequenceKey
 from numbergroup.engine.events import LookupResult
 from numbergroup.engine.partition import state
 from numbergroup.engine.partition.state import PartitionState
 from numbergroup.engine.settling.settlement import Settlement
+from numbergroup.engine.verdicts import Verdict
 
 
 def at(sequence: int | None, command: Command, source: str = "test") -> Command:

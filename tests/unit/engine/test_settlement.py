@@ -7,20 +7,12 @@ from engine_bench import Bench
 from engine_wire import commands, entry, event, letters, read, results
 from settlements import settlement_of
 
-from numbergroup.engine.commands import (
-    Applied,
-    Command,
-    Entry,
-    Fault,
-    Group,
-    GroupRef,
-    HandleKind,
-    Refusal,
-    Verdict,
-)
+from numbergroup.engine.calls import Applied, Group
+from numbergroup.engine.commands import Command, Entry, GroupRef, HandleKind
 from numbergroup.engine.effects import Settle
 from numbergroup.engine.events import LookupResult
 from numbergroup.engine.settling.settlement import Settlement
+from numbergroup.engine.verdicts import Fault, Refusal, Verdict
 from numbergroup_contracts.results import RESULT_ADAPTER, Status
 
 NOW = 1_800_000_000.1234

@@ -3,8 +3,9 @@
 import json
 from typing import Any
 
-from numbergroup.engine.commands import Command, CommandKey, Entry, Refusal
+from numbergroup.engine.commands import Command, CommandKey, Entry
 from numbergroup.engine.decoding.intake import Intake
+from numbergroup.engine.verdicts import Refusal
 
 PHONE = "85211111114"
 KEY = CommandKey("crm", "c-1")

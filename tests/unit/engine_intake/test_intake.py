@@ -6,16 +6,9 @@ from typing import Any
 import pytest
 from intake_cases import KEY, PHONE, body, entry, event, one_command, one_refusal, read
 
-from numbergroup.engine.commands import (
-    Command,
-    CommandKey,
-    CommandKind,
-    GroupRef,
-    HandleKind,
-    Origin,
-    Refusal,
-)
+from numbergroup.engine.commands import Command, CommandKey, CommandKind, GroupRef, HandleKind, Origin
 from numbergroup.engine.decoding.intake import Intake
+from numbergroup.engine.verdicts import Refusal
 
 OTHER = "85235753351"
 

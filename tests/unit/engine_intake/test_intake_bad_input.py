@@ -11,8 +11,9 @@ from typing import Any
 import pytest
 from intake_cases import KEY, PHONE, body, entry, event, one_command, one_refusal, read
 
-from numbergroup.engine.commands import Command, CommandKey, Refusal
+from numbergroup.engine.commands import Command, CommandKey
 from numbergroup.engine.decoding.intake import Intake
+from numbergroup.engine.verdicts import Refusal
 
 GOOD = body(event())
 

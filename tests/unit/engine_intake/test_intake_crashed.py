@@ -6,9 +6,10 @@ import orjson
 import pytest
 from intake_cases import event
 
-from numbergroup.engine.commands import CRASHED, Entry, Refusal
+from numbergroup.engine.commands import Entry
 from numbergroup.engine.decoding import intake
 from numbergroup.engine.decoding.intake import Intake
+from numbergroup.engine.verdicts import CRASHED, Refusal
 from numbergroup_contracts.results import Status
 
 

@@ -13,8 +13,9 @@ from mutations import mutated
 from profiles import examples
 from test_intake_properties import read
 
-from numbergroup.engine.commands import Command, Refusal
+from numbergroup.engine.commands import Command
 from numbergroup.engine.decoding.lenient_decode import split_array
+from numbergroup.engine.verdicts import Refusal
 from numbergroup_contracts.commands import COMMAND_ADAPTER
 
 PHONES = ["85211111114", "85235753351", "4917012345678"]

@@ -9,8 +9,9 @@ from hypothesis import strategies as st
 from intake_cases import body, entry, event
 from profiles import examples
 
-from numbergroup.engine.commands import Command, Entry, Refusal
+from numbergroup.engine.commands import Command, Entry
 from numbergroup.engine.decoding.intake import Intake
+from numbergroup.engine.verdicts import Refusal
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(),

@@ -3,7 +3,8 @@
 import pytest
 from intake_cases import PHONE, event, one_command, one_refusal, read
 
-from numbergroup.engine.commands import Command, CommandKind, Refusal
+from numbergroup.engine.commands import Command, CommandKind
+from numbergroup.engine.verdicts import Refusal
 
 
 @pytest.mark.parametrize(

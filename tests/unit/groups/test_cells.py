@@ -13,7 +13,8 @@ from numbergroup.cli.groups.cells import escaped, unescaped
 from numbergroup.cli.groups.listing import as_csv
 from numbergroup.cli.groups.reconcile import Rules, reconcile
 from numbergroup.cli.groups.wanted import read_wanted
-from numbergroup.engine.commands import CommandKind, Group
+from numbergroup.engine.calls import Group
+from numbergroup.engine.commands import CommandKind
 from numbergroup_contracts.commands import PHONE
 
 A = "85211111114"

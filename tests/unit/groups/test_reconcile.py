@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from numbergroup.cli.dry_run import plan_groups
 from numbergroup.cli.groups.events import Envelope, make_events
 from numbergroup.cli.groups.reconcile import Difference, Rules, WantedGroup, reconcile
-from numbergroup.engine.commands import Call, CallKind, Command, CommandKind, Entry, Group
+from numbergroup.engine.calls import Call, CallKind, Group
+from numbergroup.engine.commands import Command, CommandKind, Entry
 from numbergroup.engine.decoding.intake import Intake
 from numbergroup.settings import NXCloudAccount, Settings
 

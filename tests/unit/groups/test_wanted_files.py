@@ -15,7 +15,7 @@ from numbergroup.cli.error_handling import CommandError
 from numbergroup.cli.groups.cells import unescaped
 from numbergroup.cli.groups.listing import as_csv
 from numbergroup.cli.groups.wanted import read_wanted
-from numbergroup.engine.commands import Group
+from numbergroup.engine.calls import Group
 from numbergroup_contracts.commands import PHONE
 
 A, B, C = "85211111114", "85235753351", "85235753311"

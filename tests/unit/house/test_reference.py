@@ -11,8 +11,8 @@ from numbergroup.brokers.redis.key_types import types_of_keys
 from numbergroup.brokers.redis.permissions import KEYS
 from numbergroup.cli.dead_letters.filters import DeadLetterFilter
 from numbergroup.cli.exit_codes import ExitCode
-from numbergroup.engine.commands import CRASHED, QUARANTINED
 from numbergroup.engine.settling.fitting import REPLY_QUEUE, TOO_LARGE
+from numbergroup.engine.verdicts import CRASHED, QUARANTINED
 from numbergroup.ledger import keys
 from numbergroup.settings import VENDORS, Settings
 from numbergroup_contracts.results import ERROR_KINDS

@@ -8,10 +8,11 @@ import pytest
 from numbergroup.cli.status.as_json import as_json
 from numbergroup.cli.status.formatting import format_status
 from numbergroup.cli.status.status_report import StatusReport, build_status_report
-from numbergroup.engine.commands import Fault, GroupRef, HandleKind
+from numbergroup.engine.commands import GroupRef, HandleKind
 from numbergroup.engine.partition.quarantine import ADVICE
 from numbergroup.engine.policy import BreakerNotice
 from numbergroup.engine.snapshot import AccountView, GroupView, PartitionView, Snapshot
+from numbergroup.engine.verdicts import Fault
 from numbergroup.ledger.overview import LetterKind, LiveWorker, Overview
 from numbergroup.ledger.port import Pause
 from numbergroup.ledger.reports import Report

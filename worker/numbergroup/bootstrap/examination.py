@@ -13,7 +13,8 @@ from numbergroup.bootstrap.vendor_calls import make_read_call
 from numbergroup.brokers.port import BrokerUnavailable
 from numbergroup.brokers.redis import embedded
 from numbergroup.brokers.redis.connect import UnfitServer
-from numbergroup.engine.commands import AccountFault, Applied, Call, CallKind, CommandKind
+from numbergroup.engine.calls import AccountFault, Applied, Call, CallKind
+from numbergroup.engine.commands import CommandKind
 from numbergroup.engine.decoding.intake import Intake
 from numbergroup.ledger.port import LedgerUnavailable
 from numbergroup.ledger.redis import RedisLedger

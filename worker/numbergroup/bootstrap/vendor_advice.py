@@ -1,6 +1,6 @@
 """Names the settings to check when an account's vendor refuses a call or does not answer."""
 
-from numbergroup.engine.commands import AccountFault, Outcome, Unavailable
+from numbergroup.engine.calls import AccountFault, Outcome, Unavailable
 from numbergroup.settings import Settings
 from numbergroup.settings.errors import variable
 

@@ -5,7 +5,7 @@ from contextlib import AsyncExitStack
 from numbergroup.bootstrap.accounts import build_caller
 from numbergroup.brokers.redis import embedded
 from numbergroup.brokers.redis.connect import connect
-from numbergroup.engine.commands import Call, Outcome
+from numbergroup.engine.calls import Call, Outcome
 from numbergroup.ledger.redis import RedisLedger
 from numbergroup.ledger.tokens import RedisTokens
 from numbergroup.observability.logging import get_logger

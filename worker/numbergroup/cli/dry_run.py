@@ -7,21 +7,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from numbergroup.bootstrap.accounts import build_policy
-from numbergroup.engine.commands import (
-    Applied,
-    Call,
-    CallKind,
-    Command,
-    CommandKind,
-    Group,
-    GroupRef,
-    HandleKind,
-    Verdict,
-)
+from numbergroup.engine.calls import Applied, Call, CallKind, Group
+from numbergroup.engine.commands import Command, CommandKind, GroupRef, HandleKind
 from numbergroup.engine.effects import Effect, GroupDecisions, Settle, StartCall, WantPermit
 from numbergroup.engine.engine import Engine
 from numbergroup.engine.events import CallFinished, Delivered, Event, LookupResult, PermitGranted
 from numbergroup.engine.policy import AccountPolicy
+from numbergroup.engine.verdicts import Verdict
 from numbergroup.settings import Settings
 from numbergroup.vendors.nxcloud import CAPABILITIES
 from numbergroup_contracts.results import Status

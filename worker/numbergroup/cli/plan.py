@@ -9,7 +9,8 @@ from rich.console import Console
 from numbergroup.cli.dry_run import PlannedCall, PlannedGroup, plan_groups
 from numbergroup.cli.ndjson import read_commands
 from numbergroup.cli.output import make_console, pluralize, print_json
-from numbergroup.engine.commands import CallKind, Command, HandleKind
+from numbergroup.engine.calls import CallKind
+from numbergroup.engine.commands import Command, HandleKind
 from numbergroup.settings import load_settings
 from numbergroup.text.escaping import escaped
 

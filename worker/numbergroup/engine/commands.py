@@ -1,4 +1,4 @@
-"""The engine's data types: messages, commands, the groups they address, and their outcomes."""
+"""The engine's data types: messages, commands, and the groups that they address."""
 
 import enum
 from collections.abc import Callable, Mapping, Sequence
@@ -9,35 +9,9 @@ from operator import attrgetter
 from typing import Final, NamedTuple
 
 from numbergroup.engine.replays import Replay, RetryHistory
-from numbergroup_contracts.results import Status
-
-# Re-exported: other modules import all these types from here.
-# isort: off
-from numbergroup.engine.calls import (
-    CHANGING as CHANGING,
-    UPDATES as UPDATES,
-    AccountFault as AccountFault,
-    Applied as Applied,
-    Call as Call,
-    CallKind as CallKind,
-    Details as Details,
-    Group as Group,
-    Outcome as Outcome,
-    Refused as Refused,
-    Throttled as Throttled,
-    Unavailable as Unavailable,
-    Withheld as Withheld,
-)
-# isort: on
 
 # Builds a NamedTuple three times faster than its own constructor.
 build_tuple: Final = tuple.__new__
-
-CRASHED = "crashed"
-"""The error kind of a message or command that crashed workers repeatedly."""
-
-QUARANTINED = "quarantined"
-"""The error kind of a command that was dead-lettered because its group is quarantined."""
 
 
 class CommandKey(NamedTuple):
@@ -243,93 +217,3 @@ class Command:
 
 is_stale: Final = attrgetter("stale")
 """Return whether the command is stale. A C function, for hot paths."""
-
-
-@dataclass(slots=True, frozen=True)
-class Refusal:
-    """An event that is not a valid command.
-
-    `key` is set if `(source, id)` can be read; then the producer gets a result with this `status`. `group` is
-    set if it is known.
-    """
-
-    origin: Origin
-    message: str
-    body: bytes
-    key: CommandKey | None = None
-    type: str | None = None
-    account: str | None = None
-    kind: str = "invalid"
-    status: Status = Status.REJECTED
-    group: GroupRef | None = None
-
-
-@dataclass(slots=True, frozen=True)
-class CreateIntent:
-    """Describes a create that is about to be sent. The ledger stores it before the request.
-
-    After a lost answer it identifies the created group: by the `marker` in its remark, if the account
-    allows one, else by `name` and `numbers_digest`. `group_id` is set once it is known.
-    After `request_expires_at` (Unix seconds) the vendor no longer accepts the request. A group that does not
-    exist then was not created.
-    """
-
-    marker: str | None
-    name: str | None
-    numbers_digest: str
-    request_expires_at: float
-    group_id: str | None = None
-
-
-@dataclass(slots=True, frozen=True)
-class Fault:
-    """The `error` of a result: its kind, the vendor's code, and a message."""
-
-    kind: str
-    code: str | None
-    message: str
-
-
-class Record(NamedTuple):
-    """What the ledger keeps of a settled command, so that a repeat gets the first answer.
-
-    `replays`: how often the command was replayed before. `rejected`, `vendor`: see `Verdict`.
-    """
-
-    fingerprint: str
-    status: Status
-    group_id: str | None
-    request_ids: tuple[str, ...]
-    merged: int
-    fault: Fault | None
-    dead_letter_id: str | None
-    settled_at: float
-    replays: int = 0
-    rejected: tuple[str, ...] = ()
-    vendor: bytes | None = None
-
-
-@dataclass(slots=True)
-class Verdict:
-    """The outcome of a command, ready to be settled.
-
-    - `repeat_of`: the record of the first result, if the command is a repeat.
-    - `conflict`: a different command was settled under the same key, so this one was not applied.
-    - `rejected`: the numbers that this command decided and the vendor rejected.
-    - `vendor`: additional data from the vendor's answers, as JSON; see `calls.Details`.
-    - `record`: set by `records.build_record`, once.
-    """
-
-    command: Command
-    status: Status
-    group_id: str | None = None
-    request_ids: tuple[str, ...] = ()
-    merged: int = 0
-    fault: Fault | None = None
-    groups: tuple[Group, ...] | None = None
-    total: int | None = None
-    repeat_of: Record | None = None
-    conflict: bool = False
-    rejected: tuple[str, ...] = ()
-    vendor: bytes | None = None
-    record: Record | None = field(default=None, init=False, compare=False)

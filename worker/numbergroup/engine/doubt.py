@@ -6,7 +6,7 @@ effect. The same call may be sent again at once. A call whose effect the late on
 
 from dataclasses import dataclass
 
-from numbergroup.engine.commands import Call, CallKind
+from numbergroup.engine.calls import Call, CallKind
 
 
 @dataclass(slots=True, frozen=True)
@@ -48,3 +48,20 @@ def undoes(late: Call, call: Call) -> bool:
         # One of them deletes what the other adds.
         return not set(late.numbers).isdisjoint(call.numbers)
     return False
+
+
+@dataclass(slots=True, frozen=True)
+class CreateIntent:
+    """Describes a create that is about to be sent. The ledger stores it before the request.
+
+    After a lost answer it identifies the created group: by the `marker` in its remark, if the account
+    allows one, else by `name` and `numbers_digest`. `group_id` is set once it is known.
+    After `request_expires_at` (Unix seconds) the vendor no longer accepts the request. A group that does not
+    exist then was not created.
+    """
+
+    marker: str | None
+    name: str | None
+    numbers_digest: str
+    request_expires_at: float
+    group_id: str | None = None

@@ -3,17 +3,11 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from numbergroup.engine.commands import (
-    Call,
-    CommandKey,
-    CreateIntent,
-    Fault,
-    GroupRef,
-    Refusal,
-    Verdict,
-)
-from numbergroup.engine.doubt import Doubt
+from numbergroup.engine.calls import Call
+from numbergroup.engine.commands import CommandKey, GroupRef
+from numbergroup.engine.doubt import CreateIntent, Doubt
 from numbergroup.engine.policy import BreakerNotice
+from numbergroup.engine.verdicts import Fault, Refusal, Verdict
 
 
 @dataclass(slots=True, frozen=True)

@@ -17,17 +17,8 @@ from dataclasses import dataclass, field, replace
 from typing import assert_never
 
 from numbergroup.engine.account.scheduler import Scheduler, Turn
-from numbergroup.engine.commands import (
-    CHANGING,
-    CRASHED,
-    Applied,
-    Command,
-    GroupRef,
-    Refusal,
-    Refused,
-    Unavailable,
-    Verdict,
-)
+from numbergroup.engine.calls import CHANGING, Applied, Refused, Unavailable
+from numbergroup.engine.commands import Command, GroupRef
 from numbergroup.engine.effects import Effect, Settle, StartCall, WakeAt
 from numbergroup.engine.events import (
     CallFinished,
@@ -58,6 +49,7 @@ from numbergroup.engine.precautions import Precautions
 from numbergroup.engine.records import round_to_milliseconds
 from numbergroup.engine.snapshot import Snapshot, view_account, view_partition
 from numbergroup.engine.timers import Timers
+from numbergroup.engine.verdicts import CRASHED, Refusal, Verdict
 
 
 @dataclass(slots=True, frozen=True)

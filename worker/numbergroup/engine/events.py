@@ -8,21 +8,13 @@ from collections.abc import Collection, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 
-from numbergroup.engine.commands import (
-    Command,
-    CommandKey,
-    CreateIntent,
-    Fault,
-    GroupRef,
-    Outcome,
-    Record,
-    Refusal,
-    SequenceKey,
-)
-from numbergroup.engine.doubt import Doubt
+from numbergroup.engine.calls import Outcome
+from numbergroup.engine.commands import Command, CommandKey, GroupRef, SequenceKey
+from numbergroup.engine.doubt import CreateIntent, Doubt
 from numbergroup.engine.policy import BreakerNotice
 from numbergroup.engine.precautions import Precautions
 from numbergroup.engine.replays import LaterWrites
+from numbergroup.engine.verdicts import Fault, Record, Refusal
 
 
 @dataclass(slots=True, frozen=True)

@@ -3,11 +3,8 @@
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from numbergroup.engine.commands import (
-    Command,
-    CommandKind,
-    Fault,
-)
+from numbergroup.engine.commands import Command, CommandKind
+from numbergroup.engine.verdicts import Fault
 
 
 @dataclass(slots=True, frozen=True)

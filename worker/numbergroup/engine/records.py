@@ -3,17 +3,9 @@
 import hashlib
 from datetime import UTC, datetime
 
-from numbergroup.engine.commands import (
-    Command,
-    CommandKey,
-    HandleKind,
-    Origin,
-    Record,
-    SequenceKey,
-    Verdict,
-    build_tuple,
-)
+from numbergroup.engine.commands import Command, CommandKey, HandleKind, Origin, SequenceKey, build_tuple
 from numbergroup.engine.replays import replays_of
+from numbergroup.engine.verdicts import Record, Verdict
 from numbergroup_contracts.results import Status
 
 DEAD_LETTERED = frozenset({Status.REJECTED, Status.FAILED})

@@ -6,10 +6,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from numbergroup.engine.account.account import Account
-from numbergroup.engine.commands import Fault, GroupRef
+from numbergroup.engine.commands import GroupRef
 from numbergroup.engine.group.lifecycle import Parked
 from numbergroup.engine.group.state import GroupState
 from numbergroup.engine.partition.state import PartitionState
+from numbergroup.engine.verdicts import Fault
 
 _MOST_GROUPS = 100
 

@@ -13,18 +13,10 @@ from typing import Annotated, Any, TypeVar
 import orjson
 from pydantic import Field, TypeAdapter, ValidationError
 
-from numbergroup.engine.commands import (
-    QUARANTINED,
-    Call,
-    CallKind,
-    Command,
-    CreateIntent,
-    Fault,
-    GroupRef,
-    HandleKind,
-    Record,
-)
-from numbergroup.engine.doubt import Doubt
+from numbergroup.engine.calls import Call, CallKind
+from numbergroup.engine.commands import Command, GroupRef, HandleKind
+from numbergroup.engine.doubt import CreateIntent, Doubt
+from numbergroup.engine.verdicts import QUARANTINED, Fault, Record
 from numbergroup.ledger import keys
 from numbergroup.ledger.port import LedgerUnavailable
 from numbergroup.observability.logging import get_logger

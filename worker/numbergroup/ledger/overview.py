@@ -7,8 +7,9 @@ from dataclasses import dataclass, field, replace
 from pydantic import BaseModel, TypeAdapter, ValidationError
 from redis.asyncio import Redis
 
-from numbergroup.engine.commands import Fault, GroupRef
+from numbergroup.engine.commands import GroupRef
 from numbergroup.engine.policy import BreakerNotice
+from numbergroup.engine.verdicts import Fault
 from numbergroup.ledger import keys
 from numbergroup.ledger.client import translate_errors
 from numbergroup.ledger.codec import decode_quarantines

@@ -7,11 +7,12 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from numbergroup.engine.commands import Command, CommandKey, CreateIntent, Fault, GroupRef
-from numbergroup.engine.doubt import Doubt
+from numbergroup.engine.commands import Command, CommandKey, GroupRef
+from numbergroup.engine.doubt import CreateIntent, Doubt
 from numbergroup.engine.events import Controls, LookupResult
 from numbergroup.engine.partition.poison_detection import History, InHand
 from numbergroup.engine.policy import BreakerNotice
+from numbergroup.engine.verdicts import Fault
 from numbergroup.errors import NumbergroupError, ServerError
 from numbergroup.ledger import history
 from numbergroup.ledger.token_state import TokenState

@@ -6,8 +6,8 @@ from typing import Any
 
 from redis.asyncio import Redis
 
-from numbergroup.engine.commands import CREATE, Command, CreateIntent, GroupRef, HandleKind
-from numbergroup.engine.doubt import Doubt
+from numbergroup.engine.commands import CREATE, Command, GroupRef, HandleKind
+from numbergroup.engine.doubt import CreateIntent, Doubt
 from numbergroup.engine.events import LookupResult
 from numbergroup.engine.partition.poison_detection import History, InHand
 from numbergroup.engine.records import sequence_key

@@ -6,10 +6,10 @@ from collections.abc import Callable, Sequence
 from functools import partial
 
 from numbergroup.brokers.port import Log
-from numbergroup.engine.commands import Refusal, Verdict
 from numbergroup.engine.effects import Settle
 from numbergroup.engine.partition.poison_detection import Step
 from numbergroup.engine.settling.settlement import OpenSettlement, Settlement, SettlementBuilder
+from numbergroup.engine.verdicts import Refusal, Verdict
 from numbergroup.observability import failpoints
 from numbergroup.observability.logging import get_logger
 from numbergroup.runtime.clock import Clock

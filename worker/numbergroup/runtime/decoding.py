@@ -6,8 +6,9 @@ commands.
 
 from collections import deque
 
-from numbergroup.engine.commands import Command, Entry, Refusal
+from numbergroup.engine.commands import Command, Entry
 from numbergroup.engine.decoding.intake import Intake, attach_replay
+from numbergroup.engine.verdicts import Refusal
 from numbergroup.runtime.clock import Clock
 
 _MAX_RUN_S = 0.02

@@ -8,7 +8,7 @@ from dataclasses import replace
 from functools import partial
 
 from numbergroup.brokers.port import Log
-from numbergroup.engine.commands import Command, Entry, Refusal
+from numbergroup.engine.commands import Command, Entry
 from numbergroup.engine.effects import Settle
 from numbergroup.engine.events import (
     Delivered,
@@ -22,6 +22,7 @@ from numbergroup.engine.events import (
 from numbergroup.engine.events import PartitionLost as Forget
 from numbergroup.engine.partition.poison_detection import InHand, Step
 from numbergroup.engine.settling.settlement import Settlement
+from numbergroup.engine.verdicts import Refusal
 from numbergroup.errors import OwnershipLost
 from numbergroup.ledger.history import HistoryChanged, bound_to
 from numbergroup.observability import failpoints

@@ -13,9 +13,10 @@ from hashlib import blake2b
 from itertools import islice
 from typing import Any, TypeVar
 
-from numbergroup.engine.commands import CRASHED, Entry
+from numbergroup.engine.commands import Entry
 from numbergroup.engine.events import Event, PrecautionsChanged
 from numbergroup.engine.partition.poison_detection import CrashPolicy, History, InHand, PoisonDetection, Step
+from numbergroup.engine.verdicts import CRASHED
 from numbergroup.errors import OwnershipLost
 from numbergroup.ledger.history import HistoryChanged
 from numbergroup.ledger.port import Ledger

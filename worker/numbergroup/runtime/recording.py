@@ -4,8 +4,8 @@ import asyncio
 import contextlib
 from collections.abc import Awaitable, Callable
 
-from numbergroup.engine.commands import CHANGING, Applied, CallKind, CreateIntent
-from numbergroup.engine.doubt import Doubt
+from numbergroup.engine.calls import CHANGING, Applied, CallKind
+from numbergroup.engine.doubt import CreateIntent, Doubt
 from numbergroup.engine.effects import StartCall
 from numbergroup.engine.group.creation import intent_of_call
 from numbergroup.ledger.history import HistoryChanged, bound_to

@@ -7,8 +7,9 @@ refused command is not remembered: published again to the right partition, it is
 from collections.abc import Callable
 from functools import lru_cache
 
-from numbergroup.engine.commands import Command, HandleKind, Refusal
+from numbergroup.engine.commands import Command, HandleKind
 from numbergroup.engine.decoding.lenient_decode import split_array
+from numbergroup.engine.verdicts import Refusal
 from numbergroup_contracts.names import partition_of
 
 PartitionOf = Callable[[Command], int]

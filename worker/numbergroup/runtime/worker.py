@@ -6,7 +6,8 @@ from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import replace
 from typing import Any, assert_never
 
-from numbergroup.engine.commands import AccountFault, Applied, HandleKind
+from numbergroup.engine.calls import AccountFault, Applied
+from numbergroup.engine.commands import HandleKind
 from numbergroup.engine.effects import PublishBreaker, Settle, StartCall, WakeAt, WantPermit
 from numbergroup.engine.engine import Engine
 from numbergroup.engine.events import CallFinished, CredentialsChanged, Drain, Event, PermitGranted, Tick

@@ -4,7 +4,7 @@ from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass
 from typing import Any, Protocol, TypeVar
 
-from numbergroup.engine.commands import (
+from numbergroup.engine.calls import (
     AccountFault,
     Applied,
     Call,

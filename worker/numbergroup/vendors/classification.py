@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import NamedTuple, assert_never
 
-from numbergroup.engine.commands import AccountFault, Call, CallKind, Refused, Throttled, Unavailable
+from numbergroup.engine.calls import AccountFault, Call, CallKind, Refused, Throttled, Unavailable
 from numbergroup.vendors.answers import http_date, retry_after_s
 from numbergroup.vendors.certainty import FailureClass as FailureClass
 from numbergroup.vendors.certainty import is_in_doubt

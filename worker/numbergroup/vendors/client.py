@@ -15,7 +15,7 @@ from typing import TypeGuard
 from tenacity import AsyncRetrying, retry_if_result, stop_after_attempt, wait_random_exponential
 from tenacity.wait import wait_base
 
-from numbergroup.engine.commands import (
+from numbergroup.engine.calls import (
     UPDATES,
     AccountFault,
     Applied,

@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 
 import aiohttp
 
-from numbergroup.engine.commands import Unavailable
+from numbergroup.engine.calls import Unavailable
 from numbergroup.errors import TransportError
 from numbergroup.observability import failpoints
 from numbergroup.vendors.certainty import is_in_doubt

@@ -15,7 +15,7 @@ Pages of one group cannot overlap: a vendor that shows so few at once is not bel
 
 from dataclasses import replace
 
-from numbergroup.engine.commands import Applied, Call, CallKind, Group, Outcome, Unavailable
+from numbergroup.engine.calls import Applied, Call, CallKind, Group, Outcome, Unavailable
 from numbergroup.engine.group.creation import has_marker
 
 _MOST_GROUPS, _MOST_NUMBERS = 100_000, 5_000_000

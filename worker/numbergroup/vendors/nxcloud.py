@@ -10,17 +10,9 @@ from typing import Any, assert_never
 
 import orjson
 
-from numbergroup.engine.commands import (
-    Applied,
-    Call,
-    CallKind,
-    Command,
-    CommandKind,
-    Fault,
-    Group,
-    Outcome,
-    Unavailable,
-)
+from numbergroup.engine.calls import Applied, Call, CallKind, Group, Outcome, Unavailable
+from numbergroup.engine.commands import Command, CommandKind
+from numbergroup.engine.verdicts import Fault
 from numbergroup.vendors.answers import (
     BadAnswer,
     beginning_of,

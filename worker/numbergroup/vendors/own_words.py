@@ -5,7 +5,7 @@ A name that one producer gives to a group must not read as a rate limit, or as a
 
 import re
 
-from numbergroup.engine.commands import Call
+from numbergroup.engine.calls import Call
 
 OWN_WORD = "\ufffc"
 """Stands in a text where one of the command's words, or a group's name in quotes, was."""

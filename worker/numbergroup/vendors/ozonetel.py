@@ -21,28 +21,21 @@ from zoneinfo import ZoneInfo
 
 import orjson
 
-from numbergroup.engine.commands import (
+from numbergroup.engine.calls import (
     AccountFault,
     Applied,
     Call,
     CallKind,
-    Command,
-    CommandKind,
-    Fault,
-    HandleKind,
     Outcome,
     Refused,
     Throttled,
     Unavailable,
 )
+from numbergroup.engine.commands import Command, CommandKind, HandleKind
+from numbergroup.engine.verdicts import Fault
 from numbergroup.vendors.answers import BadAnswer, beginning_of, json_object, scrubbed, whole_number
 from numbergroup.vendors.classification import Failure, FailureClass, FailureClassifier, Stated
-from numbergroup.vendors.ozonetel_answers import (
-    code_of,
-    inserted_id,
-    text_of,
-    verdict_of,
-)
+from numbergroup.vendors.ozonetel_answers import code_of, inserted_id, text_of, verdict_of
 from numbergroup.vendors.ozonetel_numbers import (
     NATIONAL_DIGITS,
     details_of,

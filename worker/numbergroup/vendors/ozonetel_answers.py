@@ -6,7 +6,7 @@ is a code of our own, so that an account's classes go by codes and by texts, as 
 
 from typing import Any
 
-from numbergroup.engine.commands import Call
+from numbergroup.engine.calls import Call
 from numbergroup.vendors.answers import BadAnswer, identifier
 from numbergroup.vendors.own_words import without_own_words
 

@@ -8,7 +8,7 @@ import re
 from collections.abc import Callable, Iterator, Sequence, Set
 from typing import Any
 
-from numbergroup.engine.commands import Details
+from numbergroup.engine.calls import Details
 from numbergroup.vendors.answers import identifier, whole_number
 
 NATIONAL_DIGITS = 10

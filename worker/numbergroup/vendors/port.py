@@ -4,16 +4,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Protocol, runtime_checkable
 
-from numbergroup.engine.commands import (
-    AccountFault,
-    Call,
-    Command,
-    CommandKind,
-    Fault,
-    Outcome,
-    Throttled,
-    Unavailable,
-)
+from numbergroup.engine.calls import AccountFault, Call, Outcome, Throttled, Unavailable
+from numbergroup.engine.commands import Command, CommandKind
+from numbergroup.engine.verdicts import Fault
 
 
 @dataclass(slots=True, frozen=True)

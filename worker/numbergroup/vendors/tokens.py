@@ -16,7 +16,7 @@ from datetime import UTC, datetime
 from hashlib import blake2b
 from uuid import uuid4
 
-from numbergroup.engine.commands import AccountFault, Throttled, Unavailable, Withheld
+from numbergroup.engine.calls import AccountFault, Throttled, Unavailable, Withheld
 from numbergroup.ledger.port import LedgerUnavailable, TokenStore
 from numbergroup.ledger.token_state import LONGEST_CLAIM_S, Claim, SharedToken, TokenState
 from numbergroup.observability.logging import get_logger

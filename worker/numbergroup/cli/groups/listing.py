@@ -16,7 +16,7 @@ from numbergroup.cli.groups.cells import escaped as for_spreadsheet
 from numbergroup.cli.groups.vendor import VendorAccount
 from numbergroup.cli.output import pluralize
 from numbergroup.cli.table import Rows
-from numbergroup.engine.commands import Group
+from numbergroup.engine.calls import Group
 from numbergroup.engine.settling.results import describe_group as as_listed
 from numbergroup.text.comparing import visible_name
 from numbergroup.text.escaping import escaped, escaped_json

@@ -16,7 +16,8 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, S
 from dataclasses import dataclass, field
 
 from numbergroup.cli.groups.cells import readings, unescaped
-from numbergroup.engine.commands import CommandKind, Group
+from numbergroup.engine.calls import Group
+from numbergroup.engine.commands import CommandKind
 from numbergroup.text.comparing import visible_name
 from numbergroup.text.escaping import escaped
 

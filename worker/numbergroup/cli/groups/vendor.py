@@ -18,17 +18,17 @@ from numbergroup.cli.broker import broker_failure, broker_url, is_amqp_url
 from numbergroup.cli.error_handling import CommandError
 from numbergroup.cli.ledger import ledger_failure, ledger_url
 from numbergroup.cli.output import pluralize
-from numbergroup.engine.commands import (
+from numbergroup.engine.calls import (
     AccountFault,
     Applied,
     Call,
     CallKind,
-    CommandKind,
     Group,
     Outcome,
     Throttled,
     Unavailable,
 )
+from numbergroup.engine.commands import CommandKind
 from numbergroup.engine.group.creation import strip_marker
 from numbergroup.ledger.port import LedgerUnavailable
 from numbergroup.observability import logging

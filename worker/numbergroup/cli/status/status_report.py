@@ -4,9 +4,10 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from numbergroup.engine.commands import Fault, GroupRef
+from numbergroup.engine.commands import GroupRef
 from numbergroup.engine.partition.quarantine import ADVICE
 from numbergroup.engine.snapshot import AccountView, GroupView, PartitionView
+from numbergroup.engine.verdicts import Fault
 from numbergroup.ledger.overview import LetterKind, LiveWorker, Overview
 from numbergroup.ledger.port import Pause
 from numbergroup.observability.logging import scrub_text

@@ -14,14 +14,7 @@ from dataclasses import dataclass, field
 
 from numbergroup.engine.account.breaker import Breaker, BreakerState
 from numbergroup.engine.account.budget import Budget
-from numbergroup.engine.commands import (
-    AccountFault,
-    Outcome,
-    Refused,
-    Throttled,
-    Unavailable,
-    Withheld,
-)
+from numbergroup.engine.calls import AccountFault, Outcome, Refused, Throttled, Unavailable, Withheld
 from numbergroup.engine.group.lifecycle import Batch, Ready
 from numbergroup.engine.group.state import GroupState
 from numbergroup.engine.policy import MAX_RETRY_AFTER_S, AccountPolicy

@@ -8,7 +8,8 @@ from dataclasses import dataclass, field
 
 from numbergroup.engine.account.account import Account
 from numbergroup.engine.account.breaker import BreakerState
-from numbergroup.engine.commands import GroupRef, Outcome
+from numbergroup.engine.calls import Outcome
+from numbergroup.engine.commands import GroupRef
 from numbergroup.engine.effects import Effect, PublishBreaker, WantPermit
 from numbergroup.engine.events import ControlsUpdated, PermitGranted, ProbeDenied
 from numbergroup.engine.group.state import GroupState

@@ -15,20 +15,12 @@ from typing import Final
 from pydantic import ValidationError
 from pydantic_core import from_json
 
-from numbergroup.engine.commands import (
-    CRASHED,
-    Command,
-    CommandKey,
-    Entry,
-    GroupRef,
-    HandleKind,
-    Origin,
-    Refusal,
-)
+from numbergroup.engine.commands import Command, CommandKey, Entry, GroupRef, HandleKind, Origin
 from numbergroup.engine.decoding.command_builder import DEFAULT_ACCOUNT, build_command
 from numbergroup.engine.decoding.fast_decode import InvalidCombination, parse_event, parse_events
 from numbergroup.engine.decoding.lenient_decode import BOM, SPACE, member_bytes, split_array, string_members
 from numbergroup.engine.replays import Replay, RetryHistory
+from numbergroup.engine.verdicts import CRASHED, Refusal
 from numbergroup_contracts.commands import COMMAND_ADAPTER, CREATE, DELETE, UPDATE, AnyCommand
 from numbergroup_contracts.event import MAX_EVENTS_PER_MESSAGE, PRINTABLE
 from numbergroup_contracts.explanation import explain

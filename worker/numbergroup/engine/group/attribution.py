@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 
-from numbergroup.engine.commands import CREATE, RENAME, Command, Fault, GroupRef, Verdict, is_stale
+from numbergroup.engine.commands import CREATE, RENAME, Command, GroupRef, is_stale
 from numbergroup.engine.effects import GroupDecisions
 from numbergroup.engine.group.lifecycle import Batch
 from numbergroup.engine.group.state import GroupState
@@ -10,6 +10,7 @@ from numbergroup.engine.group.vendor_details import encode_details
 from numbergroup.engine.merging.merge import Change, Op
 from numbergroup.engine.merging.vendor_view import VendorView
 from numbergroup.engine.records import DEAD_LETTERED
+from numbergroup.engine.verdicts import Fault, Verdict
 from numbergroup_contracts.results import Status
 
 _APPLIED, _SUPERSEDED = Status.APPLIED, Status.SUPERSEDED

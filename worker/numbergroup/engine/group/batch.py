@@ -5,20 +5,9 @@ from collections.abc import Sequence
 from dataclasses import replace
 from itertools import compress, islice, takewhile
 
-from numbergroup.engine.commands import (
-    CHANGING,
-    CRASHED,
-    Call,
-    CallKind,
-    Command,
-    CommandKind,
-    CreateIntent,
-    Fault,
-    GroupRef,
-    HandleKind,
-    Verdict,
-    is_stale,
-)
+from numbergroup.engine.calls import CHANGING, Call, CallKind
+from numbergroup.engine.commands import Command, CommandKind, GroupRef, HandleKind, is_stale
+from numbergroup.engine.doubt import CreateIntent
 from numbergroup.engine.group.attribution import attribute_success, same_verdict_for_all
 from numbergroup.engine.group.creation import add_marker
 from numbergroup.engine.group.lifecycle import Batch
@@ -28,6 +17,7 @@ from numbergroup.engine.merging.merge import Change, batch_length, merge
 from numbergroup.engine.merging.plan import plan
 from numbergroup.engine.policy import AccountPolicy
 from numbergroup.engine.precautions import Precautions
+from numbergroup.engine.verdicts import CRASHED, Fault, Verdict
 from numbergroup_contracts.results import Status
 
 

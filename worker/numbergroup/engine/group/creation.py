@@ -14,7 +14,9 @@ import re
 from collections.abc import Collection, Iterable
 from dataclasses import replace
 
-from numbergroup.engine.commands import Call, Command, CommandKey, CommandKind, CreateIntent, Group
+from numbergroup.engine.calls import Call, Group
+from numbergroup.engine.commands import Command, CommandKey, CommandKind
+from numbergroup.engine.doubt import CreateIntent
 
 # At the beginning of the remark, the match includes the space after the marker; elsewhere, the space before
 # it. A marker that was cut off at the end of the text matches too.

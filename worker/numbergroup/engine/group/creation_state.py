@@ -3,7 +3,9 @@
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from numbergroup.engine.commands import Command, CommandKey, CommandKind, CreateIntent, Refused
+from numbergroup.engine.calls import Refused
+from numbergroup.engine.commands import Command, CommandKey, CommandKind
+from numbergroup.engine.doubt import CreateIntent
 from numbergroup.engine.group.creation import intent_after_create, intent_of_command, is_recorded_for
 
 

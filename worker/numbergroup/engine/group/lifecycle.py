@@ -10,7 +10,8 @@ from collections.abc import Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 
-from numbergroup.engine.commands import Call, Command, CommandKey, Refused
+from numbergroup.engine.calls import Call, Refused
+from numbergroup.engine.commands import Command, CommandKey
 from numbergroup.engine.merging.merge import Change
 from numbergroup.engine.replays import RetryHistory
 from numbergroup.errors import NumbergroupError

@@ -3,8 +3,11 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from numbergroup.engine.commands import Call, CreateIntent, GroupRef, Verdict
+from numbergroup.engine.calls import Call
+from numbergroup.engine.commands import GroupRef
+from numbergroup.engine.doubt import CreateIntent
 from numbergroup.engine.group.lifecycle import Batch
+from numbergroup.engine.verdicts import Verdict
 
 
 @dataclass(slots=True, frozen=True)

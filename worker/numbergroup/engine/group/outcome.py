@@ -4,23 +4,20 @@ from collections import deque
 from dataclasses import replace
 from typing import assert_never
 
-from numbergroup.engine.commands import (
+from numbergroup.engine.calls import (
     CHANGING,
     UPDATES,
     AccountFault,
     Applied,
     Call,
     CallKind,
-    CreateIntent,
-    Fault,
     Group,
     Refused,
     Throttled,
     Unavailable,
-    Verdict,
     Withheld,
 )
-from numbergroup.engine.doubt import Doubt
+from numbergroup.engine.doubt import CreateIntent, Doubt
 from numbergroup.engine.events import CallFinished
 from numbergroup.engine.group.attribution import same_verdict_for_all
 from numbergroup.engine.group.batch import (
@@ -38,6 +35,7 @@ from numbergroup.engine.group.state import GroupState
 from numbergroup.engine.merging.vendor_view import UNKNOWN_EXPIRY
 from numbergroup.engine.policy import MAX_RETRY_AFTER_S, AccountPolicy, RetryPolicy
 from numbergroup.engine.replays import replays_of
+from numbergroup.engine.verdicts import Fault, Verdict
 from numbergroup_contracts.results import Status
 
 _EFFECTIVE = (*CHANGING, CallKind.CREATE)

@@ -3,18 +3,14 @@
 from collections import deque
 from dataclasses import dataclass, field
 
-from numbergroup.engine.commands import (
-    Call,
-    Command,
-    Fault,
-    GroupRef,
-    HandleKind,
-)
+from numbergroup.engine.calls import Call
+from numbergroup.engine.commands import Command, GroupRef, HandleKind
 from numbergroup.engine.doubt import Doubt, undoes
 from numbergroup.engine.group.creation_state import CreationState
 from numbergroup.engine.group.lifecycle import IDLE, Batch, State, check_transition
 from numbergroup.engine.merging.vendor_view import VendorView
 from numbergroup.engine.replays import LaterWrites, replays_of
+from numbergroup.engine.verdicts import Fault
 
 INHERITED = 0
 """A `last_recorded_call` made by an earlier owner. This engine's own calls have greater numbers."""

@@ -28,10 +28,10 @@ from numbergroup.engine.commands import (
     REPLACE,
     TEXT_FIELDS,
     Command,
-    Fault,
     build_tuple,
 )
 from numbergroup.engine.replays import LATEST, LaterWrites, effective_order
+from numbergroup.engine.verdicts import Fault
 
 
 class Op(enum.IntEnum):

@@ -7,7 +7,8 @@ one `replace` or `create`, and one `add` for each further chunk. The numbers of 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
-from numbergroup.engine.commands import NAME, REMARK, Call, CallKind, Command
+from numbergroup.engine.calls import Call, CallKind
+from numbergroup.engine.commands import NAME, REMARK, Command
 from numbergroup.engine.merging.merge import Change
 from numbergroup.engine.merging.vendor_view import TextWrite, VendorView
 

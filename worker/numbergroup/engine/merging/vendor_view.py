@@ -5,7 +5,8 @@ from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Final, NamedTuple
 
-from numbergroup.engine.commands import NAME, REMARK, Call, CallKind, Details, Group
+from numbergroup.engine.calls import Call, CallKind, Details, Group
+from numbergroup.engine.commands import NAME, REMARK
 
 UNKNOWN_EXPIRY: Final = math.nan
 """The expiry of a member that was read from a list without expiries. It equals no other expiry."""

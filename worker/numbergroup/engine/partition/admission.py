@@ -3,11 +3,12 @@
 import re
 from collections.abc import Mapping
 
-from numbergroup.engine.commands import DELETE, REPLACE, Command, CommandKind, Fault, Verdict
+from numbergroup.engine.commands import DELETE, REPLACE, Command, CommandKind
 from numbergroup.engine.events import LookupResult
 from numbergroup.engine.partition.state import PartitionState
 from numbergroup.engine.policy import AccountPolicy
 from numbergroup.engine.replays import replays_of
+from numbergroup.engine.verdicts import Fault, Verdict
 from numbergroup_contracts.results import Status
 
 _OTHER_BODY = Fault(

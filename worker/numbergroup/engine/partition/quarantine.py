@@ -6,12 +6,12 @@ place in the order, and undo nothing that later commands decided.
 """
 
 from numbergroup.engine.account.account import Account
-from numbergroup.engine.commands import QUARANTINED, Fault
 from numbergroup.engine.group.batch import fail_batch, form_batch
 from numbergroup.engine.group.lifecycle import Parked, Paused
 from numbergroup.engine.group.next_step import Finish
 from numbergroup.engine.group.state import GroupState
 from numbergroup.engine.precautions import Precautions
+from numbergroup.engine.verdicts import QUARANTINED, Fault
 
 ADVICE = "numbergroup resume group ends the quarantine, then numbergroup dead-letters replay tries it again"
 

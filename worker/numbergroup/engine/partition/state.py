@@ -12,15 +12,11 @@ from numbergroup.engine.commands import (
     WHOLE_GROUP_KINDS,
     Command,
     CommandKey,
-    CreateIntent,
-    Fault,
     GroupRef,
     HandleKind,
-    Record,
-    Refusal,
     SequenceKey,
-    Verdict,
 )
+from numbergroup.engine.doubt import CreateIntent
 from numbergroup.engine.effects import GroupDecisions
 from numbergroup.engine.events import LookupResult
 from numbergroup.engine.group.attribution import summarize_decisions
@@ -35,6 +31,7 @@ from numbergroup.engine.records import (
     sequence_key,
 )
 from numbergroup.engine.replays import LaterWrites, effective_order
+from numbergroup.engine.verdicts import Fault, Record, Refusal, Verdict
 
 _SETTLED_KEPT = 50_000
 _BINDINGS_KEPT = 50_000

@@ -7,10 +7,11 @@ from typing import Any
 
 import orjson
 
-from numbergroup.engine.commands import Fault, GroupRef, HandleKind, Origin, Refusal, Verdict
+from numbergroup.engine.commands import GroupRef, HandleKind, Origin
 from numbergroup.engine.decoding.lenient_decode import split_array
 from numbergroup.engine.records import dead_letter_id, format_time
 from numbergroup.engine.replays import Replay, RetryHistory
+from numbergroup.engine.verdicts import Fault, Refusal, Verdict
 from numbergroup_contracts.dead_letters import MAX_HISTORY, fingerprint, shape
 
 

@@ -9,12 +9,13 @@ from typing import Any, NamedTuple
 
 import orjson
 
-from numbergroup.engine.commands import CommandKey, Fault, Origin, Refusal
+from numbergroup.engine.commands import CommandKey, Origin
 from numbergroup.engine.decoding.lenient_decode import split_array
 from numbergroup.engine.records import variant_event_id
 from numbergroup.engine.settling.dead_letters import DeadLetterRecord, build_refusal_dead_letter
 from numbergroup.engine.settling.results import encode_fault
 from numbergroup.engine.settling.settlement import Reply
+from numbergroup.engine.verdicts import Fault, Refusal
 from numbergroup_contracts.results import Status
 
 TOO_LARGE = "too-large"

@@ -11,19 +11,10 @@ from typing import Any, NamedTuple
 
 import orjson
 
-from numbergroup.engine.commands import (
-    CommandKey,
-    Fault,
-    Group,
-    GroupRef,
-    HandleKind,
-    Origin,
-    Record,
-    Refusal,
-    Verdict,
-    build_tuple,
-)
+from numbergroup.engine.calls import Group
+from numbergroup.engine.commands import CommandKey, GroupRef, HandleKind, Origin, build_tuple
 from numbergroup.engine.records import format_time, replay_variant, variant_event_id
+from numbergroup.engine.verdicts import Fault, Record, Refusal, Verdict
 from numbergroup_contracts.results import RESULT, SOURCE
 
 _NOT_ALLOWED = Fault("invalid", None, "replyto names a queue that the worker's settings do not allow")

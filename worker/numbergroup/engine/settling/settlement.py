@@ -8,20 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from numbergroup.engine.commands import (
-    CRASHED,
-    Command,
-    CommandKey,
-    Entry,
-    Fault,
-    GroupRef,
-    Origin,
-    Record,
-    Refusal,
-    SequenceKey,
-    Verdict,
-    build_tuple,
-)
+from numbergroup.engine.commands import Command, CommandKey, Entry, GroupRef, Origin, SequenceKey, build_tuple
 from numbergroup.engine.effects import GroupDecisions, Settle
 from numbergroup.engine.records import (
     DEAD_LETTERED,
@@ -39,6 +26,7 @@ from numbergroup.engine.settling.dead_letters import (
     build_refusal_dead_letter,
 )
 from numbergroup.engine.settling.results import Answer, Answers
+from numbergroup.engine.verdicts import CRASHED, Fault, Record, Refusal, Verdict
 from numbergroup_contracts.event import MAX_EVENTS_PER_MESSAGE
 
 
