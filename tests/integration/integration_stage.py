@@ -109,8 +109,8 @@ class Stage(Rig):
             Keyring("default", Credentials(KEY, SECRET)),
             HttpTransport(max_in_flight, 1.0, timeout_s),
             Limits(connect_timeout_s=1.0, timeout_s=timeout_s),
-            limiter.acquire,
-            clock.wall,
+            permit=limiter.acquire,
+            wall_s=clock.wall,
             now_s=clock.now,
         )
         policy = AccountPolicy(1000, max_in_flight, frozenset(CommandKind))

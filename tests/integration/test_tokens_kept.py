@@ -133,7 +133,14 @@ async def test_workers_that_share_it(rig: Rig) -> None:
 
     workers = [
         Tokens(
-            "default", vendor, vendor.token_rules, RedisTokens(rig.client), Wire(), permit, 8.0, lambda: now_s
+            "default",
+            vendor,
+            rules=vendor.token_rules,
+            store=RedisTokens(rig.client),
+            transport=Wire(),
+            permit=permit,
+            timeout_s=8.0,
+            now_s=lambda: now_s,
         )
         for _ in range(6)
     ]

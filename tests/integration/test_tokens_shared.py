@@ -37,10 +37,22 @@ class Shared:
         for keyring in self.keyrings:
             vendor, transport = Ozonetel(sandbox.origin, "token"), HttpTransport(16, 5.0, 5.0)
             tokens = tokens_of(
-                "default", vendor, RedisTokens(rig.client), transport, self._permit, 5.0, time.time
+                "default",
+                vendor,
+                store=RedisTokens(rig.client),
+                transport=transport,
+                permit=self._permit,
+                timeout_s=5.0,
+                now_s=time.time,
             )
             caller = Caller(
-                vendor, keyring, transport, Limits(5.0, 5.0), self._permit, time.time, tokens=tokens
+                vendor,
+                keyring,
+                transport,
+                Limits(5.0, 5.0),
+                permit=self._permit,
+                wall_s=time.time,
+                tokens=tokens,
             )
             opened.push_async_callback(caller.close)
             self.callers.append(caller)

@@ -162,8 +162,8 @@ class Simulation:
             Keyring(account.name, Credentials(account.name, SECRET)),
             SimulatedTransport(self.world, self.vendor, account),
             Limits(1.0, plan.timeout_s, plan.attempts),
-            limiter.acquire,
-            clock.wall,
+            permit=limiter.acquire,
+            wall_s=clock.wall,
             now_s=clock.now,
             monotonic_s=clock.monotonic,
         )

@@ -111,12 +111,12 @@ class Rig:
             self.keyring,
             self.transport,
             self._limits,
-            self._permit,
-            lambda: self.wall_s,
-            self._sleep,
-            wait_none(),
-            lambda: self.now_s,
-            self._monotonic,
+            permit=self._permit,
+            wall_s=lambda: self.wall_s,
+            sleep=self._sleep,
+            wait=wait_none(),
+            now_s=lambda: self.now_s,
+            monotonic_s=self._monotonic,
         )
 
     async def __aexit__(self, *_: object) -> None:

@@ -232,9 +232,15 @@ def test_an_account_without_tokens() -> None:
         token_rules = None  # type: ignore[assignment]
 
     world = World()
-    rest: Any = (world.store, None, None, 8.0, world.now)
+    rest: Any = {
+        "store": world.store,
+        "transport": None,
+        "permit": None,
+        "timeout_s": 8.0,
+        "now_s": world.now,
+    }
     nxcloud = NXCloud("http://127.0.0.1")
-    assert tokens_of("default", nxcloud, *rest) is None
-    assert tokens_of("default", Plain(), *rest) is None
-    assert isinstance(tokens_of("default", Vendor(), *rest), Tokens)
+    assert tokens_of("default", nxcloud, **rest) is None
+    assert tokens_of("default", Plain(), **rest) is None
+    assert isinstance(tokens_of("default", Vendor(), **rest), Tokens)
     world.end()

@@ -148,21 +148,24 @@ class Worker:
         self.wire = Wire(world)
         vendor = Vendor()
         self.tokens = Tokens(
-            *(
-                "default",
-                vendor,
-                vendor.token_rules,
-                world.store,
-                self.wire,
-                self._permit,
-                TIMEOUT_S,
-                world.now,
-            ),
+            "default",
+            vendor,
+            rules=vendor.token_rules,
+            store=world.store,
+            transport=self.wire,
+            permit=self._permit,
+            timeout_s=TIMEOUT_S,
+            now_s=world.now,
             monotonic_s=world.loop.time,
             chance=world.random.random,
         )
         self.caller = Caller(
-            *(vendor, self.keyring, self.wire, Limits(timeout_s=TIMEOUT_S), self._permit, world.now),
+            vendor,
+            self.keyring,
+            self.wire,
+            Limits(timeout_s=TIMEOUT_S),
+            permit=self._permit,
+            wall_s=world.now,
             now_s=world.now,
             monotonic_s=world.loop.time,
             tokens=self.tokens,

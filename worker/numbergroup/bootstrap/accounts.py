@@ -23,8 +23,8 @@ def build_caller(
         keyring,
         transport,
         Limits(account.connect_timeout_s, account.timeout_s, account.retry_attempts),
-        limiter.acquire,
-        clock.wall,
+        permit=limiter.acquire,
+        wall_s=clock.wall,
         now_s=clock.now,
         tokens=tokens_of(
             account=keyring.account,

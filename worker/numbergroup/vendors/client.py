@@ -66,6 +66,7 @@ class Caller:
         keyring: Keyring,
         transport: Transport,
         limits: Limits,
+        *,
         permit: Callable[[], Awaitable[object]],
         wall_s: Callable[[], float],
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,

@@ -74,6 +74,7 @@ class Tokens:
         self,
         account: str,
         provider: TokenProvider,
+        *,
         rules: TokenRules,
         store: TokenStore,
         transport: Transport,
@@ -281,6 +282,7 @@ class Tokens:
 def tokens_of(
     account: str,
     provider: Provider,
+    *,
     store: TokenStore,
     transport: Transport,
     permit: Callable[[], Awaitable[object]],
@@ -290,7 +292,16 @@ def tokens_of(
     """The account's tokens, if its vendor wants such; see `Tokens`."""
     if not isinstance(provider, TokenProvider) or provider.token_rules is None:
         return None
-    return Tokens(account, provider, provider.token_rules, store, transport, permit, timeout_s, now_s)
+    return Tokens(
+        account,
+        provider,
+        rules=provider.token_rules,
+        store=store,
+        transport=transport,
+        permit=permit,
+        timeout_s=timeout_s,
+        now_s=now_s,
+    )
 
 
 def _digest(credentials: Credentials) -> str:
