@@ -95,6 +95,32 @@ def test_texts_that_are_cut_off_or_raw(body: bytes, text: str) -> None:
     assert text.encode().decode() == text
 
 
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-16-be", "utf-32"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        '{"code":"1002","code":"0"}',
+        r'{"code":"1002","co\u0064e":"0"}',
+        r'{"\u0063ode":"1002","cod\u0065":"0"}',
+        '{"code":0,"data":{},"code":"0"}',
+    ],
+)
+def test_a_member_with_two_values_is_found_however_it_is_written(text: str, encoding: str) -> None:
+    assert json_object(text.encode(encoding), once="code") is None
+    assert json_object(text.encode(encoding)) is not None
+
+
+@pytest.mark.parametrize(
+    "text",
+    [r'{"code":"0","co\u0064e":"0"}', r'{"code":"0","m\u0065ss\u0061ge":"\u0000","data":{"code":"1"}}'],
+)
+def test_a_member_that_is_repeated_or_only_looks_so(text: str) -> None:
+    value = json_object(text.encode("utf-16"), once="code")
+    assert value is not None
+    assert value["code"] == "0"
+    assert json_object(text.encode(), once="code") == value
+
+
 def test_cut_texts_anywhere() -> None:
     """Also in a name, and in what is nested."""
     assert json_object(rb'{"\ud83d":[{"b":["\udc00", 1, null]}]}') == {"\ufffd": [{"b": ["\ufffd", 1, None]}]}

@@ -15,6 +15,7 @@ from numbergroup.errors import NumbergroupError
 
 _MESSAGE_LENGTH = 300
 _LARGEST = 2**53
+_ESCAPED_ASCII = "\\u00"
 # Seven digits or more, however they are grouped and whatever stands beside them; but not a requestId.
 # Possessive: a megabyte of digits leaves no way back to be remembered for each of them.
 _NUMBERS = re.compile(r"\+?\d(?:[ ().-]?\d){6,}+")
@@ -53,9 +54,16 @@ def json_object(body: bytes, content_type: str = "", once: str = "") -> dict[str
         value = _parsed_leniently(readable)
     if not isinstance(value, dict) or readable is None:
         return None
-    if once and len(body) <= _MOST_CHECKED and body.count(f'"{once}"'.encode()) > 1:
+    if once and len(body) <= _MOST_CHECKED and _may_have_several(readable, once):
         return None if _contradicts_itself(readable, once) else value
     return value
+
+
+def _may_have_several(text: bytes | str, name: str) -> bool:
+    """Whether the text may have several members of this name, also one that is written with escapes."""
+    if isinstance(text, str):
+        return text.count(f'"{name}"') > 1 or _ESCAPED_ASCII in text
+    return text.count(f'"{name}"'.encode()) > 1 or _ESCAPED_ASCII.encode() in text
 
 
 def _parsed(body: bytes | str) -> Any:
