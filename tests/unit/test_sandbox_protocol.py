@@ -283,7 +283,10 @@ async def test_another_access_key(overlap: bool, code: int) -> None:
         ({"secret": "s", "key": "k"}, "key: Extra inputs are not permitted"),
         ({"secret": "s"}, "accessKey: name one of k1, k2"),
         ({"secret": "s", "accessKey": "k3"}, "accessKey: must be one of k1, k2"),
-        ({"secret": "s", "accessKey": "k1", "newAccessKey": "k2"}, "newAccessKey: k2 is another customer's"),
+        (
+            {"secret": "s", "accessKey": "k1", "newAccessKey": "k2"},
+            "the new key or user name k2 is another customer's",
+        ),
     ],
 )
 async def test_a_rotation_that_is_none(rotation: Any, error: str) -> None:

@@ -76,7 +76,7 @@ class Credentials:
         """Raises `KeyError` for a key that nobody has or had, `ValueError` for another's as the new."""
         customer, key = self._customers[access_key], new_key or access_key
         if self._customers.setdefault(key, customer) != customer:
-            raise ValueError(f"newAccessKey: {key} is another customer's")
+            raise ValueError(f"the new key or user name {key} is another customer's")
         before = self.secrets.get(key, ()) if overlap else ()
         if not overlap:
             for other in [one for one in self.secrets if self._customers[one] == customer]:
