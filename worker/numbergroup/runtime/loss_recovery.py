@@ -5,19 +5,23 @@ done twice. What the ledger lost of another worker's writes is unknown: see `Pre
 """
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import partial
 
 from numbergroup.engine.commands import GroupRef
-from numbergroup.engine.events import OpenCalls
+from numbergroup.engine.events import OpenCalls, PartitionAcquired
 from numbergroup.engine.group.state import INHERITED
 from numbergroup.engine.settling.settlement import Settlement
 from numbergroup.ledger.history import HistoryChanged, bound_to
 from numbergroup.ledger.port import LedgerUnavailable, UpcomingCall
+from numbergroup.observability.logging import get_logger
 from numbergroup.runtime.committer import Committer
 from numbergroup.runtime.lease import Lease, LeaseLost
 from numbergroup.runtime.owned_epochs import LastUnit, OwnedEpochs
 from numbergroup.runtime.ports import Ports
 from numbergroup.runtime.retrying import retry_until_available
+
+log = get_logger("partition")
 
 
 class LossRecovery:
@@ -114,3 +118,25 @@ class LossRecovery:
 
     def _sender(self, epoch: int, ref: GroupRef, calls: OpenCalls) -> UpcomingCall:
         return UpcomingCall(self._number, epoch, ref, INHERITED, calls.attempted.get(ref, ()))
+
+    async def load_inheritance(self) -> PartitionAcquired:
+        """Return the event that tells the engine of the previous owner's calls."""
+        load = partial(self._ports.ledger.read_previous_owner_state, self._number)
+        previous = await retry_until_available("looking up the last owner's calls", load)
+        now = self._ports.clock.now()
+        doubts = {
+            ref: [replace(doubt, until=now + doubt.until) for doubt in group_doubts]
+            for ref, group_doubts in previous.doubts.items()
+        }
+        quiet_until = None
+        if previous.lost_s_ago is not None:
+            quiet_until = now - previous.lost_s_ago + self._ports.call_lasts_s
+            log.error(
+                "the ledger may have lost writes of a crashed owner: no call begins until that owner's calls "
+                "must have ended",
+                partition=self._number,
+                wait_s=round(max(0.0, quiet_until - now), 1),
+            )
+        return PartitionAcquired(
+            self._number, doubts, now, previous.attempted, previous.quarantined, quiet_until
+        )

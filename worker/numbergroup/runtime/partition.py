@@ -1,43 +1,32 @@
-"""Runs one partition while this worker owns it: reads commands, settles results, and hands it over."""
+"""Runs one partition while this worker owns it, and hands it over."""
 
 import asyncio
-from collections import deque
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import replace
-from functools import partial
 
 from numbergroup.brokers.port import Log
-from numbergroup.engine.commands import Command, Entry
 from numbergroup.engine.effects import Settle
 from numbergroup.engine.events import (
-    Delivered,
     Drain,
     Event,
-    LookupResult,
     OpenCalls,
-    PartitionAcquired,
-    ReplaysExpected,
+    PartitionLost,
 )
-from numbergroup.engine.events import PartitionLost as Forget
-from numbergroup.engine.partition.poison_detection import InHand, Step
+from numbergroup.engine.partition.poison_detection import InHand
 from numbergroup.engine.settling.settlement import Settlement
-from numbergroup.engine.verdicts import Refusal
 from numbergroup.errors import OwnershipLost
 from numbergroup.ledger.history import HistoryChanged, bound_to
 from numbergroup.observability import failpoints
 from numbergroup.observability.logging import get_logger
 from numbergroup.runtime.call_steps import CallSteps
 from numbergroup.runtime.committer import Committer
-from numbergroup.runtime.decoding import decode
 from numbergroup.runtime.loss_recovery import LossRecovery
 from numbergroup.runtime.poison_guard import PoisonGuard, SoloMode
 from numbergroup.runtime.ports import Ports
+from numbergroup.runtime.reading import PartitionReader
 from numbergroup.runtime.retrying import retry_until_available
-from numbergroup.runtime.routing import partition_by_handle, refuse_misrouted
 from numbergroup.runtime.tasks import cancel_all, wait_for_first
 
-_ROOM_POLL_S = 1.0
 _POSITION_CHECKS_PER_TTL = 8
 
 log = get_logger("partition")
@@ -80,7 +69,6 @@ class PartitionRunner:
         self._call_count = 0
         self._no_calls = asyncio.Event()
         self._no_calls.set()
-        self._may_have_room = asyncio.Event()
         self._caught_up = asyncio.Event()
         self._caught_up.set()
         self._committer: Committer | None = None
@@ -172,7 +160,7 @@ class PartitionRunner:
             )
         finally:
             self.lease.stop_sending()
-            self._dispatch(Forget(self.number))
+            self._dispatch(PartitionLost(self.number))
             self._committer = self._guard = None
             self._recovery.forget_epochs()
             self.is_idle = True
@@ -207,32 +195,14 @@ class PartitionRunner:
             finally:
                 await cancel_all([renewing, calls_ended])
         self._recovery.find_losses(former)
-        self._dispatch(Forget(self.number))
+        self._dispatch(PartitionLost(self.number))
         self._committer = None
 
     async def _own(self) -> None:
         ports = self._ports
         source = ports.broker.open_log(self.number, self.lease.epoch)
-        guard = self._guard = PoisonGuard(
-            self.number,
-            self.lease.epoch,
-            ports.ledger,
-            clock=ports.clock,
-            caution=replace(ports.caution, max_pending=ports.most_in_memory),
-            solo=self._solo,
-            count_unsettled=lambda: self._count_pending(self.number) + committer.unwritten_count,
-            dispatch=self._dispatch,
-            jitter=self._jitter,
-        )
-        committer = self._committer = Committer(
-            self.number,
-            source,
-            ports.builder,
-            ports.clock,
-            on_written=self._note_written,
-            guard=guard,
-            lost_units=self._recovery.lost_units,
-        )
+        guard, committer, reader = self._create_parts(source)
+        self._guard, self._committer = guard, committer
         self._recovery.start_epoch(self.lease, committer)
         upkeep = [
             asyncio.create_task(self.lease.renew_forever()),
@@ -240,7 +210,7 @@ class PartitionRunner:
             asyncio.create_task(_import_messages(source)),
             asyncio.create_task(_check_position(source, ports.lease_ttl_s / _POSITION_CHECKS_PER_TTL)),
         ]
-        reading = asyncio.create_task(self._read(source, committer, guard))
+        reading = asyncio.create_task(self._read(reader, committer))
         leaving = asyncio.create_task(self._leaving.wait())
         try:
             await wait_for_first([*upkeep, reading, leaving])
@@ -264,142 +234,62 @@ class PartitionRunner:
             self._caught_up.set()
             guard.close()
 
+    def _create_parts(self, source: Log) -> tuple[PoisonGuard, Committer, PartitionReader]:
+        """Create what works on the partition during one epoch of its lease."""
+        ports = self._ports
+        guard = PoisonGuard(
+            self.number,
+            self.lease.epoch,
+            ports.ledger,
+            clock=ports.clock,
+            caution=replace(ports.caution, max_pending=ports.most_in_memory),
+            solo=self._solo,
+            count_unsettled=lambda: self._count_pending(self.number) + committer.unwritten_count,
+            dispatch=self._dispatch,
+            jitter=self._jitter,
+        )
+
+        def note_written(unit: Settlement) -> None:
+            reader.check_room()
+            self._on_written(unit)
+
+        committer = Committer(
+            self.number,
+            source,
+            ports.builder,
+            ports.clock,
+            on_written=note_written,
+            guard=guard,
+            lost_units=self._recovery.lost_units,
+        )
+        reader = PartitionReader(
+            self.number,
+            ports,
+            source,
+            committer=committer,
+            guard=guard,
+            dispatch=self._dispatch,
+            count_pending=self._count_pending,
+            blocked_counts=self._blocked_counts,
+            decode_lock=self._decode_lock,
+            caught_up=self._caught_up,
+            clear_loss=self._clear_loss,
+        )
+        return guard, committer, reader
+
     async def _wait_until_drained(self, committer: Committer) -> None:
         await self._no_calls.wait()
         await committer.wait_until_idle()
 
-    def _credit(self, committer: Committer) -> int:
-        """Return how many more commands may be read into memory; may be negative.
-
-        Commands blocked by an account that is down do not count, up to `max_pending` of each account: they
-        must not keep out those of other accounts.
-        """
-        max_pending = self._ports.max_pending
-        blocked = sum(min(max_pending, count) for count in self._blocked_counts(self.number).values())
-        return max_pending + blocked - self._count_pending(self.number) - committer.unwritten_count
-
-    async def _wait_for_room(self) -> None:
-        """Return after a settlement, or after a second: an account that goes down makes room, too."""
-        self._may_have_room.clear()
-        with suppress(TimeoutError):
-            async with asyncio.timeout(_ROOM_POLL_S):
-                await self._may_have_room.wait()
-
-    async def _read(self, source: Log, committer: Committer, guard: PoisonGuard) -> None:
-        ports = self._ports
+    async def _read(self, reader: PartitionReader, committer: Committer) -> None:
         await committer.wait_until_rewritten()
         await self._recovery.rewrite_call_records(self.lease.epoch)
-        owned = await self._load_inheritance()
-        # Messages published before the ledger's loss may have been carried out by the previous owner.
-        may_be_done = has_loss = owned.quiet_until is not None
-        self._dispatch(owned)
-        unread: deque[Entry] = deque()
-        chunk: deque[Entry] = deque()
-        await guard.open()
-        while True:
-            await guard.review()
-            credit = self._credit(committer)
-            if credit <= 0:
-                self._caught_up.set()
-                await self._wait_for_room()
-                continue
-            if ports.dead_letter_cap.is_reached():
-                self._caught_up.set()
-                await ports.dead_letter_cap.wait_for_room()
-                continue
-            if not unread and not chunk:
-                unread.extend(await retry_until_available("reading commands", partial(source.read, credit)))
-                if not unread:
-                    self._caught_up.set()
-                    may_be_done = False
-                    if has_loss and not self._count_pending(self.number) and not committer.unwritten_count:
-                        await retry_until_available("recording that the loss is made good", self._clear_loss)
-                        has_loss = False
-                    continue
-                if ports.dead_letter_cap.is_reached():
-                    # The cap was reached during the read: these messages wait until there is room.
-                    continue
-            if not chunk:
-                chunk = guard.select_messages(unread)
-            digests = guard.digests_of(chunk)
-            failpoints.hit("messages in hand")
-            has_strays = any(entry.stray_queue is not None for entry in chunk)
-            async with self._decode_lock, guard.run_as_step(Step.DECODE, digests):
-                items = decode(chunk, credit, ports.intake, ports.clock)
-            commands = [item for item in items if isinstance(item, Command)]
-            await self._expect_replays(commands, committer)
-            async with guard.run_as_step(Step.ADMIT, digests):
-                facts = await retry_until_available(
-                    "looking commands up", partial(ports.ledger.lookup, commands)
-                )
-                if has_strays or ports.partition_of is not None:
-                    items = [self._refuse_if_misrouted(item, facts) for item in items]
-                failpoints.hit("commands looked up")
-                until = owned.quiet_until if may_be_done else None
-                self._dispatch(Delivered(self.number, items, facts, ports.clock.now(), until))
-            if chunk or unread or source.may_have_more:
-                self._caught_up.clear()
-            else:
-                self._caught_up.set()
-                # Messages that arrive from now on were published after the ledger's loss.
-                may_be_done = False
-
-    async def _expect_replays(self, commands: Sequence[Command], committer: Committer) -> None:
-        """Prepare for replayed commands, so that their look-up misses no later decision on their groups.
-
-        The engine keeps the decisions made from now on; earlier ones are durable when this returns.
-        """
-        groups = {command.group for command in commands if command.retry_history is not None}
-        if groups:
-            self._dispatch(ReplaysExpected(self.number, groups))
-            await committer.wait_until_flushed()
+        inherited = await self._recovery.load_inheritance()
+        self._dispatch(inherited)
+        await reader.run(inherited.quiet_until)
 
     async def _clear_loss(self) -> None:
         await self._ports.ledger.clear_loss(self.number, self.lease.epoch)
-
-    async def _load_inheritance(self) -> PartitionAcquired:
-        """Return the event that tells the engine of the previous owner's calls."""
-        load = partial(self._ports.ledger.read_previous_owner_state, self.number)
-        previous = await retry_until_available("looking up the last owner's calls", load)
-        now = self._ports.clock.now()
-        doubts = {
-            ref: [replace(doubt, until=now + doubt.until) for doubt in group_doubts]
-            for ref, group_doubts in previous.doubts.items()
-        }
-        quiet_until = None
-        if previous.lost_s_ago is not None:
-            quiet_until = now - previous.lost_s_ago + self._ports.call_lasts_s
-            log.error(
-                "the ledger may have lost writes of a crashed owner: no call begins until that owner's calls "
-                "must have ended",
-                partition=self.number,
-                wait_s=round(max(0.0, quiet_until - now), 1),
-            )
-        return PartitionAcquired(
-            self.number, doubts, now, previous.attempted, previous.quarantined, quiet_until
-        )
-
-    def _refuse_if_misrouted(self, item: Command | Refusal, facts: LookupResult) -> Command | Refusal:
-        """Return the item, or a refusal if it belongs in another partition.
-
-        A repeat of a settled command is not refused: it gets its first answer in any partition.
-        """
-        if isinstance(item, Refusal) or item.key in facts.settled:
-            return item
-        partition_of, partitions = self._ports.partition_of, self._ports.partitions
-        is_stray = item.origins[0].entry.stray_queue is not None
-        right_partition = self.number
-        if partition_of is not None:
-            right_partition = partition_of(item)
-        elif is_stray:
-            right_partition = partition_by_handle(partitions)(item)
-        if is_stray or right_partition != self.number:
-            return refuse_misrouted(item, right_partition, partitions)
-        return item
-
-    def _note_written(self, unit: Settlement) -> None:
-        self._may_have_room.set()
-        self._on_written(unit)
 
 
 async def _import_messages(source: Log) -> None:
