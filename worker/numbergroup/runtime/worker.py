@@ -1,33 +1,28 @@
 """Runs a worker: carries out the engine's effects with partitions, permits and callers."""
 
 import asyncio
-from collections import Counter
 from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import replace
 from typing import Any, assert_never
 
-from numbergroup.engine.calls import AccountFault, Applied
-from numbergroup.engine.commands import HandleKind
 from numbergroup.engine.effects import PublishBreaker, Settle, StartCall, WakeAt, WantPermit
 from numbergroup.engine.engine import Engine
-from numbergroup.engine.events import CallFinished, CredentialsChanged, Drain, Event, PermitGranted, Tick
+from numbergroup.engine.events import CredentialsChanged, Drain, Event, PermitGranted, Tick
 from numbergroup.engine.partition.poison_detection import Step
 from numbergroup.engine.settling.settlement import Settlement
 from numbergroup.ledger.port import Limiter
 from numbergroup.ledger.reports import Report
 from numbergroup.observability import failpoints
-from numbergroup.observability.logging import get_logger, is_debug_enabled
+from numbergroup.observability.logging import get_logger
+from numbergroup.runtime.calling import CallRunner
 from numbergroup.runtime.controls import ControlPoller
-from numbergroup.runtime.lease import Lease
 from numbergroup.runtime.partition import PartitionRunner
 from numbergroup.runtime.permits import PermitQueue
 from numbergroup.runtime.poison_guard import SoloMode, make_in_hand
 from numbergroup.runtime.ports import Ports
 from numbergroup.runtime.rebalancer import Rebalancer
-from numbergroup.runtime.recording import CallRecord
 from numbergroup.runtime.reporting import Reporter
 from numbergroup.runtime.rotation import CredentialRotation
-from numbergroup.vendors.attempt import NO_STEPS, CallResult, pauses_account
 from numbergroup.vendors.client import Caller
 
 _DRAIN_S = 21.0
@@ -61,12 +56,9 @@ class Worker:
         self._ports = ports
         self._clock = ports.clock
         self._callers = callers
-        self._jitter = jitter
         self._rotation = rotation
         self._stopping = asyncio.Event()
         self._alarm: asyncio.TimerHandle | None = None
-        self._unreported_pauses: Counter[str] = Counter()
-        """Per account: results that pause it, and that the engine does not know yet."""
         self._tasks: set[asyncio.Task[None]] = set()
         self._owner_tasks: set[asyncio.Task[None]] = set()
         self._error: BaseException | None = None
@@ -81,6 +73,14 @@ class Worker:
             wait_until_caught_up=self._wait_until_caught_up,
             dispatch=self._dispatch,
             use_permit=self._use_permit,
+        )
+        self._calls = CallRunner(
+            engine,
+            ports,
+            callers,
+            jitter=jitter,
+            dispatch=self._dispatch,
+            end_probe=self._permits.end_probe,
         )
         self._on_written = on_written
         self._dead_letters_written = 0
@@ -207,7 +207,7 @@ class Worker:
                     partition.on_call_started()
                     # A later lease of the partition must not permit this call.
                     granted_at = self._clock.monotonic() if permitted_at is None else permitted_at
-                    self._spawn(self._call(effect, partition.lease, granted_at))
+                    self._spawn(self._calls.run(effect, partition, partition.lease, granted_at))
                 case Settle():
                     self._partitions[effect.partition].settle(effect)
                 case PublishBreaker():
@@ -281,74 +281,3 @@ class Worker:
     async def _wait_until_caught_up(self) -> None:
         for partition in self._partitions:
             await partition.wait_until_caught_up()
-
-    async def _call(self, effect: StartCall, lease: Lease, permitted_at: float) -> None:
-        partition = self._partitions[effect.partition]
-        record = CallRecord(
-            effect, lease, self._ports.ledger, self._clock, wait_until_flushed=partition.wait_until_flushed
-        )
-        started_at = self._clock.monotonic()
-        account = effect.ref.account
-        steps = partition.make_call_steps(effect.digests, effect.place) or NO_STEPS
-        await steps.enter(Step.CALL)
-        result = await self._callers[account].run(
-            effect.call,
-            lease,
-            record.write,
-            permitted_at,
-            once=effect.probe,
-            is_well=lambda: self._may_retry(account),
-            may_begin=lambda: effect.probe or self._may_call(account),
-            must_wait=lambda: self._must_wait(account),
-            steps=steps,
-        )
-        await steps.leave()
-        failpoints.hit("call finished")
-        is_pausing = pauses_account(result.outcome)
-        self._unreported_pauses[account] += is_pausing
-        self._log_result(effect, result, self._clock.monotonic() - started_at)
-        try:
-            await record.close(result)
-            await steps.enter(Step.RESOLVE)
-            self._dispatch(
-                CallFinished(
-                    effect.call_id, result.outcome, self._clock.now(), self._jitter(), result.doubt_until
-                )
-            )
-            await steps.leave()
-        finally:
-            self._unreported_pauses[account] -= is_pausing
-        partition.on_call_ended()
-        if effect.probe:
-            await self._permits.end_probe(account)
-
-    def _may_call(self, account: str) -> bool:
-        return not self._unreported_pauses[account] and self._engine.may_call(account, self._clock.now())
-
-    def _must_wait(self, account: str) -> bool:
-        return self._unreported_pauses[account] > 0 or self._engine.is_throttled(account, self._clock.now())
-
-    def _may_retry(self, account: str) -> bool:
-        return not self._unreported_pauses[account] and self._engine.may_retry(account, self._clock.now())
-
-    def _log_result(self, effect: StartCall, result: CallResult, duration_s: float) -> None:
-        outcome = result.outcome
-        write, text = log.warning, "call " + type(outcome).__name__.lower()
-        if isinstance(outcome, Applied):
-            if not is_debug_enabled():
-                return
-            write = log.debug
-        if isinstance(outcome, AccountFault):
-            write, text = log.error, "the account is paused, for the vendor refuses it: probing now and then"
-        write(
-            text,
-            account=effect.ref.account,
-            call=effect.call.kind.value,
-            group=None if effect.ref.kind is HandleKind.OWN else effect.ref.name,
-            numbers=len(effect.call.numbers),
-            request_id=getattr(outcome, "request_id", None),
-            code=getattr(outcome, "code", None),
-            message=getattr(outcome, "message", None),
-            attempts=result.attempts,
-            duration_ms=round(duration_s * 1000, 1),
-        )
