@@ -23,6 +23,7 @@ from numbergroup.engine.group.lifecycle import Batch, InFlight
 from numbergroup.engine.group.state import GroupState
 from numbergroup.engine.merging import plan
 from numbergroup.engine.merging.vendor_view import VendorView
+from numbergroup.engine.partition import delivery
 from numbergroup.engine.partition.group_table import GroupTable
 from numbergroup.engine.partition.poison_detection import CrashPolicy, History, InHand
 from numbergroup.engine.partition.state import PartitionState
@@ -139,12 +140,12 @@ def _refused_as_a_whole() -> list[Patch]:
 
 
 def _no_records() -> list[Patch]:
-    admit = engine.admit
+    admit = delivery.admit
 
     def mutated(command: Any, partition: Any, facts: Any, policies: Any) -> Any:
         return admit(command, partition, replace(facts, settled={}), policies)
 
-    return [(engine, "admit", mutated)]
+    return [(delivery, "admit", mutated)]
 
 
 def _no_memory() -> list[Patch]:
@@ -212,15 +213,15 @@ def _absence_is_proof_at_once() -> list[Patch]:
 
 
 def _two_calls_for_a_group() -> list[Patch]:
-    enqueue = engine.Engine._enqueue
+    add = delivery.Delivery._add
 
     def mutated(self: Any, command: Any, partition: Any, event: Any) -> None:
-        enqueue(self, command, partition, event)
+        add(self, command, partition, event)
         group = partition.groups[command.group]
         if isinstance(group.state, InFlight):
-            self._groups.enqueue(group)
+            self.table.enqueue(group)
 
-    return [(engine.Engine, "_enqueue", mutated)]
+    return [(delivery.Delivery, "_add", mutated)]
 
 
 def _not_seen_through() -> list[Patch]:

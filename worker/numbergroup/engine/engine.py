@@ -18,8 +18,8 @@ from typing import assert_never
 
 from numbergroup.engine.account.scheduler import Scheduler, Turn
 from numbergroup.engine.calls import CHANGING, Applied, Refused, Unavailable
-from numbergroup.engine.commands import Command, GroupRef
-from numbergroup.engine.effects import Effect, Settle, StartCall, WakeAt
+from numbergroup.engine.commands import GroupRef
+from numbergroup.engine.effects import Effect, StartCall, WakeAt
 from numbergroup.engine.events import (
     CallFinished,
     ControlsUpdated,
@@ -37,19 +37,17 @@ from numbergroup.engine.events import (
     Tick,
 )
 from numbergroup.engine.group.batch import next_commands, next_step
-from numbergroup.engine.group.lifecycle import Idle, InFlight, Parked, Paused
+from numbergroup.engine.group.lifecycle import InFlight, Paused
 from numbergroup.engine.group.next_step import Finish, NextStep, Park, Queue, Send
 from numbergroup.engine.group.outcome import resolve
 from numbergroup.engine.group.state import GroupState
-from numbergroup.engine.partition.admission import admit
+from numbergroup.engine.partition.delivery import Delivery
 from numbergroup.engine.partition.group_table import GroupTable
 from numbergroup.engine.partition.state import PartitionState
 from numbergroup.engine.policy import AccountPolicy, RetryPolicy
 from numbergroup.engine.precautions import Precautions
-from numbergroup.engine.records import round_to_milliseconds
 from numbergroup.engine.snapshot import Snapshot, view_account, view_partition
 from numbergroup.engine.timers import Timers
-from numbergroup.engine.verdicts import CRASHED, Refusal, Verdict
 
 
 @dataclass(slots=True, frozen=True)
@@ -80,13 +78,14 @@ class Engine:
     _in_flight: dict[int, _Flight] = field(init=False, default_factory=dict)
     _timers: Timers[GroupState] = field(init=False, default_factory=Timers[GroupState])
     _effects: list[Effect] = field(init=False, default_factory=list)
-    _serial: int = field(init=False, default=0)
+    _delivery: Delivery = field(init=False)
 
     def __post_init__(self) -> None:
         self._scheduler = Scheduler(self.policies, self._effects, self._timers)
         self._groups = GroupTable(
             self._scheduler, self._effects, self._timers, self.group_backlog, self.max_pending
         )
+        self._delivery = Delivery(self._groups, self.policies, self.linger_s)
 
     def memory_load(self, partition: int) -> int:
         """Return the partition's memory use, in small commands that are not answered yet.
@@ -155,7 +154,7 @@ class Engine:
             case ReplaysExpected(number, groups):
                 self._groups.partitions.setdefault(number, PartitionState()).expect_replays(groups)
             case Delivered():
-                self._deliver(event)
+                self._scheduler.request_permits(self._delivery.deliver(event), event.now)
             case PermitGranted():
                 self._use_permit(event)
             case ProbeDenied():
@@ -182,67 +181,6 @@ class Engine:
         effects = [*self._effects]
         self._effects.clear()
         return effects
-
-    def _deliver(self, event: Delivered) -> None:
-        partition = self._groups.partitions.setdefault(event.partition, PartitionState())
-        answered: list[Verdict | Refusal] = []
-        touched: dict[str, None] = {}
-        partition.note_dead_letters(event.facts.with_dead_letters)
-        for item in event.items:
-            partition.owed_answers += 1
-            if isinstance(item, Refusal):
-                answered.append(item)
-                if item.kind == CRASHED and item.group is not None:
-                    partition.note_dead_letters((item.group,))
-                continue
-            verdict = admit(item, partition, event.facts, self.policies)
-            if verdict is not None:
-                answered.append(verdict)
-                if verdict.repeat_of is None:
-                    partition.remember(verdict, round_to_milliseconds(event.now))
-            elif item.key not in partition.commands:
-                self._enqueue(item, partition, event)
-                touched[item.group.account] = None
-        partition.writes_during_lookup.clear()
-        if answered:
-            self._groups.emit_settle(partition, Settle(event.partition, answered, event.now))
-        self._scheduler.request_permits(touched, event.now)
-
-    def _enqueue(self, command: Command, partition: PartitionState, event: Delivered) -> None:
-        group = partition.groups.get(command.group)
-        if group is None:
-            group = partition.groups[command.group] = GroupState(command.group, event.partition)
-        if not group.pending:
-            group.group_id = partition.find_group_id(command.group, event.facts)
-            group.creation.created_group = partition.created_groups.get(command.group)
-        partition.note_order(command, group, event.facts)
-        if partition.attempted or group.doubts:
-            late = group.has_call_in_doubt(command, event.now)
-            command.attempted = late or command.key in partition.attempted
-        if event.uncertain_until is not None:
-            group.creation.suspect(command, event.uncertain_until)
-        intent = event.facts.intents.get(command.group) if event.facts.intents else None
-        if intent is not None:
-            # Once this engine bound or freed the key, the look-up in the ledger may be outdated.
-            may_be_older = not (group.pending or command.group in partition.bindings)
-            group.creation.adopt_intent(intent, command, may_be_older=may_be_older)
-        self._serial += 1
-        command.arrival, command.arrived_at = self._serial, event.now
-        partition.track(command)
-        group.pending.append(command)
-        if len(group.pending) == 1:
-            self._groups.set_expiry_timer(group)
-        if isinstance(group.state, Idle):
-            if self.linger_s:
-                self._carry_out(group, Park(event.now + self.linger_s), event.now)
-            else:
-                self._groups.enqueue(group)
-        # Checked inline: this runs for every command, and a function call would double its cost.
-        if (
-            len(group.pending) > self.group_backlog
-            or partition.owed_answers + partition.extra_weight >= self.max_pending
-        ):
-            self._groups.quarantine_if_stuck(group, event.now)
 
     def _use_permit(self, event: PermitGranted) -> None:
         account = self._scheduler.accounts[event.account]
@@ -297,8 +235,8 @@ class Engine:
             decision = resolve(group, flight.state, group_event, account.policy, self.retry)
             if isinstance(decision, Queue) and isinstance(outcome, Applied | Refused):
                 # Re-enqueue at the end: a group with endless work must not starve the others.
-                self._serial += 1
-                self._groups.enqueue(group, self._serial, decision.batch)
+                self._groups.serial += 1
+                self._groups.enqueue(group, self._groups.serial, decision.batch)
             elif isinstance(decision, Queue | Park) and group.throttled_until > event.now:
                 until = decision.until if isinstance(decision, Park) else 0.0
                 self._carry_out(group, Park(max(until, group.throttled_until), decision.batch), event.now)
@@ -332,14 +270,14 @@ class Engine:
                 state = InFlight(batch, call, now)
                 group.move_to(state)
                 account.in_flight += 1
-                self._serial += 1
-                self._in_flight[self._serial] = _Flight(group, state, account.is_probing)
+                self._groups.serial += 1
+                self._in_flight[self._groups.serial] = _Flight(group, state, account.is_probing)
                 if call.kind in CHANGING:
-                    group.last_recorded_call = self._serial
+                    group.last_recorded_call = self._groups.serial
                 is_cautious = self._precautions(group) is not None
                 self._effects.append(
                     StartCall(
-                        call_id=self._serial,
+                        call_id=self._groups.serial,
                         partition=group.partition,
                         ref=group.ref,
                         call=call,
@@ -354,9 +292,7 @@ class Engine:
             case Queue(batch):
                 self._groups.enqueue(group, batch=batch)
             case Park(until, batch):
-                group.move_to(Parked(until, batch))
-                self._timers.schedule(until, group)
-                self._groups.quarantine_if_stuck(group, now)
+                self._groups.park(group, until, now, batch)
             case Finish():
                 self._groups.finish_batch(group, decision, now)
             case _:

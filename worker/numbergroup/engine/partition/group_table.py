@@ -37,6 +37,8 @@ class GroupTable:
     group_backlog: int
     max_pending: int
     partitions: dict[int, PartitionState] = field(default_factory=dict)
+    serial: int = 0
+    """The last number given: commands, calls and places in an account's queue are numbered together."""
 
     def blocked_counts(self, number: int) -> Mapping[str, int]:
         """Return how much of the partition's load waits for each account that is down, by account name.
@@ -93,6 +95,12 @@ class GroupTable:
             self.scheduler.accounts[group.ref.account].enqueue(group, position, batch)
         else:
             group.move_to(IDLE)
+
+    def park(self, group: GroupState, until: float, now: float, batch: Batch | None = None) -> None:
+        """Let the group do nothing before `until` (Unix seconds)."""
+        group.move_to(Parked(until, batch))
+        self.timers.schedule(until, group)
+        self.quarantine_if_stuck(group, now)
 
     def resume(self, groups: Iterable[GroupState]) -> None:
         """Queue those of the groups that are parked or paused, and have pending commands."""
