@@ -6,12 +6,7 @@ from dataclasses import replace
 
 from numbergroup.brokers.port import Log
 from numbergroup.engine.effects import Settle
-from numbergroup.engine.events import (
-    Drain,
-    Event,
-    OpenCalls,
-    PartitionLost,
-)
+from numbergroup.engine.events import Drain, Event, OpenCalls, PartitionLost
 from numbergroup.engine.partition.poison_detection import InHand
 from numbergroup.engine.settling.settlement import Settlement
 from numbergroup.errors import OwnershipLost
@@ -21,10 +16,11 @@ from numbergroup.observability.logging import get_logger
 from numbergroup.runtime.call_steps import CallSteps
 from numbergroup.runtime.committer import Committer
 from numbergroup.runtime.loss_recovery import LossRecovery
-from numbergroup.runtime.poison_guard import PoisonGuard, SoloMode
+from numbergroup.runtime.poison_guard import PoisonGuard
 from numbergroup.runtime.ports import Ports
 from numbergroup.runtime.reading import PartitionReader
 from numbergroup.runtime.retrying import retry_until_available
+from numbergroup.runtime.solo_mode import SoloMode
 from numbergroup.runtime.tasks import cancel_all, wait_for_first
 
 _POSITION_CHECKS_PER_TTL = 8

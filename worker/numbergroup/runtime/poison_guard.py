@@ -1,5 +1,6 @@
 """Finds messages that crash workers: runs a partition's steps one at a time, and notes each in the ledger.
 
+from numbergroup.runtime.solo_mode import SoloMode
 After a crash, the note tells the next owner which messages were in hand. `engine.partition.poison_detection`
 decides what that means. Without recent crashes, steps overlap and nothing is noted.
 """
@@ -17,13 +18,12 @@ from numbergroup.engine.commands import Entry
 from numbergroup.engine.events import Event, PrecautionsChanged
 from numbergroup.engine.partition.poison_detection import CrashPolicy, History, InHand, PoisonDetection, Step
 from numbergroup.engine.verdicts import CRASHED
-from numbergroup.errors import OwnershipLost
-from numbergroup.ledger.history import HistoryChanged
 from numbergroup.ledger.port import Ledger
 from numbergroup.observability.logging import get_logger
 from numbergroup.runtime.clock import Clock
 from numbergroup.runtime.lease import LeaseLost
 from numbergroup.runtime.retrying import retry_until_available
+from numbergroup.runtime.solo_mode import SoloMode
 
 T = TypeVar("T")
 
@@ -45,38 +45,6 @@ def digest_of(body: bytes) -> str:
 def make_in_hand(step: Step, digests: Iterable[str], place: int = 0) -> InHand:
     """Return what a step has in hand, without duplicates."""
     return InHand(step, tuple(dict.fromkeys(digests)), place)
-
-
-class SoloMode:
-    """Makes the steps of all partitions of a worker run one at a time.
-
-    It is true while at least one partition notes its steps: a crash must not be caused by another partition.
-    """
-
-    def __init__(self) -> None:
-        self._noting_partitions: set[int] = set()
-        self.lock = asyncio.Lock()
-
-    def __bool__(self) -> bool:
-        return bool(self._noting_partitions)
-
-    def enable(self, partition: int) -> None:
-        self._noting_partitions.add(partition)
-
-    def disable(self, partition: int) -> None:
-        self._noting_partitions.discard(partition)
-
-    @asynccontextmanager
-    async def run_alone(self) -> AsyncIterator[None]:
-        """Run the block while no other step runs."""
-        await self.lock.acquire()
-        try:
-            yield
-        except (OwnershipLost, HistoryChanged, asyncio.CancelledError):
-            self.lock.release()
-            raise
-        # Any other error ends the worker. The lock stays taken, so that no later step overwrites the note.
-        self.lock.release()
 
 
 class PoisonGuard:

@@ -18,11 +18,12 @@ from numbergroup.runtime.calling import CallRunner
 from numbergroup.runtime.controls import ControlPoller
 from numbergroup.runtime.partition import PartitionRunner
 from numbergroup.runtime.permits import PermitQueue
-from numbergroup.runtime.poison_guard import SoloMode, make_in_hand
+from numbergroup.runtime.poison_guard import make_in_hand
 from numbergroup.runtime.ports import Ports
 from numbergroup.runtime.rebalancer import Rebalancer
 from numbergroup.runtime.reporting import Reporter
 from numbergroup.runtime.rotation import CredentialRotation
+from numbergroup.runtime.solo_mode import SoloMode
 from numbergroup.vendors.client import Caller
 
 _DRAIN_S = 21.0
