@@ -51,8 +51,8 @@ from simulation.broker import OneStepLog
 from simulation.caught_by import CAUGHT_BY
 from simulation.ledger import SimulatedLedger
 from simulation.plans import Broken
+from simulation.random_plans import make_plan
 from simulation.running import run, simulating
-from simulation.seeds import make_plan
 from simulation.stepwise import StepwiseLog
 
 Patch = tuple[Any, str, Any]

@@ -7,8 +7,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 from simulation.plans import ASK_FAULTS, CALL_FAULTS, PROCESS_FAULTS, WORLD_FAULTS, described
+from simulation.random_plans import make_plan
 from simulation.running import run, simulating
-from simulation.seeds import make_plan
 from simulation.shrinking import shrunk
 
 EXPECTED = frozenset(

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from simulation.random_plans import make_plan
 from simulation.running import run, simulating
-from simulation.seeds import make_plan
 from simulation.sweeping import EXPECTED, Sweep, replay, story, sweep
 
 TESTS = Path(__file__).parents[1]

@@ -7,7 +7,7 @@ import pytest
 from intake_cases import event
 
 from numbergroup.engine.commands import Entry
-from numbergroup.engine.decoding import intake
+from numbergroup.engine.decoding import intake, lenient_decode
 from numbergroup.engine.decoding.intake import Intake
 from numbergroup.engine.verdicts import CRASHED, Refusal
 from numbergroup_contracts.results import Status
@@ -21,6 +21,7 @@ def _no_decoding(monkeypatch: pytest.MonkeyPatch) -> None:
         raise AssertionError("decoded")
 
     monkeypatch.setattr(intake, "parse_event", kill)
+    monkeypatch.setattr(lenient_decode, "parse_event", kill)
     monkeypatch.setattr(intake, "parse_events", kill)
 
 
@@ -78,12 +79,12 @@ def test_every_event_of_an_array_is_answered() -> None:
 def test_one_that_must_not_be_looked_at(body: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
     """Nobody is answered; the bytes are kept."""
     for name in ("string_members", "split_array"):
-        original = getattr(intake, name)
+        original = getattr(lenient_decode, name)
 
         def nothing_only(seen: bytes, original: Any = original) -> Any:
             assert seen == b"", "looked at"
             return original(seen)
 
-        monkeypatch.setattr(intake, name, nothing_only)
+        monkeypatch.setattr(lenient_decode, name, nothing_only)
     (one,) = refused(body, unread=True)
     assert (one.key, one.body) == (None, body)

@@ -14,7 +14,7 @@ from profiles import examples
 from test_intake_properties import read
 
 from numbergroup.engine.commands import Command
-from numbergroup.engine.decoding.lenient_decode import split_array
+from numbergroup.engine.decoding.json_scanner import split_array
 from numbergroup.engine.verdicts import Refusal
 from numbergroup_contracts.commands import COMMAND_ADAPTER
 

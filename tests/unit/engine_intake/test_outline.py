@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from numbergroup.engine.decoding.lenient_decode import member_bytes, split_array, string_members
+from numbergroup.engine.decoding.json_scanner import member_bytes, split_array, string_members
 
 VALUES = st.recursive(
     st.none() | st.booleans() | st.integers() | st.text(),

@@ -11,7 +11,7 @@ from numbergroup.cli.error_handling import CommandError
 from numbergroup.cli.files import display_name, read_lines
 from numbergroup.engine.commands import Command, Entry
 from numbergroup.engine.decoding.intake import Intake, Spellings
-from numbergroup.engine.decoding.lenient_decode import split_array
+from numbergroup.engine.decoding.json_scanner import split_array
 from numbergroup.engine.verdicts import Refusal
 from numbergroup_contracts.commands import CREATE, LIST, UPDATE
 

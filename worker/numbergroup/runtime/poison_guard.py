@@ -1,6 +1,5 @@
 """Finds messages that crash workers: runs a partition's steps one at a time, and notes each in the ledger.
 
-from numbergroup.runtime.solo_mode import SoloMode
 After a crash, the note tells the next owner which messages were in hand. `engine.partition.poison_detection`
 decides what that means. Without recent crashes, steps overlap and nothing is noted.
 """

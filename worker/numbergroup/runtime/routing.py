@@ -8,7 +8,7 @@ from collections.abc import Callable
 from functools import lru_cache
 
 from numbergroup.engine.commands import Command, HandleKind
-from numbergroup.engine.decoding.lenient_decode import split_array
+from numbergroup.engine.decoding.json_scanner import split_array
 from numbergroup.engine.verdicts import Refusal
 from numbergroup_contracts.names import partition_of
 

@@ -17,7 +17,7 @@ from numbergroup.brokers.port import BrokerUnavailable, StaleEpoch
 from numbergroup.brokers.redis.envelope import Unpacked, unpack
 from numbergroup.engine.commands import Command, Entry, HandleKind
 from numbergroup.engine.decoding.intake import Intake
-from numbergroup.engine.decoding.lenient_decode import split_array
+from numbergroup.engine.decoding.json_scanner import split_array
 from numbergroup.engine.verdicts import Refusal
 from numbergroup.ledger import keys
 from numbergroup.ledger.client import translate_errors

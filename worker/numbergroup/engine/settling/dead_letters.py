@@ -8,7 +8,7 @@ from typing import Any
 import orjson
 
 from numbergroup.engine.commands import GroupRef, HandleKind, Origin
-from numbergroup.engine.decoding.lenient_decode import split_array
+from numbergroup.engine.decoding.json_scanner import split_array
 from numbergroup.engine.records import dead_letter_id, format_time
 from numbergroup.engine.replays import Replay, RetryHistory
 from numbergroup.engine.verdicts import Fault, Refusal, Verdict

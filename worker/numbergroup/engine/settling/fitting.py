@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import orjson
 
 from numbergroup.engine.commands import CommandKey, Origin
-from numbergroup.engine.decoding.lenient_decode import split_array
+from numbergroup.engine.decoding.json_scanner import split_array
 from numbergroup.engine.records import variant_event_id
 from numbergroup.engine.settling.dead_letters import DeadLetterRecord, build_refusal_dead_letter
 from numbergroup.engine.settling.results import encode_fault
