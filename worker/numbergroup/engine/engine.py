@@ -115,7 +115,7 @@ class Engine:
 
     def next_turn(self, account: str) -> Turn | None:
         """Preview the group that would use the account's next permit; `None` if no group is ready."""
-        group = self._scheduler.accounts[account].peek()
+        group = self._scheduler.accounts[account].queue.peek()
         if group is None:
             return None
         commands = next_commands(group, self._precautions(group))
@@ -186,8 +186,8 @@ class Engine:
         account = self._scheduler.accounts[event.account]
         if self._scheduler.accept_permit(event):
             only_ref = event.reserved_for
-            while (group := account.peek()) is not None and only_ref in (None, group.ref):
-                account.pop()
+            while (group := account.queue.peek()) is not None and only_ref in (None, group.ref):
+                account.queue.pop()
                 step = self._choose_step(group, event.now)
                 if step is None:
                     group.move_to(Paused(group.state.batch))

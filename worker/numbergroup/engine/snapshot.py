@@ -94,7 +94,7 @@ def view_account(account: Account, now: float) -> AccountView:
     return AccountView(
         in_flight=account.in_flight,
         permits_wanted=account.permits_wanted + account.probes_wanted,
-        ready_groups=account.ready_count,
+        ready_groups=len(account.queue),
         breaker=account.breaker.state.value,
         breaker_until=notice.until if notice else None,
         breaker_failures=account.breaker.failures,

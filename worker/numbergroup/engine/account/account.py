@@ -1,21 +1,17 @@
-"""One account: decides which group is called next, and when calls must wait.
+"""One account: its health, and when its calls must wait.
 
-Slots and permits belong to the account. A permit is requested only when a group is ready to use it. It goes
-to the group whose oldest command has waited longest. A group whose batch needs several calls is queued anew
-after each, so that it does not starve others. A group whose call stopped the account (throttled, or a fault
-of the account) yields to the other ready groups, until a later call is answered normally.
-
-While the breaker is open or the vendor refuses the account's credentials, only probes go out, one at a time.
+Slots and permits belong to the account. A permit is requested only when a group is ready to use it; which
+group gets it is decided by the `GroupQueue`. While the breaker is open or the vendor refuses the account's
+credentials, only probes go out, one at a time.
 """
 
-import heapq
 from collections import Counter
 from dataclasses import dataclass, field
 
 from numbergroup.engine.account.breaker import Breaker, BreakerState
 from numbergroup.engine.account.budget import Budget
+from numbergroup.engine.account.group_queue import GroupQueue
 from numbergroup.engine.calls import AccountFault, Outcome, Refused, Throttled, Unavailable, Withheld
-from numbergroup.engine.group.lifecycle import Batch, Ready
 from numbergroup.engine.group.state import GroupState
 from numbergroup.engine.policy import MAX_RETRY_AFTER_S, AccountPolicy
 
@@ -25,8 +21,6 @@ _THROTTLE_PAUSE_S = (1.0, 60.0)
 """First and longest pause after a throttled call without `Retry-After`, in seconds."""
 _MAX_LONE_WAIT_S, _MAX_LONE_WAIT_PAUSES = 60.0, 10.0
 """Longest wait of a group that alone is throttled: the larger of these seconds and these account pauses."""
-_YIELDING = -1
-"""The queue position of a group that yields to all others."""
 
 
 @dataclass(slots=True)
@@ -34,7 +28,7 @@ class Account:
     """The queue, health, breaker and budgets of one account."""
 
     policy: AccountPolicy
-    ready: list[tuple[int, int, GroupState, Ready]] = field(default_factory=list)
+    queue: GroupQueue = field(default_factory=GroupQueue)
     in_flight: int = 0
     permits_wanted: int = 0
     probes_wanted: int = 0
@@ -49,81 +43,21 @@ class Account:
     fault: AccountFault | None = None
     answer_count: int = 0
     """Number of calls that the vendor answered normally."""
-    served_at: float = 0.0
-    """Start of the latest call that was answered normally (Unix seconds, as all times here)."""
     awaiting_recovery: dict[GroupState, None] = field(default_factory=dict)
     """Groups whose call failed while the breaker was open; they are queued when the account recovers."""
-    yielding: dict[GroupState, None] = field(default_factory=dict)
-    """Ready groups whose call stopped the account, in that order; no later call was answered normally yet.
-    All other ready groups go first."""
     breaker: Breaker = field(init=False)
     bisect_budget: Budget = field(init=False)
     outcomes: Counter[str] = field(default_factory=Counter)
-    _push_serial: int = 0
-    """Orders groups with equal positions in the heap."""
-    _last_position: int = 0
 
     def __post_init__(self) -> None:
         self.breaker = Breaker(self.policy.breaker)
         self.bisect_budget = Budget(self.policy.isolation_per_second)
 
-    def enqueue(self, group: GroupState, position: int | None = None, batch: Batch | None = None) -> None:
-        """Queue the group for a permit, with its unfinished batch.
-
-        Without a `position`, it is queued by its oldest command; behind all others if its last call stopped
-        the account.
-        """
-        self.yielding.pop(group, None)
-        if group.stopped_account_at is not None and self.served_at <= group.stopped_account_at:
-            group.move_to(Ready(_YIELDING, batch))
-            self.yielding[group] = None
-            return
-        if position is None:
-            position = group.oldest_arrival if group.stopped_account_at is None else self._last_position
-        self._last_position = max(position, self._last_position)
-        self._push_serial += 1
-        state = Ready(position, batch)
-        group.move_to(state)
-        heapq.heappush(self.ready, (position, self._push_serial, group, state))
-
-    def peek(self) -> GroupState | None:
-        """Return the ready group that uses the next permit; `None` if there is none."""
-        while self.ready:
-            _, _, group, state = self.ready[0]
-            # Entries of groups that were settled, parked or forgotten since are stale: drop them.
-            if group.state is state and group.pending:
-                return group
-            heapq.heappop(self.ready)
-        while self.yielding:
-            group = next(iter(self.yielding))
-            if isinstance(group.state, Ready) and group.pending:
-                return group
-            del self.yielding[group]
-        return None
-
-    def pop(self) -> GroupState | None:
-        """Remove and return the group that `peek` returns."""
-        group = self.peek()
-        if group is None:
-            return None
-        if group in self.yielding:
-            del self.yielding[group]
-        else:
-            heapq.heappop(self.ready)
-        return group
-
-    @property
-    def ready_count(self) -> int:
-        """Number of queued groups, stale entries included."""
-        return len(self.ready) + len(self.yielding)
-
     def forget_partition(self, partition: int) -> None:
-        """Remove the partition's groups from all queues, so that no permit is requested for them."""
-        self.ready = [entry for entry in self.ready if entry[2].partition != partition]
-        heapq.heapify(self.ready)
-        for groups in (self.awaiting_recovery, self.yielding):
-            for group in [group for group in groups if group.partition == partition]:
-                del groups[group]
+        """Remove the partition's groups."""
+        self.queue.forget_partition(partition)
+        for group in [group for group in self.awaiting_recovery if group.partition == partition]:
+            del self.awaiting_recovery[group]
 
     @property
     def paused_until(self) -> float:
@@ -170,7 +104,7 @@ class Account:
     def permits_to_request(self, now: float) -> int:
         """Return how many more permits the account can use now; while it is probing, for probes."""
         requested = self.probes_wanted if self.is_probing else self.permits_wanted
-        return max(0, min(self.ready_count, self.free_slots(now)) - requested)
+        return max(0, min(len(self.queue), self.free_slots(now)) - requested)
 
     def on_call_finished(
         self, group: GroupState, outcome: Outcome, now: float, jitter: float, *, sent_at: float, probe: bool
@@ -210,7 +144,7 @@ class Account:
                 group.answers_at_fault = group.stopped_account_at = None
                 group.lone_throttles = 0
                 self.throttle_count = 0
-                self._on_served(sent_at)
+                self.queue.note_served(sent_at)
                 if probe or not self.fault_count:
                     # Answers to calls that were in flight when the fault began do not count.
                     self.answer_count += 1
@@ -230,22 +164,13 @@ class Account:
         waiting, self.awaiting_recovery = [*self.awaiting_recovery], {}
         return waiting
 
-    def _on_served(self, sent_at: float) -> None:
-        """Queue the yielding groups behind all others: a call sent at `sent_at` was answered normally."""
-        if sent_at <= self.served_at:
-            return
-        self.served_at = sent_at
-        for group in [*self.yielding]:
-            if isinstance(group.state, Ready):
-                self.enqueue(group, batch=group.state.batch)
-
     def _on_stopped_by(self, group: GroupState, now: float) -> None:
         """Record that the vendor requested a wait in answer to a call of the group.
 
         The wait may concern only this group: if other calls were answered normally since its last one, the
         group waits longer than the account, and longer each time.
         """
-        if group.stopped_account_at is not None and self.served_at > group.stopped_account_at:
+        if group.stopped_account_at is not None and self.queue.served_at > group.stopped_account_at:
             group.lone_throttles += 1
         group.stopped_account_at = now
         if group.lone_throttles:

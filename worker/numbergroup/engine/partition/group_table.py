@@ -92,7 +92,7 @@ class GroupTable:
         """Queue the group for a permit; if its partition is lost or drains, the group becomes idle."""
         partition = self.partitions.get(group.partition)
         if partition is not None and not partition.draining:
-            self.scheduler.accounts[group.ref.account].enqueue(group, position, batch)
+            self.scheduler.accounts[group.ref.account].queue.add(group, position, batch)
         else:
             group.move_to(IDLE)
 

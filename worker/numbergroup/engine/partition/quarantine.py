@@ -29,7 +29,7 @@ def is_stuck(group: GroupState, account: Account, now: float) -> bool:
     if not isinstance(group.state, Parked) or not group.failures:
         return False
     failing_since = group.first_failed_at
-    return account.served_at > failing_since or now - failing_since >= account.policy.breaker.window_s
+    return account.queue.served_at > failing_since or now - failing_since >= account.policy.breaker.window_s
 
 
 def quarantine_fault(group: GroupState) -> Fault:
