@@ -70,7 +70,7 @@ class ReplayStream:
         return [self._decode_entry(tag, pair_fields(flat)) for tag, flat in rows]
 
     def settle(self, replayed: Iterable[tuple[str, str | None]]) -> None:
-        """Note that these messages are deleted; each is named by its tag."""
+        """Forget the replayed messages with these tags: a settlement deleted them."""
         self.position.settle([tag.removeprefix(REPLAY_TAG_PREFIX) for tag, _ in replayed])
 
     async def check_position(self) -> None:

@@ -61,7 +61,11 @@ class RetryHistory:
 
 
 def effective_order(history: RetryHistory | None) -> int:
-    """Return the order of a command with this history: `LATEST` if it does not yield to later commands."""
+    """Return the place of a command among those of its group, for a merge.
+
+    A replay keeps the order of its first arrival, and so yields to later commands. Any other command, and a
+    forced replay, has `LATEST`. `history`: the command's failed calls and replays.
+    """
     replay = None if history is None else history.replay
     if replay is None or replay.force or replay.order is None:
         return LATEST
@@ -85,7 +89,12 @@ class LaterWrites:
     numbers: dict[str, tuple[bool, int]] = field(default_factory=dict)
 
     def add(self, everything: int, numbers: Iterable[tuple[str, bool, int]]) -> None:
-        """Add decisions, in any sequence. For each number the one with the highest order counts."""
+        """Add what later commands decided; the calls may come in any sequence.
+
+        `everything`: the order of the last command that decided all numbers, -1 if there is none. `numbers`:
+        each number, whether it is in the group, and the order of the command that decided it. For each number
+        the decision with the highest order counts.
+        """
         self.everything = max(self.everything, everything)
         for number, present, order in numbers:
             if order >= self.numbers.get(number, (False, -1))[1]:

@@ -13,8 +13,8 @@ _SPARE = 64
 class Timers(Generic[T]):
     """A queue of wake-up times, in Unix seconds.
 
-    Only the earliest time of each group is kept. A group that was woken checks its own state, and schedules
-    its next time if it needs one. The size is bounded by about twice the number of groups with a timer.
+    Only the earliest time of each group counts. A group that was woken checks its own state, and schedules
+    its next time if it needs one. Outdated times stay in the heap until they are about half of it.
     """
 
     _heap: list[tuple[float, int, T | None]] = field(default_factory=list)

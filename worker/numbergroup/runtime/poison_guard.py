@@ -206,7 +206,10 @@ class PoisonGuard:
             await asyncio.sleep(self._caution.pause_s * (0.5 + self._jitter()))
 
     async def enter(self, in_hand: InHand) -> None:
-        """Note that a step begins. The caller holds the solo lock. Raises `LeaseLost`."""
+        """Note in the ledger that a step begins with these messages. Raises `LeaseLost`.
+
+        The caller holds the lock of `SoloMode`, so that no other step runs.
+        """
         if in_hand and self.is_noting:
             await self._note_in_hand(in_hand)
 

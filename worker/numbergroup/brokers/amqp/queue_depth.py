@@ -22,7 +22,7 @@ def count_ready(url: str, partitions: int) -> Mapping[int, int]:
 
 
 def count_strays(url: str, partitions: int) -> Mapping[str, int]:
-    """Return how many messages no consumer holds in each queue of another number of partitions."""
+    """Return the number of ready messages in each queue that belongs to another number of partitions."""
     with temporary_connection(url, _NAME) as connection:
         return topology.count_strays(connection, partitions)
 

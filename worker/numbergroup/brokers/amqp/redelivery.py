@@ -75,7 +75,7 @@ class Redeliveries:
         return (int(tag.rpartition("-")[2]) for tag in self._states.get(digest, ()))
 
     def clear(self) -> Collection[str]:
-        """Stop tracking, because no more redeliveries can come; return the tags of what did not come."""
+        """Stop waiting for redeliveries; return the tags of the messages that were not redelivered."""
         missing = [tag for states in self._states.values() for tag in states]
         self._states.clear()
         return missing

@@ -113,7 +113,7 @@ class ResultSender:
             yield replies[start:]
 
     def _count_failures(self, replies: Sequence[Reply], failed: dict[int, PublishFailure]) -> set[_Address]:
-        """Count the failures of each address; return the addresses that get no further attempt."""
+        """Count the failed attempts for each reply queue; return the queues that get no further attempt."""
         if not failed and not self._failures:
             return set()
         causes = {_address_of(replies[position]): failure.cause for position, failure in failed.items()}
