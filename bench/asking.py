@@ -83,7 +83,7 @@ class Straight:
     def call(self) -> None:
         call = Call(CallKind.ADD, ("85210000001",), "group-000001")
         began = time.perf_counter()
-        request = self._vendor.request(call, int(time.time() * 1000), self._credentials)
+        request = self._vendor.build_request(call, int(time.time() * 1000), self._credentials)
         self._connection.request(request.method, self._path, request.body, request.headers)
         body = self._connection.getresponse().read()
         self.taken_s.append(time.perf_counter() - began)

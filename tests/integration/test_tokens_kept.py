@@ -121,7 +121,9 @@ async def test_workers_that_share_it(rig: Rig) -> None:
     now_s = NOW
 
     class Wire:
-        async def exchange(self, request: Request, most_bytes: int, sent_by: float, *_: object) -> Answer:
+        async def exchange(
+            self, request: Request, max_bytes: int, send_deadline: float, *_: object
+        ) -> Answer:
             made = office.make(request.body.decode(), now_s)
             return Answer(200, orjson.dumps({"token": made}))
 
@@ -144,10 +146,10 @@ async def test_workers_that_share_it(rig: Rig) -> None:
         )
         for _ in range(6)
     ]
-    tokens = await asyncio.gather(*(worker.current(MINE) for worker in workers))
+    tokens = await asyncio.gather(*(worker.get_token(MINE) for worker in workers))
     assert len(set(tokens)) == office.made(USER) == 1
     dead, now_s = str(tokens[0]), NOW + 60
-    tokens = await asyncio.gather(*(worker.current(MINE, dead) for worker in workers))
+    tokens = await asyncio.gather(*(worker.get_token(MINE, dead) for worker in workers))
     assert len(set(tokens)) == 1
     assert office.made(USER) == 2
     assert office.accepts(USER, str(tokens[0]), now_s)

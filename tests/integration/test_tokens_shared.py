@@ -18,7 +18,7 @@ from numbergroup.vendors.http import HttpTransport
 from numbergroup.vendors.keyring import Keyring
 from numbergroup.vendors.ozonetel import Ozonetel
 from numbergroup.vendors.port import Credentials
-from numbergroup.vendors.tokens import tokens_of
+from numbergroup.vendors.tokens import build_tokens
 
 USER = "sandbox"
 MINE, ROTATED = Credentials(USER, "sandbox-api-key"), Credentials(USER, "another-api-key")
@@ -36,7 +36,7 @@ class Shared:
         self.callers = []
         for keyring in self.keyrings:
             vendor, transport = Ozonetel(sandbox.origin, "token"), HttpTransport(16, 5.0, 5.0)
-            tokens = tokens_of(
+            tokens = build_tokens(
                 "default",
                 vendor,
                 store=RedisTokens(rig.client),

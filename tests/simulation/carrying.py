@@ -11,7 +11,7 @@ from numbergroup.engine.partition.poison_detection import Step
 from numbergroup.runtime.lease import Lease
 from numbergroup.vendors.attempt import NO_STEPS, CallResult, Guard, Record, Steps
 from numbergroup.vendors.client import Caller
-from numbergroup.vendors.http import MayGo, NoAnswer, NotConnected, TooLate, Withdrawn, always
+from numbergroup.vendors.http import MaySend, NoAnswer, NotConnected, TooLate, Withdrawn, always
 from numbergroup.vendors.port import Answer, Request
 from simulation.anything import answer_of
 from simulation.loop import PROCESS
@@ -63,7 +63,7 @@ class SimulatedTransport:
     account: AccountPlan
 
     async def exchange(
-        self, request: Request, most_bytes: int, sent_by: float, may_go: MayGo = always
+        self, request: Request, max_bytes: int, send_deadline: float, may_send: MaySend = always
     ) -> Answer:
         world, loop = self.world, self.world.loop
         deadline = loop.now + world.plan.timeout_s
@@ -74,9 +74,9 @@ class SimulatedTransport:
         if world.vendor_away_until > loop.now:
             raise NotConnected("not connected: the vendor is away")
         # The last moment before it is written, as in the real transport.
-        if loop.now >= sent_by:
+        if loop.now >= send_deadline:
             raise TooLate("not sent in time")
-        if not may_go():
+        if not may_send():
             raise Withdrawn("not sent: something has come between")
         fate = world.fate_of_call(process)
         if world.plan.deadly_step == Step.SEND and DEADLY.encode() in request.body:

@@ -177,16 +177,16 @@ def _only_the_last_serial_at_settling() -> list[Patch]:
 
 
 def _no_permit_for_a_retry() -> list[Patch]:
-    make = client.Caller._make
+    make = client.Caller._call_with_retries
 
     async def mutated(self: Any, run: Any) -> Any:
         async def granted() -> None:
             return
 
-        self._permit = granted
+        self._sender._permit = granted
         return await make(self, run)
 
-    return [(client.Caller, "_make", mutated)]
+    return [(client.Caller, "_call_with_retries", mutated)]
 
 
 def _no_lease_before_a_request() -> list[Patch]:
@@ -373,7 +373,7 @@ def _a_success_counts_with_any_status() -> list[Patch]:
 
 
 def _a_create_in_doubt_is_sent_again() -> list[Patch]:
-    return [(client.Caller, "_is_spent", lambda self, call, outcome: False)]
+    return [(client.Caller, "_is_unrepeatable", lambda self, call, outcome: False)]
 
 
 def _a_refusal_in_doubt_is_a_refusal() -> list[Patch]:
@@ -411,17 +411,17 @@ def _the_marker_stands_at_the_end() -> list[Patch]:
 
 
 def _a_list_with_gaps_proves_absence() -> list[Patch]:
-    take = Listing.take
+    take = Listing.add_page
 
     def mutated(self: Listing, outcome: Any) -> Any:
         ended = take(self, outcome)
         return replace(ended, complete=True) if isinstance(ended, Applied) else ended
 
-    return [(Listing, "take", mutated)]
+    return [(Listing, "add_page", mutated)]
 
 
 def _an_unknown_code_goes_before_the_status() -> list[Patch]:
-    return [(classification, "_decides", lambda status: False), (running, "_FORGIVING", running._CLASSES)]
+    return [(classification, "_is_decisive", lambda status: False), (running, "_FORGIVING", running._CLASSES)]
 
 
 def _retry_after_is_for_429_only() -> list[Patch]:

@@ -103,10 +103,10 @@ class DeadlyProvider(PerNumber):
 
     world: World
 
-    def request(self, call: Call, wall_ms: int, credentials: Credentials) -> Request:
+    def build_request(self, call: Call, wall_ms: int, credentials: Credentials) -> Request:
         die_in(self.world, Step.COMPOSE, call.numbers)
-        return super().request(call, wall_ms, credentials)
+        return super().build_request(call, wall_ms, credentials)
 
-    def outcome(self, call: Call, answer: Answer, credentials: Credentials) -> Outcome:
+    def parse_answer(self, call: Call, answer: Answer, credentials: Credentials) -> Outcome:
         die_in(self.world, Step.READ_ANSWER, call.numbers)
-        return super().outcome(call, answer, credentials)
+        return super().parse_answer(call, answer, credentials)

@@ -31,9 +31,9 @@ class PerNumber(NXCloud):
 
     __slots__ = ()
 
-    def request(self, call: Call, wall_ms: int, credentials: Credentials) -> Request:
+    def build_request(self, call: Call, wall_ms: int, credentials: Credentials) -> Request:
         if call.kind is not CallKind.RENAME:
-            return super().request(call, wall_ms, credentials)
+            return super().build_request(call, wall_ms, credentials)
         texts = {"groupName": call.group_name, "remark": call.remark}
         said = {name: text for name, text in texts.items() if text is not None}
         body, ts = orjson.dumps({"groupId": call.group_id, **said}), str(wall_ms)
@@ -49,8 +49,8 @@ class PerNumber(NXCloud):
         headers = {"action": "renameGroup", "ts": ts, "sign": signature}
         return Request("POST", self.base_url, headers, body)
 
-    def outcome(self, call: Call, answer: Answer, credentials: Credentials) -> Outcome:
-        outcome = super().outcome(call, answer, credentials)
+    def parse_answer(self, call: Call, answer: Answer, credentials: Credentials) -> Outcome:
+        outcome = super().parse_answer(call, answer, credentials)
         if not isinstance(outcome, Applied):
             return outcome
         return replace(outcome, rejected=tuple(orjson.loads(answer.body).get("rejected", ())))

@@ -41,16 +41,16 @@ class Watched:
     def __getattr__(self, name: str) -> Any:
         return getattr(self._provider, name)
 
-    def request(self, call: Call, wall_ms: int, credentials: Credentials) -> Request:
-        if self._bug == "request":
+    def build_request(self, call: Call, wall_ms: int, credentials: Credentials) -> Request:
+        if self._bug == "build_request":
             raise ZeroDivisionError
-        self.requests.append(self._provider.request(call, wall_ms, credentials))
+        self.requests.append(self._provider.build_request(call, wall_ms, credentials))
         return self.requests[-1]
 
-    def outcome(self, call: Call, answer: Answer, credentials: Credentials) -> Outcome:
-        if self._bug == "outcome":
+    def parse_answer(self, call: Call, answer: Answer, credentials: Credentials) -> Outcome:
+        if self._bug == "parse_answer":
             raise ZeroDivisionError
-        return self._provider.outcome(call, answer, credentials)
+        return self._provider.parse_answer(call, answer, credentials)
 
 
 class Rig:

@@ -40,7 +40,7 @@ def outcome(call: Call, content: Any, status: int = 200, **headers: str) -> Outc
     """What `content` means: bytes as they are, anything else as JSON. `retry_after` is that header."""
     body = content if isinstance(content, bytes) else orjson.dumps(content)
     named = {name.replace("_", "-"): value for name, value in headers.items()}
-    return VENDOR.outcome(call, Answer(status, body, named), CREDENTIALS)
+    return VENDOR.parse_answer(call, Answer(status, body, named), CREDENTIALS)
 
 
 def said(code: Any, msg: str = "success", **more: Any) -> dict[str, Any]:

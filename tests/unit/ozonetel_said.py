@@ -5,7 +5,8 @@ from typing import Any
 import orjson
 
 from numbergroup.engine.calls import Call, CallKind, Outcome
-from numbergroup.vendors.ozonetel import CURRENT, LEGACY, Auth, Ozonetel
+from numbergroup.vendors.ozonetel import Auth, Ozonetel
+from numbergroup.vendors.ozonetel_api import CURRENT, LEGACY
 from numbergroup.vendors.port import Answer, Credentials
 
 KEY = "KK5f3cc1a7e2"
@@ -59,4 +60,4 @@ def outcome(call: Call, content: Any, status: int = 200, auth: Auth = "basic", *
     """What `content` means: bytes as they are, anything else as JSON. `retry_after` is that header."""
     body = content if isinstance(content, bytes) else orjson.dumps(content)
     named = {name.replace("_", "-"): value for name, value in headers.items()}
-    return VENDORS[auth].outcome(call, Answer(status, body, named), CREDENTIALS)
+    return VENDORS[auth].parse_answer(call, Answer(status, body, named), CREDENTIALS)

@@ -8,7 +8,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from numbergroup.vendors.answers import identifier, json_object, retry_after_s, scrubbed, whole_number
+from numbergroup.vendors.answers import (
+    json_object,
+    mask_message,
+    parse_identifier,
+    parse_integer,
+    parse_retry_after,
+)
 
 NOW = datetime(2026, 11, 21, 12, 0, 0, tzinfo=UTC)
 
@@ -39,12 +45,12 @@ NOW = datetime(2026, 11, 21, 12, 0, 0, tzinfo=UTC)
 )
 def test_retry_after(value: str | None, seconds: float | None) -> None:
     """`Retry-After` is seconds or a date, never negative; what is neither says nothing."""
-    assert retry_after_s(value, NOW) == seconds
+    assert parse_retry_after(value, NOW) == seconds
 
 
 def test_retry_after_with_an_impossible_zone() -> None:
     """A zone of more digits than a machine's integer is no date, and no error."""
-    assert retry_after_s("Sat, 21 Nov 2026 12:00:00 +" + "9" * 30, NOW) is None
+    assert parse_retry_after("Sat, 21 Nov 2026 12:00:00 +" + "9" * 30, NOW) is None
 
 
 DATES = st.builds(
@@ -63,7 +69,7 @@ DATES = st.builds(
 @given(st.one_of(st.text(), DATES, st.floats().map(str), st.integers().map(str)))
 def test_retry_after_never_raises(value: str) -> None:
     """Whatever the header says, it is a finite number of seconds from 0, or nothing."""
-    seconds = retry_after_s(value, NOW)
+    seconds = parse_retry_after(value, NOW)
     assert seconds is None or 0.0 <= seconds < math.inf
 
 
@@ -138,7 +144,7 @@ def test_what_is_no_json_stays_unreadable(value: str) -> None:
 )
 def test_whole_numbers(value: object, number: int | None) -> None:
     """An int, also as a string of ASCII digits; no boolean, no float, nothing of more than 18 digits."""
-    assert whole_number(value) == number
+    assert parse_integer(value) == number
 
 
 @pytest.mark.parametrize(
@@ -156,20 +162,20 @@ def test_whole_numbers(value: object, number: int | None) -> None:
 )
 def test_identifiers(value: object, text: str | None) -> None:
     """A string or an int, without what cannot be printed; of anything else nothing."""
-    assert identifier(value, 5) == text
+    assert parse_identifier(value, 5) == text
 
 
 @given(st.one_of(st.text(), st.integers(), st.none(), st.booleans(), st.floats()))
 def test_identifiers_fit_anywhere(value: object) -> None:
-    """An identifier is printable, not empty, and never longer than asked for."""
-    text = identifier(value, 5)
+    """An parse_identifier is printable, not empty, and never longer than asked for."""
+    text = parse_identifier(value, 5)
     assert text is None or (text.isprintable() and 1 <= len(text) <= 5)
 
 
 @given(st.text(), st.text(string.ascii_letters, min_size=8), st.text())
 def test_a_secret_never_gets_through(before: str, secret: str, after: str) -> None:
     """Wherever the secret stands in a message, it is not in what is kept of it."""
-    kept = scrubbed(f"{before}{secret}{after}", secret)
+    kept = mask_message(f"{before}{secret}{after}", secret)
     assert secret not in kept or secret in before + "***" + after
     assert kept.isprintable() or not kept
     assert len(kept) <= 300
@@ -188,7 +194,7 @@ def test_a_secret_never_gets_through(before: str, secret: str, after: str) -> No
 )
 def test_numbers_are_masked_and_ids_are_not(text: str, kept: str) -> None:
     """Phone numbers are 7 to 15 digits that stand alone: ids and requestIds stay readable."""
-    assert scrubbed(text, "") == kept
+    assert mask_message(text, "") == kept
 
 
 @pytest.mark.parametrize(
@@ -206,15 +212,15 @@ def test_numbers_are_masked_and_ids_are_not(text: str, kept: str) -> None:
 )
 def test_numbers_are_masked_however_they_are_written(text: str) -> None:
     """Grouped, prefixed, glued to a word or in other digits: no phone number stays in a message."""
-    assert sum(one.isdigit() for one in scrubbed(f"invalid: {text} .", "")) < 7
+    assert sum(one.isdigit() for one in mask_message(f"invalid: {text} .", "")) < 7
 
 
 def test_the_secret_is_masked_in_any_case() -> None:
     """A vendor that echoes the secret in capitals does not give it away."""
-    assert "S3CR3T" not in scrubbed("bad secret S3CR3T", "s3cr3t")
+    assert "S3CR3T" not in mask_message("bad secret S3CR3T", "s3cr3t")
 
 
 def test_a_number_that_json_does_not_carry_is_none() -> None:
     """A total beyond 2^53 is no total: what is written from it could not be read again."""
-    assert whole_number(10**30) is None
-    assert whole_number(-(10**30)) is None
+    assert parse_integer(10**30) is None
+    assert parse_integer(-(10**30)) is None

@@ -99,7 +99,7 @@ async def test_no_permit_for_the_next_page() -> None:
         assert rig.arrived == 2
 
 
-@pytest.mark.parametrize(("limit", "most"), [("_MOST_GROUPS", 4), ("_MOST_NUMBERS", 7)])
+@pytest.mark.parametrize(("limit", "most"), [("_MAX_GROUPS", 4), ("_MAX_NUMBERS", 7)])
 async def test_a_listing_without_end_ends(monkeypatch: pytest.MonkeyPatch, limit: str, most: int) -> None:
     """New groups on every page do not fill the memory: the look ends, and proves nothing."""
     monkeypatch.setattr(listing, limit, most)

@@ -121,7 +121,7 @@ async def test_no_permit_for_another_attempt() -> None:
 async def test_a_bug_before_the_request(call: Call, logs: list[Any]) -> None:
     """A provider that cannot build the request: nothing is sent, nothing is in doubt."""
     async with Rig() as rig:
-        rig.use(rig.sandbox.url, bug="request")
+        rig.use(rig.sandbox.url, bug="build_request")
         ended = await rig.run(call)
         assert ended.outcome == Unavailable(
             "internal error: ZeroDivisionError", in_doubt=False, is_local=True
@@ -133,7 +133,7 @@ async def test_a_bug_before_the_request(call: Call, logs: list[Any]) -> None:
 async def test_a_bug_after_the_request(logs: list[Any]) -> None:
     """A provider that cannot read the answer: an update is in doubt."""
     async with Rig(attempts=1) as rig:
-        rig.use(rig.sandbox.url, bug="outcome")
+        rig.use(rig.sandbox.url, bug="parse_answer")
         ended = await rig.run(ADD)
         assert ended.outcome == Unavailable("internal error: ZeroDivisionError", in_doubt=True, is_local=True)
         assert ended.doubt_until == rig.now_s + 61.0
@@ -144,7 +144,7 @@ async def test_a_bug_after_the_request(logs: list[Any]) -> None:
 async def test_a_bug_after_a_create(logs: list[Any]) -> None:
     """A create whose answer nobody could read is not sent again, whoever is to blame."""
     async with Rig() as rig:
-        rig.use(rig.sandbox.url, bug="outcome")
+        rig.use(rig.sandbox.url, bug="parse_answer")
         ended = await rig.run(CREATE)
         assert (ended.attempts, rig.arrived, rig.groups()) == (1, 1, 1)
         assert ended.doubt_until == rig.intents[0]

@@ -12,7 +12,7 @@ from numbergroup.engine.calls import AccountFault, Applied, Call, CallKind, Thro
 from numbergroup.vendors.attempt import CallResult
 from numbergroup.vendors.nxcloud import NXCloud
 from numbergroup.vendors.port import Credentials, Request
-from numbergroup.vendors.tokens import Tokens, tokens_of
+from numbergroup.vendors.tokens import Tokens, build_tokens
 
 NEW = Credentials(USER, "new-key")
 FORMER_TAKEN = "the vendor takes the account's former credentials still, not those that replaced them"
@@ -240,7 +240,7 @@ def test_an_account_without_tokens() -> None:
         "now_s": world.now,
     }
     nxcloud = NXCloud("http://127.0.0.1")
-    assert tokens_of("default", nxcloud, **rest) is None
-    assert tokens_of("default", Plain(), **rest) is None
-    assert isinstance(tokens_of("default", Vendor(), **rest), Tokens)
+    assert build_tokens("default", nxcloud, **rest) is None
+    assert build_tokens("default", Plain(), **rest) is None
+    assert isinstance(build_tokens("default", Vendor(), **rest), Tokens)
     world.end()

@@ -18,7 +18,7 @@ from numbergroup.engine.calls import (
     Withheld,
 )
 from numbergroup.settings import NXCloudAccount
-from numbergroup.vendors.classification import FailureClass, FailureClassifier, Stated
+from numbergroup.vendors.classification import FailureClass, FailureClassifier, StatedFailure
 from numbergroup.vendors.nxcloud import CLASSES
 from numbergroup.vendors.port import Answer
 
@@ -70,7 +70,7 @@ def stated(
 ) -> Outcome:
     """The outcome of an answer whose body states this. `retry_after` is that header."""
     named = {name.replace("_", "-"): value for name, value in headers.items()}
-    return classes.outcome(ADD, Answer(status, b"", named), Stated(code, text, text, "r-1"))
+    return classes.classify(ADD, Answer(status, b"", named), StatedFailure(code, text, text, "r-1"))
 
 
 @pytest.mark.parametrize("code", NXCLOUD)
@@ -92,7 +92,7 @@ def test_every_documented_text(text: str) -> None:
 @pytest.mark.parametrize("status", STATUSES)
 def test_every_http_status(status: int) -> None:
     """Without a verdict in the body, HTTP's status says whose fault it is."""
-    got = CLASSES.outcome(ADD, Answer(status, b""))
+    got = CLASSES.classify(ADD, Answer(status, b""))
     assert type(got) is STATUSES[status]
     assert got.code == f"http-{status}"  # type: ignore[union-attr]
 
@@ -110,7 +110,7 @@ CLASS_OF = {
 def test_an_http_status_can_be_put_in_a_class(status: int, found: FailureClass) -> None:
     """What an operator says of a status goes before what HTTP says."""
     classes = FailureClassifier({f"http-{status}": found})
-    assert type(classes.outcome(ADD, Answer(status, b""))) is CLASS_OF[found]
+    assert type(classes.classify(ADD, Answer(status, b""))) is CLASS_OF[found]
 
 
 @pytest.mark.parametrize("found", FailureClass)
@@ -120,7 +120,7 @@ def test_an_http_status_can_be_put_in_a_class(status: int, found: FailureClass) 
 )
 def test_no_class_ends_a_doubt(found: FailureClass, call: Call, status: int, in_doubt: bool) -> None:
     """In whatever class an operator puts it: what may have been applied may have been applied."""
-    got = FailureClassifier({f"http-{status}": found}).outcome(call, Answer(status, b""))
+    got = FailureClassifier({f"http-{status}": found}).classify(call, Answer(status, b""))
     assert not isinstance(got, Applied | Withheld)
     assert got.in_doubt is in_doubt
 
@@ -128,7 +128,7 @@ def test_no_class_ends_a_doubt(found: FailureClass, call: Call, status: int, in_
 @pytest.mark.parametrize(("status", "in_doubt"), [(503, False), (500, True), (502, True), (200, True)])
 def test_a_create_that_cannot_be_looked_for(status: int, in_doubt: bool) -> None:
     """Where the vendor has no list, 503 means what it says: an outage would fail every create otherwise."""
-    got = FailureClassifier().outcome(CREATE, Answer(status, b""), lists=False)
+    got = FailureClassifier().classify(CREATE, Answer(status, b""), can_list=False)
     assert isinstance(got, Unavailable)
     assert got.in_doubt is in_doubt
 
@@ -173,7 +173,7 @@ def test_429_whatever_the_body_says() -> None:
     assert stated(CLASSES, "1002", status=429, retry_after="7") == Throttled(7.0, "1002", "no")
     elsewhere = FailureClassifier({"1002": FailureClass.REFUSED, "http-429": FailureClass.RETRYABLE})
     assert type(stated(elsewhere, "1002", status=429)) is Refused
-    assert type(elsewhere.outcome(ADD, Answer(429, b""))) is Unavailable
+    assert type(elsewhere.classify(ADD, Answer(429, b""))) is Unavailable
 
 
 @pytest.mark.parametrize("code", [code for code, kind in NXCLOUD.items() if kind is Refused])
@@ -197,7 +197,7 @@ def test_retry_after_is_measured_on_the_vendors_clock(ahead_s: int) -> None:
     }
     got = stated(ACCOUNT.classes, "9999", "rate limit", **headers)
     assert got == Throttled(90.0, "9999", "rate limit")
-    silent = CLASSES.outcome(ADD, Answer(429, b"", {k.replace("_", "-"): v for k, v in headers.items()}))
+    silent = CLASSES.classify(ADD, Answer(429, b"", {k.replace("_", "-"): v for k, v in headers.items()}))
     assert isinstance(silent, Throttled)
     assert silent.retry_after_s == 90.0
 
@@ -214,8 +214,8 @@ def test_nothing_raises(
 ) -> None:
     """Whatever a vendor sends, it is a failure of one of the classes, and a pause is never negative."""
     answer = Answer(status, b"", headers)
-    for stated_or_not in (Stated(code, text, text), None):
-        got = CLASSES.outcome(call, answer, stated_or_not)
+    for stated_or_not in (StatedFailure(code, text, text), None):
+        got = CLASSES.classify(call, answer, stated_or_not)
         assert type(got) in CLASS_OF.values()
         if isinstance(got, Throttled):
             assert got.retry_after_s is None or got.retry_after_s >= 0.0

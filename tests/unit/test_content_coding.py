@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from numbergroup.engine.calls import Applied, Unavailable
 from numbergroup.sandbox.faults import Compressed
-from numbergroup.vendors.content_coding import TooLarge, unpacked
+from numbergroup.vendors.content_coding import TooLarge, decompress
 
 PLAIN = b'{"code":0,"msg":"success"}'
 MANY = 10_000
@@ -41,7 +41,7 @@ PACKED = {
 @pytest.mark.parametrize("encoding", PACKED)
 def test_what_is_packed_is_unpacked(encoding: str) -> None:
     """By what the header says, whatever it says in which case; a gzip also without."""
-    assert unpacked(PACKED[encoding], encoding, MANY) == PLAIN
+    assert decompress(PACKED[encoding], encoding, MANY) == PLAIN
 
 
 @pytest.mark.parametrize(
@@ -54,7 +54,7 @@ def test_what_is_packed_is_unpacked(encoding: str) -> None:
 )
 def test_what_cannot_be_unpacked_is_left_as_it_is(encoding: str, body: bytes) -> None:
     """A header that is not true hides no answer; and half an answer is none."""
-    assert unpacked(body, encoding, MANY) == body
+    assert decompress(body, encoding, MANY) == body
 
 
 def test_a_bomb_does_not_go_off() -> None:
@@ -64,7 +64,7 @@ def test_a_bomb_does_not_go_off() -> None:
     for packed, encoding in ((bomb, "gzip"), (gzip.compress(bomb), "gzip, gzip"), (bomb * 3, "")):
         tracemalloc.start()
         with pytest.raises(TooLarge):
-            unpacked(packed, encoding, 1_000_000)
+            decompress(packed, encoding, 1_000_000)
         _, peak = tracemalloc.get_traced_memory()
         tracemalloc.stop()
         assert peak < 4_000_000
@@ -74,14 +74,14 @@ def test_streams_without_end() -> None:
     """A body of very many small streams is none of ours, and takes no time."""
     body = gzip.compress(b"") * 200_000
     began = time.process_time()
-    assert unpacked(body, "gzip", MANY) == body
+    assert decompress(body, "gzip", MANY) == body
     assert time.process_time() - began < 2.0
 
 
 @given(st.binary(max_size=200), st.sampled_from(["gzip", "deflate", "", "deflate, gzip"]))
 def test_nothing_raises(body: bytes, encoding: str) -> None:
     """Whatever comes, something comes out of it."""
-    assert isinstance(unpacked(body, encoding, MANY), bytes)
+    assert isinstance(decompress(body, encoding, MANY), bytes)
 
 
 @pytest.mark.parametrize("coding", ["gzip", "deflate"])

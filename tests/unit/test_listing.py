@@ -52,7 +52,7 @@ def read(vendor: Vendor, look: Call = FIND, page_size: int = 1000) -> Outcome:
     """How the listing ends."""
     listing = Listing(page_size, look)
     while True:
-        ended = listing.take(vendor.page(listing.page))
+        ended = listing.add_page(vendor.page(listing.page))
         if ended is not None:
             return ended
 
@@ -136,7 +136,7 @@ def test_a_vendor_that_counts_more_than_it_shows(total: int) -> None:
     """It proves nothing, and says why."""
     listing = Listing(2, FIND)
     for shown in ("ab", "bc", "c"):
-        ended = listing.take(Applied(None, groups=tuple(map(group, shown)), total=total))
+        ended = listing.add_page(Applied(None, groups=tuple(map(group, shown)), total=total))
     assert isinstance(ended, Applied)
     assert (ended.complete, ended.total) == (False, total)
     assert ended.incomplete_reason == f"the vendor counts {total} groups, and lists 3"

@@ -68,13 +68,13 @@ def check(got: Outcome) -> None:
 @example(EVERY_KIND[0], 429, {"retry-after": "1 Jan 2020 00:00:00 +99999999999999999999"}, b"")
 def test_random_bytes(call: Any, status: int, headers: dict[str, str], body: bytes) -> None:
     """No bytes, no status and no header make the provider raise or answer anything else."""
-    check(VENDOR.outcome(call, Answer(status, body, headers), CREDENTIALS))
+    check(VENDOR.parse_answer(call, Answer(status, body, headers), CREDENTIALS))
 
 
 @given(CALLS, STATUSES, HEADERS, ANSWERS | JSON)
 def test_random_json(call: Any, status: int, headers: dict[str, str], content: Any) -> None:
     """No JSON does either, the nearer it comes to an answer the less."""
-    got = VENDOR.outcome(call, Answer(status, orjson.dumps(content), headers), CREDENTIALS)
+    got = VENDOR.parse_answer(call, Answer(status, orjson.dumps(content), headers), CREDENTIALS)
     check(got)
     if isinstance(got, Applied):
         assert str(content["code"]).strip() == "0"
@@ -100,7 +100,7 @@ ANSWERED = [
 @examples(500)
 def test_answers_that_were_good_once(call: Any, status: int, body: bytes) -> None:
     """Whatever became of their bytes: an outcome, without a phone number in its message."""
-    got = VENDOR.outcome(call, Answer(status, body), CREDENTIALS)
+    got = VENDOR.parse_answer(call, Answer(status, body), CREDENTIALS)
     check(got)
     assert "85211111114" not in getattr(got, "message", "")
 
@@ -126,7 +126,7 @@ HEAVY = {
 def test_a_megabyte_of_anything_is_bounded(call: Any, body: bytes) -> None:
     """Reading an answer takes no more than 40 times the memory that it came in."""
     tracemalloc.start()
-    check(VENDOR.outcome(call, Answer(200, body), CREDENTIALS))
+    check(VENDOR.parse_answer(call, Answer(200, body), CREDENTIALS))
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert peak < 40 * len(body)
@@ -134,7 +134,7 @@ def test_a_megabyte_of_anything_is_bounded(call: Any, body: bytes) -> None:
 
 def test_a_request_id_is_cut_off() -> None:
     """What is stored of an id stays short, wherever its printable part is."""
-    got = VENDOR.outcome(
+    got = VENDOR.parse_answer(
         EVERY_KIND[1],
         Answer(200, orjson.dumps(said(0) | {"requestId": "\x07" * 999 + REQUEST_ID * 99})),
         CREDENTIALS,

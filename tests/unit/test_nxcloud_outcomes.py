@@ -241,7 +241,7 @@ def test_the_classes_are_the_accounts() -> None:
     vendor = replace(VENDOR, classes=classes)
 
     def read(content: bytes, status: int = 200) -> Any:
-        return vendor.outcome(ADD, Answer(status, content), CREDENTIALS)
+        return vendor.parse_answer(ADD, Answer(status, content), CREDENTIALS)
 
     assert isinstance(read(orjson.dumps(said(9999, "no"))), Unavailable)
     assert isinstance(read(orjson.dumps(said(1002, "no"))), AccountFault)

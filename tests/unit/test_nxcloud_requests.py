@@ -27,7 +27,7 @@ def vendor(**changed: Any) -> NXCloud:
 
 
 def body(call: Call) -> Any:
-    return orjson.loads(vendor().request(call, NOW_MS, CREDENTIALS).body)
+    return orjson.loads(vendor().build_request(call, NOW_MS, CREDENTIALS).body)
 
 
 CALLS = {
@@ -45,7 +45,7 @@ CALLS = {
 def test_the_bytes_signed_are_the_bytes_sent(name: str) -> None:
     """Whoever checks the signature over the body as it arrives finds it right."""
     call, action = CALLS[name]
-    request = vendor().request(call, NOW_MS, CREDENTIALS)
+    request = vendor().build_request(call, NOW_MS, CREDENTIALS)
     assert (request.method, request.url) == ("POST", URL)
     assert request.headers == {
         "Content-Type": "application/json",
@@ -95,7 +95,7 @@ def test_a_listing_as_on_the_vendors_page() -> None:
 
 def test_sha256_is_announced() -> None:
     """Another algorithm than md5 is named in a header, and used."""
-    request = vendor(algorithm="sha256").request(CALLS["add"][0], NOW_MS, CREDENTIALS)
+    request = vendor(algorithm="sha256").build_request(CALLS["add"][0], NOW_MS, CREDENTIALS)
     assert request.headers["algorithm"] == "sha256"
     assert re.fullmatch("[0-9a-f]{64}", request.headers["sign"])
 
@@ -104,7 +104,7 @@ def test_every_request_is_signed_with_the_credentials_of_the_moment() -> None:
     """They come with each request, so that rotated ones are used at once."""
     call, _ = CALLS["add"]
     pairs = [CREDENTIALS, Credentials(KEY, "new"), Credentials("other", SECRET)]
-    requests = [vendor().request(call, NOW_MS, pair) for pair in pairs]
+    requests = [vendor().build_request(call, NOW_MS, pair) for pair in pairs]
     assert [request.headers["accessKey"] for request in requests] == [KEY, KEY, "other"]
     assert len({request.headers["sign"] for request in requests}) == 3
 
@@ -118,8 +118,8 @@ def test_the_time_is_signed() -> None:
     """Another millisecond, another `ts` and another signature."""
     call, _ = CALLS["add"]
     first, second = (
-        vendor().request(call, NOW_MS, CREDENTIALS),
-        vendor().request(call, NOW_MS + 1, CREDENTIALS),
+        vendor().build_request(call, NOW_MS, CREDENTIALS),
+        vendor().build_request(call, NOW_MS + 1, CREDENTIALS),
     )
     assert (first.headers["ts"], second.headers["ts"]) == (
         str(NOW_MS),

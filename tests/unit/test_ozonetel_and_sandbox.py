@@ -31,8 +31,8 @@ class Pair:
         self.transport = HttpTransport(1, 5.0, 5.0)
 
     async def token(self) -> object:
-        request = self.vendor.token_request(self.credentials)
-        found = self.vendor.token(await self._exchange(request), self.credentials)
+        request = self.vendor.build_token_request(self.credentials)
+        found = self.vendor.parse_token(await self._exchange(request), self.credentials)
         if isinstance(found, str):
             self.credentials = replace(self.credentials, token=found)
         return found
@@ -41,8 +41,8 @@ class Pair:
         return await self.transport.exchange(request, 100_000, time.monotonic() + 60)
 
     async def call(self, call: Call) -> Outcome:
-        request = self.vendor.request(call, 0, self.credentials)
-        return self.vendor.outcome(call, await self._exchange(request), self.credentials)
+        request = self.vendor.build_request(call, 0, self.credentials)
+        return self.vendor.parse_answer(call, await self._exchange(request), self.credentials)
 
     async def create(self, *numbers: str, **more: Any) -> Outcome:
         return await self.call(Call(CallKind.CREATE, numbers=numbers, group_name=NAME, **more))

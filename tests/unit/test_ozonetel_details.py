@@ -12,7 +12,7 @@ from whole_worker import event, results_of, serving
 
 from numbergroup.engine.calls import Applied, Call, Details, Unavailable
 from numbergroup.vendors.ozonetel import Auth
-from numbergroup.vendors.ozonetel_numbers import details_of, rejected_of, took_none
+from numbergroup.vendors.ozonetel_numbers import has_no_accepted, parse_details, parse_rejected
 from numbergroup.vendors.port import Answer
 
 KEY = "KK5f3cc1a7e2"
@@ -147,11 +147,13 @@ def test_nothing_is_invented(numbers: list[str], output: Any) -> None:
     """Whatever stands there: only numbers that were sent have reasons, and none of a success that took
     nothing is taken."""
     for content in ({"output": output}, {"output": {"error": output, "new": output}}):
-        details = details_of(content, numbers, str)
-        assert details is None or set(details.reasons) <= set(rejected_of(content, numbers))
-        assert numbers or not took_none(content, numbers)
+        details = parse_details(content, numbers, str)
+        assert details is None or set(details.reasons) <= set(parse_rejected(content, numbers))
+        assert numbers or not has_no_accepted(content, numbers)
         body = orjson.dumps({"status": "success", **content})
-        got = VENDORS["basic"].outcome(Call(ADD.kind, tuple(numbers), "g"), Answer(200, body), CREDENTIALS)
+        got = VENDORS["basic"].parse_answer(
+            Call(ADD.kind, tuple(numbers), "g"), Answer(200, body), CREDENTIALS
+        )
         assert isinstance(got, Applied)
 
 

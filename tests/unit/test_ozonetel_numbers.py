@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from ozonetel_said import ADD, CREDENTIALS, VENDORS
 
 from numbergroup.engine.calls import Applied
-from numbergroup.vendors.ozonetel_numbers import number_meant, rejected_of, with_country_code
+from numbergroup.vendors.ozonetel_numbers import build_country_code_prefixer, match_number, parse_rejected
 from numbergroup.vendors.port import Answer
 
 NUMBER = st.from_regex(r"[1-9][0-9]{6,8}|[1-9][0-9]{10,14}|91[1-9][0-9]{9}", fullmatch=True)
@@ -49,7 +49,7 @@ def returned(number: str) -> str:
 )
 def test_one_number_in_two_forms(sent: str, back: Any) -> None:
     """It is matched whatever prefix it comes back with."""
-    assert rejected_of({"output": {"error": [back]}}, (sent, "4930123456")) == (sent,)
+    assert parse_rejected({"output": {"error": [back]}}, (sent, "4930123456")) == (sent,)
 
 
 @pytest.mark.parametrize(
@@ -63,7 +63,7 @@ def test_one_number_in_two_forms(sent: str, back: Any) -> None:
 )
 def test_other_shapes_of_the_list(error: Any) -> None:
     """PHP writes an array with gaps as an object: what it names was not taken all the same."""
-    assert rejected_of({"output": {"error": error}}, ("919876543210", "919876543211")) == ("919876543210",)
+    assert parse_rejected({"output": {"error": error}}, ("919876543210", "919876543211")) == ("919876543210",)
 
 
 @pytest.mark.parametrize(
@@ -80,15 +80,15 @@ def test_other_shapes_of_the_list(error: Any) -> None:
 def test_what_is_reported_is_one_number(back: str, meant: str | None) -> None:
     """The same digits go before all else, and what has its country code is not read as if it had none."""
     sent = {"9876543210", "919876543210"} | ({"916591234567"} if back != "+916591234567" else set())
-    assert number_meant(back, sent) == meant
-    rejected = rejected_of({"output": {"error": [back]}}, sorted(sent))
+    assert match_number(back, sent) == meant
+    rejected = parse_rejected({"output": {"error": [back]}}, sorted(sent))
     assert rejected == (() if meant is None else (meant,))
 
 
 @given(NUMBERS, st.sampled_from(["91", "1", "65", "852"]))
 def test_a_country_code_goes_before_ten_digits_only(numbers: list[str], code: str) -> None:
     """All other numbers stay as they are, and what has got a code gets none again."""
-    spelt = with_country_code(code)
+    spelt = build_country_code_prefixer(code)
     assert [spelt(number) for number in numbers] == numbers
     assert spelt("6591234567") == code + "6591234567" == spelt(spelt("6591234567"))
 
@@ -99,14 +99,14 @@ def test_every_split_is_read_back(numbers: list[str], data: st.DataObject) -> No
     bad = data.draw(st.lists(st.sampled_from(numbers), unique=True)) if numbers else []
     good = [returned(one) for one in numbers if one not in bad]
     content = {"output": {"error": [returned(one) for one in bad], "succes": good}}
-    assert rejected_of(content, numbers) == tuple(one for one in numbers if one in bad)
+    assert parse_rejected(content, numbers) == tuple(one for one in numbers if one in bad)
 
 
 @given(NUMBERS, JUNK, JUNK)
 def test_nothing_is_lost_and_nothing_invented(numbers: list[str], error: Any, output: Any) -> None:
     """Whatever stands there, it raises nothing, and what is rejected was sent, in the order sent, once."""
     for content in ({"output": {"error": error, "succes": output}}, {"output": output}):
-        rejected = rejected_of(content, numbers)
+        rejected = parse_rejected(content, numbers)
         taken = [one for one in numbers if one not in rejected]
         assert sorted([*rejected, *taken]) == sorted(numbers)
         assert list(rejected) == [one for one in numbers if one in rejected]
@@ -116,5 +116,5 @@ def test_nothing_is_lost_and_nothing_invented(numbers: list[str], error: Any, ou
 def test_a_success_with_any_output_is_applied(output: Any) -> None:
     """What else is in the body does not turn a success into a failure."""
     body = orjson.dumps({"status": "success", "output": output})
-    got = VENDORS["legacy"].outcome(ADD, Answer(200, body), CREDENTIALS)
+    got = VENDORS["legacy"].parse_answer(ADD, Answer(200, body), CREDENTIALS)
     assert isinstance(got, Applied)

@@ -195,7 +195,7 @@ def test_a_group_that_is_called_like_an_error(name: str, auth: Auth) -> None:
         VENDORS[auth], classes=FailureClassifier(CLASSES.codes, {"rate limit": FailureClass.THROTTLED})
     )
     body = orjson.dumps({"status": "error", "message": "invalid data", "errors": wrong})
-    got = vendor.outcome(call, Answer(200, body), CREDENTIALS)
+    got = vendor.parse_answer(call, Answer(200, body), CREDENTIALS)
     assert isinstance(got, Refused)
     assert (got.code, got.certain) == ("invalid-data", True)
     assert got.message == f"invalid data: {wrong['name']}"
@@ -204,7 +204,7 @@ def test_a_group_that_is_called_like_an_error(name: str, auth: Auth) -> None:
 @pytest.mark.parametrize("auth", MODES)
 def test_what_the_vendor_quotes_of_a_request_is_not_shown(auth: Auth) -> None:
     """Neither its header, in which the key can be read, nor numbers that are joined."""
-    header = VENDORS[auth].request(ADD, 0, CREDENTIALS).headers.get("Authorization", "none")
+    header = VENDORS[auth].build_request(ADD, 0, CREDENTIALS).headers.get("Authorization", "none")
     said = f"what is {header} {TEN}{TEN}?"
     got = outcome(ADD, {"status": "error", "message": said}, auth=auth)
     assert isinstance(got, Refused)

@@ -34,11 +34,11 @@ MADE = {"name": "night shift", "description": "of the night", "blockNumbers": NU
 
 
 def request(call: Call, auth: Auth) -> Request:
-    return VENDORS[auth].request(call, 0, CREDENTIALS)
+    return VENDORS[auth].build_request(call, 0, CREDENTIALS)
 
 
 def body(call: Call, auth: Auth = "legacy", vendor: Ozonetel | None = None) -> Any:
-    return orjson.loads((vendor or VENDORS[auth]).request(call, 0, CREDENTIALS).body)
+    return orjson.loads((vendor or VENDORS[auth]).build_request(call, 0, CREDENTIALS).body)
 
 
 @pytest.mark.parametrize(
@@ -97,19 +97,19 @@ def test_a_name_that_cannot_be_changed() -> None:
     """Where the vendor knows a group by its name, it cannot get another one; a remark can be changed."""
     rename = command(CommandKind.RENAME, group_name="day")
     for auth in ("basic", "token"):
-        found = VENDORS[auth].objection(rename)  # type: ignore[index]
+        found = VENDORS[auth].check_command(rename)  # type: ignore[index]
         assert found is not None
         assert found.kind == "unsupported"
-        assert VENDORS[auth].objection(command(CommandKind.RENAME, remark="of the day")) is None  # type: ignore[index]
-    assert VENDORS["legacy"].objection(rename) is None
+        assert VENDORS[auth].check_command(command(CommandKind.RENAME, remark="of the day")) is None  # type: ignore[index]
+    assert VENDORS["legacy"].check_command(rename) is None
     by_name = replace(VENDORS["legacy"], api=replace(VENDORS["legacy"].api, update_group_field="name"))
-    assert by_name.objection(rename) is not None
+    assert by_name.check_command(rename) is not None
 
 
 @pytest.mark.parametrize("texts", [{"group_name": "x"}, {"remark": "x" * 51}, {"remark": ""}])
 def test_limits_of_a_rename(texts: dict[str, str]) -> None:
     """Those of a create."""
-    found = VENDORS["legacy"].objection(command(CommandKind.RENAME, **texts))
+    found = VENDORS["legacy"].check_command(command(CommandKind.RENAME, **texts))
     assert found is not None
     assert (found.kind, "2 to 50" in found.message) == ("invalid", True)
 
@@ -161,10 +161,10 @@ def test_paths_and_fields_are_values() -> None:
     api = replace(VENDORS["basic"].api, update_path="/ca_apis/updateBlockNumber", numbers_field="blockNumber")
     api = replace(api, update_group_field="name", delete_group_field="id")
     vendor = replace(VENDORS["basic"], api=api, base_url="https://partner.example/")
-    sent = vendor.request(ADD, 0, CREDENTIALS)
+    sent = vendor.build_request(ADD, 0, CREDENTIALS)
     assert sent.url == "https://partner.example/ca_apis/updateBlockNumber"
     assert orjson.loads(sent.body) == WHO | {"name": "20", "blockNumber": NUMBERS}
-    assert orjson.loads(vendor.request(DELETE, 0, CREDENTIALS).body)["id"] == "20"
+    assert orjson.loads(vendor.build_request(DELETE, 0, CREDENTIALS).body)["id"] == "20"
 
 
 def command(kind: CommandKind, handle: HandleKind = HandleKind.ID, name: str = "20", **more: Any) -> Command:
@@ -178,7 +178,7 @@ def test_limits_of_names_and_remarks(auth: Auth, length: int) -> None:
     """2 to 50 characters each; what is out of it is refused before any call, and says the limit."""
     text, fits = "é" * length, 2 <= length <= 50
     for more in ({"group_name": text}, {"group_name": "fine", "remark": text}):
-        found = VENDORS[auth].objection(command(CommandKind.CREATE, HandleKind.OWN, **more))
+        found = VENDORS[auth].check_command(command(CommandKind.CREATE, HandleKind.OWN, **more))
         assert (found is None) is fits
         assert fits or (found and found.kind == "invalid" and "2 to 50" in found.message)
 
@@ -186,7 +186,7 @@ def test_limits_of_names_and_remarks(auth: Auth, length: int) -> None:
 @pytest.mark.parametrize("auth", MODES)
 def test_a_create_needs_a_name(auth: Auth) -> None:
     """There is no group without one."""
-    found = VENDORS[auth].objection(command(CommandKind.CREATE, HandleKind.KEY))
+    found = VENDORS[auth].check_command(command(CommandKind.CREATE, HandleKind.KEY))
     assert found
     assert "groupName" in found.message
 
@@ -194,15 +194,15 @@ def test_a_create_needs_a_name(auth: Auth) -> None:
 def test_a_group_id_that_no_name_can_be() -> None:
     """Where a groupId is the group's name it keeps to the limits of names; a groupKey is ours."""
     for auth, fits in (("legacy", True), ("basic", False), ("token", False)):
-        assert (VENDORS[auth].objection(command(CommandKind.ADD, name="7")) is None) is fits  # type: ignore[index]
-    assert VENDORS["basic"].objection(command(CommandKind.ADD, HandleKind.KEY, "7")) is None
+        assert (VENDORS[auth].check_command(command(CommandKind.ADD, name="7")) is None) is fits  # type: ignore[index]
+    assert VENDORS["basic"].check_command(command(CommandKind.ADD, HandleKind.KEY, "7")) is None
 
 
 @pytest.mark.parametrize(("year", "fits"), [(2030, True), (9999, False)])
 def test_an_expiry_beyond_the_calendar(year: int, fits: bool) -> None:
     """An instant that is in no year of four digits where the vendor is, is refused before any call."""
     at = datetime(year, 12, 31, 23, 0, 0, tzinfo=UTC).timestamp()
-    assert (VENDORS["basic"].objection(command(CommandKind.ADD, number_expiry=at)) is None) is fits
+    assert (VENDORS["basic"].check_command(command(CommandKind.ADD, number_expiry=at)) is None) is fits
 
 
 @pytest.mark.parametrize("kind", [CallKind.REPLACE, CallKind.LIST, CallKind.DELETE_GROUP])

@@ -19,20 +19,20 @@ VENDOR = VENDORS["token"]
 
 def token(content: Any, status: int = 200) -> Any:
     body = content if isinstance(content, bytes) else orjson.dumps(content)
-    return VENDOR.token(Answer(status, body), CREDENTIALS)
+    return VENDOR.parse_token(Answer(status, body), CREDENTIALS)
 
 
 def test_only_that_mode_has_tokens() -> None:
     """An hour each, ten an hour; the other modes have none."""
     rules = VENDOR.token_rules
     assert rules
-    assert (rules.lasts_s, rules.an_hour) == (3600, 10)
+    assert (rules.lifetime_s, rules.max_per_hour) == (3600, 10)
     assert VENDORS["legacy"].token_rules is VENDORS["basic"].token_rules is None
 
 
 def test_the_request() -> None:
     """It bears the API key, and no token."""
-    sent = VENDOR.token_request(CREDENTIALS)
+    sent = VENDOR.build_token_request(CREDENTIALS)
     assert (sent.method, sent.url) == ("POST", f"{VENDOR_URL}/ca_apis/CAToken/generateToken")
     assert sent.headers == {"Content-Type": "application/json", "apiKey": KEY}
     assert orjson.loads(sent.body) == {"userName": "agent-user"}
@@ -101,7 +101,7 @@ def test_what_says_that_a_token_is_dead_is_an_account_fault() -> None:
     """By a code that asks for another one."""
     rules = VENDOR.token_rules
     assert rules
-    call = VENDOR.outcome
+    call = VENDOR.parse_answer
     words = ("Authentication failed", "Token has expired", "Token is invalid", "jwt expired", "Unauthorized")
     for said, status in (*((one, 200) for one in words), ("what?", 401)):
         body = orjson.dumps({"status": "error", "message": said})
@@ -114,7 +114,7 @@ def test_an_operator_can_say_what_a_dead_token_is_called() -> None:
     """No page does: with a text of the account's faults, another token is asked for."""
     classes = FailureClassifier(CLASSES.codes, {"session over": FailureClass.ACCOUNT_FAULT})
     body = orjson.dumps({"status": "error", "message": "Session over"})
-    got = replace(VENDOR, classes=classes).outcome(ADD, Answer(200, body), CREDENTIALS)
+    got = replace(VENDOR, classes=classes).parse_answer(ADD, Answer(200, body), CREDENTIALS)
     rules = VENDOR.token_rules
     assert rules
     assert isinstance(got, AccountFault)

@@ -13,7 +13,8 @@ from third_vendor import Plain
 from numbergroup.engine.calls import AccountFault, Applied, Call, CallKind, Outcome, Refused, Withheld
 from numbergroup.engine.commands import Command, CommandKey, CommandKind, GroupRef, HandleKind
 from numbergroup.vendors.nxcloud import NXCloud
-from numbergroup.vendors.ozonetel import CURRENT, LEGACY, Ozonetel
+from numbergroup.vendors.ozonetel import Ozonetel
+from numbergroup.vendors.ozonetel_api import CURRENT, LEGACY
 from numbergroup.vendors.port import Answer, Credentials, Provider
 
 VENDORS: Mapping[str, Provider] = {
@@ -87,7 +88,7 @@ def test_a_request_carries_just_the_numbers_of_its_call(name: str, numbers: list
     """All of them, in order, each once, and whatever else is in the body is no number."""
     vendor = VENDORS[name]
     for call in calls_of(vendor, tuple(numbers)):
-        request = vendor.request(call, 1_700_000_000_000, CREDENTIALS)
+        request = vendor.build_request(call, 1_700_000_000_000, CREDENTIALS)
         assert request.url.startswith(("http://", "https://"))
         assert found_in(orjson.loads(request.body)) == list(call.numbers)
 
@@ -105,7 +106,7 @@ def test_a_request_says_the_same_twice(name: str) -> None:
     """A request is a function of the call, the time and the credentials."""
     vendor = VENDORS[name]
     for call in calls_of(vendor, ("447700900000",)):
-        assert vendor.request(call, 5, CREDENTIALS) == vendor.request(call, 5, CREDENTIALS)
+        assert vendor.build_request(call, 5, CREDENTIALS) == vendor.build_request(call, 5, CREDENTIALS)
 
 
 @each_vendor
@@ -114,7 +115,7 @@ def test_any_bytes_have_an_outcome(name: str, status: int, body: bytes) -> None:
     """Whatever comes, nothing raises."""
     vendor = VENDORS[name]
     for call in calls_of(vendor, ("447700900000",)):
-        check(call, vendor.outcome(call, Answer(status, body), CREDENTIALS))
+        check(call, vendor.parse_answer(call, Answer(status, body), CREDENTIALS))
 
 
 @each_vendor
@@ -123,7 +124,7 @@ def test_any_json_has_an_outcome(name: str, status: int, content: Any) -> None:
     """The nearer it comes to an answer the less; and no secret is in what is shown of it."""
     vendor = VENDORS[name]
     for call in calls_of(vendor, ("447700900000",)):
-        check(call, vendor.outcome(call, Answer(status, orjson.dumps(content)), CREDENTIALS))
+        check(call, vendor.parse_answer(call, Answer(status, orjson.dumps(content)), CREDENTIALS))
 
 
 def check(call: Call, got: Outcome) -> None:
@@ -142,7 +143,7 @@ def test_a_success_is_applied(name: str) -> None:
     vendor = VENDORS[name]
     body = orjson.dumps(SUCCESSES[name])
     for call in calls_of(vendor, ("447700900000",)):
-        got = vendor.outcome(call, Answer(200, body), CREDENTIALS)
+        got = vendor.parse_answer(call, Answer(200, body), CREDENTIALS)
         assert isinstance(got, Applied)
         assert (got.group_id is not None) is (call.kind is CallKind.CREATE)
         assert (got.groups is not None) is (call.kind is CallKind.LIST)
@@ -156,7 +157,7 @@ def test_a_success_body_is_none_beside_a_status_of_failure(name: str, status: in
     vendor = VENDORS[name]
     body = orjson.dumps(SUCCESSES[name])
     for call in calls_of(vendor, ("447700900000",)):
-        got = vendor.outcome(call, Answer(status, body), CREDENTIALS)
+        got = vendor.parse_answer(call, Answer(status, body), CREDENTIALS)
         if not 200 <= status < 300:
             assert not isinstance(got, Applied | Withheld)
             # The third vendor states its successes by the status alone.
@@ -169,7 +170,7 @@ def test_wrong_credentials_blame_no_command(name: str) -> None:
     vendor = VENDORS[name]
     for call in calls_of(vendor, ("447700900000",)):
         for status in (200, 401):
-            got = vendor.outcome(call, Answer(status, orjson.dumps(DENIALS[name])), CREDENTIALS)
+            got = vendor.parse_answer(call, Answer(status, orjson.dumps(DENIALS[name])), CREDENTIALS)
             assert isinstance(got, AccountFault)
             assert got.code in vendor.credential_codes
 
@@ -180,7 +181,7 @@ def test_silence_is_doubt(name: str, status: int) -> None:
     """Without a verdict of the vendor's nobody knows."""
     vendor = VENDORS[name]
     for call in calls_of(vendor, ("447700900000",)):
-        got = vendor.outcome(call, Answer(status, b"<html>"), CREDENTIALS)
+        got = vendor.parse_answer(call, Answer(status, b"<html>"), CREDENTIALS)
         assert not isinstance(got, Applied | Refused | Withheld)
         assert got.in_doubt
 
@@ -192,6 +193,6 @@ def test_an_objection_is_no_secret(name: str) -> None:
     group = GroupRef("default", HandleKind.KEY, "k")
     numbers = ("447700900000",)
     fine = Command(CommandKey("s", "1"), "t", CommandKind.CREATE, group, numbers, "f", [], group_name="night")
-    assert vendor.objection(fine) is None
-    found = vendor.objection(replace(fine, group_name="", remark="447700900000" * 99))
+    assert vendor.check_command(fine) is None
+    found = vendor.check_command(replace(fine, group_name="", remark="447700900000" * 99))
     assert found is None or "447700900000" not in found.message

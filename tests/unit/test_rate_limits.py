@@ -6,7 +6,7 @@ import pytest
 
 from numbergroup.engine.calls import AccountFault, Call, CallKind, Outcome, Refused, Throttled, Unavailable
 from numbergroup.settings import NXCloudAccount
-from numbergroup.vendors.classification import FailureClass, FailureClassifier, Stated
+from numbergroup.vendors.classification import FailureClass, FailureClassifier, StatedFailure
 from numbergroup.vendors.nxcloud import CLASSES
 from numbergroup.vendors.port import Answer
 from numbergroup.vendors.rate_limits import Wording, rate_wording
@@ -252,7 +252,7 @@ SETTINGS = NXCloudAccount(access_key="k", access_secret="s").classes  # type: ig
 def understood(
     classes: FailureClassifier, text: str, code: str | None = "9999", status: int = 200
 ) -> Outcome:
-    return classes.outcome(ADD, Answer(status, b""), Stated(code, text, text))
+    return classes.classify(ADD, Answer(status, b""), StatedFailure(code, text, text))
 
 
 @pytest.mark.parametrize("text", PLAIN)

@@ -272,7 +272,7 @@ def test_a_charset_that_is_named(charset: str) -> None:
     """Messages in another charset than JSON's are read, when the answer names it."""
     msg = "caf\xe9" if charset.startswith("iso") else "成功"
     body = f'{{"code":0,"msg":"{msg}"}}'.encode(charset.strip('"'))
-    got = VENDOR.outcome(
+    got = VENDOR.parse_answer(
         ADD, Answer(200, body, {"content-type": f"text/json; charset={charset}"}), CREDENTIALS
     )
     assert got == Applied(None)
@@ -283,7 +283,7 @@ def test_a_charset_that_is_not_named() -> None:
     assert outcome(ADD, '{"code":0,"msg":"成功"}'.encode("gbk")) == Applied(None)
     assert isinstance(outcome(ADD, '{"code":1002,"msg":"参数错误"}'.encode("gbk")), Refused)
     odd = Answer(200, b'{"code":0,"msg":"\xff"}', {"content-type": "application/json; charset=punycode"})
-    assert VENDOR.outcome(ADD, odd, CREDENTIALS) == Applied(None)
+    assert VENDOR.parse_answer(ADD, odd, CREDENTIALS) == Applied(None)
 
 
 @pytest.mark.parametrize("name", ["msg", "message", "error"])

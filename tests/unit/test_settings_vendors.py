@@ -16,7 +16,8 @@ from numbergroup.settings import (
     load_settings,
     restart_needed,
 )
-from numbergroup.vendors.ozonetel import CLASSES, CURRENT, LEGACY, Ozonetel
+from numbergroup.vendors.ozonetel import CLASSES, Ozonetel
+from numbergroup.vendors.ozonetel_api import CURRENT, LEGACY
 
 PREFIX = "NUMBERGROUP_ACCOUNTS__DEFAULT__"
 KEY = "hunter2-api-key"
@@ -61,10 +62,10 @@ def test_the_vendor_as_documented(auth: Any, api: Any) -> None:
 )
 def test_a_country_code_for_numbers_of_ten_digits(given: str, number: str) -> None:
     """NATIONAL_NUMBERS puts it before them; without it there is no other spelling of a number."""
-    spelling = account_of(NATIONAL_NUMBERS=given).vendor().capabilities.one_spelling
+    spelling = account_of(NATIONAL_NUMBERS=given).vendor().capabilities.normalize_number
     assert spelling is not None
     assert spelling("9876543210") == number
-    assert account_of(NATIONAL_NUMBERS="Refuse").vendor().capabilities.one_spelling is None
+    assert account_of(NATIONAL_NUMBERS="Refuse").vendor().capabilities.normalize_number is None
 
 
 @pytest.mark.parametrize("given", ["india", "0", "091", "9191", "-91", "٩١", "refused"])

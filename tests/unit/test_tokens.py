@@ -202,7 +202,7 @@ def test_a_rotated_key_makes_a_token_of_its_own(world: World) -> None:
     worker = world.worker()
     former = current(world, worker)
     world.keys.add(OTHERS.secret)
-    token = world.run(worker.tokens.current(OTHERS))
+    token = world.run(worker.tokens.get_token(OTHERS))
     assert token != former
     assert good(world, token)
     assert world.run(world.worker("b", OTHERS).current()) == token
@@ -450,7 +450,7 @@ def test_a_bug_of_the_adapter(world: World) -> None:
     def token(answer: Any, credentials: Any) -> Any:
         raise ValueError(answer.body)
 
-    worker.tokens._provider.token = token  # type: ignore[method-assign]
+    worker.tokens._provider.parse_token = token  # type: ignore[method-assign]
     assert current(world, worker) == Unavailable("internal error: ValueError", in_doubt=False, is_local=True)
 
 

@@ -16,8 +16,8 @@ from numbergroup.engine.calls import Applied, Call, CallKind, Outcome, Unavailab
 from numbergroup.engine.commands import Command, CommandKind
 from numbergroup.engine.verdicts import Fault
 from numbergroup.settings import AccountSettings
-from numbergroup.vendors.answers import identifier, json_object, scrubbed
-from numbergroup.vendors.classification import FailureClass, FailureClassifier, Stated
+from numbergroup.vendors.answers import json_object, mask_message, parse_identifier
+from numbergroup.vendors.classification import FailureClass, FailureClassifier, StatedFailure
 from numbergroup.vendors.port import Answer, Capabilities, Credentials, Request
 
 CAPABILITIES = Capabilities(
@@ -39,12 +39,12 @@ class Plain:
     clock_codes: frozenset[str] = frozenset()
     credential_codes: frozenset[str] = frozenset({"denied", "http-401"})
 
-    def objection(self, command: Command, /) -> Fault | None:
+    def check_command(self, command: Command, /) -> Fault | None:
         if command.kind is CommandKind.CREATE and not command.group_name:
             return Fault("invalid", None, "groupName is missing: Plain's groups have names")
         return None
 
-    def request(self, call: Call, _wall_ms: int, credentials: Credentials) -> Request:
+    def build_request(self, call: Call, _wall_ms: int, credentials: Credentials) -> Request:
         headers = {
             "Content-Type": "application/json",
             "X-User": credentials.name,
@@ -56,16 +56,16 @@ class Plain:
         body = {"add" if call.kind is CallKind.ADD else "remove": call.numbers}
         return Request("PATCH", f"{self.base_url}/groups/{call.group_id}", headers, orjson.dumps(body))
 
-    def outcome(self, call: Call, answer: Answer, credentials: Credentials) -> Outcome:
+    def parse_answer(self, call: Call, answer: Answer, credentials: Credentials) -> Outcome:
         content = json_object(answer.body)
         if content is None or not (answer.status == 200 or "error" in content):
-            return self.classes.outcome(call, answer, lists=False)
+            return self.classes.classify(call, answer, can_list=False)
         if "error" in content:
             text = str(content["error"])
-            code = identifier(text.partition(":")[0], 16)
-            stated = Stated(code, text, scrubbed(text, credentials.secret))
-            return self.classes.outcome(call, answer, stated, lists=False)
-        group_id = identifier(content.get("id"), 64)
+            code = parse_identifier(text.partition(":")[0], 16)
+            stated = StatedFailure(code, text, mask_message(text, credentials.secret))
+            return self.classes.classify(call, answer, stated, can_list=False)
+        group_id = parse_identifier(content.get("id"), 64)
         if call.kind is CallKind.CREATE and group_id is None:
             return Unavailable("a success without the group's id", in_doubt=True)
         return Applied(None, group_id if call.kind is CallKind.CREATE else None)

@@ -20,7 +20,7 @@ from numbergroup.ledger.token_state import TokenState
 from numbergroup.sandbox.ozonetel_tokens import TokenOffice
 from numbergroup.vendors.attempt import CallResult, Limits
 from numbergroup.vendors.client import Caller
-from numbergroup.vendors.http import MayGo, NoAnswer, NotConnected, TooLate, Withdrawn, always
+from numbergroup.vendors.http import MaySend, NoAnswer, NotConnected, TooLate, Withdrawn, always
 from numbergroup.vendors.keyring import Keyring
 from numbergroup.vendors.port import Answer, Capabilities, Credentials, Request, TokenRules
 from numbergroup.vendors.tokens import Tokens
@@ -40,21 +40,23 @@ class Vendor:
     credential_codes = frozenset({"key"})
     token_rules = TokenRules(3600.0, 10, frozenset({"dead"}))
 
-    def objection(self, command: Command, /) -> Fault | None:
+    def check_command(self, command: Command, /) -> Fault | None:
         return None
 
-    def request(self, call: Call, wall_ms: int, credentials: Credentials) -> Request:
+    def build_request(self, call: Call, wall_ms: int, credentials: Credentials) -> Request:
         return Request(
             "PUT", "/group", {"authorization": credentials.token or ""}, (call.group_id or "").encode()
         )
 
-    def outcome(self, call: Call, answer: Answer, credentials: Credentials) -> Outcome:
+    def parse_answer(self, call: Call, answer: Answer, credentials: Credentials) -> Outcome:
         return Applied(None) if answer.status == 200 else AccountFault("dead", "Authentication failed")
 
-    def token_request(self, credentials: Credentials) -> Request:
+    def build_token_request(self, credentials: Credentials) -> Request:
         return Request("POST", "/token", {"apikey": credentials.secret}, credentials.name.encode())
 
-    def token(self, answer: Answer, credentials: Credentials) -> str | AccountFault | Throttled | Unavailable:
+    def parse_token(
+        self, answer: Answer, credentials: Credentials
+    ) -> str | AccountFault | Throttled | Unavailable:
         if answer.status == 200:
             token = orjson.loads(answer.body).get("token")
             return token or Unavailable("no token in it", in_doubt=False)
@@ -107,13 +109,13 @@ class Wire:
         self._world = world
 
     async def exchange(
-        self, request: Request, most_bytes: int, sent_by: float, may_go: MayGo = always
+        self, request: Request, max_bytes: int, send_deadline: float, may_send: MaySend = always
     ) -> Answer:
         world = self._world
         await asyncio.sleep(0.001)
-        if world.loop.time() >= sent_by:
+        if world.loop.time() >= send_deadline:
             raise TooLate("not sent in time")
-        if not may_go():
+        if not may_send():
             raise Withdrawn("not sent: something has come between")
         fate = world.fate(request)
         if fate == "not connected":
@@ -185,7 +187,7 @@ class Worker:
         return await self.caller.run(Call(CallKind.ADD, ("1",), name), self, self.record)
 
     async def current(self, dead: str | None = None) -> Any:
-        return await self.tokens.current(self.keyring.current(self.world.now()), dead)
+        return await self.tokens.get_token(self.keyring.get_current(self.world.now()), dead)
 
     def start(self, work: Coroutine[Any, Any, Any]) -> "asyncio.Task[Any]":
         """Work of this process: it stops when that is killed."""

@@ -9,7 +9,7 @@ from numbergroup.vendors.client import Caller
 from numbergroup.vendors.http import HttpTransport
 from numbergroup.vendors.keyring import Keyring
 from numbergroup.vendors.port import Provider
-from numbergroup.vendors.tokens import tokens_of
+from numbergroup.vendors.tokens import build_tokens
 
 
 def build_caller(
@@ -26,7 +26,7 @@ def build_caller(
         permit=limiter.acquire,
         wall_s=clock.wall,
         now_s=clock.now,
-        tokens=tokens_of(
+        tokens=build_tokens(
             account=keyring.account,
             provider=provider,
             store=token_store,
@@ -52,7 +52,7 @@ def build_policy(account: AccountSettings, provider: Provider) -> AccountPolicy:
         number_expiry=capabilities.number_expiry,
         idempotent=capabilities.idempotent,
         number_pattern=capabilities.number_pattern,
-        precheck=provider.objection,
+        precheck=provider.check_command,
         results_per_number=capabilities.results_per_number,
     )
 

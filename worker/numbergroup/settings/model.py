@@ -188,7 +188,9 @@ class Settings(BaseSettings, frozen=True, extra="forbid", hide_input_in_errors=T
     @property
     def spellings(self) -> Mapping[str, Callable[[str], str]]:
         """By account, what makes one spelling of all ways to write a number, where there are several."""
-        found = {name: account.vendor().capabilities.one_spelling for name, account in self.accounts.items()}
+        found = {
+            name: account.vendor().capabilities.normalize_number for name, account in self.accounts.items()
+        }
         return {name: spelling for name, spelling in found.items() if spelling is not None}
 
     @property

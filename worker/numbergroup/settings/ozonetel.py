@@ -11,8 +11,9 @@ from pydantic import Field, SecretStr, field_validator
 from numbergroup.settings.account import AccountSettings
 from numbergroup.settings.urls import OZONETEL, OzonetelUrl
 from numbergroup.settings.values import Choice, Codes
-from numbergroup.vendors.ozonetel import CAPABILITIES, CURRENT, LEGACY, MOST_NUMBERS, Api, Ozonetel
-from numbergroup.vendors.ozonetel_numbers import with_country_code
+from numbergroup.vendors.ozonetel import CAPABILITIES, MAX_NUMBERS_PER_CALL, Ozonetel
+from numbergroup.vendors.ozonetel_api import CURRENT, LEGACY, Api
+from numbergroup.vendors.ozonetel_numbers import build_country_code_prefixer
 from numbergroup.vendors.port import Credentials
 
 ApiPath = Annotated[str, Field(pattern=r"^/[!$-~]*$")]  # of a URL: what follows a # would not be sent
@@ -49,7 +50,7 @@ class OzonetelAccount(AccountSettings, frozen=True):
     api_key_file: Path | None = Field(
         None, description="Instead of `API_KEY`: a file that holds it and nothing else. Both is an error."
     )
-    numbers_per_call: int = Field(MOST_NUMBERS, ge=1, le=MOST_NUMBERS)  # [S]
+    numbers_per_call: int = Field(MAX_NUMBERS_PER_CALL, ge=1, le=MAX_NUMBERS_PER_CALL)  # [S]
     request_lasts_s: float = Field(
         60.0,  # [I]
         ge=0.001,
@@ -165,9 +166,9 @@ class OzonetelAccount(AccountSettings, frozen=True):
                 CAPABILITIES,
                 numbers_per_call=self.numbers_per_call,
                 number_pattern=self.number_pattern,
-                one_spelling=None
+                normalize_number=None
                 if self.national_numbers == "refuse"
-                else with_country_code(self.national_numbers),
+                else build_country_code_prefixer(self.national_numbers),
             ),
             self.lasts_s,
             ZoneInfo(self.timezone),

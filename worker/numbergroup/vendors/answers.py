@@ -137,8 +137,8 @@ def _contradicts_itself(body: bytes | str, once: str) -> bool:
     return any(value != found[0] or type(value) is not type(found[0]) for value in found[1:])
 
 
-def whole_number(value: Any) -> int | None:
-    """An int, also when it was sent as a string; `None` for one that JSON does not carry safely."""
+def parse_integer(value: Any) -> int | None:
+    """Return an int, also from a string of digits; `None` for others, and beyond JSON's safe range."""
     if isinstance(value, str) and value.isascii() and value.isdigit() and len(value) < 19:
         value = int(value)
     if not isinstance(value, int) or isinstance(value, bool) or abs(value) > _LARGEST:
@@ -146,50 +146,50 @@ def whole_number(value: Any) -> int | None:
     return value
 
 
-def identifier(value: Any, longest: int) -> str | None:
-    """A code or an id, which vendors send as a string or as a number; cut off after `longest` characters."""
+def parse_identifier(value: Any, longest: int) -> str | None:
+    """Return a code or an id, sent as a string or a number, of `longest` characters at most; or `None`."""
     if isinstance(value, bool) or not isinstance(value, int | str):
         return None
     return "".join(islice(filter(str.isprintable, str(value).strip()), longest)) or None
 
 
-def vendor_code(value: Any, longest: int) -> str | None:
-    """An `identifier`, also of a whole number that was written as `0.0`."""
+def parse_code(value: Any, longest: int) -> str | None:
+    """Return a code as `parse_identifier` does, also from a whole number that was written as `0.0`."""
     if isinstance(value, float) and value.is_integer() and abs(value) <= _LARGEST:
         value = int(value)
-    return identifier(value, longest)
+    return parse_identifier(value, longest)
 
 
-def scrubbed(text: Any, secret: str) -> str:
-    """The vendor's message, fit for logs and results: short, printable, without secret or numbers."""
+def mask_message(text: Any, secret: str) -> str:
+    """Return the vendor's message for logs and results: short, printable, without the secret and numbers."""
     if not isinstance(text, str):
         return ""
     if secret:
         text = re.sub(re.escape(secret), "***", text, flags=re.IGNORECASE)
     text = _NUMBERS.sub(lambda found: found[0] if _REQUEST_ID.fullmatch(found[0]) else "<number>", text)
-    return "".join(one if one.isprintable() else " " for one in text[:_MESSAGE_LENGTH])
+    return "".join(char if char.isprintable() else " " for char in text[:_MESSAGE_LENGTH])
 
 
-def retry_after_s(value: str | None, now: datetime | None = None) -> float | None:
-    """`Retry-After` in seconds, whether it came as seconds or as a date (RFC 9110, 10.2.3).
+def parse_retry_after(value: str | None, now: datetime | None = None) -> float | None:
+    """Return the seconds of `Retry-After`, which has seconds or a date (RFC 9110, 10.2.3).
 
-    `now` is the time of who sent it, by its own clock, as far as it is known. Never negative, and nothing
-    for what is neither or without end; how long is too long is for the account to say.
+    `now` is the sender's own time, if it is known. The result is never negative. Returns `None` for any other
+    value and for infinity; the account limits long waits.
     """
     if value is None:
         return None
     try:
         seconds = float(value)
     except ValueError:
-        until = http_date(value)
+        until = parse_http_date(value)
         if until is None:
             return None
         seconds = (until - (now or datetime.now(UTC))).total_seconds()
     return max(0.0, seconds) if isfinite(seconds) else None
 
 
-def http_date(value: str | None) -> datetime | None:
-    """A date as HTTP writes it (RFC 9110, 5.6.7); `None` when it is none."""
+def parse_http_date(value: str | None) -> datetime | None:
+    """Return a date in HTTP's format (RFC 9110, 5.6.7), or `None`."""
     try:
         date = parsedate_to_datetime(value or "")
     except (ValueError, OverflowError):

@@ -1,4 +1,4 @@
-"""What a call needs before it may be sent, and how far it has come."""
+"""What a call needs before it may be sent, and its progress."""
 
 from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass
@@ -20,36 +20,36 @@ from numbergroup.engine.partition.poison_detection import Step
 T = TypeVar("T")
 
 Record = Callable[[float], Awaitable[bool]]
-"""Makes it durable that a request is about to be sent, which the vendor can accept until the given time
-(Unix seconds). False: it could not be written, or must not be sent."""
+"""Stores durably that a request is about to be sent, which the vendor may accept until the given time (Unix
+seconds). Returns False when it could not be stored, or the request must not be sent."""
 
 
 class Guard(Protocol):
     """The worker's right to send: its lease."""
 
     async def outlives(self, seconds: float) -> bool:
-        """Wait until the lease lasts for that long; False when it is lost or the worker stops."""
+        """Wait until the lease lasts for that long. Returns False when it is lost or the worker stops."""
 
 
 class Steps(Protocol):
-    """Learns which step a call has reached, so that a worker's death can be put down to that step."""
+    """Records which step a call has reached, so that a worker's crash can be attributed to that step."""
 
     async def enter(self, step: Step, /) -> None:
-        """A step begins, and the one before it is over."""
+        """Begin a step, which ends the one before it."""
 
     async def leave(self) -> None:
-        """The step is over, if there is one."""
+        """End the current step, if there is one."""
 
     async def sent(self, exchange: Coroutine[Any, Any, T]) -> T:
-        """The result of `exchange`. The step is over as soon as the request is being written: to wait is not
-        dangerous."""
+        """Return the result of `exchange`. The step ends when the request is being written, for waiting for
+        the answer is not dangerous."""
 
     def writing(self) -> None:
-        """The request is written now."""
+        """Note that the request is being written."""
 
 
 class NoSteps:
-    """See `Steps`: for calls that nothing is suspected of."""
+    """See `Steps`: records nothing, for calls that are not under suspicion."""
 
     async def enter(self, _step: Step, /) -> None:
         return
@@ -69,7 +69,11 @@ NO_STEPS = NoSteps()
 
 @dataclass(slots=True, frozen=True)
 class CallResult:
-    """How a call ended. `doubt_until` (Unix seconds): a request of it may take effect until then."""
+    """How a call ended.
+
+    `doubt_until`: a request of it may take effect until then (Unix seconds); `None`: none may. `attempts`:
+    how many requests were sent.
+    """
 
     outcome: Outcome
     doubt_until: float | None = None
@@ -78,23 +82,26 @@ class CallResult:
 
 @dataclass(slots=True, frozen=True)
 class Limits:
-    """Of one account, in seconds; `attempts` within one call."""
+    """The time limits of one account, in seconds, and how many `attempts` a call may have."""
 
     connect_timeout_s: float = 3.0
     timeout_s: float = 8.0
     attempts: int = 3
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, kw_only=True)
 class CallAttempt:
-    """One call on its way, to be tried `most` times. `permit`: when that of its next request was granted, if
-    it was."""
+    """The progress of one call, which is tried `max_tries` times at most.
+
+    `permit`: when the permit of its next request was granted (monotonic seconds), or `None`. `doubt_until`:
+    a request of it may take effect until then (Unix seconds). `requests`: how many were sent.
+    """
 
     call: Call
     guard: Guard
     record: Record
     permit: float | None
-    most: int
+    max_tries: int
     is_well: Callable[[], bool]
     may_begin: Callable[[], bool]
     must_wait: Callable[[], bool]
@@ -102,35 +109,36 @@ class CallAttempt:
     doubt_until: float | None = None
     last_code: str | None = None
     requests: int = 0
-    corrected: bool = False
-    renewed: bool = False
+    is_time_corrected: bool = False
+    is_token_renewed: bool = False
 
-    def may_go(self, *, first: bool, again: bool) -> bool:
-        """Whether its next request may be sent, as far as others of the account have found out by now: the
-        `first` one, one that is made `again` after a failure, or one that corrects our time or credentials.
+    def may_send(self, *, is_first: bool, is_retry: bool) -> bool:
+        """Whether the state of the account, as other calls have found it, permits the next request.
+
+        It is the first one, or a retry after a failure, or else it corrects the time or the credentials.
         """
-        if first:
+        if is_first:
             return self.may_begin()
-        return self.is_well() if again else self.may_correct()
+        return self.is_well() if is_retry else self.may_correct()
 
     def may_correct(self) -> bool:
-        """Whether a request may be sent that corrects our time or credentials, or asks for a token."""
+        """Whether a request may be sent that corrects the time or the credentials, or asks for a token."""
         return not self.must_wait()
 
     def record_outcome(self, outcome: Outcome, until: float, now: float) -> None:
-        """Record how a request of it ended, which the vendor can accept `until` then (Unix seconds)."""
+        """Record how a request ended, which the vendor may accept `until` then. Times are Unix seconds."""
         if isinstance(outcome, Applied | Withheld):
             return
         self.last_code = outcome.code
         if outcome.in_doubt:
-            # What the vendor itself has answered is over, done or not: nothing of it comes later. But a group
-            # that was made may be listed later.
-            is_over = self.call.kind is not CallKind.CREATE and _is_the_vendors(outcome)
+            # A request that the vendor itself answered is over and takes no effect later. But a group that it
+            # created may appear in listings later.
+            is_over = self.call.kind is not CallKind.CREATE and _is_from_vendor(outcome)
             self.doubt_until = max(self.doubt_until or 0.0, now if is_over else until)
 
 
-def in_doubt(outcome: Outcome) -> bool:
-    """Whether the call may have been carried out, although that is not what it was answered."""
+def has_doubt(outcome: Outcome) -> bool:
+    """Whether the call may have been carried out, although it was not answered with a success."""
     return not isinstance(outcome, Applied | Withheld) and outcome.in_doubt
 
 
@@ -145,8 +153,9 @@ def pauses_account(outcome: Outcome) -> bool:
             return False
 
 
-def _is_the_vendors(outcome: Refused | Throttled | Unavailable | AccountFault) -> bool:
-    """Whether the answer's body says so, and not only its status, or nothing."""
+def _is_from_vendor(outcome: Refused | Throttled | Unavailable | AccountFault) -> bool:
+    """Whether the outcome comes from the answer's body, and not only from its status or from a missing
+    answer."""
     if outcome.code is None:
         return isinstance(outcome, Refused)
     return not outcome.code.startswith("http-")

@@ -1,4 +1,4 @@
-"""Whether a call that failed may have been carried out all the same: the one place that decides it. Pure."""
+"""Decides whether a failed call may have been carried out all the same. Pure."""
 
 import enum
 
@@ -7,19 +7,19 @@ class FailureClass(enum.StrEnum):
     """What a failure means. The names are those of the settings' values."""
 
     THROTTLED = "throttled"
-    """Too fast: the account pauses for as long as the vendor says."""
+    """Calls come too fast: the account pauses for as long as the vendor asks."""
     RETRYABLE = "retryable"
-    """It may pass by itself."""
+    """The failure may pass by itself."""
     ACCOUNT_FAULT = "account-fault"
-    """No call of the account can work."""
+    """No call of the account can succeed."""
     REFUSED = "refused"
-    """It is what this call says that the vendor does not take."""
+    """The vendor does not accept the content of this call."""
 
 
 _UNAVAILABLE = 503
 _PERHAPS_APPLIED = frozenset({408, 409, 425})
-"""The statuses of 4xx that do not say that the request was not carried out: it took too long, or it met
-another request, perhaps an earlier one of its own (RFC 9110, 15.5.9, 15.5.10; RFC 8470, 5.2)."""
+"""The 4xx statuses with which the request may have been carried out: it took too long, or it conflicted with
+another request, perhaps with an earlier copy of itself (RFC 9110, 15.5.9, 15.5.10; RFC 8470, 5.2)."""
 
 
 def is_in_doubt(
@@ -31,16 +31,18 @@ def is_in_doubt(
     busy: bool = False,
     can_look_up: bool = False,
 ) -> bool:
-    """Whether a failed call may have been carried out, or may be yet.
+    """Whether a failed call may have been carried out, or may take effect later.
 
-    `status`: the answer's HTTP status, `None` when there was none. `known`: the class of what its body
-    states, by a known code or text; `None` when it states nothing, or nothing known. `documented`: with what
-    its body states nothing is done, by the vendor's documentation. `busy`: the body only says that the vendor
-    is busy. `can_look_up`: doubt costs a look-up and no more, so that even an unlikely one is worth it.
+    - `status`: the answer's HTTP status; `None`: there was no answer.
+    - `known`: the class of a known code or text in the body; `None`: the body has none.
+    - `sent`: whether the request was sent.
+    - `documented`: the vendor documents that nothing is done with what the body states.
+    - `busy`: the body only says that the vendor is busy.
+    - `can_look_up`: the doubt costs only a look-up, so that even an unlikely one counts.
 
-    It is in doubt unless that is certain: the request was not sent; the vendor refused it in words or by a
-    code that is known; a 4xx other than 408, 409 and 425; a 503 or a redirect, unless the body says
-    otherwise.
+    A call is in doubt unless one of these holds: the request was not sent; the vendor refused it by a known
+    text or code; the status is a 4xx other than 408, 409 and 425; it is a 503 or a redirect, unless the body
+    says otherwise.
     """
     if not sent:
         return False
@@ -49,7 +51,7 @@ def is_in_doubt(
     if documented or known in (FailureClass.REFUSED, FailureClass.ACCOUNT_FAULT):
         return False
     if known is FailureClass.THROTTLED:
-        # A rate limit is checked before the work is done; a server error says that something broke in it.
+        # A rate limit is checked before the work is done; a server error says that the work itself failed.
         return busy or (status >= 500 and status != _UNAVAILABLE)
     if known is FailureClass.RETRYABLE:
         return True

@@ -1,12 +1,16 @@
-"""What a vendor's failure means: its status, codes and texts, each in one of four classes. Pure, for any
-vendor.
+"""Classifies a vendor's failure by its status, code and text. Pure, for any vendor.
 
-Status and body are read together. What is *known* of the body decides: one of the account's texts before the
-code, for vendors use one code for many things; then a code that is a known refusal; then the usual wording of
-a rate limit; then any other code. What nobody knows is `unknown`, but never against the HTTP status: where
-that says whose fault it is, an unknown code does not make it the command's. A status that decides is the code
-`http-503`, which means what HTTP says unless it is put in a class. A success in the body never decides
-against the status, but leaves in doubt what was done.
+Status and body are read together. The first of these that is *known* in the body decides:
+
+1. one of the account's texts, for vendors use one code for many things;
+2. a code that is a known refusal;
+3. the usual wording of a rate limit;
+4. any other known code.
+
+Anything else is `unknown`, but never against the HTTP status: if that says whose fault it is, an unknown code
+does not blame the command. A status that decides becomes a code such as `http-503`, which means what HTTP
+says unless the account puts it in a class. A success in the body never overrides the status, but leaves in
+doubt what was done.
 """
 
 from collections.abc import Mapping
@@ -14,11 +18,11 @@ from dataclasses import dataclass, field, replace
 from typing import NamedTuple, assert_never
 
 from numbergroup.engine.calls import AccountFault, Call, CallKind, Refused, Throttled, Unavailable
-from numbergroup.vendors.answers import http_date, retry_after_s
+from numbergroup.vendors.answers import parse_http_date, parse_retry_after
 from numbergroup.vendors.certainty import FailureClass as FailureClass
 from numbergroup.vendors.certainty import is_in_doubt
+from numbergroup.vendors.command_words import mask_command_words
 from numbergroup.vendors.existing_groups import says_group_exists
-from numbergroup.vendors.own_words import without_own_words
 from numbergroup.vendors.port import Answer
 from numbergroup.vendors.rate_limits import Wording, rate_wording
 
@@ -26,20 +30,22 @@ Failure = AccountFault | Refused | Throttled | Unavailable
 
 _TOO_MANY = 429
 _ACCOUNTS = frozenset({401, 403, 404, 405, 410})
-"""Without permission, or a path that exists, no call of the account can work."""
+"""Without permission, or with a path that does not exist, no call of the account can succeed."""
 _PATH = frozenset({404, 405, 410})
 _CONTENT = frozenset({400, 411, 413, 414, 415, 422, 431})
 _MAY_PASS = frozenset({402, 407, 408, 425})
-"""No command is to blame for what is not paid, a proxy, or the time that it took."""
+"""No command is to blame for a missing payment, a proxy, or a slow request."""
 _OF_COMMANDS = frozenset({400, 409, 422})
-"""With these, as with a success, the body may say that the command is to blame."""
+"""With these, as with a success, the body may blame the command."""
 
 
 @dataclass(slots=True, frozen=True)
-class Stated:
-    """What the body of an answer states about the failure: the vendor's code, the text that tells failures
-    apart, and the message as it may be shown. `nothing_done`: by the vendor's documentation, nothing was
-    done."""
+class StatedFailure:
+    """What the body of an answer states about a failure.
+
+    `code` is the vendor's. `text` distinguishes failures; `message` is the masked text for logs and results.
+    `nothing_done`: the vendor documents that nothing was done.
+    """
 
     code: str | None
     text: str
@@ -49,8 +55,11 @@ class Stated:
 
 
 class _Reading(NamedTuple):
-    """The class of what the body states, as far as it is known. `busy`: it only says that the vendor is busy;
-    `later`: that a later try may go through; `exists`: that the group to create is there."""
+    """What the body states. `known` is its class, or `None` for an unknown code and text.
+
+    `busy`: it only says that the vendor is busy. `later`: a later try may succeed. `exists`: the group to
+    create exists.
+    """
 
     known: FailureClass | None = None
     busy: bool = False
@@ -60,9 +69,11 @@ class _Reading(NamedTuple):
 
 @dataclass(slots=True, frozen=True)
 class FailureClassifier:
-    """Of one account. `texts` are sought in the vendor's message, in any case, the first one that is found
-    decides. `unknown`: what a code means that is in no class; REFUSED means after a few tries.
-    `rate_wording`: whether the usual ways to speak of a rate limit are understood, too.
+    """Classifies the failures of one account.
+
+    `texts` are searched for in the vendor's message, ignoring case; the first match decides. `unknown` is the
+    class of a code that is in no class; REFUSED applies after a few tries. `rate_wording`: the usual wording
+    of a rate limit is recognised as well.
     """
 
     codes: Mapping[str, FailureClass] = field(default_factory=dict)
@@ -70,38 +81,38 @@ class FailureClassifier:
     unknown: FailureClass = FailureClass.REFUSED
     rate_wording: bool = True
 
-    def outcome(
+    def classify(
         self,
         call: Call,
         answer: Answer,
-        stated: Stated | None = None,
+        stated: StatedFailure | None = None,
         *,
         beginning: str = "",
-        lists: bool = True,
+        can_list: bool = True,
     ) -> Failure:
-        """The outcome of an answer that is no success, from its status and what its body states, together.
+        """Return the outcome of an answer that is not a success, from its status and its body.
 
-        `stated`: `None` for a body that cannot be read, or says nothing; then `beginning` is how it begins,
-        as it may be shown. `lists`: the vendor can list groups, so
-        that one whose creation is in doubt can be looked up.
+        `stated` is `None` for a body that cannot be read or states nothing; then `beginning` is its masked
+        beginning. `can_list`: the vendor can list groups, so that a group whose creation is in doubt can be
+        looked up.
         """
-        reading = _Reading() if stated is None else self._read(call, answer, stated)
-        found, code, by_status = self._class_of(answer.status, stated, reading)
-        wait_s = _pause_s(answer)
+        reading = _Reading() if stated is None else self._read_statement(call, answer, stated)
+        found, code, by_status = self._find_class(answer.status, stated, reading)
+        wait_s = _parse_pause_s(answer)
         may_pass = wait_s is not None or reading.later
         if found is FailureClass.REFUSED and reading.known is None and may_pass:
-            # What can be tried again later is not refused.
+            # The vendor says that a later try may succeed: that is not a refusal.
             found = FailureClass.RETRYABLE
         in_doubt = is_in_doubt(
             answer.status,
             reading.known,
             documented=stated is not None and stated.nothing_done,
             busy=reading.busy,
-            can_look_up=lists and call.kind is CallKind.CREATE,
+            can_look_up=can_list and call.kind is CallKind.CREATE,
         )
-        message = _silence(answer.status, beginning) if stated is None else stated.message
+        message = _describe_silence(answer.status, beginning) if stated is None else stated.message
         if stated is not None and by_status:
-            message = _of_status(answer.status, stated)
+            message = _describe_status(answer.status, stated)
         match found:
             case FailureClass.THROTTLED:
                 return Throttled(wait_s, code, message, in_doubt=in_doubt)
@@ -117,39 +128,39 @@ class FailureClassifier:
             case other:
                 assert_never(other)
 
-    def contradiction(self, call: Call, answer: Answer, message: str) -> Failure:
-        """The outcome of a success in the body (`message`, as it may be shown) beside a status of failure."""
-        failure = self.outcome(call, answer)
+    def classify_contradiction(self, call: Call, answer: Answer, message: str) -> Failure:
+        """Return the outcome of a success in the body beside a status of failure. `message` is masked."""
+        failure = self.classify(call, answer)
         shown = f"HTTP {answer.status} beside a success in the body{message and f': {message}'}"
         if isinstance(failure, Refused):
             return replace(failure, message=shown, in_doubt=True, certain=False)
         return replace(failure, message=shown, in_doubt=True)
 
-    def says_failure(self, call: Call, text: str) -> bool:
-        """Whether the text alone tells what failed, without a code."""
-        text = without_own_words(text, call)
-        return self._of_texts(text) is not None or self._wording(text) is Wording.PLAIN
+    def is_failure_text(self, call: Call, text: str) -> bool:
+        """Whether the text alone states a known failure, without a code."""
+        text = mask_command_words(text, call)
+        return self._match_texts(text) is not None or self._read_wording(text) is Wording.PLAIN
 
-    def _class_of(
-        self, status: int, stated: Stated | None, reading: _Reading
+    def _find_class(
+        self, status: int, stated: StatedFailure | None, reading: _Reading
     ) -> tuple[FailureClass, str | None, bool]:
-        """What is the matter, the code that tells so, and whether that is HTTP's status."""
+        """Return the class, the code that decides it, and whether that code is the HTTP status."""
         http = f"http-{status}"
         own = self.codes.get(http)
         if status == _TOO_MANY and own in (None, FailureClass.THROTTLED):
             return FailureClass.THROTTLED, *((http, True) if stated is None else (stated.code, False))
         if reading.known is not None and stated is not None:
             return reading.known, stated.code, False
-        if stated is None or _decides(status) or (own is not None and status >= 300):
-            return own or _class_of_status(status), http, True
+        if stated is None or _is_decisive(status) or (own is not None and status >= 300):
+            return own or _classify_status(status), http, True
         return self.unknown, stated.code, False
 
-    def _read(self, call: Call, answer: Answer, stated: Stated) -> _Reading:
-        text = without_own_words(stated.text, call)
-        by_text = self._of_texts(text)
+    def _read_statement(self, call: Call, answer: Answer, stated: StatedFailure) -> _Reading:
+        text = mask_command_words(stated.text, call)
+        by_text = self._match_texts(text)
         if by_text is not None:
             return _Reading(by_text)
-        wording = self._wording(text)
+        wording = self._read_wording(text)
         by_code = None if stated.code is None else self.codes.get(stated.code)
         if wording is Wording.PLAIN and by_code is not FailureClass.REFUSED:
             return _Reading(FailureClass.THROTTLED)
@@ -162,21 +173,21 @@ class FailureClassifier:
             return _Reading(FailureClass.THROTTLED, busy=wording is Wording.BUSY)
         return _Reading(later=wording is Wording.LATER)
 
-    def _of_texts(self, text: str) -> FailureClass | None:
+    def _match_texts(self, text: str) -> FailureClass | None:
         lowered = text.lower()
         return next((found for sought, found in self.texts.items() if sought.lower() in lowered), None)
 
-    def _wording(self, text: str) -> Wording | None:
+    def _read_wording(self, text: str) -> Wording | None:
         return rate_wording(text) if self.rate_wording else None
 
 
-def _decides(status: int) -> bool:
-    """Whether HTTP's status says whose fault it is, whatever unknown code the body has beside it."""
+def _is_decisive(status: int) -> bool:
+    """Whether the HTTP status says whose fault it is, whatever unknown code the body has."""
     return 300 <= status < 400 or status in _ACCOUNTS or status in _MAY_PASS or status >= 500
 
 
-def _class_of_status(status: int) -> FailureClass:
-    """RFC 9110, 15, as far as it says whose fault it is."""
+def _classify_status(status: int) -> FailureClass:
+    """Return the class of a status by RFC 9110, 15."""
     if status == _TOO_MANY:
         return FailureClass.THROTTLED
     if 300 <= status < 400 or status in _ACCOUNTS:
@@ -184,24 +195,24 @@ def _class_of_status(status: int) -> FailureClass:
     return FailureClass.REFUSED if status in _CONTENT else FailureClass.RETRYABLE
 
 
-def _silence(status: int, beginning: str) -> str:
-    # A gateway's page to its own status tells nothing more.
+def _describe_silence(status: int, beginning: str) -> str:
+    # A gateway's page for its own status tells nothing more.
     is_telling = beginning and (status < 300 or beginning.startswith("{"))
     begins = f"; it begins with {beginning!r}" if is_telling else ""
-    return f"HTTP {status} without a verdict in the body{_hint(status)}{begins}"
+    return f"HTTP {status} without a verdict in the body{_get_hint(status)}{begins}"
 
 
-def _of_status(status: int, stated: Stated) -> str:
-    message = stated.message or f"HTTP {status}{_hint(status)}"
+def _describe_status(status: int, stated: StatedFailure) -> str:
+    message = stated.message or f"HTTP {status}{_get_hint(status)}"
     return message if stated.code in (None, str(status)) else f"{message} (code {stated.code})"
 
 
-def _hint(status: int) -> str:
+def _get_hint(status: int) -> str:
     if 300 <= status < 400:
         return ": a redirect is not followed; check BASE_URL"
     return ": check BASE_URL" if status in _PATH else ""
 
 
-def _pause_s(answer: Answer) -> float | None:
-    """For how long the vendor asks to be left alone; a date is measured on its own clock, if it tells it."""
-    return retry_after_s(answer.headers.get("retry-after"), http_date(answer.headers.get("date")))
+def _parse_pause_s(answer: Answer) -> float | None:
+    """Return the seconds of `Retry-After`; a date is compared with the vendor's `Date`, if there is one."""
+    return parse_retry_after(answer.headers.get("retry-after"), parse_http_date(answer.headers.get("date")))

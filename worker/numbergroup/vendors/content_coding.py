@@ -1,4 +1,4 @@
-"""Answers that come compressed although we ask for none: unpacked within a bound. Pure."""
+"""Decompresses answers, within a limit of bytes: some vendors compress although no client asked. Pure."""
 
 import zlib
 
@@ -6,36 +6,36 @@ from numbergroup.errors import NumbergroupError
 
 _GZIP_MAGIC = b"\x1f\x8b"
 _GZIP = 16 + zlib.MAX_WBITS
-_MOST_CODINGS = 3
-_MOST_STREAMS = 64
+_MAX_CODINGS = 3
+_MAX_STREAMS = 64
 
 
 class TooLarge(NumbergroupError, ValueError):
-    """Unpacked, it has more bytes than it may have."""
+    """Raised when the decompressed body has more bytes than it may have."""
 
 
-def unpacked(body: bytes, content_encoding: str, most_bytes: int) -> bytes:
-    """The body without its `Content-Encoding` (RFC 9110, 8.4): gzip and deflate, also one upon the other.
+def decompress(body: bytes, content_encoding: str, max_bytes: int) -> bytes:
+    """Return the body without its `Content-Encoding` (RFC 9110, 8.4): gzip, deflate, or one upon the other.
 
-    A gzip that no header tells of is told by how it begins. What cannot be unpacked is returned as it is:
-    another coding, a header that is not true, or bytes that end in the middle. Raises `TooLarge` when there
-    are more than `most_bytes`; no more than that are ever held.
+    A gzip without a header is recognised by its first bytes. A body that cannot be decompressed is returned
+    as it is: another coding, a wrong header, or a truncated body. Raises `TooLarge` when the result has more
+    than `max_bytes`; no more than that are ever in memory.
     """
     codings = [coding.strip().lower() for coding in content_encoding.split(",")]
     codings = [coding for coding in codings if coding not in ("", "identity")]
     if not codings and body.startswith(_GZIP_MAGIC):
         codings = ["gzip"]
-    if len(codings) > _MOST_CODINGS:
+    if len(codings) > _MAX_CODINGS:
         return body
     found = body
     for coding in reversed(codings):
         match coding:
             case "gzip" | "x-gzip":
-                inflated = _inflated(found, _GZIP, most_bytes)
+                inflated = _inflate(found, _GZIP, max_bytes)
             case "deflate":
-                # Meant is zlib's format; many send the bare one.
-                inflated = _inflated(found, zlib.MAX_WBITS, most_bytes)
-                inflated = _inflated(found, -zlib.MAX_WBITS, most_bytes) if inflated is None else inflated
+                # The standard means zlib's format; many send the raw one.
+                inflated = _inflate(found, zlib.MAX_WBITS, max_bytes)
+                inflated = _inflate(found, -zlib.MAX_WBITS, max_bytes) if inflated is None else inflated
             case _:
                 inflated = None
         if inflated is None:
@@ -44,20 +44,21 @@ def unpacked(body: bytes, content_encoding: str, most_bytes: int) -> bytes:
     return found
 
 
-def _inflated(body: bytes, window_bits: int, most_bytes: int) -> bytes | None:
-    """`None` for what is no whole stream. A gzip may have several, one after the other (RFC 1952, 2.2)."""
+def _inflate(body: bytes, window_bits: int, max_bytes: int) -> bytes | None:
+    """Return the decompressed body, or `None` if a stream is broken or incomplete. A gzip may have several
+    streams in a row (RFC 1952, 2.2)."""
     found = bytearray()
-    for _ in range(_MOST_STREAMS):
-        inflating = zlib.decompressobj(window_bits)
+    for _ in range(_MAX_STREAMS):
+        decompressor = zlib.decompressobj(window_bits)
         try:
-            found += inflating.decompress(body, most_bytes + 1 - len(found))
+            found += decompressor.decompress(body, max_bytes + 1 - len(found))
         except zlib.error:
             return None
-        if len(found) > most_bytes:
+        if len(found) > max_bytes:
             raise TooLarge("the answer does not end")
-        if not inflating.eof:
+        if not decompressor.eof:
             return None
-        body = inflating.unused_data
+        body = decompressor.unused_data
         if window_bits != _GZIP or not body.startswith(_GZIP_MAGIC):
             return bytes(found)
     return None

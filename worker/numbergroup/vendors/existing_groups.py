@@ -1,10 +1,10 @@
-"""How vendors say that a group exists already, in English and Chinese. Pure."""
+"""Recognises texts that say that a group exists already, in English and Chinese. Pure."""
 
 import re
 
-from numbergroup.vendors.own_words import OWN_WORD
+from numbergroup.vendors.command_words import COMMAND_WORD
 
-_GROUP = rf"(?:group\w*|(?<!user )(?<!key )(?<!host )\bnames?\b|[组組]|名称|名稱|{OWN_WORD})"
+_GROUP = rf"(?:group\w*|(?<!user )(?<!key )(?<!host )\bnames?\b|[组組]|名称|名稱|{COMMAND_WORD})"
 _NO_NUMBER = r"(?:(?!phone|number|mobile|号码|號碼|手机|手機).)"
 _EXISTS = (
     r"(?:\b(?:already[\s_-]*)?exists?\b|\balready[\s_-]*(?:exist(?:s|ed|ing)?|present|in[\s_-]use|taken|used|created)\b"
@@ -13,7 +13,7 @@ _EXISTS = (
 )
 _NOT = r"(?<!not )(?<!n't )"
 _GROUP_EXISTS = re.compile(
-    # A text that begins so leaves out what exists: it is what the call was to create.
+    # A text that begins with "exists" does not name what exists: it is the group that the call creates.
     rf"(?:^\W*|{_GROUP}{_NO_NUMBER}{{0,40}}?){_NOT}{_EXISTS}"
     rf"|\bduplicated?\s(?:entry\s)?\W{{0,3}}{_GROUP}|(?:重复|重複)的?\W{{0,3}}{_GROUP}",
     re.IGNORECASE,
@@ -22,5 +22,5 @@ _LONGEST = 500
 
 
 def says_group_exists(text: str) -> bool:
-    """Whether an answer to a create, `text` of which `without_own_words`, says that the group is there."""
+    """Whether the text of an answer to a create, after `mask_command_words`, says that the group exists."""
     return _GROUP_EXISTS.search(text[:_LONGEST]) is not None

@@ -1,4 +1,4 @@
-"""Transport: one signed request goes out, and its answer comes back, over HTTP."""
+"""Transport: sends one signed request over HTTP, and reads its answer."""
 
 import math
 import os
@@ -16,60 +16,60 @@ from numbergroup.engine.calls import Unavailable
 from numbergroup.errors import TransportError
 from numbergroup.observability import failpoints
 from numbergroup.vendors.certainty import is_in_doubt
-from numbergroup.vendors.content_coding import unpacked
+from numbergroup.vendors.content_coding import decompress
 from numbergroup.vendors.port import Answer, Request
 
-MayGo = Callable[[], bool]
-"""Asked at the last moment before a request is written."""
+MaySend = Callable[[], bool]
+"""Called right before a request is written: whether it may be sent."""
 
 
 class NotConnected(TransportError):
-    """There is no connection to the vendor: nothing was sent."""
+    """Raised when there is no connection to the vendor: nothing was sent."""
 
 
 class TooLate(TransportError):
-    """The time in which the request might be sent has passed: nothing was sent."""
+    """Raised when the time in which the request might be sent has passed: nothing was sent."""
 
 
 class Withdrawn(TransportError):
-    """There was a reason at the last moment not to send the request: nothing was sent."""
+    """Raised when a check right before sending forbids the request: nothing was sent."""
 
 
 class NoAnswer(TransportError):
-    """Sent, as far as anybody knows, and not answered in a way that can be read."""
+    """Raised when the request may have been sent, and has no answer that can be read."""
 
 
 def always() -> bool:
-    """For a request that nothing can keep from being sent."""
+    """Return True: a `MaySend` for requests that no check can forbid."""
     return True
 
 
 class Transport(Protocol):
-    """The way to one account's vendor and back."""
+    """Exchanges requests and answers with one account's vendor."""
 
     async def exchange(
-        self, request: Request, most_bytes: int, sent_by: float, may_go: MayGo = always
+        self, request: Request, max_bytes: int, send_deadline: float, may_send: MaySend = always
     ) -> Answer:
-        """The answer to `request`, if it has `most_bytes` at most.
+        """Send `request` and return its answer, of `max_bytes` at most.
 
-        The request is written once at most, not after `sent_by` (monotonic seconds), and only if it `may_go`
-        at that moment. Raises `NotConnected`, `TooLate`, `Withdrawn` or `NoAnswer`.
+        The request is written once at most, not after `send_deadline` (monotonic seconds), and only if
+        `may_send` returns True right before. Raises `NotConnected`, `TooLate`, `Withdrawn` or `NoAnswer`.
         """
 
     async def close(self) -> None:
         """Close all connections."""
 
 
-async def answer_to(
+async def try_exchange(
     request: Request,
     transport: Transport,
-    most_bytes: int,
-    sent_by: float,
-    may_go: MayGo = always,
+    max_bytes: int,
+    send_deadline: float,
+    may_send: MaySend = always,
 ) -> Answer | Unavailable:
-    """See `Transport.exchange`; what went wrong becomes an outcome. Raises `Withdrawn`."""
+    """Send `request` by `Transport.exchange`, and turn its errors into an outcome. Raises `Withdrawn`."""
     try:
-        return await transport.exchange(request, most_bytes, sent_by, may_go)
+        return await transport.exchange(request, max_bytes, send_deadline, may_send)
     except NotConnected as error:
         return Unavailable(str(error), is_in_doubt(None, sent=False))
     except TooLate as error:
@@ -81,9 +81,9 @@ async def answer_to(
 class HttpTransport:
     """See `Transport`. Close it when done; it has one HTTP session.
 
-    No cookies, no proxies from the environment, a redirect is an answer like any other. No compression is
-    asked for; an answer that is compressed all the same is unpacked, and may not be larger for that.
-    `timeout_s` is the time that one exchange may take, connecting included.
+    It keeps no cookies, uses no proxies from the environment, and returns a redirect as an answer. It asks
+    for no compression; an answer that is compressed all the same is decompressed, within the same size limit.
+    `timeout_s` is the longest time of one exchange, connecting included.
     """
 
     def __init__(
@@ -93,15 +93,15 @@ class HttpTransport:
         timeout_s: float,
         monotonic_s: Callable[[], float] = time.monotonic,
     ) -> None:
-        # Not rounded up to whole seconds, as is usual: the lease is checked against it.
+        # aiohttp would round it up to whole seconds, but the lease is checked against the exact time.
         self._timeout = aiohttp.ClientTimeout(
             total=timeout_s, sock_connect=connect_timeout_s, ceil_threshold=math.inf
         )
         self._monotonic_s = monotonic_s
         tracing = aiohttp.TraceConfig()
-        tracing.on_connection_create_start.append(_connecting)
-        tracing.on_connection_create_end.append(_connected)
-        tracing.on_connection_reuseconn.append(_connected)
+        tracing.on_connection_create_start.append(_on_connecting)
+        tracing.on_connection_create_end.append(_on_connected)
+        tracing.on_connection_reuseconn.append(_on_connected)
         self.session = aiohttp.ClientSession(
             trace_configs=[tracing],
             connector=aiohttp.TCPConnector(limit=max_in_flight, keepalive_timeout=10),
@@ -112,49 +112,51 @@ class HttpTransport:
         )
 
     async def exchange(
-        self, request: Request, most_bytes: int, sent_by: float, may_go: MayGo = always
+        self, request: Request, max_bytes: int, send_deadline: float, may_send: MaySend = always
     ) -> Answer:
-        def last_look() -> None:
-            if self._monotonic_s() >= sent_by:
+        def check_sending() -> None:
+            if self._monotonic_s() >= send_deadline:
                 raise TooLate("not sent in time")
-            if not may_go():
+            if not may_send():
                 raise Withdrawn("not sent: something has come between")
 
         try:
-            return await self._exchange(request, most_bytes, _Sending(last_look))
+            return await self._exchange(request, max_bytes, _RequestGuard(check_sending))
         except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError) as error:
-            raise NotConnected(f"not connected to {urlsplit(request.url).netloc}: {_cause(error)}") from error
+            raise NotConnected(
+                f"not connected to {urlsplit(request.url).netloc}: {_describe_cause(error)}"
+            ) from error
         except (aiohttp.InvalidURL, aiohttp.NonHttpUrlClientError) as error:
             raise NotConnected(f"BASE_URL cannot be called: {type(error).__name__}") from error
         except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as error:
             raise NoAnswer(f"no answer: {type(error).__name__}") from error
 
-    async def _exchange(self, request: Request, most_bytes: int, sending: "_Sending") -> Answer:
+    async def _exchange(self, request: Request, max_bytes: int, guard: "_RequestGuard") -> Answer:
         async with self.session.request(
             request.method,
             request.url,
             data=request.body,
             headers=request.headers,
             allow_redirects=False,
-            trace_request_ctx=sending,
+            trace_request_ctx=guard,
             timeout=self._timeout,
         ) as response:
             failpoints.hit("answer begun")
             body = bytearray()
             async for chunk in response.content.iter_chunked(65_536):
                 body += chunk
-                if len(body) > most_bytes:
+                if len(body) > max_bytes:
                     raise ValueError("the answer does not end")
             headers = {name.lower(): value for name, value in response.headers.items()}
             encoding = headers.get("content-encoding", "")
-            return Answer(response.status, unpacked(bytes(body), encoding, most_bytes), headers)
+            return Answer(response.status, decompress(bytes(body), encoding, max_bytes), headers)
 
     async def close(self) -> None:
         await self.session.close()
 
 
-def _cause(error: aiohttp.ClientError) -> str:
-    """Why there is no connection, without the types and numbers of the libraries."""
+def _describe_cause(error: aiohttp.ClientError) -> str:
+    """Return why there is no connection, without the libraries' types and numbers."""
     if isinstance(error, aiohttp.ConnectionTimeoutError):
         return "no answer in time"
     match reason := error.__cause__ or error:
@@ -169,30 +171,36 @@ def _cause(error: aiohttp.ClientError) -> str:
     return type(reason).__name__
 
 
-class _Sending:
-    """One exchange's request on its way to a connection."""
+class _RequestGuard:
+    """Checks one exchange's request when it gets its connection."""
 
-    def __init__(self, last_look: Callable[[], None]) -> None:
-        self._last_look = last_look
+    def __init__(self, check_sending: Callable[[], None]) -> None:
+        self._check_sending = check_sending
         self._sent = False
 
-    def connecting(self) -> None:
-        """The client repeats a PUT or DELETE by itself when the connection ends without an answer (RFC 9112,
-        9.3.1, allows it). That would be a call without a permit, and if it cannot connect any more, it would
-        hide that the first one was sent."""
+    def check_unsent(self) -> None:
+        """Forbid sending the request twice. Raises `ConnectionResetError` when it was sent.
+
+        aiohttp repeats a PUT or DELETE by itself when the connection ends without an answer (RFC 9112, 9.3.1,
+        allows it). That would be a request without a permit. If it could not connect any more, it would hide
+        that the first one was sent.
+        """
         if self._sent:
             raise ConnectionResetError("the connection ended")
 
-    def connected(self) -> None:
-        """The last moment before the request is written: a process that was frozen since must not send it."""
-        self.connecting()
-        self._last_look()
+    def mark_written(self) -> None:
+        """Run the checks right before the request is written, and note that it is.
+
+        A process that was frozen meanwhile must not send it.
+        """
+        self.check_unsent()
+        self._check_sending()
         self._sent = True
 
 
-async def _connecting(_session: object, context: SimpleNamespace, _params: object) -> None:
-    context.trace_request_ctx.connecting()
+async def _on_connecting(_session: object, context: SimpleNamespace, _params: object) -> None:
+    context.trace_request_ctx.check_unsent()
 
 
-async def _connected(_session: object, context: SimpleNamespace, _params: object) -> None:
-    context.trace_request_ctx.connected()
+async def _on_connected(_session: object, context: SimpleNamespace, _params: object) -> None:
+    context.trace_request_ctx.mark_written()

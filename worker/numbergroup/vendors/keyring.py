@@ -1,7 +1,7 @@
-"""The credentials of one account, and for a time those before them. Pure: the time is an argument.
+"""The credentials of one account, and for an hour the previous ones. Pure: the time is an argument.
 
-Whoever rotates a key changes it in two places, and not in the same second: until the vendor has switched it
-takes the former pair, afterwards the new one, and some vendors take both for a while.
+An operator rotates a key in two places, and not in the same second. Until the vendor has switched, it accepts
+the previous pair, afterwards the new one; some vendors accept both for a while.
 """
 
 from dataclasses import dataclass, field
@@ -9,71 +9,73 @@ from enum import StrEnum
 
 from numbergroup.vendors.port import Credentials
 
-_REMEMBERED_S = 3600.0
+_PREVIOUS_LASTS_S = 3600.0
 
 
-class Which(StrEnum):
-    """Of two pairs, the one that the vendor takes."""
+class Version(StrEnum):
+    """Which of two pairs of credentials the vendor accepts."""
 
     NEW = "new"
-    FORMER = "former"
+    PREVIOUS = "previous"
 
 
 @dataclass(slots=True)
 class Keyring:
-    """`account` is whose they are. Times are Unix seconds on a clock that never steps back.
+    """Holds the credentials of `account`. Times are Unix seconds on a clock that never steps back.
 
-    The pair that the vendor took last is used first. The former one is forgotten an hour after the change,
-    or after the vendor took it last.
+    The pair that the vendor accepted last is used first. The previous pair is forgotten an hour after the
+    change, or an hour after the vendor accepted it last.
     """
 
     account: str
     newest: Credentials
-    _former: Credentials | None = field(init=False, default=None)
+    _previous: Credentials | None = field(init=False, default=None)
     _forget_at: float = field(init=False, default=0.0)
-    _taken: Which | None = field(init=False, default=None)
-    _good: Credentials | None = field(init=False, default=None)
+    _accepted: Version | None = field(init=False, default=None)
+    _last_accepted: Credentials | None = field(init=False, default=None)
 
-    def current(self, now: float) -> Credentials:
-        """What to sign with."""
-        former = self._remembered(now)
-        return former if former is not None and self._taken is Which.FORMER else self.newest
+    def get_current(self, now: float) -> Credentials:
+        """Return the credentials to sign with."""
+        previous = self._get_previous(now)
+        return previous if previous is not None and self._accepted is Version.PREVIOUS else self.newest
 
-    def other(self, tried: Credentials, now: float) -> Credentials | None:
-        """What else to sign with, when the vendor did not take `tried`."""
-        former = self._remembered(now)
+    def get_alternative(self, tried: Credentials, now: float) -> Credentials | None:
+        """Return other credentials to sign with when the vendor refused `tried`, or `None`."""
+        previous = self._get_previous(now)
         if tried == self.newest:
-            return former
-        return self.newest if tried == former else self.current(now)
+            return previous
+        return self.newest if tried == previous else self.get_current(now)
 
-    def took(self, credentials: Credentials, now: float) -> Which | None:
-        """The vendor took these. Which they are, if that is news."""
-        self._good = credentials
-        if self._former is None:
+    def record_accepted(self, credentials: Credentials, now: float) -> Version | None:
+        """Record that the vendor accepted these. Returns their version if it changed, else `None`."""
+        self._last_accepted = credentials
+        if self._previous is None:
             return None
-        if credentials == self._former:
-            taken, self._forget_at = Which.FORMER, now + _REMEMBERED_S
+        if credentials == self._previous:
+            accepted, self._forget_at = Version.PREVIOUS, now + _PREVIOUS_LASTS_S
         elif credentials == self.newest:
-            taken = Which.NEW
+            accepted = Version.NEW
         else:
             return None
-        news = taken is not self._taken
-        self._taken = taken
-        return taken if news else None
+        is_news = accepted is not self._accepted
+        self._accepted = accepted
+        return accepted if is_news else None
 
     def replace(self, credentials: Credentials, now: float) -> bool:
-        """Use these from the next signature on; False: they are in use."""
+        """Use these from the next signature on. Returns False when they are in use."""
         if credentials == self.newest:
             return False
-        # After two changes in a row, the second of which mends the first, the pair that worked is neither.
-        self._former = self._good if self._good not in (None, credentials) else self.newest
+        # When a second change corrects the first, the pair that works may be neither of them.
+        self._previous = (
+            self._last_accepted if self._last_accepted not in (None, credentials) else self.newest
+        )
         self.newest = credentials
-        self._taken, self._forget_at = None, now + _REMEMBERED_S
+        self._accepted, self._forget_at = None, now + _PREVIOUS_LASTS_S
         return True
 
-    def _remembered(self, now: float) -> Credentials | None:
-        if self._former is not None and now >= self._forget_at:
-            if self._good == self._former:
-                self._good = None
-            self._former = self._taken = None
-        return self._former
+    def _get_previous(self, now: float) -> Credentials | None:
+        if self._previous is not None and now >= self._forget_at:
+            if self._last_accepted == self._previous:
+                self._last_accepted = None
+            self._previous = self._accepted = None
+        return self._previous

@@ -1,7 +1,7 @@
 """NXCloud's privacy number service (PNS): number groups.
 
 Sources: the vendor's pages "Create / Update / Query Number Group", its error-code page and its page on
-the signature. What those leave open (rate limits, unknown codes) is a setting of the account.
+the signature. What they do not document (rate limits, unknown codes) is a setting of the account.
 """
 
 from collections.abc import Iterator, Sequence
@@ -16,13 +16,13 @@ from numbergroup.engine.verdicts import Fault
 from numbergroup.vendors.answers import (
     BadAnswer,
     beginning_of,
-    identifier,
     json_object,
-    scrubbed,
-    vendor_code,
-    whole_number,
+    mask_message,
+    parse_code,
+    parse_identifier,
+    parse_integer,
 )
-from numbergroup.vendors.classification import FailureClass, FailureClassifier, Stated
+from numbergroup.vendors.classification import FailureClass, FailureClassifier, StatedFailure
 from numbergroup.vendors.port import Answer, Capabilities, Credentials, Request
 from numbergroup.vendors.signature import Algorithm, sign
 
@@ -35,17 +35,17 @@ _ACTIONS = {
     CallKind.DELETE_GROUP: "deleteGroup",
     CallKind.LIST: "listGroup",
 }
-_LONGEST_CODE = 32
-_LONGEST_REQUEST_ID = 128
-_LONGEST_CUSTOMER_ID = 128
-_LONGEST_NUMBER = 32
+_MAX_CODE = 32
+_MAX_REQUEST_ID = 128
+_MAX_CUSTOMER_ID = 128
+_MAX_NUMBER = 32
 _NOTHING: tuple[Any, ...] = (None, "", [], {})
-"""What PHP, and Java's optional values, have for an empty object or array."""
+"""What PHP and Java's optional values write for an empty object or array."""
 _OPERATE_TYPES = {CallKind.ADD: 0, CallKind.DELETE: 1, CallKind.REPLACE: 2}
 
 
 _NOTHING_DONE = frozenset({"1001", "1002", "1003", "1004", "1005", "10003", "10004", "10011", "10012"})
-"""The codes of the vendor's page with which nothing was done: all but 10009, which does not tell."""
+"""The documented codes with which nothing was done: all but 10009, which does not say."""
 
 CLASSES = FailureClassifier(
     {
@@ -61,11 +61,11 @@ CLASSES = FailureClassifier(
         "10012": FailureClass.REFUSED,  # offset out of range
     }
 )
-"""The codes of the vendor's page; what they say about trying again is inferred, and a setting."""
+"""The documented codes. Which of them can be retried is inferred, and a setting."""
 
 
 CAPABILITIES = Capabilities(frozenset(CommandKind) - {CommandKind.RENAME}, 1000)
-"""How many numbers a call may have is not documented."""
+"""The vendor does not document how many numbers a call may have."""
 
 
 @dataclass(slots=True, frozen=True)
@@ -80,13 +80,13 @@ class NXCloud:
     clock_codes: frozenset[str] = frozenset({"1004"})
     credential_codes: frozenset[str] = frozenset({"1003", "1005", "10003", "http-401", "http-403"})
 
-    def objection(self, _: Command, /) -> Fault | None:
-        """None: the vendor documents no limits of names or remarks."""
+    def check_command(self, _: Command, /) -> Fault | None:
+        """Return `None`: the vendor documents no limits of names or remarks."""
         return None
 
-    def request(self, call: Call, wall_ms: int, credentials: Credentials) -> Request:
+    def build_request(self, call: Call, wall_ms: int, credentials: Credentials) -> Request:
         action, ts = _ACTIONS[call.kind], str(wall_ms)
-        body = orjson.dumps(_body(call))
+        body = orjson.dumps(_build_body(call))
         signature = sign(
             access_key=credentials.name,
             action=action,
@@ -108,36 +108,38 @@ class NXCloud:
             headers["algorithm"] = self.algorithm
         return Request("POST", self.base_url, headers, body)
 
-    def outcome(self, call: Call, answer: Answer, credentials: Credentials) -> Outcome:
-        # The vendor's own verdict, if there is one, is in the body; but no success against the HTTP status.
+    def parse_answer(self, call: Call, answer: Answer, credentials: Credentials) -> Outcome:
+        # The body states the result, but its success does not count against the HTTP status.
         content_type = answer.headers.get("content-type", "")
         content = json_object(answer.body, content_type, once="code")
-        code = None if content is None else vendor_code(content.get("code"), _LONGEST_CODE)
-        text = "" if content is None else _text(content)
-        if content is None or (code is None and not self.classes.says_failure(call, text)):
-            begins = beginning_of(answer.body, content_type, lambda text: scrubbed(text, credentials.secret))
-            return self.classes.outcome(call, answer, beginning=begins)
-        request_id = identifier(content.get("requestId"), _LONGEST_REQUEST_ID)
-        message = scrubbed(text, credentials.secret)
+        code = None if content is None else parse_code(content.get("code"), _MAX_CODE)
+        text = "" if content is None else _read_text(content)
+        if content is None or (code is None and not self.classes.is_failure_text(call, text)):
+            begins = beginning_of(
+                answer.body, content_type, lambda text: mask_message(text, credentials.secret)
+            )
+            return self.classes.classify(call, answer, beginning=begins)
+        request_id = parse_identifier(content.get("requestId"), _MAX_REQUEST_ID)
+        message = mask_message(text, credentials.secret)
         if code == "0":
             if not answer.is_success:
-                return self.classes.contradiction(call, answer, message)
+                return self.classes.classify_contradiction(call, answer, message)
             try:
-                return _success(call, content, request_id)
+                return _parse_success(call, content, request_id)
             except BadAnswer as error:
                 return Unavailable(f"a success that cannot be understood: {error}", in_doubt=True, code=code)
-        stated = Stated(code, text, message, request_id, nothing_done=code in _NOTHING_DONE)
-        return self.classes.outcome(call, answer, stated)
+        stated = StatedFailure(code, text, message, request_id, nothing_done=code in _NOTHING_DONE)
+        return self.classes.classify(call, answer, stated)
 
 
-def _text(content: dict[str, Any]) -> str:
-    """What the vendor says, by whichever of these names."""
+def _read_text(content: dict[str, Any]) -> str:
+    """Return the vendor's message, which may have one of several names."""
     texts = (content.get(name) for name in ("msg", "message", "error"))
     return next((text for text in texts if isinstance(text, str) and text), "")
 
 
-def _body(call: Call) -> dict[str, Any]:
-    """Raises `ValueError` for an operation that the vendor has not."""
+def _build_body(call: Call) -> dict[str, Any]:
+    """Return the body of the request. Raises `ValueError` for an operation that the vendor does not have."""
     phones = ",".join(call.numbers)
     match call.kind:
         case CallKind.CREATE:
@@ -159,10 +161,10 @@ def _body(call: Call) -> dict[str, Any]:
             assert_never(other)
 
 
-def _success(call: Call, content: dict[str, Any], request_id: str | None) -> Applied:
+def _parse_success(call: Call, content: dict[str, Any], request_id: str | None) -> Applied:
     if call.kind is CallKind.CREATE:
         data = content.get("data")
-        group_id = _group_id(content) or (_group_id(data) if isinstance(data, dict) else None)
+        group_id = _parse_group_id(content) or (_parse_group_id(data) if isinstance(data, dict) else None)
         if group_id is None:
             raise BadAnswer("no groupId")
         return Applied(request_id, group_id)
@@ -173,17 +175,19 @@ def _success(call: Call, content: dict[str, Any], request_id: str | None) -> App
         data = {}
     if not isinstance(data, dict):
         raise BadAnswer("no data")
-    rows = _array(data.get("groups"))
+    rows = _parse_array(data.get("groups"))
     if rows is None:
         raise BadAnswer("groups is not an array")
     return Applied(
-        request_id, groups=tuple(_group(row) for row in rows), total=whole_number(data.get("total"))
+        request_id, groups=tuple(_parse_group(row) for row in rows), total=parse_integer(data.get("total"))
     )
 
 
-def _array(value: Any) -> Sequence[Any] | None:
-    """The elements of an array, also as PHP writes one with gaps: as an object whose names are numbers.
-    `None`: it is no array."""
+def _parse_array(value: Any) -> Sequence[Any] | None:
+    """Return the elements of an array, or `None` for any other value.
+
+    PHP writes an array with gaps as an object whose names are numbers.
+    """
     if value in _NOTHING:
         return []
     if isinstance(value, dict) and all(name.isdigit() for name in value):
@@ -191,35 +195,37 @@ def _array(value: Any) -> Sequence[Any] | None:
     return value if isinstance(value, list) else None
 
 
-def _group(row: Any) -> Group:
-    group_id = _group_id(row) if isinstance(row, dict) else None
+def _parse_group(row: Any) -> Group:
+    group_id = _parse_group_id(row) if isinstance(row, dict) else None
     if group_id is None:
         raise BadAnswer("a group without groupId")
-    numbers = tuple(dict.fromkeys(_numbers(row.get("phones"))))
-    customer_id = identifier(row.get("customerId"), _LONGEST_CUSTOMER_ID)
-    return Group(group_id, _words(row.get("groupName")), _words(row.get("remark")), numbers, customer_id)
+    numbers = tuple(dict.fromkeys(_parse_numbers(row.get("phones"))))
+    customer_id = parse_identifier(row.get("customerId"), _MAX_CUSTOMER_ID)
+    return Group(
+        group_id, _parse_name(row.get("groupName")), _parse_name(row.get("remark")), numbers, customer_id
+    )
 
 
-def _numbers(phones: Any) -> Iterator[str]:
-    """The numbers of one text, as the vendor documents it, of one number, or of an array of both."""
-    entries = _array(phones)
+def _parse_numbers(phones: Any) -> Iterator[str]:
+    """Return the numbers of a comma-separated text, as documented, of a number, or of an array of both."""
+    entries = _parse_array(phones)
     for entry in [phones] if entries is None else entries:
-        text = entry if isinstance(entry, str) else vendor_code(entry, _LONGEST_NUMBER)
+        text = entry if isinstance(entry, str) else parse_code(entry, _MAX_NUMBER)
         if text is None and entry is not None:
             raise BadAnswer("phones has what is no number")
         yield from filter(None, map(str.strip, (text or "").split(",")))
 
 
-def _group_id(content: dict[str, Any]) -> str | None:
-    """The id as it is: a text, or a number as some versions of an API write it."""
+def _parse_group_id(content: dict[str, Any]) -> str | None:
+    """Return the id as a text; some versions of an API write it as a number."""
     value = content.get("groupId")
     if isinstance(value, int) and not isinstance(value, bool) and value > 0:
         return str(value)
     return value if isinstance(value, str) and value else None
 
 
-def _words(value: Any) -> str:
-    """A name or a remark; one that looks like a number may come as one."""
+def _parse_name(value: Any) -> str:
+    """Return a name or a remark; one that looks like a number may be sent as a number."""
     if isinstance(value, int) and not isinstance(value, bool):
         return str(value)
     return value if isinstance(value, str) else ""

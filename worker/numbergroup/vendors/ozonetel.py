@@ -1,19 +1,17 @@
 """Ozonetel's CloudAgent: groups of blocked numbers.
 
 Sources: the vendor's pages "Create / Update Block Number Group", "Delete Block Number(s) from a Group" and
-"Generate Token". Marks: [S] the page of the update, [V] another one, [I] inferred. It has three ways in:
+"Generate Token". Marks: [S] the page of the update, [V] another page, [I] inferred. There are three modes:
 
     legacy  /CAServicesV3/…, HTTP Basic; announced as deprecated [S]     a groupId is the vendor's number
     basic   /ca_apis/…, header `apiKey` [V]                              a groupId is the group's name
     token   /ca_apis/…, a token that lasts an hour [V]                   a groupId is the group's name
 
-It can create groups, add numbers, delete numbers and change a group's description (in the legacy mode its
-name, too). To replace, to list, or to delete a group is not
-documented. It gives no request ids, so that the outcomes have none.
+The API can create groups, add numbers, delete numbers and change a group's description (in the legacy mode
+its name, too). To replace, to list, or to delete a group is not documented. The vendor returns no request
+ids, so that the outcomes have none.
 """
 
-import re
-from base64 import b64encode
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, Final, Literal, assert_never
@@ -33,26 +31,35 @@ from numbergroup.engine.calls import (
 )
 from numbergroup.engine.commands import Command, CommandKind, HandleKind
 from numbergroup.engine.verdicts import Fault
-from numbergroup.vendors.answers import BadAnswer, beginning_of, json_object, scrubbed, whole_number
-from numbergroup.vendors.classification import Failure, FailureClass, FailureClassifier, Stated
-from numbergroup.vendors.ozonetel_answers import code_of, inserted_id, text_of, verdict_of
+from numbergroup.vendors.answers import BadAnswer, beginning_of, parse_integer
+from numbergroup.vendors.classification import Failure, FailureClass, FailureClassifier, StatedFailure
+from numbergroup.vendors.ozonetel_answers import (
+    encode_basic,
+    find_code,
+    mask_text,
+    parse_body,
+    parse_group_id,
+    parse_status,
+    read_failure_text,
+)
+from numbergroup.vendors.ozonetel_api import CURRENT, Api
 from numbergroup.vendors.ozonetel_numbers import (
     NATIONAL_DIGITS,
-    details_of,
-    made_no_group,
-    rejected_of,
-    took_none,
+    has_no_accepted,
+    has_no_created_group,
+    parse_details,
+    parse_rejected,
 )
 from numbergroup.vendors.port import Answer, Capabilities, Credentials, Request, TokenRules
 
 Auth = Literal["legacy", "basic", "token"]
 
-MOST_NUMBERS: Final = 100
-"""In one call, of any operation [S]."""
+MAX_NUMBERS_PER_CALL: Final = 100
+"""How many numbers a call of any operation may have [S]."""
 
 CAPABILITIES = Capabilities(
     frozenset({CommandKind.CREATE, CommandKind.ADD, CommandKind.DELETE, CommandKind.RENAME}),
-    MOST_NUMBERS,
+    MAX_NUMBERS_PER_CALL,
     results_per_number=True,
     number_expiry=True,
 )
@@ -69,41 +76,16 @@ CLASSES = FailureClassifier(
 )
 
 
-@dataclass(slots=True, frozen=True)
-class Api:
-    """Where the calls go, and what the vendor's pages do not agree on."""
-
-    create_path: str
-    update_path: str
-    delete_path: str
-    token_path: str = "/ca_apis/CAToken/generateToken"  # noqa: S105
-    # The body's field that names the group
-    update_group_field: str = "groupName"
-    delete_group_field: str = "groupName"  # [I]: the page's table has none, its answers speak of an "Id" [V]
-    numbers_field: str = "blockNumbers"  # also seen as blockNumber [V]
-
-
-_LEGACY_PATH = "/CAServicesV3/blockNumberGroupV2.php"
-LEGACY = Api(
-    _LEGACY_PATH, _LEGACY_PATH, _LEGACY_PATH, update_group_field="Id", delete_group_field="id"
-)  # [S], [V]
-CURRENT = Api(
-    "/ca_apis/createBlockNumber",
-    "/ca_apis/updateBlockNumbers",  # [V]; in the singular elsewhere
-    "/ca_apis/deleteBlockNumber",
-)
-
 _NAME = range(2, 51)  # how many characters a name may have [V]
-_DIGITS = re.compile("[0-9]{7,}")
 
 
 @dataclass(slots=True, frozen=True)
 class Ozonetel:
-    """See `port.TokenProvider`. The credentials are the CloudAgent user name and the API
-    key; with `auth="token"` the calls bear their token.
+    """See `port.TokenProvider`. The credentials are the CloudAgent user name and the API key.
 
-    `zone` is that of the expiry dates, which no page names; India's is likely [I]. `longest_description`:
-    the limit is reported, but for which length is not said [I].
+    With `auth="token"` the calls bear a token. `zone` is the time zone of the expiry dates, which no page
+    names; India's is likely [I]. `longest_description`: the vendor refuses long ones, but its pages do not
+    name the limit [I].
     """
 
     base_url: str = "https://in1-ccaas-api.ozonetel.com"
@@ -119,34 +101,36 @@ class Ozonetel:
 
     @property
     def token_rules(self) -> TokenRules | None:
-        """60 minutes, 10 an hour [V]. What is said of a dead one is not documented [I]."""
+        """60 minutes, 10 an hour [V]. The answer to a dead token is not documented [I]."""
         if self.auth != "token":
             return None
         return TokenRules(3600.0, 10, frozenset({"authentication-failed", "invalid-token", "http-401"}))
 
-    def objection(self, command: Command, /) -> Fault | None:
+    def check_command(self, command: Command, /) -> Fault | None:
         if command.kind is CommandKind.RENAME and command.group_name is not None and not self._has_names:
-            said = "the vendor knows a group by its name: with this AUTH only its remark can be changed"
-            return Fault("unsupported", None, said)
-        problem = self._problem(command)
+            message = "the vendor knows a group by its name: with this AUTH only its remark can be changed"
+            return Fault("unsupported", None, message)
+        problem = self._find_problem(command)
         return None if problem is None else Fault("invalid", None, problem)
 
     @property
     def _has_names(self) -> bool:
-        """Whether an update names the group by something else than its name, and so may give it another."""
+        """Whether an update may change the group's name: it must identify the group by another field."""
         return self.auth == "legacy" and self.api.update_group_field != "name"
 
-    def _problem(self, command: Command) -> str | None:
-        ambiguous = [at for at, one in enumerate(command.numbers, 1) if len(one) == NATIONAL_DIGITS]
+    def _find_problem(self, command: Command) -> str | None:
+        ambiguous = [
+            place for place, number in enumerate(command.numbers, 1) if len(number) == NATIONAL_DIGITS
+        ]
         if ambiguous:
-            # The vendor would take it for an Indian one, and so change a number that nobody named.
+            # The vendor would read it as an Indian number, and so change another number.
             count = "a number" if len(ambiguous) == 1 else f"{len(ambiguous)} of its numbers"
             return (
                 f"phones: {count} (the first at place {ambiguous[0]}) without a country code: the vendor "
                 f"takes {NATIONAL_DIGITS} digits for an Indian number; write the country code, or set "
                 "NATIONAL_NUMBERS for the account"
             )
-        if command.number_expiry is not None and self._written(command.number_expiry) is None:
+        if command.number_expiry is not None and self._format_time(command.number_expiry) is None:
             return "expiresAt is no date that the vendor's format can hold"
         if command.kind is not CommandKind.CREATE:
             named = self.auth != "legacy" and command.group.kind is HandleKind.ID
@@ -166,7 +150,7 @@ class Ozonetel:
             )
         return None
 
-    def request(self, call: Call, _wall_ms: int, credentials: Credentials) -> Request:
+    def build_request(self, call: Call, _wall_ms: int, credentials: Credentials) -> Request:
         match call.kind:
             case CallKind.CREATE:
                 method, path = "POST", self.api.create_path
@@ -176,49 +160,49 @@ class Ozonetel:
                 method, path = "DELETE", self.api.delete_path
             case other:
                 raise ValueError(f"Ozonetel has no {other} operation")
-        return self._request(method, path, self._body(call), credentials)
+        return self._build(method, path, self._build_body(call), credentials)
 
-    def _body(self, call: Call) -> dict[str, Any]:
+    def _build_body(self, call: Call) -> dict[str, Any]:
         body: dict[str, Any] = {self.api.numbers_field: call.numbers}
         match call.kind:
             case CallKind.CREATE:
                 # Both are mandatory [V].
-                body |= {"name": call.group_name, "description": call.remark or self._stand_in(call)}
+                body |= {"name": call.group_name, "description": call.remark or self._make_description(call)}
             case CallKind.ADD:
-                body[self.api.update_group_field] = self._handle(call)
+                body[self.api.update_group_field] = self._get_handle(call)
             case CallKind.RENAME:
-                # An update of no numbers [I]: its name and its description are fields of the update [S].
-                body[self.api.update_group_field] = self._handle(call)
+                # An update without numbers [I]: name and description are fields of the update [S].
+                body[self.api.update_group_field] = self._get_handle(call)
                 texts = {"name": call.group_name, "description": call.remark}
                 body |= {name: text for name, text in texts.items() if text is not None}
             case _:
-                body[self.api.delete_group_field] = self._handle(call)
+                body[self.api.delete_group_field] = self._get_handle(call)
         if call.expires_at is not None and call.kind is not CallKind.DELETE:
-            body["expiryDate"] = self._written(call.expires_at)
+            body["expiryDate"] = self._format_time(call.expires_at)
         return body
 
-    def _stand_in(self, call: Call) -> str | None:
+    def _make_description(self, call: Call) -> str | None:
         return call.group_name and call.group_name[: self.longest_description]
 
-    def _handle(self, call: Call) -> str | int | None:
-        """The vendor shows its ids as numbers [S]."""
-        number = whole_number(call.group_id) if self.auth == "legacy" else None
+    def _get_handle(self, call: Call) -> str | int | None:
+        """Return the group's id; the vendor writes its own ids as numbers [S]."""
+        number = parse_integer(call.group_id) if self.auth == "legacy" else None
         return call.group_id if number is None else number
 
-    def _written(self, at: float) -> str | None:
-        """`YYYY-MM-DD HH:MM:SS` [S], in the account's zone; `None` for what lies beyond all calendars."""
+    def _format_time(self, at: float) -> str | None:
+        """Return `YYYY-MM-DD HH:MM:SS` [S] in the account's zone, or `None` beyond the calendar."""
         try:
             local = datetime.fromtimestamp(at, self.zone)
         except (ValueError, OverflowError, OSError):
             return None
         return local.replace(tzinfo=None).isoformat(" ", "seconds")
 
-    def _request(
+    def _build(
         self, method: str, path: str, body: dict[str, Any], credentials: Credentials, *, bearing: bool = True
     ) -> Request:
         headers = {"Content-Type": "application/json"}
         if self.auth == "legacy":
-            headers["Authorization"] = f"Basic {_pair(credentials)}"
+            headers["Authorization"] = f"Basic {encode_basic(credentials)}"
         else:
             body = {"userName": credentials.name, **body}
             if self.auth == "token" and bearing:
@@ -227,28 +211,30 @@ class Ozonetel:
                 headers["apiKey"] = credentials.secret
         return Request(method, self.base_url.rstrip("/") + path, headers, orjson.dumps(body))
 
-    def outcome(self, call: Call, answer: Answer, credentials: Credentials) -> Outcome:
-        # The vendor's own verdict, if there is one, is in the body; but no success against the HTTP status.
-        content = _content(answer)
-        if content is None or verdict_of(content) is not True:
-            return self._failure(call, answer, content, credentials)
+    def parse_answer(self, call: Call, answer: Answer, credentials: Credentials) -> Outcome:
+        # The body states the result, but its success does not count against the HTTP status.
+        content = parse_body(answer)
+        if content is None or parse_status(content) is not True:
+            return self._parse_failure(call, answer, content, credentials)
         if not answer.is_success:
-            return self.classes.contradiction(call, answer, _shown(text_of(content), credentials))
+            return self.classes.classify_contradiction(
+                call, answer, mask_text(read_failure_text(content), credentials)
+            )
         try:
-            return self._success(call, content, credentials)
+            return self._parse_success(call, content, credentials)
         except BadAnswer as error:
             return Unavailable(f"a success that cannot be understood: {error}", in_doubt=True)
 
-    def _success(self, call: Call, content: dict[str, Any], credentials: Credentials) -> Applied:
+    def _parse_success(self, call: Call, content: dict[str, Any], credentials: Credentials) -> Applied:
         group_id = None
         if call.kind is CallKind.CREATE:
-            group_id = inserted_id(content) if self.auth == "legacy" else call.group_name
+            group_id = parse_group_id(content) if self.auth == "legacy" else call.group_name
             if group_id is None:
                 raise BadAnswer("no name of the group")
-            if made_no_group(content):
+            if has_no_created_group(content):
                 raise BadAnswer("it says that no group was made")
-        rejected, none = rejected_of(content, call.numbers), took_none(content, call.numbers)
-        details = details_of(content, call.numbers, lambda text: _shown(text, credentials))
+        rejected, none = parse_rejected(content, call.numbers), has_no_accepted(content, call.numbers)
+        details = parse_details(content, call.numbers, lambda text: mask_text(text, credentials))
         return Applied(
             None,
             group_id,
@@ -257,40 +243,42 @@ class Ozonetel:
             details=details,
         )
 
-    def _failure(
+    def _parse_failure(
         self, call: Call, answer: Answer, content: dict[str, Any] | None, credentials: Credentials
     ) -> Failure:
-        text = "" if content is None else text_of(content)
-        code = None if content is None else code_of(content, call)
-        silent = content is None or verdict_of(content) is None
-        if silent and code is None and not self.classes.says_failure(call, text):
+        text = "" if content is None else read_failure_text(content)
+        code = None if content is None else find_code(content, call)
+        is_silent = content is None or parse_status(content) is None
+        if is_silent and code is None and not self.classes.is_failure_text(call, text):
             kind = answer.headers.get("content-type", "")
-            # What should have been a token may be one, in some other form.
-            shown = b"" if call is _ASKING else answer.body
-            begins = beginning_of(shown, kind, lambda part: _shown(part, credentials))
-            return self.classes.outcome(call, answer, beginning=begins, lists=False)
+            # The answer to a token request may contain a token in some other form.
+            shown = b"" if call is _TOKEN_CALL else answer.body
+            begins = beginning_of(shown, kind, lambda part: mask_text(part, credentials))
+            return self.classes.classify(call, answer, beginning=begins, can_list=False)
         # With each of its documented messages the vendor says that nothing was done.
-        stated = Stated(code, text, _shown(text, credentials), nothing_done=code is not None)
-        found = self.classes.outcome(call, answer, stated, lists=False)
+        stated = StatedFailure(code, text, mask_text(text, credentials), nothing_done=code is not None)
+        found = self.classes.classify(call, answer, stated, can_list=False)
         if isinstance(found, AccountFault) and found.code is None:
-            # By a text of the operator's: the one way to say how the vendor calls a dead token.
-            fits = self.classes.unknown is FailureClass.REFUSED
-            return replace(found, code="authentication-failed") if fits else found
+            # One of the account's texts matched. Only so can an operator declare the text for a dead token.
+            is_declared = self.classes.unknown is FailureClass.REFUSED
+            return replace(found, code="authentication-failed") if is_declared else found
         return found
 
-    def token_request(self, credentials: Credentials) -> Request:
-        return self._request("POST", self.api.token_path, {}, credentials, bearing=False)
+    def build_token_request(self, credentials: Credentials) -> Request:
+        return self._build("POST", self.api.token_path, {}, credentials, bearing=False)
 
-    def token(self, answer: Answer, credentials: Credentials) -> str | AccountFault | Throttled | Unavailable:
-        content = _content(answer)
+    def parse_token(
+        self, answer: Answer, credentials: Credentials
+    ) -> str | AccountFault | Throttled | Unavailable:
+        content = parse_body(answer)
         token = None if content is None else content.get("token")
         if isinstance(token, str) and token.isascii() and token.isprintable() and token.strip():
             return token.strip()
-        if content is not None and verdict_of(content):
-            content = None  # a success without a token says nothing
-        failure = self._failure(_ASKING, answer, content, credentials)
-        if content is not None and verdict_of(content) is False:
-            # In whatever words: a failure that is stated in the answer has made no token.
+        if content is not None and parse_status(content):
+            content = None  # a success without a token states nothing
+        failure = self._parse_failure(_TOKEN_CALL, answer, content, credentials)
+        if content is not None and parse_status(content) is False:
+            # With any message: a failure that the answer states has made no token.
             failure = replace(failure, in_doubt=False)
         match failure:
             case AccountFault() | Throttled() | Unavailable():
@@ -302,23 +290,5 @@ class Ozonetel:
                 assert_never(other)
 
 
-_ASKING = Call(CallKind.LIST)
-"""A call that changes nothing, as to ask for a token does."""
-
-
-def _content(answer: Answer) -> dict[str, Any] | None:
-    return json_object(answer.body, answer.headers.get("content-type", ""), once="status")
-
-
-def _shown(text: str, credentials: Credentials) -> str:
-    """The vendor's message, fit for logs and results."""
-    for secret in (credentials.token, _pair(credentials)):
-        if secret:
-            text = text.replace(secret, "***")
-    # The vendor has no request ids: many digits are several numbers.
-    return _DIGITS.sub("<number>", scrubbed(text, credentials.secret))
-
-
-def _pair(credentials: Credentials) -> str:
-    """As HTTP Basic has it (RFC 7617): anybody can read the key in it."""
-    return b64encode(f"{credentials.name}:{credentials.secret}".encode()).decode()
+_TOKEN_CALL = Call(CallKind.LIST)
+"""Stands for a token request, which changes no group either."""

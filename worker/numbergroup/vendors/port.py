@@ -1,4 +1,4 @@
-"""What a vendor's adapter does: a few pure functions, and what the vendor can do."""
+"""The interface of a vendor's adapter: pure functions, and the vendor's capabilities."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -11,8 +11,7 @@ from numbergroup.engine.verdicts import Fault
 
 @dataclass(slots=True, frozen=True)
 class Credentials:
-    """Who we are to the vendor, and the `token` that it gave us for that, if it is one that gives such. None
-    of them is ever shown."""
+    """An account's name and secret, and its `token` if the vendor uses tokens. None of them is ever shown."""
 
     name: str = field(repr=False)
     secret: str = field(repr=False)
@@ -21,7 +20,7 @@ class Credentials:
 
 @dataclass(slots=True, frozen=True)
 class Request:
-    """A signed HTTP request: `body` is exactly what goes over the wire."""
+    """A signed HTTP request. `body` has exactly the bytes that are sent."""
 
     method: str
     url: str
@@ -31,7 +30,7 @@ class Request:
 
 @dataclass(slots=True, frozen=True)
 class Answer:
-    """An HTTP response, read whole. Header names are in lower case."""
+    """A complete HTTP response. Header names are in lower case."""
 
     status: int
     body: bytes
@@ -39,21 +38,23 @@ class Answer:
 
     @property
     def is_success(self) -> bool:
-        """Whether HTTP's status is one of success; a success that only the body states is none."""
+        """Whether the HTTP status is a success. The body alone cannot make an answer a success."""
         return 200 <= self.status < 300
 
 
 @dataclass(slots=True, frozen=True)
 class Capabilities:
-    """What a vendor's API can do; what is planned and what is refused before any call goes by it.
+    """What a vendor's API can do. Calls are planned, and commands refused beforehand, by these values.
 
-    `commands`: what it can carry out; without `LIST` nothing can be looked up. `numbers_per_call`: the most.
-    `page_size`: how many groups a listing may ask for at once, at least two. `results_per_number`: an answer
-    may name the numbers that were not taken. `idempotent`: an update that may have been carried out can be
-    sent again. `number_expiry`: numbers may leave a group by themselves. `number_pattern`: a regular
-    expression for a whole number, if the vendor takes fewer than the contract. `one_spelling`: the same for
-    all ways in which producers may write one number, where there are several; it is what commands are merged
-    by, and what the vendor is sent.
+    - `commands`: the kinds that the vendor can carry out; without `LIST` no group can be looked up.
+    - `numbers_per_call`: how many numbers a call may have.
+    - `page_size`: how many groups a listing may request at once; at least two.
+    - `results_per_number`: an answer may name the numbers that were rejected.
+    - `idempotent`: an update that may have been carried out can be sent again.
+    - `number_expiry`: numbers may leave a group at a given time.
+    - `number_pattern`: a regular expression for whole numbers, if the vendor accepts fewer than the contract.
+    - `normalize_number`: returns one form for all ways to write a number, if there are several. Commands are
+      merged by that form, and the vendor is sent it.
     """
 
     commands: frozenset[CommandKind]
@@ -63,56 +64,63 @@ class Capabilities:
     idempotent: bool = True
     number_expiry: bool = False
     number_pattern: str | None = None
-    one_spelling: Callable[[str], str] | None = None
+    normalize_number: Callable[[str], str] | None = None
 
 
 class Provider(Protocol):
+    """Turns calls into a vendor's requests, and its answers into outcomes."""
+
     @property
     def capabilities(self) -> Capabilities:
-        """What the vendor's API can do, for this account."""
+        """What the vendor's API can do for this account."""
 
     @property
     def acceptance_window_s(self) -> float:
-        """How long after it was signed the vendor may still accept a request."""
+        """For how long after it was signed the vendor may accept a request, in seconds."""
 
     @property
     def clock_codes(self) -> frozenset[str]:
-        """The vendor's codes that say that the time of the signature is not its own time."""
+        """The vendor's codes for a signature whose time differs from the vendor's clock."""
 
     @property
     def credential_codes(self) -> frozenset[str]:
-        """The codes of an account's fault that other credentials may mend."""
+        """The codes of an account's fault that other credentials may clear."""
 
-    def objection(self, command: Command, /) -> Fault | None:
-        """Why the vendor would refuse the command, as far as its documented limits tell beforehand."""
+    def check_command(self, command: Command, /) -> Fault | None:
+        """Return why the vendor's documented limits forbid the command, or `None`."""
 
-    def request(self, call: Call, wall_ms: int, credentials: Credentials) -> Request:
-        """The request for `call`, signed at `wall_ms` (Unix milliseconds)."""
+    def build_request(self, call: Call, wall_ms: int, credentials: Credentials) -> Request:
+        """Return the request for `call`, signed with the time `wall_ms` (Unix milliseconds)."""
 
-    def outcome(self, call: Call, answer: Answer, credentials: Credentials) -> Outcome:
-        """What the answer to that request means. Never raises, whatever the vendor sends."""
+    def parse_answer(self, call: Call, answer: Answer, credentials: Credentials) -> Outcome:
+        """Return the outcome of `call`. Never raises, whatever the vendor sends."""
 
 
 @dataclass(slots=True, frozen=True)
 class TokenRules:
-    """Of a vendor's tokens: how long one lasts, how many may be made within any hour, and the codes of an
-    account's fault that say that the token is dead. A new token kills those before it."""
+    """The rules of a vendor's tokens. A new token revokes the tokens before it.
 
-    lasts_s: float
-    an_hour: int
+    `lifetime_s`: how long a token lasts, in seconds. `max_per_hour`: how many may be made within any hour.
+    `codes`: the codes of an account's fault that say that the token is dead.
+    """
+
+    lifetime_s: float
+    max_per_hour: int
     codes: frozenset[str]
 
 
 @runtime_checkable
 class TokenProvider(Provider, Protocol):
-    """A vendor whose calls bear a token, that all workers share: `request` takes it from the credentials."""
+    """A vendor whose calls bear a token. `build_request` reads it from the credentials."""
 
     @property
     def token_rules(self) -> TokenRules | None:
-        """`None`: this account's calls bear none."""
+        """The rules of the account's tokens; `None`: its calls bear none."""
 
-    def token_request(self, credentials: Credentials) -> Request:
-        """The request for a new token."""
+    def build_token_request(self, credentials: Credentials) -> Request:
+        """Return the request for a new token."""
 
-    def token(self, answer: Answer, credentials: Credentials) -> str | AccountFault | Throttled | Unavailable:
-        """The token in the answer to that request, or why there is none. Never raises."""
+    def parse_token(
+        self, answer: Answer, credentials: Credentials
+    ) -> str | AccountFault | Throttled | Unavailable:
+        """Return the token in the answer to that request, or why there is none. Never raises."""

@@ -1,7 +1,7 @@
-"""How vendors say "too fast" in an answer's text, in English and Chinese. Pure.
+"""Recognises the wording of rate limits in an answer's text, in English and Chinese. Pure.
 
-`tests/unit/test_rate_limits.py` has a table of such phrases as real APIs answer with, and of others that look
-alike and mean something else.
+`tests/unit/test_rate_limits.py` has a table of such phrases from real APIs, and of similar phrases that mean
+something else.
 """
 
 import enum
@@ -9,17 +9,17 @@ import re
 
 
 class Wording(enum.Enum):
-    """How sure it is that a text speaks of a rate limit."""
+    """How certain it is that a text means a rate limit."""
 
     PLAIN = enum.auto()
-    """It speaks of calls and how fast they come: that decides unless the code is a known refusal."""
+    """It names calls and their rate: that decides unless the code is a known refusal."""
     LIKELY = enum.auto()
-    """It speaks of a limit or a quota: that decides unless the code is known."""
+    """It names a limit or a quota: that decides unless the code is known."""
     BUSY = enum.auto()
-    """It speaks of a busy service, or says for how long to wait: the same, but the call may have been
-    applied."""
+    """It names a busy service, or a time to wait: that decides unless the code is known. The call may have
+    been applied."""
     LATER = enum.auto()
-    """It asks to try later, and does not say why: what failed may pass, unless the code is known."""
+    """It asks to try later without a reason: the failure may pass, unless the code is known."""
 
 
 def _any(*patterns: str) -> re.Pattern[str]:
@@ -36,7 +36,7 @@ _PACE = (
     rf"|\b{_REQUESTS} {_AMOUNT}\b|\b{_AMOUNT} of (?:\w+ )?{_REQUESTS}\b"
     r"|\b(?:access|update|change|creation|deletion) (?:rate|frequency)\b)"
 )
-"""A measure of requests, in contrast to one of what a request contains."""
+"""A measure of requests, not of what a request contains."""
 _OVER = r"(?:exceed(?:s|ed|ing)?|reached|hit|over|above|surpass(?:es|ed))"
 _LIMIT = r"(?:limits?|quotas?|maximum)"
 _IS_SET = r"(?! (?:must|should|is required|has to|out of))"
@@ -75,7 +75,7 @@ _NAMED = _any(
     rf"{_ZH_CALLS}.{{0,4}}(?:频繁|頻繁)|(?:频繁|頻繁){_ZH_REQUESTS}",
     r"(?:降低|减少|減少).{0,4}(?:频|頻|速|并发|並發|qps|请求|請求|调用|調用)",
 )
-"""Names that only a rate limit has: whatever else the message is about."""
+"""Wording that only a rate limit has, whatever else the message is about."""
 _SERVICE_BUSY = _any(
     r"\b(?:system|server|service|gateway|network|platform)s?\b.{0,15}\bbusy\b|too\s?busy\b|\boverload(?:ed)?\b",
     r"(?:系统|系統|服务|服務|服务器|伺服器|网络|網絡|平台).{0,3}(?:繁忙|忙)|过载|過載",
@@ -88,7 +88,7 @@ _CONTENT = _any(
     r"号码|號碼|手机|手機|长度|長度|字符|字元|参数|參數|名称|名稱|备注|備註|分组|分組|群组|群組|成员|成員|个数|個數|数量|數量",
     r"单次|單次|每次|一次|请求体|請求體|请求包|報文|报文|数据|數據|数组|數組|投诉|投訴|骚扰|騷擾|黑名单|黑名單",
 )
-"""What a message is about that speaks of the command's content, and not of how fast calls come."""
+"""Subjects of a message about the command's content, not about the rate of calls."""
 _CALLS_TOO_FAST = _any(
     r"\btoo\s?(?:frequent(?:ly)?|fast|quickly|often)\b|\bslow\s*down\b|频繁|頻繁",
     rf"\btoo many (?:\w+ ){{0,2}}?{_CALLS}\b{_NO_PART}",
@@ -135,11 +135,11 @@ _RULES: tuple[tuple[re.Pattern[str], Wording | None], ...] = (
     (_BUSY, Wording.BUSY),
     (_LATER, Wording.LATER),
 )
-"""The first pattern that is found decides."""
+"""The first pattern that matches decides."""
 _LONGEST = 500
 
 
 def rate_wording(text: str) -> Wording | None:
-    """What the vendor's message says of too many calls; `None`: nothing."""
+    """Return how certain it is that the message means a rate limit, or `None` if it does not."""
     text = text[:_LONGEST].replace("_", " ").replace("-", " ")
     return next((wording for pattern, wording in _RULES if pattern.search(text)), None)

@@ -87,10 +87,10 @@ class Account:
 
         Normal answers to calls that were sent before the vendor requested a wait do not shorten it.
         """
-        return self.is_healthy and now >= self.paused_until
+        return self.is_well and now >= self.paused_until
 
     @property
-    def is_healthy(self) -> bool:
+    def is_well(self) -> bool:
         """Whether the account is neither down nor throttled: then a failing group has a fault of its own."""
         return not (self.is_down or self.throttle_count)
 

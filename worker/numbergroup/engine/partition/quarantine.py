@@ -22,7 +22,7 @@ def is_stuck(group: GroupState, account: Account, now: float) -> bool:
     When an outage begins, every group fails. So a call of another group must have been answered since the
     group began to fail, or the breaker's window must be over without opening it.
     """
-    if not account.is_healthy or group.state.batch is not None:
+    if not account.is_well or group.state.batch is not None:
         return False
     if isinstance(group.state, Paused):
         return True
