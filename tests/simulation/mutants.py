@@ -391,13 +391,13 @@ def _a_short_page_is_the_last() -> list[Patch]:
 
 
 def _every_total_counts_all() -> list[Patch]:
-    count = Listing._count
+    count = Listing._update_total
 
     def mutated(self: Listing, total: int | None, rows: int) -> None:
         count(self, total, rows)
-        self._counts_all = total is not None
+        self._total_counts_all = total is not None
 
-    return [(Listing, "_count", mutated)]
+    return [(Listing, "_update_total", mutated)]
 
 
 def _the_marker_stands_at_the_end() -> list[Patch]:

@@ -9,7 +9,7 @@ from numbergroup.settings import NXCloudAccount
 from numbergroup.vendors.classification import FailureClass, FailureClassifier, StatedFailure
 from numbergroup.vendors.nxcloud import CLASSES
 from numbergroup.vendors.port import Answer
-from numbergroup.vendors.rate_limits import Wording, rate_wording
+from numbergroup.vendors.rate_limits import Wording, read_rate_wording
 
 PLAIN = [
     "request is too frequent, please try again later",
@@ -260,7 +260,7 @@ def test_rate_limits(text: str) -> None:
     """Whatever the case, and whatever the code, but for a documented refusal: the account is asked to make
     fewer calls."""
     for said in (text, text.upper(), text.lower(), f"error: {text}!"):
-        assert rate_wording(said) is Wording.PLAIN
+        assert read_rate_wording(said) is Wording.PLAIN
     for classes in (CLASSES, SETTINGS):
         for code in ("9999", "1004", "1005", None):
             assert isinstance(understood(classes, text, code), Throttled)
@@ -270,8 +270,8 @@ def test_rate_limits(text: str) -> None:
 @pytest.mark.parametrize("text", LIKELY)
 def test_limits_and_quotas(text: str) -> None:
     """A limit of which it is not said what it limits: that of calls, unless the code says otherwise."""
-    assert rate_wording(text) is Wording.LIKELY
-    assert rate_wording(text.upper()) is Wording.LIKELY
+    assert read_rate_wording(text) is Wording.LIKELY
+    assert read_rate_wording(text.upper()) is Wording.LIKELY
     assert isinstance(understood(CLASSES, text), Throttled)
     assert isinstance(understood(CLASSES, text, "1002"), Refused)
     assert isinstance(understood(CLASSES, text, "1005"), AccountFault)
@@ -280,7 +280,7 @@ def test_limits_and_quotas(text: str) -> None:
 @pytest.mark.parametrize("text", BUSY)
 def test_busy(text: str) -> None:
     """The account waits; but a vendor that is busy, or asks to wait, may have carried the call out."""
-    assert rate_wording(text) is Wording.BUSY
+    assert read_rate_wording(text) is Wording.BUSY
     got = understood(CLASSES, text)
     assert isinstance(got, Throttled)
     assert got.in_doubt
@@ -290,7 +290,7 @@ def test_busy(text: str) -> None:
 @pytest.mark.parametrize("text", LATER)
 def test_try_later(text: str) -> None:
     """Who asks to try later is not refusing, unless the code is known to be a refusal."""
-    assert rate_wording(text) is Wording.LATER
+    assert read_rate_wording(text) is Wording.LATER
     got = understood(CLASSES, text)
     assert isinstance(got, Unavailable)
     assert got.in_doubt
@@ -301,7 +301,7 @@ def test_try_later(text: str) -> None:
 def test_what_is_no_rate_limit(text: str) -> None:
     """A message about the content of a command must not stop the account: the command is refused."""
     for said in (text, text.upper(), text.capitalize()):
-        assert rate_wording(said) is None
+        assert read_rate_wording(said) is None
     assert isinstance(understood(CLASSES, text), Refused)
 
 
@@ -337,5 +337,5 @@ def test_a_long_text_takes_no_time() -> None:
         "is ",
         "per ",
     ):
-        rate_wording(part * (1_000_000 // len(part)))
+        read_rate_wording(part * (1_000_000 // len(part)))
     assert time.process_time() - began < 2.0

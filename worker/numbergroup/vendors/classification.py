@@ -22,20 +22,20 @@ from numbergroup.vendors.answers import parse_http_date, parse_retry_after
 from numbergroup.vendors.certainty import FailureClass as FailureClass
 from numbergroup.vendors.certainty import is_in_doubt
 from numbergroup.vendors.command_words import mask_command_words
-from numbergroup.vendors.existing_groups import says_group_exists
+from numbergroup.vendors.existing_groups import is_group_exists_text
 from numbergroup.vendors.port import Answer
-from numbergroup.vendors.rate_limits import Wording, rate_wording
+from numbergroup.vendors.rate_limits import Wording, read_rate_wording
 
 Failure = AccountFault | Refused | Throttled | Unavailable
 
 _TOO_MANY = 429
-_ACCOUNTS = frozenset({401, 403, 404, 405, 410})
+_ACCOUNT_STATUSES = frozenset({401, 403, 404, 405, 410})
 """Without permission, or with a path that does not exist, no call of the account can succeed."""
-_PATH = frozenset({404, 405, 410})
-_CONTENT = frozenset({400, 411, 413, 414, 415, 422, 431})
-_MAY_PASS = frozenset({402, 407, 408, 425})
+_PATH_STATUSES = frozenset({404, 405, 410})
+_CONTENT_STATUSES = frozenset({400, 411, 413, 414, 415, 422, 431})
+_TRANSIENT_STATUSES = frozenset({402, 407, 408, 425})
 """No command is to blame for a missing payment, a proxy, or a slow request."""
-_OF_COMMANDS = frozenset({400, 409, 422})
+_COMMAND_STATUSES = frozenset({400, 409, 422})
 """With these, as with a success, the body may blame the command."""
 
 
@@ -110,7 +110,7 @@ class FailureClassifier:
             busy=reading.busy,
             can_look_up=can_list and call.kind is CallKind.CREATE,
         )
-        message = _describe_silence(answer.status, beginning) if stated is None else stated.message
+        message = _describe_unstated(answer.status, beginning) if stated is None else stated.message
         if stated is not None and by_status:
             message = _describe_status(answer.status, stated)
         match found:
@@ -164,10 +164,10 @@ class FailureClassifier:
         by_code = None if stated.code is None else self.codes.get(stated.code)
         if wording is Wording.PLAIN and by_code is not FailureClass.REFUSED:
             return _Reading(FailureClass.THROTTLED)
-        exists = call.kind is CallKind.CREATE and says_group_exists(text)
+        exists = call.kind is CallKind.CREATE and is_group_exists_text(text)
         if by_code is not None:
             return _Reading(by_code, exists=exists)
-        if exists and (answer.is_success or answer.status in _OF_COMMANDS):
+        if exists and (answer.is_success or answer.status in _COMMAND_STATUSES):
             return _Reading(FailureClass.REFUSED, exists=True)
         if wording in (Wording.LIKELY, Wording.BUSY):
             return _Reading(FailureClass.THROTTLED, busy=wording is Wording.BUSY)
@@ -175,30 +175,32 @@ class FailureClassifier:
 
     def _match_texts(self, text: str) -> FailureClass | None:
         lowered = text.lower()
-        return next((found for sought, found in self.texts.items() if sought.lower() in lowered), None)
+        return next((found for part, found in self.texts.items() if part.lower() in lowered), None)
 
     def _read_wording(self, text: str) -> Wording | None:
-        return rate_wording(text) if self.rate_wording else None
+        return read_rate_wording(text) if self.rate_wording else None
 
 
 def _is_decisive(status: int) -> bool:
     """Whether the HTTP status says whose fault it is, whatever unknown code the body has."""
-    return 300 <= status < 400 or status in _ACCOUNTS or status in _MAY_PASS or status >= 500
+    return (
+        300 <= status < 400 or status in _ACCOUNT_STATUSES or status in _TRANSIENT_STATUSES or status >= 500
+    )
 
 
 def _classify_status(status: int) -> FailureClass:
     """Return the class of a status by RFC 9110, 15."""
     if status == _TOO_MANY:
         return FailureClass.THROTTLED
-    if 300 <= status < 400 or status in _ACCOUNTS:
+    if 300 <= status < 400 or status in _ACCOUNT_STATUSES:
         return FailureClass.ACCOUNT_FAULT
-    return FailureClass.REFUSED if status in _CONTENT else FailureClass.RETRYABLE
+    return FailureClass.REFUSED if status in _CONTENT_STATUSES else FailureClass.RETRYABLE
 
 
-def _describe_silence(status: int, beginning: str) -> str:
+def _describe_unstated(status: int, beginning: str) -> str:
     # A gateway's page for its own status tells nothing more.
-    is_telling = beginning and (status < 300 or beginning.startswith("{"))
-    begins = f"; it begins with {beginning!r}" if is_telling else ""
+    is_informative = beginning and (status < 300 or beginning.startswith("{"))
+    begins = f"; it begins with {beginning!r}" if is_informative else ""
     return f"HTTP {status} without a verdict in the body{_get_hint(status)}{begins}"
 
 
@@ -210,7 +212,7 @@ def _describe_status(status: int, stated: StatedFailure) -> str:
 def _get_hint(status: int) -> str:
     if 300 <= status < 400:
         return ": a redirect is not followed; check BASE_URL"
-    return ": check BASE_URL" if status in _PATH else ""
+    return ": check BASE_URL" if status in _PATH_STATUSES else ""
 
 
 def _parse_pause_s(answer: Answer) -> float | None:

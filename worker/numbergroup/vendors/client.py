@@ -136,8 +136,10 @@ class Caller:
         return CallResult(outcome, attempt.doubt_until, attempt.requests)
 
     async def _retry(self, attempt: CallAttempt, first: Outcome) -> Outcome:
-        """Retry the call, whose `first` outcome counts as one try. Only calls
-        that are retried spend the time that tenacity takes."""
+        """Retry the call, whose `first` outcome counts as one try.
+
+        Only calls that are retried pay for tenacity.
+        """
         pending = [first]
 
         async def send_again() -> Outcome:

@@ -18,9 +18,9 @@ _GROUP_EXISTS = re.compile(
     rf"|\bduplicated?\s(?:entry\s)?\W{{0,3}}{_GROUP}|(?:重复|重複)的?\W{{0,3}}{_GROUP}",
     re.IGNORECASE,
 )
-_LONGEST = 500
+_MAX_LENGTH = 500
 
 
-def says_group_exists(text: str) -> bool:
+def is_group_exists_text(text: str) -> bool:
     """Whether the text of an answer to a create, after `mask_command_words`, says that the group exists."""
-    return _GROUP_EXISTS.search(text[:_LONGEST]) is not None
+    return _GROUP_EXISTS.search(text[:_MAX_LENGTH]) is not None

@@ -46,7 +46,7 @@ class Listing:
         is_joined = bool(rows) and rows[0].group_id == self._last_id
         self._record_gap(is_joined=is_joined, is_empty=not rows)
         self._groups.update((group.group_id, group) for group in rows)
-        self._count(outcome.total, len(rows))
+        self._update_total(outcome.total, len(rows))
         is_found = any(map(self._is_sought, rows))
         is_end = len(rows) <= is_joined or (self._total_counts_all and self._is_whole)
         if is_found or is_end:
@@ -71,7 +71,7 @@ class Listing:
         """
         self._has_gap |= bool(self._groups) and not is_joined and not (is_empty and self._last_id is None)
 
-    def _count(self, total: int | None, rows: int) -> None:
+    def _update_total(self, total: int | None, rows: int) -> None:
         if total is not None:
             self._total = max(total, self._total or 0)
             self._total_counts_all |= total > rows

@@ -76,7 +76,7 @@ CLASSES = FailureClassifier(
 )
 
 
-_NAME = range(2, 51)  # how many characters a name may have [V]
+_NAME_LENGTHS = range(2, 51)  # how many characters a name may have [V]
 
 
 @dataclass(slots=True, frozen=True)
@@ -107,14 +107,14 @@ class Ozonetel:
         return TokenRules(3600.0, 10, frozenset({"authentication-failed", "invalid-token", "http-401"}))
 
     def check_command(self, command: Command, /) -> Fault | None:
-        if command.kind is CommandKind.RENAME and command.group_name is not None and not self._has_names:
+        if command.kind is CommandKind.RENAME and command.group_name is not None and not self._may_rename:
             message = "the vendor knows a group by its name: with this AUTH only its remark can be changed"
             return Fault("unsupported", None, message)
         problem = self._find_problem(command)
         return None if problem is None else Fault("invalid", None, problem)
 
     @property
-    def _has_names(self) -> bool:
+    def _may_rename(self) -> bool:
         """Whether an update may change the group's name: it must identify the group by another field."""
         return self.auth == "legacy" and self.api.update_group_field != "name"
 
@@ -134,19 +134,19 @@ class Ozonetel:
             return "expiresAt is no date that the vendor's format can hold"
         if command.kind is not CommandKind.CREATE:
             named = self.auth != "legacy" and command.group.kind is HandleKind.ID
-            if named and len(command.group.name) not in _NAME:
+            if named and len(command.group.name) not in _NAME_LENGTHS:
                 return "groupId is the group's name with this vendor: it has 2 to 50 characters"
             if command.kind is not CommandKind.RENAME:
                 return None
         name, remark = command.group_name, command.remark
         if name is None and command.kind is CommandKind.CREATE:
             return "groupName is missing: the vendor's groups must have a name"
-        if name is not None and len(name) not in _NAME:
+        if name is not None and len(name) not in _NAME_LENGTHS:
             return f"groupName has {len(name)} characters: the vendor takes 2 to 50"
-        if remark is not None and not _NAME.start <= len(remark) <= self.longest_description:
+        if remark is not None and not _NAME_LENGTHS.start <= len(remark) <= self.longest_description:
             return (
                 f"remark has {len(remark)} characters: "
-                f"the vendor takes {_NAME.start} to {self.longest_description}"
+                f"the vendor takes {_NAME_LENGTHS.start} to {self.longest_description}"
             )
         return None
 

@@ -55,7 +55,7 @@ def read_failure_text(content: dict[str, Any]) -> str:
     """Return the vendor's text of a failure, unmasked: its message and its list of errors."""
     errors = content.get("errors")
     more = errors.values() if isinstance(errors, dict) else errors if isinstance(errors, list) else [errors]
-    return ": ".join(one for one in (_read_message(content), *more) if isinstance(one, str) and one)
+    return ": ".join(text for text in (_read_message(content), *more) if isinstance(text, str) and text)
 
 
 def find_code(content: dict[str, Any], call: Call) -> str | None:
@@ -68,7 +68,7 @@ def find_code(content: dict[str, Any], call: Call) -> str | None:
     if code is not None:
         return code
     text = mask_command_words(read_failure_text(content), call).lower()
-    return next((code for sought, code in CODES.items() if sought in text), None)
+    return next((code for part, code in CODES.items() if part in text), None)
 
 
 def _read_message(content: dict[str, Any]) -> str:

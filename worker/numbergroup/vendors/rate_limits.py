@@ -22,7 +22,7 @@ class Wording(enum.Enum):
     """It asks to try later without a reason: the failure may pass, unless the code is known."""
 
 
-def _any(*patterns: str) -> re.Pattern[str]:
+def _compile(*patterns: str) -> re.Pattern[str]:
     return re.compile("|".join(patterns), re.IGNORECASE)
 
 
@@ -58,7 +58,7 @@ _ZH_OVER = (
 )
 _ZH_LARGE = r"(?:过大|過大)"
 
-_NAMED = _any(
+_NAMED = _compile(
     rf"(?<![a-z])rate\s*(?:is )?limit(?:s|ed|ers?|ing)?(?![a-z]){_IS_SET}",
     rf"\btoo many (?:(?!{_CONTENT_NOUNS}\b)\w+ ){{0,2}}?(?:{_REQUESTS}|concurrent {_CALLS})\b{_NO_PART}",
     rf"\b(?:{_REQUESTS}|operations?)\b.{{0,30}}\btoo (?:frequent(?:ly)?|fast|quickly|often)\b",
@@ -76,11 +76,11 @@ _NAMED = _any(
     r"(?:降低|减少|減少).{0,4}(?:频|頻|速|并发|並發|qps|请求|請求|调用|調用)",
 )
 """Wording that only a rate limit has, whatever else the message is about."""
-_SERVICE_BUSY = _any(
+_SERVICE_BUSY = _compile(
     r"\b(?:system|server|service|gateway|network|platform)s?\b.{0,15}\bbusy\b|too\s?busy\b|\boverload(?:ed)?\b",
     r"(?:系统|系統|服务|服務|服务器|伺服器|网络|網絡|平台).{0,3}(?:繁忙|忙)|过载|過載",
 )
-_CONTENT = _any(
+_CONTENT = _compile(
     r"\b(?:phones?|mobiles?|msisdns?|numbers|digits?|lengths?|char(?:acter)?s?|size|bytes?|param(?:eter)?s?"
     r"|arguments?|fields?|names?|remarks?|descriptions?|values?|range|offset|pages?|body|payload|entity|groups?"
     r"|members?|items?|entries|required|must be|should be|between|invalid|per (?:request|call|batch))\b",
@@ -89,7 +89,7 @@ _CONTENT = _any(
     r"单次|單次|每次|一次|请求体|請求體|请求包|報文|报文|数据|數據|数组|數組|投诉|投訴|骚扰|騷擾|黑名单|黑名單",
 )
 """Subjects of a message about the command's content, not about the rate of calls."""
-_CALLS_TOO_FAST = _any(
+_CALLS_TOO_FAST = _compile(
     r"\btoo\s?(?:frequent(?:ly)?|fast|quickly|often)\b|\bslow\s*down\b|频繁|頻繁",
     rf"\btoo many (?:\w+ ){{0,2}}?{_CALLS}\b{_NO_PART}",
     rf"\b{_SPEED}\b.{{0,25}}\b{_OVER}\b",
@@ -106,7 +106,7 @@ _CALLS_TOO_FAST = _any(
     rf"{_ZH_CALLS}.{{0,12}}{_ZH_OVER}|(?:流量|速率|频率|頻率).{{0,4}}{_ZH_LARGE}",
     rf"{_ZH_OVER}.{{0,12}}{_ZH_CALLS}.{{0,6}}(?:限|上限)",
 )
-_LIMIT_REACHED = _any(
+_LIMIT_REACHED = _compile(
     r"\blimits?\s*(?:has been |have been |was |is )?(?:exceeded|reached|hit)\b",
     rf"\b{_OVER}\b (?:\w+ ){{0,4}}limits?\b",
     r"\bover\s*limit\b|limitexceeded",
@@ -114,13 +114,13 @@ _LIMIT_REACHED = _any(
     r"配额|配額|额度|額度|次数(?:超|已|用|达|过)|次數(?:超|已|用|達|過)",
 )
 _UNIT = r"(?:s|secs?|seconds?|m|mins?|minutes?|ms|milliseconds?)\b"
-_BUSY = _any(
+_BUSY = _compile(
     r"\bbusy\b|(?<![帮幫])忙",
     rf"\bwait(?: for| at least)* \S{{1,6}} ?{_UNIT}",
     rf"\b(?:try|retry)(?: again| it)? (?:in|after) \S{{1,6}} ?{_UNIT}",
     r"[0-9]+ ?(?:秒|分钟|分鐘|毫秒)(?:之?[后後]|再)|等待? ?[0-9]+ ?(?:秒|分)",
 )
-_LATER = _any(
+_LATER = _compile(
     r"\b(?:try|retry)(?: again| it)? (?:later|in a |after )",
     r"\btemporar(?:y|ily) (?:unavailable|error|failure|problem|out of service)",
     r"稍后|稍後|稍候|重试|重試",
@@ -136,10 +136,10 @@ _RULES: tuple[tuple[re.Pattern[str], Wording | None], ...] = (
     (_LATER, Wording.LATER),
 )
 """The first pattern that matches decides."""
-_LONGEST = 500
+_MAX_LENGTH = 500
 
 
-def rate_wording(text: str) -> Wording | None:
+def read_rate_wording(text: str) -> Wording | None:
     """Return how certain it is that the message means a rate limit, or `None` if it does not."""
-    text = text[:_LONGEST].replace("_", " ").replace("-", " ")
+    text = text[:_MAX_LENGTH].replace("_", " ").replace("-", " ")
     return next((wording for pattern, wording in _RULES if pattern.search(text)), None)
