@@ -15,7 +15,7 @@ CAUGHT_BY = {
     "a repeat is known from memory, when the look-up is older": 243,
     "a stale epoch settles nothing": 128,
     "a settlement that comes late is not written again": 619,
-    "every request has a permit": 15,
+    "every request has a permit": 18,
     "the lease outlives a request": 18,
     "absence is proof only after the signature's time": 172,
     "a group has one call in flight": 17,
