@@ -12,7 +12,7 @@ from token_world import MINE, USER, Vendor
 from numbergroup.ledger import keys
 from numbergroup.ledger.token_state import Claim, SharedToken, TokenState
 from numbergroup.ledger.tokens import RedisTokens
-from numbergroup.sandbox.ozonetel_tokens import TokenOffice
+from numbergroup.sandbox.ozonetel_tokens import TokenIssuer
 from numbergroup.vendors.port import Answer, Request
 from numbergroup.vendors.tokens import Tokens
 
@@ -116,7 +116,7 @@ async def test_a_key_of_another_kind(rig: Rig) -> None:
 
 async def test_workers_that_share_it(rig: Rig) -> None:
     """However many workers need a token at once, one is made, and all of them have it."""
-    office = TokenOffice()
+    issuer = TokenIssuer()
     vendor = Vendor()
     now_s = NOW
 
@@ -124,7 +124,7 @@ async def test_workers_that_share_it(rig: Rig) -> None:
         async def exchange(
             self, request: Request, max_bytes: int, send_deadline: float, *_: object
         ) -> Answer:
-            made = office.make(request.body.decode(), now_s)
+            made = issuer.issue(request.body.decode(), now_s)
             return Answer(200, orjson.dumps({"token": made}))
 
         async def close(self) -> None:
@@ -147,11 +147,11 @@ async def test_workers_that_share_it(rig: Rig) -> None:
         for _ in range(6)
     ]
     tokens = await asyncio.gather(*(worker.get_token(MINE) for worker in workers))
-    assert len(set(tokens)) == office.made(USER) == 1
+    assert len(set(tokens)) == issuer.count_issued(USER) == 1
     dead, now_s = str(tokens[0]), NOW + 60
     tokens = await asyncio.gather(*(worker.get_token(MINE, dead) for worker in workers))
     assert len(set(tokens)) == 1
-    assert office.made(USER) == 2
-    assert office.accepts(USER, str(tokens[0]), now_s)
+    assert issuer.count_issued(USER) == 2
+    assert issuer.is_accepted(USER, str(tokens[0]), now_s)
     for worker in workers:
         await worker.close()

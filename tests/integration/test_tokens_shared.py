@@ -27,10 +27,10 @@ WORKERS = 3
 
 
 class Shared:
-    """Three workers' callers of one account, and the vendor's office that makes its tokens."""
+    """Three workers' callers of one account, and the vendor's issuer that makes its tokens."""
 
     def __init__(self, sandbox: Sandbox, rig: Rig, opened: AsyncExitStack) -> None:
-        self.office = sandbox.state.ozonetel.tokens
+        self.issuer = sandbox.state.ozonetel.tokens
         self.state = sandbox.state.ozonetel
         self.keyrings = [Keyring("default", MINE) for _ in range(WORKERS)]
         self.callers = []
@@ -93,15 +93,15 @@ async def shared(rig: Rig) -> AsyncIterator[Shared]:
 async def test_all_use_the_token_that_one_has_made(shared: Shared) -> None:
     ended = await shared.all_add()
     assert {one.attempts for one in ended} == {1}
-    assert shared.office.made(USER) == 1
+    assert shared.issuer.count_issued(USER) == 1
 
 
 async def test_a_token_that_dies(shared: Shared) -> None:
     """One of the workers makes another; no call is sent more than twice."""
     await shared.all_add()
-    shared.office.kill(USER)
+    shared.issuer.revoke(USER)
     assert {one.attempts for one in await shared.all_add()} == {2}
-    assert shared.office.made(USER) == 2
+    assert shared.issuer.count_issued(USER) == 2
     assert {one.attempts for one in await shared.all_add()} == {1}
 
 
@@ -112,7 +112,7 @@ async def test_a_key_that_is_rotated(shared: Shared) -> None:
     for keyring in shared.keyrings:
         keyring.replace(ROTATED, time.time())
     await shared.all_add()
-    assert shared.office.made(USER) == 2
+    assert shared.issuer.count_issued(USER) == 2
 
 
 async def test_a_key_that_is_rotated_here_first(shared: Shared) -> None:
@@ -120,4 +120,4 @@ async def test_a_key_that_is_rotated_here_first(shared: Shared) -> None:
     for keyring in shared.keyrings:
         keyring.replace(ROTATED, time.time())
     await shared.all_add()
-    assert shared.office.made(USER) == 1
+    assert shared.issuer.count_issued(USER) == 1

@@ -60,7 +60,7 @@ def test_a_dead_token(world: World, call: Call, once: bool) -> None:
     """The call is sent again at once, with a new token; each request has a permit of its own."""
     worker = world.worker()
     run(world, worker)
-    world.office.kill(USER)
+    world.issuer.revoke(USER)
     permits = worker.permits
     ended = run(world, worker, call, once=once)
     assert isinstance(ended.outcome, Applied)
@@ -81,7 +81,7 @@ def test_an_account_that_must_wait_asks_for_no_token(world: World) -> None:
     assert run_waiting() == CallResult(Withheld())
     assert isinstance(run(world, worker).outcome, Applied)
     assert isinstance(run_waiting().outcome, Applied), "with the token that is there"
-    world.office.kill(USER)
+    world.issuer.revoke(USER)
     ended = run_waiting()
     assert isinstance(ended.outcome, Unavailable)
     assert (ended.outcome.message, ended.attempts) == ("stopped between two attempts", 1)
@@ -94,7 +94,7 @@ def test_another_worker_has_made_a_new_one(world: World) -> None:
     one, other = world.worker("a"), world.worker("b")
     run(world, one)
     run(world, other)
-    world.office.kill(USER)
+    world.issuer.revoke(USER)
     assert run(world, one).attempts == 2
     assert run(world, other).attempts == 2
     assert len(world.requested) == 2
@@ -105,7 +105,7 @@ def test_many_calls_meet_the_same_dead_token(world: World) -> None:
     """One token is made for all of them, and each is sent twice."""
     worker = world.worker()
     run(world, worker)
-    world.office.kill(USER)
+    world.issuer.revoke(USER)
 
     async def together() -> list[CallResult]:
         return await asyncio.gather(*(worker.call(f"g-{n}") for n in range(10)))
@@ -119,7 +119,7 @@ def test_many_calls_meet_the_same_dead_token(world: World) -> None:
 def test_no_token_is_good(world: World) -> None:
     """A vendor that refuses every token is asked twice a call: the fault is the account's."""
     worker = world.worker()
-    world.office.accepts = lambda user, token, now_s: False  # type: ignore[method-assign]
+    world.issuer.is_accepted = lambda user, token, now_s: False  # type: ignore[method-assign]
     ended = run(world, worker)
     assert isinstance(ended.outcome, AccountFault)
     assert ended.attempts == 2
@@ -139,7 +139,7 @@ def test_tokens_that_die_all_the_time(world: World) -> None:
             return "ok"
         sent += 1
         if sent in (1, 3):
-            world.office.kill(USER)
+            world.issuer.revoke(USER)
         return "not connected" if sent == 2 else "ok"
 
     world.fate = fate
@@ -177,7 +177,7 @@ def test_the_hour_is_used_up(world: World) -> None:
     worker = world.worker()
     for _ in range(60):
         ended = run(world, worker)
-        world.office.kill(USER)
+        world.issuer.revoke(USER)
         if isinstance(ended.outcome, Throttled):
             wait_s = ended.outcome.retry_after_s
             assert wait_s is not None
@@ -199,9 +199,9 @@ def test_a_vendor_that_switches_later(world: World, told: list[Any]) -> None:
     ended = run(world, worker)
     assert isinstance(ended.outcome, Applied)
     assert ended.attempts == 1
-    assert world.office.made(USER) == 1
+    assert world.issuer.count_issued(USER) == 1
     world.keys = {NEW.secret}
-    world.office.kill(USER)
+    world.issuer.revoke(USER)
     ended = run(world, worker)
     assert isinstance(ended.outcome, Applied)
     assert ended.attempts == 2
@@ -216,7 +216,7 @@ def test_a_vendor_that_switches_first(world: World) -> None:
     worker = world.worker()
     run(world, worker)
     world.keys = {NEW.secret}
-    world.office.kill(USER)
+    world.issuer.revoke(USER)
     ended = run(world, worker)
     assert isinstance(ended.outcome, AccountFault)
     worker.keyring.replace(NEW, world.now())

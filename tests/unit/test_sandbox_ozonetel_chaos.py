@@ -8,12 +8,12 @@ from hypothesis import strategies as st
 from multidict import CIMultiDict
 from ozonetel_rig import A, B
 
-from numbergroup.sandbox.armed import Drawn
+from numbergroup.sandbox.armed import FaultEffects
 from numbergroup.sandbox.options import Options
 from numbergroup.sandbox.ozonetel import LEGACY_PATH
 from numbergroup.sandbox.ozonetel_call import OzonetelCall
 from numbergroup.sandbox.state import State
-from numbergroup.sandbox.vendor_call import Arrival
+from numbergroup.sandbox.vendor_call import ReceivedRequest
 
 KEYS = ("userName", "Id", "id", "name", "groupName", "description", "blockNumbers", "expiryDate")
 NAMES = ("team", "sandbox", "1")
@@ -63,8 +63,8 @@ def test_every_answer_has_the_vendors_form(calls: list[Any]) -> None:
     state = State(Options())
     for (method, path), authorization, key, body in [CREATED, *calls]:
         headers = {"Content-Type": "application/json", "apiKey": key, "Authorization": authorization}
-        call = OzonetelCall(Arrival(method, path, CIMultiDict(headers), body, 0), state)
-        call.meet(Drawn(rejected=frozenset({B})))
+        call = OzonetelCall(ReceivedRequest(method, path, CIMultiDict(headers), body, 0), state)
+        call.apply_effects(FaultEffects(rejected=frozenset({B})))
         before = members(state)
         reply = call.perform()
         said = orjson.loads(reply.body)

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from ozonetel_rig import DESCRIPTION, INVALID_GROUP, MODES, NAME, A, B, C, Ozonetel
 
-from numbergroup.sandbox.ozonetel_groups import BlockGroup, spellings, spelt
+from numbergroup.sandbox.ozonetel_groups import BlockGroup, format_number, list_digit_forms
 
 in_every_mode = pytest.mark.parametrize("mode", MODES)
 
@@ -57,10 +57,10 @@ numbers = st.from_regex(r"\+?[0-9]{4,15}", fullmatch=True)
 @given(numbers)
 def test_spellings_are_of_one_number(number: str) -> None:
     """However a number is spelt, it is the same one, and spelling it again changes nothing."""
-    assert spelt(spelt(number)) == spelt(number)
-    assert spelt(number).removeprefix("+") in spellings(number)
-    for one in spellings(number):
-        assert spellings(one) == spellings(number)
+    assert format_number(format_number(number)) == format_number(number)
+    assert format_number(number).removeprefix("+") in list_digit_forms(number)
+    for one in list_digit_forms(number):
+        assert list_digit_forms(one) == list_digit_forms(number)
 
 
 @given(st.lists(st.tuples(st.booleans(), st.lists(numbers, max_size=5)), max_size=8))
@@ -70,9 +70,9 @@ def test_a_group_is_a_set_of_numbers(changes: list[tuple[bool, list[str]]]) -> N
     for adds, named in changes:
         before = len(wanted)
         if adds:
-            wanted |= {spellings(one) for one in named}
+            wanted |= {list_digit_forms(one) for one in named}
             assert group.add(named, None, 0) == len(wanted) - before
         else:
-            wanted -= {spellings(one) for one in named}
+            wanted -= {list_digit_forms(one) for one in named}
             assert group.remove(named, 0) == before - len(wanted)
-        assert {spellings(one.sent) for one in group.members.values()} == wanted
+        assert {list_digit_forms(one.sent) for one in group.members.values()} == wanted

@@ -31,7 +31,7 @@ def current(world: World, worker: Worker, dead: str | None = None) -> Any:
 
 
 def good(world: World, token: Any) -> bool:
-    return isinstance(token, str) and world.office.accepts(USER, token, world.now())
+    return isinstance(token, str) and world.issuer.is_accepted(USER, token, world.now())
 
 
 def sleep(world: World, seconds: float) -> None:
@@ -177,7 +177,7 @@ def test_a_dead_token_is_replaced_at_once(world: World) -> None:
     one, other = world.worker("a"), world.worker("b")
     dead = current(world, one)
     assert current(world, other) == dead
-    world.office.kill(USER)
+    world.issuer.revoke(USER)
     token = current(world, one, dead)
     assert good(world, token)
     assert current(world, other, dead) == token
@@ -188,7 +188,7 @@ def test_a_dead_token_is_replaced_at_once(world: World) -> None:
 def test_a_token_dies_while_it_is_looked_up(world: World) -> None:
     """What was found for others and is called dead meanwhile is not given out."""
     dead = current(world, world.worker("a"))
-    world.office.kill(USER)
+    world.issuer.revoke(USER)
     worker = world.worker("b")
 
     async def both() -> list[Any]:
@@ -227,7 +227,7 @@ def test_the_hour_is_used_up(world: World) -> None:
     async def killed() -> None:
         nonlocal token
         while world.loop.now < 3 * 3600:
-            world.office.kill(USER)
+            world.issuer.revoke(USER)
             found = await worker.current(token)
             answers.append((world.now(), found))
             if isinstance(found, str):
@@ -239,7 +239,7 @@ def test_the_hour_is_used_up(world: World) -> None:
                 await asyncio.sleep(found.retry_after_s)
 
     world.run(killed())
-    assert world.office.refused(USER) == 0
+    assert world.issuer.count_refused(USER) == 0
     for moment in world.requested:
         assert sum(moment - 3600 < at <= moment for at in world.requested) <= 10
     throttled = [found for _, found in answers if isinstance(found, Throttled)]
@@ -295,7 +295,7 @@ def test_the_vendor_says_that_the_hour_is_used_up(world: World) -> None:
     """As when the ledger was lost, and the count with it. What is asked for in vain counts, too: it is not
     asked all the time."""
     for _ in range(10):
-        world.office.make(USER, world.now())
+        world.issuer.issue(USER, world.now())
     worker = world.worker()
     assert current(world, worker) == Throttled(None, "limit", "Max limit exceeded")
 
@@ -400,7 +400,7 @@ def test_the_ledger_goes_away_while_one_is_made(world: World) -> None:
     token = current(world, worker)
     assert current(world, world.worker("b")) == token
 
-    world.office.kill(USER)
+    world.issuer.revoke(USER)
     world.on_token_request = lambda: away(10)
     token = current(world, worker, token)
     assert good(world, token)

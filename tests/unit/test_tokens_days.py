@@ -84,7 +84,7 @@ class Day:
                 self.kill_next = True
             case "accident":
                 self.accidents.append(self.world.loop.now)
-                self.world.office.make("ann", self.world.now())
+                self.world.issuer.issue("ann", self.world.now())
             case "ledger":
                 self.away_until = self.world.loop.now + self.random.uniform(1, 60)
             case "freeze":
@@ -119,8 +119,8 @@ def test_a_quiet_day() -> None:
     day.run()
     assert day.outcomes == {"Applied": day.calls}
     assert day.calls > 5_000
-    assert 24 <= day.world.office.made("ann") <= 27
-    assert len(day.world.requested) == day.world.office.made("ann")
+    assert 24 <= day.world.issuer.count_issued("ann") <= 27
+    assert len(day.world.requested) == day.world.issuer.count_issued("ann")
     # The calls that are on their way when it is made.
     assert sum(day.world.dead.values()) <= 20
     assert max(day.world.dead.values(), default=0) <= 1
@@ -134,7 +134,7 @@ def test_a_bad_day_with_nobody_else(seed: int) -> None:
     day.run()
     assert day.kills
     assert most_in_an_hour(day.world.requested) <= 10
-    assert day.world.office.refused("ann") == 0
+    assert day.world.issuer.count_refused("ann") == 0
     assert max(day.world.dead.values(), default=0) <= 1
     assert day.outcomes["Applied"] >= 0.95 * day.calls
 
@@ -147,14 +147,14 @@ def test_a_bad_day(seed: int) -> None:
     call meets two dead ones."""
     day = Day(seed, troubles=60)
     day.run()
-    office = day.world.office
+    issuer = day.world.issuer
     assert most_in_an_hour(day.world.requested) <= 10
     assert day.accidents
     assert day.kills
     for at in day.world.refused:
         assert any(at - HOUR_S < START + made <= at for made in day.accidents), "we have used it up ourselves"
     needed = 27 + len(day.accidents) + day.kills + day.lost
-    assert 24 <= office.made("ann") <= needed + len(day.accidents)
+    assert 24 <= issuer.count_issued("ann") <= needed + len(day.accidents)
     for name, times in day.world.dead.items():
         assert times <= 1 + day.accidents_met(name), name
     assert set(day.outcomes) <= {"Applied", "Unavailable", "Throttled", "AccountFault"}

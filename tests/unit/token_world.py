@@ -1,5 +1,5 @@
 """Workers that share one account's token, in virtual time: real `Tokens` and `Caller`s, several processes, a
-vendor that goes by `TokenOffice`, and a ledger in memory that may be away."""
+vendor that goes by `TokenIssuer`, and a ledger in memory that may be away."""
 
 import asyncio
 import random
@@ -17,7 +17,7 @@ from numbergroup.engine.commands import Command, CommandKind
 from numbergroup.engine.verdicts import Fault
 from numbergroup.ledger.port import LedgerUnavailable
 from numbergroup.ledger.token_state import TokenState
-from numbergroup.sandbox.ozonetel_tokens import TokenOffice
+from numbergroup.sandbox.ozonetel_tokens import TokenIssuer
 from numbergroup.vendors.attempt import CallResult, Limits
 from numbergroup.vendors.client import Caller
 from numbergroup.vendors.http import MaySend, NoAnswer, NotConnected, TooLate, Withdrawn, always
@@ -205,7 +205,7 @@ class World:
         random.seed(seed)
         self.random = Random(seed)
         self.loop = VirtualLoop()
-        self.office = TokenOffice()
+        self.issuer = TokenIssuer()
         self.store = Store(self)
         self.keys = {KEY}
         self.requested: list[float] = []
@@ -228,13 +228,13 @@ class World:
             self.on_token_request()
             if request.headers["apikey"] not in self.keys:
                 return Answer(401, b"")
-            token = self.office.make(request.body.decode(), self.now())
+            token = self.issuer.issue(request.body.decode(), self.now())
             if token is None:
                 self.refused.append(self.now())
                 return Answer(429, b"")
             return Answer(200, orjson.dumps({"token": token}))
         self.calls += 1
-        if self.office.accepts(USER, request.headers["authorization"], self.now()):
+        if self.issuer.is_accepted(USER, request.headers["authorization"], self.now()):
             return Answer(200, b"")
         self.dead[request.body.decode()] += 1
         return Answer(401, b"")

@@ -11,7 +11,7 @@ from typing import Any, TypeVar, assert_never
 
 from numbergroup.errors import NumbergroupError
 from numbergroup.sandbox.groups import Groups, OperateType
-from numbergroup.sandbox.nxcloud import Refusal, refusal
+from numbergroup.sandbox.nxcloud import Refusal, make_refusal
 
 MAX_LIMIT = 1000
 
@@ -52,10 +52,10 @@ class _RefusedError(NumbergroupError):
         self.refusal = refusal
 
 
-def read(action: str, body: object, numbers_per_call: int) -> Request | Refusal:
+def read_request(action: str, body: object, numbers_per_call: int) -> Request | Refusal:
     """The request that `body` (parsed JSON) makes of a known `action`, or why not: 1002, 10011, 10012."""
     if not isinstance(body, dict):
-        return refusal(1002, "the body must be a JSON object")
+        return make_refusal(1002, "the body must be a JSON object")
     try:
         match action:
             case "createGroup":
@@ -65,17 +65,17 @@ def read(action: str, body: object, numbers_per_call: int) -> Request | Refusal:
                 group_id = _group_id(body)
                 operate_type = _required(body, "operateType", int)
                 if operate_type not in (0, 1, 2):
-                    return refusal(1002, "operateType must be 0, 1 or 2")
+                    return make_refusal(1002, "operateType must be 0, 1 or 2")
                 return UpdateGroup(group_id, OperateType(operate_type), _phones(body, numbers_per_call))
             case "listGroup":
                 limit, offset = _required(body, "limit", int), _required(body, "offset", int)
                 if not 0 <= limit <= MAX_LIMIT:
-                    return refusal(10011)
-                return ListGroup(limit, offset) if offset >= 0 else refusal(10012)
+                    return make_refusal(10011)
+                return ListGroup(limit, offset) if offset >= 0 else make_refusal(10012)
             case "deleteGroup":
                 return DeleteGroup(_group_id(body))
             case _:
-                return refusal(1002, "unknown action")
+                return make_refusal(1002, "unknown action")
     except _RefusedError as error:
         return error.refusal
 
@@ -85,7 +85,7 @@ def is_group_id(text: str) -> bool:
     return 0 < len(text) <= 128 and text.isascii() and text.isprintable() and " " not in text
 
 
-def incoming(request: Request) -> Sequence[str]:
+def list_added_numbers(request: Request) -> Sequence[str]:
     """The numbers that the request would bring into a group."""
     if isinstance(request, CreateGroup):
         return request.phones
@@ -94,7 +94,7 @@ def incoming(request: Request) -> Sequence[str]:
     return ()
 
 
-def capped(request: Request, most: int | None) -> Request:
+def cap_page(request: Request, most: int | None) -> Request:
     """The request, as a vendor takes it that lists so many groups at most."""
     if most is None or not isinstance(request, ListGroup):
         return request
@@ -118,13 +118,13 @@ def carry_out(
         case UpdateGroup():
             if groups.get(access_key, request.group_id) is None:
                 if strict_groups:
-                    return refusal(1002, "group does not exist")
+                    return make_refusal(1002, "group does not exist")
                 groups.put(access_key, request.group_id, ())
             groups.update(access_key, request.group_id, request.operate_type, request.phones)
             return {}
         case DeleteGroup():
             if not groups.delete(access_key, request.group_id) and strict_groups:
-                return refusal(1002, "group does not exist")
+                return make_refusal(1002, "group does not exist")
             return {}
         case ListGroup():
             page = groups.page(access_key, request.limit or MAX_LIMIT, request.offset)
@@ -149,7 +149,7 @@ def _required(body: _Body, name: str, kind: type[_T]) -> _T:
     # JSON's true would pass for the integer 1.
     if not isinstance(value, kind) or isinstance(value, bool):
         expected = "a string" if kind is str else "an integer"
-        raise _RefusedError(refusal(1002, f"{name} is required and must be {expected}"))
+        raise _RefusedError(make_refusal(1002, f"{name} is required and must be {expected}"))
     return value
 
 
@@ -158,26 +158,26 @@ def _text(body: _Body, name: str) -> str:
     if value is None:
         return ""
     if not isinstance(value, str):
-        raise _RefusedError(refusal(1002, f"{name} must be a string"))
+        raise _RefusedError(make_refusal(1002, f"{name} must be a string"))
     return value
 
 
 def _group_id(body: _Body) -> str:
     group_id = _required(body, "groupId", str)
     if not is_group_id(group_id):
-        raise _RefusedError(refusal(1002, "groupId must be 1 to 128 visible ASCII characters"))
+        raise _RefusedError(make_refusal(1002, "groupId must be 1 to 128 visible ASCII characters"))
     return group_id
 
 
 def _phones(body: _Body, numbers_per_call: int) -> list[str]:
     phones = _required(body, "phones", str)
     if not phones:
-        raise _RefusedError(refusal(1002, "phones must not be empty"))
+        raise _RefusedError(make_refusal(1002, "phones must not be empty"))
     numbers = phones.split(",")
     # Joined, so that a thousand numbers cost one check and not a thousand.
     joined = "".join(numbers)
     if not (joined.isascii() and joined.isdigit()) or "" in numbers:
-        raise _RefusedError(refusal(1002, "phones must be numbers of digits only, separated by commas"))
+        raise _RefusedError(make_refusal(1002, "phones must be numbers of digits only, separated by commas"))
     if len(numbers) > numbers_per_call:
-        raise _RefusedError(refusal(1002, f"phones must be at most {numbers_per_call} numbers"))
+        raise _RefusedError(make_refusal(1002, f"phones must be at most {numbers_per_call} numbers"))
     return numbers

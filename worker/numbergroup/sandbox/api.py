@@ -13,8 +13,8 @@ from aiohttp import web
 
 from numbergroup.sandbox.call import Call
 from numbergroup.sandbox.faults import (
+    AnsweringFault,
     AuthenticationFailed,
-    Decisive,
     Drop,
     ErrorAnswer,
     Garbage,
@@ -30,7 +30,7 @@ from numbergroup.sandbox.ids import RequestIds
 from numbergroup.sandbox.options import Options
 from numbergroup.sandbox.ozonetel_call import OzonetelCall
 from numbergroup.sandbox.state import State
-from numbergroup.sandbox.vendor_call import Arrival, Reply, VendorCall
+from numbergroup.sandbox.vendor_call import ReceivedRequest, Reply, VendorCall
 
 Clock = Callable[[], int]
 """Unix time in milliseconds."""
@@ -72,47 +72,47 @@ class Api:
         await self.drain()
 
     async def nxcloud(self, http: web.Request) -> web.StreamResponse:
-        arrival = await self._arrived(http)
-        if arrival is None:
-            return _hang_up(http)
-        request_id = self._request_ids.next(arrival.now_ms)
-        call = Call(arrival, request_id=request_id, state=self._state, options=self._options)
-        return await self._handle(http, call, arrival.now_ms)
+        received = await self._receive(http)
+        if received is None:
+            return _close_connection(http)
+        request_id = self._request_ids.next(received.now_ms)
+        call = Call(received, request_id=request_id, state=self._state, options=self._options)
+        return await self._handle(http, call, received.now_ms)
 
     async def ozonetel(self, http: web.Request) -> web.StreamResponse:
-        arrival = await self._arrived(http)
-        if arrival is None:
-            return _hang_up(http)
-        return await self._handle(http, OzonetelCall(arrival, self._state), arrival.now_ms)
+        received = await self._receive(http)
+        if received is None:
+            return _close_connection(http)
+        return await self._handle(http, OzonetelCall(received, self._state), received.now_ms)
 
-    async def _arrived(self, http: web.Request) -> Arrival | None:
+    async def _receive(self, http: web.Request) -> ReceivedRequest | None:
         try:
             body = await http.read()
         except ConnectionError:
             # The client left in the middle of its request: the vendor never had a call.
             return None
-        return Arrival(http.method, http.path, http.headers, body, self._clock())
+        return ReceivedRequest(http.method, http.path, http.headers, body, self._clock())
 
     async def _handle(self, http: web.Request, call: VendorCall, now_ms: int) -> web.StreamResponse:
-        if call.capped(now_ms):
+        if call.is_over_cap(now_ms):
             call.log.fault = "calls_per_second"
             return self._send(call, call.throttle(_CALLS_PER_SECOND_EXCEEDED))
-        drawn = self._state.faults.draw(call.target)
-        call.log.fault = drawn.kind
-        call.meet(drawn)
-        wait_ms = self._options.latency_ms + drawn.latency_ms
+        effects = self._state.faults.select_effects(call.target)
+        call.log.fault = effects.kind
+        call.apply_effects(effects)
+        wait_ms = self._options.latency_ms + effects.latency_ms
         if wait_ms:
             await self._sleep(wait_ms / 1000)
-            call.check_again(self._clock())
-        if drawn.decisive is None:
+            call.recheck_validity(self._clock())
+        if effects.answering is None:
             answer: web.StreamResponse = self._send(call, call.perform())
         else:
-            answer = await self._fail(http, call, drawn.decisive)
-        if drawn.coding is not None and isinstance(answer, web.Response):
-            _compress(answer, drawn.coding)
+            answer = await self._fail(http, call, effects.answering)
+        if effects.coding is not None and isinstance(answer, web.Response):
+            _compress(answer, effects.coding)
         return answer
 
-    async def _fail(self, http: web.Request, call: VendorCall, fault: Decisive) -> web.StreamResponse:
+    async def _fail(self, http: web.Request, call: VendorCall, fault: AnsweringFault) -> web.StreamResponse:
         match fault:
             case RefuseNumbers() | VendorCode() | AuthenticationFailed() | ErrorAnswer():
                 return self._send(call, call.refuse(fault))
@@ -128,27 +128,27 @@ class Api:
                     return self._raw(call, fault.status, _gateway_page(fault.status), _HTML, headers)
                 return self._raw(call, fault.status, fault.body.encode(), fault.content_type, headers)
             case Garbage():
-                return await self._talk_nonsense(http, call, fault)
+                return await self._send_garbage(http, call, fault)
             case Lost():
                 call.perform()
-                return _hang_up(http)
+                return _close_connection(http)
             case Drop():
-                return _hang_up(http)
+                return _close_connection(http)
             case Late():
-                task = asyncio.create_task(self._arrive_late(call, fault.delay_ms))
+                task = asyncio.create_task(self._apply_late(call, fault.delay_ms))
                 self._late.add(task)
                 task.add_done_callback(self._late.discard)
-                return _hang_up(http)
+                return _close_connection(http)
             case _:
                 assert_never(fault)
 
-    async def _arrive_late(self, call: VendorCall, delay_ms: int) -> None:
+    async def _apply_late(self, call: VendorCall, delay_ms: int) -> None:
         await self._sleep(delay_ms / 1000)
-        call.check_again(self._clock())
+        call.recheck_validity(self._clock())
         call.perform()
 
-    async def _talk_nonsense(self, http: web.Request, call: VendorCall, fault: Garbage) -> web.StreamResponse:
-        whole = call.perform().body if fault.applied else call.boast()
+    async def _send_garbage(self, http: web.Request, call: VendorCall, fault: Garbage) -> web.StreamResponse:
+        whole = call.perform().body if fault.applied else call.fake_success()
         match fault.form:
             case "html":
                 return self._raw(call, HTTPStatus.OK, _gateway_page(HTTPStatus.OK), _HTML)
@@ -160,14 +160,14 @@ class Api:
                 with contextlib.suppress(ConnectionError):
                     await response.prepare(http)
                     await response.write(whole[: len(whole) // 2])
-                _hang_up(http)
+                _close_connection(http)
                 return response
             case "drip":
                 response = self._stream(call)
                 # It ends when the client leaves.
                 with contextlib.suppress(ConnectionError):
                     await response.prepare(http)
-                    await response.write(call.opening)
+                    await response.write(call.success_prefix)
                     while True:
                         await self._sleep(fault.interval_ms / 1000)
                         await response.write(b".")
@@ -176,7 +176,7 @@ class Api:
                 assert_never(fault.form)
 
     def _send(self, call: VendorCall, reply: Reply) -> web.Response:
-        call.log.code = reply.said
+        call.log.code = reply.logged_code
         return self._raw(call, reply.http, reply.body, _JSON, reply.headers)
 
     def _raw(
@@ -193,14 +193,14 @@ class Api:
         return web.Response(
             status=status,
             body=body,
-            headers={"Date": self._today(), "Content-Type": content_type, **(headers or {})},
+            headers={"Date": self._date_header(), "Content-Type": content_type, **(headers or {})},
         )
 
     def _stream(self, call: VendorCall) -> web.StreamResponse:
         call.log.http = 200
-        return web.StreamResponse(headers={"Date": self._today(), "Content-Type": _JSON})
+        return web.StreamResponse(headers={"Date": self._date_header(), "Content-Type": _JSON})
 
-    def _today(self) -> str:
+    def _date_header(self) -> str:
         """The `Date` header by the vendor's clock, from which clients measure their skew."""
         second = self._clock() // 1000
         if self._date[0] != second:
@@ -226,7 +226,7 @@ def _compress(answer: web.Response, coding: str) -> None:
     answer.headers["Content-Encoding"] = coding
 
 
-def _hang_up(http: web.Request) -> web.Response:
+def _close_connection(http: web.Request) -> web.Response:
     """Ends the connection; what is returned is for the server's bookkeeping and reaches nobody."""
     if http.transport is not None:
         http.transport.close()

@@ -6,19 +6,19 @@ from random import Random
 from typing import Any
 
 from numbergroup.sandbox.faults import (
+    AnsweringFault,
     CodeAsString,
     Compressed,
-    Decisive,
     Drop,
     Fault,
     HideGroups,
     KillToken,
     Latency,
+    ModifyingFault,
     PageCap,
-    Passing,
     Redirect,
     RefuseNumbers,
-    Refusing,
+    RefusingFault,
     RejectNumbers,
     Throttle,
     Vendor,
@@ -59,13 +59,13 @@ class Target:
 
 
 @dataclass(frozen=True, slots=True)
-class Drawn:
+class FaultEffects:
     """What happens to one call: how long it waits, which fault decides its answer, how its code looks, which
     numbers are not taken, whether its token dies, in which coding the answer comes, how many groups a page of
     a listing has at most, and which of them it leaves out."""
 
     latency_ms: float = 0.0
-    decisive: Decisive | None = None
+    answering: AnsweringFault | None = None
     code_as_string: bool = False
     rejected: frozenset[str] = frozenset()
     kills_token: bool = False
@@ -75,8 +75,8 @@ class Drawn:
 
     @property
     def kind(self) -> str | None:
-        if self.decisive is not None:
-            return self.decisive.kind
+        if self.answering is not None:
+            return self.answering.kind
         if self.kills_token:
             return "kill_token"
         if self.rejected:
@@ -92,8 +92,8 @@ class Drawn:
         return "latency" if self.latency_ms else None
 
 
-_NOTHING = Drawn()
-_NOT_APPLIED = Refusing | Throttle | Redirect | Drop
+_NOTHING = FaultEffects()
+_NOT_APPLIED = RefusingFault | Throttle | Redirect | Drop
 
 
 class ArmedFaults:
@@ -122,49 +122,51 @@ class ArmedFaults:
     def clear(self) -> None:
         self._armed.clear()
 
-    def draw(self, target: Target) -> Drawn:
+    def select_effects(self, target: Target) -> FaultEffects:
         """What happens to this call; counts the faults that do."""
         if not self._armed:
             return _NOTHING
-        decisive = self._decides(target)
-        has_code = decisive is None or isinstance(decisive, (RefuseNumbers, VendorCode))
+        answering = self._select_answering_fault(target)
+        has_code = answering is None or isinstance(answering, (RefuseNumbers, VendorCode))
         latency_ms, code_as_string, kills_token = 0.0, False, False
         rejected: frozenset[str] = frozenset()
         hidden: frozenset[str] = frozenset()
         coding: str | None = None
         page_cap: int | None = None
-        lists = target.action == "listGroup" and decisive is None
+        lists = target.action == "listGroup" and answering is None
         for armed in self._armed.values():
             match armed.fault:
-                case Latency(ms=ms, jitter_ms=jitter_ms) if self._fires(armed, target):
+                case Latency(ms=ms, jitter_ms=jitter_ms) if self._try_fire(armed, target):
                     latency_ms += ms + (self._random.uniform(0, jitter_ms) if jitter_ms else 0)
-                case CodeAsString() if has_code and self._fires(armed, target):
+                case CodeAsString() if has_code and self._try_fire(armed, target):
                     code_as_string = True
-                case Compressed() if coding is None and self._fires(armed, target):
+                case Compressed() if coding is None and self._try_fire(armed, target):
                     coding = armed.fault.coding
-                case PageCap() if lists and self._fires(armed, target):
+                case PageCap() if lists and self._try_fire(armed, target):
                     page_cap = min(armed.fault.most, page_cap or armed.fault.most)
-                case HideGroups() if lists and self._fires(armed, target):
+                case HideGroups() if lists and self._try_fire(armed, target):
                     hidden |= armed.fault.groups
-                case KillToken() if target.bears_token and self._fires(armed, target):
+                case KillToken() if target.bears_token and self._try_fire(armed, target):
                     kills_token = True
-                case RejectNumbers(numbers=numbers) if not isinstance(decisive, _NOT_APPLIED):
-                    if not numbers.isdisjoint(target.named) and self._fires(armed, target):
+                case RejectNumbers(numbers=numbers) if not isinstance(answering, _NOT_APPLIED):
+                    if not numbers.isdisjoint(target.named) and self._try_fire(armed, target):
                         rejected |= numbers
-        return Drawn(latency_ms, decisive, code_as_string, rejected, kills_token, coding, page_cap, hidden)
+        return FaultEffects(
+            latency_ms, answering, code_as_string, rejected, kills_token, coding, page_cap, hidden
+        )
 
-    def _decides(self, target: Target) -> Decisive | None:
+    def _select_answering_fault(self, target: Target) -> AnsweringFault | None:
         for armed in self._armed.values():
             fault = armed.fault
-            if isinstance(fault, Passing):
+            if isinstance(fault, ModifyingFault):
                 continue
             if isinstance(fault, RefuseNumbers) and fault.numbers.isdisjoint(target.incoming):
                 continue
-            if self._fires(armed, target):
+            if self._try_fire(armed, target):
                 return fault
         return None
 
-    def _fires(self, armed: ArmedFault, target: Target) -> bool:
+    def _try_fire(self, armed: ArmedFault, target: Target) -> bool:
         fault = armed.fault
         if fault.times is not None and armed.fired >= fault.times:
             return False

@@ -7,20 +7,20 @@ from typing import Any, assert_never
 import orjson
 
 from numbergroup.sandbox import actions, nxcloud
-from numbergroup.sandbox.armed import Drawn, Target
+from numbergroup.sandbox.armed import FaultEffects, Target
 from numbergroup.sandbox.call_log import LoggedCall
 from numbergroup.sandbox.faults import (
     AuthenticationFailed,
     ErrorAnswer,
     RefuseNumbers,
-    Refusing,
+    RefusingFault,
     Throttle,
     VendorCode,
 )
-from numbergroup.sandbox.nxcloud import Refusal, refusal
+from numbergroup.sandbox.nxcloud import Refusal, make_refusal
 from numbergroup.sandbox.options import Options
 from numbergroup.sandbox.state import State
-from numbergroup.sandbox.vendor_call import Arrival, Reply
+from numbergroup.sandbox.vendor_call import ReceivedRequest, Reply
 
 _MAX_LOGGED_CHARACTERS = 64
 
@@ -43,11 +43,11 @@ class Call:
         "request_id",
     )
 
-    def __init__(self, arrival: Arrival, *, request_id: str, state: State, options: Options) -> None:
+    def __init__(self, received: ReceivedRequest, *, request_id: str, state: State, options: Options) -> None:
         self.request_id = request_id
-        headers = arrival.headers
+        headers = received.headers
         access_key = headers.get("accessKey", "")
-        self._customer = state.credentials.customer(access_key) or ""
+        self._customer = state.credentials.find_customer(access_key) or ""
         self._groups = state.groups
         self._cap = state.cap
         self._as_string = False
@@ -57,59 +57,61 @@ class Call:
         self._lasts_s = options.signature_lasts_s
         self._ts = headers.get("ts", "")
         action = headers.get("action", "")
-        content = parsed(arrival.body)
+        content = parse_json(received.body)
         accepted = state.credentials.secrets
         refused = nxcloud.authenticate(
-            headers, arrival.body, accepted, arrival.now_ms, options.signature_lasts_s
+            headers, received.body, accepted, received.now_ms, options.signature_lasts_s
         )
-        self._request = refused or actions.read(action, content, options.numbers_per_call)
-        self.log = LoggedCall(arrival.now_ms, readable(access_key), readable(action), request_id=request_id)
-        _note(self.log, content)
+        self._request = refused or actions.read_request(action, content, options.numbers_per_call)
+        self.log = LoggedCall(
+            received.now_ms, make_readable(access_key), make_readable(action), request_id=request_id
+        )
+        _log_body(self.log, content)
         state.calls.record(self.log, counted_as=action if action in nxcloud.ACTIONS else "unknown")
 
     @property
     def target(self) -> Target:
         incoming: Sequence[str] = ()
         if not isinstance(self._request, Refusal):
-            incoming = actions.incoming(self._request)
+            incoming = actions.list_added_numbers(self._request)
         return Target("nxcloud", self.log.action, self.log.group_id, incoming)
 
-    def capped(self, now_ms: int) -> bool:
+    def is_over_cap(self, now_ms: int) -> bool:
         return self._cap is not None and not self._cap.admits(now_ms)
 
-    def meet(self, drawn: Drawn) -> None:
-        self._as_string = drawn.code_as_string
-        self._page_cap, self._hidden = drawn.page_cap, drawn.hidden
+    def apply_effects(self, effects: FaultEffects) -> None:
+        self._as_string = effects.code_as_string
+        self._page_cap, self._hidden = effects.page_cap, effects.hidden
 
-    def check_again(self, now_ms: int) -> None:
+    def recheck_validity(self, now_ms: int) -> None:
         """Looks at the time stamp again, after the call was long on its way."""
-        if not isinstance(self._request, Refusal) and not nxcloud.in_time(self._ts, now_ms, self._lasts_s):
-            self._request = refusal(1004)
+        if not isinstance(self._request, Refusal) and not nxcloud.is_in_time(self._ts, now_ms, self._lasts_s):
+            self._request = make_refusal(1004)
 
     def perform(self) -> Reply:
         if isinstance(self._request, Refusal):
-            return self._refused(self._request)
+            return self._encode_refusal(self._request)
         done = actions.carry_out(
-            actions.capped(self._request, self._page_cap),
+            actions.cap_page(self._request, self._page_cap),
             self._customer,
             self._groups,
             strict_groups=self._strict_groups,
             hidden=self._hidden,
         )
         if isinstance(done, Refusal):
-            return self._refused(done)
+            return self._encode_refusal(done)
         self.log.applied = True
         self.log.group_id = done.get("groupId", self.log.group_id)
-        return self._reply(0, "success", done)
+        return self._encode_reply(0, "success", done)
 
-    def refuse(self, fault: Refusing) -> Reply:
+    def refuse(self, fault: RefusingFault) -> Reply:
         match fault:
             case RefuseNumbers():
                 named = next(number for number in self.target.incoming if number in fault.numbers)
-                return self._refused(refusal(1002, f"phones: {named} is refused"))
+                return self._encode_refusal(make_refusal(1002, f"phones: {named} is refused"))
             case VendorCode():
-                return self._refused(
-                    refusal(fault.code) if fault.msg is None else Refusal(fault.code, fault.msg)
+                return self._encode_refusal(
+                    make_refusal(fault.code) if fault.msg is None else Refusal(fault.code, fault.msg)
                 )
             case AuthenticationFailed() | ErrorAnswer():
                 raise ValueError(f"{fault.kind} is no fault of NXCloud's")
@@ -117,39 +119,41 @@ class Call:
                 assert_never(fault)
 
     def throttle(self, fault: Throttle) -> Reply:
-        body = nxcloud.answer(fault.code, fault.msg, self.request_id)
+        body = nxcloud.encode_answer(fault.code, fault.msg, self.request_id)
         if fault.body:
             return Reply(body, fault.code)
         headers = {} if fault.retry_after is None else {"Retry-After": fault.retry_after}
         return Reply(body, fault.code, HTTPStatus.TOO_MANY_REQUESTS, headers)
 
-    def boast(self) -> bytes:
-        return nxcloud.answer(0, "success", self.request_id)
+    def fake_success(self) -> bytes:
+        return nxcloud.encode_answer(0, "success", self.request_id)
 
     @property
-    def opening(self) -> bytes:
+    def success_prefix(self) -> bytes:
         return b'{"code":0,"msg":"'
 
-    def _refused(self, refused: Refusal) -> Reply:
-        return self._reply(refused.code, refused.msg)
+    def _encode_refusal(self, refused: Refusal) -> Reply:
+        return self._encode_reply(refused.code, refused.msg)
 
-    def _reply(self, code: int, msg: str, extra: Mapping[str, Any] | None = None) -> Reply:
-        return Reply(nxcloud.answer(code, msg, self.request_id, extra, code_as_string=self._as_string), code)
+    def _encode_reply(self, code: int, msg: str, extra: Mapping[str, Any] | None = None) -> Reply:
+        return Reply(
+            nxcloud.encode_answer(code, msg, self.request_id, extra, code_as_string=self._as_string), code
+        )
 
 
-def parsed(body: bytes) -> object:
+def parse_json(body: bytes) -> object:
     try:
         return orjson.loads(body) if body else None
     except orjson.JSONDecodeError:
         return None
 
 
-def readable(text: str) -> str:
+def make_readable(text: str) -> str:
     """A header as the log can say it: it may hold bytes that are no text, and be long."""
     return text if text.isalnum() and text.isascii() else ascii(text)[1:-1][:_MAX_LOGGED_CHARACTERS]
 
 
-def _note(log: LoggedCall, content: object) -> None:
+def _log_body(log: LoggedCall, content: object) -> None:
     """Logs what a body says, be it right or wrong."""
     if not isinstance(content, dict):
         return

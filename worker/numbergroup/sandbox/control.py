@@ -8,7 +8,7 @@ from aiohttp import web
 
 from numbergroup.sandbox import seeds
 from numbergroup.sandbox.api import Api, Clock
-from numbergroup.sandbox.credentials import Rotation, is_ozonetels, read_rotation
+from numbergroup.sandbox.credentials import Rotation, is_about_ozonetel, read_rotation
 from numbergroup.sandbox.faults import read_faults
 from numbergroup.sandbox.help import HELP
 from numbergroup.sandbox.state import State
@@ -46,26 +46,26 @@ class Control:
     async def _get_groups(self, http: web.Request) -> web.Response:
         query = _query(http, "accessKey", "userName", "vendor")
         vendor, access_key, user = (query.get(name) for name in ("vendor", "accessKey", "userName"))
-        is_ozonetels(query)
+        is_about_ozonetel(query)
         state = self._state
         if access_key is not None:
-            access_key = state.credentials.customer_of(access_key, "accessKey")
+            access_key = state.credentials.require_customer(access_key, "accessKey")
         if user is not None:
-            user = state.ozonetel.credentials.customer_of(user, "userName")
+            user = state.ozonetel.credentials.require_customer(user, "userName")
         groups: list[dict[str, Any]] = []
         if vendor != "ozonetel" and user is None:
-            groups += seeds.nxcloud_groups(state, access_key)
+            groups += seeds.list_nxcloud_groups(state, access_key)
         if vendor != "nxcloud" and access_key is None:
-            groups += seeds.ozonetel_groups(state, self._clock(), user)
+            groups += seeds.list_ozonetel_groups(state, self._clock(), user)
         return _json({"groups": groups, "total": len(groups), "late": self._api.late})
 
     async def _seed_groups(self, http: web.Request) -> web.Response:
-        seeded = seeds.plant(self._state, await _body(http), self._clock())
+        seeded = seeds.seed_groups(self._state, await _body(http), self._clock())
         return _json({"groups": seeded, "total": len(seeded)})
 
     async def _get_calls(self, http: web.Request) -> web.Response:
         query = _query(http, "limit", "since")
-        limit, since_ms = _whole(query, "limit"), _whole(query, "since")
+        limit, since_ms = _read_integer(query, "limit"), _read_integer(query, "since")
         log = self._state.calls
         return _json(
             {
@@ -92,25 +92,25 @@ class Control:
         return _json({"cleared": True})
 
     async def _remove_fault(self, http: web.Request) -> web.Response:
-        fault_id = _whole(dict(http.match_info), "id")
+        fault_id = _read_integer(dict(http.match_info), "id")
         if fault_id is None or not self._state.faults.remove(fault_id):
             return _json({"error": f"there is no fault {fault_id}"}, status=404)
         return _json({"removed": fault_id})
 
     async def _get_credentials(self, _http: web.Request) -> web.Response:
-        return _json(self._shown_credentials())
+        return _json(self._list_credentials())
 
     async def _rotate(self, http: web.Request) -> web.Response:
-        asked, state = read_rotation(await _body(http)), self._state
-        if isinstance(asked, Rotation):
-            key = state.credentials.any_key(asked.access_key, "accessKey")
-            state.rotate(key, asked.secret, asked.new_access_key, overlap=asked.overlap)
+        rotation, state = read_rotation(await _body(http)), self._state
+        if isinstance(rotation, Rotation):
+            key = state.credentials.resolve_key(rotation.access_key, "accessKey")
+            state.rotate(key, rotation.secret, rotation.new_access_key, overlap=rotation.overlap)
         else:
-            user = state.ozonetel.credentials.any_key(asked.user_name, "userName")
-            state.ozonetel.rotate(user, asked.api_key, asked.new_user_name, overlap=asked.overlap)
-        return _json(self._shown_credentials())
+            user = state.ozonetel.credentials.resolve_key(rotation.user_name, "userName")
+            state.ozonetel.rotate(user, rotation.api_key, rotation.new_user_name, overlap=rotation.overlap)
+        return _json(self._list_credentials())
 
-    def _shown_credentials(self) -> dict[str, Any]:
+    def _list_credentials(self) -> dict[str, Any]:
         users = self._state.ozonetel.credentials.as_json("userName", "apiKeys")
         shown = self._state.credentials.as_json("accessKey", "secrets")
         shown += ({"vendor": "ozonetel", **user} for user in users)
@@ -127,8 +127,8 @@ async def _help(_http: web.Request) -> web.Response:
 
 async def _unknown(http: web.Request) -> web.Response:
     # Its escaped form: a path may decode to what JSON cannot say.
-    asked = f"{http.method} {http.rel_url.raw_path}"
-    return _json({"error": f"there is no {asked}; GET / names what there is"}, status=404)
+    request = f"{http.method} {http.rel_url.raw_path}"
+    return _json({"error": f"there is no {request}; GET / names what there is"}, status=404)
 
 
 def _guarded(handler: Handler) -> Handler:
@@ -159,7 +159,7 @@ def _query(http: web.Request, *known: str) -> dict[str, str]:
     return dict(http.query)
 
 
-def _whole(values: dict[str, str], name: str) -> int | None:
+def _read_integer(values: dict[str, str], name: str) -> int | None:
     text = values.get(name)
     if text is None:
         return None

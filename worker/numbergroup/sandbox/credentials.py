@@ -37,7 +37,7 @@ class OzonetelRotation(BaseModel):
     overlap: bool = False
 
 
-def is_ozonetels(value: Any) -> bool:
+def is_about_ozonetel(value: Any) -> bool:
     """Whether a control request says that it is about Ozonetel. Raises `ValueError` if it names a vendor that
     there is not."""
     vendor = value.get("vendor", "nxcloud") if isinstance(value, dict) else "nxcloud"
@@ -48,7 +48,7 @@ def is_ozonetels(value: Any) -> bool:
 
 def read_rotation(value: Any) -> Rotation | OzonetelRotation:
     """Raises `ValueError` that names the place and the reason, and no secret."""
-    model = OzonetelRotation if is_ozonetels(value) else Rotation
+    model = OzonetelRotation if is_about_ozonetel(value) else Rotation
     try:
         return model.model_validate(value)
     except ValidationError as error:
@@ -68,7 +68,7 @@ class Credentials:
     def customers(self) -> list[str]:
         return list(dict.fromkeys(self._customers.values()))
 
-    def customer(self, access_key: str) -> str | None:
+    def find_customer(self, access_key: str) -> str | None:
         """Whose key it is, or was."""
         return self._customers.get(access_key)
 
@@ -83,18 +83,18 @@ class Credentials:
                 del self.secrets[other]
         self.secrets[key] = (secret, *(one for one in before if one != secret))
 
-    def any_key(self, key: str | None, name: str) -> str:
+    def resolve_key(self, key: str | None, name: str) -> str:
         """The key that is named; none has to be when there is one customer. Raises `ValueError`, in which the
         field is called `name`."""
         if key is None and len(self.customers) > 1:
             raise ValueError(f"{name}: name one of {', '.join(self.customers)}")
         if key is not None:
-            self.customer_of(key, name)
+            self.require_customer(key, name)
         return key or self.customers[0]
 
-    def customer_of(self, key: str, name: str) -> str:
-        """Whose key it is, or was. Raises `ValueError` as `any_key` does."""
-        customer = self.customer(key)
+    def require_customer(self, key: str, name: str) -> str:
+        """Whose key it is, or was. Raises `ValueError` as `resolve_key` does."""
+        customer = self.find_customer(key)
         if customer is None:
             raise ValueError(f"{name}: must be one of {', '.join(self.customers)}")
         return customer

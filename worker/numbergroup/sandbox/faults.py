@@ -46,7 +46,7 @@ def _not_success(code: int) -> int:
     return code
 
 
-class _Aimed(BaseModel):
+class _FaultFilter(BaseModel):
     """Which calls a fault meets, and how often. Without a filter, every call.
 
     `only`: the vendor whose calls this kind can meet, if it is not every vendor's.
@@ -70,7 +70,7 @@ class _Aimed(BaseModel):
         return vendor
 
 
-class Latency(_Aimed):
+class Latency(_FaultFilter):
     """The call waits `ms`, plus up to `jitter_ms` more, before it is looked at."""
 
     kind: Literal["latency"] = "latency"
@@ -78,7 +78,7 @@ class Latency(_Aimed):
     jitter_ms: _Ms = 0
 
 
-class CodeAsString(_Aimed):
+class CodeAsString(_FaultFilter):
     """`code` is answered as a string, as other products of the vendor do."""
 
     only = "nxcloud"
@@ -86,7 +86,7 @@ class CodeAsString(_Aimed):
     kind: Literal["code_as_string"] = "code_as_string"
 
 
-class Compressed(_Aimed):
+class Compressed(_FaultFilter):
     """The answer is compressed, whatever the client accepts. `br`: the header says so, and the bytes are none
     that this could be."""
 
@@ -94,7 +94,7 @@ class Compressed(_Aimed):
     coding: Literal["gzip", "deflate", "br"] = "gzip"
 
 
-class PageCap(_Aimed):
+class PageCap(_FaultFilter):
     """A listing has `most` groups a page at most, whatever its `limit`; `total` counts them all."""
 
     only = "nxcloud"
@@ -103,7 +103,7 @@ class PageCap(_Aimed):
     most: int = Field(ge=1, le=1000)
 
 
-class HideGroups(_Aimed):
+class HideGroups(_FaultFilter):
     """A listing leaves out these groups, which `total` counts all the same."""
 
     only = "nxcloud"
@@ -112,7 +112,7 @@ class HideGroups(_Aimed):
     groups: Annotated[frozenset[str], Field(strict=False, min_length=1)]
 
 
-class RejectNumbers(_Aimed):
+class RejectNumbers(_FaultFilter):
     """Those of `numbers` that a create, add or delete names are not taken, and the answer says so number by
     number (`output.error`) under `status: success`."""
 
@@ -122,7 +122,7 @@ class RejectNumbers(_Aimed):
     numbers: Annotated[frozenset[_Number], Field(strict=False, min_length=1)]
 
 
-class KillToken(_Aimed):
+class KillToken(_FaultFilter):
     """The token that the call bears dies before the call is looked at, and is dead for all others, too."""
 
     only = "ozonetel"
@@ -130,7 +130,7 @@ class KillToken(_Aimed):
     kind: Literal["kill_token"] = "kill_token"
 
 
-class RefuseNumbers(_Aimed):
+class RefuseNumbers(_FaultFilter):
     """A create, add or replace that names one of `numbers` is refused for that: 1002, or `invalid data`."""
 
     kind: Literal["refuse_numbers"] = "refuse_numbers"
@@ -138,7 +138,7 @@ class RefuseNumbers(_Aimed):
     numbers: Annotated[frozenset[_Number], Field(strict=False, min_length=1)]
 
 
-class VendorCode(_Aimed):
+class VendorCode(_FaultFilter):
     """Any of the vendor's codes but 0, with the vendor's text for it or with `msg`."""
 
     only = "nxcloud"
@@ -148,7 +148,7 @@ class VendorCode(_Aimed):
     msg: str | None = None
 
 
-class AuthenticationFailed(_Aimed):
+class AuthenticationFailed(_FaultFilter):
     """The vendor's answer to a wrong user name or API key, with HTTP 401 or 200."""
 
     only = "ozonetel"
@@ -157,7 +157,7 @@ class AuthenticationFailed(_Aimed):
     http: Literal[200, 401] = 401
 
 
-class ErrorAnswer(_Aimed):
+class ErrorAnswer(_FaultFilter):
     """Any error in the vendor's form: its `status` has been seen in three ways."""
 
     only = "ozonetel"
@@ -169,7 +169,7 @@ class ErrorAnswer(_Aimed):
     http: int = Field(default=200, ge=200, le=599)
 
 
-class Throttle(_Aimed):
+class Throttle(_FaultFilter):
     """HTTP 429 with `retry_after` as it stands (None: no header). `body`: HTTP 200, and `msg` says it.
 
     `msg`: without one the vendor's own text, if it has any. `code`: NXCloud's, Ozonetel has none.
@@ -182,14 +182,14 @@ class Throttle(_Aimed):
     msg: str = "rate limit exceeded: too many requests, try again later"
 
 
-class Redirect(_Aimed):
+class Redirect(_FaultFilter):
     """HTTP 302 to another host."""
 
     kind: Literal["redirect"] = "redirect"
     location: _HeaderValue = "http://elsewhere.invalid/api/pns/"
 
 
-class Status(_Aimed):
+class Status(_FaultFilter):
     """An HTTP status with a raw `body` (None: a gateway's HTML page), and `Retry-After` if it is given."""
 
     kind: Literal["status"] = "status"
@@ -200,7 +200,7 @@ class Status(_Aimed):
     retry_after: _HeaderValue | None = None
 
 
-class Garbage(_Aimed):
+class Garbage(_FaultFilter):
     """HTTP 200 with what is no answer.
 
     `html`: a page. `truncated`: JSON that stops half way. `cut`: fewer bytes than `Content-Length` announces,
@@ -213,19 +213,19 @@ class Garbage(_Aimed):
     applied: bool = False
 
 
-class Lost(_Aimed):
+class Lost(_FaultFilter):
     """The change is made; the connection ends with no answer."""
 
     kind: Literal["lost"] = "lost"
 
 
-class Drop(_Aimed):
+class Drop(_FaultFilter):
     """The connection ends with no answer, and nothing is changed."""
 
     kind: Literal["drop"] = "drop"
 
 
-class Late(_Aimed):
+class Late(_FaultFilter):
     """The connection ends now; the call arrives `delay_ms` later, if its `ts` (NXCloud) or its token or API
     key (Ozonetel) is still accepted then."""
 
@@ -233,10 +233,10 @@ class Late(_Aimed):
     delay_ms: _Ms
 
 
-Refusing = RefuseNumbers | VendorCode | AuthenticationFailed | ErrorAnswer
-Decisive = Refusing | Throttle | Redirect | Status | Garbage | Lost | Drop | Late
-Passing = Latency | CodeAsString | Compressed | PageCap | HideGroups | RejectNumbers | KillToken
-Fault = Passing | Decisive
+RefusingFault = RefuseNumbers | VendorCode | AuthenticationFailed | ErrorAnswer
+AnsweringFault = RefusingFault | Throttle | Redirect | Status | Garbage | Lost | Drop | Late
+ModifyingFault = Latency | CodeAsString | Compressed | PageCap | HideGroups | RejectNumbers | KillToken
+Fault = ModifyingFault | AnsweringFault
 
 _FAULT: TypeAdapter[Fault] = TypeAdapter(Annotated[Fault, Field(discriminator="kind")])
 

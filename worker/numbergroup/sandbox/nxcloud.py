@@ -40,7 +40,7 @@ class Refusal:
     msg: str
 
 
-def refusal(code: int, detail: str = "") -> Refusal:
+def make_refusal(code: int, detail: str = "") -> Refusal:
     """The vendor's text for `code`, with what exactly was wrong."""
     msg = MESSAGES.get(code, "unknown error")
     return Refusal(code, f"{msg}: {detail}" if detail else msg)
@@ -61,23 +61,23 @@ def authenticate(
     """
     missing = [name for name in _COMMON_PARAMETERS if not headers.get(name)]
     if missing:
-        return refusal(1001, ", ".join(missing))
+        return make_refusal(1001, ", ".join(missing))
     access_key, action, ts = headers["accessKey"], headers["action"], headers["ts"]
     secrets = credentials.get(access_key)
     if secrets is None:
-        return refusal(1005)
+        return make_refusal(1005)
     if headers["bizType"] != BIZ_TYPE:
-        return refusal(1002, f"bizType must be {BIZ_TYPE}")
+        return make_refusal(1002, f"bizType must be {BIZ_TYPE}")
     if action not in ACTIONS:
-        return refusal(1002, "unknown action")
-    if not in_time(ts, now_ms, lasts_s):
-        return refusal(1004)
+        return make_refusal(1002, "unknown action")
+    if not is_in_time(ts, now_ms, lasts_s):
+        return make_refusal(1004)
     # The vendor's page on code 1003 names a wrong content type among its causes.
     if headers.get("Content-Type", "").partition(";")[0].strip().lower() != "application/json":
-        return refusal(1003, "Content-Type must be application/json")
+        return make_refusal(1003, "Content-Type must be application/json")
     algorithm = _ALGORITHMS.get(headers.get("algorithm", "md5"))
     if algorithm is None:
-        return refusal(1003, "algorithm must be md5 or sha256")
+        return make_refusal(1003, "algorithm must be md5 or sha256")
     expected = (
         sign(
             access_key=access_key,
@@ -90,17 +90,17 @@ def authenticate(
         )
         for secret in secrets
     )
-    return None if headers["sign"] in expected else refusal(1003)
+    return None if headers["sign"] in expected else make_refusal(1003)
 
 
-def in_time(ts: str, now_ms: int, lasts_s: float) -> bool:
+def is_in_time(ts: str, now_ms: int, lasts_s: float) -> bool:
     """Whether `ts`, Unix milliseconds in decimal, is within `lasts_s` of the clock, ends included."""
     if not (ts.isascii() and ts.isdigit() and len(ts) <= 15):
         return False
     return abs(int(ts) - now_ms) <= lasts_s * 1000
 
 
-def answer(
+def encode_answer(
     code: int,
     msg: str,
     request_id: str,

@@ -19,7 +19,7 @@ Operation = Literal["createBlockNumber", "updateBlockNumbers", "deleteBlockNumbe
 
 LEGACY_PATH: Final = "/CAServicesV3/blockNumberGroupV2.php"
 API_PATH: Final = "/ca_apis/"
-MOST_NUMBERS: Final = 100
+MAX_NUMBERS: Final = 100
 
 # India's time, where the vendor is; its pages name no zone [I].
 ZONE = timezone(timedelta(hours=5, minutes=30))
@@ -60,11 +60,11 @@ INVALID_NUMBERS = Refusal(
     "invalid data", {"blockNumbers": "Blocknumbers data contains invalid format of numbers"}
 )
 TOO_MANY_NUMBERS = Refusal(
-    "invalid data", {"blockNumbers": f"Blocknumbers allows {MOST_NUMBERS} numbers only"}
+    "invalid data", {"blockNumbers": f"Blocknumbers allows {MAX_NUMBERS} numbers only"}
 )
 INVALID_DATE = Refusal("invalid data", {"expiryDate": "Expiry date must be YYYY-MM-DD HH:MM:SS"})
 MAX_LIMIT = "Max limit exceeded"
-# Of a token these two are said instead (pages of other ca_apis endpoints).
+# Of a token these two are content instead (pages of other ca_apis endpoints).
 MISSING_USER = Refusal("Missing userName or apiKey", status="false")
 WRONG_USER = Refusal("userName or apiKey is Invalid", http=401, status="false")
 
@@ -102,7 +102,7 @@ class MakeToken:
 Request = Create | Add | Delete | MakeToken
 
 
-def operation_of(method: str, path: str) -> Operation | Refusal:
+def find_operation(method: str, path: str) -> Operation | Refusal:
     """What a request to the path asks for: 404 or 405, if that is nothing."""
     if path == LEGACY_PATH:
         return _LEGACY.get(method) or Refusal("Method not allowed", http=405)
@@ -112,63 +112,63 @@ def operation_of(method: str, path: str) -> Operation | Refusal:
     return operation if method == wanted else Refusal("Method not allowed", http=405)
 
 
-def read(operation: Operation, mode: Mode, body: Mapping[str, Any]) -> Request | Refusal:
+def read_request(operation: Operation, mode: Mode, body: Mapping[str, Any]) -> Request | Refusal:
     """The request that the body makes, or why it makes none."""
     match operation:
         case "generateToken":
             return MakeToken()
         case "createBlockNumber":
-            return _create(body)
+            return _read_create(body)
         case "updateBlockNumbers":
-            group = _group(body, mode, ("Id",), ("groupName",))
+            group = _read_group(body, mode, ("Id",), ("groupName",))
         case "deleteBlockNumber":
             # The current pages name no field for the group, and yet an error for an unknown one.
-            group = _group(body, mode, ("id",), ("groupName", "name", "id"))
-    numbers = _numbers(body)
-    texts = _texts(body, mode) if operation == "updateBlockNumbers" else {}
+            group = _read_group(body, mode, ("id",), ("groupName", "name", "id"))
+    numbers = _read_numbers(body)
+    texts = _read_texts(body, mode) if operation == "updateBlockNumbers" else {}
     if isinstance(texts, Refusal):
         return texts
     if numbers is None and texts:
-        # That an update may be of the texts alone is nowhere said [I].
+        # That an update may be of the texts alone is nowhere content [I].
         numbers = []
     if group is None or numbers is None:
         return MANDATORY
     if operation == "deleteBlockNumber":
-        return TOO_MANY_NUMBERS if len(numbers) > MOST_NUMBERS else Delete(group, numbers)
-    wrong, expires_ms = _wrong(numbers), _expires_ms(body)
-    if wrong is not None:
-        return wrong
+        return TOO_MANY_NUMBERS if len(numbers) > MAX_NUMBERS else Delete(group, numbers)
+    refusal, expires_ms = _check_numbers(numbers), _read_expiry_ms(body)
+    if refusal is not None:
+        return refusal
     return INVALID_DATE if isinstance(expires_ms, Refusal) else Add(group, numbers, expires_ms, **texts)
 
 
-def _create(body: Mapping[str, Any]) -> Request | Refusal:
+def _read_create(body: Mapping[str, Any]) -> Request | Refusal:
     name, description = body.get("name"), body.get("description")
-    numbers = _numbers(body)
+    numbers = _read_numbers(body)
     if not isinstance(name, str) or not isinstance(description, str) or numbers is None:
         return MANDATORY
     for text in (name, description):
         if len(text) not in _LENGTHS:
-            return _wrong_length(text)
-    wrong, expires_ms = _wrong(numbers), _expires_ms(body)
-    if wrong is not None:
-        return wrong
+            return _refuse_length(text)
+    refusal, expires_ms = _check_numbers(numbers), _read_expiry_ms(body)
+    if refusal is not None:
+        return refusal
     return expires_ms if isinstance(expires_ms, Refusal) else Create(name, description, numbers, expires_ms)
 
 
-def _texts(body: Mapping[str, Any], mode: Mode) -> dict[str, str] | Refusal:
+def _read_texts(body: Mapping[str, Any], mode: Mode) -> dict[str, str] | Refusal:
     """The group's new name and description, as far as the body has them. By the current paths a group is
     known by its name, and an update has no other field for a new one."""
     names = ("name", "description") if mode == "legacy" else ("description",)
     found: dict[str, str] = {name: body[name] for name in names if isinstance(body.get(name), str)}
-    return next((_wrong_length(text) for text in found.values() if len(text) not in _LENGTHS), found)
+    return next((_refuse_length(text) for text in found.values() if len(text) not in _LENGTHS), found)
 
 
-def _wrong_length(text: str) -> Refusal:
+def _refuse_length(text: str) -> Refusal:
     # The page has it under `name` for a description, too.
     return Refusal("invalid data", {"name": f"Name ({text}) allows 2 to 50 characters only"})
 
 
-def _group(
+def _read_group(
     body: Mapping[str, Any], mode: Mode, legacy: Sequence[str], named: Sequence[str]
 ) -> int | str | None:
     """The group that is meant: by its id in the legacy API, by its name in the others."""
@@ -180,7 +180,7 @@ def _group(
     return value
 
 
-def _numbers(body: Mapping[str, Any]) -> list[str] | None:
+def _read_numbers(body: Mapping[str, Any]) -> list[str] | None:
     """`None`: there are none. What cannot be one is kept, for the answer to speak of. Two of the pages have
     the field in the singular, too."""
     value: object = body.get("blockNumbers", body.get("blockNumber"))
@@ -195,14 +195,14 @@ def is_number(text: str) -> bool:
     return _NUMBER.fullmatch(text) is not None
 
 
-def _wrong(numbers: Sequence[str]) -> Refusal | None:
+def _check_numbers(numbers: Sequence[str]) -> Refusal | None:
     # Several in one are no wrong format: the page's own example of a create has them in `output.error`.
     if not all(is_number(number) or "," in number for number in numbers):
         return INVALID_NUMBERS
-    return TOO_MANY_NUMBERS if len(numbers) > MOST_NUMBERS else None
+    return TOO_MANY_NUMBERS if len(numbers) > MAX_NUMBERS else None
 
 
-def _expires_ms(body: Mapping[str, Any]) -> int | Refusal | None:
+def _read_expiry_ms(body: Mapping[str, Any]) -> int | Refusal | None:
     text = body.get("expiryDate")
     if text in (None, ""):
         return None
@@ -215,21 +215,21 @@ def _expires_ms(body: Mapping[str, Any]) -> int | Refusal | None:
         return INVALID_DATE
 
 
-def refused(operation: str, refusal: Refusal) -> bytes:
+def encode_refusal(operation: str, refusal: Refusal) -> bytes:
     """An error's JSON; that of a token has `data`, too."""
-    said: dict[str, Any] = {"status": refusal.status, "message": refusal.message}
+    content: dict[str, Any] = {"status": refusal.status, "message": refusal.message}
     if refusal.errors:
-        said["errors"] = dict(refusal.errors)
+        content["errors"] = dict(refusal.errors)
     if operation == "generateToken":
-        said |= {"status": "false" if refusal.status == "error" else refusal.status, "data": None}
-    return orjson.dumps(said)
+        content |= {"status": "false" if refusal.status == "error" else refusal.status, "data": None}
+    return orjson.dumps(content)
 
 
-def done(message: str, asked: Mapping[str, Any], output: Mapping[str, Any]) -> bytes:
+def encode_success(message: str, echoed: Mapping[str, Any], output: Mapping[str, Any]) -> bytes:
     """A success's JSON."""
-    return orjson.dumps({"status": "success", "message": message, "input": asked, "output": output})
+    return orjson.dumps({"status": "success", "message": message, "input": echoed, "output": output})
 
 
-def token(text: str) -> bytes:
+def encode_token(text: str) -> bytes:
     """The answer that has a token (page "Generate Token")."""
     return orjson.dumps({"token": text, "message": ""})

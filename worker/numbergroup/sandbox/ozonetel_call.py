@@ -7,21 +7,21 @@ from http import HTTPStatus
 from typing import Any, assert_never
 
 from numbergroup.sandbox import ozonetel
-from numbergroup.sandbox.armed import Drawn, Target
-from numbergroup.sandbox.call import parsed, readable
+from numbergroup.sandbox.armed import FaultEffects, Target
+from numbergroup.sandbox.call import make_readable, parse_json
 from numbergroup.sandbox.call_log import LoggedOzonetelCall
 from numbergroup.sandbox.faults import (
     AuthenticationFailed,
     ErrorAnswer,
     RefuseNumbers,
-    Refusing,
+    RefusingFault,
     Throttle,
     VendorCode,
 )
 from numbergroup.sandbox.ozonetel import Add, Create, Delete, MakeToken, Mode, Refusal, Request
-from numbergroup.sandbox.ozonetel_groups import BlockGroup, spellings, spelt
+from numbergroup.sandbox.ozonetel_groups import BlockGroup, format_number, list_digit_forms
 from numbergroup.sandbox.state import State
-from numbergroup.sandbox.vendor_call import Arrival, Reply
+from numbergroup.sandbox.vendor_call import ReceivedRequest, Reply
 
 _MAX_LOGGED_CHARACTERS = 64
 _VERBS = {"createBlockNumber": "created", "updateBlockNumbers": "updated", "deleteBlockNumber": "deleted"}
@@ -30,25 +30,25 @@ _VERBS = {"createBlockNumber": "created", "updateBlockNumbers": "updated", "dele
 class OzonetelCall:
     """See `VendorCall`. The mode is told by the path and the header that it has: `apiKey`, or a bearer's."""
 
-    def __init__(self, arrival: Arrival, state: State) -> None:
+    def __init__(self, received: ReceivedRequest, state: State) -> None:
         self._vendor = state.ozonetel
-        self._now_ms = arrival.now_ms
+        self._now_ms = received.now_ms
         self._rejected: frozenset[str] = frozenset()
-        found = ozonetel.operation_of(arrival.method, arrival.path)
+        found = ozonetel.find_operation(received.method, received.path)
         self._action = "unknown" if isinstance(found, Refusal) else found
-        self._body = _content(arrival)
-        self._mode, self._user, self._secret = _claimed(arrival, self._body)
+        self._body = _read_body(received)
+        self._mode, self._user, self._secret = _read_credentials(received, self._body)
         self._request: Request | Refusal
         if isinstance(found, Refusal):
             self._request = found
         else:
-            self._request = self._unauthenticated() or ozonetel.read(found, self._mode, self._body)
-        self.log = self._logged()
+            self._request = self._authenticate() or ozonetel.read_request(found, self._mode, self._body)
+        self.log = self._create_log_entry()
         state.calls.record(self.log, counted_as=self._action)
 
-    def _logged(self) -> LoggedOzonetelCall:
-        log = LoggedOzonetelCall(self._now_ms, readable(self._user), self._action, mode=self._mode)
-        handle = next((self._body[key] for key in self._handles if key in self._body), None)
+    def _create_log_entry(self) -> LoggedOzonetelCall:
+        log = LoggedOzonetelCall(self._now_ms, make_readable(self._user), self._action, mode=self._mode)
+        handle = next((self._body[key] for key in self._group_fields if key in self._body), None)
         if isinstance(handle, (str, int)):
             log.group_id = str(handle)[:_MAX_LOGGED_CHARACTERS]
         if isinstance(self._request, (Create, Add, Delete)):
@@ -58,19 +58,19 @@ class OzonetelCall:
         return log
 
     @property
-    def _handles(self) -> Sequence[str]:
+    def _group_fields(self) -> Sequence[str]:
         """Where the body may name the group; a legacy create does not, it is told the id."""
         if self._mode != "legacy":
             return ("groupName", "name", "id")
         return () if self._action == "createBlockNumber" else ("Id", "id")
 
-    def _unauthenticated(self) -> Refusal | None:
-        """Why the user is not taken for the one that it says it is."""
+    def _authenticate(self) -> Refusal | None:
+        """Why the user is not accepted for the one that it says it is."""
         asks_for_token = self._action == "generateToken"
         if self._mode != "legacy" and not self._user:
             return ozonetel.MISSING_USER if asks_for_token else ozonetel.MANDATORY
         if self._mode == "token":
-            good = self._vendor.tokens.accepts(self._user, self._secret, self._now_ms / 1000)
+            good = self._vendor.tokens.is_accepted(self._user, self._secret, self._now_ms / 1000)
         else:
             good = self._secret in self._vendor.credentials.secrets.get(self._user, ())
         if good:
@@ -84,104 +84,110 @@ class OzonetelCall:
         incoming: frozenset[str] = frozenset()
         named: frozenset[str] = frozenset()
         if isinstance(self._request, (Create, Add, Delete)):
-            named = _all_spellings(self._request.numbers)
+            named = _all_digit_forms(self._request.numbers)
             incoming = frozenset() if isinstance(self._request, Delete) else named
         bears_token = self._mode == "token" and not isinstance(self._request, Refusal)
         return Target("ozonetel", self._action, self.log.group_id, incoming, named, bears_token)
 
-    def capped(self, now_ms: int) -> bool:
+    def is_over_cap(self, now_ms: int) -> bool:
         cap = self._vendor.cap
         return cap is not None and not cap.admits(now_ms)
 
-    def meet(self, drawn: Drawn) -> None:
-        self._rejected = drawn.rejected
-        if drawn.kills_token:
-            self._vendor.tokens.kill(self._user)
-            self.check_again(self._now_ms)
+    def apply_effects(self, effects: FaultEffects) -> None:
+        self._rejected = effects.rejected
+        if effects.kills_token:
+            self._vendor.tokens.revoke(self._user)
+            self.recheck_validity(self._now_ms)
 
-    def check_again(self, now_ms: int) -> None:
+    def recheck_validity(self, now_ms: int) -> None:
         self._now_ms = now_ms
         if not isinstance(self._request, Refusal):
-            self._request = self._unauthenticated() or self._request
+            self._request = self._authenticate() or self._request
 
     def perform(self) -> Reply:
         request = self._request
         match request:
             case Refusal():
-                return self._refused(request)
+                return self._encode_refusal(request)
             case MakeToken():
-                token = self._vendor.tokens.make(self._user, self._now_ms / 1000)
+                token = self._vendor.tokens.issue(self._user, self._now_ms / 1000)
                 if token is None:
-                    return self._refused(Refusal(ozonetel.MAX_LIMIT))
+                    return self._encode_refusal(Refusal(ozonetel.MAX_LIMIT))
                 self.log.applied = True
-                return Reply(ozonetel.token(token), "")
+                return Reply(ozonetel.encode_token(token), "")
             case Create():
                 return self._create(request)
             case Add() | Delete():
                 group = self._vendor.groups.find(self._customer, request.group)
                 if group is None:
-                    return self._refused(ozonetel.INVALID_GROUP)
+                    return self._encode_refusal(ozonetel.INVALID_GROUP)
                 return self._add(request, group) if isinstance(request, Add) else self._delete(request, group)
             case _:
                 assert_never(request)
 
     @property
     def _customer(self) -> str:
-        return self._vendor.credentials.customer(self._user) or ""
+        return self._vendor.credentials.find_customer(self._user) or ""
 
     def _create(self, request: Create) -> Reply:
         groups = self._vendor.groups
         if groups.find(self._customer, request.name) is not None:
-            return self._refused(Refusal("invalid data", {"name": f"Name ({request.name}) already exists"}))
+            return self._encode_refusal(
+                Refusal("invalid data", {"name": f"Name ({request.name}) already exists"})
+            )
         group = groups.create(self._customer, request.name, request.description)
         if self._mode == "legacy":
             self.log.group_id = str(group.group_id)
-        taken, rejected = self._sorted(request.numbers)
-        new = group.add(taken, request.expires_ms, self._now_ms)
-        asked = {"name": group.name, "description": group.description, "blockNumbers": request.numbers}
-        output = {"affectedRows": 1, "lastInsertId": group.group_id, "succes": _answered(taken)}
-        return self._done(asked, {**output, "error": rejected, "new": new, "inserted": new})
+        accepted, rejected = self._split_rejected(request.numbers)
+        new = group.add(accepted, request.expires_ms, self._now_ms)
+        echoed = {"name": group.name, "description": group.description, "blockNumbers": request.numbers}
+        output = {"affectedRows": 1, "lastInsertId": group.group_id, "succes": _format_numbers(accepted)}
+        return self._encode_success(echoed, {**output, "error": rejected, "new": new, "inserted": new})
 
     def _add(self, request: Add, group: BlockGroup) -> Reply:
         other = self._vendor.groups.find(self._customer, request.name) if request.name else None
         if other is not None and other is not group:
-            return self._refused(Refusal("invalid data", {"name": f"Name ({request.name}) already exists"}))
+            return self._encode_refusal(
+                Refusal("invalid data", {"name": f"Name ({request.name}) already exists"})
+            )
         group.name = request.name or group.name
         group.description = request.description or group.description
-        taken, rejected = self._sorted(request.numbers)
-        new = group.add(taken, request.expires_ms, self._now_ms)
-        asked = {"id": group.group_id, "blockNumbers": request.numbers}
-        output = {"succes": _answered(taken), "error": rejected, "new": new, "inserted": new}
-        return self._done(asked, output)
+        accepted, rejected = self._split_rejected(request.numbers)
+        new = group.add(accepted, request.expires_ms, self._now_ms)
+        echoed = {"id": group.group_id, "blockNumbers": request.numbers}
+        output = {"succes": _format_numbers(accepted), "error": rejected, "new": new, "inserted": new}
+        return self._encode_success(echoed, output)
 
     def _delete(self, request: Delete, group: BlockGroup) -> Reply:
-        taken, rejected = self._sorted(request.numbers)
-        deleted = group.remove(taken, self._now_ms)
-        asked = {"id": group.group_id, "blockNumbers": request.numbers}
-        return self._done(asked, {"success": _answered(taken), "error": rejected, "deleted": deleted})
+        accepted, rejected = self._split_rejected(request.numbers)
+        deleted = group.remove(accepted, self._now_ms)
+        echoed = {"id": group.group_id, "blockNumbers": request.numbers}
+        return self._encode_success(
+            echoed, {"success": _format_numbers(accepted), "error": rejected, "deleted": deleted}
+        )
 
-    def _sorted(self, numbers: Iterable[str]) -> tuple[list[str], list[str]]:
-        """The numbers that are taken, as they were sent, and those that are not, as they are answered."""
-        taken: list[str] = []
+    def _split_rejected(self, numbers: Iterable[str]) -> tuple[list[str], list[str]]:
+        """The numbers that are accepted, as they were sent, and those that are not, as they are answered."""
+        accepted: list[str] = []
         rejected: list[str] = []
         for number in numbers:
-            if ozonetel.is_number(number) and self._rejected.isdisjoint(spellings(number)):
-                taken.append(number)
+            if ozonetel.is_number(number) and self._rejected.isdisjoint(list_digit_forms(number)):
+                accepted.append(number)
             else:
                 rejected.append(number)
         self.log.rejected = rejected
-        return taken, _answered(rejected)
+        return accepted, _format_numbers(rejected)
 
-    def refuse(self, fault: Refusing) -> Reply:
+    def refuse(self, fault: RefusingFault) -> Reply:
         match fault:
             case RefuseNumbers():
-                return self._refused(ozonetel.INVALID_NUMBERS)
+                return self._encode_refusal(ozonetel.INVALID_NUMBERS)
             case AuthenticationFailed():
                 asks = self._action == "generateToken"
                 refusal = ozonetel.WRONG_USER if asks else ozonetel.AUTHENTICATION_FAILED
-                return self._refused(replace(refusal, http=fault.http))
+                return self._encode_refusal(replace(refusal, http=fault.http))
             case ErrorAnswer():
-                return self._refused(Refusal(fault.message, fault.errors, fault.http, fault.status))
+                return self._encode_refusal(Refusal(fault.message, fault.errors, fault.http, fault.status))
             case VendorCode():
                 raise ValueError(f"{fault.kind} is no fault of Ozonetel's")
             case _:
@@ -189,44 +195,44 @@ class OzonetelCall:
 
     def throttle(self, fault: Throttle) -> Reply:
         message = fault.msg if "msg" in fault.model_fields_set else ozonetel.MAX_LIMIT
-        reply = self._refused(Refusal(message))
+        reply = self._encode_refusal(Refusal(message))
         if fault.body:
             return reply
         headers = {} if fault.retry_after is None else {"Retry-After": fault.retry_after}
         return replace(reply, http=HTTPStatus.TOO_MANY_REQUESTS, headers=headers)
 
-    def boast(self) -> bytes:
+    def fake_success(self) -> bytes:
         if self._action == "generateToken":
-            return ozonetel.token("no.such.token")
-        return ozonetel.done(_VERBS.get(self._action, "updated"), {}, {})
+            return ozonetel.encode_token("no.such.token")
+        return ozonetel.encode_success(_VERBS.get(self._action, "updated"), {}, {})
 
     @property
-    def opening(self) -> bytes:
+    def success_prefix(self) -> bytes:
         return b'{"token":"' if self._action == "generateToken" else b'{"status":"success","message":"'
 
-    def _done(self, asked: Mapping[str, Any], output: Mapping[str, Any]) -> Reply:
+    def _encode_success(self, echoed: Mapping[str, Any], output: Mapping[str, Any]) -> Reply:
         self.log.applied = True
         message = _VERBS[self._action]
-        return Reply(ozonetel.done(message, asked, output), message)
+        return Reply(ozonetel.encode_success(message, echoed, output), message)
 
-    def _refused(self, refusal: Refusal) -> Reply:
-        return Reply(ozonetel.refused(self._action, refusal), refusal.message, refusal.http)
+    def _encode_refusal(self, refusal: Refusal) -> Reply:
+        return Reply(ozonetel.encode_refusal(self._action, refusal), refusal.message, refusal.http)
 
 
-def _content(arrival: Arrival) -> dict[str, Any]:
+def _read_body(received: ReceivedRequest) -> dict[str, Any]:
     """The body's JSON object; none is as good as an empty one. The current pages ask for the content type."""
-    declared = arrival.headers.get("Content-Type", "").partition(";")[0].strip().lower()
-    if arrival.path != ozonetel.LEGACY_PATH and declared != "application/json":
+    declared = received.headers.get("Content-Type", "").partition(";")[0].strip().lower()
+    if received.path != ozonetel.LEGACY_PATH and declared != "application/json":
         return {}
-    body = parsed(arrival.body)
+    body = parse_json(received.body)
     return body if isinstance(body, dict) else {}
 
 
-def _claimed(arrival: Arrival, body: Mapping[str, Any]) -> tuple[Mode, str, str]:
+def _read_credentials(received: ReceivedRequest, body: Mapping[str, Any]) -> tuple[Mode, str, str]:
     """The mode, the user, and the API key or token."""
-    scheme, _, value = arrival.headers.get("Authorization", "").partition(" ")
+    scheme, _, value = received.headers.get("Authorization", "").partition(" ")
     value = value.strip()
-    if arrival.path == ozonetel.LEGACY_PATH:
+    if received.path == ozonetel.LEGACY_PATH:
         try:
             pair = b64decode(value if scheme.lower() == "basic" else "", validate=True).decode()
         except ValueError:
@@ -235,14 +241,14 @@ def _claimed(arrival: Arrival, body: Mapping[str, Any]) -> tuple[Mode, str, str]
         return "legacy", user, secret
     named = body.get("userName")
     user = named if isinstance(named, str) else ""
-    if scheme.lower() == "bearer" and not arrival.path.endswith("generateToken"):
+    if scheme.lower() == "bearer" and not received.path.endswith("generateToken"):
         return "token", user, value
-    return "basic", user, arrival.headers.get("apiKey", "")
+    return "basic", user, received.headers.get("apiKey", "")
 
 
-def _answered(numbers: Iterable[str]) -> list[str]:
-    return [spelt(number) for number in numbers]
+def _format_numbers(numbers: Iterable[str]) -> list[str]:
+    return [format_number(number) for number in numbers]
 
 
-def _all_spellings(numbers: Iterable[str]) -> frozenset[str]:
-    return frozenset(spelling for number in numbers for spelling in spellings(number))
+def _all_digit_forms(numbers: Iterable[str]) -> frozenset[str]:
+    return frozenset(spelling for number in numbers for spelling in list_digit_forms(number))

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 _INDIA = "91"
 
 
-def spelt(number: str) -> str:
+def format_number(number: str) -> str:
     """A number as the vendor answers it: `+91` before ten digits, `+` before twelve that begin with 91 (page
     "Update Block Number Group"); any other as it was sent [I]."""
     digits = number.removeprefix("+")
@@ -18,9 +18,9 @@ def spelt(number: str) -> str:
     return f"+{digits}" if _is_indian(digits) else number
 
 
-def spellings(number: str) -> frozenset[str]:
+def list_digit_forms(number: str) -> frozenset[str]:
     """The ways to write the number in digits, with and without India's prefix."""
-    digits = spelt(number).removeprefix("+")
+    digits = format_number(number).removeprefix("+")
     return frozenset({digits, digits[2:]} if _is_indian(digits) else {digits})
 
 
@@ -50,7 +50,9 @@ class BlockGroup:
         self.expire(now_ms)
         before = len(self.members)
         for number in numbers:
-            member = self.members.setdefault(spelt(number).removeprefix("+"), Member(number, expires_ms))
+            member = self.members.setdefault(
+                format_number(number).removeprefix("+"), Member(number, expires_ms)
+            )
             member.expires_ms = expires_ms
         return len(self.members) - before
 
@@ -59,7 +61,7 @@ class BlockGroup:
         self.expire(now_ms)
         before = len(self.members)
         for number in numbers:
-            self.members.pop(spelt(number).removeprefix("+"), None)
+            self.members.pop(format_number(number).removeprefix("+"), None)
         return before - len(self.members)
 
     def expire(self, now_ms: int) -> None:

@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
 
 from numbergroup.sandbox.actions import is_group_id
-from numbergroup.sandbox.credentials import is_ozonetels
+from numbergroup.sandbox.credentials import is_about_ozonetel
 from numbergroup.sandbox.groups import Group
 from numbergroup.sandbox.ozonetel_groups import BlockGroup
 from numbergroup.sandbox.state import State
@@ -36,15 +36,15 @@ class _OzonetelSeed(BaseModel):
     user_name: str | None = Field(default=None, alias="userName")
 
 
-def plant(state: State, value: Any, now_ms: int) -> list[dict[str, Any]]:
+def seed_groups(state: State, value: Any, now_ms: int) -> list[dict[str, Any]]:
     """Plants one group or an array of them, and shows them. Raises `ValueError`, and then plants none."""
     values = value if isinstance(value, list) else [value]
-    ready = [_ready(state, _read(one, n), now_ms) for n, one in enumerate(values)]
+    ready = [_prepare(state, _read(one, n), now_ms) for n, one in enumerate(values)]
     return [put() for put in ready]
 
 
 def _read(value: Any, n: int) -> _Seed | _OzonetelSeed:
-    model = _OzonetelSeed if is_ozonetels(value) else _Seed
+    model = _OzonetelSeed if is_about_ozonetel(value) else _Seed
     try:
         return model.model_validate(value)
     except ValidationError as error:
@@ -53,37 +53,37 @@ def _read(value: Any, n: int) -> _Seed | _OzonetelSeed:
         raise ValueError("; ".join(reasons)) from None
 
 
-def _ready(state: State, seed: _Seed | _OzonetelSeed, now_ms: int) -> Callable[[], dict[str, Any]]:
+def _prepare(state: State, seed: _Seed | _OzonetelSeed, now_ms: int) -> Callable[[], dict[str, Any]]:
     """What plants the seed, once all of them are found to be good."""
     if isinstance(seed, _OzonetelSeed):
         users = state.ozonetel.credentials
-        user = users.customer_of(users.any_key(seed.user_name, "userName"), "userName")
+        user = users.require_customer(users.resolve_key(seed.user_name, "userName"), "userName")
 
-        def theirs() -> dict[str, Any]:
+        def seed_ozonetel_group() -> dict[str, Any]:
             groups = state.ozonetel.groups
             group = groups.create(user, seed.group_name, seed.description, seed.group_id)
             group.add(seed.phones, None, now_ms)
             return _ozonetel_json(user, group)
 
-        return theirs
+        return seed_ozonetel_group
     if not is_group_id(seed.group_id):
         raise ValueError("groupId: must be 1 to 128 visible ASCII characters")
     keys = state.credentials
-    key = keys.customer_of(keys.any_key(seed.access_key, "accessKey"), "accessKey")
+    key = keys.require_customer(keys.resolve_key(seed.access_key, "accessKey"), "accessKey")
 
-    def ours() -> dict[str, Any]:
+    def seed_nxcloud_group() -> dict[str, Any]:
         group = state.groups.put(key, seed.group_id, seed.phones, name=seed.group_name, remark=seed.remark)
         return _nxcloud_json(key, group)
 
-    return ours
+    return seed_nxcloud_group
 
 
-def nxcloud_groups(state: State, access_key: str | None) -> list[dict[str, Any]]:
+def list_nxcloud_groups(state: State, access_key: str | None) -> list[dict[str, Any]]:
     """NXCloud's groups, of one customer or of all."""
     return [_nxcloud_json(key, group) for key, group in state.groups.each(access_key)]
 
 
-def ozonetel_groups(state: State, now_ms: int, user: str | None) -> list[dict[str, Any]]:
+def list_ozonetel_groups(state: State, now_ms: int, user: str | None) -> list[dict[str, Any]]:
     """Ozonetel's groups as they are now, of one user or of all; they say whose they are."""
     return [_ozonetel_json(one, group) for one, group in state.ozonetel.groups.each(now_ms, user)]
 

@@ -8,7 +8,7 @@ from numbergroup.sandbox.credentials import Credentials
 from numbergroup.sandbox.groups import Groups
 from numbergroup.sandbox.options import Options
 from numbergroup.sandbox.ozonetel_groups import BlockGroups
-from numbergroup.sandbox.ozonetel_tokens import TokenOffice
+from numbergroup.sandbox.ozonetel_tokens import TokenIssuer
 from numbergroup.sandbox.sliding import Cap
 
 
@@ -18,7 +18,7 @@ class OzonetelState:
     def __init__(self, options: Options) -> None:
         self.credentials = Credentials(options.ozonetel_credentials)
         self.groups = BlockGroups(options.ozonetel_credentials)
-        self.tokens = TokenOffice(options.token_lasts_s, options.tokens_an_hour)
+        self.tokens = TokenIssuer(options.token_lasts_s, options.tokens_an_hour)
         self.cap = _cap(options)
 
     def rotate(self, user: str, api_key: str, new_user: str | None = None, *, overlap: bool = False) -> None:
@@ -26,7 +26,7 @@ class OzonetelState:
         `Credentials.rotate` does."""
         self.credentials.rotate(user, api_key, new_user, overlap=overlap)
         if not overlap:
-            self.tokens.kill(user)
+            self.tokens.revoke(user)
 
 
 class State:

@@ -4,13 +4,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from numbergroup.sandbox.armed import Drawn, Target
+from numbergroup.sandbox.armed import FaultEffects, Target
 from numbergroup.sandbox.call_log import LoggedCall
-from numbergroup.sandbox.faults import Refusing, Throttle
+from numbergroup.sandbox.faults import RefusingFault, Throttle
 
 
 @dataclass(frozen=True, slots=True)
-class Arrival:
+class ReceivedRequest:
     """A request as it came in. `headers` is to look names up without regard to case."""
 
     method: str
@@ -22,10 +22,10 @@ class Arrival:
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """A vendor's answer in JSON; `said` is what the log has of it, a code or a text."""
+    """A vendor's answer in JSON; `logged_code` is what the log has of it, a code or a text."""
 
     body: bytes
-    said: int | str
+    logged_code: int | str
     http: int = 200
     headers: Mapping[str, str] = field(default_factory=dict)
 
@@ -44,27 +44,27 @@ class VendorCall(Protocol):
     def target(self) -> Target:
         """What the faults aim at."""
 
-    def capped(self, now_ms: int) -> bool:
+    def is_over_cap(self, now_ms: int) -> bool:
         """Whether it is above the cap on calls a second."""
 
-    def meet(self, drawn: Drawn) -> None:
+    def apply_effects(self, effects: FaultEffects) -> None:
         """Takes in what the faults do to it while it goes on."""
 
-    def check_again(self, now_ms: int) -> None:
+    def recheck_validity(self, now_ms: int) -> None:
         """Looks again at what may have run out, after the call was long on its way."""
 
     def perform(self) -> Reply:
         """Makes the change if the vendor would, and returns its answer."""
 
-    def refuse(self, fault: Refusing) -> Reply:
+    def refuse(self, fault: RefusingFault) -> Reply:
         """The answer that the fault wants; nothing is changed."""
 
     def throttle(self, fault: Throttle) -> Reply:
         """The answer to one call too many; nothing is changed."""
 
-    def boast(self) -> bytes:
+    def fake_success(self) -> bytes:
         """The answer to a success, of which nothing is true."""
 
     @property
-    def opening(self) -> bytes:
+    def success_prefix(self) -> bytes:
         """How a success's JSON begins, up to within a text."""
