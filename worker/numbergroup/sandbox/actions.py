@@ -1,7 +1,8 @@
-"""The four actions on number groups: reading their bodies, carrying them out. Pure.
+"""NXCloud's four actions on number groups: reads request bodies and applies them. Pure.
 
-Sources: the vendor's pages "Create", "Update", "Query" and "Delete Number Group". The vendor documents no
-refusal of an unknown group, no limit of numbers a call and no pattern of a number; those are choices.
+Sources: the vendor's pages "Create", "Update", "Query" and "Delete Number Group". Three things are choices,
+because the vendor does not document them: the refusal of an unknown group, the limit of numbers per call,
+and the pattern of a number.
 """
 
 from collections.abc import Sequence
@@ -53,7 +54,10 @@ class _RefusedError(NumbergroupError):
 
 
 def read_request(action: str, body: object, numbers_per_call: int) -> Request | Refusal:
-    """The request that `body` (parsed JSON) makes of a known `action`, or why not: 1002, 10011, 10012."""
+    """Reads the request for a known `action` from `body`, which is parsed JSON.
+
+    Returns a refusal with code 1002, 10011 or 10012 if the body is invalid.
+    """
     if not isinstance(body, dict):
         return make_refusal(1002, "the body must be a JSON object")
     try:
@@ -81,12 +85,15 @@ def read_request(action: str, body: object, numbers_per_call: int) -> Request | 
 
 
 def is_group_id(text: str) -> bool:
-    """Any visible ASCII: the vendor shows ids of two shapes, and tests like names of their own."""
+    """Whether `text` may be a group id: 1 to 128 visible ASCII characters.
+
+    The vendor shows ids of two shapes, and tests use ids of their own.
+    """
     return 0 < len(text) <= 128 and text.isascii() and text.isprintable() and " " not in text
 
 
 def list_added_numbers(request: Request) -> Sequence[str]:
-    """The numbers that the request would bring into a group."""
+    """Returns the numbers that the request would add to a group."""
     if isinstance(request, CreateGroup):
         return request.phones
     if isinstance(request, UpdateGroup) and request.operate_type is not OperateType.DELETE:
@@ -95,7 +102,7 @@ def list_added_numbers(request: Request) -> Sequence[str]:
 
 
 def cap_page(request: Request, most: int | None) -> Request:
-    """The request, as a vendor takes it that lists so many groups at most."""
+    """Returns the request with the limit of a listing lowered to `most` groups."""
     if most is None or not isinstance(request, ListGroup):
         return request
     return replace(request, limit=min(request.limit or MAX_LIMIT, most))
@@ -109,8 +116,10 @@ def carry_out(
     strict_groups: bool,
     hidden: AbstractSet[str] = frozenset(),
 ) -> _Body | Refusal:
-    """Makes the change, and returns what the answer has beyond `code`, `msg` and `requestId`. Groups that are
-    `hidden` are not listed, but counted."""
+    """Applies the request, and returns the fields of the answer besides `code`, `msg` and `requestId`.
+
+    Groups with an id in `hidden` are left out of a listing, but its total counts them.
+    """
     match request:
         case CreateGroup():
             group = groups.create(access_key, request.phones, name=request.name, remark=request.remark)
@@ -146,7 +155,7 @@ def carry_out(
 
 def _required(body: _Body, name: str, kind: type[_T]) -> _T:
     value = body.get(name)
-    # JSON's true would pass for the integer 1.
+    # In Python, true is an instance of int.
     if not isinstance(value, kind) or isinstance(value, bool):
         expected = "a string" if kind is str else "an integer"
         raise _RefusedError(make_refusal(1002, f"{name} is required and must be {expected}"))
@@ -174,7 +183,7 @@ def _phones(body: _Body, numbers_per_call: int) -> list[str]:
     if not phones:
         raise _RefusedError(make_refusal(1002, "phones must not be empty"))
     numbers = phones.split(",")
-    # Joined, so that a thousand numbers cost one check and not a thousand.
+    # One check of the joined text is faster than a check for each number.
     joined = "".join(numbers)
     if not (joined.isascii() and joined.isdigit()) or "" in numbers:
         raise _RefusedError(make_refusal(1002, "phones must be numbers of digits only, separated by commas"))

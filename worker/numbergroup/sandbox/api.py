@@ -1,4 +1,4 @@
-"""The vendors' APIs over HTTP, and the faults carried out on them."""
+"""Serves the vendors' APIs over HTTP, and applies faults to the calls."""
 
 import asyncio
 import contextlib
@@ -36,7 +36,7 @@ Clock = Callable[[], int]
 """Unix time in milliseconds."""
 
 Sleep = Callable[[float], Awaitable[Any]]
-"""Waits for so many seconds."""
+"""Waits for the given number of seconds."""
 
 _JSON = "application/json"
 _HTML = "text/html"
@@ -44,7 +44,10 @@ _CALLS_PER_SECOND_EXCEEDED = Throttle()
 
 
 class Api:
-    """Answers calls. `clock` is the vendors', its `Date` header included; `sleep` does all the waiting."""
+    """Answers calls to both vendors.
+
+    `clock` is the vendors' clock, which also sets the `Date` header. `sleep` does all waiting.
+    """
 
     def __init__(self, options: Options, state: State, clock: Clock, sleep: Sleep) -> None:
         self._options = options
@@ -57,21 +60,22 @@ class Api:
 
     @property
     def late(self) -> int:
-        """How many calls of a `late` fault are still on their way."""
+        """The number of calls that a `late` fault still holds back."""
         return len(self._late)
 
     async def drain(self) -> None:
-        """Returns when every late call has arrived."""
+        """Waits until every late call is applied."""
         while self._late:
             await asyncio.wait(self._late)
 
     async def close(self) -> None:
-        """Late calls that are still on their way never arrive."""
+        """Cancels the late calls that are not applied yet."""
         for task in self._late:
             task.cancel()
         await self.drain()
 
     async def nxcloud(self, http: web.Request) -> web.StreamResponse:
+        """Answers a call to NXCloud."""
         received = await self._receive(http)
         if received is None:
             return _close_connection(http)
@@ -80,6 +84,7 @@ class Api:
         return await self._handle(http, call, received.now_ms)
 
     async def ozonetel(self, http: web.Request) -> web.StreamResponse:
+        """Answers a call to Ozonetel."""
         received = await self._receive(http)
         if received is None:
             return _close_connection(http)
@@ -89,7 +94,7 @@ class Api:
         try:
             body = await http.read()
         except ConnectionError:
-            # The client left in the middle of its request: the vendor never had a call.
+            # The client disconnected within its request, so no call reached the vendor.
             return None
         return ReceivedRequest(http.method, http.path, http.headers, body, self._clock())
 
@@ -164,7 +169,7 @@ class Api:
                 return response
             case "drip":
                 response = self._stream(call)
-                # It ends when the client leaves.
+                # The loop ends when the client disconnects.
                 with contextlib.suppress(ConnectionError):
                     await response.prepare(http)
                     await response.write(call.success_prefix)
@@ -201,7 +206,7 @@ class Api:
         return web.StreamResponse(headers={"Date": self._date_header(), "Content-Type": _JSON})
 
     def _date_header(self) -> str:
-        """The `Date` header by the vendor's clock, from which clients measure their skew."""
+        """Returns the `Date` header by the vendor's clock. Clients measure their clock skew against it."""
         second = self._clock() // 1000
         if self._date[0] != second:
             self._date = (second, formatdate(second, usegmt=True))
@@ -221,13 +226,13 @@ def _compress(answer: web.Response, coding: str) -> None:
     if coding == "gzip":
         answer.body = gzip.compress(body)
     else:
-        # Of a coding that is not known here, the bytes are none that anybody could read.
+        # No encoder for `br` is available: the body is made undecodable instead.
         answer.body = zlib.compress(body) if coding == "deflate" else body[::-1]
     answer.headers["Content-Encoding"] = coding
 
 
 def _close_connection(http: web.Request) -> web.Response:
-    """Ends the connection; what is returned is for the server's bookkeeping and reaches nobody."""
+    """Closes the connection. The server needs a response object, which is never sent."""
     if http.transport is not None:
         http.transport.close()
     return web.Response()

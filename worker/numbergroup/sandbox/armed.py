@@ -1,4 +1,7 @@
-"""The faults in place: which calls they meet, how often each fired. Chance comes in as an argument."""
+"""Active faults: selects those that apply to a call, and counts how often each fired.
+
+Randomness is an argument.
+"""
 
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
@@ -28,7 +31,7 @@ from numbergroup.sandbox.faults import (
 
 @dataclass(slots=True)
 class ArmedFault:
-    """A fault in place. It stays listed after its last time, so that one can see that it did fire."""
+    """An active fault. It stays listed after it fired `times` times, so that tests can read its count."""
 
     id: int
     fault: Fault
@@ -44,10 +47,10 @@ class ArmedFault:
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """A call as the faults see it.
+    """The properties of a call that faults match.
 
-    `incoming`: the numbers that a valid call would bring into a group, in every spelling, empty for any other
-    call. `named`: those that it would bring in or take out.
+    `incoming`: the numbers that a valid call would add to a group, in all their forms; empty for other calls.
+    `named`: the numbers that a valid call would add or delete. `bears_token`: it sends a valid bearer token.
     """
 
     vendor: Vendor
@@ -60,9 +63,17 @@ class Target:
 
 @dataclass(frozen=True, slots=True)
 class FaultEffects:
-    """What happens to one call: how long it waits, which fault decides its answer, how its code looks, which
-    numbers are not taken, whether its token dies, in which coding the answer comes, how many groups a page of
-    a listing has at most, and which of them it leaves out."""
+    """What the active faults do to one call.
+
+    - `latency_ms`: milliseconds that the call waits before it is processed.
+    - `answering`: the fault that replaces the vendor's answer, if any.
+    - `code_as_string`: the answer has its code as a string.
+    - `rejected`: numbers that the vendor does not accept.
+    - `kills_token`: the token of the call is revoked.
+    - `coding`: the content coding of the answer, if it is compressed.
+    - `page_cap`: the largest number of groups in one page of a listing.
+    - `hidden`: ids of groups that a listing leaves out.
+    """
 
     latency_ms: float = 0.0
     answering: AnsweringFault | None = None
@@ -75,6 +86,7 @@ class FaultEffects:
 
     @property
     def kind(self) -> str | None:
+        """The kind of the fault that the log names; None if no fault applies."""
         if self.answering is not None:
             return self.answering.kind
         if self.kills_token:
@@ -97,7 +109,10 @@ _NOT_APPLIED = RefusingFault | Throttle | Redirect | Drop
 
 
 class ArmedFaults:
-    """All faults in order of adding. Latencies add up; of the faults that decide an answer the first wins."""
+    """All active faults, oldest first.
+
+    Latencies add up. Of several faults that replace the answer, the first applies.
+    """
 
     def __init__(self, random: Random) -> None:
         self._random = random
@@ -105,6 +120,7 @@ class ArmedFaults:
         self._last_id = 0
 
     def add(self, faults: Iterable[Fault]) -> list[ArmedFault]:
+        """Activates the faults, and returns them with their ids."""
         added = []
         for fault in faults:
             self._last_id += 1
@@ -116,14 +132,14 @@ class ArmedFaults:
         return list(self._armed.values())
 
     def remove(self, fault_id: int) -> bool:
-        """Whether there was such a fault."""
+        """Removes a fault. Returns whether it existed."""
         return self._armed.pop(fault_id, None) is not None
 
     def clear(self) -> None:
         self._armed.clear()
 
     def select_effects(self, target: Target) -> FaultEffects:
-        """What happens to this call; counts the faults that do."""
+        """Returns what the faults do to this call, and counts each fault that applies."""
         if not self._armed:
             return _NOTHING
         answering = self._select_answering_fault(target)
@@ -167,6 +183,7 @@ class ArmedFaults:
         return None
 
     def _try_fire(self, armed: ArmedFault, target: Target) -> bool:
+        """Counts the fault as fired if it applies to the call. Returns whether it does."""
         fault = armed.fault
         if fault.times is not None and armed.fired >= fault.times:
             return False
@@ -176,7 +193,7 @@ class ArmedFaults:
             return False
         if fault.group_id is not None and fault.group_id != target.group_id:
             return False
-        # Certain faults leave the random sequence alone: adding one does not reshuffle the others.
+        # A fault with probability 1 draws no random number, so that adding it does not change the others.
         if fault.probability < 1 and self._random.random() >= fault.probability:
             return False
         armed.fired += 1

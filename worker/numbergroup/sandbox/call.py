@@ -1,4 +1,4 @@
-"""One of NXCloud's calls under way: what arrived, what it asks for, and carrying it out. Pure."""
+"""A call to NXCloud in progress: parses the request, applies it, and encodes the answer. Pure."""
 
 from collections.abc import Mapping, Sequence
 from http import HTTPStatus
@@ -26,7 +26,7 @@ _MAX_LOGGED_CHARACTERS = 64
 
 
 class Call:
-    """See `VendorCall`."""
+    """Implements `VendorCall` for NXCloud."""
 
     __slots__ = (
         "_as_string",
@@ -77,14 +77,14 @@ class Call:
         return Target("nxcloud", self.log.action, self.log.group_id, incoming)
 
     def is_over_cap(self, now_ms: int) -> bool:
-        return self._cap is not None and not self._cap.admits(now_ms)
+        return self._cap is not None and not self._cap.admit(now_ms)
 
     def apply_effects(self, effects: FaultEffects) -> None:
         self._as_string = effects.code_as_string
         self._page_cap, self._hidden = effects.page_cap, effects.hidden
 
     def recheck_validity(self, now_ms: int) -> None:
-        """Looks at the time stamp again, after the call was long on its way."""
+        """Checks the timestamp again after a delay."""
         if not isinstance(self._request, Refusal) and not nxcloud.is_in_time(self._ts, now_ms, self._lasts_s):
             self._request = make_refusal(1004)
 
@@ -142,6 +142,7 @@ class Call:
 
 
 def parse_json(body: bytes) -> object:
+    """Returns the JSON value of a body, or None if the body is empty or no JSON."""
     try:
         return orjson.loads(body) if body else None
     except orjson.JSONDecodeError:
@@ -149,12 +150,12 @@ def parse_json(body: bytes) -> object:
 
 
 def make_readable(text: str) -> str:
-    """A header as the log can say it: it may hold bytes that are no text, and be long."""
+    """Returns a header for the log: escaped, and cut to 64 characters, unless it is alphanumeric ASCII."""
     return text if text.isalnum() and text.isascii() else ascii(text)[1:-1][:_MAX_LOGGED_CHARACTERS]
 
 
 def _log_body(log: LoggedCall, content: object) -> None:
-    """Logs what a body says, be it right or wrong."""
+    """Copies the fields of a body to the log entry, whether or not the request is valid."""
     if not isinstance(content, dict):
         return
     group_id, operate_type, phones = (content.get(key) for key in ("groupId", "operateType", "phones"))

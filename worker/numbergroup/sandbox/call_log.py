@@ -1,4 +1,4 @@
-"""What was called: a bounded log of calls, and counters that stay exact beyond it. Pure."""
+"""A bounded log of calls, and counters of all calls. Pure."""
 
 from collections import Counter, deque
 from collections.abc import Sequence
@@ -9,17 +9,20 @@ from typing import Any
 from numbergroup.sandbox.sliding import SlidingSecond
 
 MAX_CALLS = 100_000
-# A hundred thousand calls of a thousand numbers each would be gigabytes: the oldest leave sooner then.
+# 100,000 calls of 1,000 numbers each would need gigabytes, so a second limit bounds the memory.
 MAX_PHONE_CHARACTERS = 200_000_000
 
 
 @dataclass(slots=True)
 class LoggedCall:
-    """One call as it arrived, completed as it is answered.
+    """One call: logged on arrival, and completed when it is answered.
 
-    `code` and `http` stay None when nothing was answered, `code` also when the answer was no vendor answer;
-    for a vendor without codes it is the message.
-    `applied`: the vendor carried it out. `fault`: the kind of the fault that decided the answer.
+    - `at_ms`: time of arrival, Unix milliseconds.
+    - `code`: the code of the answer, or its message for a vendor without codes. None if there was no answer
+      in the vendor's format.
+    - `http`: the HTTP status of the answer, None without an answer.
+    - `applied`: the vendor made the change.
+    - `fault`: the kind of the fault that applied to the call.
     """
 
     at_ms: int
@@ -52,7 +55,7 @@ class LoggedCall:
 
 @dataclass(slots=True)
 class LoggedOzonetelCall(LoggedCall):
-    """A call of Ozonetel's: `access_key` is its user name. `rejected`: the numbers in `output.error`."""
+    """One call to Ozonetel. `access_key` is the user name; `rejected` are the numbers in `output.error`."""
 
     mode: str = ""
     expiry_date: str | None = None
@@ -77,7 +80,7 @@ class LoggedOzonetelCall(LoggedCall):
 
 
 class CallLog:
-    """The last calls in order of arrival, and exact totals since the start or the last `clear`."""
+    """The latest calls in order of arrival, and exact totals since the start or the last `clear`."""
 
     def __init__(self, max_calls: int = MAX_CALLS, max_phone_characters: int = MAX_PHONE_CHARACTERS) -> None:
         self._max_calls = max_calls
@@ -93,7 +96,7 @@ class CallLog:
         self.per_second_max = 0
 
     def record(self, call: LoggedCall, counted_as: str) -> None:
-        """Takes in a call at its arrival; `counted_as` is its key in `by_action`."""
+        """Adds a call on its arrival. `counted_as` is its key in `by_action`."""
         self.total += 1
         self.by_action[counted_as] += 1
         self.per_second_max = max(self.per_second_max, self._second.add(call.at_ms))
@@ -103,6 +106,6 @@ class CallLog:
             self._phone_characters -= len(self._calls.popleft().phones)
 
     def recent(self, limit: int | None = None, since_ms: int | None = None) -> list[LoggedCall]:
-        """The newest `limit` calls that arrived at `since_ms` or later, oldest first."""
+        """Returns the newest `limit` calls that arrived at `since_ms` (Unix ms) or later, oldest first."""
         newest_first = (call for call in reversed(self._calls) if since_ms is None or call.at_ms >= since_ms)
         return list(islice(newest_first, limit))[::-1]

@@ -1,4 +1,7 @@
-"""The control endpoints: see and seed groups, see calls, ask for faults. Bad input gets 400 and why."""
+"""The control endpoints: list and seed groups, list calls, manage faults and credentials.
+
+Invalid input is answered with status 400 and the reason.
+"""
 
 from collections.abc import Awaitable, Callable
 from typing import Any
@@ -126,13 +129,13 @@ async def _help(_http: web.Request) -> web.Response:
 
 
 async def _unknown(http: web.Request) -> web.Response:
-    # Its escaped form: a path may decode to what JSON cannot say.
+    # The escaped path is used because the decoded one may not be encodable as JSON.
     request = f"{http.method} {http.rel_url.raw_path}"
     return _json({"error": f"there is no {request}; GET / names what there is"}, status=404)
 
 
 def _guarded(handler: Handler) -> Handler:
-    """Makes JSON errors of what the handler finds wrong with its input."""
+    """Wraps a handler so that errors in its input are answered as JSON."""
 
     async def guarded(http: web.Request) -> web.Response:
         try:

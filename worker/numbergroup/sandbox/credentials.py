@@ -1,8 +1,7 @@
-"""The pairs of access key and secret (Ozonetel: user name and API key) that are accepted, and their rotation.
-Pure.
+"""Accepted pairs of access key and secret (Ozonetel: user name and API key), and their rotation. Pure.
 
-A rotation gives a customer another pair. With `overlap` the pairs before it are accepted as well, until the
-next rotation without.
+A rotation gives a customer another pair. With `overlap`, the previous pairs stay accepted until the next
+rotation without it.
 """
 
 from collections.abc import Mapping
@@ -14,7 +13,7 @@ _HeaderValue = Annotated[str, StringConstraints(pattern=r"^[\x21-\x7e]{1,128}$")
 
 
 class Rotation(BaseModel):
-    """What is asked for: another secret for `accessKey`, or another key as well."""
+    """A request for another secret for `accessKey`, and optionally another access key."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
@@ -26,7 +25,7 @@ class Rotation(BaseModel):
 
 
 class OzonetelRotation(BaseModel):
-    """What is asked for: another API key for `userName`, or another user name as well."""
+    """A request for another API key for `userName`, and optionally another user name."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
@@ -38,8 +37,7 @@ class OzonetelRotation(BaseModel):
 
 
 def is_about_ozonetel(value: Any) -> bool:
-    """Whether a control request says that it is about Ozonetel. Raises `ValueError` if it names a vendor that
-    there is not."""
+    """Whether a control request names Ozonetel as its vendor. Raises `ValueError` for an unknown vendor."""
     vendor = value.get("vendor", "nxcloud") if isinstance(value, dict) else "nxcloud"
     if vendor not in ("nxcloud", "ozonetel"):
         raise ValueError("vendor: must be nxcloud or ozonetel")
@@ -47,7 +45,7 @@ def is_about_ozonetel(value: Any) -> bool:
 
 
 def read_rotation(value: Any) -> Rotation | OzonetelRotation:
-    """Raises `ValueError` that names the place and the reason, and no secret."""
+    """Reads a rotation. Raises `ValueError`, which names the field and the reason but no secret."""
     model = OzonetelRotation if is_about_ozonetel(value) else Rotation
     try:
         return model.model_validate(value)
@@ -58,7 +56,10 @@ def read_rotation(value: Any) -> Rotation | OzonetelRotation:
 
 
 class Credentials:
-    """`secrets` has what is accepted of each access key; a customer goes by the first key that it had."""
+    """The credentials of all customers.
+
+    `secrets` maps an access key to its accepted secrets. A customer is identified by its first access key.
+    """
 
     def __init__(self, pairs: Mapping[str, str]) -> None:
         self.secrets: dict[str, tuple[str, ...]] = {key: (secret,) for key, secret in pairs.items()}
@@ -69,11 +70,15 @@ class Credentials:
         return list(dict.fromkeys(self._customers.values()))
 
     def find_customer(self, access_key: str) -> str | None:
-        """Whose key it is, or was."""
+        """Returns the customer who has or had this access key."""
         return self._customers.get(access_key)
 
     def rotate(self, access_key: str, secret: str, new_key: str | None = None, *, overlap: bool) -> None:
-        """Raises `KeyError` for a key that nobody has or had, `ValueError` for another's as the new."""
+        """Gives the customer of `access_key` another secret, and `new_key` if it is set.
+
+        Raises `KeyError` if no customer has or had `access_key`, and `ValueError` if `new_key` is another
+        customer's.
+        """
         customer, key = self._customers[access_key], new_key or access_key
         if self._customers.setdefault(key, customer) != customer:
             raise ValueError(f"the new key or user name {key} is another customer's")
@@ -84,8 +89,11 @@ class Credentials:
         self.secrets[key] = (secret, *(one for one in before if one != secret))
 
     def resolve_key(self, key: str | None, name: str) -> str:
-        """The key that is named; none has to be when there is one customer. Raises `ValueError`, in which the
-        field is called `name`."""
+        """Returns `key`, or the only customer's if it is None.
+
+        Raises `ValueError`, which calls the field `name`, if the key is unknown, or missing with several
+        customers.
+        """
         if key is None and len(self.customers) > 1:
             raise ValueError(f"{name}: name one of {', '.join(self.customers)}")
         if key is not None:
@@ -93,14 +101,14 @@ class Credentials:
         return key or self.customers[0]
 
     def require_customer(self, key: str, name: str) -> str:
-        """Whose key it is, or was. Raises `ValueError` as `resolve_key` does."""
+        """Returns the customer who has or had the key. Raises `ValueError`, which calls the field `name`."""
         customer = self.find_customer(key)
         if customer is None:
             raise ValueError(f"{name}: must be one of {', '.join(self.customers)}")
         return customer
 
     def as_json(self, key: str, secrets: str) -> list[dict[str, Any]]:
-        """What is accepted, the two fields called so; no secret is shown."""
+        """Returns the access keys, and how many secrets each has. `key` and `secrets` name the fields."""
         return [
             {key: one, "customer": self._customers[one], secrets: len(accepted)}
             for one, accepted in self.secrets.items()

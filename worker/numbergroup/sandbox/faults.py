@@ -1,13 +1,13 @@
-"""The faults that can be asked for: what each one is, and strict reading of them. Pure.
+"""The kinds of faults, and their strict validation. Pure.
 
-The tree, by what becomes of the call:
+By their effect on a call:
 
-    it goes on          latency, compressed, code_as_string, page_cap and hide_groups (NXCloud's only),
-                        reject_numbers and kill_token (Ozonetel's)
-    it is refused       refuse_numbers, throttle, redirect, code (NXCloud's), authentication_failed and error
-                        (Ozonetel's)
-    it may be applied,  status, garbage      (`applied`: the change is made, the answer hides it)
-    it gets no answer   lost (applied), drop (not applied), late (applied after `delay_ms`)
+    it continues       latency, compressed; NXCloud: code_as_string, page_cap, hide_groups;
+                       Ozonetel: reject_numbers, kill_token
+    it is refused      refuse_numbers, throttle, redirect; NXCloud: code;
+                       Ozonetel: authentication_failed, error
+    it may be applied  status, garbage (`applied`: the change is made, the answer hides it)
+    it gets no answer  lost (applied), drop (not applied), late (applied after `delay_ms`)
 """
 
 from collections.abc import Mapping
@@ -47,9 +47,10 @@ def _not_success(code: int) -> int:
 
 
 class _FaultFilter(BaseModel):
-    """Which calls a fault meets, and how often. Without a filter, every call.
+    """Selects the calls that a fault applies to, and how often. Without a filter it applies to every call.
 
-    `only`: the vendor whose calls this kind can meet, if it is not every vendor's.
+    `only`: the one vendor that this kind of fault exists for; None for both. `probability`: 0 to 1.
+    `times`: how often the fault fires at most.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True, populate_by_name=True)
@@ -71,7 +72,7 @@ class _FaultFilter(BaseModel):
 
 
 class Latency(_FaultFilter):
-    """The call waits `ms`, plus up to `jitter_ms` more, before it is looked at."""
+    """The call waits `ms` milliseconds, and up to `jitter_ms` more, before it is processed."""
 
     kind: Literal["latency"] = "latency"
     ms: _Ms
@@ -79,7 +80,7 @@ class Latency(_FaultFilter):
 
 
 class CodeAsString(_FaultFilter):
-    """`code` is answered as a string, as other products of the vendor do."""
+    """The answer has `code` as a string, as in other products of the vendor."""
 
     only = "nxcloud"
 
@@ -87,15 +88,15 @@ class CodeAsString(_FaultFilter):
 
 
 class Compressed(_FaultFilter):
-    """The answer is compressed, whatever the client accepts. `br`: the header says so, and the bytes are none
-    that this could be."""
+    """The answer is compressed, whatever the client accepts. With `br` only the header is set, and the body
+    is not decodable."""
 
     kind: Literal["compressed"] = "compressed"
     coding: Literal["gzip", "deflate", "br"] = "gzip"
 
 
 class PageCap(_FaultFilter):
-    """A listing has `most` groups a page at most, whatever its `limit`; `total` counts them all."""
+    """A page of a listing has at most `most` groups, whatever its `limit`. `total` counts all groups."""
 
     only = "nxcloud"
 
@@ -104,7 +105,7 @@ class PageCap(_FaultFilter):
 
 
 class HideGroups(_FaultFilter):
-    """A listing leaves out these groups, which `total` counts all the same."""
+    """A listing leaves out these groups, but its `total` counts them."""
 
     only = "nxcloud"
 
@@ -113,8 +114,8 @@ class HideGroups(_FaultFilter):
 
 
 class RejectNumbers(_FaultFilter):
-    """Those of `numbers` that a create, add or delete names are not taken, and the answer says so number by
-    number (`output.error`) under `status: success`."""
+    """A create, add or delete succeeds without the given `numbers`; the answer lists them in `output.error`
+    under `status: success`."""
 
     only = "ozonetel"
 
@@ -123,7 +124,7 @@ class RejectNumbers(_FaultFilter):
 
 
 class KillToken(_FaultFilter):
-    """The token that the call bears dies before the call is looked at, and is dead for all others, too."""
+    """The token of the call is revoked before the call is processed, for all other calls as well."""
 
     only = "ozonetel"
 
@@ -131,15 +132,15 @@ class KillToken(_FaultFilter):
 
 
 class RefuseNumbers(_FaultFilter):
-    """A create, add or replace that names one of `numbers` is refused for that: 1002, or `invalid data`."""
+    """A create, add or replace with one of `numbers` is refused (1002, or `invalid data`)."""
 
     kind: Literal["refuse_numbers"] = "refuse_numbers"
-    # Lax in the container only: a JSON array arrives as a list.
+    # Not strict for the container, because a JSON array is parsed as a list.
     numbers: Annotated[frozenset[_Number], Field(strict=False, min_length=1)]
 
 
 class VendorCode(_FaultFilter):
-    """Any of the vendor's codes but 0, with the vendor's text for it or with `msg`."""
+    """The answer has this code of the vendor (any but 0), with `msg` or the vendor's text for the code."""
 
     only = "nxcloud"
 
@@ -158,7 +159,7 @@ class AuthenticationFailed(_FaultFilter):
 
 
 class ErrorAnswer(_FaultFilter):
-    """Any error in the vendor's form: its `status` has been seen in three ways."""
+    """The answer is any error in the vendor's format, in which three values of `status` are known."""
 
     only = "ozonetel"
 
@@ -170,9 +171,11 @@ class ErrorAnswer(_FaultFilter):
 
 
 class Throttle(_FaultFilter):
-    """HTTP 429 with `retry_after` as it stands (None: no header). `body`: HTTP 200, and `msg` says it.
+    """HTTP 429 with `Retry-After: retry_after`, unchecked (None: no header).
 
-    `msg`: without one the vendor's own text, if it has any. `code`: NXCloud's, Ozonetel has none.
+    - `body`: the status is 200 instead, and only the body reports the rate limit.
+    - `msg`: the message. Ozonetel's default is its own text.
+    - `code`: the code, for NXCloud only.
     """
 
     kind: Literal["throttle"] = "throttle"
@@ -190,7 +193,7 @@ class Redirect(_FaultFilter):
 
 
 class Status(_FaultFilter):
-    """An HTTP status with a raw `body` (None: a gateway's HTML page), and `Retry-After` if it is given."""
+    """An HTTP status with a raw `body` (None: a gateway's HTML page), and `Retry-After` if it is set."""
 
     kind: Literal["status"] = "status"
     status: int = Field(ge=200, le=599)
@@ -201,10 +204,12 @@ class Status(_FaultFilter):
 
 
 class Garbage(_FaultFilter):
-    """HTTP 200 with what is no answer.
+    """HTTP 200 with an invalid body.
 
-    `html`: a page. `truncated`: JSON that stops half way. `cut`: fewer bytes than `Content-Length` announces,
-    then the connection ends. `drip`: JSON without end, one byte every `interval_ms`.
+    - `html`: an HTML page.
+    - `truncated`: the first half of the JSON.
+    - `cut`: fewer bytes than `Content-Length` announces; then the connection closes.
+    - `drip`: JSON without an end, one byte every `interval_ms` milliseconds.
     """
 
     kind: Literal["garbage"] = "garbage"
@@ -214,20 +219,22 @@ class Garbage(_FaultFilter):
 
 
 class Lost(_FaultFilter):
-    """The change is made; the connection ends with no answer."""
+    """The change is made, and the connection closes without an answer."""
 
     kind: Literal["lost"] = "lost"
 
 
 class Drop(_FaultFilter):
-    """The connection ends with no answer, and nothing is changed."""
+    """The connection closes without an answer, and nothing is changed."""
 
     kind: Literal["drop"] = "drop"
 
 
 class Late(_FaultFilter):
-    """The connection ends now; the call arrives `delay_ms` later, if its `ts` (NXCloud) or its token or API
-    key (Ozonetel) is still accepted then."""
+    """The connection closes at once, and the call is applied `delay_ms` milliseconds later.
+
+    It is not applied if its `ts` (NXCloud), or its token or API key (Ozonetel), is no longer accepted.
+    """
 
     kind: Literal["late"] = "late"
     delay_ms: _Ms
@@ -242,9 +249,9 @@ _FAULT: TypeAdapter[Fault] = TypeAdapter(Annotated[Fault, Field(discriminator="k
 
 
 def read_faults(value: Any) -> list[Fault]:
-    """Faults from one JSON object or an array of them.
+    """Reads faults from one JSON object, or from an array of objects.
 
-    Raises `ValueError` that names the place and the reason; then none of them is to be used.
+    Raises `ValueError`, which names the field and the reason, if any of them is invalid.
     """
     several = isinstance(value, list)
     faults: list[Fault] = []
@@ -259,7 +266,7 @@ def read_faults(value: Any) -> list[Fault]:
 def _explain(error: ValidationError, where: str) -> str:
     reasons = []
     for detail in error.errors(include_url=False, include_context=False, include_input=False):
-        # The discriminator's value leads every path, and the reader knows it already.
+        # Every path begins with the fault's kind, which the message does not need.
         field = ".".join(str(part) for part in detail["loc"][1:])
         reasons.append(f"{where}{'.' + field if field else ''}: {detail['msg']}")
     return "; ".join(reasons)

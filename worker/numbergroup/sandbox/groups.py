@@ -1,6 +1,6 @@
-"""The vendor's number groups, in memory. Pure: no HTTP, no clock, and chance comes in as an argument.
+"""NXCloud's number groups in memory. Pure: no HTTP, no clock; randomness is an argument.
 
-Every access key is a customer of its own and never sees another's groups.
+Every access key is a separate customer, whose groups no other customer can access.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
@@ -22,7 +22,7 @@ class OperateType(IntEnum):
 
 @dataclass(slots=True)
 class Group:
-    """A group; `members` keeps the order in which the numbers first came in, each number once."""
+    """A group. `members` has each number once, in the order of their first addition."""
 
     group_id: str
     name: str
@@ -40,7 +40,7 @@ class Groups:
         self._random = random
 
     def create(self, access_key: str, phones: Iterable[str], *, name: str = "", remark: str = "") -> Group:
-        """Makes a group under a new id. An empty `name` becomes the id (page "Create Number Group")."""
+        """Creates a group with a new id. An empty `name` becomes the id (page "Create Number Group")."""
         group_id = new_group_id(self._random)
         while any(group_id in groups for groups in self._groups.values()):
             group_id = new_group_id(self._random)
@@ -49,7 +49,7 @@ class Groups:
     def put(
         self, access_key: str, group_id: str, phones: Iterable[str], *, name: str = "", remark: str = ""
     ) -> Group:
-        """Makes a group under the id given; a group that had this id is replaced."""
+        """Creates a group with the given id, and replaces an existing group with that id."""
         group = Group(
             group_id, name or group_id, self._customers[access_key], remark, members=dict.fromkeys(phones)
         )
@@ -62,9 +62,9 @@ class Groups:
     def update(
         self, access_key: str, group_id: str, operate_type: OperateType, phones: Iterable[str]
     ) -> None:
-        """Changes the members. Adding one who is in, or deleting one who is not, changes nothing.
+        """Changes the members. Adding a member again, or deleting an absent number, changes nothing.
 
-        Raises `KeyError` when the customer has no such group.
+        Raises `KeyError` if the customer has no such group.
         """
         group = self._groups[access_key][group_id]
         if operate_type is OperateType.REPLACE:
@@ -76,13 +76,13 @@ class Groups:
                 group.members.pop(phone, None)
 
     def delete(self, access_key: str, group_id: str) -> bool:
-        """Whether there was such a group."""
+        """Deletes a group. Returns whether it existed."""
         return self._groups[access_key].pop(group_id, None) is not None
 
     def page(self, access_key: str, limit: int, offset: int) -> list[Group]:
-        """At most `limit` groups of the customer, the first `offset` passed over."""
+        """Returns at most `limit` groups of the customer, after the first `offset`."""
         groups = self._groups[access_key]
-        # An offset may be larger than a slice can say.
+        # `islice` does not accept offsets above `sys.maxsize`.
         first = min(offset, len(groups))
         return list(islice(groups.values(), first, first + limit))
 
@@ -90,7 +90,7 @@ class Groups:
         return len(self._groups[access_key])
 
     def each(self, access_key: str | None = None) -> Iterator[tuple[str, Group]]:
-        """Every group with its access key, of one customer or of all."""
+        """Yields every group with its access key, for one customer or for all."""
         for key, groups in self._groups.items():
             if access_key is None or key == access_key:
                 for group in groups.values():

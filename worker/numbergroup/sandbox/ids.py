@@ -1,4 +1,4 @@
-"""Group ids and request ids that look like the vendor's own (examples: page "Create Number Group")."""
+"""Generates group ids and request ids in the vendor's format (examples: page "Create Number Group")."""
 
 from random import Random
 from string import ascii_lowercase, digits
@@ -12,12 +12,12 @@ _SMALLEST_19_DIGITS = 10**18
 
 
 def new_group_id(random: Random) -> str:
-    """19 lowercase letters and digits, as in `6a7sd3402px21429s04`; the same `random` gives the same ids."""
+    """Returns 19 lowercase letters and digits, such as `6a7sd3402px21429s04`. Equal seeds give equal ids."""
     return "".join(random.choices(_ALPHABET, k=_GROUP_ID_LENGTH))
 
 
 class RequestIds:
-    """Decimal strings of 19 digits, each greater than the one before, whatever the clock does."""
+    """Generates decimal strings of 19 digits that always increase, even if the clock is set back."""
 
     def __init__(self) -> None:
         self._last = _SMALLEST_19_DIGITS

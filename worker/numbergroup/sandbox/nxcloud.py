@@ -1,7 +1,7 @@
-"""What every call of NXCloud's PNS API has in common: headers, signature, codes, the answer's shape. Pure.
+"""The common parts of NXCloud's PNS API: headers, signature, codes, and the format of answers. Pure.
 
 Sources: the vendor's pages "Update", "Create" and "Query Number Groups", its "API call agreement" for the
-signature, its list of error codes. Where they are silent (the order of the checks), this is a choice.
+signature, its list of error codes. They do not document the order of the checks, which is a choice.
 """
 
 from collections.abc import Mapping, Sequence
@@ -34,14 +34,14 @@ _COMMON_PARAMETERS = ("accessKey", "action", "bizType", "ts", "sign")
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """A code other than 0; the vendor sends it with HTTP 200."""
+    """An answer with a code other than 0. The vendor sends it with HTTP 200."""
 
     code: int
     msg: str
 
 
 def make_refusal(code: int, detail: str = "") -> Refusal:
-    """The vendor's text for `code`, with what exactly was wrong."""
+    """Returns a refusal with the vendor's text for `code`, followed by `detail`."""
     msg = MESSAGES.get(code, "unknown error")
     return Refusal(code, f"{msg}: {detail}" if detail else msg)
 
@@ -53,11 +53,11 @@ def authenticate(
     now_ms: int,
     lasts_s: float,
 ) -> Refusal | None:
-    """Why these headers are refused, or None. A signature lasts `lasts_s`; `credentials` has the secrets that
-    are accepted of each access key.
+    """Checks the common headers, and returns a refusal, or None if they are accepted.
 
-    `headers` is to look names up without regard to case. In order: 1001, 1005, 1002 (bizType, action), 1004,
-    1003.
+    The codes are checked in this order: 1001, 1005, 1002 (bizType, action), 1004, 1003. `headers` must be
+    case-insensitive. `credentials` maps an access key to its accepted secrets. A signature is valid for
+    `lasts_s` seconds.
     """
     missing = [name for name in _COMMON_PARAMETERS if not headers.get(name)]
     if missing:
@@ -94,7 +94,7 @@ def authenticate(
 
 
 def is_in_time(ts: str, now_ms: int, lasts_s: float) -> bool:
-    """Whether `ts`, Unix milliseconds in decimal, is within `lasts_s` of the clock, ends included."""
+    """Whether `ts` (decimal Unix ms) differs from the clock by at most `lasts_s` seconds."""
     if not (ts.isascii() and ts.isdigit() and len(ts) <= 15):
         return False
     return abs(int(ts) - now_ms) <= lasts_s * 1000
@@ -108,6 +108,6 @@ def encode_answer(
     *,
     code_as_string: bool = False,
 ) -> bytes:
-    """The answer's JSON: `code`, `msg`, `requestId`, then what the action adds (`groupId` or `data`)."""
+    """Returns the answer as JSON: `code`, `msg`, `requestId`, and the action's `groupId` or `data`."""
     shown: int | str = str(code) if code_as_string else code
     return orjson.dumps({"code": shown, "msg": msg, "requestId": request_id, **(extra or {})})

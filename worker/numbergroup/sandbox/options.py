@@ -1,4 +1,4 @@
-"""How a sandbox behaves for as long as it runs, apart from the faults that are asked for later."""
+"""Options that a sandbox has for its whole run. Faults are added later."""
 
 from collections.abc import Mapping
 from typing import Annotated
@@ -9,20 +9,23 @@ _HeaderValue = Annotated[str, StringConstraints(pattern=r"^[\x21-\x7e]{1,128}$")
 
 
 class Options(BaseModel):
-    """Permanent options.
+    """The options of a sandbox.
 
-    - `credentials`: NXCloud's access key → secret; each access key is a customer with groups of its own.
-    - `numbers_per_call`: more numbers in one call are refused with 1002 (NXCloud documents no number; that of
-      Ozonetel is 100).
-    - `calls_per_second`: over all calls of all customers of a vendor, in every sliding second; more are
-      answered with HTTP 429 and `Retry-After: 1`. None: no cap.
-    - `strict_groups`: the vendor does not document what an unknown group id gets. False: `updateGroup`
-      adopts it as a new group and `deleteGroup` succeeds; True: both are refused with 1002.
-    - `signature_lasts_s`: how far a request's `ts` may be from the sandbox's clock (the vendor: 60 s).
-    - `ozonetel_credentials`: Ozonetel's user name → API key; each user has groups and a token of its own.
-    - `token_lasts_s`, `tokens_an_hour`: of Ozonetel's tokens (the vendor: 60 minutes, 10).
-    - `latency_ms`: how long every call takes before it is looked at.
-    - `seed`: of all chance there is: group ids, jitter, a fault's probability.
+    - `credentials`: NXCloud's access keys and their secrets. Each access key is a customer with its own
+      groups.
+    - `numbers_per_call`: the maximum of numbers in one call to NXCloud, which documents none. More are
+      refused with 1002. Ozonetel's maximum is always 100.
+    - `calls_per_second`: the rate limit of each vendor, for all its customers together, in every sliding
+      second. More calls are answered with HTTP 429 and `Retry-After: 1`. None: no limit.
+    - `strict_groups`: the treatment of an unknown group id, which NXCloud does not document. False:
+      `updateGroup` creates the group and `deleteGroup` succeeds. True: both are refused with 1002.
+    - `signature_lasts_s`: the most seconds between a request's `ts` and the sandbox's clock (NXCloud: 60).
+    - `ozonetel_credentials`: Ozonetel's user names and their API keys. Each user has its own groups and
+      token.
+    - `token_lasts_s`: the lifetime of Ozonetel's tokens in seconds (the vendor: 3600).
+    - `tokens_an_hour`: the maximum of tokens that Ozonetel issues to a user in an hour (the vendor: 10).
+    - `latency_ms`: milliseconds that every call waits before it is processed.
+    - `seed`: the seed of all randomness: group ids, jitter, the probability of faults.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")

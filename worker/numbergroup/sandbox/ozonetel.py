@@ -1,9 +1,9 @@
-"""Ozonetel's protocol for block-number groups: paths, bodies, texts, the answers' shapes. Pure.
+"""Ozonetel's protocol for block-number groups: paths, bodies, messages, and the format of answers. Pure.
 
 Sources: the vendor's pages "Create Block Number Group", "Update Block Number Group" and "Delete Block
-Number(s) from a Group", each in its legacy, basic and token version, and "Generate Token". Where they are
-silent, the answer is a choice [I]: to too many numbers, a name that is taken, a wrong expiry date, a wrong
-method or path.
+Number(s) from a Group", each in its legacy, basic and token version, and "Generate Token". They do not
+document the answers to too many numbers, a duplicate name, a wrong expiry date, and a wrong method or path;
+these are choices [I].
 """
 
 import re
@@ -21,7 +21,7 @@ LEGACY_PATH: Final = "/CAServicesV3/blockNumberGroupV2.php"
 API_PATH: Final = "/ca_apis/"
 MAX_NUMBERS: Final = 100
 
-# India's time, where the vendor is; its pages name no zone [I].
+# The time zone of India, where the vendor is. Its pages name no zone [I].
 ZONE = timezone(timedelta(hours=5, minutes=30))
 
 _LEGACY: Mapping[str, Operation] = {
@@ -32,7 +32,7 @@ _LEGACY: Mapping[str, Operation] = {
 _CURRENT: Mapping[str, tuple[str, Operation]] = {
     "createBlockNumber": ("POST", "createBlockNumber"),
     "updateBlockNumbers": ("PUT", "updateBlockNumbers"),
-    # The pages have both, as of the delete.
+    # The pages have both names, as for the delete.
     "updateBlockNumber": ("PUT", "updateBlockNumbers"),
     "deleteBlockNumber": ("DELETE", "deleteBlockNumber"),
     "deleteBlockNumberGroup": ("DELETE", "deleteBlockNumber"),
@@ -45,7 +45,7 @@ _LENGTHS = range(2, 51)
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """An error in the vendor's words; most come with HTTP 200."""
+    """An error with the vendor's message. Most are sent with HTTP 200."""
 
     message: str
     errors: Mapping[str, str] | None = None
@@ -64,7 +64,7 @@ TOO_MANY_NUMBERS = Refusal(
 )
 INVALID_DATE = Refusal("invalid data", {"expiryDate": "Expiry date must be YYYY-MM-DD HH:MM:SS"})
 MAX_LIMIT = "Max limit exceeded"
-# Of a token these two are content instead (pages of other ca_apis endpoints).
+# A request for a token gets these two instead (pages of other ca_apis endpoints).
 MISSING_USER = Refusal("Missing userName or apiKey", status="false")
 WRONG_USER = Refusal("userName or apiKey is Invalid", http=401, status="false")
 
@@ -79,7 +79,7 @@ class Create:
 
 @dataclass(frozen=True, slots=True)
 class Add:
-    """An update: numbers to add, the group's new texts, or both."""
+    """An update: it adds numbers, changes the group's name or description, or both."""
 
     group: int | str
     numbers: Sequence[str]
@@ -103,7 +103,7 @@ Request = Create | Add | Delete | MakeToken
 
 
 def find_operation(method: str, path: str) -> Operation | Refusal:
-    """What a request to the path asks for: 404 or 405, if that is nothing."""
+    """Returns the operation of a request, or a refusal with HTTP 404 or 405."""
     if path == LEGACY_PATH:
         return _LEGACY.get(method) or Refusal("Method not allowed", http=405)
     wanted, operation = _CURRENT.get(path.removeprefix(API_PATH), (None, None))
@@ -113,7 +113,7 @@ def find_operation(method: str, path: str) -> Operation | Refusal:
 
 
 def read_request(operation: Operation, mode: Mode, body: Mapping[str, Any]) -> Request | Refusal:
-    """The request that the body makes, or why it makes none."""
+    """Reads a request from the body, or returns a refusal if it is invalid."""
     match operation:
         case "generateToken":
             return MakeToken()
@@ -122,14 +122,14 @@ def read_request(operation: Operation, mode: Mode, body: Mapping[str, Any]) -> R
         case "updateBlockNumbers":
             group = _read_group(body, mode, ("Id",), ("groupName",))
         case "deleteBlockNumber":
-            # The current pages name no field for the group, and yet an error for an unknown one.
+            # The current pages document an error for an unknown group, but no field that names the group.
             group = _read_group(body, mode, ("id",), ("groupName", "name", "id"))
     numbers = _read_numbers(body)
     texts = _read_texts(body, mode) if operation == "updateBlockNumbers" else {}
     if isinstance(texts, Refusal):
         return texts
     if numbers is None and texts:
-        # That an update may be of the texts alone is nowhere content [I].
+        # No page documents that an update may be without numbers [I].
         numbers = []
     if group is None or numbers is None:
         return MANDATORY
@@ -156,22 +156,24 @@ def _read_create(body: Mapping[str, Any]) -> Request | Refusal:
 
 
 def _read_texts(body: Mapping[str, Any], mode: Mode) -> dict[str, str] | Refusal:
-    """The group's new name and description, as far as the body has them. By the current paths a group is
-    known by its name, and an update has no other field for a new one."""
+    """Returns the group's new name and description, if the body has them.
+
+    On the current paths `groupName` identifies the group, and an update has no field for a new name.
+    """
     names = ("name", "description") if mode == "legacy" else ("description",)
     found: dict[str, str] = {name: body[name] for name in names if isinstance(body.get(name), str)}
     return next((_refuse_length(text) for text in found.values() if len(text) not in _LENGTHS), found)
 
 
 def _refuse_length(text: str) -> Refusal:
-    # The page has it under `name` for a description, too.
+    # The page has the error under `name` for a description as well.
     return Refusal("invalid data", {"name": f"Name ({text}) allows 2 to 50 characters only"})
 
 
 def _read_group(
     body: Mapping[str, Any], mode: Mode, legacy: Sequence[str], named: Sequence[str]
 ) -> int | str | None:
-    """The group that is meant: by its id in the legacy API, by its name in the others."""
+    """Returns the group's id (legacy API) or name (current APIs), or None if the body has none."""
     value = next((body[key] for key in (legacy if mode == "legacy" else named) if body.get(key)), None)
     if isinstance(value, bool) or not isinstance(value, (int, str)):
         return None
@@ -181,8 +183,10 @@ def _read_group(
 
 
 def _read_numbers(body: Mapping[str, Any]) -> list[str] | None:
-    """`None`: there are none. What cannot be one is kept, for the answer to speak of. Two of the pages have
-    the field in the singular, too."""
+    """Returns the numbers as texts, valid or not, or None if the body has none.
+
+    Two of the pages also have the field in the singular.
+    """
     value: object = body.get("blockNumbers", body.get("blockNumber"))
     if isinstance(value, str):
         value = value.split(",")
@@ -196,7 +200,8 @@ def is_number(text: str) -> bool:
 
 
 def _check_numbers(numbers: Sequence[str]) -> Refusal | None:
-    # Several in one are no wrong format: the page's own example of a create has them in `output.error`.
+    # Several numbers in one text are accepted here: the page's example of a create has such a text in
+    # `output.error`.
     if not all(is_number(number) or "," in number for number in numbers):
         return INVALID_NUMBERS
     return TOO_MANY_NUMBERS if len(numbers) > MAX_NUMBERS else None
@@ -216,7 +221,7 @@ def _read_expiry_ms(body: Mapping[str, Any]) -> int | Refusal | None:
 
 
 def encode_refusal(operation: str, refusal: Refusal) -> bytes:
-    """An error's JSON; that of a token has `data`, too."""
+    """Returns an error as JSON. That of `generateToken` has a field `data` as well."""
     content: dict[str, Any] = {"status": refusal.status, "message": refusal.message}
     if refusal.errors:
         content["errors"] = dict(refusal.errors)
@@ -226,10 +231,10 @@ def encode_refusal(operation: str, refusal: Refusal) -> bytes:
 
 
 def encode_success(message: str, echoed: Mapping[str, Any], output: Mapping[str, Any]) -> bytes:
-    """A success's JSON."""
+    """Returns a success as JSON."""
     return orjson.dumps({"status": "success", "message": message, "input": echoed, "output": output})
 
 
 def encode_token(text: str) -> bytes:
-    """The answer that has a token (page "Generate Token")."""
+    """Returns the answer with a token (page "Generate Token")."""
     return orjson.dumps({"token": text, "message": ""})

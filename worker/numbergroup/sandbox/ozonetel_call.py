@@ -1,4 +1,4 @@
-"""One of Ozonetel's calls under way: who it comes from, what it asks for, and carrying it out. Pure."""
+"""A call to Ozonetel in progress: authenticates it, applies it, and encodes the answer. Pure."""
 
 from base64 import b64decode
 from collections.abc import Iterable, Mapping, Sequence
@@ -28,7 +28,10 @@ _VERBS = {"createBlockNumber": "created", "updateBlockNumbers": "updated", "dele
 
 
 class OzonetelCall:
-    """See `VendorCall`. The mode is told by the path and the header that it has: `apiKey`, or a bearer's."""
+    """Implements `VendorCall` for Ozonetel.
+
+    The path and the header (`apiKey` or `Authorization: Bearer`) decide the mode.
+    """
 
     def __init__(self, received: ReceivedRequest, state: State) -> None:
         self._vendor = state.ozonetel
@@ -59,13 +62,13 @@ class OzonetelCall:
 
     @property
     def _group_fields(self) -> Sequence[str]:
-        """Where the body may name the group; a legacy create does not, it is told the id."""
+        """The fields of the body that may name the group. A legacy create has none."""
         if self._mode != "legacy":
             return ("groupName", "name", "id")
         return () if self._action == "createBlockNumber" else ("Id", "id")
 
     def _authenticate(self) -> Refusal | None:
-        """Why the user is not accepted for the one that it says it is."""
+        """Checks the credentials. Returns a refusal, or None if they are accepted."""
         asks_for_token = self._action == "generateToken"
         if self._mode != "legacy" and not self._user:
             return ozonetel.MISSING_USER if asks_for_token else ozonetel.MANDATORY
@@ -91,7 +94,7 @@ class OzonetelCall:
 
     def is_over_cap(self, now_ms: int) -> bool:
         cap = self._vendor.cap
-        return cap is not None and not cap.admits(now_ms)
+        return cap is not None and not cap.admit(now_ms)
 
     def apply_effects(self, effects: FaultEffects) -> None:
         self._rejected = effects.rejected
@@ -167,7 +170,7 @@ class OzonetelCall:
         )
 
     def _split_rejected(self, numbers: Iterable[str]) -> tuple[list[str], list[str]]:
-        """The numbers that are accepted, as they were sent, and those that are not, as they are answered."""
+        """Returns the accepted numbers as sent, and the rejected ones as the vendor formats them."""
         accepted: list[str] = []
         rejected: list[str] = []
         for number in numbers:
@@ -220,7 +223,10 @@ class OzonetelCall:
 
 
 def _read_body(received: ReceivedRequest) -> dict[str, Any]:
-    """The body's JSON object; none is as good as an empty one. The current pages ask for the content type."""
+    """Returns the body's JSON object, or an empty one.
+
+    The current pages require the content type `application/json`.
+    """
     declared = received.headers.get("Content-Type", "").partition(";")[0].strip().lower()
     if received.path != ozonetel.LEGACY_PATH and declared != "application/json":
         return {}
@@ -229,7 +235,7 @@ def _read_body(received: ReceivedRequest) -> dict[str, Any]:
 
 
 def _read_credentials(received: ReceivedRequest, body: Mapping[str, Any]) -> tuple[Mode, str, str]:
-    """The mode, the user, and the API key or token."""
+    """Returns the mode, the user, and the API key or token."""
     scheme, _, value = received.headers.get("Authorization", "").partition(" ")
     value = value.strip()
     if received.path == ozonetel.LEGACY_PATH:
@@ -251,4 +257,4 @@ def _format_numbers(numbers: Iterable[str]) -> list[str]:
 
 
 def _all_digit_forms(numbers: Iterable[str]) -> frozenset[str]:
-    return frozenset(spelling for number in numbers for spelling in list_digit_forms(number))
+    return frozenset(form for number in numbers for form in list_digit_forms(number))

@@ -1,6 +1,6 @@
-"""Ozonetel's block-number groups, in memory, and how it spells numbers. Pure: the time is an argument.
+"""Ozonetel's block-number groups in memory, and its formats of numbers. Pure: the time is an argument.
 
-Every user is a customer of its own and never sees another's groups.
+Every user is a separate customer, whose groups no other user can access.
 """
 
 from collections.abc import Iterable, Iterator
@@ -10,8 +10,11 @@ _INDIA = "91"
 
 
 def format_number(number: str) -> str:
-    """A number as the vendor answers it: `+91` before ten digits, `+` before twelve that begin with 91 (page
-    "Update Block Number Group"); any other as it was sent [I]."""
+    """Returns a number in the format of the vendor's answers.
+
+    Ten digits get the prefix `+91`, and twelve digits that begin with 91 get `+` (page "Update Block Number
+    Group"). Other numbers are unchanged [I].
+    """
     digits = number.removeprefix("+")
     if len(digits) == 10 and digits.isdigit():
         return f"+{_INDIA}{digits}"
@@ -19,7 +22,7 @@ def format_number(number: str) -> str:
 
 
 def list_digit_forms(number: str) -> frozenset[str]:
-    """The ways to write the number in digits, with and without India's prefix."""
+    """Returns the number in digits, with and without India's country code 91 if it is an Indian number."""
     digits = format_number(number).removeprefix("+")
     return frozenset({digits, digits[2:]} if _is_indian(digits) else {digits})
 
@@ -30,7 +33,7 @@ def _is_indian(digits: str) -> bool:
 
 @dataclass(slots=True)
 class Member:
-    """A number in a group, as it was sent first, and when it leaves by itself (Unix ms)."""
+    """A number in a group, as it was first sent, and the time at which it expires (Unix ms)."""
 
     sent: str
     expires_ms: int | None
@@ -38,7 +41,7 @@ class Member:
 
 @dataclass(slots=True)
 class BlockGroup:
-    """A group; `members` by their digits, India's prefix included, in the order in which they came in."""
+    """A group. `members` has the members by their digits, country code included, oldest first."""
 
     group_id: int
     name: str
@@ -46,7 +49,7 @@ class BlockGroup:
     members: dict[str, Member] = field(default_factory=dict)
 
     def add(self, numbers: Iterable[str], expires_ms: int | None, now_ms: int) -> int:
-        """How many are new. One who is in already gets this expiry."""
+        """Adds numbers, and returns how many are new. Existing members get the new expiry."""
         self.expire(now_ms)
         before = len(self.members)
         for number in numbers:
@@ -57,7 +60,7 @@ class BlockGroup:
         return len(self.members) - before
 
     def remove(self, numbers: Iterable[str], now_ms: int) -> int:
-        """How many were in."""
+        """Removes numbers, and returns how many were members."""
         self.expire(now_ms)
         before = len(self.members)
         for number in numbers:
@@ -65,25 +68,25 @@ class BlockGroup:
         return before - len(self.members)
 
     def expire(self, now_ms: int) -> None:
-        """Lets go of the numbers whose time has come."""
-        over = [
+        """Removes the members that are expired at `now_ms`."""
+        expired = [
             key
             for key, member in self.members.items()
             if member.expires_ms is not None and member.expires_ms <= now_ms
         ]
-        for key in over:
+        for key in expired:
             del self.members[key]
 
 
 class BlockGroups:
-    """All groups of all users, each user's in order of creation. Ids are whole numbers, from 1 on."""
+    """All groups of all users, each user's in order of creation. Ids are integers from 1."""
 
     def __init__(self, users: Iterable[str]) -> None:
         self._groups: dict[str, dict[int, BlockGroup]] = {user: {} for user in users}
         self._last_id = 0
 
     def create(self, user: str, name: str, description: str, group_id: int | None = None) -> BlockGroup:
-        """Makes an empty group; one that had the id given, or the name, is replaced."""
+        """Creates an empty group, and replaces existing groups with the same id or name."""
         for other in list(self._groups[user].values()):
             if other.name == name:
                 del self._groups[user][other.group_id]
@@ -94,16 +97,16 @@ class BlockGroups:
         return group
 
     def find(self, user: str, handle: int | str) -> BlockGroup | None:
-        """The user's group of this id, or of this name."""
+        """Returns the user's group with this id or name, or None."""
         groups = self._groups[user]
         if isinstance(handle, int):
             return groups.get(handle)
         return next((group for group in groups.values() if group.name == handle), None)
 
     def each(self, now_ms: int, user: str | None = None) -> Iterator[tuple[str, BlockGroup]]:
-        """Every group as it is now with its user, of one user or of all."""
-        for one, groups in self._groups.items():
-            if user is None or one == user:
+        """Yields every group with its user, without expired members, for one user or for all."""
+        for owner, groups in self._groups.items():
+            if user is None or owner == user:
                 for group in groups.values():
                     group.expire(now_ms)
-                    yield one, group
+                    yield owner, group

@@ -1,5 +1,7 @@
-"""Ozonetel's tokens: one lasts 60 minutes, at most 10 are made an hour, and a new one kills those before it
-(page "Generate Token"). Pure: the time is an argument.
+"""Issues Ozonetel's tokens, and checks them. Pure: the time is an argument.
+
+A token is valid for 60 minutes. A user gets at most 10 in an hour. A new token revokes the earlier ones (page
+"Generate Token").
 """
 
 import json
@@ -14,7 +16,7 @@ _HOUR_S = 3600.0
 
 @dataclass(slots=True)
 class _UserTokens:
-    """Of one user: the newest token and when it was made, and when those of the last hour were."""
+    """One user's newest token, its time of issue, and the times of issue within the last hour (Unix s)."""
 
     issued_s: deque[float] = field(default_factory=deque)
     token: str | None = None
@@ -24,7 +26,7 @@ class _UserTokens:
     refused: int = 0
 
     def advance_clock(self, now_s: float) -> float:
-        """The time, which never steps back: a clock that is set back frees nothing and revives nothing."""
+        """Returns the latest time seen, so that a clock that is set back extends no limit and no token."""
         self.latest_s = max(self.latest_s, now_s)
         while self.issued_s and self.issued_s[0] <= self.latest_s - _HOUR_S:
             self.issued_s.popleft()
@@ -32,10 +34,10 @@ class _UserTokens:
 
 
 class TokenIssuer:
-    """Makes tokens for each user, and knows which are good. Times are in Unix seconds.
+    """Issues tokens to users, and checks them. Times are in Unix seconds.
 
-    Whether `an_hour` is meant by the clock's hour or of the last 60 minutes is not documented: the last 60
-    minutes is the stricter of the two [I].
+    `lasts_s`: lifetime of a token in seconds. `an_hour`: maximum of tokens for a user within the last 60
+    minutes. The vendor does not document whether it counts by the clock's hour; this is the stricter way [I].
     """
 
     def __init__(self, lasts_s: float = 3600.0, an_hour: int = 10) -> None:
@@ -45,8 +47,10 @@ class TokenIssuer:
         self._numbers = count(1)
 
     def issue(self, user: str, now_s: float) -> str | None:
-        """A new token, after which the user's earlier ones are dead; `None`, and nothing is changed: the
-        hour's tokens are used up."""
+        """Returns a new token, and revokes the user's earlier ones.
+
+        Returns None, and changes nothing, if the user has all tokens of the hour.
+        """
         tokens = self._users.setdefault(user, _UserTokens())
         now_s = tokens.advance_clock(now_s)
         if len(tokens.issued_s) >= self._an_hour:
@@ -58,7 +62,7 @@ class TokenIssuer:
         return tokens.token
 
     def is_accepted(self, user: str, token: str, now_s: float) -> bool:
-        """Whether it is the user's newest, and not too old."""
+        """Whether the token is the user's newest, and not expired."""
         tokens = self._users.get(user)
         return (
             tokens is not None
@@ -67,23 +71,24 @@ class TokenIssuer:
         )
 
     def revoke(self, user: str) -> None:
-        """Let the user's token be dead before its time."""
+        """Revokes the user's token before it expires."""
         if tokens := self._users.get(user):
             tokens.token = None
 
     def count_issued(self, user: str) -> int:
-        """How many were made for the user."""
+        """Returns how many tokens were issued to the user."""
         return self._users[user].total if user in self._users else 0
 
     def count_refused(self, user: str) -> int:
-        """How many more were asked for than the hour allowed."""
+        """Returns how many requests of the user exceeded the limit per hour."""
         return self._users[user].refused if user in self._users else 0
 
 
 def _create_token(user: str, now_s: float, lasts_s: float, number: int) -> str:
-    """A JWT by its looks, and different from all others; nobody checks its signature."""
+    """Returns a unique token in the format of a JWT, without a valid signature."""
     claims = {"sub": user, "iat": int(now_s), "exp": int(now_s + lasts_s), "jti": number}
-    return f"{_encode_part({'alg': 'HS256', 'typ': 'JWT'})}.{_encode_part(claims)}.{_encode_part({'sandbox': number})}"
+    parts = ({"alg": "HS256", "typ": "JWT"}, claims, {"sandbox": number})
+    return ".".join(_encode_part(part) for part in parts)
 
 
 def _encode_part(value: dict[str, Any]) -> str:

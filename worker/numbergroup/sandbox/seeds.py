@@ -1,4 +1,4 @@
-"""Groups as the control endpoints show them, and planting them from there. Pure: the time is an argument."""
+"""Lists and seeds groups for the control endpoints. Pure: the time is an argument."""
 
 from collections.abc import Callable
 from typing import Annotated, Any, Literal
@@ -37,10 +37,13 @@ class _OzonetelSeed(BaseModel):
 
 
 def seed_groups(state: State, value: Any, now_ms: int) -> list[dict[str, Any]]:
-    """Plants one group or an array of them, and shows them. Raises `ValueError`, and then plants none."""
+    """Creates the groups of `value`, one object or an array, and returns them as JSON values.
+
+    Raises `ValueError`, and creates none, if any of them is invalid.
+    """
     values = value if isinstance(value, list) else [value]
-    ready = [_prepare(state, _read(one, n), now_ms) for n, one in enumerate(values)]
-    return [put() for put in ready]
+    prepared = [_prepare(state, _read(item, n), now_ms) for n, item in enumerate(values)]
+    return [create() for create in prepared]
 
 
 def _read(value: Any, n: int) -> _Seed | _OzonetelSeed:
@@ -54,7 +57,7 @@ def _read(value: Any, n: int) -> _Seed | _OzonetelSeed:
 
 
 def _prepare(state: State, seed: _Seed | _OzonetelSeed, now_ms: int) -> Callable[[], dict[str, Any]]:
-    """What plants the seed, once all of them are found to be good."""
+    """Validates a seed, and returns a function that creates its group."""
     if isinstance(seed, _OzonetelSeed):
         users = state.ozonetel.credentials
         user = users.require_customer(users.resolve_key(seed.user_name, "userName"), "userName")
@@ -79,13 +82,13 @@ def _prepare(state: State, seed: _Seed | _OzonetelSeed, now_ms: int) -> Callable
 
 
 def list_nxcloud_groups(state: State, access_key: str | None) -> list[dict[str, Any]]:
-    """NXCloud's groups, of one customer or of all."""
+    """Returns NXCloud's groups, of one customer or of all."""
     return [_nxcloud_json(key, group) for key, group in state.groups.each(access_key)]
 
 
 def list_ozonetel_groups(state: State, now_ms: int, user: str | None) -> list[dict[str, Any]]:
-    """Ozonetel's groups as they are now, of one user or of all; they say whose they are."""
-    return [_ozonetel_json(one, group) for one, group in state.ozonetel.groups.each(now_ms, user)]
+    """Returns Ozonetel's groups with their users, of one user or of all."""
+    return [_ozonetel_json(owner, group) for owner, group in state.ozonetel.groups.each(now_ms, user)]
 
 
 def _nxcloud_json(access_key: str, group: Group) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""The sandbox as a server: `start` it, call `url`, look into `state`, `stop` it."""
+"""Runs the sandbox as an HTTP server: `start`, then use `url` and `state`, then `stop`."""
 
 import asyncio
 import time
@@ -19,16 +19,17 @@ DEFAULT_PORT = 8900
 _OZONETEL_PATHS = (ozonetel.LEGACY_PATH, ozonetel.API_PATH + "{operation:.*}")
 _MAX_BODY_BYTES = 64 * 1024 * 1024
 _BACKLOG = 1024
-# Drips and latencies may be endless: what has not ended by then is cut off.
+# Drips and latencies may be endless. Calls that are not finished after this time are cancelled.
 _GRACE_S = 0.1
 
 
 def unix_ms() -> int:
+    """Returns the time of the system's clock in Unix milliseconds."""
     return time.time_ns() // 1_000_000
 
 
 class Sandbox:
-    """A running sandbox. As an async context manager it stops at the end."""
+    """A running sandbox. As an async context manager, it stops on exit."""
 
     def __init__(self, runner: web.AppRunner, api: Api, state: State, origin: str, port: int) -> None:
         self._runner = runner
@@ -39,18 +40,18 @@ class Sandbox:
 
     @property
     def url(self) -> str:
-        """NXCloud's URL, its path included: `http://127.0.0.1:8900/api/pns/`. Ozonetel's is `origin`."""
+        """NXCloud's base URL, such as `http://127.0.0.1:8900/api/pns/`. Ozonetel's is `origin`."""
         return self.origin + API_PATH
 
     async def drain(self) -> None:
-        """Returns when every call that a `late` fault holds back has arrived."""
+        """Waits until every call that a `late` fault holds back is applied."""
         await self._api.drain()
 
     async def stop(self) -> None:
-        """Closes the port and all connections. Stopping twice is no error."""
+        """Closes the port and all connections. It may be called twice."""
         await self._api.close()
         await self._runner.cleanup()
-        # A call that was under way may have been made late meanwhile.
+        # A call in progress may have started another late call in the meantime.
         await self._api.close()
 
     async def __aenter__(self) -> Self:
@@ -70,16 +71,16 @@ async def start(
     clock: Clock = unix_ms,
     sleep: Sleep = asyncio.sleep,
 ) -> Sandbox:
-    """Serves until `stop`; `port` 0 takes a free one.
+    """Starts a sandbox, which serves until `Sandbox.stop`. Port 0 selects a free port.
 
-    `clock` is the vendors' clock (Unix ms): signatures, tokens, `Date`, the cap and the log go by it.
-    `sleep` does all the waiting (seconds). Raises `OSError` when the port cannot be had.
+    `clock` returns Unix milliseconds, for signatures, tokens, `Date`, the rate limit and the log. `sleep`
+    does all waiting, in seconds. Raises `OSError` if the port is not available.
     """
     options = options or Options()
     state = State(options)
     api = Api(options, state, clock, sleep)
     app = web.Application(client_max_size=_MAX_BODY_BYTES)
-    # NXCloud's usual path comes first, and the path of anything else after the control endpoints'.
+    # NXCloud is served on its own path, and on every path that no other route matches.
     app.add_routes([web.post(API_PATH, api.nxcloud)])
     app.add_routes([web.route("*", path, api.ozonetel) for path in _OZONETEL_PATHS])
     app.add_routes(Control(state, api, clock).routes())

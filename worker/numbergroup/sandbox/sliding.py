@@ -1,4 +1,4 @@
-"""Counting calls in the second that ends now. Pure: the time is an argument."""
+"""Counts and limits calls in a sliding second. Pure: the time is an argument."""
 
 from collections import deque
 
@@ -6,9 +6,9 @@ _SECOND_MS = 1000
 
 
 class SlidingSecond:
-    """How many calls fell into the last 1,000 ms, the present one included, the 1,000th ago excluded.
+    """Counts the calls within the last 1,000 ms. A call exactly 1,000 ms ago is not counted.
 
-    A time earlier than one already seen counts as that one, so a clock that steps back frees nothing.
+    A time earlier than the latest one is treated as the latest, so that setting the clock back frees nothing.
     """
 
     def __init__(self) -> None:
@@ -16,12 +16,13 @@ class SlidingSecond:
         self._latest_ms = 0
 
     def add(self, now_ms: int) -> int:
-        """Counts one call, and returns the number of calls in the second that ends with it."""
+        """Counts one call, and returns the number of calls in the second that ends at `now_ms`."""
         self.count(now_ms)
         self._times_ms.append(self._latest_ms)
         return len(self._times_ms)
 
     def count(self, now_ms: int) -> int:
+        """Returns the number of calls in the second that ends at `now_ms`."""
         self._latest_ms = max(self._latest_ms, now_ms)
         while self._times_ms and self._times_ms[0] <= self._latest_ms - _SECOND_MS:
             self._times_ms.popleft()
@@ -29,13 +30,14 @@ class SlidingSecond:
 
 
 class Cap:
-    """Lets at most `per_second` calls through in any sliding second. A call refused does not use it up."""
+    """Admits at most `per_second` calls in any sliding second. Refused calls are not counted."""
 
     def __init__(self, per_second: int) -> None:
         self._per_second = per_second
         self._admitted = SlidingSecond()
 
-    def admits(self, now_ms: int) -> bool:
+    def admit(self, now_ms: int) -> bool:
+        """Returns whether a call at `now_ms` is admitted, and counts it if so."""
         if self._admitted.count(now_ms) >= self._per_second:
             return False
         self._admitted.add(now_ms)

@@ -1,4 +1,4 @@
-"""All that a sandbox remembers."""
+"""The state of a sandbox."""
 
 from random import Random
 
@@ -13,7 +13,7 @@ from numbergroup.sandbox.sliding import Cap
 
 
 class OzonetelState:
-    """Ozonetel's users, groups, tokens, and the cap on its calls a second."""
+    """Ozonetel's users, groups and tokens, and the limit on its calls per second."""
 
     def __init__(self, options: Options) -> None:
         self.credentials = Credentials(options.ozonetel_credentials)
@@ -22,17 +22,19 @@ class OzonetelState:
         self.cap = _cap(options)
 
     def rotate(self, user: str, api_key: str, new_user: str | None = None, *, overlap: bool = False) -> None:
-        """From now on the user has this API key; without `overlap` its token is dead, too [I]. Raises what
-        `Credentials.rotate` does."""
+        """Gives the user another API key. Without `overlap` it also revokes the user's token [I].
+
+        Raises the errors of `Credentials.rotate`.
+        """
         self.credentials.rotate(user, api_key, new_user, overlap=overlap)
         if not overlap:
             self.tokens.revoke(user)
 
 
 class State:
-    """Groups, faults in place, the log of calls, and the cap on calls a second.
+    """Groups, active faults, the log of calls, and the limit on calls per second.
 
-    The faults and the log are of both vendors, the rest is NXCloud's; `ozonetel` has the other's.
+    Both vendors share the faults and the log. The rest belongs to NXCloud; `ozonetel` is Ozonetel's part.
     """
 
     def __init__(self, options: Options) -> None:
@@ -40,7 +42,10 @@ class State:
         self.reset()
 
     def reset(self) -> None:
-        """As new, the chance included. A call under way ends on the groups that it began with."""
+        """Restores the initial state, including the random sequence.
+
+        A call in progress still changes the groups that existed when it started.
+        """
         options = self._options
         self.credentials = Credentials(options.credentials)
         self.groups = Groups(options.credentials, Random(options.seed))  # noqa: S311
@@ -52,7 +57,7 @@ class State:
     def rotate(
         self, access_key: str, secret: str, new_key: str | None = None, *, overlap: bool = False
     ) -> None:
-        """From now on the customer signs with this. Raises what `Credentials.rotate` does."""
+        """Gives an NXCloud customer another secret. Raises the errors of `Credentials.rotate`."""
         self.credentials.rotate(access_key, secret, new_key, overlap=overlap)
 
 

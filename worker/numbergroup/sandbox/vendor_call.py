@@ -1,4 +1,4 @@
-"""What the server knows of a call, whichever vendor it was meant for."""
+"""The interface between the server and a call to either vendor."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -11,7 +11,7 @@ from numbergroup.sandbox.faults import RefusingFault, Throttle
 
 @dataclass(frozen=True, slots=True)
 class ReceivedRequest:
-    """A request as it came in. `headers` is to look names up without regard to case."""
+    """A received HTTP request. `headers` must be case-insensitive. `now_ms`: arrival, Unix ms."""
 
     method: str
     path: str
@@ -22,7 +22,7 @@ class ReceivedRequest:
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """A vendor's answer in JSON; `logged_code` is what the log has of it, a code or a text."""
+    """A vendor's answer in JSON. `logged_code` is its code or message in the log of calls."""
 
     body: bytes
     logged_code: int | str
@@ -31,40 +31,40 @@ class Reply:
 
 
 class VendorCall(Protocol):
-    """A call under way: in the log since it arrived. Pure.
+    """A call in progress, which is in the log since its arrival. Pure.
 
-    When the sandbox is reset meanwhile, the call does not touch what is new.
+    If the sandbox is reset in the meantime, the call does not change the new state.
     """
 
     @property
     def log(self) -> LoggedCall:
-        """Itself in the log."""
+        """The entry of the call in the log."""
 
     @property
     def target(self) -> Target:
-        """What the faults aim at."""
+        """The properties that faults match."""
 
     def is_over_cap(self, now_ms: int) -> bool:
-        """Whether it is above the cap on calls a second."""
+        """Whether the call exceeds the limit on calls per second. A call that does not is counted."""
 
     def apply_effects(self, effects: FaultEffects) -> None:
-        """Takes in what the faults do to it while it goes on."""
+        """Applies the faults that let the call continue."""
 
     def recheck_validity(self, now_ms: int) -> None:
-        """Looks again at what may have run out, after the call was long on its way."""
+        """Checks again, after a delay, whatever may have expired."""
 
     def perform(self) -> Reply:
-        """Makes the change if the vendor would, and returns its answer."""
+        """Makes the change if the request is valid, and returns the vendor's answer."""
 
     def refuse(self, fault: RefusingFault) -> Reply:
-        """The answer that the fault wants; nothing is changed."""
+        """Returns the answer of the fault, and changes nothing."""
 
     def throttle(self, fault: Throttle) -> Reply:
-        """The answer to one call too many; nothing is changed."""
+        """Returns the answer to a call above the rate limit, and changes nothing."""
 
     def fake_success(self) -> bytes:
-        """The answer to a success, of which nothing is true."""
+        """Returns the body of a success, although nothing is changed."""
 
     @property
     def success_prefix(self) -> bytes:
-        """How a success's JSON begins, up to within a text."""
+        """The beginning of a success's JSON, up to the inside of a string."""
