@@ -74,7 +74,7 @@ def stated(
 
 
 @pytest.mark.parametrize("code", NXCLOUD)
-@pytest.mark.parametrize("classes", [CLASSES, ACCOUNT.classes], ids=["provider", "settings"])
+@pytest.mark.parametrize("classes", [CLASSES, ACCOUNT.failure_classifier], ids=["provider", "settings"])
 def test_every_documented_code(classes: FailureClassifier, code: str) -> None:
     """Each code of NXCloud's page has one class, the same by the provider's and by the settings' default."""
     got = stated(classes, code)
@@ -85,8 +85,8 @@ def test_every_documented_code(classes: FailureClassifier, code: str) -> None:
 @pytest.mark.parametrize("text", OZONETEL)
 def test_every_documented_text(text: str) -> None:
     """A vendor without codes is understood by its texts, in any case."""
-    assert type(stated(OF_OZONETEL.classes, None, text)) is OZONETEL[text]
-    assert type(stated(OF_OZONETEL.classes, None, text.upper())) is OZONETEL[text]
+    assert type(stated(OF_OZONETEL.failure_classifier, None, text)) is OZONETEL[text]
+    assert type(stated(OF_OZONETEL.failure_classifier, None, text.upper())) is OZONETEL[text]
 
 
 @pytest.mark.parametrize("status", STATUSES)
@@ -153,7 +153,7 @@ def test_the_first_text_decides() -> None:
             "throttle_texts": ("slow down",),
         }
     )
-    classes, text = account.classes, "denied, later, key, slow down"
+    classes, text = account.failure_classifier, "denied, later, key, slow down"
     for kind in (Throttled, AccountFault, Unavailable, Refused):
         assert type(stated(classes, None, text)) is kind
         text = text.rpartition(", ")[0]
@@ -180,11 +180,11 @@ def test_429_whatever_the_body_says() -> None:
 def test_a_known_refusal_decides_over_the_usual_wording(code: str) -> None:
     """By the vendor's page the command is to blame, however the message is worded; an account's own texts
     go before that."""
-    for classes in (CLASSES, ACCOUNT.classes):
+    for classes in (CLASSES, ACCOUNT.failure_classifier):
         assert type(stated(classes, code, "too many requests")) is Refused
         assert type(stated(classes, "10009", "too many requests")) is Throttled
     own = ACCOUNT.model_copy(update={"throttle_texts": ("too many requests",)})
-    assert type(stated(own.classes, code, "Too many requests")) is Throttled
+    assert type(stated(own.failure_classifier, code, "Too many requests")) is Throttled
 
 
 @pytest.mark.parametrize("ahead_s", [-7200, 0, 7200])
@@ -195,7 +195,7 @@ def test_retry_after_is_measured_on_the_vendors_clock(ahead_s: int) -> None:
         "date": formatdate(vendor_s, usegmt=True),
         "retry_after": formatdate(vendor_s + 90, usegmt=True),
     }
-    got = stated(ACCOUNT.classes, "9999", "rate limit", **headers)
+    got = stated(ACCOUNT.failure_classifier, "9999", "rate limit", **headers)
     assert got == Throttled(90.0, "9999", "rate limit")
     silent = CLASSES.classify(ADD, Answer(429, b"", {k.replace("_", "-"): v for k, v in headers.items()}))
     assert isinstance(silent, Throttled)

@@ -26,7 +26,7 @@ class Pair:
         self.account = OzonetelAccount.model_validate(
             {"provider": "ozonetel", "base_url": sandbox.origin, **account}
         )
-        self.vendor = self.account.vendor()
+        self.vendor = self.account.create_provider()
         self.credentials: Credentials = self.account.credentials
         self.transport = HttpTransport(1, 5.0, 5.0)
 

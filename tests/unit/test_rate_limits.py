@@ -246,7 +246,7 @@ OTHER = [
 ]
 
 ADD = Call(CallKind.ADD, ("85211111114",), "g-1")
-SETTINGS = NXCloudAccount(access_key="k", access_secret="s").classes  # type: ignore[arg-type]
+SETTINGS = NXCloudAccount(access_key="k", access_secret="s").failure_classifier  # type: ignore[arg-type]
 
 
 def understood(
@@ -307,7 +307,7 @@ def test_what_is_no_rate_limit(text: str) -> None:
 
 def test_texts_that_are_set_replace_all_that() -> None:
     """An operator who says which texts mean it is taken at his word."""
-    classes = NXCloudAccount(access_key="k", access_secret="s", throttle_texts=("nope",)).classes  # type: ignore[arg-type]
+    classes = NXCloudAccount(access_key="k", access_secret="s", throttle_texts=("nope",)).failure_classifier  # type: ignore[arg-type]
     assert isinstance(understood(classes, "too many requests"), Refused)
     assert isinstance(understood(classes, "Nope."), Throttled)
     assert isinstance(understood(classes, "Nope.", "1002"), Throttled)

@@ -457,7 +457,7 @@ def test_require_accounts() -> None:
 def test_insecure(url: str, insecure: bool) -> None:
     """Plain http is allowed, and known to be insecure unless it stays on this machine."""
     settings = load_settings(ACCOUNT | {"NUMBERGROUP_ACCOUNTS__DEFAULT__BASE_URL": url})
-    assert settings.accounts["default"].insecure is insecure
+    assert settings.accounts["default"].is_insecure is insecure
 
 
 @pytest.mark.parametrize("scheme", ["redis", "rediss", "amqp", "amqps"])

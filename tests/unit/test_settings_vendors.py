@@ -38,20 +38,20 @@ def test_defaults() -> None:
     assert (account.auth, account.base_url) == ("basic", "https://in1-ccaas-api.ozonetel.com")
     assert (account.numbers_per_call, account.timezone, account.request_lasts_s) == (100, "Asia/Kolkata", 60)
     assert (account.credentials.name, account.credentials.secret) == ("agent-user", KEY)
-    assert (account.insecure, account.marks_creates, account.notices) == (False, False, ())
-    assert account.in_two_classes() is None
+    assert (account.is_insecure, account.marks_creates, account.warnings) == (False, False, ())
+    assert account.find_ambiguous_sign() is None
     assert OzonetelAccount.model_validate(account.model_dump()) == account
 
 
 def test_the_classes_of_the_codes_are_the_providers() -> None:
     """What each code means by default is the same by the settings and by the provider."""
-    assert account_of().classes.codes == CLASSES.codes
+    assert account_of().failure_classifier.codes == CLASSES.codes
 
 
 @pytest.mark.parametrize(("auth", "api"), [("legacy", LEGACY), ("basic", CURRENT), ("token", CURRENT)])
 def test_the_vendor_as_documented(auth: Any, api: Any) -> None:
     """Without more settings it is what its pages say."""
-    vendor = account_of(AUTH=auth.upper()).vendor()
+    vendor = account_of(AUTH=auth.upper()).create_provider()
     assert (vendor.auth, vendor.api) == (auth, api)
     assert vendor.capabilities == Ozonetel().capabilities
     assert (vendor.token_rules is not None) is (auth == "token")
@@ -62,10 +62,10 @@ def test_the_vendor_as_documented(auth: Any, api: Any) -> None:
 )
 def test_a_country_code_for_numbers_of_ten_digits(given: str, number: str) -> None:
     """NATIONAL_NUMBERS puts it before them; without it there is no other spelling of a number."""
-    spelling = account_of(NATIONAL_NUMBERS=given).vendor().capabilities.normalize_number
+    spelling = account_of(NATIONAL_NUMBERS=given).create_provider().capabilities.normalize_number
     assert spelling is not None
     assert spelling("9876543210") == number
-    assert account_of(NATIONAL_NUMBERS="Refuse").vendor().capabilities.normalize_number is None
+    assert account_of(NATIONAL_NUMBERS="Refuse").create_provider().capabilities.normalize_number is None
 
 
 @pytest.mark.parametrize("given", ["india", "0", "091", "9191", "-91", "٩١", "refused"])
@@ -91,7 +91,7 @@ def test_the_vendor_as_it_turns_out() -> None:
         TIMEZONE="UTC",
         DESCRIPTION_LENGTH="200",
         REQUEST_LASTS_S="30",
-    ).vendor()
+    ).create_provider()
     api = vendor.api
     assert (api.create_path, api.update_path, api.delete_path, api.token_path) == ("/c", "/u", "/d", "/t")
     assert (api.update_group_field, api.delete_group_field, api.numbers_field) == (
@@ -202,8 +202,8 @@ def test_every_vendor_is_named_after_its_provider() -> None:
 
 def test_legacy_is_noticed() -> None:
     """With plain http besides, both are said."""
-    assert ["deprecated" in said for said in account_of(AUTH="legacy").notices] == [True]
-    assert len(account_of(AUTH="legacy", BASE_URL="http://vendor.example").notices) == 2
+    assert ["deprecated" in said for said in account_of(AUTH="legacy").warnings] == [True]
+    assert len(account_of(AUTH="legacy", BASE_URL="http://vendor.example").warnings) == 2
 
 
 def test_a_machine_without_time_zones(monkeypatch: pytest.MonkeyPatch) -> None:

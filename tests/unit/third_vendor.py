@@ -86,13 +86,13 @@ class PlainAccount(AccountSettings, frozen=True):
     numbers_per_call: int = Field(10, ge=1, le=10)
     account_fault_codes: tuple[str, ...] = ("denied",)
     permanent_codes: tuple[str, ...] = ("bad",)
-    lasts_s: ClassVar[float] = 10.0
+    acceptance_window_s: ClassVar[float] = 10.0
 
     @property
     def credentials(self) -> Credentials:
         return Credentials(self.user, self.key.get_secret_value())
 
-    def vendor(self) -> Plain:
+    def create_provider(self) -> Plain:
         pattern = self.number_pattern or CAPABILITIES.number_pattern
         can = replace(CAPABILITIES, numbers_per_call=self.numbers_per_call, number_pattern=pattern)
-        return Plain(self.base_url, self.classes, can, self.lasts_s)
+        return Plain(self.base_url, self.failure_classifier, can, self.acceptance_window_s)

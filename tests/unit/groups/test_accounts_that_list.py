@@ -25,7 +25,7 @@ def can(monkeypatch: pytest.MonkeyPatch, **what: object) -> None:
     """The vendor's API can do this, and no more."""
     capabilities = Capabilities(**{"commands": EVERYTHING, "numbers_per_call": 10, **what})  # type: ignore[arg-type]
     limited = NXCloud("http://127.0.0.1:9/", capabilities=capabilities)
-    monkeypatch.setattr(NXCloudAccount, "vendor", lambda _: limited)
+    monkeypatch.setattr(NXCloudAccount, "create_provider", lambda _: limited)
 
 
 @pytest.mark.usefixtures("settings")

@@ -60,7 +60,7 @@ async def open_worker(
     Raises `UnfitServer` when the broker must not be used as it is set up.
     """
     accounts = require_accounts(settings)
-    intake = Intake(settings.max_message_bytes, settings.spellings)
+    intake = Intake(settings.max_message_bytes, settings.number_normalizers)
     async with AsyncExitStack() as opened:
         # First, so that metrics are served while the worker waits for the broker.
         metrics = await serve_metrics(settings, opened)
@@ -140,7 +140,7 @@ def _build_ports(
     settings: Settings, client: Redis, broker: Broker, intake: Intake, *, ledger: RedisLedger, clock: Clock
 ) -> Ports:
     checks_partition = broker.is_partitioned_by_handle and settings.partitions > 1
-    call_lasts_s = max(account.lasts_s for account in settings.accounts.values())
+    call_lasts_s = max(account.acceptance_window_s for account in settings.accounts.values())
     return Ports(
         broker,
         ledger,

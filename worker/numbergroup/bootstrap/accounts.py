@@ -16,7 +16,7 @@ def build_caller(
     keyring: Keyring, account: AccountSettings, limiter: Limiter, clock: Clock, *, token_store: TokenStore
 ) -> tuple[Caller, AccountPolicy]:
     """Return the account's caller and its policy. `keyring` and `limiter` are the account's."""
-    provider = account.vendor()
+    provider = account.create_provider()
     transport = HttpTransport(account.max_in_flight, account.connect_timeout_s, account.timeout_s)
     caller = Caller(
         provider,

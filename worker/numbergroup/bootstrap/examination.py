@@ -120,7 +120,7 @@ async def _check_vendor(
     settings: Settings, name: str, ledger_url: str | None, examination: Examination
 ) -> None:
     """Read a page of the vendor's list of groups. Without a list there is no call that changes nothing."""
-    if CommandKind.LIST not in settings.accounts[name].vendor().capabilities.commands:
+    if CommandKind.LIST not in settings.accounts[name].create_provider().capabilities.commands:
         return
     try:
         outcome = await make_read_call(settings, name, ledger_url, Call(CallKind.LIST, limit=1, offset=0))

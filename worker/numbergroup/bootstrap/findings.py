@@ -9,7 +9,7 @@ from numbergroup.brokers.redis.server_facts import read_server_facts, warnings
 from numbergroup.ledger.client import translate_errors
 from numbergroup.ledger.port import LedgerUnavailable
 from numbergroup.settings import Settings
-from numbergroup.settings.secret_files import warnings as file_warnings
+from numbergroup.settings.secret_files import check_permissions
 from numbergroup_contracts.publishing.urls import parse
 
 
@@ -23,9 +23,9 @@ def find_in_settings(settings: Settings) -> Iterator[str]:
         )
     if settings.metrics_port is None and "metrics_host" in settings.model_fields_set:
         yield "NUMBERGROUP_METRICS_HOST has no effect without NUMBERGROUP_METRICS_PORT: set that, too"
-    yield from file_warnings(settings.files)
+    yield from check_permissions(settings.files)
     for name, account in settings.accounts.items():
-        yield from (f"account {name}: {notice}" for notice in account.notices)
+        yield from (f"account {name}: {warning}" for warning in account.warnings)
 
 
 async def find_in_server(settings: Settings, client: Redis) -> list[str]:

@@ -23,8 +23,8 @@ async def make_read_call(settings: Settings, name: str, ledger_url: str | None, 
     the rate limit is that of this process alone. Raises `LedgerUnavailable` when the ledger does not answer.
     """
     account = require_accounts(settings)[name]
-    for notice in account.notices:
-        log.warning(notice, account=name)
+    for warning in account.warnings:
+        log.warning(warning, account=name)
     async with AsyncExitStack() as opened:
         if ledger_url is None:
             own = embedded.start()

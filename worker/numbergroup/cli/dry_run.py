@@ -60,7 +60,9 @@ def plan_groups(commands: Sequence[Command], settings: Settings) -> list[Planned
 
 def _make_policies(commands: Sequence[Command], settings: Settings) -> Mapping[str, AccountPolicy]:
     """Return the policies of the configured accounts; if there are none, one for each account in use."""
-    policies = {name: build_policy(account, account.vendor()) for name, account in settings.accounts.items()}
+    policies = {
+        name: build_policy(account, account.create_provider()) for name, account in settings.accounts.items()
+    }
     if policies:
         return policies
     default = AccountPolicy(CAPABILITIES.numbers_per_call, 1, CAPABILITIES.commands)

@@ -24,7 +24,7 @@ def run(file: Path, *, all_numbers: bool, as_json: bool) -> None:
         file,
         lambda line: {"id": str(line), "source": "line"},
         settings.max_message_bytes,
-        spellings=settings.spellings,
+        spellings=settings.number_normalizers,
     )
     groups = plan_groups([command for _, command in commands], settings)
     if as_json:

@@ -7,7 +7,7 @@ from numbergroup.brokers.port import Broker
 from numbergroup.ledger.port import Ledger
 from numbergroup.observability.logging import get_logger
 from numbergroup.runtime.retrying import retry_until_available
-from numbergroup.settings import MOST_PARTITIONS, SettingsError
+from numbergroup.settings import MAX_PARTITIONS, SettingsError
 
 _SETTING = "NUMBERGROUP_PARTITIONS"
 _MAX_LISTED = 10
@@ -57,7 +57,7 @@ async def _count_blocking(broker: Broker, in_force: int | None, wanted: int) -> 
     Before a number is in force, only commands in partitions that would not exist forbid it.
     """
     if in_force is None:
-        counts = await broker.count_waiting(MOST_PARTITIONS)
+        counts = await broker.count_waiting(MAX_PARTITIONS)
         return {number: count for number, count in counts.items() if count and number >= wanted}
     counts = {**await broker.count_waiting(wanted), **await broker.count_waiting(in_force)}
     return {number: count for number, count in counts.items() if count}

@@ -6,7 +6,7 @@ from hashlib import blake2b
 from pathlib import Path
 
 from numbergroup.observability.logging import get_logger
-from numbergroup.settings import Settings, SettingsError, content_of, restart_needed
+from numbergroup.settings import Settings, SettingsError, read_regular_file, restart_needed
 from numbergroup.vendors.keyring import Keyring
 
 _CHECK_INTERVAL_S = 1.0
@@ -96,6 +96,6 @@ def _read_digests(files: Sequence[Path]) -> Contents:
 
 def _digest(file: Path) -> bytes | None:
     try:
-        return blake2b(content_of(file), digest_size=16).digest()
+        return blake2b(read_regular_file(file), digest_size=16).digest()
     except (OSError, ValueError):
         return None

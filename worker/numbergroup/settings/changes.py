@@ -1,12 +1,14 @@
-"""What is different between the settings that a worker runs with and those that were read again."""
+"""Compares the settings of a running worker with settings that were read again."""
 
 from numbergroup.settings.errors import variable
 from numbergroup.settings.model import Settings
 
 
 def restart_needed(running: Settings, read: Settings) -> tuple[str, ...]:
-    """The settings that differ and are not an account's credentials, as they are called in the environment:
-    no running worker takes them over."""
+    """Returns the changed settings that need a restart, by their names in the environment.
+
+    These are all but the accounts' credentials.
+    """
     tops = [key for key in Settings.model_fields if key != "accounts"]
     changed = [variable(key) for key in tops if getattr(running, key) != getattr(read, key)]
     for name in sorted(running.accounts.keys() ^ read.accounts.keys()):

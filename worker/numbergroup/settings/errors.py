@@ -1,4 +1,4 @@
-"""What is said when settings cannot be used, and how a setting is called."""
+"""The error for invalid settings, and the names of settings in the environment."""
 
 from collections.abc import Sequence
 
@@ -11,15 +11,17 @@ Key = tuple[str, ...]
 
 
 class SettingsError(NumbergroupError, ValueError):
-    """The settings cannot be used. `str()` is a line for each problem: which key, what is wrong, what to do.
-    No secrets."""
+    """The settings are invalid.
+
+    `str()` has one line for each problem: the key, what is wrong, and how to correct it. It has no secrets.
+    """
 
     def __init__(self, *problems: str, others: Sequence[str] = ()) -> None:
-        """`others`: what is wrong, too, and not in the text: most commands name one problem at a time."""
+        """`others`: further problems, which `str()` leaves out because most commands show one at a time."""
         self.others = [" ".join(problem.split()) for problem in others]
         super().__init__("\n".join(" ".join(problem.split()) for problem in problems))
 
 
 def variable(*key: str) -> str:
-    """The setting's name in the environment."""
+    """Returns the setting's name in the environment."""
     return PREFIX + "__".join(key).upper()

@@ -1,4 +1,4 @@
-"""The files that settings come from: TOML, an environment file, and files that hold one secret each."""
+"""Reads the files of settings: TOML, the environment file, and files with one secret each."""
 
 import errno
 import io
@@ -14,11 +14,11 @@ from dotenv.parser import parse_stream
 from numbergroup.settings.errors import Key, SettingsError, variable
 from numbergroup.text.reading import UnreadableText, text_of
 
-_MOST_BYTES = 2**20
+_MAX_BYTES = 2**20
 
 
 def read_toml(file: str) -> dict[str, Any]:
-    """Raises SettingsError."""
+    """Returns the content of a TOML file. Raises SettingsError if it is unreadable or invalid."""
     text = _text(file, variable("config"))
     try:
         return tomllib.loads(text)
@@ -29,38 +29,39 @@ def read_toml(file: str) -> dict[str, Any]:
 
 
 def read_env_file(file: str) -> dict[str, str]:
-    """The variables of a file as systemd and dotenv have it; nothing in it is expanded. Raises SettingsError.
+    """Returns the variables of an environment file. Raises SettingsError if it is unreadable or invalid.
 
-    The last of several lines about one variable counts, as it does there.
+    The format is that of systemd and dotenv, without expansion of variables. If a variable is set several
+    times, its last line counts.
     """
     text = _text(file, variable("env_file"))
     values: dict[str, str] = {}
     for line in parse_stream(io.StringIO(text)):
         if line.error or (line.key is not None and line.value is None):
-            # Empty lines before it are taken for a part of it.
-            said = line.original.string
-            number = line.original.line + said[: len(said) - len(said.lstrip())].count("\n")
+            # The parser includes preceding empty lines in the text of a line.
+            text = line.original.string
+            number = line.original.line + text[: len(text) - len(text.lstrip())].count("\n")
             raise SettingsError(f"line {number} of {file} is not KEY=value: correct it")
         if line.key is not None and line.value is not None:
             values[line.key] = line.value
     return values
 
 
-def fill_in(
-    values: dict[str, Any], written: Mapping[Key, str], of_files: Collection[str], problems: list[str]
+def read_secret_files(
+    values: dict[str, Any], written: Mapping[Key, str], secret_keys: Collection[str], problems: list[str]
 ) -> dict[Key, str]:
-    """Put what is in the accounts' files in its place; the places, and how to name them in an error.
+    """Reads the accounts' secret files into `values`, and returns the keys, with their names for errors.
 
-    `written` is how the keys are written where they are set, `of_files` which of an account's keys may be in
-    the file that `<key>_file` names. A file that cannot be used is added to `problems`, and its place is
-    among those that are returned.
+    `written` has the keys as they are written where they are set. `secret_keys` are the keys of an account
+    that the file in `<key>_file` may set. A file that cannot be read is added to `problems`; its key is
+    returned as well.
     """
     filled: dict[Key, str] = {}
     accounts = values.get("accounts")
     for name, account in accounts.items() if isinstance(accounts, dict) else ():
-        for key in of_files:
+        for key in secret_keys:
             file, place = account.get(f"{key}_file"), ("accounts", name, key)
-            # What is no path is the model's to refuse.
+            # The model refuses values that are no path.
             if not isinstance(file, str) or not file.strip():
                 continue
             where = written[*place[:2], f"{key}_file"]
@@ -86,7 +87,7 @@ def _secret(file: str, where: str) -> str:
 
 def _text(file: str, where: str) -> str:
     try:
-        return text_of(content_of(Path(file)))
+        return text_of(read_regular_file(Path(file)))
     except UnreadableText as error:
         raise SettingsError(f"{where} names {file}, which cannot be read: {error}") from None
     except (OSError, ValueError) as error:
@@ -94,22 +95,22 @@ def _text(file: str, where: str) -> str:
         raise SettingsError(f"{where} names {file}, which cannot be read: {why}") from None
 
 
-def content_of(file: Path) -> bytes:
-    """What is in a regular file of at most a megabyte, or in the one that links lead to.
+def read_regular_file(file: Path) -> bytes:
+    """Returns the content of a regular file of at most 1 MiB. Follows links.
 
-    Never waits for anybody who writes: a thread that waits for a pipe cannot be stopped. Raises OSError,
-    and ValueError for what is no path.
+    It never blocks, because a thread that waits for a pipe cannot be stopped. Raises OSError, and ValueError
+    if `file` is no valid path.
     """
-    # Opening alone can do something to a device, and wakes who waits to write into a pipe.
+    # The check comes before opening, which can affect a device and wakes a writer that waits for a pipe.
     _check(file.stat())
     opened = os.open(file, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY)
     try:
         _check(os.fstat(opened))
         content = b""
-        while more := os.read(opened, _MOST_BYTES):
+        while more := os.read(opened, _MAX_BYTES):
             content += more
-            if len(content) > _MOST_BYTES:
-                raise OSError(errno.EFBIG, f"it has more than {_MOST_BYTES} bytes")
+            if len(content) > _MAX_BYTES:
+                raise OSError(errno.EFBIG, f"it has more than {_MAX_BYTES} bytes")
         return content
     finally:
         os.close(opened)

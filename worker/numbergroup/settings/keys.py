@@ -1,4 +1,4 @@
-"""Which settings there are, and which of them the environment and a file set."""
+"""Finds the settings that the environment and files set, and explains unknown ones."""
 
 import difflib
 import re
@@ -10,15 +10,16 @@ from numbergroup.settings.model import Settings
 from numbergroup.settings.vendors import account_keys
 
 
-def variables(environ: Mapping[str, str], problems: list[str], file: str = "") -> dict[Key, str]:
-    """Each known key that the environment (or a file of its kind) sets, and the variable as written there.
+def find_variables(environ: Mapping[str, str], problems: list[str], file: str = "") -> dict[Key, str]:
+    """Returns each known key that `environ` sets, with the name of the variable as written there.
 
-    What is unknown, and what is set twice and differs, is added to `problems`.
+    `file` is the environment file that `environ` comes from, if any. Unknown variables, and different values
+    for one setting, are added to `problems`.
     """
     found: dict[Key, str] = {}
     for name in sorted(n for n in environ if n.upper().startswith(PREFIX)):
         key = tuple(name[len(PREFIX) :].lower().split("__"))
-        problem = unknown(key, f"{name} in {file}" if file else name, variable)
+        problem = explain_unknown_key(key, f"{name} in {file}" if file else name, variable)
         if problem is None and environ[found.setdefault(key, name)] != environ[name]:
             problem = f"{found[key]} and {name} are one setting and differ: unset one of them"
         if problem is not None:
@@ -26,8 +27,8 @@ def variables(environ: Mapping[str, str], problems: list[str], file: str = "") -
     return found
 
 
-def keys(table: Mapping[str, Any]) -> Iterator[Key]:
-    """The keys that a file sets. What is no table where one belongs comes out as a key that is unknown."""
+def list_keys(table: Mapping[str, Any]) -> Iterator[Key]:
+    """Yields the keys that a TOML file sets. A value in place of a table is yielded as an unknown key."""
     for top, value in table.items():
         for name, account in value.items() if top == "accounts" and isinstance(value, dict) else ():
             yield from ((top, name, key) for key in account) if isinstance(account, dict) else [(top, name)]
@@ -35,16 +36,19 @@ def keys(table: Mapping[str, Any]) -> Iterator[Key]:
             yield (top,)
 
 
-def drop(table: dict[str, Any], key: Key) -> None:
-    """Remove one of the keys that a file sets."""
+def drop_key(table: dict[str, Any], key: Key) -> None:
+    """Removes a key from the content of a TOML file."""
     *path, last = key
     for part in path:
         table = table[part]
     del table[last]
 
 
-def unknown(key: Key, written: str, write: Callable[..., str]) -> str | None:
-    """What to say of a key that there is not, with the nearest one as `write` writes it; None if there is."""
+def explain_unknown_key(key: Key, written: str, write: Callable[..., str]) -> str | None:
+    """Returns the error for an unknown key, with the most similar known one; None if the key is known.
+
+    `write` returns the name of a key in the notation of its source.
+    """
     name = key[1] if len(key) == 3 else "default"
     known: list[Key] = [(top,) for top in Settings.model_fields if top != "accounts"]
     known += [("accounts", name, field) for field in account_keys()]

@@ -26,15 +26,14 @@ class NXCloudAccount(AccountSettings, frozen=True):
     access_key: str = Field(repr=False, pattern="^[!-~]+$", description="The vendor's `accessKey`.")
     access_secret: SecretStr = Field(description="The vendor's `accessSecret`, which signs every request.")
     access_key_file: Path | None = Field(
-        None, description="Instead of `ACCESS_KEY`: a file that holds it and nothing else. Both is an error."
+        None, description="A file that contains only the `ACCESS_KEY`. Setting both is an error."
     )
     access_secret_file: Path | None = Field(
-        None,
-        description="Instead of `ACCESS_SECRET`: a file that holds it and nothing else. Both is an error.",
+        None, description="A file that contains only the `ACCESS_SECRET`. Setting both is an error."
     )
     algorithm: Annotated[Literal["md5", "sha256"], Choice] = Field(
         "md5",  # [V]
-        description="The digest that the signature is made with.",
+        description="The hash algorithm of the signature.",
     )
     numbers_per_call: int = Field(1000, ge=1, le=100_000)  # [I]
     signature_lasts_s: float = Field(
@@ -46,10 +45,9 @@ class NXCloudAccount(AccountSettings, frozen=True):
     )
     create_marker: Annotated[Literal["remark", "none"], Choice] = Field(
         "remark",  # [I]
-        description="`remark`: a create leaves a marker at the beginning of the group's remark, to find the "
-        "group when the answer is lost. `none`: a lost create is recognised by name and "
-        "numbers, so give every group a name of its own; of two with the same name and "
-        "numbers, the wrong one may be found.",
+        description="How the worker finds the group of a create whose answer is lost. `remark`: by a marker "
+        "that the create puts at the beginning of the group's remark. `none`: by name and numbers. Then give "
+        "every group a unique name; of two with the same name and numbers, the wrong one may be found.",
     )
     # The codes' meanings are [V].
     retryable_codes: Codes = ("10009", "1004")  # failed to retrieve data; timestamp expired
@@ -61,15 +59,21 @@ class NXCloudAccount(AccountSettings, frozen=True):
         return Credentials(self.access_key, self.access_secret.get_secret_value())
 
     @property
-    def lasts_s(self) -> float:
+    def acceptance_window_s(self) -> float:
         return self.signature_lasts_s
 
     @property
     def marks_creates(self) -> bool:
         return self.create_marker == "remark"
 
-    def vendor(self) -> NXCloud:
-        can = replace(
+    def create_provider(self) -> NXCloud:
+        capabilities = replace(
             CAPABILITIES, numbers_per_call=self.numbers_per_call, number_pattern=self.number_pattern
         )
-        return NXCloud(self.base_url, self.algorithm, self.classes, can, acceptance_window_s=self.lasts_s)
+        return NXCloud(
+            self.base_url,
+            self.algorithm,
+            self.failure_classifier,
+            capabilities,
+            acceptance_window_s=self.acceptance_window_s,
+        )

@@ -1,4 +1,4 @@
-"""Files that hold secrets, and who else may read or change them."""
+"""Checks whether other users may read or change the files of settings and secrets."""
 
 import os
 import stat
@@ -6,10 +6,10 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 
-def warnings(files: Iterable[Path]) -> Iterator[str]:
-    """What is wrong with the permissions of files that exist; nothing where the system does not tell.
+def check_permissions(files: Iterable[Path]) -> Iterator[str]:
+    """Yields warnings about the permissions of the files. Files that are not accessible are left out.
 
-    Whoever may write such a file decides who may use the vendor's account, and where commands come from.
+    A user who may write such a file can change the credentials, and the source of commands.
     """
     for file in dict.fromkeys(files):
         try:

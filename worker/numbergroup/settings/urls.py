@@ -1,4 +1,4 @@
-"""URLs: checked without quoting them, for there may be passwords in them, and shown without those."""
+"""Validates URLs, and redacts them. Errors do not quote URLs, which may contain passwords."""
 
 import re
 from typing import Annotated
@@ -17,12 +17,12 @@ _URL_SECRET = re.compile(r"(?i)([?&][^=&#]*(?:pass|secret|token)[^=&#]*=)[^&#]*"
 
 
 def redact_url(url: str) -> str:
-    """The URL with its password as `***`. A malformed URL loses too much rather than too little."""
+    """Returns the URL with its password as `***`. A malformed URL may lose more than that."""
     return _URL_SECRET.sub(r"\1***", _USERINFO.sub(r"\1\2***@", url))
 
 
 class SecretUrl(Secret[str]):
-    """A URL whose `str()`, `repr()` and JSON are redacted; `get_secret_value()` is the real one."""
+    """A URL with redacted `str()`, `repr()` and JSON. `get_secret_value()` returns the full URL."""
 
     def _display(self) -> str:
         return redact_url(self.get_secret_value())
@@ -45,7 +45,7 @@ def _broker(*schemes: str) -> AfterValidator:
 
 
 def _url(example: str, *schemes: str) -> AfterValidator:
-    """A check whose error quotes nothing of the URL (urlsplit's would: a password taken for a port)."""
+    """Returns a check whose error does not quote the URL. Those of urlsplit may quote a password."""
 
     def check(text: str) -> str:
         scheme, _, rest = text.partition("://")

@@ -1,4 +1,4 @@
-"""Which vendors there are, and which of them an account is one of."""
+"""The registry of vendors, and the selection of an account's vendor."""
 
 from collections.abc import Iterable
 from typing import Annotated, Any
@@ -11,49 +11,49 @@ from numbergroup.settings.nxcloud import NXCloudAccount
 from numbergroup.settings.ozonetel import OzonetelAccount
 
 VENDORS: dict[str, type[AccountSettings]] = {"nxcloud": NXCloudAccount, "ozonetel": OzonetelAccount}
-"""By what PROVIDER names. A vendor is added here, and nowhere else."""
+"""The settings of each vendor, by the value of PROVIDER. A new vendor is added only here."""
 
 DEFAULT = "nxcloud"
 
 
 def account_keys() -> list[str]:
-    """Every key that an account of some vendor may have."""
+    """Returns every key that an account of any vendor may have."""
     return list(dict.fromkeys(key for vendor in VENDORS.values() for key in vendor.model_fields))
 
 
 def credential_keys() -> list[str]:
-    """Every key that holds a credential, and may be in a file of its own."""
+    """Returns every key of a credential, which may be in a file of its own."""
     return [key for vendor in VENDORS.values() for key in (vendor.name_key, vendor.secret_key)]
 
 
-def _of_its_vendor(value: Any, handler: ValidatorFunctionWrapHandler) -> Any:
+def _validate_account(value: Any, handler: ValidatorFunctionWrapHandler) -> Any:
     if isinstance(value, AccountSettings) or not isinstance(value, dict):
         return value if isinstance(value, AccountSettings) else handler(value)
     named = value.get("provider", DEFAULT)
     name = named.strip().lower() if isinstance(named, str) else ""
     vendor = VENDORS.get(name)
     if vendor is None and name:
-        expected = " or ".join(repr(one) for one in VENDORS)
-        raise _error(
+        expected = " or ".join(map(repr, VENDORS))
+        raise _create_error(
             {"type": "literal_error", "loc": ("provider",), "input": named, "ctx": {"expected": expected}}
         )
-    foreign = _foreign(value, name) if vendor else {}
+    foreign = _find_foreign_keys(value, name) if vendor else {}
     own = {key: given for key, given in value.items() if key not in foreign}
-    # What is no name at all is for the model to refuse.
+    # The model refuses a value that is no name.
     try:
         account = (vendor or VENDORS[DEFAULT]).model_validate(own)
     except ValidationError as error:
-        raise _error(*foreign.values(), *map(_details, error.errors(include_url=False))) from None
+        raise _create_error(*foreign.values(), *map(_copy_details, error.errors(include_url=False))) from None
     if foreign:
-        raise _error(*foreign.values())
+        raise _create_error(*foreign.values())
     return account
 
 
-def _foreign(keys: Iterable[str], name: str) -> dict[str, InitErrorDetails]:
-    """Those of the keys that only accounts of other vendors have, and what is wrong with them."""
+def _find_foreign_keys(keys: Iterable[str], name: str) -> dict[str, InitErrorDetails]:
+    """Returns errors for the keys that only accounts of other vendors have."""
     found: dict[str, InitErrorDetails] = {}
     for key in keys:
-        others = [one for one, other in VENDORS.items() if key in other.model_fields]
+        others = [other for other, settings in VENDORS.items() if key in settings.model_fields]
         if others and name not in others:
             problem = ValueError(
                 f"is a setting of {' and '.join(others)}, but this account's PROVIDER is {name}: "
@@ -63,15 +63,15 @@ def _foreign(keys: Iterable[str], name: str) -> dict[str, InitErrorDetails]:
     return found
 
 
-def _details(error: ErrorDetails) -> InitErrorDetails:
+def _copy_details(error: ErrorDetails) -> InitErrorDetails:
     return InitErrorDetails(
         type=error["type"], loc=error["loc"], input=error["input"], ctx=error.get("ctx", {})
     )
 
 
-def _error(*details: InitErrorDetails) -> ValidationError:
+def _create_error(*details: InitErrorDetails) -> ValidationError:
     return ValidationError.from_exception_data("account", [*details], hide_input=True)
 
 
-Account = Annotated[SerializeAsAny[AccountSettings], WrapValidator(_of_its_vendor)]
-"""The settings of an account, of whichever vendor."""
+Account = Annotated[SerializeAsAny[AccountSettings], WrapValidator(_validate_account)]
+"""The settings of an account of any vendor."""

@@ -66,7 +66,7 @@ class OperatorSession:
 
     def make_intake(self) -> Intake:
         """Return an intake that decodes commands as the workers do."""
-        return Intake(self.settings.max_message_bytes, self.settings.spellings)
+        return Intake(self.settings.max_message_bytes, self.settings.number_normalizers)
 
     def make_action(self, name: str, selection: dict[str, Any] | None = None) -> Action:
         """Return an action of this operator, for the audit stream."""

@@ -57,7 +57,7 @@ class VendorAccount:
                 f"no account {name!r} is configured, only {configured}", param_hint="--account"
             )
         account = accounts[name]
-        self.capabilities: Capabilities = account.vendor().capabilities
+        self.capabilities: Capabilities = account.create_provider().capabilities
         if CommandKind.LIST not in self.capabilities.commands:
             raise typer.BadParameter(
                 f"unsupported: the vendor of account {name!r} ({account.provider}) has no list of groups",
