@@ -49,15 +49,16 @@ class ArmedFault:
 class Target:
     """The properties of a call that faults match.
 
-    `incoming`: the numbers that a valid call would add to a group, in all their forms; empty for other calls.
-    `named`: the numbers that a valid call would add or delete. `bears_token`: it sends a valid bearer token.
+    - `added_numbers`: the numbers that a valid call would add to a group, in all their forms.
+    - `changed_numbers`: the numbers that a valid call would add or delete, in all their forms.
+    - `bears_token`: the call has a valid bearer token.
     """
 
     vendor: Vendor
     action: str
     group_id: str | None
-    incoming: Collection[str] = ()
-    named: Collection[str] = ()
+    added_numbers: Collection[str] = ()
+    changed_numbers: Collection[str] = ()
     bears_token: bool = False
 
 
@@ -165,10 +166,17 @@ class ArmedFaults:
                 case KillToken() if target.bears_token and self._try_fire(armed, target):
                     kills_token = True
                 case RejectNumbers(numbers=numbers) if not isinstance(answering, _NOT_APPLIED):
-                    if not numbers.isdisjoint(target.named) and self._try_fire(armed, target):
+                    if not numbers.isdisjoint(target.changed_numbers) and self._try_fire(armed, target):
                         rejected |= numbers
         return FaultEffects(
-            latency_ms, answering, code_as_string, rejected, kills_token, coding, page_cap, hidden
+            latency_ms=latency_ms,
+            answering=answering,
+            code_as_string=code_as_string,
+            rejected=rejected,
+            kills_token=kills_token,
+            coding=coding,
+            page_cap=page_cap,
+            hidden=hidden,
         )
 
     def _select_answering_fault(self, target: Target) -> AnsweringFault | None:
@@ -176,7 +184,7 @@ class ArmedFaults:
             fault = armed.fault
             if isinstance(fault, ModifyingFault):
                 continue
-            if isinstance(fault, RefuseNumbers) and fault.numbers.isdisjoint(target.incoming):
+            if isinstance(fault, RefuseNumbers) and fault.numbers.isdisjoint(target.added_numbers):
                 continue
             if self._try_fire(armed, target):
                 return fault

@@ -71,10 +71,10 @@ class Call:
 
     @property
     def target(self) -> Target:
-        incoming: Sequence[str] = ()
+        added_numbers: Sequence[str] = ()
         if not isinstance(self._request, Refusal):
-            incoming = actions.list_added_numbers(self._request)
-        return Target("nxcloud", self.log.action, self.log.group_id, incoming)
+            added_numbers = actions.list_added_numbers(self._request)
+        return Target("nxcloud", self.log.action, self.log.group_id, added_numbers)
 
     def is_over_cap(self, now_ms: int) -> bool:
         return self._cap is not None and not self._cap.admit(now_ms)
@@ -107,8 +107,10 @@ class Call:
     def refuse(self, fault: RefusingFault) -> Reply:
         match fault:
             case RefuseNumbers():
-                named = next(number for number in self.target.incoming if number in fault.numbers)
-                return self._encode_refusal(make_refusal(1002, f"phones: {named} is refused"))
+                refused_number = next(
+                    number for number in self.target.added_numbers if number in fault.numbers
+                )
+                return self._encode_refusal(make_refusal(1002, f"phones: {refused_number} is refused"))
             case VendorCode():
                 return self._encode_refusal(
                     make_refusal(fault.code) if fault.msg is None else Refusal(fault.code, fault.msg)

@@ -115,9 +115,9 @@ class Control:
 
     def _list_credentials(self) -> dict[str, Any]:
         users = self._state.ozonetel.credentials.as_json("userName", "apiKeys")
-        shown = self._state.credentials.as_json("accessKey", "secrets")
-        shown += ({"vendor": "ozonetel", **user} for user in users)
-        return {"credentials": shown, "total": len(shown)}
+        listed = self._state.credentials.as_json("accessKey", "secrets")
+        listed += ({"vendor": "ozonetel", **user} for user in users)
+        return {"credentials": listed, "total": len(listed)}
 
     async def _reset(self, _http: web.Request) -> web.Response:
         self._state.reset()

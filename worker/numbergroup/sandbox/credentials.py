@@ -51,7 +51,10 @@ def read_rotation(value: Any) -> Rotation | OzonetelRotation:
         return model.model_validate(value)
     except ValidationError as error:
         details = error.errors(include_url=False, include_context=False, include_input=False)
-        reasons = (f"{'.'.join(str(part) for part in one['loc']) or 'body'}: {one['msg']}" for one in details)
+        reasons = (
+            f"{'.'.join(str(part) for part in detail['loc']) or 'body'}: {detail['msg']}"
+            for detail in details
+        )
         raise ValueError("; ".join(reasons)) from None
 
 
@@ -84,9 +87,9 @@ class Credentials:
             raise ValueError(f"the new key or user name {key} is another customer's")
         before = self.secrets.get(key, ()) if overlap else ()
         if not overlap:
-            for other in [one for one in self.secrets if self._customers[one] == customer]:
+            for other in [known for known in self.secrets if self._customers[known] == customer]:
                 del self.secrets[other]
-        self.secrets[key] = (secret, *(one for one in before if one != secret))
+        self.secrets[key] = (secret, *(previous for previous in before if previous != secret))
 
     def resolve_key(self, key: str | None, name: str) -> str:
         """Returns `key`, or the only customer's if it is None.
@@ -110,6 +113,6 @@ class Credentials:
     def as_json(self, key: str, secrets: str) -> list[dict[str, Any]]:
         """Returns the access keys, and how many secrets each has. `key` and `secrets` name the fields."""
         return [
-            {key: one, "customer": self._customers[one], secrets: len(accepted)}
-            for one, accepted in self.secrets.items()
+            {key: access_key, "customer": self._customers[access_key], secrets: len(accepted)}
+            for access_key, accepted in self.secrets.items()
         ]

@@ -109,5 +109,5 @@ def encode_answer(
     code_as_string: bool = False,
 ) -> bytes:
     """Returns the answer as JSON: `code`, `msg`, `requestId`, and the action's `groupId` or `data`."""
-    shown: int | str = str(code) if code_as_string else code
-    return orjson.dumps({"code": shown, "msg": msg, "requestId": request_id, **(extra or {})})
+    encoded_code: int | str = str(code) if code_as_string else code
+    return orjson.dumps({"code": encoded_code, "msg": msg, "requestId": request_id, **(extra or {})})

@@ -106,10 +106,10 @@ def find_operation(method: str, path: str) -> Operation | Refusal:
     """Returns the operation of a request, or a refusal with HTTP 404 or 405."""
     if path == LEGACY_PATH:
         return _LEGACY.get(method) or Refusal("Method not allowed", http=405)
-    wanted, operation = _CURRENT.get(path.removeprefix(API_PATH), (None, None))
+    expected_method, operation = _CURRENT.get(path.removeprefix(API_PATH), (None, None))
     if operation is None:
         return Refusal("Not found", http=404)
-    return operation if method == wanted else Refusal("Method not allowed", http=405)
+    return operation if method == expected_method else Refusal("Method not allowed", http=405)
 
 
 def read_request(operation: Operation, mode: Mode, body: Mapping[str, Any]) -> Request | Refusal:
@@ -161,8 +161,8 @@ def _read_texts(body: Mapping[str, Any], mode: Mode) -> dict[str, str] | Refusal
     On the current paths `groupName` identifies the group, and an update has no field for a new name.
     """
     names = ("name", "description") if mode == "legacy" else ("description",)
-    found: dict[str, str] = {name: body[name] for name in names if isinstance(body.get(name), str)}
-    return next((_refuse_length(text) for text in found.values() if len(text) not in _LENGTHS), found)
+    texts: dict[str, str] = {name: body[name] for name in names if isinstance(body.get(name), str)}
+    return next((_refuse_length(text) for text in texts.values() if len(text) not in _LENGTHS), texts)
 
 
 def _refuse_length(text: str) -> Refusal:
@@ -171,10 +171,12 @@ def _refuse_length(text: str) -> Refusal:
 
 
 def _read_group(
-    body: Mapping[str, Any], mode: Mode, legacy: Sequence[str], named: Sequence[str]
+    body: Mapping[str, Any], mode: Mode, legacy_fields: Sequence[str], current_fields: Sequence[str]
 ) -> int | str | None:
     """Returns the group's id (legacy API) or name (current APIs), or None if the body has none."""
-    value = next((body[key] for key in (legacy if mode == "legacy" else named) if body.get(key)), None)
+    value = next(
+        (body[key] for key in (legacy_fields if mode == "legacy" else current_fields) if body.get(key)), None
+    )
     if isinstance(value, bool) or not isinstance(value, (int, str)):
         return None
     if mode == "legacy" and isinstance(value, str) and value.isascii() and value.isdigit():
@@ -192,7 +194,7 @@ def _read_numbers(body: Mapping[str, Any]) -> list[str] | None:
         value = value.split(",")
     if not isinstance(value, list) or not value:
         return None
-    return [one if isinstance(one, str) else str(one) for one in value]
+    return [item if isinstance(item, str) else str(item) for item in value]
 
 
 def is_number(text: str) -> bool:

@@ -37,23 +37,23 @@ class OzonetelCall:
         self._vendor = state.ozonetel
         self._now_ms = received.now_ms
         self._rejected: frozenset[str] = frozenset()
-        found = ozonetel.find_operation(received.method, received.path)
-        self._action = "unknown" if isinstance(found, Refusal) else found
+        operation = ozonetel.find_operation(received.method, received.path)
+        self._action = "unknown" if isinstance(operation, Refusal) else operation
         self._body = _read_body(received)
         self._mode, self._user, self._secret = _read_credentials(received, self._body)
         self._request: Request | Refusal
-        if isinstance(found, Refusal):
-            self._request = found
+        if isinstance(operation, Refusal):
+            self._request = operation
         else:
-            self._request = self._authenticate() or ozonetel.read_request(found, self._mode, self._body)
+            self._request = self._authenticate() or ozonetel.read_request(operation, self._mode, self._body)
         self.log = self._create_log_entry()
         state.calls.record(self.log, counted_as=self._action)
 
     def _create_log_entry(self) -> LoggedOzonetelCall:
         log = LoggedOzonetelCall(self._now_ms, make_readable(self._user), self._action, mode=self._mode)
-        handle = next((self._body[key] for key in self._group_fields if key in self._body), None)
-        if isinstance(handle, (str, int)):
-            log.group_id = str(handle)[:_MAX_LOGGED_CHARACTERS]
+        group_ref = next((self._body[key] for key in self._group_fields if key in self._body), None)
+        if isinstance(group_ref, (str, int)):
+            log.group_id = str(group_ref)[:_MAX_LOGGED_CHARACTERS]
         if isinstance(self._request, (Create, Add, Delete)):
             log.phones = ",".join(self._request.numbers)
         expiry = self._body.get("expiryDate")
@@ -84,13 +84,20 @@ class OzonetelCall:
 
     @property
     def target(self) -> Target:
-        incoming: frozenset[str] = frozenset()
-        named: frozenset[str] = frozenset()
+        added_numbers: frozenset[str] = frozenset()
+        changed_numbers: frozenset[str] = frozenset()
         if isinstance(self._request, (Create, Add, Delete)):
-            named = _all_digit_forms(self._request.numbers)
-            incoming = frozenset() if isinstance(self._request, Delete) else named
+            changed_numbers = _all_digit_forms(self._request.numbers)
+            added_numbers = frozenset() if isinstance(self._request, Delete) else changed_numbers
         bears_token = self._mode == "token" and not isinstance(self._request, Refusal)
-        return Target("ozonetel", self._action, self.log.group_id, incoming, named, bears_token)
+        return Target(
+            vendor="ozonetel",
+            action=self._action,
+            group_id=self.log.group_id,
+            added_numbers=added_numbers,
+            changed_numbers=changed_numbers,
+            bears_token=bears_token,
+        )
 
     def is_over_cap(self, now_ms: int) -> bool:
         cap = self._vendor.cap
@@ -245,8 +252,8 @@ def _read_credentials(received: ReceivedRequest, body: Mapping[str, Any]) -> tup
             pair = ""
         user, _, secret = pair.partition(":")
         return "legacy", user, secret
-    named = body.get("userName")
-    user = named if isinstance(named, str) else ""
+    user_name = body.get("userName")
+    user = user_name if isinstance(user_name, str) else ""
     if scheme.lower() == "bearer" and not received.path.endswith("generateToken"):
         return "token", user, value
     return "basic", user, received.headers.get("apiKey", "")

@@ -96,12 +96,12 @@ class BlockGroups:
         group = self._groups[user][group_id] = BlockGroup(group_id, name, description)
         return group
 
-    def find(self, user: str, handle: int | str) -> BlockGroup | None:
+    def find(self, user: str, group_ref: int | str) -> BlockGroup | None:
         """Returns the user's group with this id or name, or None."""
         groups = self._groups[user]
-        if isinstance(handle, int):
-            return groups.get(handle)
-        return next((group for group in groups.values() if group.name == handle), None)
+        if isinstance(group_ref, int):
+            return groups.get(group_ref)
+        return next((group for group in groups.values() if group.name == group_ref), None)
 
     def each(self, now_ms: int, user: str | None = None) -> Iterator[tuple[str, BlockGroup]]:
         """Yields every group with its user, without expired members, for one user or for all."""

@@ -18,18 +18,18 @@ _HOUR_S = 3600.0
 class _UserTokens:
     """One user's newest token, its time of issue, and the times of issue within the last hour (Unix s)."""
 
-    issued_s: deque[float] = field(default_factory=deque)
+    recent_issues_s: deque[float] = field(default_factory=deque)
     token: str | None = None
-    since_s: float = 0.0
+    newest_issued_s: float = 0.0
     latest_s: float = float("-inf")
-    total: int = 0
-    refused: int = 0
+    issued_count: int = 0
+    refused_count: int = 0
 
     def advance_clock(self, now_s: float) -> float:
         """Returns the latest time seen, so that a clock that is set back extends no limit and no token."""
         self.latest_s = max(self.latest_s, now_s)
-        while self.issued_s and self.issued_s[0] <= self.latest_s - _HOUR_S:
-            self.issued_s.popleft()
+        while self.recent_issues_s and self.recent_issues_s[0] <= self.latest_s - _HOUR_S:
+            self.recent_issues_s.popleft()
         return self.latest_s
 
 
@@ -53,12 +53,13 @@ class TokenIssuer:
         """
         tokens = self._users.setdefault(user, _UserTokens())
         now_s = tokens.advance_clock(now_s)
-        if len(tokens.issued_s) >= self._an_hour:
-            tokens.refused += 1
+        if len(tokens.recent_issues_s) >= self._an_hour:
+            tokens.refused_count += 1
             return None
-        tokens.issued_s.append(now_s)
-        tokens.total += 1
-        tokens.token, tokens.since_s = _create_token(user, now_s, self._lasts_s, next(self._numbers)), now_s
+        tokens.recent_issues_s.append(now_s)
+        tokens.issued_count += 1
+        tokens.token = _create_token(user, now_s, self._lasts_s, next(self._numbers))
+        tokens.newest_issued_s = now_s
         return tokens.token
 
     def is_accepted(self, user: str, token: str, now_s: float) -> bool:
@@ -67,7 +68,7 @@ class TokenIssuer:
         return (
             tokens is not None
             and tokens.token == token
-            and tokens.advance_clock(now_s) < tokens.since_s + self._lasts_s
+            and tokens.advance_clock(now_s) < tokens.newest_issued_s + self._lasts_s
         )
 
     def revoke(self, user: str) -> None:
@@ -77,11 +78,11 @@ class TokenIssuer:
 
     def count_issued(self, user: str) -> int:
         """Returns how many tokens were issued to the user."""
-        return self._users[user].total if user in self._users else 0
+        return self._users[user].issued_count if user in self._users else 0
 
     def count_refused(self, user: str) -> int:
         """Returns how many requests of the user exceeded the limit per hour."""
-        return self._users[user].refused if user in self._users else 0
+        return self._users[user].refused_count if user in self._users else 0
 
 
 def _create_token(user: str, now_s: float, lasts_s: float, number: int) -> str:

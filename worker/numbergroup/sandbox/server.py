@@ -92,6 +92,6 @@ async def start(
     except OSError:
         await runner.cleanup()
         raise
-    bound: int = runner.addresses[0][1]
-    shown = f"[{host}]" if ":" in host else host
-    return Sandbox(runner, api, state, f"http://{shown}:{bound}", bound)
+    bound_port: int = runner.addresses[0][1]
+    url_host = f"[{host}]" if ":" in host else host
+    return Sandbox(runner, api, state, f"http://{url_host}:{bound_port}", bound_port)

@@ -140,8 +140,8 @@ class AccountSettings(BaseModel, frozen=True, extra="forbid", hide_input_in_erro
             FailureClass.REFUSED: (self.permanent_codes, self.permanent_texts),
         }
         return FailureClassifier(
-            {code: found for found, (codes, _) in classes.items() for code in codes},
-            {text: found for found, (_, texts) in classes.items() for text in texts},
+            {code: meaning for meaning, (codes, _) in classes.items() for code in codes},
+            {text: meaning for meaning, (_, texts) in classes.items() for text in texts},
             FailureClass(self.unknown_codes),
             rate_wording="throttle_texts" not in self.model_fields_set,
         )

@@ -56,7 +56,7 @@ def read_secret_files(
     that the file in `<key>_file` may set. A file that cannot be read is added to `problems`; its key is
     returned as well.
     """
-    filled: dict[Key, str] = {}
+    read_keys: dict[Key, str] = {}
     accounts = values.get("accounts")
     for name, account in accounts.items() if isinstance(accounts, dict) else ():
         for key in secret_keys:
@@ -68,12 +68,12 @@ def read_secret_files(
             if key in account:
                 problems.append(f"{written[place]} and {where} say the same thing: unset one of them")
                 continue
-            filled[place] = f"{where} ({file.strip()})"
+            read_keys[place] = f"{where} ({file.strip()})"
             try:
                 account[key] = _secret(file.strip(), where)
             except SettingsError as error:
                 problems.append(str(error))
-    return filled
+    return read_keys
 
 
 def _secret(file: str, where: str) -> str:
@@ -116,8 +116,8 @@ def read_regular_file(file: Path) -> bytes:
         os.close(opened)
 
 
-def _check(found: os.stat_result) -> None:
-    if stat.S_ISDIR(found.st_mode):
+def _check(status: os.stat_result) -> None:
+    if stat.S_ISDIR(status.st_mode):
         raise OSError(errno.EISDIR, os.strerror(errno.EISDIR))
-    if not stat.S_ISREG(found.st_mode):
+    if not stat.S_ISREG(status.st_mode):
         raise OSError(errno.EINVAL, "it is no regular file")

@@ -16,15 +16,15 @@ def find_variables(environ: Mapping[str, str], problems: list[str], file: str = 
     `file` is the environment file that `environ` comes from, if any. Unknown variables, and different values
     for one setting, are added to `problems`.
     """
-    found: dict[Key, str] = {}
+    variables: dict[Key, str] = {}
     for name in sorted(n for n in environ if n.upper().startswith(PREFIX)):
         key = tuple(name[len(PREFIX) :].lower().split("__"))
         problem = explain_unknown_key(key, f"{name} in {file}" if file else name, variable)
-        if problem is None and environ[found.setdefault(key, name)] != environ[name]:
-            problem = f"{found[key]} and {name} are one setting and differ: unset one of them"
+        if problem is None and environ[variables.setdefault(key, name)] != environ[name]:
+            problem = f"{variables[key]} and {name} are one setting and differ: unset one of them"
         if problem is not None:
             problems.append(problem)
-    return found
+    return variables
 
 
 def list_keys(table: Mapping[str, Any]) -> Iterator[Key]:

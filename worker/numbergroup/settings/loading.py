@@ -29,14 +29,14 @@ def load_settings(environ: Mapping[str, str] | None = None) -> Settings:
     range.
     """
     problems: list[str] = []
-    given, named = _read_environment(os.environ if environ is None else environ, problems)
-    table, written = _read_table(given.get(("config",), ""), problems)
+    variables, variable_names = _read_environment(os.environ if environ is None else environ, problems)
+    table, written = _read_table(variables.get(("config",), ""), problems)
     source = EnvSettingsSource(Settings, env_prefix=PREFIX, env_nested_delimiter="__")
-    source.env_vars = {variable(*key).lower(): value for key, value in given.items()}
+    source.env_vars = {variable(*key).lower(): value for key, value in variables.items()}
     values = _merge(table, source())
-    written |= named
-    filled = read_secret_files(values, written, credential_keys(), problems)
-    written |= filled
+    written |= variable_names
+    file_keys = read_secret_files(values, written, credential_keys(), problems)
+    written |= file_keys
     problems += _check_tls_files(values, written)
     try:
         settings = Settings(**values)
@@ -44,7 +44,7 @@ def load_settings(environ: Mapping[str, str] | None = None) -> Settings:
         problems += [
             line
             for problem in error.errors(include_url=False)
-            if not (problem["type"] == "missing" and _find_key(problem) in filled)
+            if not (problem["type"] == "missing" and _find_key(problem) in file_keys)
             for line in _explain_problem(problem, written)
         ]
     else:
@@ -116,19 +116,19 @@ def _read_environment(
 
     The environment overrides the file.
     """
-    named = find_variables(environ, problems)
-    given = {key: environ[name] for key, name in named.items()}
-    file = given.get(("env_file",), "")
+    variable_names = find_variables(environ, problems)
+    variables = {key: environ[name] for key, name in variable_names.items()}
+    file = variables.get(("env_file",), "")
     if not file.strip():
-        return given, named
+        return variables, variable_names
     more = _read_file(read_env_file, file, problems)
     for key, name in find_variables(more, problems, file).items():
         where = f"{name} in {file}"
         if key == ("env_file",):
             problems.append(f"{where} has no effect there: an environment file names no other")
-        elif key not in given:
-            given[key], named[key] = more[name], where
-    return given, named
+        elif key not in variables:
+            variables[key], variable_names[key] = more[name], where
+    return variables, variable_names
 
 
 def require_accounts(settings: Settings) -> dict[str, AccountSettings]:

@@ -13,14 +13,14 @@ def check_permissions(files: Iterable[Path]) -> Iterator[str]:
     """
     for file in dict.fromkeys(files):
         try:
-            found, folder = file.stat(), file.resolve().parent.stat()
+            status, folder = file.stat(), file.resolve().parent.stat()
         except (OSError, ValueError, RuntimeError):
             continue
-        if found.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
+        if status.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
             yield f"{file} holds settings or secrets, and others may write it: chmod go-w it"
         elif folder.st_mode & stat.S_IWOTH and not folder.st_mode & stat.S_ISVTX:
             yield f"{file} holds settings or secrets, and others may replace it: chmod o-w its folder"
-        elif found.st_uid not in (0, os.geteuid()):
+        elif status.st_uid not in (0, os.geteuid()):
             yield f"{file} holds settings or secrets, and another user owns it: chown it"
-        if found.st_mode & stat.S_IROTH:
+        if status.st_mode & stat.S_IROTH:
             yield f"{file} holds settings or secrets, and everybody on this machine may read it: chmod o-r it"

@@ -29,16 +29,16 @@ def credential_keys() -> list[str]:
 def _validate_account(value: Any, handler: ValidatorFunctionWrapHandler) -> Any:
     if isinstance(value, AccountSettings) or not isinstance(value, dict):
         return value if isinstance(value, AccountSettings) else handler(value)
-    named = value.get("provider", DEFAULT)
-    name = named.strip().lower() if isinstance(named, str) else ""
+    provider = value.get("provider", DEFAULT)
+    name = provider.strip().lower() if isinstance(provider, str) else ""
     vendor = VENDORS.get(name)
     if vendor is None and name:
         expected = " or ".join(map(repr, VENDORS))
         raise _create_error(
-            {"type": "literal_error", "loc": ("provider",), "input": named, "ctx": {"expected": expected}}
+            {"type": "literal_error", "loc": ("provider",), "input": provider, "ctx": {"expected": expected}}
         )
     foreign = _find_foreign_keys(value, name) if vendor else {}
-    own = {key: given for key, given in value.items() if key not in foreign}
+    own = {key: setting for key, setting in value.items() if key not in foreign}
     # The model refuses a value that is no name.
     try:
         account = (vendor or VENDORS[DEFAULT]).model_validate(own)
@@ -51,7 +51,7 @@ def _validate_account(value: Any, handler: ValidatorFunctionWrapHandler) -> Any:
 
 def _find_foreign_keys(keys: Iterable[str], name: str) -> dict[str, InitErrorDetails]:
     """Returns errors for the keys that only accounts of other vendors have."""
-    found: dict[str, InitErrorDetails] = {}
+    errors: dict[str, InitErrorDetails] = {}
     for key in keys:
         others = [other for other, settings in VENDORS.items() if key in settings.model_fields]
         if others and name not in others:
@@ -59,8 +59,8 @@ def _find_foreign_keys(keys: Iterable[str], name: str) -> dict[str, InitErrorDet
                 f"is a setting of {' and '.join(others)}, but this account's PROVIDER is {name}: "
                 "unset it, or set PROVIDER"
             )
-            found[key] = {"type": "value_error", "loc": (key,), "input": None, "ctx": {"error": problem}}
-    return found
+            errors[key] = {"type": "value_error", "loc": (key,), "input": None, "ctx": {"error": problem}}
+    return errors
 
 
 def _copy_details(error: ErrorDetails) -> InitErrorDetails:
