@@ -142,7 +142,7 @@ async def test_tokens() -> None:
         assert isinstance(outcome, AccountFault)
         assert rules is not None
         assert outcome.code in rules.codes
-        for _ in range(rules.an_hour - 1):
+        for _ in range(rules.max_per_hour - 1):
             assert isinstance(await pair.token(), str)
         assert isinstance(await pair.token(), Throttled)
         assert isinstance(await pair.create(A), Applied)
