@@ -38,12 +38,12 @@ class BadAnswer(NumbergroupError):
 
 
 def json_object(body: bytes, content_type: str = "", once: str = "") -> dict[str, Any] | None:
-    """The body as a JSON object; `None` for everything else.
+    """Return the body as a JSON object; `None` if it is anything else.
 
-    It may begin with a byte order mark, and be in another charset than UTF-8, if that is told by its first
-    bytes or by `content_type`. Its texts may have raw control characters, and halves of surrogate pairs. A
-    body that has the member `once` several times, with different values, is none: which of them is meant is
-    not known.
+    It may begin with a byte order mark, and be in another charset than UTF-8, if its first bytes or
+    `content_type` show which. Its texts may have raw control characters and halves of surrogate pairs. A body
+    that has the member `once` several times with different values counts as no object: it is unknown which
+    of them is meant.
     """
     readable: bytes | str | None = body
     value = _parsed(body)
@@ -117,7 +117,7 @@ def beginning_of(body: bytes, content_type: str, masked: Callable[[str], str]) -
     if text is None:
         text = body[:_LOOKED_AT].decode("ascii", errors="replace")
     text = "".join(char if char.isprintable() and char != "\ufffd" else " " for char in text)
-    # Masked first: of what is cut off, a secret or a number could not be told any more.
+    # Masked first: a secret or a number that is cut in two could not be recognised.
     return masked(_WHITE.sub(" ", text).strip())[:_BEGINNING]
 
 

@@ -14,7 +14,7 @@ most the results of one unit: those that were sent, and not noted yet.
 import asyncio
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from typing import Any
 
 from redis.asyncio import Redis
@@ -23,14 +23,14 @@ from numbergroup.brokers.amqp.consuming import Consumer, ConsumerThread
 from numbergroup.brokers.amqp.delivery import Delivery
 from numbergroup.brokers.amqp.publishing import Publisher
 from numbergroup.brokers.amqp.results import ResultSender
+from numbergroup.brokers.amqp.settle_progress import SettleProgress
 from numbergroup.brokers.amqp.settled_indexes import SettledIndexes, load_notes
 from numbergroup.brokers.amqp.window import Window
 from numbergroup.brokers.amqp.written_units import WrittenUnits
 from numbergroup.brokers.port import BrokerUnavailable, Log, StaleEpoch
 from numbergroup.brokers.replay_stream import ReplayReader
 from numbergroup.engine.commands import Entry
-from numbergroup.engine.settling.dead_letters import DeadLetterRecord
-from numbergroup.engine.settling.settlement import Reply, Settlement
+from numbergroup.engine.settling.settlement import Settlement
 from numbergroup.ledger.history import HistoryChanged
 from numbergroup.observability import failpoints
 from numbergroup.observability.logging import get_logger
@@ -46,24 +46,6 @@ _MAX_ANSWERS_AT_RISK = 4_000
 _YIELD_INTERVAL = 1_000
 
 log = get_logger("rabbitmq")
-
-
-@dataclass(slots=True)
-class _Progress:
-    """How far a unit is settled. A repeated `settle` continues from there.
-
-    - `replies`: those that are not confirmed.
-    - `write_serial`: the serial of the unit's write to the ledger.
-    - `dead_letters`: those of replies that are too large, until they are written.
-    - `is_recorded`: the unit is in the ledger.
-    """
-
-    serial: int
-    replies: list[Reply] = field(default_factory=list)
-    write_serial: int = 0
-    dead_letters: list[DeadLetterRecord] = field(default_factory=list)
-    is_recorded: bool = False
-    is_done: bool = False
 
 
 class QueueLog:
@@ -102,7 +84,7 @@ class QueueLog:
         self._has_more_input = False
         self._is_quiet = False
         self._result_sender = ResultSender(publisher)
-        self._progress = _Progress(0, is_done=True)
+        self._progress = SettleProgress(0, is_done=True)
         self._settling = asyncio.Lock()
         self._last_write_serial = 0
         self._written_units = WrittenUnits()
@@ -162,7 +144,7 @@ class QueueLog:
         async with self._settling:
             if self._progress.serial != serial:
                 write_serial = self._next_write_serial()
-                self._progress = _Progress(serial, list(unit.replies), write_serial)
+                self._progress = SettleProgress(serial, list(unit.replies), write_serial)
                 self._written_units.register(serial, write_serial)
             progress = self._progress
             if not progress.is_recorded:

@@ -179,6 +179,6 @@ def confirm(question: str, *, yes: bool) -> None:
 
 
 def require_terminal() -> None:
-    """Raises `typer.BadParameter` when standard input is not a terminal, so that nobody can confirm."""
+    """Raise `typer.BadParameter` if standard input is no terminal: then an operator cannot confirm."""
     if not sys.stdin.isatty():
         raise typer.BadParameter("standard input is not a terminal: confirm with --yes")
