@@ -44,16 +44,16 @@ class LetterBook:
             self.letters[name] = (order, letter)
             if letter.group is not None:
                 self.lettered[field_of(letter.group)] += 1
-        for said in unit.decisions:
-            name = field_of(said.group)
+        for decision in unit.decisions:
+            name = field_of(decision.group)
             if not self.lettered[name]:
                 continue
             since = self.since.setdefault(name, LaterWrites())
-            order = base + said.position if said.order is None else said.order
-            if said.number is None:
+            order = base + decision.position if decision.order is None else decision.order
+            if decision.number is None:
                 since.add(order, ())
             else:
-                since.add(-1, [(said.number, said.present, order)])
+                since.add(-1, [(decision.number, decision.present, order)])
         for tag, name in unit.replayed:
             if self.side.pop(tag, None) is not None and name is not None:
                 self.lettered[name] -= 1
@@ -64,15 +64,15 @@ class LetterBook:
     def replay(self, letter_id: str, body: bytes | None = None, *, force: bool = False) -> Entry:
         """Move the letter to the side log; the entry that a worker reads of it there."""
         order, letter = self.letters.pop(letter_id)
-        said = DeadLetter.model_validate_json(letter.description)
+        contents = DeadLetter.model_validate_json(letter.description)
         replay = Replay(
             letter_id,
-            said.replays + 1,
+            contents.replays + 1,
             order,
             None if letter.group is None else field_of(letter.group),
-            None if said.firstTime is None else said.firstTime.timestamp(),
-            said.attempts,
-            (*said.history, PastFailure(time=said.time, error=said.error)),
+            None if contents.firstTime is None else contents.firstTime.timestamp(),
+            contents.attempts,
+            (*contents.history, PastFailure(time=contents.time, error=contents.error)),
             force,
         )
         self._tags += 1
@@ -91,5 +91,5 @@ class LetterBook:
 
 
 def description(letter: DeadLetterRecord) -> dict[str, object]:
-    said: dict[str, object] = orjson.loads(letter.description)
-    return said
+    contents: dict[str, object] = orjson.loads(letter.description)
+    return contents

@@ -49,9 +49,9 @@ def replayed(
     )
 
 
-async def replay(client: Redis, body: bytes, **said: Any) -> str:
+async def replay(client: Redis, body: bytes, **changes: Any) -> str:
     """Add a message to the side log, as whoever moves letters does; its tag."""
-    noted = {"letter": "0-1-1-0", "replays": 1, "order": 7, "group": keys.group_field(ID_REF), **said}
+    noted = {"letter": "0-1-1-0", "replays": 1, "order": 7, "group": keys.group_field(ID_REF), **changes}
     tag: Any = await client.xadd(REPLAYS, {"event": body, "replay": orjson.dumps(noted)})
     return "side/" + tag.decode()
 
@@ -60,22 +60,22 @@ async def move(client: Redis, letter_id: str, **more: Any) -> None:
     """Let the letter be tried again, as the command line does."""
     place: Any = await client.hget(INDEX, letter_id)
     ((_, fields),) = await client.xrange(LETTERS, place, place)
-    said = orjson.loads(fields[b"letter"])
+    contents = orjson.loads(fields[b"letter"])
     group = None
-    if said["group"] is not None:
-        kind, _, name = said["group"].partition(":")
-        group = f"{said['account']}\0{kind}\0{name}"
-    history = [*said["history"], {"time": said["time"], "error": said["error"]}]
+    if contents["group"] is not None:
+        kind, _, name = contents["group"].partition(":")
+        group = f"{contents['account']}\0{kind}\0{name}"
+    history = [*contents["history"], {"time": contents["time"], "error": contents["error"]}]
     noted = {
         "letter": letter_id,
-        "replays": said["replays"] + 1,
+        "replays": contents["replays"] + 1,
         "order": int(fields[b"order"]),
         "group": group,
-        "firstTime": said["firstTime"],
-        "attempts": said["attempts"],
+        "firstTime": contents["firstTime"],
+        "attempts": contents["attempts"],
         "history": history[-10:],
         "force": False,
-        "via": said["via"],
+        "via": contents["via"],
         **more,
     }
     pipe = client.pipeline(transaction=True)

@@ -259,8 +259,8 @@ def understood(
 def test_rate_limits(text: str) -> None:
     """Whatever the case, and whatever the code, but for a documented refusal: the account is asked to make
     fewer calls."""
-    for said in (text, text.upper(), text.lower(), f"error: {text}!"):
-        assert read_rate_wording(said) is Wording.PLAIN
+    for spelling in (text, text.upper(), text.lower(), f"error: {text}!"):
+        assert read_rate_wording(spelling) is Wording.PLAIN
     for classes in (CLASSES, SETTINGS):
         for code in ("9999", "1004", "1005", None):
             assert isinstance(understood(classes, text, code), Throttled)
@@ -300,8 +300,8 @@ def test_try_later(text: str) -> None:
 @pytest.mark.parametrize("text", OTHER)
 def test_what_is_no_rate_limit(text: str) -> None:
     """A message about the content of a command must not stop the account: the command is refused."""
-    for said in (text, text.upper(), text.capitalize()):
-        assert read_rate_wording(said) is None
+    for spelling in (text, text.upper(), text.capitalize()):
+        assert read_rate_wording(spelling) is None
     assert isinstance(understood(CLASSES, text), Refused)
 
 

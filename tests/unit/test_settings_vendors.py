@@ -202,7 +202,7 @@ def test_every_vendor_is_named_after_its_provider() -> None:
 
 def test_legacy_is_noticed() -> None:
     """With plain http besides, both are said."""
-    assert ["deprecated" in said for said in account_of(AUTH="legacy").warnings] == [True]
+    assert ["deprecated" in warning for warning in account_of(AUTH="legacy").warnings] == [True]
     assert len(account_of(AUTH="legacy", BASE_URL="http://vendor.example").warnings) == 2
 
 

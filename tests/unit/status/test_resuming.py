@@ -53,8 +53,10 @@ def test_an_account_that_is_in_trouble() -> None:
     assert follows(REF, breaker="open", breaker_until=AT) == (
         f"most calls of its account fail: the next is tried at {IN_WORDS}"
     )
-    told = of(replace(EMPTY, breakers={"default": BreakerNotice(AT, 2)}))
-    assert describe_delay(told, REF) == f"most calls of its account fail: the next is tried at {IN_WORDS}"
+    situation = of(replace(EMPTY, breakers={"default": BreakerNotice(AT, 2)}))
+    assert (
+        describe_delay(situation, REF) == f"most calls of its account fail: the next is tried at {IN_WORDS}"
+    )
 
 
 def test_a_group_of_a_paused_account() -> None:

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 
 from numbergroup.brokers.port import Log
 from numbergroup.engine.effects import Settle
@@ -269,7 +270,7 @@ class PartitionRunner:
             blocked_counts=self._blocked_counts,
             decode_lock=self._decode_lock,
             caught_up=self._caught_up,
-            clear_loss=self._clear_loss,
+            clear_loss=partial(ports.ledger.clear_loss, self.number, self.lease.epoch),
         )
         return guard, committer, reader
 
@@ -283,9 +284,6 @@ class PartitionRunner:
         inherited = await self._recovery.load_inheritance()
         self._dispatch(inherited)
         await reader.run(inherited.quiet_until)
-
-    async def _clear_loss(self) -> None:
-        await self._ports.ledger.clear_loss(self.number, self.lease.epoch)
 
 
 async def _import_messages(source: Log) -> None:
