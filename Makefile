@@ -6,6 +6,8 @@ BIN := $(VENV)/bin
 PEERS := .venv-peers
 OLDER_PEERS := .venv-peers-older
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
+# Tests start hundreds of workers. Where compiled modules may not be kept, each start takes three times as long.
+unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: help demo test test-all test-pythons properties check docs simulate simulate-mutants bench schemas format lock clean
 
@@ -17,7 +19,7 @@ demo: $(VENV)/.runs  ## See the main job done, on embedded parts.
 
 # Tests wait more than they compute, so more run at a time than a small machine has cores. Those that count calls
 # a second run by themselves: requests of a process that has to wait for a core arrive in bursts.
-JOBS ?= 5
+JOBS ?= 8
 PYTEST := $(BIN)/python -m pytest -q
 test: $(VENV)/.develops  ## Run the quick tests: three minutes at most. It says what it leaves out.
 	@$(BIN)/python tests/run_tests.py --quick --jobs $(JOBS) $(RERUN)

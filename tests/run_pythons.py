@@ -45,7 +45,7 @@ def environment(version: str, interpreter: Path) -> Path:
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument("--jobs", default="5", help="how many tests run side by side")
+    parser.add_argument("--jobs", default="8", help="how many tests run side by side")
     jobs: str = parser.parse_args().jobs
     code = 0
     for version in SUPPORTED:

@@ -52,7 +52,7 @@ def rerun() -> bool:
 def main() -> int:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--quick", action="store_true", help="leave out the tests marked slow and alone")
-    parser.add_argument("--jobs", default="5", help="how many tests run side by side; 0: one after the other")
+    parser.add_argument("--jobs", default="8", help="how many tests run side by side; 0: one after the other")
     parser.add_argument("--rerun", action="store_true", help="run what failed with real servers once more")
     options = parser.parse_args()
     FAILED.unlink(missing_ok=True)

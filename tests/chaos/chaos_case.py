@@ -43,6 +43,10 @@ class Case:
         return f"{self.broker}, {signal.Signals(self.signal).name} at: {self.point}, in: {self.step}"
 
 
+class NotReached(AssertionError):
+    """The worker did not come to the case's point: nothing is known about the case."""
+
+
 class ListedAnswers(Answers):
     """Results in the list of kombu's consumers on Redis."""
 
@@ -77,7 +81,8 @@ class Run:
     def carry_out(self) -> None:
         self._go_through()
         if self.case.point:
-            assert self._victim.fired, f"it never came to {self.case.point!r} in {self.case.step!r} or later"
+            if not self._victim.fired:
+                raise NotReached(f"it never came to {self.case.point!r} in {self.case.step!r} or later")
             self._eventually(lambda: self._victim.down, "the end of the victim")
         if self.case.signal == signal.SIGKILL:
             assert self._victim.ended() == -signal.SIGKILL
